@@ -1,0 +1,85 @@
+// The device interface: what a plan's steps need from a processor. Two drivers implement it, Cpu/ and Cuda/.
+#pragma once
+
+#include "runtime/Plan/plan.pb.h"
+#include "runtime/Support/Status.h"
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ft::rt {
+
+/// What a user is told about a device and its libraries: `ftrun --devices`, the banner, summary.json.
+struct DeviceInfo {
+  std::string name;                   ///< "NVIDIA H200", processor model on the CPU
+  std::string arch;                   ///< "sm_90", "x86-64-v4"
+  std::vector<std::string> targets;   ///< target names that this device can run
+  uint64_t totalBytes = 0;            ///< memory that the driver reports
+  uint64_t freeBytes = 0;             ///< CPU: the smaller of MemAvailable and what the cgroup leaves
+  std::vector<std::string> libraries; ///< "cuDNN 9.14.0 (path)"
+};
+
+/// One strided region of device memory: batch × rows × rowBytes (see plan::Operand).
+struct Region {
+  void *base = nullptr;
+  uint64_t rows = 1, rowBytes = 0, pitch = 0, batch = 1, batchPitch = 0;
+};
+
+/// Kernel image bytes as they lie in the plan file, with their description.
+struct ImageView {
+  const plan::Image *image = nullptr;
+  std::span<const std::byte> bytes;
+};
+
+/// Work on a stream is asynchronous with respect to the host and ordered within the stream; everything before the
+/// first step (reserve, load*, prepare*) is synchronous and may allocate, nothing later does. One thread drives a
+/// device. Errors of asynchronous work surface at the next synchronize.
+class Device {
+public:
+  virtual ~Device() = default;
+  virtual const DeviceInfo &info() const = 0;
+
+  /// Reserves `size` zeroed bytes, every page present. Fails with CannotRun, naming both sizes.
+  virtual Expected<void *> reserve(plan::Arena::Space space, uint64_t size, uint64_t alignment) = 0;
+  /// Creates streams 0..streams-1 and events 1..events.
+  virtual Status createQueues(uint32_t streams, uint32_t events) = 0;
+  /// Chooses among the images the best one that this processor runs.
+  virtual Status loadKernels(const plan::Plan &plan, std::span<const ImageView> images) = 0;
+  /// Resolves a GEMM or an attention within the workspace that the plan reserves; returns a handle for the calls
+  /// below. Equal shapes share a handle.
+  virtual Expected<uint32_t> prepareGemm(const plan::Gemm &gemm) = 0;
+  virtual Expected<uint32_t> prepareAttention(const plan::Attention &attention) = 0;
+
+  virtual Status launch(uint32_t stream, uint32_t kernel, uint64_t items, std::span<void *const> args) = 0;
+  virtual Status gemm(uint32_t stream, uint32_t handle, const void *a, const void *b, void *d, void *workspace) = 0;
+  /// `args` in the order of plan::Attention's operand fields q .. workspace, null where absent.
+  virtual Status attention(uint32_t stream, uint32_t handle, std::span<void *const> args) = 0;
+  virtual Status copy(uint32_t stream, const Region &dst, const Region &src) = 0;
+  virtual Status fill(uint32_t stream, const Region &dst, uint8_t value) = 0;
+  virtual Status record(uint32_t stream, uint32_t event) = 0;
+  virtual Status wait(uint32_t stream, uint32_t event) = 0;
+  virtual Status synchronize() = 0;
+
+  /// Host ↔ device, `bytes` contiguous; `host` is pinned or the call blocks.
+  virtual Status upload(uint32_t stream, void *device, const void *host, uint64_t bytes) = 0;
+  virtual Status download(uint32_t stream, void *host, const void *device, uint64_t bytes) = 0;
+
+  /// Records what is enqueued on stream 0, and on streams joined by events, until endCapture; returns a graph that
+  /// launchGraph replays. A driver without graphs (CPU) returns supportsCapture() false.
+  virtual bool supportsCapture() const = 0;
+  virtual Status beginCapture() = 0;
+  virtual Expected<uint32_t> endCapture() = 0;
+  virtual Status launchGraph(uint32_t graph) = 0;
+
+  /// Milliseconds between two recorded events, after synchronize.
+  virtual Expected<double> elapsedMs(uint32_t from, uint32_t to) = 0;
+};
+
+Expected<std::unique_ptr<Device>> openCpuDevice(uint32_t threads);
+Expected<std::unique_ptr<Device>> openCudaDevice(uint32_t ordinal);
+
+} // namespace ft::rt
