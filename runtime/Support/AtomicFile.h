@@ -1,0 +1,52 @@
+// Files that appear whole or not at all: written aside, fsynced, renamed.
+#pragma once
+
+#include "runtime/Support/Status.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace ft::rt {
+
+/// A file under construction beside its final path. Until commit() the final path is untouched; an object that is
+/// destroyed uncommitted removes what it wrote. A process that is killed can leave "<path>.tmp.<pid>.<n>" behind, never
+/// a partial file at the path itself. Errors have code Failed and name path and cause.
+class AtomicFile {
+public:
+  /// The folder must exist.
+  static Expected<AtomicFile> create(const std::string &path);
+
+  AtomicFile(AtomicFile &&other) noexcept;
+  AtomicFile &operator=(AtomicFile &&other) noexcept;
+  AtomicFile(const AtomicFile &) = delete;
+  AtomicFile &operator=(const AtomicFile &) = delete;
+  ~AtomicFile();
+
+  /// Appends. Buffering is the caller's: each call is at least one system call.
+  Status write(std::span<const std::byte> bytes);
+  Status write(std::string_view text) { return write(std::as_bytes(std::span(text))); }
+  /// Overwrites or extends at `offset`, without moving the position of write().
+  Status writeAt(uint64_t offset, std::span<const std::byte> bytes);
+  /// Bytes appended so far.
+  uint64_t size() const { return appended; }
+  /// fsync, rename over the final path, fsync the folder. Nothing may be written afterwards.
+  Status commit();
+
+private:
+  AtomicFile(int fd, std::string path, std::string aside)
+      : fd(fd), path(std::move(path)), aside(std::move(aside)) {}
+  void discard();
+
+  int fd = -1;
+  uint64_t appended = 0;
+  std::string path, aside;
+};
+
+/// The whole file at once.
+Status writeFileAtomically(const std::string &path, std::span<const std::byte> bytes);
+Status writeFileAtomically(const std::string &path, std::string_view text);
+
+} // namespace ft::rt

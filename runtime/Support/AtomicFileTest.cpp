@@ -1,0 +1,101 @@
+#include "runtime/Support/AtomicFile.h"
+
+#include "runtime/Support/MappedFile.h"
+
+#include <csignal>
+#include <filesystem>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+using namespace ft::rt;
+namespace fs = std::filesystem;
+
+namespace {
+class AtomicFileTest : public testing::Test {
+protected:
+  void SetUp() override {
+    folder = testing::TempDir() + "atomic-file-test";
+    fs::remove_all(folder);
+    fs::create_directory(folder);
+  }
+  std::string read(const std::string &path) {
+    auto file = MappedFile::open(path);
+    return file.ok() ? std::string(reinterpret_cast<const char *>(file->bytes().data()), file->size()) : "<missing>";
+  }
+  size_t fileCount() { return size_t(std::distance(fs::directory_iterator(folder), fs::directory_iterator())); }
+  std::string folder;
+};
+} // namespace
+
+TEST_F(AtomicFileTest, ReplacesWhole) {
+  const std::string path = folder + "/a";
+  ASSERT_TRUE(writeFileAtomically(path, "old").ok());
+  ASSERT_TRUE(writeFileAtomically(path, "new bytes").ok());
+  EXPECT_EQ(read(path), "new bytes");
+  EXPECT_EQ(fileCount(), 1u);
+}
+
+TEST_F(AtomicFileTest, UncommittedLeavesNothing) {
+  const std::string path = folder + "/a";
+  ASSERT_TRUE(writeFileAtomically(path, "old").ok());
+  {
+    auto file = AtomicFile::create(path);
+    ASSERT_TRUE(file.ok());
+    ASSERT_TRUE(file->write("half").ok());
+    EXPECT_EQ(read(path), "old");
+    EXPECT_EQ(fileCount(), 2u);
+  }
+  EXPECT_EQ(read(path), "old");
+  EXPECT_EQ(fileCount(), 1u);
+}
+
+TEST_F(AtomicFileTest, StreamsAndPatches) {
+  const std::string path = folder + "/a";
+  auto file = AtomicFile::create(path);
+  ASSERT_TRUE(file.ok());
+  ASSERT_TRUE(file->write("????, ").ok());
+  ASSERT_TRUE(file->write("world").ok());
+  ASSERT_TRUE(file->writeAt(0, std::as_bytes(std::span("good", 4))).ok());
+  EXPECT_EQ(file->size(), 11u);
+  ASSERT_TRUE(file->commit().ok());
+  EXPECT_EQ(read(path), "good, world");
+  EXPECT_NE(file->write("x").message().find("written after commit"), std::string::npos);
+  EXPECT_NE(file->commit().message().find("committed twice"), std::string::npos);
+}
+
+TEST_F(AtomicFileTest, TwoWritersOfOnePathDoNotMix) {
+  const std::string path = folder + "/a";
+  auto first = AtomicFile::create(path), second = AtomicFile::create(path);
+  ASSERT_TRUE(first.ok() && second.ok());
+  ASSERT_TRUE(first->write("first").ok());
+  ASSERT_TRUE(second->write("second").ok());
+  ASSERT_TRUE(first->commit().ok());
+  EXPECT_EQ(read(path), "first");
+  ASSERT_TRUE(second->commit().ok());
+  EXPECT_EQ(read(path), "second");
+  EXPECT_EQ(fileCount(), 1u);
+}
+
+TEST_F(AtomicFileTest, FailuresNameThePath) {
+  const Status missing = writeFileAtomically(folder + "/no/such/folder/a", "x");
+  EXPECT_EQ(missing.code(), Code::Failed);
+  EXPECT_NE(missing.message().find("/no/such/folder/a: cannot create: No such file"), std::string::npos);
+  fs::create_directory(folder + "/taken");
+  const Status taken = writeFileAtomically(folder + "/taken", "x");
+  EXPECT_NE(taken.message().find("/taken: cannot rename into place"), std::string::npos);
+  EXPECT_EQ(fileCount(), 1u);
+}
+
+TEST_F(AtomicFileTest, FailedWriteIsReportedAndLeavesNothing) {
+  // A size limit of one page stands in for a full disk.
+  rlimit old{}, limit{};
+  ::getrlimit(RLIMIT_FSIZE, &old);
+  limit = old;
+  limit.rlim_cur = 4096;
+  ::signal(SIGXFSZ, SIG_IGN);
+  ::setrlimit(RLIMIT_FSIZE, &limit);
+  const Status status = writeFileAtomically(folder + "/a", std::string(10000, 'x'));
+  ::setrlimit(RLIMIT_FSIZE, &old);
+  EXPECT_NE(status.message().find("/a: cannot write: File too large"), std::string::npos) << status.message();
+  EXPECT_EQ(fileCount(), 0u);
+}

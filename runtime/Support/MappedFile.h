@@ -1,0 +1,36 @@
+// A whole file, mapped read-only.
+#pragma once
+
+#include "runtime/Support/Status.h"
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+namespace ft::rt {
+
+/// Owns the mapping; spans of it live as long as the object. Moving keeps the address. The mapping follows
+/// the file: one that shrinks while mapped raises SIGBUS, so whoever replaces files must rename (AtomicFile does).
+class MappedFile {
+public:
+  /// Fails with BadInput, naming the path and the cause. Regular files only; an empty one gives an empty span.
+  static Expected<MappedFile> open(const std::string &path);
+
+  MappedFile(MappedFile &&other) noexcept;
+  MappedFile &operator=(MappedFile &&other) noexcept;
+  MappedFile(const MappedFile &) = delete;
+  MappedFile &operator=(const MappedFile &) = delete;
+  ~MappedFile();
+
+  std::span<const std::byte> bytes() const { return view; }
+  size_t size() const { return view.size(); }
+  const std::string &path() const { return name; }
+
+private:
+  MappedFile(std::span<const std::byte> view, std::string name) : view(view), name(std::move(name)) {}
+
+  std::span<const std::byte> view;
+  std::string name;
+};
+
+} // namespace ft::rt

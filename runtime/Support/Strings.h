@@ -1,0 +1,26 @@
+// Small text helpers of messages and tables.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace ft::rt {
+
+/// "0 B", "512 B", "1.50 KiB", "1.23 GiB": binary units, two decimals.
+std::string formatBytes(uint64_t bytes);
+
+/// Levenshtein distance in bytes.
+size_t editDistance(std::string_view a, std::string_view b);
+
+/// The candidate nearest to `name`, the first among equals; empty where none is within a third of the name's length
+/// (at least 1, at most 4 edits), because a far suggestion misleads.
+std::string nearestName(std::string_view name, std::span<const std::string> candidates);
+std::string nearestName(std::string_view name, std::span<const std::string_view> candidates);
+
+/// "; did you mean \"x\"?", or nothing where no candidate is near.
+std::string suggestion(std::string_view name, std::span<const std::string> candidates);
+std::string suggestion(std::string_view name, std::span<const std::string_view> candidates);
+
+} // namespace ft::rt
