@@ -21,6 +21,7 @@ struct DeviceInfo {
   uint64_t totalBytes = 0;            ///< memory that the driver reports
   uint64_t freeBytes = 0;             ///< CPU: the smaller of MemAvailable and what the cgroup leaves
   std::vector<std::string> libraries; ///< "cuDNN 9.14.0 (path)"
+  std::vector<std::string> missing;   ///< "cuDNN 9 (pip install nvidia-cudnn-cu12, or set FTC_CUDNN_DIR)"
 };
 
 /// One strided region of device memory: batch × rows × rowBytes (see plan::Operand).
@@ -77,9 +78,23 @@ public:
 
   /// Milliseconds between two recorded events, after synchronize.
   virtual Expected<double> elapsedMs(uint32_t from, uint32_t to) = 0;
+
+  /// Device memory that this process holds now, arenas and driver context included; 0 where the driver cannot tell
+  /// (the CPU, whose memory the operating system accounts).
+  virtual uint64_t usedBytes() { return 0; }
 };
 
+/// Opens the CPU driver with a team of `threads` (0: every processor that this process may use).
 Expected<std::unique_ptr<Device>> openCpuDevice(uint32_t threads);
 Expected<std::unique_ptr<Device>> openCudaDevice(uint32_t ordinal);
+
+/// What `ftrun --devices` prints of one driver: its devices, without opening them for work, and what is missing on
+/// this machine altogether ("libcuda.so.1: no NVIDIA driver").
+struct DeviceList {
+  std::vector<DeviceInfo> devices;
+  std::vector<std::string> missing;
+};
+DeviceList listCpuDevices();
+DeviceList listCudaDevices();
 
 } // namespace ft::rt
