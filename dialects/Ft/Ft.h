@@ -1,0 +1,21 @@
+// The ft dialect: operations, types and interfaces.
+#pragma once
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+namespace ft {
+class GradientBuilder;
+class RowEmitter;
+class FactorRule;
+} // namespace ft
+
+#include "dialects/Ft/FtDialect.h.inc"
+#include "dialects/Ft/FtEnums.h.inc"
+#include "dialects/Ft/FtInterfaces.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/Ft/FtOps.h.inc"
