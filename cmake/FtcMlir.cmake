@@ -18,6 +18,7 @@ target_link_libraries(FtcMlir INTERFACE MLIR LLVM)
 # ftc_add_dialect(Name Ft): tablegen of dialects/<dir>/<Name>Ops.td into "dialects/<dir>/<Name>*.inc", and the library.
 function(ftc_add_dialect name)
   cmake_parse_arguments(ARG "INTERFACES;ATTRS;TYPES;ENUMS" "DIALECT" "SOURCES;DEPENDS" ${ARGN})
+  include_directories(SYSTEM ${MLIR_INCLUDE_DIRS})   # tablegen takes the directory's
   set(LLVM_TARGET_DEFINITIONS ${name}Ops.td)
   mlir_tablegen(${name}Dialect.h.inc -gen-dialect-decls -dialect=${ARG_DIALECT})
   mlir_tablegen(${name}Dialect.cpp.inc -gen-dialect-defs -dialect=${ARG_DIALECT})
@@ -48,6 +49,7 @@ endfunction()
 
 # ftc_add_passes(Name file.td): declarations of passes into "<folder>/<Name>.h.inc"; returns after adding <Name>IncGen.
 function(ftc_add_passes name td)
+  include_directories(SYSTEM ${MLIR_INCLUDE_DIRS})
   set(LLVM_TARGET_DEFINITIONS ${td})
   mlir_tablegen(${name}.h.inc -gen-pass-decls -name=${name})
   add_public_tablegen_target(${name}IncGen)
