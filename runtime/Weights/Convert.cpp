@@ -1,0 +1,132 @@
+#include "runtime/Weights/Convert.h"
+
+#include "runtime/Weights/Dequantize.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace ft::rt {
+
+uint16_t f32ToF16(float value) {
+  uint32_t bits = std::bit_cast<uint32_t>(value);
+  uint16_t sign = uint16_t((bits >> 16) & 0x8000);
+  uint32_t magnitude = bits & 0x7fffffff;
+  if (magnitude > 0x7f800000)
+    return uint16_t(sign | 0x7e00 | ((magnitude >> 13) & 0x3ff));
+  if (magnitude >= 0x477ff000) // 65520 and above round to infinity
+    return uint16_t(sign | 0x7c00);
+  if (magnitude < 0x38800000) { // below 2^-14: adding 0.5 leaves the subnormal's bits, rounded, in the mantissa
+    float aligned = std::bit_cast<float>(magnitude) + 0.5f;
+    return uint16_t(sign | (std::bit_cast<uint32_t>(aligned) - 0x3f000000));
+  }
+  uint32_t rounded = magnitude + 0xfff + ((magnitude >> 13) & 1);
+  return uint16_t(sign | ((rounded - 0x38000000) >> 13));
+}
+
+float f64ToF32Odd(double value) {
+  float nearest = float(value);
+  if (std::isnan(value) || double(nearest) == value)
+    return nearest;
+  uint32_t bits = std::bit_cast<uint32_t>(nearest);
+  if (std::fabs(double(nearest)) > std::fabs(value))
+    --bits;
+  return std::bit_cast<float>(bits | 1);
+}
+
+uint64_t dtypeBytes(plan::DType dtype) { return blockBytes(encodingOf(dtype)); }
+std::string dtypeName(plan::DType dtype) { return std::string(encodingName(encodingOf(dtype))); }
+
+Encoding encodingOf(plan::DType dtype) {
+  switch (dtype) {
+  case plan::F64:
+    return Encoding::F64;
+  case plan::BF16:
+    return Encoding::BF16;
+  case plan::F16:
+    return Encoding::F16;
+  case plan::I32:
+    return Encoding::I32;
+  case plan::I64:
+    return Encoding::I64;
+  case plan::U8:
+    return Encoding::U8;
+  default:
+    return Encoding::F32;
+  }
+}
+
+namespace {
+bool isInteger(Encoding e) { return e == Encoding::I32 || e == Encoding::I64 || e == Encoding::U8; }
+
+void encodeF64(const double *values, uint64_t count, plan::DType to, std::byte *out) {
+  for (uint64_t i = 0; i < count; ++i) {
+    if (to == plan::F64) {
+      std::memcpy(out + i * 8, &values[i], 8);
+    } else if (to == plan::F32) {
+      float f = float(values[i]);
+      std::memcpy(out + i * 4, &f, 4);
+    } else {
+      float odd = f64ToF32Odd(values[i]);
+      uint16_t half = to == plan::BF16 ? f32ToBf16(odd) : f32ToF16(odd);
+      std::memcpy(out + i * 2, &half, 2);
+    }
+  }
+}
+} // namespace
+
+bool isConvertible(Encoding from, plan::DType to) {
+  return isInteger(from) || isInteger(encodingOf(to)) ? from == encodingOf(to) : true;
+}
+
+void encodeF32(const float *values, uint64_t count, plan::DType to, std::byte *out) {
+  switch (to) {
+  case plan::F64:
+    for (uint64_t i = 0; i < count; ++i) {
+      double wide = values[i];
+      std::memcpy(out + i * 8, &wide, 8);
+    }
+    return;
+  case plan::BF16:
+    for (uint64_t i = 0; i < count; ++i) {
+      uint16_t half = f32ToBf16(values[i]);
+      std::memcpy(out + i * 2, &half, 2);
+    }
+    return;
+  case plan::F16:
+    for (uint64_t i = 0; i < count; ++i) {
+      uint16_t half = f32ToF16(values[i]);
+      std::memcpy(out + i * 2, &half, 2);
+    }
+    return;
+  default:
+    std::memcpy(out, values, count * 4);
+  }
+}
+
+void convertElements(const TensorView &view, uint64_t first, uint64_t count, plan::DType to, std::byte *out) {
+  uint64_t outBytes = dtypeBytes(to);
+  if (view.encoding == encodingOf(to)) {
+    if (count)
+      std::memcpy(out, view.bytes.data() + first * outBytes, count * outBytes);
+    return;
+  }
+  constexpr uint64_t chunk = 1024;
+  if (view.encoding == Encoding::F64) {
+    double wide[chunk];
+    for (uint64_t done = 0; done < count; done += chunk) {
+      uint64_t n = std::min(chunk, count - done);
+      std::memcpy(wide, view.bytes.data() + (first + done) * 8, n * 8);
+      encodeF64(wide, n, to, out + done * outBytes);
+    }
+    return;
+  }
+  float values[chunk];
+  for (uint64_t done = 0; done < count; done += chunk) {
+    uint64_t n = std::min(chunk, count - done);
+    decodeToF32(view.encoding, view.bytes, first + done, n, values);
+    encodeF32(values, n, to, out + done * outBytes);
+  }
+}
+
+} // namespace ft::rt

@@ -1,0 +1,55 @@
+// Number formats: exact widening, and rounding to nearest even, between what files hold and what plans store.
+#pragma once
+
+#include "runtime/Plan/plan.pb.h"
+#include "runtime/Weights/TensorView.h"
+
+#include <bit>
+
+namespace ft::rt {
+
+/// Exact.
+inline float bf16ToF32(uint16_t bits) { return std::bit_cast<float>(uint32_t(bits) << 16); }
+
+/// Exact, subnormals included; the payload of a NaN is kept.
+inline float f16ToF32(uint16_t bits) {
+  uint32_t sign = uint32_t(bits & 0x8000) << 16, rest = bits & 0x7fff;
+  // 2^112 moves the exponent from f16's bias to f32's and normalises subnormals; both factors and results are exact.
+  float scaled = std::bit_cast<float>(rest << 13) * 0x1p112f;
+  uint32_t magnitude = std::bit_cast<uint32_t>(scaled);
+  uint32_t special = 0x7f800000u | (rest << 13);
+  return std::bit_cast<float>(sign | (rest >= 0x7c00 ? special : magnitude));
+}
+
+/// To nearest, ties to even; overflow to infinity; NaN stays NaN, quiet.
+inline uint16_t f32ToBf16(float value) {
+  uint32_t bits = std::bit_cast<uint32_t>(value);
+  uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+  return uint16_t((bits & 0x7fffffff) > 0x7f800000 ? (bits >> 16) | 0x40 : rounded);
+}
+
+/// To nearest, ties to even; overflow to infinity; NaN stays NaN, quiet.
+uint16_t f32ToF16(float value);
+
+/// Rounds to f32 so that a second rounding to nearest, to 22 bits or fewer, equals one rounding of `value`: towards
+/// zero, with the last bit set where anything was lost ("round to odd").
+float f64ToF32Odd(double value);
+
+/// Bytes of one element.
+uint64_t dtypeBytes(plan::DType dtype);
+/// "BF16".
+std::string dtypeName(plan::DType dtype);
+/// The file encoding that holds the same bits.
+Encoding encodingOf(plan::DType dtype);
+/// Float encodings convert to every float dtype; integers only to themselves.
+bool isConvertible(Encoding from, plan::DType to);
+
+/// Elements [first, first + count) of `view`, in its row-major order, stored densely as `to` at `out`.
+/// Requires isConvertible and the range inside the tensor. Every f16, bf16 and quantised element widens exactly as
+/// ggml defines it (in f32); narrowing rounds once, to nearest even.
+void convertElements(const TensorView &view, uint64_t first, uint64_t count, plan::DType to, std::byte *out);
+
+/// `count` floats stored as `to`, a float dtype.
+void encodeF32(const float *values, uint64_t count, plan::DType to, std::byte *out);
+
+} // namespace ft::rt

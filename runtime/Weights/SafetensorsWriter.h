@@ -1,0 +1,38 @@
+// Writes one safetensors file as a stream, whole or not at all.
+#pragma once
+
+#include "runtime/Plan/plan.pb.h"
+#include "runtime/Support/AtomicFile.h"
+
+#include <map>
+#include <vector>
+
+namespace ft::rt {
+
+struct SafetensorsEntry {
+  std::string name;
+  plan::DType dtype = plan::F32;
+  std::vector<uint64_t> shape;
+};
+
+/// The header, padded with spaces so that data starts at a multiple of 8, is fixed at create(); write() then takes the
+/// tensors' bytes in the order of `entries`, in pieces of any size. Equal arguments and bytes give equal files.
+class SafetensorsWriter {
+public:
+  /// The folder must exist. Refuses duplicate and reserved names.
+  static Expected<SafetensorsWriter> create(const std::string &path, const std::vector<SafetensorsEntry> &entries,
+                                            const std::map<std::string, std::string> &metadata = {{"format", "pt"}});
+  Status write(std::span<const std::byte> bytes);
+  /// Fails unless exactly the announced bytes were written; then the file appears at its path.
+  Status finish();
+
+private:
+  SafetensorsWriter(AtomicFile file, std::string path, uint64_t announced)
+      : file(std::move(file)), path(std::move(path)), announced(announced) {}
+
+  AtomicFile file;
+  std::string path;
+  uint64_t announced; ///< bytes of the finished file
+};
+
+} // namespace ft::rt
