@@ -36,7 +36,7 @@ def Factors : OpInterface<"Factors"> {
     and result carries, and which letters are reduced; see compiler/Sharding/FactorRule.h.
   }];
   let methods = [
-    InterfaceMethod<"The rule.", "::ft::FactorRule", "getFactorRule", (ins)>,
+    InterfaceMethod<"Fill in the rule.", "void", "getFactorRule", (ins "::ft::FactorRule &":$rule)>,
   ];
 }
 

@@ -50,11 +50,17 @@ def Ft_VariableOp : Ft_Op<"variable", [Symbol]> {
   // input / output: the plan's BatchInput / Output kind, "TOKENS", "LOSS", ...
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<AnyRankedTensor>:$type, Ft_Role:$role,
                        OptionalAttr<StrAttr>:$key, OptionalAttr<FlatSymbolRefAttr>:$of, OptionalAttr<DictionaryAttr>:$init,
-                       OptionalAttr<StrAttr>:$io, UnitAttr:$decay);
+                       OptionalAttr<StrAttr>:$io, OptionalAttr<TypeAttr>:$gradient_type, UnitAttr:$decay,
+                       OptionalAttr<StrAttr>:$gguf_key, OptionalAttr<I64Attr>:$gguf_rope_heads);
   let assemblyFormat = "$role $sym_name `:` $type attr-dict";
+  let extraClassDeclaration = [{
+    ::mlir::RankedTensorType getTensorType() { return ::llvm::cast<::mlir::RankedTensorType>(getType()); }
+    /// A parameter that training changes.
+    bool isTrained() { return getRole() == Role::Trainable || getRole() == Role::Adapter; }
+  }];
 }
 
-def Ft_ReadOp : Ft_Op<"read", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+def Ft_ReadOp : Ft_Op<"read", [MemoryEffects<[MemRead]>, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "read a variable";
   let arguments = (ins FlatSymbolRefAttr:$variable);
   let results = (outs AnyRankedTensor:$value);
@@ -62,7 +68,7 @@ def Ft_ReadOp : Ft_Op<"read", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]
   let hasVerifier = 0;
 }
 
-def Ft_WriteOp : Ft_Op<"write", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+def Ft_WriteOp : Ft_Op<"write", [MemoryEffects<[MemWrite]>, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "replace a variable's value";
   let arguments = (ins FlatSymbolRefAttr:$variable, AnyRankedTensor:$value);
   let assemblyFormat = "$variable `,` $value attr-dict `:` type($value)";
@@ -78,7 +84,7 @@ def Ft_EmbeddingOp : Ft_Op<"embedding", [Pure]> {
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }
 
-def Ft_EmbeddingGradOp : Ft_Op<"embedding_grad", [Pure, AttrSizedOperandSegments]> {
+def Ft_EmbeddingGradOp : Ft_Op<"embedding_grad", [Pure]> {
   let summary = "sum the rows of a gradient by token id, in fixed order";
   // positions [T] sorted by (id, row, position), starts [S + 1], ids [S]; accumulate [V, D]: absent means zero.
   let arguments = (ins Ft_Matrix:$grad, Ft_Ids:$positions, Ft_Ids:$starts, Ft_Ids:$ids, Optional<Ft_Matrix>:$accumulate);
@@ -107,7 +113,7 @@ def Ft_RmsNormBwdOp : Ft_Op<"rms_norm_bwd", [Pure]> {
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }
 
-def Ft_RmsNormWeightGradOp : Ft_Op<"rms_norm_weight_grad", [Pure, AttrSizedOperandSegments]> {
+def Ft_RmsNormWeightGradOp : Ft_Op<"rms_norm_weight_grad", [Pure]> {
   let summary = "dw = sum over rows of dy · x · rstd";
   let arguments = (ins Ft_Matrix:$dy, Ft_Matrix:$x, Ft_Statistic:$rstd, Optional<Ft_Vector>:$accumulate);
   let results = (outs Ft_Vector:$dw);
@@ -187,7 +193,7 @@ def Ft_LinearBwdInputOp : Ft_Op<"linear_bwd_input", [Pure, SameVariadicOperandSi
   let assemblyFormat = "`[` $grads `]` `,` `[` $weights `]` attr-dict `:` functional-type(operands, results)";
 }
 
-def Ft_LinearBwdWeightOp : Ft_Op<"linear_bwd_weight", [Pure, AttrSizedOperandSegments]> {
+def Ft_LinearBwdWeightOp : Ft_Op<"linear_bwd_weight", [Pure]> {
   let summary = "dW = alpha · dyᵀ · x (+ accumulate)";
   let arguments = (ins Ft_Matrix:$grad, Ft_Matrix:$x, Optional<Ft_Matrix>:$accumulate, DefaultValuedAttr<F64Attr, "1.0">:$alpha);
   let results = (outs Ft_Matrix:$dw);
@@ -220,7 +226,7 @@ def Ft_HeadLossOp : Ft_Op<"head_loss", [Pure]> {
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }
 
-def Ft_HeadLossGradOp : Ft_Op<"head_loss_grad", [Pure, AttrSizedOperandSegments, AttrSizedResultSegments]> {
+def Ft_HeadLossGradOp : Ft_Op<"head_loss_grad", [Pure]> {
   let summary = "the loss with its gradients of x and, where asked for, of the head's weight (+ accumulate)";
   let arguments = (ins Ft_Matrix:$x, Ft_Matrix:$weight, Ft_Ids:$labels, Ft_Scalars:$scalars, Optional<Ft_Matrix>:$accumulate);
   let results = (outs Ft_Scalar:$loss, Ft_Matrix:$dx, Optional<Ft_Matrix>:$dw);
@@ -260,7 +266,7 @@ def Ft_AdamwOp : Ft_Op<"adamw", [Pure]> {
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }
 
-def Ft_SgdOp : Ft_Op<"sgd", [Pure, AttrSizedOperandSegments, AttrSizedResultSegments]> {
+def Ft_SgdOp : Ft_Op<"sgd", [Pure]> {
   let summary = "one SGD update (PyTorch's); nothing changes once status is set";
   let arguments = (ins Ft_Tensor:$param, Ft_Tensor:$grad, Optional<Ft_Tensor>:$momentum_buffer, Ft_Scalar:$norm, Ft_Status:$status, Ft_Scalars:$scalars,
                        F64Attr:$momentum, F64Attr:$weight_decay, F64Attr:$max_norm);

@@ -1,0 +1,113 @@
+#include "dialects/Ft/Verify.h"
+
+#include <limits>
+
+using namespace mlir;
+using namespace ft::model;
+
+static constexpr double infinity = std::numeric_limits<double>::infinity();
+
+LogicalResult EmbeddingOp::verify() {
+  return checkShape(*this, "C1", "result", getResult(), {dim(getIds(), 0), dim(getTable(), 1)});
+}
+
+LogicalResult EmbeddingGradOp::verify() {
+  if (failed(checkEqual(*this, "C1", "length of positions", dim(getPositions(), 0), dim(getGrad(), 0))) ||
+      failed(checkEqual(*this, "C2", "length of starts", dim(getStarts(), 0), dim(getIds(), 0) + 1)) ||
+      failed(checkEqual(*this, "C3", "columns of the result", dim(getResult(), 1), dim(getGrad(), 1))))
+    return failure();
+  if (getAccumulate())
+    return checkSameType(*this, "C4", "accumulate", getAccumulate(), getResult());
+  return success();
+}
+
+LogicalResult RmsNormOp::verify() {
+  if (failed(checkShape(*this, "C1", "y", getY(), shape(getX()))) ||
+      failed(checkShape(*this, "C2", "weight", getWeight(), {dim(getX(), 1)})) ||
+      failed(checkShape(*this, "C3", "rstd", getRstd(), {dim(getX(), 0)})))
+    return failure();
+  return checkRange(*this, "C4", "eps", getEps().convertToDouble(), 0, infinity);
+}
+
+LogicalResult RmsNormApplyOp::verify() {
+  if (failed(checkShape(*this, "C1", "y", getY(), shape(getX()))) ||
+      failed(checkShape(*this, "C2", "weight", getWeight(), {dim(getX(), 1)})))
+    return failure();
+  return checkShape(*this, "C3", "rstd", getRstd(), {dim(getX(), 0)});
+}
+
+LogicalResult RmsNormBwdOp::verify() {
+  if (failed(checkSameType(*this, "C1", "dx", getDx(), getX())) ||
+      failed(checkShape(*this, "C1", "dy", getDy(), shape(getX()))) ||
+      failed(checkShape(*this, "C2", "weight", getWeight(), {dim(getX(), 1)})))
+    return failure();
+  return checkShape(*this, "C3", "rstd", getRstd(), {dim(getX(), 0)});
+}
+
+LogicalResult RmsNormWeightGradOp::verify() {
+  if (failed(checkShape(*this, "C1", "dy", getDy(), shape(getX()))) ||
+      failed(checkShape(*this, "C2", "dw", getDw(), {dim(getX(), 1)})) ||
+      failed(checkShape(*this, "C3", "rstd", getRstd(), {dim(getX(), 0)})))
+    return failure();
+  if (getAccumulate())
+    return checkSameType(*this, "C4", "accumulate", getAccumulate(), getDw());
+  return success();
+}
+
+LogicalResult RopeOp::verify() {
+  const int64_t headDim = getHeadDim();
+  if (headDim <= 0 || headDim % 2)
+    return emitOpError("(C1) head_dim is ") << headDim << "; must be positive and even";
+  if (failed(checkSameType(*this, "C2", "q_out", getQOut(), getQ())) ||
+      failed(checkSameType(*this, "C2", "k_out", getKOut(), getK())))
+    return failure();
+  for (Value x : {Value(getQ()), Value(getK())})
+    if (failed(checkEqual(*this, "C3", "columns modulo head_dim", dim(x, 1) % headDim, 0)) ||
+        failed(checkEqual(*this, "C4", "tokens", dim(x, 0), dim(getPositions(), 0))))
+      return failure();
+  if (failed(checkEqual(*this, "C5", "columns of cos", dim(getCos(), 1), headDim / 2)))
+    return failure();
+  return checkSameType(*this, "C5", "sin", getSin(), getCos());
+}
+
+LogicalResult SwigluOp::verify() {
+  if (failed(checkSameType(*this, "C1", "up", getUp(), getGate())))
+    return failure();
+  return checkSameType(*this, "C1", "result", getResult(), getGate());
+}
+
+LogicalResult SwigluBwdOp::verify() {
+  if (failed(checkSameType(*this, "C1", "up", getUp(), getGate())) ||
+      failed(checkSameType(*this, "C1", "grad", getGrad(), getGate())) ||
+      failed(checkSameType(*this, "C1", "d_gate", getDGate(), getGate())))
+    return failure();
+  return checkSameType(*this, "C1", "d_up", getDUp(), getGate());
+}
+
+LogicalResult AddOp::verify() {
+  if (failed(checkShape(*this, "C1", "rhs", getRhs(), shape(getLhs()))))
+    return failure();
+  return checkShape(*this, "C1", "result", getResult(), shape(getLhs()));
+}
+
+LogicalResult CastOp::verify() {
+  if (failed(checkShape(*this, "C1", "result", getResult(), shape(getX()))))
+    return failure();
+  if (elementType(getX()) == elementType(getResult()))
+    return emitOpError("(C2) casts ") << elementType(getX()) << " to itself";
+  return success();
+}
+
+LogicalResult DropoutOp::verify() {
+  if (failed(checkSameType(*this, "C1", "result", getResult(), getX())) ||
+      failed(checkRange(*this, "C2", "p", getP().convertToDouble(), 0, 1)))
+    return failure();
+  return checkRange(*this, "C3", "site", double(getSite()), 0, double(dim(getKeys(), 0)));
+}
+
+LogicalResult GatherRowOp::verify() {
+  if (failed(checkEqual(*this, "C1", "length of index", dim(getIndex(), 0), 1)) ||
+      failed(checkShape(*this, "C2", "result", getResult(), {1, dim(getX(), 1)})))
+    return failure();
+  return checkElement(*this, "C2", "result", getResult(), elementType(getX()));
+}

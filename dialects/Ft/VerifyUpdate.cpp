@@ -1,0 +1,65 @@
+#include "dialects/Ft/Verify.h"
+
+#include <limits>
+
+using namespace mlir;
+using namespace ft::model;
+
+static constexpr double infinity = std::numeric_limits<double>::infinity();
+
+LogicalResult AddScalarOp::verify() {
+  for (Value scalar : {Value(getLhs()), Value(getRhs()), Value(getResult())})
+    if (failed(checkShape(*this, "C1", "scalar", scalar, {1})))
+      return failure();
+  return success();
+}
+
+LogicalResult CheckFiniteOp::verify() {
+  if (failed(checkShape(*this, "C1", "value", getValue(), {1})) ||
+      failed(checkShape(*this, "C2", "status", getStatus(), {4})) ||
+      failed(checkShape(*this, "C2", "result", getResult(), {4})))
+    return failure();
+  return checkRange(*this, "C3", "cause", getCause(), 1, 3);
+}
+
+LogicalResult GradNormOp::verify() {
+  if (getGrads().empty())
+    return emitOpError("(C1) has no gradient; must have at least one");
+  return checkShape(*this, "C2", "norm", getNorm(), {1});
+}
+
+namespace {
+template <typename Op> LogicalResult verifyUpdate(Op op) {
+  if (failed(checkShape(op, "C1", "grad", op.getGrad(), shape(op.getParam()))) ||
+      failed(checkSameType(op, "C1", "new_param", op.getNewParam(), op.getParam())) ||
+      failed(checkShape(op, "C2", "norm", op.getNorm(), {1})) ||
+      failed(checkShape(op, "C2", "status", op.getStatus(), {4})) ||
+      failed(checkRange(op, "C3", "weight_decay", op.getWeightDecay().convertToDouble(), 0, infinity)))
+    return failure();
+  return checkRange(op, "C3", "max_norm", op.getMaxNorm().convertToDouble(), 0, infinity);
+}
+} // namespace
+
+LogicalResult AdamwOp::verify() {
+  if (failed(verifyUpdate(*this)) || failed(checkShape(*this, "C4", "exp_avg", getExpAvg(), shape(getParam()))) ||
+      failed(checkSameType(*this, "C4", "exp_avg_sq", getExpAvgSq(), getExpAvg())) ||
+      failed(checkSameType(*this, "C4", "new_exp_avg", getNewExpAvg(), getExpAvg())) ||
+      failed(checkSameType(*this, "C4", "new_exp_avg_sq", getNewExpAvgSq(), getExpAvg())) ||
+      failed(checkRange(*this, "C5", "beta1", getBeta1().convertToDouble(), 0, 1)) ||
+      failed(checkRange(*this, "C5", "beta2", getBeta2().convertToDouble(), 0, 1)))
+    return failure();
+  return checkRange(*this, "C5", "epsilon", getEpsilon().convertToDouble(), 0, infinity);
+}
+
+LogicalResult SgdOp::verify() {
+  if (failed(verifyUpdate(*this)) || failed(checkRange(*this, "C4", "momentum", getMomentum().convertToDouble(), 0, 1)))
+    return failure();
+  const bool hasMomentum = getMomentum().convertToDouble() > 0;
+  if (hasMomentum != bool(getMomentumBuffer()) || hasMomentum != bool(getNewMomentumBuffer()))
+    return emitOpError("(C4) a momentum buffer must come and go exactly where momentum is above 0");
+  if (!hasMomentum)
+    return success();
+  if (failed(checkShape(*this, "C4", "momentum buffer", getMomentumBuffer(), shape(getParam()))))
+    return failure();
+  return checkSameType(*this, "C4", "new momentum buffer", getNewMomentumBuffer(), getMomentumBuffer());
+}

@@ -1,0 +1,145 @@
+#include "dialects/Ft/Verify.h"
+
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSwitch.h"
+#include "llvm/Support/FormatVariadic.h"
+
+#include <cmath>
+
+using namespace mlir;
+using namespace ft::model;
+
+LogicalResult ft::model::checkEqual(Operation *op, StringRef label, StringRef what, int64_t actual, int64_t expected) {
+  if (actual == expected)
+    return success();
+  return op->emitOpError() << "(" << label << ") " << what << " is " << actual << "; must be " << expected;
+}
+
+LogicalResult ft::model::checkShape(Operation *op, StringRef label, StringRef what, Value value,
+                                    ArrayRef<int64_t> expected) {
+  if (shape(value) == expected)
+    return success();
+  return op->emitOpError() << "(" << label << ") " << what << " has shape ["
+                           << llvm::join(llvm::map_range(shape(value), [](int64_t d) { return std::to_string(d); }),
+                                         ", ")
+                           << "]; must be ["
+                           << llvm::join(llvm::map_range(expected, [](int64_t d) { return std::to_string(d); }), ", ")
+                           << "]";
+}
+
+LogicalResult ft::model::checkSameType(Operation *op, StringRef label, StringRef what, Value value, Value other) {
+  if (value.getType() == other.getType())
+    return success();
+  return op->emitOpError() << "(" << label << ") " << what << " has type " << value.getType() << "; must be "
+                           << other.getType();
+}
+
+LogicalResult ft::model::checkElement(Operation *op, StringRef label, StringRef what, Value value, Type expected) {
+  if (elementType(value) == expected)
+    return success();
+  return op->emitOpError() << "(" << label << ") " << what << " has elements of type " << elementType(value)
+                           << "; must be " << expected;
+}
+
+LogicalResult ft::model::checkRange(Operation *op, StringRef label, StringRef what, double value, double low,
+                                    double high) {
+  if (value >= low && value < high)
+    return success();
+  if (std::isinf(high))
+    return op->emitOpError() << "(" << label << ") " << what << " is " << llvm::formatv("{0:g}", value).str()
+                             << "; must be at least " << llvm::formatv("{0:g}", low).str();
+  return op->emitOpError() << "(" << label << ") " << what << " is " << llvm::formatv("{0:g}", value).str()
+                           << "; must be in [" << llvm::formatv("{0:g}, {1:g}", low, high).str() << ")";
+}
+
+static bool isOneOf(StringRef name, std::initializer_list<StringRef> names) { return llvm::is_contained(names, name); }
+
+static LogicalResult verifyInit(VariableOp op, DictionaryAttr init) {
+  auto kind = init.getAs<StringAttr>("kind");
+  if (!kind || !isOneOf(kind, {"zeros", "ones", "normal", "uniform", "rope_cos", "rope_sin", "random_keys"}))
+    return op.emitOpError("(C4) init.kind must be one of zeros, ones, normal, uniform, rope_cos, rope_sin, "
+                          "random_keys");
+  const bool needsScale = isOneOf(kind, {"normal", "uniform"});
+  if (needsScale != bool(init.getAs<FloatAttr>("scale")))
+    return op.emitOpError("(C4) init.scale must be given with normal and uniform, and only there");
+  if (kind.getValue().starts_with("rope_") != bool(init.getAs<FloatAttr>("theta")))
+    return op.emitOpError("(C4) init.theta must be given with rope_cos and rope_sin, and only there");
+  if (kind == "random_keys") {
+    auto names = init.getAs<ArrayAttr>("names");
+    if (!names || int64_t(names.size()) != op.getTensorType().getNumElements())
+      return op.emitOpError("(C4) init.names must name each of the ") << op.getTensorType().getNumElements() << " keys";
+  }
+  return success();
+}
+
+LogicalResult VariableOp::verify() {
+  auto tensor = llvm::dyn_cast<RankedTensorType>(getType());
+  if (!tensor || !tensor.hasStaticShape() || tensor.getNumElements() == 0)
+    return emitOpError("(C1) type must be a ranked tensor of static, non-zero shape");
+  const Role role = getRole();
+  const bool derived =
+      role == Role::Gradient || role == Role::ExpAvg || role == Role::ExpAvgSq || role == Role::WorkingCopy;
+  if (derived != getOf().has_value())
+    return emitOpError("(C2) `of` must name a parameter for the roles gradient, exp_avg, exp_avg_sq and "
+                       "working_copy, and only there");
+  const bool keyed = role != Role::ConstantTable && role != Role::RandomKeys && role != Role::Input &&
+                     role != Role::Output && role != Role::WorkingCopy;
+  if (keyed != getKey().has_value())
+    return emitOpError("(C3) `key` must be given for parameters, gradients and moments, and only there");
+  if (auto init = getInitAttr())
+    if (failed(verifyInit(*this, init)))
+      return failure();
+  if ((role == Role::Input || role == Role::Output) != getIo().has_value())
+    return emitOpError("(C5) `io` must be given for the roles input and output, and only there");
+  if (getIo() && role == Role::Input &&
+      !isOneOf(*getIo(), {"TOKENS", "LABELS", "POSITIONS", "DOCUMENT_START", "DOCUMENT_OFFSETS", "DOCUMENT_LENS",
+                          "SORTED_POSITIONS", "SEGMENT_STARTS", "SEGMENT_IDS", "SCALARS", "ROW_INDEX"}))
+    return emitOpError("(C5) `io` is \"") << *getIo() << "\", which is no kind of plan.proto's BatchInput";
+  if (getIo() && role == Role::Output && !isOneOf(*getIo(), {"LOSS", "GRAD_NORM", "STATUS", "LOGITS"}))
+    return emitOpError("(C5) `io` is \"") << *getIo() << "\", which is no kind of plan.proto's Output";
+  if ((getGradientType() || getDecay()) && !isTrained())
+    return emitOpError("(C6) gradient_type and decay belong to the roles trainable and adapter");
+  if (getGradientType() && !llvm::isa<Float64Type, Float32Type, BFloat16Type>(*getGradientType()))
+    return emitOpError("(C6) gradient_type must be f64, f32 or bf16");
+  return success();
+}
+
+static FailureOr<VariableOp> lookUp(Operation *op, FlatSymbolRefAttr symbol, SymbolTableCollection &table) {
+  auto variable = table.lookupNearestSymbolFrom<VariableOp>(op, symbol);
+  if (!variable)
+    return op->emitOpError("(C1) no ft.variable named ") << symbol;
+  return variable;
+}
+
+LogicalResult ReadOp::verifySymbolUses(SymbolTableCollection &table) {
+  auto variable = lookUp(*this, getVariableAttr(), table);
+  if (failed(variable))
+    return failure();
+  auto declared = variable->getTensorType();
+  auto read = tensorType(getValue());
+  const bool prefix = read.getRank() > 0 && read.getRank() == declared.getRank() && read.hasStaticShape() &&
+                      read.getElementType() == declared.getElementType() &&
+                      read.getShape().drop_front() == declared.getShape().drop_front() &&
+                      read.getDimSize(0) <= declared.getDimSize(0);
+  if (read != declared && !prefix)
+    return emitOpError("(C2) reads ") << read << "; the variable is " << declared
+                                      << ": must be that type or fewer of its leading rows";
+  return success();
+}
+
+LogicalResult WriteOp::verifySymbolUses(SymbolTableCollection &table) {
+  auto variable = lookUp(*this, getVariableAttr(), table);
+  if (failed(variable))
+    return failure();
+  if (getValue().getType() != variable->getTensorType())
+    return emitOpError("(C2) writes ") << getValue().getType() << "; must be " << variable->getTensorType();
+  switch (variable->getRole()) {
+  case Role::Frozen:
+  case Role::ConstantTable:
+  case Role::RandomKeys:
+  case Role::Input:
+    return emitOpError("(C3) writes a variable of role ") << stringifyRole(variable->getRole());
+  default:
+    return success();
+  }
+}
