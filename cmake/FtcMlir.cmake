@@ -12,7 +12,7 @@ separate_arguments(FTC_LLVM_DEFINITIONS NATIVE_COMMAND ${LLVM_DEFINITIONS})
 string(REPLACE "-D" "" FTC_LLVM_DEFINITIONS "${FTC_LLVM_DEFINITIONS}")
 target_compile_definitions(FtcMlir INTERFACE ${FTC_LLVM_DEFINITIONS})
 # The compiler's own loops are short; -O1 halves the build.
-target_compile_options(FtcMlir INTERFACE -fno-exceptions -O1 -Wno-unused-parameter)
+target_compile_options(FtcMlir INTERFACE -fno-exceptions -O1 -Wno-unused-parameter -Wno-maybe-uninitialized)
 target_link_libraries(FtcMlir INTERFACE MLIR LLVM)
 
 # ftc_add_dialect(Name Ft): tablegen of dialects/<dir>/<Name>Ops.td into "dialects/<dir>/<Name>*.inc", and the library.

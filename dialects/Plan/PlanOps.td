@@ -1,0 +1,304 @@
+// The plan dialect: where every byte lies and when every step runs. One operation for one message of plan.proto.
+//
+// Created by plan-bufferize, with buffers that have no offsets yet; plan-assign-memory gives them; compiler/Export
+// writes the module as plan.bin. Steps have no SSA operands: they name buffers, and value versions tell what each
+// reads and writes.
+#ifndef PLAN_OPS_TD
+#define PLAN_OPS_TD
+
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/BuiltinAttributeInterfaces.td"
+include "mlir/IR/EnumAttr.td"
+include "mlir/IR/OpBase.td"
+include "mlir/IR/SymbolInterfaces.td"
+
+def Plan_Dialect : Dialect {
+  let name = "plan";
+  let cppNamespace = "::ft::plan";
+  let summary = "A static execution plan: arenas, buffers, segments, steps";
+  let useDefaultAttributePrinterParser = 1;
+}
+
+class Plan_Op<string mnemonic, list<Trait> traits = []> : Op<Plan_Dialect, mnemonic, traits>;
+
+//===-- attributes -----------------------------------------------------------------------------------------------===//
+
+def Plan_OperandAttr : AttrDef<Plan_Dialect, "Operand"> {
+  let mnemonic = "operand";
+  let summary = "the strided region of a buffer that a step touches, with the value versions it reads and writes";
+  let description = [{
+    batch × rows rows of row_bytes bytes; row r of batch b starts at offset + b · batch_pitch + r · pitch. All in bytes.
+    `read` and `write` are value versions, 0 for none: every byte must hold `read` before the step and holds `write`
+    after it.
+
+    (C1) sizes are positive and the offset is not negative. (C2) rows do not overlap: pitch ≥ row_bytes where rows > 1.
+    (C3) it reads or writes.
+  }];
+  let parameters = (ins "::mlir::FlatSymbolRefAttr":$buffer, "int64_t":$offset, "int64_t":$rows, "int64_t":$rowBytes,
+                        "int64_t":$pitch, DefaultValuedParameter<"int64_t", "1">:$batch,
+                        DefaultValuedParameter<"int64_t", "0">:$batchPitch, DefaultValuedParameter<"int64_t", "0">:$read,
+                        DefaultValuedParameter<"int64_t", "0">:$write);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+}
+
+def Plan_OperandArray : TypedArrayAttrBase<Plan_OperandAttr, "operands of a step">;
+
+def Plan_Space : I32EnumAttr<"Space", "where an arena lies", [
+  I32EnumAttrCase<"Device", 1, "device">, I32EnumAttrCase<"Pinned", 2, "pinned">, I32EnumAttrCase<"Host", 3, "host">]> {
+  let cppNamespace = "::ft::plan";
+}
+
+def Plan_Class : I32EnumAttr<"BufferClass", "what a buffer is for", [
+  I32EnumAttrCase<"Weight", 1, "weight">, I32EnumAttrCase<"OptimizerState", 2, "optimizer_state">,
+  I32EnumAttrCase<"Gradient", 3, "gradient">, I32EnumAttrCase<"Activation", 4, "activation">,
+  I32EnumAttrCase<"Workspace", 5, "workspace">, I32EnumAttrCase<"Input", 6, "input">,
+  I32EnumAttrCase<"Output", 7, "output">, I32EnumAttrCase<"Constant", 8, "constant">]> {
+  let cppNamespace = "::ft::plan";
+}
+
+//===-- memory ---------------------------------------------------------------------------------------------------===//
+
+def Plan_ArenaOp : Plan_Op<"arena", [Symbol]> {
+  let summary = "reserve one contiguous region for the whole run";
+  let description = [{
+    Bytes. `size` is 0 until plan-assign-memory has packed the arena; `largest_live` is then the bytes of its largest
+    live set, the packing's lower bound. A `transient` arena's buffers may share bytes.
+
+    (C1) sizes are not negative. (C2) the alignment is a power of two.
+
+    Example:
+    ```mlir
+    plan.arena device @activations {alignment = 256 : i64, largest_live = 0 : i64, size = 0 : i64, transient}
+    ```
+  }];
+  let arguments = (ins Plan_Space:$space, SymbolNameAttr:$sym_name, DefaultValuedAttr<I64Attr, "0">:$size,
+                       DefaultValuedAttr<I64Attr, "256">:$alignment, DefaultValuedAttr<I64Attr, "0">:$largest_live,
+                       UnitAttr:$transient);
+  let assemblyFormat = "$space $sym_name attr-dict";
+  let hasVerifier = 1;
+}
+
+def Plan_BufferOp : Plan_Op<"buffer", [Symbol]> {
+  let summary = "name a piece of an arena";
+  let description = [{
+    Bytes. plan-bufferize creates buffers without `offset`; plan-assign-memory gives every one its place.
+    `initial_version` is the version it holds before the first segment: filled by loading, by zeroing or from a
+    constant; 0 where a step must write it first.
+
+    (C1) the arena exists. (C2) size is positive. (C3) an offset is aligned to 256 bytes and inside the arena.
+
+    Example:
+    ```mlir
+    plan.arena device @io {size = 4096 : i64}
+    plan.buffer @tokens in @io input 4096 {offset = 0 : i64}
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, FlatSymbolRefAttr:$arena, Plan_Class:$buffer_class, I64Attr:$size,
+                       OptionalAttr<I64Attr>:$offset, DefaultValuedAttr<I64Attr, "0">:$initial_version);
+  let assemblyFormat = "$sym_name `in` $arena $buffer_class $size attr-dict";
+  let hasVerifier = 1;
+}
+
+def Plan_TensorOp : Plan_Op<"tensor"> {
+  let summary = "map a named tensor onto a buffer";
+  let description = [{
+    One row of the parameter map (plan.proto, Tensor): the dense row-major tensor of `shape` read as an array of
+    `sizes`, element (i0, i1, …) at `offset` bytes plus Σ i_k · strides[k] elements.
+
+    (C1) sizes and strides have one length, and Π sizes = Π shape. (C2) the last element lies inside the buffer.
+
+    Example:
+    ```mlir
+    plan.arena device @weights {size = 256 : i64}
+    plan.buffer @w in @weights weight 64
+    plan.tensor "model.norm.weight" f32 in @w {offset = 0 : i64, role = "frozen", shape = array<i64: 16>,
+                                               sizes = array<i64: 16>, strides = array<i64: 1>}
+    ```
+  }];
+  let arguments = (ins StrAttr:$key, TypeAttr:$type, FlatSymbolRefAttr:$buffer, StrAttr:$role, I64Attr:$offset,
+                       DenseI64ArrayAttr:$shape, DenseI64ArrayAttr:$sizes, DenseI64ArrayAttr:$strides,
+                       OptionalAttr<DictionaryAttr>:$init);
+  let assemblyFormat = "$key $type `in` $buffer attr-dict";
+  let hasVerifier = 1;
+}
+
+//===-- segments -------------------------------------------------------------------------------------------------===//
+
+def Plan_SegmentOp : Plan_Op<"segment", [Symbol, NoTerminator, SingleBlock]> {
+  let summary = "a straight line of steps that the executor runs as one";
+  let description = [{
+    `initialize`, `accumulate_first`, `accumulate_next`, `update`, `evaluate` or `generate`. Segments communicate
+    through persistent buffers alone: a transient buffer's content does not outlive its segment.
+
+    (C1) the name is one of the six.
+
+    Example:
+    ```mlir
+    plan.segment @update {
+    }
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "$sym_name attr-dict-with-keyword $body";
+  let hasVerifier = 1;
+}
+
+class Plan_Step<string mnemonic> : Plan_Op<mnemonic, [HasParent<"SegmentOp">]> {
+  dag common = (ins StrAttr:$name, Plan_OperandArray:$operands_, DefaultValuedAttr<I64Attr, "0">:$stream,
+                    DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$wait, DefaultValuedAttr<I64Attr, "0">:$record,
+                    DefaultValuedAttr<F64Attr, "0.0">:$flops, DefaultValuedAttr<F64Attr, "0.0">:$predicted_us);
+}
+
+def Plan_LaunchOp : Plan_Step<"launch"> {
+  let summary = "run a row kernel over its items";
+  let description = [{
+    Operands in the kernel's argument order.
+
+    (C1) items is positive.
+
+    Example:
+    ```mlir
+    plan.arena device @a {size = 256 : i64}
+    plan.buffer @x in @a activation 64
+    plan.segment @update {
+      plan.launch "scale" @scale items 4 [#plan.operand<buffer = @x, offset = 0, rows = 4, rowBytes = 16, pitch = 16, write = 1>]
+    }
+    ```
+  }];
+  let arguments = !con((ins FlatSymbolRefAttr:$kernel, I64Attr:$items), common);
+  let assemblyFormat = "$name $kernel `items` $items $operands_ attr-dict";
+  let hasVerifier = 1;
+}
+
+def Plan_GemmOp : Plan_Step<"gemm"> {
+  let summary = "D = alpha · op(A) · op(B) + beta · D";
+  let description = [{
+    Row-major; operands a, b, d and optionally the workspace. Leading dimensions and batch strides count elements.
+
+    (C1) three or four operands. (C2) beta is 0 or 1, and d is read exactly where beta is 1. (C3) each operand's region
+    is what shape and leading dimension imply.
+
+    Example:
+    ```mlir
+    plan.arena device @a {size = 1024 : i64}
+    plan.buffer @x in @a activation 64
+    plan.buffer @w in @a weight 64
+    plan.buffer @y in @a activation 64
+    plan.segment @update {
+      plan.gemm "head" f32, f32, f32 accumulate f32 m 4 n 4 k 4
+        [#plan.operand<buffer = @x, offset = 0, rows = 4, rowBytes = 16, pitch = 16, read = 1>,
+         #plan.operand<buffer = @w, offset = 0, rows = 4, rowBytes = 16, pitch = 16, read = 2>,
+         #plan.operand<buffer = @y, offset = 0, rows = 4, rowBytes = 16, pitch = 16, write = 3>]
+        {lda = 4 : i64, ldb = 4 : i64, ldd = 4 : i64}
+    }
+    ```
+  }];
+  let arguments = !con((ins TypeAttr:$a_type, TypeAttr:$b_type, TypeAttr:$d_type, TypeAttr:$compute_type, I64Attr:$m,
+                            I64Attr:$n, I64Attr:$k, I64Attr:$lda, I64Attr:$ldb, I64Attr:$ldd, UnitAttr:$trans_a,
+                            UnitAttr:$trans_b, UnitAttr:$allow_tf32, DefaultValuedAttr<F64Attr, "1.0">:$alpha,
+                            DefaultValuedAttr<F64Attr, "0.0">:$beta, DefaultValuedAttr<I64Attr, "1">:$batch,
+                            DefaultValuedAttr<I64Attr, "0">:$stride_a, DefaultValuedAttr<I64Attr, "0">:$stride_b,
+                            DefaultValuedAttr<I64Attr, "0">:$stride_d), common);
+  let assemblyFormat = "$name $a_type `,` $b_type `,` $d_type `accumulate` $compute_type `m` $m `n` $n `k` $k $operands_ attr-dict";
+  let hasVerifier = 1;
+}
+
+def Plan_AttentionOp : Plan_Step<"attention"> {
+  let summary = "causal attention by a library, over packed documents";
+  let description = [{
+    Operand order: forward q, k, v, o, lse; backward q, k, v, o, lse, d_o, d_q, d_k, d_v; then document_offsets and
+    document_lens where `ragged`; then the workspace where there is one. Pitches count elements between tokens.
+
+    (C1) the number of operands fits direction and form. (C2) heads is a multiple of kv_heads.
+
+    Example: see test/lit/Plan/ops.mlir.
+  }];
+  let arguments = !con((ins TypeAttr:$type, UnitAttr:$backward, UnitAttr:$ragged, UnitAttr:$deterministic, UnitAttr:$has_workspace,
+                            I64Attr:$batch, I64Attr:$sequence_len, I64Attr:$heads, I64Attr:$kv_heads, I64Attr:$head_dim,
+                            F64Attr:$scale, I64Attr:$max_documents, I64Attr:$max_document_len, I64Attr:$qkv_pitch,
+                            I64Attr:$o_pitch, I64Attr:$d_qkv_pitch), common);
+  let assemblyFormat = "$name $type $operands_ attr-dict";
+  let hasVerifier = 1;
+}
+
+def Plan_CopyOp : Plan_Step<"copy"> {
+  let summary = "copy a region to another of the same shape";
+  let description = [{
+    Operands source and destination. (C1) two operands of one shape; the first is read, the second written.
+
+    Example:
+    ```mlir
+    plan.arena device @a {size = 1024 : i64}
+    plan.buffer @x in @a activation 64
+    plan.buffer @y in @a activation 64
+    plan.segment @update {
+      plan.copy "keep" [#plan.operand<buffer = @x, offset = 0, rows = 4, rowBytes = 16, pitch = 16, read = 1>,
+                        #plan.operand<buffer = @y, offset = 0, rows = 4, rowBytes = 16, pitch = 16, write = 2>]
+    }
+    ```
+  }];
+  let arguments = common;
+  let assemblyFormat = "$name $operands_ attr-dict";
+  let hasVerifier = 1;
+}
+
+def Plan_MemsetOp : Plan_Step<"memset"> {
+  let summary = "set every byte of a region";
+  let description = [{
+    (C1) one operand, written and not read. (C2) value in [0, 255].
+
+    Example:
+    ```mlir
+    plan.arena device @a {size = 1024 : i64}
+    plan.buffer @x in @a gradient 64
+    plan.segment @update {
+      plan.memset "clear" 0 [#plan.operand<buffer = @x, offset = 0, rows = 1, rowBytes = 64, pitch = 64, write = 2>]
+    }
+    ```
+  }];
+  let arguments = !con((ins I64Attr:$value), common);
+  let assemblyFormat = "$name $value $operands_ attr-dict";
+  let hasVerifier = 1;
+}
+
+def Plan_ReceiveOp : Plan_Step<"receive"> {
+  let summary = "the batch record that the host staged arrives in the input buffers";
+  let description = [{
+    (C1) every operand is written and none read.
+
+    Example:
+    ```mlir
+    plan.arena device @a {size = 1024 : i64}
+    plan.buffer @tokens in @a input 64
+    plan.segment @evaluate {
+      plan.receive "batch" [#plan.operand<buffer = @tokens, offset = 0, rows = 1, rowBytes = 64, pitch = 64, write = 2>]
+    }
+    ```
+  }];
+  let arguments = common;
+  let assemblyFormat = "$name $operands_ attr-dict";
+  let hasVerifier = 1;
+}
+
+def Plan_EmitOp : Plan_Step<"emit"> {
+  let summary = "outputs leave for the host's ring";
+  let description = [{
+    (C1) every operand is read and none written.
+
+    Example:
+    ```mlir
+    plan.arena device @a {size = 1024 : i64}
+    plan.buffer @loss in @a output 8
+    plan.segment @evaluate {
+      plan.emit "metrics" [#plan.operand<buffer = @loss, offset = 0, rows = 1, rowBytes = 8, pitch = 8, read = 2>]
+    }
+    ```
+  }];
+  let arguments = common;
+  let assemblyFormat = "$name $operands_ attr-dict";
+  let hasVerifier = 1;
+}
+
+#endif // PLAN_OPS_TD

@@ -1,0 +1,149 @@
+// Local verifiers of the plan dialect; each step carries the label of the constraint in PlanOps.td. What needs the
+// whole plan (lifetimes, order) is proved by runtime/Plan's verifier on the exported message.
+#include "dialects/Plan/PlanDialect.h"
+
+#include "mlir/IR/Diagnostics.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace ft::plan;
+
+LogicalResult OperandAttr::verify(function_ref<InFlightDiagnostic()> emitError, FlatSymbolRefAttr buffer, int64_t offset,
+                                  int64_t rows, int64_t rowBytes, int64_t pitch, int64_t batch, int64_t batchPitch,
+                                  int64_t read, int64_t write) {
+  if (rows <= 0 || rowBytes <= 0 || batch <= 0 || offset < 0 || batchPitch < 0) // (C1)
+    return emitError() << "(C1) operand of " << buffer << " has an empty or negative size";
+  if (rows > 1 && pitch < rowBytes) // (C2)
+    return emitError() << "(C2) operand of " << buffer << " has rows of " << rowBytes << " bytes at pitch " << pitch;
+  if (read < 0 || write < 0 || (read == 0 && write == 0)) // (C3)
+    return emitError() << "(C3) operand of " << buffer << " neither reads nor writes a version";
+  return success();
+}
+
+LogicalResult ArenaOp::verify() {
+  if (static_cast<int64_t>(getSize()) < 0 || static_cast<int64_t>(getLargestLive()) < 0) // (C1)
+    return emitOpError("(C1) has a negative size");
+  if (!llvm::isPowerOf2_64(getAlignment())) // (C2)
+    return emitOpError("(C2) alignment ") << getAlignment() << " is not a power of two";
+  return success();
+}
+
+LogicalResult BufferOp::verify() {
+  auto arena = SymbolTable::lookupNearestSymbolFrom<ArenaOp>(getOperation(), getArenaAttr());
+  if (!arena) // (C1)
+    return emitOpError("(C1) names no arena: ") << getArenaAttr();
+  if (static_cast<int64_t>(getSize()) <= 0) // (C2)
+    return emitOpError("(C2) size ") << getSize() << " must be positive";
+  if (auto offset = getOffset()) { // (C3)
+    if (*offset % 256 != 0)
+      return emitOpError("(C3) offset ") << *offset << " is not a multiple of 256";
+    if (*offset + getSize() > arena.getSize())
+      return emitOpError("(C3) ends at ") << *offset + getSize() << ", behind its arena of " << arena.getSize() << " bytes";
+  }
+  return success();
+}
+
+static int64_t product(ArrayRef<int64_t> values) {
+  int64_t result = 1;
+  for (int64_t v : values)
+    result *= v;
+  return result;
+}
+
+LogicalResult TensorOp::verify() {
+  if (getSizes().size() != getStrides().size() || product(getSizes()) != product(getShape())) // (C1)
+    return emitOpError("(C1) sizes, strides and shape do not fit each other");
+  auto buffer = SymbolTable::lookupNearestSymbolFrom<BufferOp>(getOperation(), getBufferAttr());
+  if (!buffer)
+    return emitOpError("(C2) names no buffer: ") << getBufferAttr();
+  int64_t last = 0;
+  for (auto [size, stride] : llvm::zip(getSizes(), getStrides()))
+    last += (size - 1) * stride;
+  int64_t end = getOffset() + (last + 1) * (getType().getIntOrFloatBitWidth() / 8);
+  if (end > static_cast<int64_t>(buffer.getSize())) // (C2)
+    return emitOpError("(C2) ends at byte ") << end << " of a buffer of " << buffer.getSize();
+  return success();
+}
+
+LogicalResult SegmentOp::verify() {
+  static constexpr StringLiteral names[] = {"initialize", "accumulate_first", "accumulate_next",
+                                            "update",     "evaluate",         "generate"};
+  if (!llvm::is_contained(names, getSymName())) // (C1)
+    return emitOpError("(C1) '") << getSymName() << "' is not a segment's name";
+  return success();
+}
+
+static OperandAttr operandAt(ArrayAttr operands, size_t i) { return cast<OperandAttr>(operands[i]); }
+
+LogicalResult LaunchOp::verify() {
+  if (static_cast<int64_t>(getItems()) <= 0) // (C1)
+    return emitOpError("(C1) items ") << getItems() << " must be positive";
+  return success();
+}
+
+static LogicalResult checkGemmRegion(Operation *op, StringRef which, OperandAttr operand, int64_t rows, int64_t columns,
+                                     int64_t leading, Type type, int64_t batch) {
+  int64_t bytes = type.getIntOrFloatBitWidth() / 8;
+  if (operand.getRows() != rows || operand.getRowBytes() != columns * bytes || operand.getBatch() != batch ||
+      (rows > 1 && operand.getPitch() != leading * bytes))
+    return op->emitOpError("(C3) operand ") << which << " is not " << rows << " rows of " << columns
+                                            << " elements at leading dimension " << leading;
+  return success();
+}
+
+LogicalResult GemmOp::verify() {
+  ArrayAttr operands = getOperands_();
+  if (operands.size() != 3 && operands.size() != 4) // (C1)
+    return emitOpError("(C1) has ") << operands.size() << " operands; three or four are legal";
+  double beta = getBeta().convertToDouble();
+  if ((beta != 0 && beta != 1) || (beta == 1) != (operandAt(operands, 2).getRead() != 0)) // (C2)
+    return emitOpError("(C2) beta ") << beta << " does not fit what is read of d";
+  int64_t m = getM(), n = getN(), k = getK(), batch = getBatch();
+  auto check = [&](StringRef which, unsigned i, int64_t rows, int64_t columns, int64_t leading, Type type) { // (C3)
+    return checkGemmRegion(*this, which, operandAt(operands, i), rows, columns, leading, type, batch);
+  };
+  if (failed(check("a", 0, getTransA() ? k : m, getTransA() ? m : k, getLda(), getAType())) ||
+      failed(check("b", 1, getTransB() ? n : k, getTransB() ? k : n, getLdb(), getBType())))
+    return failure();
+  return check("d", 2, m, n, getLdd(), getDType());
+}
+
+LogicalResult AttentionOp::verify() {
+  size_t expected = (getBackward() ? 9 : 5) + (getRagged() ? 2 : 0) + (getHasWorkspace() ? 1 : 0);
+  if (getOperands_().size() != expected) // (C1)
+    return emitOpError("(C1) has ") << getOperands_().size() << " operands; this form takes " << expected;
+  if (getKvHeads() <= 0 || getHeads() % getKvHeads() != 0) // (C2)
+    return emitOpError("(C2) heads ") << getHeads() << " is not a multiple of kv_heads " << getKvHeads();
+  return success();
+}
+
+LogicalResult CopyOp::verify() {
+  if (getOperands_().size() != 2) // (C1)
+    return emitOpError("(C1) takes a source and a destination");
+  OperandAttr src = operandAt(getOperands_(), 0), dst = operandAt(getOperands_(), 1);
+  if (src.getRows() != dst.getRows() || src.getRowBytes() != dst.getRowBytes() || src.getBatch() != dst.getBatch() ||
+      !src.getRead() || src.getWrite() || dst.getRead() || !dst.getWrite())
+    return emitOpError("(C1) source and destination do not fit each other");
+  return success();
+}
+
+LogicalResult MemsetOp::verify() {
+  if (getOperands_().size() != 1 || operandAt(getOperands_(), 0).getRead()) // (C1)
+    return emitOpError("(C1) takes one operand that is not read");
+  if (getValue() > 255) // (C2)
+    return emitOpError("(C2) value ") << getValue() << " is not a byte";
+  return success();
+}
+
+LogicalResult ReceiveOp::verify() {
+  if (llvm::any_of(getOperands_().getAsRange<OperandAttr>(), [](OperandAttr o) { return o.getRead() || !o.getWrite(); }))
+    return emitOpError("(C1) reads an operand");
+  return success();
+}
+
+LogicalResult EmitOp::verify() {
+  if (llvm::any_of(getOperands_().getAsRange<OperandAttr>(), [](OperandAttr o) { return o.getWrite() || !o.getRead(); }))
+    return emitOpError("(C1) writes an operand");
+  return success();
+}
