@@ -1,0 +1,121 @@
+// Row programs of composite operations, which Planning instantiates between GEMMs and at the ends of a step. Each
+// function builds one kernel.func at the builder's insertion point; arguments in the order of its comment. `statistic`
+// of a type is its compute type: f64 for f64, else f32.
+#pragma once
+
+#include "compiler/Fusion/RowProgram.h"
+
+namespace ft {
+
+//===-- loss -----------------------------------------------------------------------------------------------------===//
+
+/// One chunk of the head's logits. Arguments: logits (in place dlogits if `gradient`, else only read), labels
+/// i32[rows], scalars f64[8], nll statistic[rows] (written: −log p of the label, unweighted, 0 where the label is
+/// −100). dlogits = (p − onehot) · scalars[INVERSE_TARGETS], rows without a label exactly zero. One item a row.
+RowProgram buildHeadLoss(mlir::OpBuilder &builder, mlir::StringRef name, const MatrixLayout &logits, bool gradient);
+
+/// loss f64[1] = sum(nll) · scalars[INVERSE_TARGETS], one item, summed in f64 in a fixed order. Arguments: nll
+/// statistic[tokens], scalars f64[8], loss f64[1].
+RowProgram buildLossSum(mlir::OpBuilder &builder, mlir::StringRef name, int64_t tokens, mlir::Type statistic);
+
+//===-- tiled attention ------------------------------------------------------------------------------------------===//
+
+/// A tile of scores: `heads` matrices of rows × keys elements. Row r of the tile is the query at index
+/// base[0] + r of its sequence; column c is the key at index c of the same sequence.
+struct AttentionTile {
+  mlir::Type type;   ///< of scores and of dP
+  int64_t heads = 0; ///< matrices in the tile, heads h0 .. h0 + heads − 1 of the model
+  int64_t rows = 0;
+  int64_t keys = 0;
+  int64_t pitch = 0;          ///< elements between rows
+  int64_t headPitch = 0;      ///< elements between matrices
+  int64_t statisticPitch = 0; ///< elements between tokens in lse and delta: the model's heads
+};
+
+/// Scores (already scaled) to probabilities in place, under the causal mask and inside the query's document; masked
+/// columns become exactly zero. Arguments: scores [heads, rows, keys], document_start i32[rows] from the tile's first
+/// token on, base i32[1], lse statistic[rows, heads] from (first token, h0) on (written). One item a row.
+RowProgram buildAttentionSoftmax(mlir::OpBuilder &builder, mlir::StringRef name, const AttentionTile &tile);
+
+/// Recomputed scores and dP = dO · Vᵀ to P and dS = P ∘ (dP − delta) · scale, in place; masked columns exactly zero.
+/// Arguments: scores (P), dP (dS), document_start, base, lse (read), delta statistic[rows, heads], laid out as lse.
+RowProgram buildAttentionSoftmaxBackward(mlir::OpBuilder &builder, mlir::StringRef name, const AttentionTile &tile,
+                                         double scale);
+
+/// delta[token, head] = Σ dO · O over the head's columns. `gradient` and `output` describe [tokens, heads · headDim].
+/// Arguments: dO, O, delta statistic[tokens, heads] (dense). One item a token and head.
+RowProgram buildAttentionDelta(mlir::OpBuilder &builder, mlir::StringRef name, const MatrixLayout &gradient,
+                               const MatrixLayout &output, int64_t headDim);
+
+//===-- embedding ------------------------------------------------------------------------------------------------===//
+
+/// Row ids[s] of `table` becomes (accumulate: gains) the sum of rows positions[starts[s]] .. positions[starts[s + 1] −
+/// 1] of `gradient`, in that order. Empty segments write nothing, so without `accumulate` the table is cleared first.
+/// Arguments: gradient, positions i32[tokens], starts i32[segments + 1], ids i32[segments], table (ReadWrite).
+RowProgram buildEmbeddingGrad(mlir::OpBuilder &builder, mlir::StringRef name, const MatrixLayout &gradient,
+                              const MatrixLayout &table, int64_t segments, bool accumulate);
+
+/// One row of `matrix`, converted to `resultType`. Arguments: matrix, index i32[1], result [columns].
+RowProgram buildGatherRow(mlir::OpBuilder &builder, mlir::StringRef name, const MatrixLayout &matrix,
+                          mlir::Type resultType);
+
+//===-- update ---------------------------------------------------------------------------------------------------===//
+
+/// Length of a row of a flat bucket in the programs below, where Planning has no reason for another.
+constexpr int64_t bucketRow = 1024;
+
+/// Sums of squares of a flat bucket of rows × length elements (padding zero): item i sums a run of rows, in order.
+/// At most `maxItems` items; `items` of the result is the number of partials. Arguments: gradient [rows, length],
+/// partials statistic[items].
+RowProgram buildSumOfSquares(mlir::OpBuilder &builder, mlir::StringRef name, mlir::Type gradient, int64_t rows,
+                             int64_t length, int64_t maxItems = 1024);
+
+/// norm f64[1] = sqrt of the sum of all partials, in f64 and in a fixed order. Arguments: partials statistic[count],
+/// norm f64[1].
+RowProgram buildNorm(mlir::OpBuilder &builder, mlir::StringRef name, mlir::Type statistic, int64_t count);
+
+/// A flat bucket and the types of what lies in it; `copy` null: no working copy.
+struct BucketLayout {
+  int64_t rows = 0;
+  int64_t length = bucketRow;
+  mlir::Type param, grad, expAvg, expAvgSq, copy;
+};
+
+/// PyTorch's AdamW with clipping (maxNorm 0: none); writes nothing once status[0] != 0. Arguments: param, grad,
+/// exp_avg, exp_avg_sq, copy (if any), norm f64[1], status i32[4], scalars f64[8].
+struct AdamwOptions {
+  double beta1, beta2, epsilon, weightDecay, maxNorm;
+};
+RowProgram buildAdamw(mlir::OpBuilder &builder, mlir::StringRef name, const BucketLayout &bucket,
+                      const AdamwOptions &options);
+
+/// PyTorch's SGD; `expAvg` of the bucket is the type of the momentum buffer, null without one (it starts at zero, so
+/// that the first step makes it the first gradient). Arguments: param, grad, buffer (if any), copy (if any), norm,
+/// status, scalars.
+struct SgdOptions {
+  double momentum, weightDecay, maxNorm;
+};
+RowProgram buildSgd(mlir::OpBuilder &builder, mlir::StringRef name, const BucketLayout &bucket,
+                    const SgdOptions &options);
+
+/// status = {1, step, micro-batch, cause} if the value is not finite and the flag is not yet set. Arguments: value
+/// f64[1], status i32[4], scalars f64[8]. One item.
+RowProgram buildCheckFinite(mlir::OpBuilder &builder, mlir::StringRef name, int32_t cause);
+
+/// result = lhs + rhs, f64[1] each. Arguments: lhs, rhs, result; `inPlace`: lhs (ReadWrite), rhs.
+RowProgram buildAddScalar(mlir::OpBuilder &builder, mlir::StringRef name, bool inPlace);
+
+//===-- moving ---------------------------------------------------------------------------------------------------===//
+
+/// Every element = value. Argument: matrix.
+RowProgram buildFill(mlir::OpBuilder &builder, mlir::StringRef name, const MatrixLayout &matrix, double value);
+
+/// target = source, converted, round to nearest even. Arguments: source, target.
+RowProgram buildCopy(mlir::OpBuilder &builder, mlir::StringRef name, const MatrixLayout &source,
+                     const MatrixLayout &target);
+
+/// sum = lhs + rhs, rounded once. Arguments: lhs, rhs, sum; `inPlace` (then sum has lhs' layout): lhs (ReadWrite), rhs.
+RowProgram buildAdd(mlir::OpBuilder &builder, mlir::StringRef name, const MatrixLayout &lhs, const MatrixLayout &rhs,
+                    const MatrixLayout &sum, bool inPlace);
+
+} // namespace ft
