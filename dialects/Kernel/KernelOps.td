@@ -120,4 +120,6 @@ def Kernel_PhiloxOp : Kernel_Op<"philox", [Pure, AllTypesMatch<["counter0", "cou
   }];
 }
 
+include "dialects/Kernel/KernelFusedOps.td"
+
 #endif // KERNEL_OPS_TD
