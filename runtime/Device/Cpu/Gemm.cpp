@@ -1,0 +1,98 @@
+#include "runtime/Device/Cpu/Gemm.h"
+
+#include <fmt/format.h>
+
+using namespace ft;
+using namespace ft::rt;
+
+namespace {
+const char *typeName(plan::DType type) {
+  switch (type) {
+  case plan::F64:
+    return "f64";
+  case plan::F32:
+    return "f32";
+  case plan::BF16:
+    return "bf16";
+  case plan::F16:
+    return "f16";
+  default:
+    return "no floating type";
+  }
+}
+
+bool isF32OrBf16(plan::DType type) { return type == plan::F32 || type == plan::BF16; }
+
+/// Everything that a prepared GEMM depends on: the message without addresses, and the workspace's size.
+std::string shapeKey(plan::Gemm gemm) {
+  const uint64_t workspace = workspaceBytes(gemm);
+  gemm.clear_a();
+  gemm.clear_b();
+  gemm.clear_d();
+  gemm.clear_workspace();
+  return gemm.SerializeAsString() + "/" + std::to_string(workspace);
+}
+} // namespace
+
+std::string ft::rt::gemmName(const plan::Gemm &gemm) {
+  std::string batch = gemm.batch() > 1 ? fmt::format("{}x ", gemm.batch()) : "";
+  return fmt::format("GEMM {}{}x{}x{} {}·{}→{}", batch, gemm.m(), gemm.n(), gemm.k(), typeName(gemm.a_type()),
+                     typeName(gemm.b_type()), typeName(gemm.d_type()));
+}
+
+uint64_t ft::rt::workspaceBytes(const plan::Gemm &gemm) {
+  if (!gemm.has_workspace())
+    return 0;
+  const plan::Operand &w = gemm.workspace();
+  return w.rows() <= 1 ? w.row_bytes() : (w.rows() - 1) * w.pitch() + w.row_bytes();
+}
+
+Expected<std::unique_ptr<DnnlContext>> DnnlContext::create(const DnnlApi &api) {
+  auto context = std::make_unique<DnnlContext>(api);
+  if (api.dnnl_engine_create(&context->engine, dnnl_cpu, 0) != dnnl_success ||
+      api.dnnl_stream_create(&context->stream, context->engine, dnnl_stream_default_flags) != dnnl_success)
+    return cannotRun("oneDNN does not open an engine for this processor");
+  return context;
+}
+
+DnnlContext::~DnnlContext() {
+  if (stream)
+    api.dnnl_stream_destroy(stream);
+  if (engine)
+    api.dnnl_engine_destroy(engine);
+}
+
+Expected<uint32_t> GemmCache::prepare(const plan::Gemm &gemm) {
+  if (gemm.beta() != 0 && gemm.beta() != 1)
+    return badInput(fmt::format("{}: beta is {}; must be 0 or 1", gemmName(gemm), gemm.beta()));
+  if (!gemm.m() || !gemm.n() || !gemm.k())
+    return badInput(fmt::format("{}: m, n and k must be at least 1", gemmName(gemm)));
+  std::string key = shapeKey(gemm);
+  if (auto found = handles.find(key); found != handles.end())
+    return found->second;
+  FT_ASSIGN_OR_RETURN(std::unique_ptr<PreparedGemm> made, make(gemm));
+  gemms.push_back(std::move(made));
+  const uint32_t handle = static_cast<uint32_t>(gemms.size() - 1);
+  handles.emplace(std::move(key), handle);
+  return handle;
+}
+
+Expected<std::unique_ptr<PreparedGemm>> GemmCache::make(const plan::Gemm &gemm) {
+  if (gemm.a_type() == plan::F64 && gemm.b_type() == plan::F64 && gemm.d_type() == plan::F64)
+    return makePlainGemm(gemm, team);
+  if (!isF32OrBf16(gemm.a_type()) || !isF32OrBf16(gemm.b_type()) || !isF32OrBf16(gemm.d_type()))
+    return cannotRun(fmt::format("{}: the CPU multiplies f32 and bf16 in any mixture, and f64", gemmName(gemm)));
+  if (!libraries.hasDnnl)
+    return cannotRun(fmt::format("{} needs oneDNN: {}", gemmName(gemm), libraries.missing));
+  if (!context) {
+    FT_ASSIGN_OR_RETURN(context, DnnlContext::create(libraries.dnnl));
+  }
+  const bool allF32 = gemm.a_type() == plan::F32 && gemm.b_type() == plan::F32 && gemm.d_type() == plan::F32;
+  if (allF32)
+    return makeDnnlGemm(gemm, *context);
+  const bool native = bf16Products && gemm.a_type() == plan::BF16 && gemm.b_type() == plan::BF16;
+  if (native)
+    if (auto direct = makeDnnlGemm(gemm, *context); direct.ok())
+      return direct;
+  return makePanelGemm(gemm, *context, team);
+}

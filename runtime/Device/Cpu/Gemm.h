@@ -1,0 +1,75 @@
+// GEMMs of the cpu driver, prepared once by shape.
+#pragma once
+
+#include "runtime/Device/Cpu/Team.h"
+#include "runtime/Plan/plan.pb.h"
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace ft::rt {
+
+/// One GEMM whose every decision is made: D = alpha · op(A) · op(B) + beta · D at any addresses.
+class PreparedGemm {
+public:
+  virtual ~PreparedGemm() = default;
+  /// `workspace` as large as the plan's operand; null where the plan has none. Takes no memory of its own.
+  virtual Status run(const void *a, const void *b, void *d, void *workspace) = 0;
+  /// What computes it, for reports: "oneDNN brg:avx512_core".
+  virtual std::string description() const = 0;
+};
+
+/// oneDNN's engine and stream, made once.
+struct DnnlContext {
+  const DnnlApi &api;
+  dnnl_engine_t engine = nullptr;
+  dnnl_stream_t stream = nullptr;
+
+  static Expected<std::unique_ptr<DnnlContext>> create(const DnnlApi &api);
+  explicit DnnlContext(const DnnlApi &api) : api(api) {}
+  DnnlContext(const DnnlContext &) = delete;
+  ~DnnlContext();
+};
+
+/// "GEMM 1024x576x624 bf16·bf16→f32", as messages name it.
+std::string gemmName(const plan::Gemm &gemm);
+/// Bytes of the plan's workspace operand.
+uint64_t workspaceBytes(const plan::Gemm &gemm);
+
+/// Double precision, every element summed over k in ascending order: the same bits for every number of threads. Of
+/// FP64_TRUE alone; about a tenth of a tuned library's speed.
+std::unique_ptr<PreparedGemm> makePlainGemm(const plan::Gemm &gemm, const Team &team);
+
+/// oneDNN's first implementation that works within the plan's workspace: f32, and bf16 where the processor multiplies
+/// it. Fails with CannotRun, naming both sizes, where none does.
+Expected<std::unique_ptr<PreparedGemm>> makeDnnlGemm(const plan::Gemm &gemm, const DnnlContext &context);
+
+/// Any mixture of f32 and bf16 as f32 products: panels of A and B are widened into the workspace, summed in f32 and
+/// rounded once. For processors without bf16 products. Fails with CannotRun where the workspace holds no panel.
+Expected<std::unique_ptr<PreparedGemm>> makePanelGemm(const plan::Gemm &gemm, const DnnlContext &context,
+                                                      const Team &team);
+
+/// Chooses among the three and shares what is equal.
+class GemmCache {
+public:
+  GemmCache(const CpuLibraries &libraries, const Team &team, bool bf16Products)
+      : libraries(libraries), team(team), bf16Products(bf16Products) {}
+
+  Expected<uint32_t> prepare(const plan::Gemm &gemm);
+  PreparedGemm &operator[](uint32_t handle) { return *gemms[handle]; }
+  size_t size() const { return gemms.size(); }
+
+private:
+  Expected<std::unique_ptr<PreparedGemm>> make(const plan::Gemm &gemm);
+
+  const CpuLibraries &libraries;
+  const Team &team;
+  const bool bf16Products;
+  std::unique_ptr<DnnlContext> context; // before gemms: they are destroyed first
+  std::vector<std::unique_ptr<PreparedGemm>> gemms;
+  std::map<std::string, uint32_t> handles;
+};
+
+} // namespace ft::rt
