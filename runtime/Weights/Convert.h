@@ -35,6 +35,10 @@ uint16_t f32ToF16(float value);
 /// zero, with the last bit set where anything was lost ("round to odd").
 float f64ToF32Odd(double value);
 
+/// A proto's repeated u64, such as a shape.
+inline std::span<const uint64_t> spanOf(const google::protobuf::RepeatedField<uint64_t> &field) {
+  return {field.data(), size_t(field.size())};
+}
 /// Bytes of one element.
 uint64_t dtypeBytes(plan::DType dtype);
 /// "BF16".

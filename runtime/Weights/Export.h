@@ -1,0 +1,25 @@
+// What a finished run writes: safetensors files, texts, gradient dumps.
+#pragma once
+
+#include "runtime/Plan/plan.pb.h"
+#include "runtime/Support/Status.h"
+
+#include <cstddef>
+#include <functional>
+#include <span>
+
+namespace ft::rt {
+
+/// Copies bytes [offset, offset + out.size()) of plan buffer `buffer` to the host.
+using BufferReader = std::function<Status(uint32_t buffer, uint64_t offset, std::span<std::byte> out)>;
+
+/// Writes Plan.texts, then Plan.exports, into `folder`, which must exist: tensors are gathered out of their layouts, so
+/// that pads and borders stay behind, and rounded to the export's dtype. Each file appears whole or not at all; equal
+/// state gives equal bytes. Errors: BadInput for names or tensors that a plan must not have, Failed where writing
+/// fails, whatever `read` returns.
+Status exportFiles(const plan::Plan &plan, const BufferReader &read, const std::string &folder);
+
+/// Writes all GRADIENT tensors under their keys, in their stored dtypes, to `folder`/gradients.safetensors.
+Status dumpGradients(const plan::Plan &plan, const BufferReader &read, const std::string &folder);
+
+} // namespace ft::rt

@@ -1,0 +1,159 @@
+#include "runtime/Weights/Fill.h"
+
+#include "runtime/Weights/Convert.h"
+#include "runtime/Weights/Parallel.h"
+
+#include <cstring>
+#include <fmt/format.h>
+
+namespace ft::rt {
+
+namespace {
+
+/// Elements of one work item: large enough to hide its start, small enough to balance threads.
+constexpr uint64_t chunkElements = 1 << 18;
+/// Shorter runs are produced densely and then scattered.
+constexpr uint64_t shortRun = 64;
+
+struct Placed {
+  const Fill *fill;
+  std::byte *base; ///< address of byte `baseOffset` of the buffer
+  uint64_t baseOffset;
+};
+
+void fillChunk(const Placed &placed, uint64_t first, uint64_t count) {
+  const Layout &layout = placed.fill->layout;
+  if (layout.runElements() >= shortRun) {
+    layout.forRuns(first, count, [&](uint64_t offset, uint64_t index, uint64_t n) {
+      placed.fill->produce(index, n, placed.base + (offset - placed.baseOffset));
+    });
+    return;
+  }
+  std::vector<std::byte> dense(count * layout.elementBytes());
+  placed.fill->produce(first, count, dense.data());
+  scatter(layout, first, count, dense.data(), placed.base, placed.baseOffset);
+}
+
+void fillAll(const std::vector<Placed> &all, uint32_t threads) {
+  std::vector<uint64_t> firstChunk; // of each tensor
+  uint64_t chunks = 0;
+  for (const Placed &placed : all) {
+    firstChunk.push_back(chunks);
+    chunks += (placed.fill->layout.count() + chunkElements - 1) / chunkElements;
+  }
+  parallelFor(threads, chunks, [&](uint64_t chunk) {
+    size_t i = size_t(std::upper_bound(firstChunk.begin(), firstChunk.end(), chunk) - firstChunk.begin()) - 1;
+    uint64_t first = (chunk - firstChunk[i]) * chunkElements;
+    fillChunk(all[i], first, std::min(chunkElements, all[i].fill->layout.count() - first));
+  });
+}
+
+/// A contiguous piece of one buffer, and the fills whose bytes lie in it.
+struct Region {
+  uint32_t buffer = 0;
+  uint64_t begin = 0, end = 0;
+  std::vector<const Fill *> fills;
+};
+
+std::vector<Region> regionsOf(std::vector<const Fill *> fills) {
+  std::sort(fills.begin(), fills.end(), [](const Fill *a, const Fill *b) {
+    return std::pair(a->buffer, a->layout.begin()) < std::pair(b->buffer, b->layout.begin());
+  });
+  std::vector<Region> regions;
+  for (const Fill *fill : fills) {
+    uint64_t begin = fill->layout.begin(), end = fill->layout.end();
+    if (begin == end)
+      continue;
+    if (regions.empty() || regions.back().buffer != fill->buffer || begin >= regions.back().end)
+      regions.push_back({fill->buffer, begin, end, {}});
+    regions.back().end = std::max(regions.back().end, end);
+    regions.back().fills.push_back(fill);
+  }
+  return regions;
+}
+
+/// Regions [from, to) are built in `image`, one behind the other, and handed over.
+Status sendRegions(const std::vector<Region> &regions, size_t from, size_t to, std::span<std::byte> image,
+                   const LoadTarget &target, uint32_t threads) {
+  std::vector<Placed> placed;
+  uint64_t at = 0;
+  for (size_t i = from; i < to; ++i) {
+    for (const Fill *fill : regions[i].fills)
+      placed.push_back({fill, image.data() + at, regions[i].begin});
+    at += regions[i].end - regions[i].begin;
+  }
+  std::memset(image.data(), 0, at);
+  fillAll(placed, threads);
+  at = 0;
+  for (size_t i = from; i < to; ++i) {
+    uint64_t bytes = regions[i].end - regions[i].begin;
+    FT_RETURN_IF_ERROR(target.sink(regions[i].buffer, regions[i].begin, image.subspan(at, bytes)));
+    at += bytes;
+  }
+  return {};
+}
+
+Status sendAll(const std::vector<Region> &regions, const LoadTarget &target, uint32_t threads) {
+  constexpr uint64_t ownStaging = 64 << 20;
+  uint64_t room = target.staging.empty() ? ownStaging : target.staging.size();
+  std::vector<std::byte> own;
+  for (size_t from = 0; from < regions.size();) {
+    uint64_t bytes = regions[from].end - regions[from].begin;
+    size_t to = from + 1;
+    while (to < regions.size() && bytes + (regions[to].end - regions[to].begin) <= room) {
+      bytes += regions[to].end - regions[to].begin;
+      ++to;
+    }
+    std::span<std::byte> image = target.staging;
+    if (bytes > image.size()) {
+      own.resize(std::max<uint64_t>(own.size(), bytes));
+      image = own;
+    }
+    FT_RETURN_IF_ERROR(sendRegions(regions, from, to, image, target, threads));
+    from = to;
+  }
+  return {};
+}
+
+} // namespace
+
+Producer fileProducer(const TensorView &view, plan::DType dtype, uint32_t ropeHeads) {
+  if (ropeHeads == 0)
+    return [&view, dtype](uint64_t first, uint64_t count, std::byte *out) {
+      convertElements(view, first, count, dtype, out);
+    };
+  uint64_t rows = view.shape.empty() ? 1 : view.shape[0];
+  uint64_t rowElements = elementCount(view.shape) / rows, perHead = rows / ropeHeads;
+  return [&view, dtype, rowElements, perHead](uint64_t first, uint64_t count, std::byte *out) {
+    uint64_t bytes = dtypeBytes(dtype);
+    while (count > 0) {
+      uint64_t row = first / rowElements, column = first % rowElements;
+      uint64_t n = std::min(rowElements - column, count);
+      uint64_t inHead = row % perHead, half = inHead / (perHead / 2), pair = inHead % (perHead / 2);
+      uint64_t fileRow = row - inHead + 2 * pair + half;
+      convertElements(view, fileRow * rowElements + column, n, dtype, out);
+      out += n * bytes;
+      first += n;
+      count -= n;
+    }
+  };
+}
+
+Status runFills(const std::vector<Fill> &fills, const LoadTarget &target, uint32_t threads) {
+  std::vector<Placed> direct;
+  std::vector<const Fill *> others;
+  for (const Fill &fill : fills) {
+    std::byte *base = target.hostBuffer ? target.hostBuffer(fill.buffer) : nullptr;
+    if (base)
+      direct.push_back({&fill, base, 0});
+    else
+      others.push_back(&fill);
+  }
+  if (!others.empty() && !target.sink)
+    return failed(fmt::format(
+        "{} tensors lie in buffers that the host cannot write, and there is no way to upload them", others.size()));
+  fillAll(direct, threadCount(threads));
+  return sendAll(regionsOf(others), target, threadCount(threads));
+}
+
+} // namespace ft::rt

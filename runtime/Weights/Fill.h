@@ -1,0 +1,45 @@
+// What fills one tensor of a plan, and the pass that fills many.
+#pragma once
+
+#include "runtime/Weights/Layout.h"
+#include "runtime/Weights/TensorView.h"
+
+#include <functional>
+
+namespace ft::rt {
+
+/// Writes dense elements [first, first + count) of a tensor, in its stored dtype, at `out`. Called from several threads
+/// at once.
+using Producer = std::function<void(uint64_t first, uint64_t count, std::byte *out)>;
+
+/// Converts from a file. `ropeHeads` > 0: the file's rows (first dimension) are those of this many heads with the two
+/// halves of each head interleaved, as llama.cpp stores q and k: row h·D + 2j + p of the file is row h·D + p·D/2 + j.
+/// `view` must outlive the producer.
+Producer fileProducer(const TensorView &view, plan::DType dtype, uint32_t ropeHeads);
+
+struct Fill {
+  uint32_t buffer = 0;
+  Layout layout;
+  Producer produce;
+};
+
+/// Takes bytes for `offset` of plan buffer `buffer`. Called from the thread that loads, once per contiguous region;
+/// the bytes are gone after the call.
+using Sink = std::function<Status(uint32_t buffer, uint64_t offset, std::span<const std::byte> bytes)>;
+
+/// Where loaded bytes go. All of it was zeroed when it was reserved.
+struct LoadTarget {
+  /// The host address of a buffer's first byte, or null where the host cannot write it: then its bytes take the way
+  /// through `sink`. An empty function is null for all.
+  std::function<std::byte *(uint32_t buffer)> hostBuffer;
+  Sink sink;
+  /// Memory for the images that `sink` gets, pinned for fast uploads. Larger regions, such as an embedding, are built
+  /// in memory of their own.
+  std::span<std::byte> staging;
+};
+
+/// Runs all fills on `threads` threads. Tensors of one buffer whose byte ranges interleave (bordered weights) reach the
+/// sink as one region, whose bytes between them are zero.
+Status runFills(const std::vector<Fill> &fills, const LoadTarget &target, uint32_t threads);
+
+} // namespace ft::rt

@@ -1,0 +1,118 @@
+#include "runtime/Weights/Load.h"
+
+#include "runtime/Support/Philox.h"
+#include "runtime/Weights/Convert.h"
+#include "runtime/Weights/Seeded.h"
+
+#include <cstring>
+#include <fmt/format.h>
+
+namespace ft::rt {
+
+namespace {
+
+Status problem(const plan::Tensor &tensor, std::string_view what) {
+  return badInput(fmt::format("plan: tensor \"{}\": {}; compile the plan again", tensor.key(), what));
+}
+
+Expected<Producer> constantProducer(const plan::Tensor &tensor, const LoadOptions &options) {
+  std::span<const std::byte> bytes;
+  if (options.section)
+    bytes = options.section(tensor.init().section());
+  uint64_t offset = tensor.init().section_offset(),
+           size = elementCount(spanOf(tensor.shape())) * dtypeBytes(tensor.dtype());
+  if (offset > bytes.size() || size > bytes.size() - offset)
+    return problem(tensor, fmt::format("its {} bytes at offset {} leave section {} of {} bytes", size, offset,
+                                       tensor.init().section(), bytes.size()));
+  bytes = bytes.subspan(offset, size);
+  return Producer([bytes, width = dtypeBytes(tensor.dtype())](uint64_t first, uint64_t count, std::byte *out) {
+    std::memcpy(out, bytes.data() + first * width, count * width);
+  });
+}
+
+Expected<Producer> keyProducer(const plan::Tensor &tensor, const LoadOptions &options) {
+  if (tensor.dtype() != plan::I64 || elementCount(spanOf(tensor.shape())) != uint64_t(tensor.init().key_names_size()))
+    return problem(tensor, fmt::format("random keys must be I64 and have one name each; it is {} {} with {} names",
+                                       dtypeName(tensor.dtype()), shapeText(spanOf(tensor.shape())),
+                                       tensor.init().key_names_size()));
+  return Producer([&tensor, seed = options.seed](uint64_t first, uint64_t count, std::byte *out) {
+    for (uint64_t i = 0; i < count; ++i) {
+      uint64_t key = philoxKey64(seed, "dropout", tensor.init().key_names(int(first + i)));
+      std::memcpy(out + i * 8, &key, 8);
+    }
+  });
+}
+
+/// An empty producer: the tensor stays zero.
+Expected<Producer> initProducer(const plan::Tensor &tensor, const LoadOptions &options) {
+  plan::Init::Kind kind = tensor.init().kind();
+  double scale = tensor.init().scale();
+  if (tensor.role() == plan::Tensor::ADAPTER && kind == plan::Init::ZEROS && options.initAdaptersNormal) {
+    kind = plan::Init::NORMAL;
+    scale = 0.02;
+  }
+  switch (kind) {
+  case plan::Init::CONSTANT:
+    return constantProducer(tensor, options);
+  case plan::Init::RANDOM_KEYS:
+    return keyProducer(tensor, options);
+  case plan::Init::ZEROS:
+    return Producer();
+  case plan::Init::ONES:
+  case plan::Init::NORMAL:
+  case plan::Init::UNIFORM:
+    if (!isConvertible(Encoding::F32, tensor.dtype()))
+      return problem(tensor, fmt::format("{} cannot be initialised with numbers", dtypeName(tensor.dtype())));
+    return Producer([&tensor, kind, scale, seed = options.seed](uint64_t first, uint64_t count, std::byte *out) {
+      seededElements(kind, scale, seed, tensor.key(), first, count, tensor.dtype(), out);
+    });
+  default:
+    return problem(tensor, fmt::format("init kind {} is unknown or missing", int(kind)));
+  }
+}
+
+Expected<Producer> producerOf(const plan::Tensor &tensor, int index, const ModelSource &model,
+                              const LoadOptions &options) {
+  switch (tensor.role()) {
+  case plan::Tensor::FROZEN:
+  case plan::Tensor::TRAINABLE:
+    if (options.adapter)
+      if (Producer saved = options.adapter->producer(index, tensor))
+        return saved;
+    return model.producer(tensor);
+  case plan::Tensor::ADAPTER:
+    if (options.adapter)
+      if (Producer saved = options.adapter->producer(index, tensor))
+        return saved;
+    return initProducer(tensor, options);
+  case plan::Tensor::GRADIENT:
+  case plan::Tensor::EXP_AVG:
+  case plan::Tensor::EXP_AVG_SQ:
+    if (tensor.init().kind() == plan::Init::KIND_UNSPECIFIED)
+      return Producer();
+    return initProducer(tensor, options);
+  case plan::Tensor::CONSTANT_TABLE:
+  case plan::Tensor::RANDOM_KEYS:
+    return initProducer(tensor, options);
+  default:
+    return problem(tensor, fmt::format("role {} is unknown", int(tensor.role())));
+  }
+}
+
+} // namespace
+
+Status loadModel(const plan::Plan &plan, const ModelSource &model, const LoadOptions &options,
+                 const LoadTarget &target) {
+  FT_RETURN_IF_ERROR(model.check(plan));
+  std::vector<Fill> fills;
+  for (int i = 0; i < plan.tensors_size(); ++i) {
+    const plan::Tensor &tensor = plan.tensors(i);
+    FT_ASSIGN_OR_RETURN(Layout layout, Layout::of(plan, tensor));
+    FT_ASSIGN_OR_RETURN(Producer produce, producerOf(tensor, i, model, options));
+    if (produce)
+      fills.push_back({tensor.buffer(), std::move(layout), std::move(produce)});
+  }
+  return runFills(fills, target, options.threads);
+}
+
+} // namespace ft::rt

@@ -1,0 +1,61 @@
+// A model's tensors, from a Hugging Face folder, a .safetensors file, a GGUF file, or a seed.
+#pragma once
+
+#include "runtime/Support/Sha256.h"
+#include "runtime/Weights/Fill.h"
+#include "runtime/Weights/Gguf.h"
+#include "runtime/Weights/Safetensors.h"
+
+#include <optional>
+
+namespace ft::rt {
+
+/// Opened once, then read-only. Producers that it gives point into its mappings: it must outlive them and must not be
+/// moved while they are used.
+class ModelSource {
+public:
+  /// `path`: a folder with model.safetensors or an index, a .safetensors file, a .gguf file, or "seeded:SEED" with a
+  /// decimal u64. Fails with BadInput where there is nothing of the kind, or where a file is malformed.
+  static Expected<ModelSource> open(const std::string &path);
+
+  const std::string &path() const { return sourcePath; }
+  bool isSeeded() const { return seedValue.has_value(); }
+  uint64_t seed() const { return seedValue.value_or(0); }
+  /// Null unless the source is a GGUF file; its metadata holds the tokenizer.
+  const GgufFile *gguf() const { return ggufFile ? &*ggufFile : nullptr; }
+  /// The folder that holds config.json and tokenizer files; empty for seeds and GGUF files.
+  std::string folder() const;
+
+  /// Compares the model with the plan: its facts with config.json or the GGUF metadata, and every FROZEN and TRAINABLE
+  /// tensor by name, shape and type; tensors that the plan does not know are problems too, but for those that Hugging
+  /// Face checkpoints are known to carry along (rotary inv_freq; a tied head that equals the embedding). Reports all
+  /// differences in one message. A seed always agrees.
+  Status check(const plan::Plan &plan) const;
+  /// What fills a FROZEN or TRAINABLE tensor. Requires check().
+  Expected<Producer> producer(const plan::Tensor &tensor) const;
+
+  /// SHA-256 over, per file in name order: size, header, and the first and last 64 bytes of every tensor. Takes
+  /// milliseconds; tells checkpoints of one architecture apart unless they were made to collide.
+  Sha256Digest digest() const;
+
+private:
+  struct Found {
+    const TensorView *view;
+    std::string file;
+  };
+  std::map<std::string, Found, std::less<>> tensors() const;
+  Status checkFacts(const plan::Plan &plan, std::vector<std::string> &problems) const;
+  const std::string &nameOf(const plan::Tensor &tensor) const;
+
+  std::string sourcePath;
+  std::optional<uint64_t> seedValue;
+  std::optional<GgufFile> ggufFile;
+  std::optional<SafetensorsSet> safetensors;
+};
+
+/// "WHAT does not fit the plan: 2 problems", then one a line, at most 20; ok where there is none.
+Status problemsStatus(const std::string &what, const std::vector<std::string> &problems);
+/// Whether `view` can fill `tensor`; else what differs.
+std::optional<std::string> shapeOrTypeProblem(const TensorView &view, const plan::Tensor &tensor);
+
+} // namespace ft::rt
