@@ -64,6 +64,8 @@ public:
   virtual Status record(uint32_t stream, uint32_t event) = 0;
   virtual Status wait(uint32_t stream, uint32_t event) = 0;
   virtual Status synchronize() = 0;
+  /// Blocks the host until the event, recorded before, has happened; a driver may wait for more.
+  virtual Status synchronizeEvent(uint32_t) { return synchronize(); }
 
   /// Host ↔ device, `bytes` contiguous; `host` is pinned or the call blocks.
   virtual Status upload(uint32_t stream, void *device, const void *host, uint64_t bytes) = 0;
@@ -78,6 +80,9 @@ public:
 
   /// Milliseconds between two recorded events, after synchronize.
   virtual Expected<double> elapsedMs(uint32_t from, uint32_t to) = 0;
+
+  /// True where device memory is host memory and every call has done its work when it returns (CPU).
+  virtual bool hostAccessible() const { return false; }
 
   /// Device memory that this process holds now, arenas and driver context included; 0 where the driver cannot tell
   /// (the CPU, whose memory the operating system accounts).

@@ -100,6 +100,7 @@ public:
     return {};
   }
 
+  bool hostAccessible() const override { return true; }
   bool supportsCapture() const override { return false; }
   Status beginCapture() override { return noGraphs(); }
   Expected<uint32_t> endCapture() override { return noGraphs(); }
