@@ -50,9 +50,10 @@ def Ft_VariableOp : Ft_Op<"variable", [Symbol]> {
   // input / output: the plan's BatchInput / Output kind, "TOKENS", "LOSS", ...
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<AnyRankedTensor>:$type, Ft_Role:$role,
                        OptionalAttr<StrAttr>:$key, OptionalAttr<FlatSymbolRefAttr>:$of, OptionalAttr<DictionaryAttr>:$init,
-                       OptionalAttr<StrAttr>:$io, OptionalAttr<TypeAttr>:$gradient_type, UnitAttr:$decay,
+                       OptionalAttr<StrAttr>:$io, OptionalAttr<TypeAttr>:$gradient_type,
                        OptionalAttr<StrAttr>:$gguf_key, OptionalAttr<I64Attr>:$gguf_rope_heads);
   let assemblyFormat = "$role $sym_name `:` $type attr-dict";
+  let builders = [OpBuilder<(ins "::llvm::StringRef":$name, "::mlir::RankedTensorType":$type, "::ft::model::Role":$role)>];
   let extraClassDeclaration = [{
     ::mlir::RankedTensorType getTensorType() { return ::llvm::cast<::mlir::RankedTensorType>(getType()); }
     /// A parameter that training changes.
@@ -181,6 +182,7 @@ def Ft_LinearOp : Ft_Op<"linear", [Pure, AttrSizedOperandSegments]> {
                        Variadic<Ft_Matrix>:$low_rank_weights, DefaultValuedAttr<F64Attr, "1.0">:$alpha,
                        DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$low_rank_of);
   let results = (outs Variadic<Ft_Matrix>:$results);
+  let builders = [OpBuilder<(ins "::mlir::TypeRange":$types, "::mlir::Value":$x, "::mlir::ValueRange":$weights)>];
   let assemblyFormat = [{
     $x `,` `[` $weights `]` (`low_rank` `[` $low_rank^ `]` `[` $low_rank_weights `]`)? attr-dict `:` functional-type(operands, results)
   }];

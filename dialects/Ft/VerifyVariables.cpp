@@ -1,8 +1,8 @@
 #include "dialects/Ft/Verify.h"
 
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/ADT/StringSwitch.h"
-#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/raw_ostream.h"
 
 #include <cmath>
 
@@ -45,11 +45,13 @@ LogicalResult ft::model::checkRange(Operation *op, StringRef label, StringRef wh
                                     double high) {
   if (value >= low && value < high)
     return success();
+  std::string text;
+  llvm::raw_string_ostream stream(text);
   if (std::isinf(high))
-    return op->emitOpError() << "(" << label << ") " << what << " is " << llvm::formatv("{0:g}", value).str()
-                             << "; must be at least " << llvm::formatv("{0:g}", low).str();
-  return op->emitOpError() << "(" << label << ") " << what << " is " << llvm::formatv("{0:g}", value).str()
-                           << "; must be in [" << llvm::formatv("{0:g}, {1:g}", low, high).str() << ")";
+    stream << llvm::format("%g; must be at least %g", value, low);
+  else
+    stream << llvm::format("%g; must be in [%g, %g)", value, low, high);
+  return op->emitOpError() << "(" << label << ") " << what << " is " << text;
 }
 
 static bool isOneOf(StringRef name, std::initializer_list<StringRef> names) { return llvm::is_contained(names, name); }
@@ -97,8 +99,8 @@ LogicalResult VariableOp::verify() {
     return emitOpError("(C5) `io` is \"") << *getIo() << "\", which is no kind of plan.proto's BatchInput";
   if (getIo() && role == Role::Output && !isOneOf(*getIo(), {"LOSS", "GRAD_NORM", "STATUS", "LOGITS"}))
     return emitOpError("(C5) `io` is \"") << *getIo() << "\", which is no kind of plan.proto's Output";
-  if ((getGradientType() || getDecay()) && !isTrained())
-    return emitOpError("(C6) gradient_type and decay belong to the roles trainable and adapter");
+  if (getGradientType() && !isTrained())
+    return emitOpError("(C6) gradient_type belongs to the roles trainable and adapter");
   if (getGradientType() && !llvm::isa<Float64Type, Float32Type, BFloat16Type>(*getGradientType()))
     return emitOpError("(C6) gradient_type must be f64, f32 or bf16");
   return success();

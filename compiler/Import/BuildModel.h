@@ -1,0 +1,31 @@
+// A model's configuration as a module in the ft dialect: the only place that knows what a Llama is.
+#pragma once
+
+#include "compiler/Import/ModelConfig.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+
+namespace ft {
+
+/// The static shape of a micro-batch.
+struct BatchShape {
+  int64_t microBatchSize = 1; ///< rows
+  int64_t sequenceLen = 0;    ///< tokens per row
+  int64_t maxDocuments = 0;   ///< per micro-batch, the cap on packed documents
+  bool generate = false;      ///< build @generate: one row, the logits of one position
+
+  int64_t tokens() const { return microBatchSize * sequenceLen; }
+};
+
+/// Declares every parameter of the model (role trainable, f32, checkpoint and GGUF keys), the rope tables, the batch
+/// inputs and the outputs, and builds, all in f32,
+///   @forward   the loss of a micro-batch into LOSS, to be differentiated;
+///   @evaluate  the same, to stay as it is;
+///   @generate  where asked for: the logits of token ROW_INDEX of one row into LOGITS.
+/// Linears that read the same input (q, k, v; gate, up) are one ft.linear. Each op's location is a NameLoc with its
+/// place in the model ("layers.3.mlp.gate_up_proj"). Fails with a diagnostic on a shape that the model cannot take.
+mlir::OwningOpRef<mlir::ModuleOp> buildModel(mlir::MLIRContext *context, const ModelConfig &config,
+                                             const BatchShape &shape);
+
+} // namespace ft
