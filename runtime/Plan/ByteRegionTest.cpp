@@ -1,0 +1,131 @@
+#include "runtime/Plan/ByteRegion.h"
+
+#include <gtest/gtest.h>
+#include <random>
+#include <set>
+
+using namespace ft::rt;
+
+namespace {
+
+std::set<int64_t> bytesOf(const ByteRegion &r) {
+  std::set<int64_t> bytes;
+  for (int64_t j = 0; j < r.outerCount; ++j)
+    for (int64_t i = 0; i < r.count; ++i)
+      for (int64_t b = 0; b < r.rowBytes; ++b)
+        bytes.insert(r.start + j * r.outerPitch + i * r.pitch + b);
+  return bytes;
+}
+
+/// Small regions of every form. A few common pitches, so that equal ones meet often.
+ByteRegion randomRegion(std::mt19937 &random) {
+  auto below = [&](uint64_t n) { return random() % n; };
+  while (true) {
+    const uint64_t pitches[] = {5, 6, 8, 12, 16, 1 + below(20)};
+    const uint64_t outerPitches[] = {24, 36, 48, 60, 1 + below(80), 2 + below(4)};
+    auto region = makeRegion(below(60), 1 + below(9), 1 + below(below(3) ? 7 : 1), pitches[below(6)],
+                             1 + below(below(2) ? 4 : 1), outerPitches[below(6)]);
+    if (region.ok())
+      return *region;
+  }
+}
+
+void expectMessage(const Expected<ByteRegion> &region, const char *part) {
+  ASSERT_FALSE(region.ok());
+  EXPECT_NE(region.status().message().find(part), std::string::npos) << region.status().message();
+}
+
+} // namespace
+
+TEST(ByteRegion, NormalForm) {
+  EXPECT_EQ(*makeRegion(8, 4, 10, 4, 1, 0), (ByteRegion{8, 40}));
+  EXPECT_EQ(*makeRegion(8, 4, 10, 6, 0, 0), (ByteRegion{8, 4, 10, 6}));
+  EXPECT_EQ(*makeRegion(8, 4, 1, 99, 3, 6), (ByteRegion{8, 4, 3, 6}));
+  EXPECT_EQ(*makeRegion(0, 4, 3, 6, 2, 18), (ByteRegion{0, 4, 6, 6}));        // the batch goes on at the same pitch
+  EXPECT_EQ(*makeRegion(0, 4, 3, 32, 2, 4), (ByteRegion{0, 8, 3, 32}));       // heads side by side
+  EXPECT_EQ(*makeRegion(0, 4, 3, 32, 2, 8), (ByteRegion{0, 4, 2, 8, 3, 32})); // every second head
+  EXPECT_EQ(*makeRegion(0, 4, 3, 6, 5, 0), (ByteRegion{0, 4, 3, 6}));         // broadcast
+}
+
+TEST(ByteRegion, IllFormedIsRefused) {
+  expectMessage(makeRegion(0, 0, 1, 0, 1, 0), "has 1 rows of 0 bytes; both must be at least 1");
+  expectMessage(makeRegion(0, 4, 0, 0, 1, 0), "has 0 rows of 4 bytes");
+  expectMessage(makeRegion(0, 4, 2, 0, 1, 0), "has pitch 0 between 2 rows; must be at least the row's 4 bytes");
+  expectMessage(makeRegion(0, 4, 2, 3, 1, 0), "rows of 4 bytes at a pitch of 3: they overlap");
+  expectMessage(makeRegion(0, 4, 3, 8, 2, 12), "overlap or interleave");
+  expectMessage(makeRegion(0, 4, uint64_t(1) << 60, 8, 1, 0), "each must be below 2^56");
+  expectMessage(makeRegion(0, 4, uint64_t(1) << 40, uint64_t(1) << 40, 1, 0), "ends behind byte 2^56");
+  expectMessage(makeRegion(~uint64_t(0), 4, 1, 0, 1, 0), "each must be below 2^56");
+  ft::plan::Operand operand;
+  operand.set_rows(1);
+  operand.set_row_bytes(4);
+  operand.set_batch(3);
+  operand.set_write(1);
+  expectMessage(makeRegion(operand, 0), "writes 3 batches at batch_pitch 0: onto each other");
+  operand.set_offset(~uint64_t(0));
+  operand.set_batch(1);
+  expectMessage(makeRegion(operand, 64), "has offset 18446744073709551615; must be below 2^56");
+}
+
+TEST(ByteRegion, AlgebraAgreesWithSets) {
+  std::mt19937 random(11);
+  WorkBudget budget;
+  int touching = 0, contained = 0, twoLevels = 0;
+  for (int trial = 0; trial < 20000; ++trial) {
+    const ByteRegion a = randomRegion(random), b = randomRegion(random);
+    const std::set<int64_t> setA = bytesOf(a), setB = bytesOf(b);
+    ASSERT_EQ(int64_t(setA.size()), a.bytes());
+    std::set<int64_t> difference = setA;
+    for (int64_t byte : setB)
+      difference.erase(byte);
+    auto show = [&] {
+      return testing::Message() << trial << ": " << a.start << " " << a.rowBytes << " " << a.count << "x" << a.pitch
+                                << " " << a.outerCount << "x" << a.outerPitch << " and " << b.start << " " << b.rowBytes
+                                << " " << b.count << "x" << b.pitch << " " << b.outerCount << "x" << b.outerPitch;
+    };
+    const bool touch = difference.size() != setA.size();
+    ASSERT_EQ(intersects(a, b, budget), touch) << show();
+    ASSERT_EQ(intersects(b, a, budget), touch) << show();
+    const bool inside = contains(b, a), oneLevel = a.outerCount == 1 && b.outerCount == 1;
+    ASSERT_TRUE(!inside || difference.empty()) << show();
+    if (oneLevel && (a.contiguous() || b.contiguous() || a.pitch == b.pitch)) {
+      ASSERT_EQ(inside, difference.empty()) << show();
+    }
+    std::vector<ByteRegion> rest;
+    subtract(a, b, rest, budget);
+    std::set<int64_t> all;
+    for (const ByteRegion &piece : rest) {
+      const auto bytes = bytesOf(piece);
+      all.insert(bytes.begin(), bytes.end());
+    }
+    int64_t total = 0;
+    for (const ByteRegion &piece : rest)
+      total += piece.bytes();
+    ASSERT_EQ(all, difference) << show();
+    ASSERT_EQ(total, int64_t(difference.size())) << "pieces overlap: " << show();
+    touching += touch, contained += inside, twoLevels += !oneLevel;
+  }
+  EXPECT_GT(touching, 5000);
+  EXPECT_GT(contained, 100);
+  EXPECT_GT(twoLevels, 2000);
+  EXPECT_FALSE(budget.exhausted());
+}
+
+TEST(ByteRegion, LongRowsOfUnequalPitchNeedNoWork) {
+  WorkBudget budget{0};
+  // Rows of 4096 at 4224 leave gaps of 128 bytes; rows of 64 at pitch 4352 drift through them.
+  const ByteRegion a = *makeRegion(0, 4096, 1 << 20, 4224, 1, 0);
+  EXPECT_TRUE(intersects(a, *makeRegion(4100, 64, 1 << 20, 4352, 1, 0), budget));
+  EXPECT_FALSE(intersects(a, *makeRegion(4100, 64, 1 << 19, 8448, 1, 0), budget));
+  EXPECT_FALSE(budget.exhausted());
+}
+
+TEST(ByteRegion, AdversarialGeometryRunsIntoTheBudget) {
+  WorkBudget budget{1000};
+  const ByteRegion a = *makeRegion(0, 1, 2, 8, 1 << 20, 100);
+  const ByteRegion b = *makeRegion(3, 1, 2, 16, 1 << 20, 102);
+  intersects(a, *makeRegion(4, 1, 1 << 20, 100, 1, 0), budget);
+  std::vector<ByteRegion> rest;
+  subtract(b, a, rest, budget);
+  EXPECT_TRUE(budget.exhausted());
+}

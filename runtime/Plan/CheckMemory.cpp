@@ -1,0 +1,181 @@
+// checkPlan: arenas, buffers, kernels, images, inputs and outputs.
+#include "runtime/Plan/CheckParts.h"
+#include "runtime/Plan/Staging.h"
+
+#include <algorithm>
+#include <bit>
+#include <set>
+
+namespace ft::rt::check {
+
+namespace {
+
+constexpr int maxArenas = 64;
+
+Status arena(const plan::Arena &arena) {
+  FT_RETURN_IF_ERROR(text("name", arena.name()));
+  if (arena.space() != plan::Arena::DEVICE && arena.space() != plan::Arena::PINNED &&
+      arena.space() != plan::Arena::HOST)
+    return bad("space is {}; must be DEVICE, PINNED or HOST", int(arena.space()));
+  FT_RETURN_IF_ERROR(range("size", arena.size(), 0, maxPlanBytes - 1));
+  if (!std::has_single_bit(arena.alignment()) || arena.alignment() < 16 || arena.alignment() > (1 << 21))
+    return bad("alignment is {}; must be a power of two in [16, 2097152]", arena.alignment());
+  if (arena.largest_live() > arena.size())
+    return bad("largest_live is {}; must be at most the size, {}", arena.largest_live(), arena.size());
+  return {};
+}
+
+Status buffer(const plan::Plan &plan, const plan::Buffer &buffer) {
+  FT_RETURN_IF_ERROR(text("name", buffer.name()));
+  FT_RETURN_IF_ERROR(index("arena", buffer.arena(), plan.arenas_size(), "arenas"));
+  const plan::Arena &arena = plan.arenas(int(buffer.arena()));
+  if (buffer.offset() % 16 != 0)
+    return bad("offset is {}; must be a multiple of 16", buffer.offset());
+  if (buffer.size() == 0)
+    return bad("size is 0; must be at least 1");
+  if (buffer.offset() > arena.size() || buffer.size() > arena.size() - buffer.offset())
+    return bad("{} bytes at offset {} end behind arena \"{}\" of {} bytes", buffer.size(), buffer.offset(),
+               arena.name(), arena.size());
+  if (buffer.class_() == plan::Buffer::CLASS_UNSPECIFIED || !plan::Buffer::Class_IsValid(buffer.class_()))
+    return bad("class is {}; must be one of Buffer.Class", int(buffer.class_()));
+  return {};
+}
+
+/// Where values follow each other: buffers may share bytes, and verifyPlan proves that their values do not.
+bool mayOverlap(const plan::Arena &arena) { return arena.name() == "activations" || arena.name() == "workspace"; }
+
+/// One sweep in order of offsets. Where buffers may overlap, those that are filled before the first segment may not.
+Status overlaps(const plan::Plan &plan) {
+  std::vector<const plan::Buffer *> order;
+  for (const plan::Buffer &buffer : plan.buffers())
+    order.push_back(&buffer);
+  std::sort(order.begin(), order.end(), [](const plan::Buffer *a, const plan::Buffer *b) {
+    return std::pair(a->arena(), a->offset()) < std::pair(b->arena(), b->offset());
+  });
+  auto endOf = [](const plan::Buffer *b) { return b ? b->offset() + b->size() : 0; };
+  const plan::Buffer *furthest = nullptr, *furthestFilled = nullptr;
+  for (const plan::Buffer *buffer : order) {
+    if (furthest && furthest->arena() != buffer->arena())
+      furthest = furthestFilled = nullptr;
+    const bool strict = buffer->initial_version() != 0 || !mayOverlap(plan.arenas(int(buffer->arena())));
+    const plan::Buffer *before = strict ? furthest : furthestFilled;
+    if (before && endOf(before) > buffer->offset())
+      return bad("buffer \"{}\" at [{}, {}) overlaps \"{}\" at [{}, {}) of arena \"{}\"; only buffers without an "
+                 "initial version, in the arenas activations and workspace, may",
+                 buffer->name(), buffer->offset(), endOf(buffer), before->name(), before->offset(), endOf(before),
+                 plan.arenas(int(buffer->arena())).name());
+    if (!furthest || endOf(buffer) > endOf(furthest))
+      furthest = buffer;
+    if (buffer->initial_version() != 0 && (!furthestFilled || endOf(buffer) > endOf(furthestFilled)))
+      furthestFilled = buffer;
+  }
+  return {};
+}
+
+Status kernel(const plan::Plan &plan, const plan::Kernel &kernel) {
+  FT_RETURN_IF_ERROR(text("name", kernel.name()));
+  FT_RETURN_IF_ERROR(text("entry", kernel.entry()));
+  if (plan.target().driver() != plan::CUDA)
+    return {};
+  FT_RETURN_IF_ERROR(range("threads", kernel.threads(), 1, 1024));
+  FT_RETURN_IF_ERROR(range("items_per_block", kernel.items_per_block(), 1, 1 << 30));
+  return range("shared_bytes", kernel.shared_bytes(), 0, 227 * 1024); // the most of any sm_80 to sm_90
+}
+
+Status image(const plan::Plan &plan, const plan::Image &image, std::span<const Section> sections) {
+  FT_RETURN_IF_ERROR(text("arch", image.arch()));
+  const bool blob = image.format() == plan::Image::CPU_BLOB;
+  if (!blob && image.format() != plan::Image::PTX && image.format() != plan::Image::CUBIN)
+    return bad("format is {}; must be CPU_BLOB, PTX or CUBIN", int(image.format()));
+  if (blob != (plan.target().driver() == plan::CPU))
+    return bad("format is {}, which the target's driver {} does not run", plan::Image::Format_Name(image.format()),
+               plan::Driver_Name(plan.target().driver()));
+  FT_RETURN_IF_ERROR(index("section", image.section(), int(sections.size()), "sections"));
+  const Section &section = sections[image.section()];
+  if (section.kind != SectionKind::Image)
+    return bad("section {} is not of kind IMAGE", image.section());
+  if (image.format() == plan::Image::PTX && (section.bytes.empty() || section.bytes.back() != std::byte(0)))
+    return bad("PTX in section {} does not end with NUL", image.section());
+  if (!blob)
+    return {};
+  if (image.entry_offsets_size() != plan.kernels_size())
+    return bad("has {} entry_offsets; must have {}, one a kernel", image.entry_offsets_size(), plan.kernels_size());
+  for (int i = 0; i < image.entry_offsets_size(); ++i)
+    if (image.entry_offsets(i) >= section.bytes.size())
+      return bad("entry_offsets[{}] (\"{}\") is {}; must be below the image's {} bytes", i, plan.kernels(i).name(),
+                 image.entry_offsets(i), section.bytes.size());
+  return {};
+}
+
+} // namespace
+
+Status arenasAndBuffers(const plan::Plan &plan) {
+  std::set<std::string_view> names;
+  if (plan.arenas_size() > maxArenas)
+    return bad("has {} arenas; must be at most {}", plan.arenas_size(), maxArenas);
+  for (int i = 0; i < plan.arenas_size(); ++i) {
+    FT_RETURN_IF_ERROR(at(arena(plan.arenas(i)), [&] { return fmt::format("arenas[{}]", i); }));
+    if (!names.insert(plan.arenas(i).name()).second)
+      return bad("arenas[{}]: the name \"{}\" stands twice", i, plan.arenas(i).name());
+  }
+  for (int i = 0; i < plan.buffers_size(); ++i)
+    FT_RETURN_IF_ERROR(at(buffer(plan, plan.buffers(i)),
+                          [&] { return fmt::format("buffers[{}] \"{}\"", i, plan.buffers(i).name()); }));
+  return overlaps(plan);
+}
+
+Status kernelsAndImages(const plan::Plan &plan, std::span<const Section> sections) {
+  for (int i = 0; i < plan.kernels_size(); ++i)
+    FT_RETURN_IF_ERROR(at(kernel(plan, plan.kernels(i)),
+                          [&] { return fmt::format("kernels[{}] \"{}\"", i, plan.kernels(i).name()); }));
+  bool baseline = plan.kernels_size() == 0;
+  for (int i = 0; i < plan.images_size(); ++i) {
+    FT_RETURN_IF_ERROR(at(image(plan, plan.images(i), sections), [&] { return fmt::format("images[{}]", i); }));
+    baseline |= plan.images(i).arch() == plan.target().arch();
+  }
+  if (!baseline)
+    return bad("no image is for the target's arch \"{}\"; must be at least one, because there are kernels",
+               plan.target().arch());
+  return {};
+}
+
+static Status inputAndOutputKinds(const plan::Plan &plan) {
+  for (int i = 0; i < plan.inputs_size(); ++i) {
+    const plan::BatchInput &input = plan.inputs(i);
+    if (input.kind() == plan::BatchInput::KIND_UNSPECIFIED || !plan::BatchInput::Kind_IsValid(input.kind()))
+      return bad("inputs[{}]: kind is {}; must be one of BatchInput.Kind", i, int(input.kind()));
+    FT_RETURN_IF_ERROR(at(index("buffer", input.buffer(), plan.buffers_size(), "buffers"),
+                          [&] { return fmt::format("inputs[{}]", i); }));
+    const uint64_t bytes = plan::batchInputBytes(plan.batch(), input.kind());
+    if (plan.buffers(int(input.buffer())).size() < bytes)
+      return bad("inputs[{}]: {} needs {} bytes, its buffer \"{}\" has {}", i,
+                 plan::BatchInput::Kind_Name(input.kind()), bytes, plan.buffers(int(input.buffer())).name(),
+                 plan.buffers(int(input.buffer())).size());
+  }
+  for (int i = 0; i < plan.outputs_size(); ++i) {
+    const plan::Output &output = plan.outputs(i);
+    if (output.kind() == plan::Output::KIND_UNSPECIFIED || !plan::Output::Kind_IsValid(output.kind()))
+      return bad("outputs[{}]: kind is {}; must be one of Output.Kind", i, int(output.kind()));
+    FT_RETURN_IF_ERROR(at(index("buffer", output.buffer(), plan.buffers_size(), "buffers"),
+                          [&] { return fmt::format("outputs[{}]", i); }));
+    const plan::Buffer &buffer = plan.buffers(int(output.buffer()));
+    const uint64_t bytes = plan::outputBytes(plan.batch(), output.kind());
+    if (output.offset() > buffer.size() || bytes > buffer.size() - output.offset())
+      return bad("outputs[{}]: {} needs {} bytes at offset {}, its buffer \"{}\" has {}", i,
+                 plan::Output::Kind_Name(output.kind()), bytes, output.offset(), buffer.name(), buffer.size());
+  }
+  return {};
+}
+
+Status inputsAndOutputs(const plan::Plan &plan) {
+  FT_RETURN_IF_ERROR(inputAndOutputKinds(plan));
+  if (plan.inputs_size() == 0 && plan.outputs_size() == 0)
+    return {};
+  const uint64_t bytes = plan::stagingLayout(plan).totalBytes;
+  for (const plan::Arena &arena : plan.arenas())
+    if (arena.name() == "staging" && arena.space() == plan::Arena::PINNED && arena.size() >= bytes)
+      return {};
+  return bad("inputs and outputs need a PINNED arena \"staging\" of at least {} bytes; there is none", bytes);
+}
+
+} // namespace ft::rt::check

@@ -1,0 +1,114 @@
+#include "runtime/Plan/CheckPlan.h"
+
+#include "runtime/Plan/CheckParts.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+namespace ft::rt {
+
+namespace check {
+
+Status text(std::string_view field, std::string_view value) {
+  if (value.empty())
+    return bad("{} is empty", field);
+  for (unsigned char c : value)
+    if (c < 0x20 || c == 0x7f)
+      return bad("{} holds the control character {:#04x}", field, c);
+  return {};
+}
+
+Status fileName(std::string_view field, std::string_view value) {
+  auto legal = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+           c == '-';
+  };
+  FT_RETURN_IF_ERROR(text(field, value));
+  if (value.front() == '.' || !std::all_of(value.begin(), value.end(), legal))
+    return bad("{} is \"{}\"; must be a file name of letters, digits, '.', '_' and '-', not starting with '.'", field,
+               value);
+  return {};
+}
+
+Status range(std::string_view field, double value, double low, double high) {
+  if (std::isfinite(value) && value >= low && value <= high)
+    return {};
+  return bad("{} is {}; must be in [{}, {}]", field, value, low, high);
+}
+
+Status integerRange(std::string_view field, uint64_t value, uint64_t low, uint64_t high) {
+  if (value >= low && value <= high)
+    return {};
+  return bad("{} is {}; must be in [{}, {}]", field, value, low, high);
+}
+
+} // namespace check
+
+namespace {
+
+/// The features that this version knows: none so far.
+bool knownFeature(std::string_view) { return false; }
+
+Status checkVersions(const plan::Plan &plan) {
+  for (const std::string &feature : plan.features())
+    if (!knownFeature(feature))
+      return cannotRun(fmt::format("needs the feature \"{}\", which this program does not know; use the ftrun of the "
+                                   "ftc that made it ({})",
+                                   feature, plan.compiler()));
+  if (plan.op_set_version() != planOpSetVersion)
+    return cannotRun(fmt::format("op_set_version is {}; this program runs version {}; compile the recipe again",
+                                 plan.op_set_version(), planOpSetVersion));
+  if (plan.kernel_abi_version() != planKernelAbiVersion)
+    return cannotRun(fmt::format("kernel_abi_version is {}; this program runs version {}; compile the recipe again",
+                                 plan.kernel_abi_version(), planKernelAbiVersion));
+  return {};
+}
+
+Status checkIdentity(const plan::Plan &plan) {
+  FT_RETURN_IF_ERROR(check::text("compiler", plan.compiler()));
+  FT_RETURN_IF_ERROR(check::fileName("name", plan.name()));
+  if (plan.recipe_sha256().size() != 32 || plan.model_sha256().size() != 32)
+    return check::bad("recipe_sha256 and model_sha256 have {} and {} bytes; must have 32",
+                      plan.recipe_sha256().size(), plan.model_sha256().size());
+  const plan::Target &target = plan.target();
+  FT_RETURN_IF_ERROR(check::text("target.name", target.name()));
+  FT_RETURN_IF_ERROR(check::text("target.arch", target.arch()));
+  if (target.driver() != plan::CPU && target.driver() != plan::CUDA)
+    return check::bad("target.driver is {}; must be CPU ({}) or CUDA ({})", int(target.driver()), int(plan::CPU),
+                      int(plan::CUDA));
+  if (target.attention() != "library" && target.attention() != "tiled")
+    return check::bad("target.attention is \"{}\"; must be \"library\" or \"tiled\"", target.attention());
+  return {};
+}
+
+Status checkMesh(const plan::Plan &plan) {
+  std::set<std::string_view> names;
+  for (const plan::MeshAxis &axis : plan.mesh()) {
+    FT_RETURN_IF_ERROR(check::text("mesh axis", axis.name()));
+    if (axis.size() == 0 || !names.insert(axis.name()).second)
+      return check::bad("mesh axis \"{}\" has size {} or stands twice; must stand once, with a size of at least 1",
+                        axis.name(), axis.size());
+    if (axis.size() > 1)
+      return cannotRun(fmt::format("mesh axis \"{}\" has size {}; this program runs plans of one rank, with sizes of 1",
+                                   axis.name(), axis.size()));
+  }
+  return {};
+}
+
+} // namespace
+
+Status checkPlan(const plan::Plan &plan, std::span<const Section> sections) {
+  FT_RETURN_IF_ERROR(checkVersions(plan));
+  FT_RETURN_IF_ERROR(checkIdentity(plan));
+  FT_RETURN_IF_ERROR(checkMesh(plan));
+  FT_RETURN_IF_ERROR(check::batchAndRun(plan));
+  FT_RETURN_IF_ERROR(check::arenasAndBuffers(plan));
+  FT_RETURN_IF_ERROR(check::kernelsAndImages(plan, sections));
+  FT_RETURN_IF_ERROR(check::inputsAndOutputs(plan));
+  FT_RETURN_IF_ERROR(check::tensors(plan, sections));
+  FT_RETURN_IF_ERROR(check::exportsAndFacts(plan));
+  return check::segments(plan);
+}
+
+} // namespace ft::rt

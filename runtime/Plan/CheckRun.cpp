@@ -1,0 +1,51 @@
+// checkPlan: the shapes of a batch and the defaults of a run.
+#include "runtime/Plan/CheckParts.h"
+
+namespace ft::rt::check {
+
+namespace {
+
+constexpr uint64_t maxTokens = 0x7fffffff; // inputs index tokens with i32
+
+Status batch(const plan::Batch &batch) {
+  FT_RETURN_IF_ERROR(range("micro_batch_size", batch.micro_batch_size(), 1, maxTokens));
+  FT_RETURN_IF_ERROR(range("sequence_len", batch.sequence_len(), 1, maxTokens));
+  const uint64_t tokens = batch.micro_batch_size() * batch.sequence_len();
+  FT_RETURN_IF_ERROR(range("micro_batch_size × sequence_len", tokens, 1, maxTokens - 1));
+  FT_RETURN_IF_ERROR(range("vocab_size", batch.vocab_size(), 1, maxTokens));
+  FT_RETURN_IF_ERROR(range("gradient_accumulation_steps", batch.gradient_accumulation_steps(), 1, maxTokens));
+  FT_RETURN_IF_ERROR(range("max_document_len", batch.max_document_len(), 1, batch.sequence_len()));
+  FT_RETURN_IF_ERROR(range("max_documents_per_row", batch.max_documents_per_row(), 1, batch.sequence_len()));
+  FT_RETURN_IF_ERROR(range("max_documents", batch.max_documents(), 1, maxTokens - 1));
+  return range("max_segments", batch.max_segments(), 1, tokens);
+}
+
+Status run(const plan::Run &run) {
+  constexpr double many = 1e18;
+  FT_RETURN_IF_ERROR(range("learning_rate", run.learning_rate(), 0, many));
+  const std::string &schedule = run.lr_scheduler_type();
+  if (schedule != "constant" && schedule != "linear" && schedule != "cosine")
+    return bad("lr_scheduler_type is \"{}\"; must be constant, linear or cosine", schedule);
+  FT_RETURN_IF_ERROR(range("warmup_ratio", run.warmup_ratio(), 0, 1));
+  FT_RETURN_IF_ERROR(range("num_epochs", run.num_epochs(), 0, many));
+  if (run.max_steps() == 0 && run.num_epochs() == 0)
+    return bad("max_steps and num_epochs are both 0; one must be positive");
+  FT_RETURN_IF_ERROR(range("adam_beta1", run.adam_beta1(), 0, 1));
+  FT_RETURN_IF_ERROR(range("adam_beta2", run.adam_beta2(), 0, 1));
+  FT_RETURN_IF_ERROR(range("val_set_size", run.val_set_size(), 0, many));
+  const std::string &prompt = run.template_();
+  if (!prompt.empty() && prompt != "alpaca" && prompt != "chatml")
+    return bad("template is \"{}\"; must be alpaca or chatml", prompt);
+  return {};
+}
+
+} // namespace
+
+Status batchAndRun(const plan::Plan &plan) {
+  if (!plan.has_batch() || !plan.has_run())
+    return bad("{} is missing", plan.has_batch() ? "run" : "batch");
+  FT_RETURN_IF_ERROR(at(batch(plan.batch()), [] { return "batch"; }));
+  return at(run(plan.run()), [] { return "run"; });
+}
+
+} // namespace ft::rt::check

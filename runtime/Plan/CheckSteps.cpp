@@ -1,0 +1,201 @@
+// checkPlan: segments, their steps, and the steps' operands.
+#include "runtime/Plan/CheckParts.h"
+#include "runtime/Plan/Staging.h"
+#include "runtime/Plan/StepOperands.h"
+
+#include <set>
+
+namespace ft::rt::check {
+
+Expected<ByteRegion> operandRegion(const plan::Plan &plan, const plan::Operand &operand) {
+  FT_RETURN_IF_ERROR(index("buffer", operand.buffer(), plan.buffers_size(), "buffers"));
+  const plan::Buffer &buffer = plan.buffers(int(operand.buffer()));
+  Expected<ByteRegion> region = makeRegion(operand, buffer.offset());
+  if (region.ok() && uint64_t(region->end()) > buffer.offset() + buffer.size())
+    return bad("ends at byte {} of buffer \"{}\", which has {}", uint64_t(region->end()) - buffer.offset(),
+               buffer.name(), buffer.size());
+  return region;
+}
+
+Status access(const plan::Operand &operand, Access access) {
+  const bool read = operand.read() != 0, write = operand.write() != 0;
+  switch (access) {
+  case Access::Read:
+    return read && !write ? Status() : bad("must have a read version and no write version");
+  case Access::Write:
+    return write && !read ? Status() : bad("must have a write version and no read version");
+  case Access::Update:
+    return write && read ? Status() : bad("must have a read and a write version");
+  case Access::WriteOrUpdate:
+    return write ? Status() : bad("must have a write version");
+  }
+  return {};
+}
+
+Status sameBytes(const plan::Plan &plan, const plan::Operand &operand, uint64_t rows, uint64_t rowBytes, uint64_t pitch,
+                 uint64_t batch, uint64_t batchPitch) {
+  const uint64_t base = plan.buffers(int(operand.buffer())).offset();
+  FT_ASSIGN_OR_RETURN(const ByteRegion shape,
+                      makeRegion(base + operand.offset(), rowBytes, rows, pitch, batch, batchPitch));
+  FT_ASSIGN_OR_RETURN(const ByteRegion declared, makeRegion(operand, base));
+  if (shape == declared)
+    return {};
+  return bad("the shape means {}; the operand declares {}", describe(shape, int64_t(base)),
+             describe(declared, int64_t(base)));
+}
+
+namespace {
+
+constexpr int maxStreams = 64;
+constexpr uint32_t maxEvents = 1 << 20;
+constexpr int64_t maxSteps = 1 << 20;
+
+Status launch(const plan::Plan &plan, const plan::Launch &launch) {
+  FT_RETURN_IF_ERROR(index("kernel", launch.kernel(), plan.kernels_size(), "kernels"));
+  FT_RETURN_IF_ERROR(range("items", launch.items(), 1, uint64_t(1) << 40));
+  if (!plan.kernels(int(launch.kernel())).vector_access())
+    return {};
+  // Rows shorter than four vectors are scalars and short tables, which kernels read element by element.
+  for (int i = 0; i < launch.operands_size(); ++i) {
+    const plan::Operand &operand = launch.operands(i);
+    const uint64_t places = operand.offset() | (operand.rows() > 1 ? operand.pitch() : 0) |
+                            (operand.batch() > 1 ? operand.batch_pitch() : 0);
+    if (operand.row_bytes() >= 64 && places % 16 != 0)
+      return bad("operands[{}]: offset {}, pitch {} and batch_pitch {} must be multiples of 16, because kernel \"{}\" "
+                 "has vector_access",
+                 i, operand.offset(), operand.pitch(), operand.batch_pitch(),
+                 plan.kernels(int(launch.kernel())).name());
+  }
+  return {};
+}
+
+Status copy(const plan::Copy &copy) {
+  const plan::Operand &src = copy.src(), &dst = copy.dst();
+  FT_RETURN_IF_ERROR(at(access(src, Access::Read), [] { return "src"; }));
+  FT_RETURN_IF_ERROR(at(access(dst, Access::Write), [] { return "dst"; }));
+  auto batch = [](const plan::Operand &operand) { return std::max<uint64_t>(operand.batch(), 1); };
+  if (src.rows() != dst.rows() || src.row_bytes() != dst.row_bytes() || batch(src) != batch(dst))
+    return bad("src is {} × {} rows of {} bytes, dst {} × {} of {}; must be the same", batch(src), src.rows(),
+               src.row_bytes(), batch(dst), dst.rows(), dst.row_bytes());
+  return {};
+}
+
+Status memset(const plan::Memset &memset) {
+  FT_RETURN_IF_ERROR(range("value", memset.value(), 0, 255));
+  return at(access(memset.dst(), Access::Write), [] { return "dst"; });
+}
+
+/// Each destination is the head of an input's buffer, as far as a record fills it.
+Status receive(const plan::Plan &plan, const plan::Receive &receive) {
+  for (int i = 0; i < receive.dst_size(); ++i) {
+    const plan::Operand &dst = receive.dst(i);
+    auto place = [&] { return fmt::format("dst[{}]", i); };
+    FT_RETURN_IF_ERROR(at(access(dst, Access::Write), place));
+    FT_ASSIGN_OR_RETURN(const ByteRegion region, operandRegion(plan, dst));
+    bool found = false;
+    for (const plan::BatchInput &input : plan.inputs())
+      found |= input.buffer() == dst.buffer() && dst.offset() == 0 && region.contiguous() &&
+               uint64_t(region.bytes()) <= plan::batchInputBytes(plan.batch(), input.kind());
+    if (!found)
+      return bad("dst[{}]: {} bytes at offset {} of buffer \"{}\" are not the head of an input", i, region.bytes(),
+                 dst.offset(), plan.buffers(int(dst.buffer())).name());
+  }
+  return {};
+}
+
+/// Each source is exactly one output.
+Status emit(const plan::Plan &plan, const plan::Emit &emit) {
+  for (int i = 0; i < emit.src_size(); ++i) {
+    const plan::Operand &src = emit.src(i);
+    FT_RETURN_IF_ERROR(at(access(src, Access::Read), [&] { return fmt::format("src[{}]", i); }));
+    FT_ASSIGN_OR_RETURN(const ByteRegion region, operandRegion(plan, src));
+    bool found = false;
+    for (const plan::Output &output : plan.outputs())
+      found |= output.buffer() == src.buffer() && output.offset() == src.offset() && region.contiguous() &&
+               uint64_t(region.bytes()) == plan::outputBytes(plan.batch(), output.kind());
+    if (!found)
+      return bad("src[{}]: {} bytes at offset {} of buffer \"{}\" are not an output", i, region.bytes(), src.offset(),
+                 plan.buffers(int(src.buffer())).name());
+  }
+  return {};
+}
+
+Status operands(const plan::Plan &plan, const plan::Step &step) {
+  Status status;
+  plan::visitOperands(step, [&](std::string_view field, int index, const plan::Operand &operand) {
+    if (!status.ok())
+      return;
+    Status found = operandRegion(plan, operand).status();
+    if (found.ok() && operand.read() == 0 && operand.write() == 0)
+      found = bad("has neither a read nor a write version");
+    status = at(found, [&] { return plan::operandName(field, index); });
+  });
+  return status;
+}
+
+Status step(const plan::Plan &plan, const plan::Step &step) {
+  FT_RETURN_IF_ERROR(text("name", step.name()));
+  FT_RETURN_IF_ERROR(index("stream", step.stream(), plan.streams_size(), "streams"));
+  for (uint32_t event : step.wait())
+    FT_RETURN_IF_ERROR(range("wait", event, 1, plan.event_count()));
+  FT_RETURN_IF_ERROR(range("record", step.record(), 0, plan.event_count()));
+  FT_RETURN_IF_ERROR(operands(plan, step));
+  switch (step.kind_case()) {
+  case plan::Step::kLaunch:
+    return at(launch(plan, step.launch()), [] { return "launch"; });
+  case plan::Step::kGemm:
+    return at(gemm(plan, step.gemm()), [] { return "gemm"; });
+  case plan::Step::kAttention:
+    return at(attention(plan, step.attention()), [] { return "attention"; });
+  case plan::Step::kCopy:
+    return at(copy(step.copy()), [] { return "copy"; });
+  case plan::Step::kMemset:
+    return at(memset(step.memset()), [] { return "memset"; });
+  case plan::Step::kReceive:
+    return at(receive(plan, step.receive()), [] { return "receive"; });
+  case plan::Step::kEmit:
+    return at(emit(plan, step.emit()), [] { return "emit"; });
+  case plan::Step::KIND_NOT_SET:
+    break;
+  }
+  return cannotRun("is of a kind that this program does not know; compile the recipe again");
+}
+
+Status segmentKinds(const plan::Plan &plan) {
+  std::set<int> kinds;
+  int64_t steps = 0;
+  for (int i = 0; i < plan.segments_size(); ++i) {
+    const plan::Segment::Kind kind = plan.segments(i).kind();
+    if (kind == plan::Segment::KIND_UNSPECIFIED || !plan::Segment::Kind_IsValid(kind))
+      return bad("segments[{}]: kind is {}; must be one of Segment.Kind", i, int(kind));
+    if (!kinds.insert(kind).second)
+      return bad("segments[{}]: {} stands twice", i, plan::Segment::Kind_Name(kind));
+    steps += plan.segments(i).steps_size();
+  }
+  if (steps > maxSteps)
+    return bad("has {} steps; must be at most {}", steps, maxSteps);
+  const bool next = kinds.count(plan::Segment::ACCUMULATE_NEXT) > 0;
+  const bool training = next || kinds.count(plan::Segment::ACCUMULATE_FIRST) || kinds.count(plan::Segment::UPDATE);
+  if (training && !(kinds.count(plan::Segment::ACCUMULATE_FIRST) && kinds.count(plan::Segment::UPDATE)))
+    return bad("has one of ACCUMULATE_FIRST and UPDATE; a plan that trains needs both");
+  if (training && !next && plan.batch().gradient_accumulation_steps() > 1)
+    return bad("has no ACCUMULATE_NEXT; gradient_accumulation_steps {} needs it",
+               plan.batch().gradient_accumulation_steps());
+  return {};
+}
+
+} // namespace
+
+Status segments(const plan::Plan &plan) {
+  FT_RETURN_IF_ERROR(segmentKinds(plan));
+  FT_RETURN_IF_ERROR(range("the number of streams", uint64_t(plan.streams_size()), plan.segments_size() > 0, maxStreams));
+  FT_RETURN_IF_ERROR(range("event_count", plan.event_count(), 0, maxEvents));
+  for (const plan::Segment &segment : plan.segments())
+    for (int i = 0; i < segment.steps_size(); ++i)
+      FT_RETURN_IF_ERROR(at(step(plan, segment.steps(i)), [&] {
+        return fmt::format("{} step {} \"{}\"", plan::Segment::Kind_Name(segment.kind()), i, segment.steps(i).name());
+      }));
+  return {};
+}
+
+} // namespace ft::rt::check

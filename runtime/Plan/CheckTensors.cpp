@@ -1,0 +1,147 @@
+// checkPlan: the parameter map, and what a finished run writes from it.
+#include "runtime/Plan/CheckParts.h"
+#include "runtime/Plan/StepOperands.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+namespace ft::rt::check {
+
+namespace {
+
+constexpr int maxRank = 16;
+
+/// The product of dimensions, each at least 1, below 2^56.
+Expected<uint64_t> product(std::string_view field, const google::protobuf::RepeatedField<uint64_t> &dims) {
+  if (dims.size() > maxRank)
+    return bad("{} has {} dimensions; must have at most {}", field, dims.size(), maxRank);
+  uint64_t total = 1;
+  for (int i = 0; i < dims.size(); ++i) {
+    if (dims[i] == 0)
+      return bad("{}[{}] is 0; must be at least 1", field, i);
+    if (dims[i] >= maxPlanBytes / total)
+      return bad("{} has 2^56 elements or more", field);
+    total *= dims[i];
+  }
+  return total;
+}
+
+/// sizes at strides, in order of strides, without two elements at one place; the last byte inside the buffer.
+Status layout(const plan::Plan &plan, const plan::Tensor &tensor) {
+  const plan::Buffer &buffer = plan.buffers(int(tensor.buffer()));
+  const uint64_t width = plan::dtypeBytes(tensor.dtype());
+  if (tensor.sizes_size() != tensor.strides_size())
+    return bad("has {} sizes and {} strides; must have as many", tensor.sizes_size(), tensor.strides_size());
+  std::vector<std::pair<uint64_t, uint64_t>> levels; // stride, size
+  for (int i = 0; i < tensor.sizes_size(); ++i)
+    if (tensor.sizes(i) > 1)
+      levels.emplace_back(tensor.strides(i), tensor.sizes(i));
+  std::sort(levels.begin(), levels.end());
+  unsigned __int128 extent = 1; // elements, of the levels so far
+  for (auto [stride, size] : levels) {
+    if (stride < extent)
+      return bad("a stride of {} elements puts two elements at one place; must be at least {}", stride,
+                 uint64_t(extent));
+    extent += (unsigned __int128)(stride) * (size - 1);
+    if (extent >= maxPlanBytes)
+      return bad("sizes and strides span 2^56 elements or more");
+  }
+  if (tensor.offset() % width != 0)
+    return bad("offset is {}; must be a multiple of {}, the size of {}", tensor.offset(), width,
+               plan::DType_Name(tensor.dtype()));
+  const uint64_t bytes = uint64_t(extent) * width;
+  if (tensor.offset() > buffer.size() || bytes > buffer.size() - tensor.offset())
+    return bad("{} bytes at offset {} end behind buffer \"{}\" of {} bytes", bytes, tensor.offset(), buffer.name(),
+               buffer.size());
+  return {};
+}
+
+Status init(const plan::Tensor &tensor, uint64_t elements, std::span<const Section> sections) {
+  const plan::Init &init = tensor.init();
+  if (init.kind() == plan::Init::KIND_UNSPECIFIED || !plan::Init::Kind_IsValid(init.kind()))
+    return bad("init.kind is {}; must be one of Init.Kind", int(init.kind()));
+  FT_RETURN_IF_ERROR(range("init.scale", init.scale(), 0, 1e30));
+  if (init.kind() == plan::Init::RANDOM_KEYS && uint64_t(init.key_names_size()) != elements)
+    return bad("init has {} key_names; must have {}, one an element", init.key_names_size(), elements);
+  if (init.kind() != plan::Init::CONSTANT)
+    return {};
+  FT_RETURN_IF_ERROR(index("init.section", init.section(), int(sections.size()), "sections"));
+  const Section &section = sections[init.section()];
+  if (section.kind != SectionKind::Constants)
+    return bad("init.section {} is not of kind CONSTANTS", init.section());
+  const uint64_t bytes = elements * plan::dtypeBytes(tensor.dtype());
+  if (init.section_offset() > section.bytes.size() || bytes > section.bytes.size() - init.section_offset())
+    return bad("init needs {} bytes at {} of section {}, which has {}", bytes, init.section_offset(), init.section(),
+               section.bytes.size());
+  return {};
+}
+
+Status tensor(const plan::Plan &plan, const plan::Tensor &tensor, std::span<const Section> sections) {
+  FT_RETURN_IF_ERROR(text("key", tensor.key()));
+  if (tensor.role() == plan::Tensor::ROLE_UNSPECIFIED || !plan::Tensor::Role_IsValid(tensor.role()))
+    return bad("role is {}; must be one of Tensor.Role", int(tensor.role()));
+  if (plan::dtypeBytes(tensor.dtype()) == 0)
+    return bad("dtype is {}; must be one of DType", int(tensor.dtype()));
+  if (tensor.role() == plan::Tensor::RANDOM_KEYS && tensor.dtype() != plan::I64)
+    return bad("dtype is {}; must be I64 for RANDOM_KEYS", plan::DType_Name(tensor.dtype()));
+  FT_RETURN_IF_ERROR(index("buffer", tensor.buffer(), plan.buffers_size(), "buffers"));
+  FT_ASSIGN_OR_RETURN(const uint64_t elements, product("shape", tensor.shape()));
+  FT_ASSIGN_OR_RETURN(const uint64_t laidOut, product("sizes", tensor.sizes()));
+  if (elements != laidOut)
+    return bad("sizes hold {} elements; must hold {}, as shape does", laidOut, elements);
+  FT_RETURN_IF_ERROR(layout(plan, tensor));
+  const uint64_t heads = tensor.gguf_rope_heads();
+  if (heads > 0 && (tensor.shape_size() == 0 || tensor.shape(0) % (2 * heads) != 0))
+    return bad("gguf_rope_heads is {}; the rows must divide into as many heads of pairs", heads);
+  return tensor.has_init() ? init(tensor, elements, sections) : Status();
+}
+
+Status exportFile(const plan::Plan &plan, const plan::ExportFile &file) {
+  std::set<std::string_view> keys;
+  for (const plan::ExportTensor &tensor : file.tensors()) {
+    FT_RETURN_IF_ERROR(text("key", tensor.key()));
+    if (!keys.insert(tensor.key()).second)
+      return bad("the key \"{}\" stands twice", tensor.key());
+    FT_RETURN_IF_ERROR(at(index("tensor", tensor.tensor(), plan.tensors_size(), "tensors"),
+                          [&] { return fmt::format("\"{}\"", tensor.key()); }));
+    if (plan::dtypeBytes(tensor.dtype()) == 0)
+      return bad("\"{}\": dtype is {}; must be one of DType", tensor.key(), int(tensor.dtype()));
+  }
+  return {};
+}
+
+} // namespace
+
+Status tensors(const plan::Plan &plan, std::span<const Section> sections) {
+  std::set<std::pair<std::string_view, int>> names;
+  for (int i = 0; i < plan.tensors_size(); ++i) {
+    const plan::Tensor &t = plan.tensors(i);
+    auto place = [&] { return fmt::format("tensors[{}] \"{}\"", i, t.key()); };
+    FT_RETURN_IF_ERROR(at(tensor(plan, t, sections), place));
+    if (!names.emplace(t.key(), t.role()).second)
+      return bad("{}: stands twice with role {}", place(), plan::Tensor::Role_Name(t.role()));
+  }
+  return {};
+}
+
+Status exportsAndFacts(const plan::Plan &plan) {
+  std::set<std::string_view> files;
+  auto file = [&](const std::string &name) -> Status {
+    FT_RETURN_IF_ERROR(fileName("file", name));
+    return files.insert(name).second ? Status() : bad("the file \"{}\" stands twice", name);
+  };
+  for (int i = 0; i < plan.exports_size(); ++i) {
+    auto place = [&] { return fmt::format("exports[{}] \"{}\"", i, plan.exports(i).file()); };
+    FT_RETURN_IF_ERROR(at(file(plan.exports(i).file()), place));
+    FT_RETURN_IF_ERROR(at(exportFile(plan, plan.exports(i)), place));
+  }
+  for (int i = 0; i < plan.texts_size(); ++i)
+    FT_RETURN_IF_ERROR(at(file(plan.texts(i).file()), [&] { return fmt::format("texts[{}]", i); }));
+  for (int i = 0; i < plan.facts_size(); ++i)
+    FT_RETURN_IF_ERROR(
+        at(text("config_key", plan.facts(i).config_key()), [&] { return fmt::format("facts[{}]", i); }));
+  return {};
+}
+
+} // namespace ft::rt::check
