@@ -14,8 +14,8 @@ LogicalResult FusedOp::verify() {
   llvm::SmallPtrSet<Value, 8> seen;
   for (auto [number, input, argument] : llvm::enumerate(getInputs(), block.getArguments())) {
     if (input.getType() != argument.getType())
-      return emitOpError("(C1) operand ") << number << " is " << input.getType() << ", the body's argument "
-                                          << argument.getType();
+      return emitOpError("(C1) operand ")
+             << number << " is " << input.getType() << ", the body's argument " << argument.getType();
     if (!seen.insert(input).second)
       return emitOpError("(C1) operand ") << number << " is given twice";
   }

@@ -1,0 +1,23 @@
+#include "compiler/Fusion/Rows/Rows.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+
+void ft::registerRowModels(DialectRegistry &registry) {
+  registry.insert<model::FtDialect, kernel::KernelDialect, arith::ArithDialect, math::MathDialect,
+                  memref::MemRefDialect, scf::SCFDialect, vector::VectorDialect>();
+  registry.addExtension(+[](MLIRContext *context, model::FtDialect *, kernel::KernelDialect *) {
+    attachColumnModels(*context);
+    attachDropoutModels(*context);
+    attachElementwiseModels(*context);
+    attachEmbeddingModels(*context);
+    attachNormModels(*context);
+    attachRopeModels(*context);
+    attachSwigluModels(*context);
+  });
+}
