@@ -118,7 +118,8 @@ def Plan_TensorOp : Plan_Op<"tensor"> {
   }];
   let arguments = (ins StrAttr:$key, TypeAttr:$type, FlatSymbolRefAttr:$buffer, StrAttr:$role, I64Attr:$offset,
                        DenseI64ArrayAttr:$shape, DenseI64ArrayAttr:$sizes, DenseI64ArrayAttr:$strides,
-                       OptionalAttr<DictionaryAttr>:$init);
+                       OptionalAttr<DictionaryAttr>:$init, OptionalAttr<StrAttr>:$gguf_key,
+                       OptionalAttr<I64Attr>:$gguf_rope_heads);
   let assemblyFormat = "$key $type `in` $buffer attr-dict";
   let hasVerifier = 1;
 }

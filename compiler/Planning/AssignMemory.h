@@ -1,0 +1,28 @@
+// Gives every buffer of a plan module its offset and every arena its size.
+#pragma once
+
+#include "dialects/Plan/PlanDialect.h"
+
+#include "mlir/IR/BuiltinOps.h"
+
+namespace ft {
+
+/// A buffer that lives at the peak of the transient arena.
+struct PeakValue {
+  std::string name;
+  int64_t bytes;
+};
+
+/// Where the transient arena is fullest.
+struct MemoryPeak {
+  std::string segment, step;
+  int64_t bytes = 0;
+  llvm::SmallVector<PeakValue> values; ///< largest first
+};
+
+/// Persistent arenas: buffers one behind the other. Transient arenas: each segment is packed on its own against the
+/// lifetimes of its buffers (first to last step that names them), the arena is as large as the largest segment.
+/// Buffers are aligned to 256 bytes.
+MemoryPeak assignMemory(mlir::ModuleOp module);
+
+} // namespace ft

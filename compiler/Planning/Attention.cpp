@@ -1,0 +1,307 @@
+// Attention, in the library's form (one step) or tiled.
+//
+// Tiled: for each row of the batch and each tile of query rows, scores of all heads over the keys up to the tile's
+// end, a row kernel that masks and normalises them in place, and products with V. Heads that share a key head are
+// `group` batched GEMMs over the key heads. Scratch is one tile, whatever the sequence. Backward makes the scores
+// again; tiles run from the last to the first, because the last one reaches every key: it writes dK and dV and the
+// others add. Where storage is bf16, scores and sums over tiles are f32 and what a GEMM reads is rounded once.
+#include "compiler/Fusion/Programs/Programs.h"
+#include "compiler/Planning/Composites.h"
+
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mlir;
+using namespace ft;
+
+namespace {
+
+PlaceUse reading(const SegmentLayout &values, Value v) { return {values.place(v), values.version(v), 0}; }
+PlaceUse writing(const SegmentLayout &values, Value v) { return {values.place(v), 0, values.version(v)}; }
+
+/// Shapes that forward and backward share, and the steps on one tile.
+class Tiles {
+public:
+  template <typename Op>
+  Tiles(StepEmitter &o, SegmentLayout &v, Op op)
+      : out(o), values(v), heads(op.getHeads()), keyHeads(op.getKvHeads()), headDim(op.getHeadDim()),
+        sequence(op.getSequenceLen()), scale(op.getScale().convertToDouble()), q(values.place(op.getQ())),
+        k(values.place(op.getK())), v(values.place(op.getV())), starts(reading(values, op.getDocumentStart())),
+        tileRows(std::min<int64_t>(o.options.attentionTileRows, sequence)), batch(q.rows / sequence),
+        group(heads / keyHeads), storage(q.elementType), statistic(getComputeType(storage)) {
+    qVersion = values.version(op.getQ());
+    kVersion = values.version(op.getK());
+    vVersion = values.version(op.getV());
+  }
+
+  int64_t tileCount() const { return (sequence + tileRows - 1) / tileRows; }
+
+  /// Points at tile `t` of row `b`.
+  void select(int64_t b, int64_t t) {
+    tile = t;
+    firstKey = b * sequence;
+    firstRow = firstKey + t * tileRows;
+    rows = std::min(tileRows, sequence - t * tileRows);
+    keys = t * tileRows + rows;
+  }
+
+  Place scoresScratch(StringRef name, Type type) { return values.scratch(name, heads * tileRows, sequence, type); }
+
+  /// One head's matrix of the tile, for head `j` of each group: batched over the key heads.
+  PlaceUse headMatrix(const Place &scores, int64_t j, int64_t read, int64_t write) const {
+    return {scores.slice(j * rows, rows, 0, keys), read, write};
+  }
+  int64_t headStride(const Place &scores) const { return group * rows * scores.pitch; }
+  /// All heads of the tile.
+  PlaceUse tileUse(const Place &scores, int64_t read, int64_t write) const {
+    return {scores.slice(0, heads * rows, 0, keys), read, write};
+  }
+  /// Query rows of the tile of an activation [tokens, heads · headDim], head `j` of each group.
+  PlaceUse queries(const Place &p, int64_t j, int64_t read, int64_t write) const {
+    return {p.slice(firstRow, rows, j * headDim, headDim), read, write};
+  }
+  PlaceUse keyRows(const Place &p, int64_t first, int64_t read, int64_t write) const {
+    return {p.slice(first, keys, 0, headDim), read, write};
+  }
+
+  /// scores = alpha · X · Yᵀ for every head, X of the queries' shape and Y of the keys'.
+  void scoresGemm(StringRef what, const Place &x, int64_t xVersion, const Place &y, int64_t yVersion, const Place &scores,
+                  int64_t version, double alpha) {
+    for (int64_t j = 0; j < group; ++j) {
+      GemmSpec spec{queries(x, j, xVersion, 0), keyRows(y, firstKey, yVersion, 0), headMatrix(scores, j, 0, version)};
+      spec.transB = true;
+      spec.alpha = alpha;
+      spec.batch = keyHeads;
+      spec.strideA = group * headDim;
+      spec.strideB = headDim;
+      spec.strideD = headStride(scores);
+      out.gemm(what, spec);
+    }
+  }
+
+  /// X = P · Y: `target` of the queries' shape.
+  void queryGemm(StringRef what, const Place &p, int64_t pVersion, const Place &y, int64_t yVersion, const Place &target,
+                 int64_t version) {
+    for (int64_t j = 0; j < group; ++j) {
+      GemmSpec spec{headMatrix(p, j, pVersion, 0), keyRows(y, firstKey, yVersion, 0), queries(target, j, 0, version)};
+      spec.batch = keyHeads;
+      spec.strideA = headStride(p);
+      spec.strideB = headDim;
+      spec.strideD = group * headDim;
+      out.gemm(what, spec);
+    }
+  }
+
+  /// Y (+)= Pᵀ · X: `target` of the keys' shape, its rows starting at `first`.
+  void keyGemm(StringRef what, const Place &p, int64_t pVersion, const Place &x, int64_t xVersion, const Place &target,
+               int64_t first, int64_t version, bool accumulate) {
+    for (int64_t j = 0; j < group; ++j) {
+      int64_t read = accumulate || j > 0 ? version : 0;
+      GemmSpec spec{headMatrix(p, j, pVersion, 0), queries(x, j, xVersion, 0), keyRows(target, first, read, version)};
+      spec.transA = true;
+      spec.batch = keyHeads;
+      spec.strideA = headStride(p);
+      spec.strideB = group * headDim;
+      spec.strideD = headDim;
+      out.gemm(what, spec);
+    }
+  }
+
+  AttentionTile description(const Place &scores, const Place &lse) const {
+    return {scores.elementType, heads, rows, keys, scores.pitch, rows * scores.pitch, lse.pitch};
+  }
+  std::string key(StringRef name, const AttentionTile &t) const {
+    std::string text;
+    llvm::raw_string_ostream(text) << name << t.type << t.heads << "," << t.rows << "," << t.keys << "," << t.pitch << ","
+                                   << t.headPitch << "," << t.statisticPitch << "," << scale;
+    return text;
+  }
+  PlaceUse tokensOfTile(const PlaceUse &use) const { return {use.place.slice(0, 1, firstRow, rows), use.read, 0}; }
+  PlaceUse statisticOfTile(const Place &p, int64_t read, int64_t write) const {
+    return {p.slice(firstRow, rows, 0, heads), read, write};
+  }
+  PlaceUse base() const {
+    const Place &table = values.variableLayout().place(tileBases);
+    return {table.slice(0, 1, tile, 1), values.variableLayout().version(table.buffer), 0};
+  }
+
+  /// The tile as a GEMM operand of the storage type: itself, or rounded into `rounded`.
+  const Place &asStorage(StringRef what, const Place &scores, int64_t &version, const Place &rounded) {
+    if (scores.elementType == storage)
+      return scores;
+    int64_t target = values.freshVersion();
+    convert(what, tileUse(scores, version, 0), tileUse(rounded, 0, target));
+    version = target;
+    return rounded;
+  }
+
+  void convert(StringRef what, const PlaceUse &from, const PlaceUse &to) {
+    auto layout = [](const Place &p) { return MatrixLayout{p.elementType, p.rows, p.columns, p.pitch}; };
+    MatrixLayout source = layout(from.place), target = layout(to.place);
+    std::string text;
+    llvm::raw_string_ostream(text) << "copy" << source.type << target.type << source.rows << "x" << source.columns << "/"
+                                   << source.pitch << "/" << target.pitch;
+    const RowProgram &program = out.kernels.get(
+        "copy", text, [&](OpBuilder &b, StringRef n) { return buildCopy(b, n, source, target); });
+    out.launch(what, program, {from, to});
+  }
+
+  StepEmitter &out;
+  SegmentLayout &values;
+  int64_t heads, keyHeads, headDim, sequence;
+  double scale;
+  Place q, k, v;
+  PlaceUse starts;
+  int64_t tileRows, batch, group;
+  Type storage, statistic;
+  int64_t qVersion, kVersion, vVersion;
+  int64_t tile = 0, firstKey = 0, firstRow = 0, rows = 0, keys = 0;
+};
+
+template <typename Op>
+plan::AttentionOp createLibraryStep(StepEmitter &out, SegmentLayout &values, Op op, ArrayRef<PlaceUse> uses,
+                                    bool backward, int64_t gradientPitch) {
+  const PlanningOptions &options = out.options;
+  SmallVector<Attribute> operands;
+  for (const PlaceUse &use : uses)
+    operands.push_back(out.operand(use));
+  if (options.raggedAttention) {
+    operands.push_back(out.operand(reading(values, op.getDocumentOffsets())));
+    operands.push_back(out.operand(reading(values, op.getDocumentLens())));
+  }
+  if (options.attentionWorkspaceBytes) {
+    Place workspace;
+    workspace.buffer = FlatSymbolRefAttr::get(out.builder.getContext(), "attention.workspace");
+    workspace.elementType = out.builder.getI8Type();
+    workspace.columns = workspace.pitch = options.attentionWorkspaceBytes;
+    operands.push_back(out.operand({workspace, 0, values.freshVersion()}));
+  }
+  const Place &q = values.place(op.getQ());
+  double flops = 2.0 * q.rows * op.getSequenceLen() * op.getHeads() * op.getHeadDim() * (backward ? 2.5 : 1.0);
+  return plan::AttentionOp::create(out.builder, out.builder.getUnknownLoc(), q.elementType, backward,
+                                   options.raggedAttention, options.deterministic, options.attentionWorkspaceBytes > 0,
+                                   q.rows / op.getSequenceLen(), op.getSequenceLen(), op.getHeads(), op.getKvHeads(),
+                                   op.getHeadDim(), op.getScale(), options.maxDocuments, options.maxDocumentLen, q.pitch,
+                                   values.place(op.getO()).pitch, gradientPitch, out.stepName(""),
+                                   out.builder.getArrayAttr(operands), 0, ArrayRef<int64_t>{}, 0, llvm::APFloat(flops),
+                                   llvm::APFloat(0.0));
+}
+
+/// cuDNN reads q, k and v at one token pitch and writes dq, dk and dv side by side.
+LogicalResult checkSideBySide(Operation *op, const SegmentLayout &values, ValueRange three) {
+  if (values.place(three[0]).pitch == values.place(three[1]).pitch &&
+      values.place(three[1]).pitch == values.place(three[2]).pitch)
+    return success();
+  return op->emitOpError("library attention needs q, k and v (and their gradients) in one buffer each");
+}
+
+} // namespace
+
+LogicalResult ft::emitAttention(StepEmitter &out, SegmentLayout &values, model::AttentionOp op) {
+  if (out.options.libraryAttention) {
+    if (failed(checkSideBySide(op, values, {op.getQ(), op.getK(), op.getV()})))
+      return failure();
+    createLibraryStep(out, values, op,
+                      {reading(values, op.getQ()), reading(values, op.getK()), reading(values, op.getV()),
+                       writing(values, op.getO()), writing(values, op.getLse())},
+                      false, 0);
+    return success();
+  }
+  Tiles tiles(out, values, op);
+  const Place &o = values.place(op.getO()), &lse = values.place(op.getLse());
+  Place scores = tiles.scoresScratch("scores", tiles.statistic);
+  Place rounded = tiles.storage == tiles.statistic ? Place() : tiles.scoresScratch("probabilities", tiles.storage);
+  for (int64_t b = 0; b < tiles.batch; ++b)
+    for (int64_t t = 0; t < tiles.tileCount(); ++t) {
+      tiles.select(b, t);
+      int64_t raw = values.freshVersion(), version = values.freshVersion();
+      tiles.scoresGemm("scores", tiles.q, tiles.qVersion, tiles.k, tiles.kVersion, scores, raw, tiles.scale);
+      AttentionTile tile = tiles.description(scores, lse);
+      const RowProgram &softmax =
+          out.kernels.get("attention_softmax", tiles.key("softmax", tile),
+                          [&](OpBuilder &builder, StringRef n) { return buildAttentionSoftmax(builder, n, tile); });
+      out.launch("softmax", softmax,
+                 {tiles.tileUse(scores, raw, version), tiles.tokensOfTile(tiles.starts), tiles.base(),
+                  tiles.statisticOfTile(lse, 0, values.version(op.getLse()))});
+      const Place &p = tiles.asStorage("round", scores, version, rounded);
+      tiles.queryGemm("output", p, version, tiles.v, tiles.vVersion, o, values.version(op.getO()));
+    }
+  return success();
+}
+
+LogicalResult ft::emitAttentionBackward(StepEmitter &out, SegmentLayout &values, model::AttentionBwdOp op) {
+  const Place &dq = values.place(op.getDQ()), &dk = values.place(op.getDK()), &dv = values.place(op.getDV());
+  if (out.options.libraryAttention) {
+    if (failed(checkSideBySide(op, values, {op.getDQ(), op.getDK(), op.getDV()})))
+      return failure();
+    SmallVector<PlaceUse> uses;
+    for (Value v : {op.getQ(), op.getK(), op.getV(), op.getO()})
+      uses.push_back(reading(values, v));
+    uses.push_back(reading(values, op.getLse()));
+    uses.push_back(reading(values, op.getDO()));
+    for (Value v : {op.getDQ(), op.getDK(), op.getDV()})
+      uses.push_back(writing(values, v));
+    createLibraryStep(out, values, op, uses, true, dq.pitch);
+    return success();
+  }
+  Tiles tiles(out, values, op);
+  const Place &lse = values.place(op.getLse()), &o = values.place(op.getO()), &gradient = values.place(op.getDO());
+  int64_t lseVersion = values.version(op.getLse()), gradientVersion = values.version(op.getDO());
+  bool wide = tiles.storage == tiles.statistic;
+
+  Place delta = values.scratch("delta", o.rows, tiles.heads, tiles.statistic);
+  int64_t deltaVersion = values.freshVersion();
+  MatrixLayout gradientLayout{gradient.elementType, gradient.rows, gradient.columns, gradient.pitch};
+  MatrixLayout outputLayout{o.elementType, o.rows, o.columns, o.pitch};
+  std::string key;
+  llvm::raw_string_ostream(key) << "delta" << o.elementType << o.rows << "x" << o.columns << "/" << o.pitch << "/"
+                                << gradient.pitch << "/" << tiles.headDim;
+  const RowProgram &deltaProgram = out.kernels.get("attention_delta", key, [&](OpBuilder &builder, StringRef n) {
+    return buildAttentionDelta(builder, n, gradientLayout, outputLayout, tiles.headDim);
+  });
+  out.launch("delta", deltaProgram, {reading(values, op.getDO()), reading(values, op.getO()), {delta, 0, deltaVersion}});
+
+  Place scores = tiles.scoresScratch("scores", tiles.statistic), dP = tiles.scoresScratch("dp", tiles.statistic);
+  Place roundedP, roundedS, keySum, valueSum;
+  if (!wide) {
+    roundedP = tiles.scoresScratch("probabilities", tiles.storage);
+    roundedS = tiles.scoresScratch("ds", tiles.storage);
+    keySum = values.scratch("dk", tiles.sequence, dk.columns, tiles.statistic);
+    valueSum = values.scratch("dv", tiles.sequence, dv.columns, tiles.statistic);
+  }
+  for (int64_t b = 0; b < tiles.batch; ++b) {
+    int64_t dkVersion = wide ? values.version(op.getDK()) : values.freshVersion();
+    int64_t dvVersion = wide ? values.version(op.getDV()) : values.freshVersion();
+    for (int64_t t = tiles.tileCount() - 1; t >= 0; --t) {
+      tiles.select(b, t);
+      int64_t raw = values.freshVersion(), rawD = values.freshVersion();
+      int64_t pVersion = values.freshVersion(), sVersion = values.freshVersion();
+      tiles.scoresGemm("scores", tiles.q, tiles.qVersion, tiles.k, tiles.kVersion, scores, raw, tiles.scale);
+      tiles.scoresGemm("dp", gradient, gradientVersion, tiles.v, tiles.vVersion, dP, rawD, 1.0);
+      AttentionTile tile = tiles.description(scores, lse);
+      const RowProgram &softmax = out.kernels.get(
+          "attention_softmax_backward", tiles.key("backward", tile), [&](OpBuilder &builder, StringRef n) {
+            return buildAttentionSoftmaxBackward(builder, n, tile, tiles.scale);
+          });
+      out.launch("softmax", softmax,
+                 {tiles.tileUse(scores, raw, pVersion), tiles.tileUse(dP, rawD, sVersion),
+                  tiles.tokensOfTile(tiles.starts), tiles.base(), tiles.statisticOfTile(lse, lseVersion, 0),
+                  tiles.statisticOfTile(delta, deltaVersion, 0)});
+      const Place &p = tiles.asStorage("round_p", scores, pVersion, roundedP);
+      const Place &s = tiles.asStorage("round_ds", dP, sVersion, roundedS);
+      bool accumulate = t != tiles.tileCount() - 1;
+      int64_t first = wide ? tiles.firstKey : 0;
+      tiles.keyGemm("dv", p, pVersion, gradient, gradientVersion, wide ? dv : valueSum, first, dvVersion, accumulate);
+      tiles.keyGemm("dk", s, sVersion, tiles.q, tiles.qVersion, wide ? dk : keySum, first, dkVersion, accumulate);
+      tiles.queryGemm("dq", s, sVersion, tiles.k, tiles.kVersion, dq, values.version(op.getDQ()));
+    }
+    if (wide)
+      continue;
+    auto round = [&](StringRef what, const Place &sum, int64_t version, const Place &target, int64_t targetVersion) {
+      tiles.convert(what, {sum, version, 0},
+                    {target.slice(tiles.firstKey, tiles.sequence, 0, target.columns), 0, targetVersion});
+    };
+    round("round_dk", keySum, dkVersion, dk, values.version(op.getDK()));
+    round("round_dv", valueSum, dvVersion, dv, values.version(op.getDV()));
+  }
+  return success();
+}

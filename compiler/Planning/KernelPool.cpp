@@ -1,0 +1,58 @@
+#include "compiler/Planning/KernelPool.h"
+
+#include "mlir/IR/Builders.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mlir;
+using namespace ft;
+
+std::string KernelPool::uniqueName(StringRef name) {
+  int count = names[name]++;
+  return count == 0 ? name.str() : (name + "." + Twine(count)).str();
+}
+
+const RowProgram &KernelPool::get(StringRef name, StringRef key,
+                                  llvm::function_ref<RowProgram(OpBuilder &, StringRef)> build) {
+  std::unique_ptr<FusedProgram> &slot = programs[key];
+  if (!slot) {
+    OpBuilder builder(module.getBodyRegion());
+    builder.setInsertionPointToEnd(module.getBody());
+    slot = std::make_unique<FusedProgram>();
+    static_cast<RowProgram &>(*slot) = build(builder, uniqueName(name));
+  }
+  return *slot;
+}
+
+/// A text that is equal for structurally equal regions: operations, attributes, types and the dataflow between them.
+static void printStructure(kernel::FusedOp fused, llvm::raw_ostream &os) {
+  DenseMap<Value, int64_t> ids;
+  auto id = [&](Value v) { return ids.try_emplace(v, ids.size()).first->second; };
+  fused.getBody().walk<WalkOrder::PreOrder>([&](Operation *op) {
+    os << op->getName() << op->getAttrDictionary();
+    for (Value v : op->getOperands())
+      os << " %" << id(v);
+    for (Value v : op->getResults())
+      os << " %" << id(v) << ":" << v.getType();
+    os << "\n";
+  });
+  for (BlockArgument argument : fused.getBody().getArguments())
+    os << id(argument) << ":" << argument.getType() << " ";
+}
+
+FailureOr<const FusedProgram *> KernelPool::get(kernel::FusedOp fused, ArrayRef<RowOperand> layouts) {
+  std::string key;
+  llvm::raw_string_ostream os(key);
+  printStructure(fused, os);
+  for (const RowOperand &layout : layouts)
+    os << layout.elementType << layout.pitch << "/" << layout.alias << " ";
+  std::unique_ptr<FusedProgram> &slot = programs[key];
+  if (!slot) {
+    OpBuilder builder(module.getBodyRegion());
+    builder.setInsertionPointToEnd(module.getBody());
+    FailureOr<FusedProgram> program = buildRowProgram(builder, uniqueName(fused.getName()), fused, layouts);
+    if (failed(program))
+      return failure();
+    slot = std::make_unique<FusedProgram>(std::move(*program));
+  }
+  return slot.get();
+}

@@ -1,0 +1,80 @@
+// Where variables lie: weights in groups that one GEMM reads, trained parameters in buckets that one launch updates.
+#pragma once
+
+#include "dialects/Ft/Ft.h"
+#include "dialects/Plan/PlanDialect.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/StringMap.h"
+
+namespace ft {
+
+/// A strided two-dimensional place in a buffer: rows × columns elements at `pitch` elements from row to row. A tensor of
+/// rank 1 is one row.
+struct Place {
+  mlir::FlatSymbolRefAttr buffer;
+  int64_t offsetBytes = 0;
+  int64_t rows = 1, columns = 0, pitch = 0;
+  mlir::Type elementType;
+
+  int64_t elementBytes() const { return elementType.getIntOrFloatBitWidth() / 8; }
+  /// rows × columns at (row, column) inside this place.
+  Place slice(int64_t row, int64_t rowCount, int64_t column, int64_t columnCount) const {
+    Place p = *this;
+    p.offsetBytes += (row * pitch + column) * elementBytes();
+    p.rows = rowCount;
+    p.columns = columnCount;
+    return p;
+  }
+  /// True where `next` continues this place downwards: same columns and pitch, its rows directly below.
+  bool isAbove(const Place &next) const {
+    return buffer == next.buffer && elementType == next.elementType && columns == next.columns && pitch == next.pitch &&
+           offsetBytes + rows * pitch * elementBytes() == next.offsetBytes;
+  }
+  /// True where `next` continues this place to the right: same rows and pitch, its columns directly behind.
+  bool isLeftOf(const Place &next) const {
+    return buffer == next.buffer && elementType == next.elementType && rows == next.rows && pitch == next.pitch &&
+           pitch >= columns + next.columns && offsetBytes + columns * elementBytes() == next.offsetBytes;
+  }
+};
+
+/// Trained parameters of one kind: their masters, gradients, moments and working copies lie at the same element offsets
+/// of five buffers, so that the optimizer is one launch. Members start at multiples of 64 elements, the whole is padded
+/// to a multiple of 1024; padding is zero and stays zero.
+struct Bucket {
+  struct Member {
+    model::VariableOp parameter, gradient, expAvg, expAvgSq, workingCopy; ///< null where absent
+    int64_t offset = 0;                                                   ///< elements
+  };
+  llvm::SmallVector<Member> members;
+  int64_t elements = 0;
+  mlir::FlatSymbolRefAttr parameter, gradient, expAvg, expAvgSq, workingCopy; ///< buffers; null where absent
+};
+
+/// The place and version of every variable of a module. A version belongs to a buffer: whatever a step writes into it
+/// is the same version, because variables are updated in place.
+class VariableLayout {
+public:
+  /// Creates the persistent arenas, their buffers and the parameter map at the end of `module`.
+  static mlir::FailureOr<VariableLayout> create(mlir::ModuleOp module);
+
+  /// Adds a constant i32 table to the weights.
+  void addTable(mlir::OpBuilder &builder, llvm::StringRef name, llvm::ArrayRef<int32_t> values);
+
+  const Place &place(llvm::StringRef variable) const { return places.find(variable)->second; }
+  int64_t version(mlir::FlatSymbolRefAttr buffer) const { return versions.lookup(buffer.getAttr()); }
+  llvm::ArrayRef<Bucket> allBuckets() const { return buckets; }
+  /// The first version number that no variable uses.
+  int64_t firstFreeVersion() const { return nextVersion; }
+
+private:
+  friend class VariablePlacer;
+  llvm::StringMap<Place> places;
+  llvm::DenseMap<mlir::StringAttr, int64_t> versions;
+  llvm::SmallVector<Bucket> buckets;
+  int64_t nextVersion = 1;
+};
+
+} // namespace ft
