@@ -1,0 +1,91 @@
+#include "runtime/Metrics/Console.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <utility>
+
+using namespace ft::rt;
+
+namespace {
+unsigned terminalColumns(int descriptor) {
+  winsize size{};
+  return ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
+}
+} // namespace
+
+Console::Console(int descriptor) : descriptor(descriptor), terminal(isatty(descriptor)) {}
+
+void Console::put(std::string_view text) {
+  while (!text.empty()) {
+    ssize_t written = ::write(descriptor, text.data(), text.size());
+    if (written < 0 && errno == EINTR)
+      continue;
+    if (written <= 0)
+      return; // a closed pipe must not end the training
+    text.remove_prefix(static_cast<size_t>(written));
+  }
+}
+
+void Console::line(std::string_view text) {
+  if (barShown)
+    put("\r\033[K");
+  put(text);
+  put("\n");
+  if (barShown)
+    put(formatBar(last, terminalColumns(descriptor)));
+}
+
+void Console::step(const StepMetrics &metrics, uint64_t loggingSteps) {
+  last = metrics;
+  if (terminal) {
+    put("\r\033[K");
+    put(formatBar(metrics, terminalColumns(descriptor)));
+    barShown = true;
+    return;
+  }
+  if (metrics.step % std::max<uint64_t>(1, loggingSteps) != 0 && metrics.step != metrics.totalSteps)
+    return;
+  if (!headerShown)
+    line(stepHeader());
+  headerShown = true;
+  line(formatStep(metrics));
+}
+
+void Console::finish() {
+  if (std::exchange(barShown, false))
+    put("\n");
+}
+
+Expected<JsonLines> JsonLines::create(const std::string &path) {
+  int descriptor = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
+  if (descriptor < 0)
+    return failed(fmt::format("{}: cannot be created: {}", path, std::strerror(errno)));
+  return JsonLines(descriptor, path);
+}
+
+JsonLines::JsonLines(JsonLines &&other) noexcept
+    : descriptor(std::exchange(other.descriptor, -1)), path(std::move(other.path)) {}
+
+JsonLines &JsonLines::operator=(JsonLines &&other) noexcept {
+  std::swap(descriptor, other.descriptor);
+  std::swap(path, other.path);
+  return *this;
+}
+
+JsonLines::~JsonLines() {
+  if (descriptor >= 0)
+    close(descriptor);
+}
+
+Status JsonLines::write(std::string_view object) {
+  const std::string text = std::string(object) + "\n";
+  if (::write(descriptor, text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+    return failed(fmt::format("{}: cannot be written: {}; is the disk full?", path, std::strerror(errno)));
+  return {};
+}

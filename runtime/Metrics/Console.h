@@ -1,0 +1,50 @@
+// The lines of a run: a bar on a terminal, plain lines elsewhere, and metrics.jsonl.
+#pragma once
+
+#include "runtime/Metrics/StepMetrics.h"
+#include "runtime/Support/Status.h"
+
+#include <string_view>
+
+namespace ft::rt {
+
+/// Prints to one file descriptor. Takes no large memory, so that it may be used between steps.
+class Console {
+public:
+  /// `descriptor` stays the caller's. A bar is drawn where it is a terminal.
+  explicit Console(int descriptor);
+
+  /// A line of its own; a bar in its way is redrawn behind it.
+  void line(std::string_view text);
+  /// A step: a bar on a terminal, a line under the columns' names elsewhere, every `loggingSteps` steps.
+  void step(const StepMetrics &metrics, uint64_t loggingSteps);
+  /// Ends the bar, so that what follows starts on a new line.
+  void finish();
+
+private:
+  void put(std::string_view text);
+
+  int descriptor;
+  bool terminal;
+  bool headerShown = false, barShown = false;
+  StepMetrics last;
+};
+
+/// Appends one JSON object a line to a file; each line is one write, so that readers and crashes see whole lines.
+class JsonLines {
+public:
+  /// Creates the file or empties it. Fails with Failed, naming path and cause.
+  static Expected<JsonLines> create(const std::string &path);
+  JsonLines(JsonLines &&other) noexcept;
+  JsonLines &operator=(JsonLines &&other) noexcept;
+  ~JsonLines();
+
+  Status write(std::string_view object);
+
+private:
+  JsonLines(int descriptor, std::string path) : descriptor(descriptor), path(std::move(path)) {}
+  int descriptor;
+  std::string path;
+};
+
+} // namespace ft::rt

@@ -1,0 +1,127 @@
+#include "runtime/Metrics/MemoryUse.h"
+
+#include "runtime/Support/Strings.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <fcntl.h>
+#include <fstream>
+#include <set>
+#include <sstream>
+#include <unistd.h>
+
+using namespace ft;
+using namespace ft::rt;
+
+namespace {
+struct Mapping {
+  AddressRange range{};
+  std::string path;
+  bool executable = false;
+  uint64_t resident = 0;
+};
+
+/// Headers look like "7f..-7f.. r-xp 00000000 08:01 123   /path"; the lines below them like "Rss:   12 kB".
+std::vector<Mapping> readMappings(const std::string &path) {
+  std::vector<Mapping> mappings;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    Mapping mapping;
+    char permissions[5] = {};
+    int pathAt = 0;
+    unsigned long begin = 0, end = 0, kilobytes = 0;
+    if (std::sscanf(line.c_str(), "%lx-%lx %4s %*x %*x:%*x %*u %n", &begin, &end, permissions, &pathAt) == 3) {
+      mapping.range = {begin, end};
+      mapping.executable = permissions[2] == 'x';
+      mapping.path = line.substr(std::min<size_t>(pathAt, line.size()));
+      mappings.push_back(mapping);
+    } else if (!mappings.empty() && std::sscanf(line.c_str(), "Rss: %lu kB", &kilobytes) == 1) {
+      mappings.back().resident = kilobytes * 1024;
+    }
+  }
+  return mappings;
+}
+
+uint64_t statusField(const std::string &path, const std::string &name) {
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with(name))
+      return std::strtoull(line.c_str() + name.size(), nullptr, 10) * 1024;
+  return 0;
+}
+} // namespace
+
+ProcessMemory ft::rt::readProcessMemory(std::span<const AddressRange> arenas, const std::string &proc) {
+  ProcessMemory memory;
+  const std::vector<Mapping> mappings = readMappings(proc + "/self/smaps");
+  std::set<std::string> libraries;
+  for (const Mapping &mapping : mappings)
+    if (mapping.executable)
+      libraries.insert(mapping.path);
+  for (const Mapping &mapping : mappings) {
+    const bool isArena = std::any_of(arenas.begin(), arenas.end(), [&](const AddressRange &arena) {
+      return mapping.range.begin < arena.end && arena.begin < mapping.range.end;
+    });
+    if (isArena)
+      memory.arenaBytes += mapping.resident;
+    else if (mapping.path.starts_with("/") && !libraries.contains(mapping.path))
+      memory.mappedFileBytes += mapping.resident;
+    else
+      memory.programBytes += mapping.resident;
+  }
+  memory.peakBytes = statusField(proc + "/self/status", "VmHWM:");
+  memory.residentBytes = statusField(proc + "/self/status", "VmRSS:");
+  return memory;
+}
+
+uint64_t ft::rt::residentBytes() {
+  char text[128] = {};
+  int descriptor = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0)
+    return 0;
+  const ssize_t length = read(descriptor, text, sizeof text - 1);
+  close(descriptor);
+  unsigned long size = 0, resident = 0;
+  return length > 0 && std::sscanf(text, "%lu %lu", &size, &resident) == 2 ? resident * sysconf(_SC_PAGESIZE) : 0;
+}
+
+std::string ft::rt::memoryTable(const plan::Plan &plan) {
+  auto row = [](const std::string &name, uint64_t bytes, const std::string &note) {
+    return fmt::format("  {:<16} {:>9.3f} GiB{}{}\n", name, bytes / 0x1p30, note.empty() ? "" : "  ", note);
+  };
+  std::string table;
+  uint64_t device = plan.target().outside_arenas();
+  for (const plan::Arena &arena : plan.arenas()) {
+    const bool onDevice = plan.target().driver() == plan::CPU || arena.space() == plan::Arena::DEVICE;
+    if (onDevice)
+      device += arena.size();
+    std::string note = onDevice ? "" : "host memory, not counted";
+    if (arena.largest_live() && arena.largest_live() != arena.size())
+      note += fmt::format("{}largest live set {:.3f} GiB", note.empty() ? "" : ", ", arena.largest_live() / 0x1p30);
+    table += row(arena.name(), arena.size(), note);
+  }
+  table += row("outside arenas", plan.target().outside_arenas(),
+               plan.target().outside_measured() ? "libraries and driver, measured" : "libraries and driver, estimate");
+  table += row("needs", device, "");
+  table += row("has", plan.target().memory(), fmt::format("target {}", plan.target().name()));
+  return table;
+}
+
+std::string ft::rt::formatMemoryOutcome(const MemoryOutcome &o) {
+  auto row = [](const char *name, const std::string &predicted, const std::string &measured) {
+    return fmt::format("  {:<24} {:>14} {:>14}\n", name, predicted, measured);
+  };
+  std::string table = row("memory", "predicted", "measured peak");
+  table += row("arenas", formatBytes(o.predictedArenas), formatBytes(o.measuredArenas));
+  table += row("program and libraries", formatBytes(o.predictedOutside), formatBytes(o.measuredProgram));
+  table += row("together", formatBytes(o.predictedArenas + o.predictedOutside),
+               formatBytes(o.measuredArenas + o.measuredProgram));
+  if (o.measuredMapped)
+    table += row("mapped files", "", formatBytes(o.measuredMapped));
+  if (o.measuredPeak)
+    table += row("whole process", "", formatBytes(o.measuredPeak));
+  return table;
+}

@@ -1,0 +1,48 @@
+// What one step of training or one evaluation tells people and files.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace ft::rt {
+
+struct StepMetrics {
+  uint64_t step = 0, totalSteps = 0;
+  double loss = 0;     ///< mean over the step's target tokens
+  double gradNorm = 0; ///< unclipped; 0 where the plan computes none
+  double learningRate = 0;
+  uint64_t tokens = 0, targetTokens = 0; ///< of the step, padding excluded
+  uint64_t paddedTokens = 0;             ///< rows × sequence_len
+  double stepMs = 0;
+  uint64_t memoryBytes = 0; ///< held now by this process on the device
+
+  double tokensPerSecond() const { return perSecond(tokens); }
+  double paddedTokensPerSecond() const { return perSecond(paddedTokens); }
+  double targetTokensPerSecond() const { return perSecond(targetTokens); }
+
+private:
+  double perSecond(uint64_t count) const { return stepMs > 0 ? count / stepMs * 1e3 : 0; }
+};
+
+struct EvaluationMetrics {
+  uint64_t step = 0; ///< after this many steps
+  double loss = 0;   ///< mean over all target tokens of the split
+  uint64_t targetTokens = 0;
+  double seconds = 0;
+
+  double perplexity() const;
+};
+
+/// The columns' names and one line of values under them, without a newline.
+std::string stepHeader();
+std::string formatStep(const StepMetrics &metrics);
+std::string formatEvaluation(const EvaluationMetrics &metrics);
+
+/// "━━━━━━      18/40  loss 3.4312  lr 4.1e-04  812 tokens/s  eta 0:42", at most `columns` wide.
+std::string formatBar(const StepMetrics &metrics, unsigned columns);
+
+/// One JSON object without a newline. Numbers that are not finite become strings: JSON has none.
+std::string toJson(const StepMetrics &metrics);
+std::string toJson(const EvaluationMetrics &metrics);
+
+} // namespace ft::rt
