@@ -1,0 +1,35 @@
+#include "runtime/Text/DataCommand.h"
+
+#include "runtime/Text/DataReport.h"
+
+namespace ft::rt {
+
+namespace {
+Status prepareAndReport(const DataRequest &request, const TextCodec &codec, std::string_view title,
+                        std::string &output) {
+  FT_ASSIGN_OR_RETURN(const PreparedData data, preparedData(request, &codec));
+  output += formatReport(dataReport(*data.file, &codec.tokenizer()), title);
+  for (const std::string &note : data.notes)
+    output += "  " + note + "\n";
+  return {};
+}
+} // namespace
+
+Status runDataCommand(const DataCommand &command, std::string &output) {
+  if (isSynthetic(command.run.data_train()))
+    return badInput("data.train is \"" + command.run.data_train() +
+                    "\": synthetic data is made by ftrun, there is nothing to prepare");
+  if (command.modelPath.empty())
+    return badInput("ftc data needs --model PATH: a GGUF file, or a folder with tokenizer.json");
+  FT_ASSIGN_OR_RETURN(const BatchShape shape, BatchShape::from(command.batch));
+  FT_ASSIGN_OR_RETURN(const TextCodec codec, TextCodec::load(command.modelPath, command.run.template_()));
+  DataRequest train = DataRequest::train(command.run, shape, command.baseFolder, "");
+  train.outputFile = command.outputFile;
+  FT_RETURN_IF_ERROR(prepareAndReport(train, codec, "training data", output));
+  if (!hasEvaluation(command.run))
+    return {};
+  return prepareAndReport(DataRequest::evaluation(command.run, shape, command.baseFolder, ""), codec, "held-out data",
+                          output);
+}
+
+} // namespace ft::rt

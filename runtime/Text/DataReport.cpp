@@ -1,0 +1,77 @@
+#include "runtime/Text/DataReport.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace ft::rt {
+
+namespace {
+constexpr size_t LongestSample = 2000; // bytes shown
+
+/// Every line of `text` behind a bar, cut where it gets too long (never inside a character).
+std::string quoted(std::string text) {
+  if (text.size() > LongestSample) {
+    size_t end = LongestSample;
+    while (end > 0 && (uint8_t(text[end]) & 0xC0) == 0x80)
+      --end;
+    text = text.substr(0, end) + " …";
+  }
+  std::string out = "    | ";
+  for (char c : text)
+    out += c == '\n' ? std::string("\n    | ") : std::string(1, c);
+  return out + "\n";
+}
+} // namespace
+
+std::string markedText(const TokenRow &row, uint32_t document, const Tokenizer &tokenizer) {
+  uint32_t begin = 0;
+  for (uint32_t d = 0; d < document; ++d)
+    begin += row.documentLens[d];
+  const uint32_t end = begin + row.documentLens[document];
+  // Token t is trained where position t − 1 has a target; nothing predicts a document's first token.
+  auto trained = [&](uint32_t t) { return t > begin && row.isTarget(t - 1); };
+  std::string out;
+  for (uint32_t from = begin; from < end;) {
+    uint32_t to = from + 1;
+    while (to < end && trained(to) == trained(from))
+      ++to;
+    const std::string text = tokenizer.decode(row.tokens.subspan(from, to - from), /*skipControl=*/false);
+    out += trained(from) ? text : "⟦" + text + "⟧";
+    from = to;
+  }
+  return out;
+}
+
+DataReport dataReport(const TokenFile &file, const Tokenizer *tokenizer) {
+  DataReport report;
+  report.file = file.name();
+  report.stats = file.stats();
+  report.documents = file.documents();
+  report.rows = file.rows();
+  report.sequenceLen = file.identity().shape.sequenceLen;
+  report.packing = file.identity().shape.packing;
+  if (tokenizer)
+    report.sample = markedText(file.row(0), 0, *tokenizer);
+  return report;
+}
+
+std::string formatReport(const DataReport &report, std::string_view title) {
+  const PackingStats &stats = report.stats;
+  std::string dropped = std::to_string(stats.dropped);
+  for (uint64_t i = 0; i < std::min<uint64_t>(stats.dropped, 3); ++i)
+    dropped += (i ? ", " : " (first: ") + placeName(stats.lines, stats.droppedPlaces[i]);
+  dropped += stats.dropped ? ")" : "";
+  std::string out = fmt::format("{}: {}\n", title, report.file);
+  out +=
+      fmt::format("  samples {}, truncated {}, dropped without a target {}\n", stats.samples, stats.truncated, dropped);
+  out += fmt::format("  target tokens {} of {} ({:.1f} %), end of turn trained in {} of {}\n", stats.targets,
+                     stats.tokens, 100 * report.targetShare(), stats.endTrained, report.documents);
+  out += fmt::format("  rows {} of {} tokens, {}, filled to {:.1f} %, {:.2f} documents a row\n", report.rows,
+                     report.sequenceLen, report.packing ? "packed" : "one sample each", 100 * report.efficiency(),
+                     report.documentsPerRow());
+  if (!report.sample.empty())
+    out += "  one sample; what stands between ⟦ and ⟧ is not trained:\n" + quoted(report.sample);
+  return out;
+}
+
+} // namespace ft::rt

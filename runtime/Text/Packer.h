@@ -1,0 +1,39 @@
+// Which documents share a row of tokens.
+#pragma once
+
+#include "runtime/Support/Status.h"
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace ft::rt {
+
+/// What bounds a row. A document is one sample; attention never leaves it.
+struct RowShape {
+  uint32_t sequenceLen = 0;        ///< tokens a row
+  uint32_t maxDocumentLen = 0;     ///< tokens a document, at most sequenceLen
+  uint32_t maxDocumentsPerRow = 0; ///< what attention has room for
+  bool packing = true;             ///< false: one document a row
+
+  bool operator==(const RowShape &) const = default;
+
+  /// Every row must be coverable by maxDocumentsPerRow documents of maxDocumentLen, padding included.
+  Status check() const;
+
+  /// Padding is attended to as well, so that no output is undefined: it makes documents of its own behind the row's
+  /// `count`, or, where these would be more than maxDocumentsPerRow, lengthens the last one first, which no token of
+  /// that document can see. False where neither fits.
+  bool coverable(uint32_t count, uint32_t lastLen, uint32_t usedTokens) const;
+
+  /// The lengths of all documents of a row, padding included: sum = sequenceLen. `lengths` is what the row holds; its
+  /// order is kept. Writes at most maxDocumentsPerRow entries and returns their number; needs coverable().
+  uint32_t cover(std::span<const uint32_t> lengths, std::span<uint32_t> out) const;
+};
+
+/// First fit: every document, in `order`, goes into the first row that has room. lengths[i] in [1, maxDocumentLen].
+/// Returns for each row the documents in it. O(n log n): a tree over the rows' room finds the first that fits.
+std::vector<std::vector<uint32_t>> packRows(const RowShape &shape, std::span<const uint32_t> lengths,
+                                            std::span<const uint32_t> order);
+
+} // namespace ft::rt

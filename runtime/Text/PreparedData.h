@@ -1,0 +1,50 @@
+// From a data file to a token file: tokenise, pack, keep in the cache.
+#pragma once
+
+#include "runtime/Text/BatchRecord.h"
+#include "runtime/Text/TextCodec.h"
+
+namespace ft::rt {
+
+/// What to prepare. `source` is one of
+///  - "synthetic:SEED": random tokens, made in memory (see SyntheticData.h);
+///  - a token file: compared with this request, refused with both values where anything differs;
+///  - a data file (see Samples.h): tokenised and packed once, into ${XDG_CACHE_HOME:-~/.cache}/ftc/data under the
+///  digest
+///    of everything that fixes the result; taken from there while nothing differs, made again otherwise.
+struct DataRequest {
+  std::string source;
+  std::string baseFolder;     ///< relative paths start here, then at the working folder
+  std::string comparedSource; ///< data file whose digest a token file is compared with, where it exists
+  std::string outputFile;     ///< where the token file goes instead of the cache; empty: the cache
+  TokenFileIdentity identity; ///< shape, vocabulary, seed, train_on_prompt, split; digests are filled in here
+
+  /// `dataArgument`: what --data says, "" without it; it stands for the recipe's training data.
+  static DataRequest train(const plan::Run &run, const BatchShape &shape, std::string baseFolder,
+                           const std::string &dataArgument);
+  /// Synthetic training data brings synthetic held-out data with it. Needs hasEvaluation(run).
+  static DataRequest evaluation(const plan::Run &run, const BatchShape &shape, std::string baseFolder,
+                                const std::string &dataArgument);
+};
+
+/// The recipe names held-out data: data.eval, or a val_set_size above 0.
+bool hasEvaluation(const plan::Run &run);
+bool isSynthetic(std::string_view source);
+
+struct PreparedData {
+  std::shared_ptr<const TokenFile> file;
+  std::vector<std::string> notes; ///< what the user should know: made or found, cache not writable, …
+};
+
+/// Needs `codec` unless the source is synthetic: then it may be null. Errors: a missing file (every place tried), a
+/// malformed one, more than 1 % of the samples or all of them without a target, ids outside the model's vocabulary.
+Expected<PreparedData> preparedData(const DataRequest &request, const TextCodec *codec);
+
+/// Tokenised samples of one split, in the data's order; those without a target are left out and counted.
+struct EncodedData {
+  std::vector<Document> documents;
+  PackingStats stats;
+};
+Expected<EncodedData> encodeSamples(const SampleFile &file, const TokenFileIdentity &identity, const TextCodec &codec);
+
+} // namespace ft::rt

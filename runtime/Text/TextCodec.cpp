@@ -1,0 +1,51 @@
+#include "runtime/Text/TextCodec.h"
+
+#include <fmt/format.h>
+
+namespace ft::rt {
+
+Expected<TextCodec> TextCodec::create(Tokenizer tokenizer, std::string_view templateName) {
+  FT_ASSIGN_OR_RETURN(const PromptTemplate prompts, PromptTemplate::named(templateName));
+  const std::string_view endText = prompts.endOfTurn();
+  const auto end = endText.empty() ? tokenizer.eos() : tokenizer.special(endText);
+  if (!end)
+    return badInput(
+        fmt::format("{}: template {} ends a turn with {}, which the tokenizer does not have; use a template "
+                    "that fits the model",
+                    tokenizer.source(), templateName, endText.empty() ? "the end-of-text token" : endText));
+  if (prompts.name() == "chatml" && !tokenizer.special("<|im_start|>"))
+    return badInput(fmt::format("{}: template chatml needs the token <|im_start|>, which the tokenizer does not have; "
+                                "use template alpaca",
+                                tokenizer.source()));
+  return TextCodec(std::make_shared<const Tokenizer>(std::move(tokenizer)), prompts, *end);
+}
+
+Expected<TextCodec> TextCodec::load(const std::string &modelPath, std::string_view templateName) {
+  FT_ASSIGN_OR_RETURN(Tokenizer tokenizer, loadTokenizer(modelPath));
+  return create(std::move(tokenizer), templateName);
+}
+
+Expected<std::vector<uint32_t>> TextCodec::encodePrompt(std::string_view instruction, std::string_view input) const {
+  std::vector<uint32_t> ids;
+  if (tokens->addBos())
+    ids.push_back(*tokens->bos());
+  FT_RETURN_IF_ERROR(tokens->encode(prompts.prompt(instruction, input), ids));
+  return ids;
+}
+
+Expected<Document> TextCodec::encodeSample(const Sample &sample, uint64_t maxTokens) const {
+  FT_ASSIGN_OR_RETURN(std::vector<uint32_t> ids, encodePrompt(sample.instruction, sample.input));
+  Document document;
+  document.ids = std::move(ids);
+  document.prompt = uint32_t(document.ids.size());
+  FT_RETURN_IF_ERROR(tokens->encode(sample.output, document.ids));
+  document.ids.push_back(end);
+  if (document.ids.size() > maxTokens) {
+    document.ids.resize(maxTokens);
+    document.prompt = std::min(document.prompt, uint32_t(maxTokens));
+    document.truncated = true;
+  }
+  return document;
+}
+
+} // namespace ft::rt

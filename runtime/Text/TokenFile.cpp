@@ -1,0 +1,207 @@
+#include "runtime/Text/TokenFile.h"
+
+#include "runtime/Text/TokenFileLayout.h"
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <fmt/format.h>
+#include <fstream>
+
+namespace ft::rt {
+
+static_assert(std::endian::native == std::endian::little);
+
+namespace {
+/// Bounds that keep every size below 2⁶³; no data comes near them.
+constexpr uint64_t MaxSequenceLen = 1u << 24, MaxVocabSize = 1u << 24, MaxRows = uint64_t(1) << 32;
+
+Status damaged(const std::string &name, const std::string &what) {
+  return badInput(fmt::format("{}: {}; the file is damaged or was made by something else, make it again with ftc data",
+                              name, what));
+}
+
+std::string shortHex(const Sha256Digest &digest) { return toHex(digest).substr(0, 16); }
+
+const char *splitName(Split split) {
+  return split == Split::Whole ? "whole" : split == Split::Train ? "train" : "evaluation";
+}
+} // namespace
+
+std::string TokenFileIdentity::difference(const std::string &name, const TokenFileIdentity &wanted) const {
+  std::string result;
+  auto compare = [&](const char *field, const auto &own, const auto &other, const char *where) {
+    if (result.empty() && own != other)
+      result = fmt::format("{} is {} in {}, {} in the {}", field, own, name, other, where);
+  };
+  compare("sequence_len", shape.sequenceLen, wanted.shape.sequenceLen, "plan");
+  compare("max_document_len", shape.maxDocumentLen, wanted.shape.maxDocumentLen, "plan");
+  compare("max_documents_per_row", shape.maxDocumentsPerRow, wanted.shape.maxDocumentsPerRow, "plan");
+  compare("packing", shape.packing, wanted.shape.packing, "plan");
+  compare("vocab_size", vocabSize, wanted.vocabSize, "plan");
+  compare("seed", seed, wanted.seed, "plan");
+  compare("train_on_prompt", trainOnPrompt, wanted.trainOnPrompt, "plan");
+  compare("split", splitName(split), splitName(wanted.split), "plan");
+  compare("val_set_size", valSetSize, wanted.valSetSize, "plan");
+  compare("tokenizer digest", shortHex(tokenizer), shortHex(wanted.tokenizer), "loaded model");
+  compare("template digest", shortHex(promptTemplate), shortHex(wanted.promptTemplate), "plan");
+  compare("data digest", shortHex(data), shortHex(wanted.data), "plan's data file");
+  return result;
+}
+
+Expected<TokenFile> TokenFile::open(const std::string &path) {
+  FT_ASSIGN_OR_RETURN(MappedFile mapped, MappedFile::open(path));
+  TokenFile file;
+  file.fileName = path;
+  file.mapping = std::make_shared<const MappedFile>(std::move(mapped));
+  FT_RETURN_IF_ERROR(file.parse());
+  return file;
+}
+
+Expected<TokenFile> TokenFile::fromImage(std::vector<std::byte> bytes, const std::string &name) {
+  TokenFile file;
+  file.fileName = name;
+  file.image = std::make_shared<const std::vector<std::byte>>(std::move(bytes));
+  FT_RETURN_IF_ERROR(file.parse());
+  return file;
+}
+
+bool TokenFile::looksLikeOne(const std::string &path) {
+  char start[sizeof TokenFileMagic] = {};
+  return std::ifstream(path, std::ios::binary).read(start, sizeof start) &&
+         !std::memcmp(start, TokenFileMagic, sizeof start);
+}
+
+std::span<const std::byte> TokenFile::bytes() const {
+  return mapping ? mapping->bytes() : std::span<const std::byte>(*image);
+}
+
+Status TokenFile::parseHeader(TokenFileHeader &header) const {
+  if (bytes().size() < sizeof header)
+    return damaged(fileName, fmt::format("has {} bytes; a token file has at least {}", bytes().size(), sizeof header));
+  std::memcpy(&header, bytes().data(), sizeof header);
+  if (std::memcmp(header.magic, TokenFileMagic, sizeof header.magic))
+    return damaged(fileName, "does not start with FTCTOKEN");
+  if (header.version != TokenFileVersion)
+    return badInput(fmt::format("{}: is a token file of version {}; must be {}, make it again with ftc data", fileName,
+                                header.version, TokenFileVersion));
+  if (header.flags > 7 || header.reserved != 0 || header.split > 2 || !std::isfinite(header.valSetSize))
+    return damaged(fileName,
+                   fmt::format("flags {}, reserved {}, split {}, val_set_size {} are not of version {}", header.flags,
+                               header.reserved, header.split, header.valSetSize, TokenFileVersion));
+  if (header.sequenceLen > MaxSequenceLen || header.vocabSize == 0 || header.vocabSize > MaxVocabSize)
+    return damaged(fileName, fmt::format("sequence_len is {}, vocab_size {}; at most {} each", header.sequenceLen,
+                                         header.vocabSize, MaxSequenceLen));
+  if (header.rows == 0 || header.rows > MaxRows || header.documents > header.rows * header.sequenceLen)
+    return damaged(fileName, fmt::format("has {} rows and {} documents", header.rows, header.documents));
+  return {};
+}
+
+Status TokenFile::parse() {
+  TokenFileHeader header;
+  FT_RETURN_IF_ERROR(parseHeader(header));
+  RowShape &shape = fileIdentity.shape;
+  shape = {header.sequenceLen, header.maxDocumentLen, header.maxDocumentsPerRow, (header.flags & 1) != 0};
+  if (Status status = shape.check(); !status.ok())
+    return damaged(fileName, status.message());
+  fileIdentity.vocabSize = header.vocabSize;
+  fileIdentity.seed = header.seed;
+  fileIdentity.trainOnPrompt = header.flags & 2;
+  fileIdentity.split = Split(header.split);
+  fileIdentity.valSetSize = header.valSetSize;
+  std::memcpy(fileIdentity.tokenizer.data(), header.tokenizer, 32);
+  std::memcpy(fileIdentity.promptTemplate.data(), header.promptTemplate, 32);
+  std::memcpy(fileIdentity.data.data(), header.data, 32);
+  packing = {header.samples,
+             header.truncated,
+             header.dropped,
+             header.endTrained,
+             header.tokenCount,
+             header.targets,
+             {},
+             (header.flags & 4) != 0};
+  std::copy(std::begin(header.droppedPlaces), std::end(header.droppedPlaces), packing.droppedPlaces.begin());
+  rowCount = header.rows;
+  documentCount = header.documents;
+
+  const TokenFileSections at(rowCount, documentCount, shape.sequenceLen);
+  if (bytes().size() != at.end)
+    return damaged(fileName, fmt::format("has {} bytes; {} rows and {} documents take {}", bytes().size(), rowCount,
+                                         documentCount, at.end));
+  const std::byte *base = bytes().data();
+  tokens = reinterpret_cast<const uint32_t *>(base + at.tokens);
+  sortedPositions = reinterpret_cast<const uint32_t *>(base + at.sortedPositions);
+  rowDocuments = reinterpret_cast<const uint64_t *>(base + at.rowDocuments);
+  documentLens = reinterpret_cast<const uint32_t *>(base + at.documentLens);
+  rowTargets = reinterpret_cast<const uint32_t *>(base + at.rowTargets);
+  targetMask = reinterpret_cast<const uint8_t *>(base + at.targetMask);
+
+  if (rowDocuments[0] != 0 || rowDocuments[rowCount] != documentCount)
+    return damaged(fileName, "the document table does not start at 0 and end at the number of documents");
+  uint64_t usedTokens = 0, targets = 0;
+  for (uint64_t index = 0; index < rowCount; ++index) {
+    FT_RETURN_IF_ERROR(checkRow(index));
+    for (uint32_t length : row(index).documentLens)
+      usedTokens += length;
+    targets += rowTargets[index];
+  }
+  if (usedTokens != packing.tokens || targets != packing.targets)
+    return damaged(fileName, fmt::format("says {} tokens and {} targets, holds {} and {}", packing.tokens,
+                                         packing.targets, usedTokens, targets));
+  return {};
+}
+
+Status TokenFile::checkRow(uint64_t index) const {
+  const RowShape &shape = fileIdentity.shape;
+  auto wrong = [&](const std::string &what) { return damaged(fileName, fmt::format("row {}: {}", index, what)); };
+  const uint64_t first = rowDocuments[index], end = rowDocuments[index + 1];
+  // Monotonic up to here and bounded by the last entry, which is checked before.
+  if (end <= first || end > documentCount || end - first > shape.maxDocumentsPerRow)
+    return wrong(
+        fmt::format("documents {} to {} of {}; must be 1 to {}", first, end, documentCount, shape.maxDocumentsPerRow));
+  const TokenRow view = row(index);
+  uint32_t targets = 0, used = 0;
+  for (uint32_t length : view.documentLens) {
+    if (length == 0 || length > shape.maxDocumentLen || length > shape.sequenceLen - used)
+      return wrong(fmt::format("a document of {} tokens at position {}; at most {}, inside {}", length, used,
+                               shape.maxDocumentLen, shape.sequenceLen));
+    used += length;
+    for (uint32_t t = used - length; t + 1 < used; ++t)
+      targets += view.isTarget(t);
+  }
+  if (!shape.coverable(uint32_t(view.documentLens.size()), view.documentLens.back(), used))
+    return wrong("its padding does not fit into max_documents_per_row");
+  uint32_t bits = 0;
+  for (uint8_t byte : view.targetMask)
+    bits += uint32_t(std::popcount(byte));
+  if (bits != targets || targets != view.targets || targets == 0)
+    return wrong(fmt::format("{} targets, {} of them inside documents, {} counted; must be equal and above 0", bits,
+                             targets, view.targets));
+  for (uint32_t t = 0; t < shape.sequenceLen; ++t)
+    if (view.tokens[t] >= fileIdentity.vocabSize)
+      return wrong(fmt::format("token {} at position {}; must be below vocab_size {}", view.tokens[t], t,
+                               fileIdentity.vocabSize));
+  // Strictly ascending (token, position) over sequenceLen entries in range: a sorted permutation.
+  for (uint32_t i = 0; i < shape.sequenceLen; ++i) {
+    const uint32_t position = view.sortedPositions[i], before = i ? view.sortedPositions[i - 1] : 0;
+    if (position >= shape.sequenceLen)
+      return wrong(fmt::format("sorted position {}; must be below {}", position, shape.sequenceLen));
+    if (i && (view.tokens[before] > view.tokens[position] ||
+              (view.tokens[before] == view.tokens[position] && before >= position)))
+      return wrong(fmt::format("positions {} and {} are not sorted by token", before, position));
+  }
+  return {};
+}
+
+TokenRow TokenFile::row(uint64_t index) const {
+  const uint64_t length = fileIdentity.shape.sequenceLen, maskBytes = (length + 7) / 8;
+  TokenRow view;
+  view.tokens = {tokens + index * length, length};
+  view.sortedPositions = {sortedPositions + index * length, length};
+  view.documentLens = {documentLens + rowDocuments[index], rowDocuments[index + 1] - rowDocuments[index]};
+  view.targetMask = {targetMask + index * maskBytes, maskBytes};
+  view.targets = rowTargets[index];
+  return view;
+}
+
+} // namespace ft::rt

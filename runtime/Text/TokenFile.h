@@ -1,0 +1,100 @@
+// Packed, tokenised data, memory-mapped (docs/token-file.md is the specification).
+#pragma once
+
+#include "runtime/Support/MappedFile.h"
+#include "runtime/Support/Sha256.h"
+#include "runtime/Text/Packer.h"
+
+#include <array>
+#include <memory>
+#include <string>
+
+namespace ft::rt {
+
+struct Document;
+
+/// Which samples of the data a file holds.
+enum class Split : uint32_t { Whole = 0, Train = 1, Evaluation = 2 };
+
+/// What fixes a token file's content: two files with the same identity are the same.
+struct TokenFileIdentity {
+  RowShape shape;
+  uint32_t vocabSize = 0;
+  uint64_t seed = 0;
+  bool trainOnPrompt = false;
+  Split split = Split::Whole;
+  double valSetSize = 0; ///< 0 where split is Whole
+  Sha256Digest tokenizer{}, promptTemplate{}, data{};
+
+  bool operator==(const TokenFileIdentity &) const = default;
+  /// The first field that differs, with both values: "sequence_len is 512 in a.tokens, 256 in the plan". Empty where
+  /// none does.
+  std::string difference(const std::string &name, const TokenFileIdentity &wanted) const;
+};
+
+/// What packing met; kept in the file, so that the report is the same for a file from the cache.
+struct PackingStats {
+  uint64_t samples = 0;    ///< read, dropped ones included
+  uint64_t truncated = 0;  ///< cut to maxDocumentLen
+  uint64_t dropped = 0;    ///< without a target
+  uint64_t endTrained = 0; ///< documents whose end of turn is a target
+  uint64_t tokens = 0;     ///< without padding
+  uint64_t targets = 0;
+  std::array<uint64_t, 3> droppedPlaces{}; ///< of the first min(3, dropped)
+  bool lines = false;                      ///< places are lines of JSONL, else indices of an array
+};
+
+/// One row, as views of the file.
+struct TokenRow {
+  std::span<const uint32_t> tokens;          ///< sequenceLen; 0 behind the documents
+  std::span<const uint32_t> sortedPositions; ///< sequenceLen: positions by (token, position)
+  std::span<const uint32_t> documentLens;    ///< one for each document, padding not among them
+  std::span<const uint8_t> targetMask;       ///< bit t % 8 of byte t / 8: position t has a target, token t + 1
+  uint32_t targets = 0;                      ///< bits set
+
+  bool isTarget(uint32_t position) const { return targetMask[position / 8] >> (position % 8) & 1; }
+};
+
+/// Immutable; readable from several threads. Everything is checked when it is opened (one pass over the file): ids
+/// below vocabSize, documents within the shape, targets inside documents, positions sorted.
+class TokenFile {
+public:
+  /// Refuses with BadInput, naming file, place and value, everything that is not a well-formed version 1 file.
+  static Expected<TokenFile> open(const std::string &path);
+  /// The same from memory; `name` is for messages.
+  static Expected<TokenFile> fromImage(std::vector<std::byte> image, const std::string &name);
+  /// True where the file starts as a token file does, well-formed or not.
+  static bool looksLikeOne(const std::string &path);
+
+  const std::string &name() const { return fileName; }
+  const TokenFileIdentity &identity() const { return fileIdentity; }
+  const PackingStats &stats() const { return packing; }
+  uint64_t rows() const { return rowCount; }
+  uint64_t documents() const { return documentCount; }
+  TokenRow row(uint64_t index) const;
+  std::span<const std::byte> bytes() const;
+
+private:
+  TokenFile() = default;
+  Status parse();
+  Status parseHeader(struct TokenFileHeader &header) const;
+  Status checkRow(uint64_t index) const;
+
+  std::string fileName;
+  std::shared_ptr<const MappedFile> mapping;
+  std::shared_ptr<const std::vector<std::byte>> image;
+  TokenFileIdentity fileIdentity;
+  PackingStats packing;
+  uint64_t rowCount = 0, documentCount = 0;
+  const uint32_t *tokens = nullptr, *sortedPositions = nullptr, *documentLens = nullptr, *rowTargets = nullptr;
+  const uint64_t *rowDocuments = nullptr;
+  const uint8_t *targetMask = nullptr;
+};
+
+/// The bytes of a token file: documents[i] for i in rows[r] follow one another in row r. Fills in stats.tokens,
+/// .targets and .endTrained. Every id must be below identity.vocabSize.
+std::vector<std::byte> buildTokenFile(const TokenFileIdentity &identity, PackingStats stats,
+                                      std::span<const Document> documents,
+                                      const std::vector<std::vector<uint32_t>> &rows);
+
+} // namespace ft::rt

@@ -1,0 +1,50 @@
+// The bytes of a token file, version 1 (docs/token-file.md). Private to its reader and writer.
+#pragma once
+
+#include <cstdint>
+
+namespace ft::rt {
+
+inline constexpr char TokenFileMagic[8] = {'F', 'T', 'C', 'T', 'O', 'K', 'E', 'N'};
+inline constexpr uint32_t TokenFileVersion = 1;
+
+/// Little-endian, as the processors that this runs on.
+struct TokenFileHeader {
+  char magic[8];
+  uint32_t version;
+  uint32_t flags; ///< 1 packing, 2 train_on_prompt, 4 places are lines
+  uint32_t sequenceLen, maxDocumentLen, maxDocumentsPerRow, vocabSize;
+  uint64_t seed;
+  uint32_t split;
+  uint32_t reserved; ///< 0
+  double valSetSize;
+  uint64_t rows, documents;
+  uint64_t samples, truncated, dropped, endTrained, tokenCount, targets;
+  uint64_t droppedPlaces[3];
+  uint8_t tokenizer[32], promptTemplate[32], data[32];
+};
+static_assert(sizeof(TokenFileHeader) == 240);
+
+/// Where the sections lie; each starts at a multiple of 64 bytes. Nothing in the file says where: counts do.
+struct TokenFileSections {
+  uint64_t tokens, sortedPositions, rowDocuments, documentLens, rowTargets, targetMask, end;
+
+  TokenFileSections(uint64_t rows, uint64_t documents, uint64_t sequenceLen) {
+    uint64_t at = sizeof(TokenFileHeader);
+    auto section = [&](uint64_t bytes) {
+      at = (at + 63) / 64 * 64;
+      const uint64_t begin = at;
+      at += bytes;
+      return begin;
+    };
+    tokens = section(rows * sequenceLen * 4);
+    sortedPositions = section(rows * sequenceLen * 4);
+    rowDocuments = section((rows + 1) * 8);
+    documentLens = section(documents * 4);
+    rowTargets = section(rows * 4);
+    targetMask = section(rows * ((sequenceLen + 7) / 8));
+    end = at;
+  }
+};
+
+} // namespace ft::rt
