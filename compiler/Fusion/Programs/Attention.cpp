@@ -1,0 +1,102 @@
+// The row kernels of tiled attention.
+#include "compiler/Fusion/Programs/ProgramBuilder.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+#include <limits>
+
+using namespace mlir;
+
+namespace ft {
+
+static ProgramArgument tileArgument(const AttentionTile &tile) {
+  SmallVector<int64_t> shape{tile.heads, tile.rows, tile.keys};
+  auto layout = StridedLayoutAttr::get(tile.type.getContext(), 0, {tile.headPitch, tile.pitch, 1});
+  return {MemRefType::get(shape, tile.type, layout), Access::ReadWrite};
+}
+
+static ProgramArgument statisticArgument(const AttentionTile &tile, Access access) {
+  return matrixArgument({getComputeType(tile.type), tile.rows, tile.heads, tile.statisticPitch}, access);
+}
+
+namespace {
+/// One row of a tile: item = head · rows + row.
+struct TileRow {
+  Value head, row, valid;
+  SmallVector<Value> place, statistic;
+};
+} // namespace
+
+/// `valid`: keys from the start of the query's document up to the query itself.
+static TileRow locate(ProgramBuilder &p, const AttentionTile &tile, Value documentStart, Value base) {
+  RowBuilder &b = p.b;
+  TileRow at;
+  at.head = arith::DivUIOp::create(b, p.item(), b.index(tile.rows));
+  at.row = arith::RemUIOp::create(b, p.item(), b.index(tile.rows));
+  at.place = {at.head, at.row, b.index(0)};
+  at.statistic = {at.row, at.head};
+  Value row = arith::IndexCastOp::create(b, b.getI32Type(), at.row);
+  Value query = arith::AddIOp::create(b, b.loadScalar(base, b.index(0)), row);
+  Value lanes = b.lanes(tile.keys);
+  Value started = arith::CmpIOp::create(b, arith::CmpIPredicate::sge, lanes,
+                                        b.broadcast(b.loadScalar(documentStart, at.row), tile.keys));
+  Value past = arith::CmpIOp::create(b, arith::CmpIPredicate::sle, lanes, b.broadcast(query, tile.keys));
+  at.valid = arith::AndIOp::create(b, started, past);
+  return at;
+}
+
+RowProgram buildAttentionSoftmax(OpBuilder &builder, StringRef name, const AttentionTile &tile) {
+  Type compute = getComputeType(tile.type), i32 = builder.getI32Type();
+  ProgramBuilder p(builder, name,
+                   {tileArgument(tile), vectorArgument(i32, tile.rows, Access::Read),
+                    vectorArgument(i32, 1, Access::Read), statisticArgument(tile, Access::Write)});
+  RowBuilder &b = p.b;
+  TileRow at = locate(p, tile, p[1], p[2]);
+  Value scores = b.loadRow(p[0], at.place, tile.keys, compute);
+  Value none = b.number(-std::numeric_limits<double>::infinity(), compute), zero = b.number(0.0, compute);
+  // A query sees itself, so the maximum is finite.
+  Value max = b.max(b.select(at.valid, scores, none));
+  Value weights = b.select(at.valid, b.exp(b.sub(scores, max)), zero);
+  Value sum = b.sum(weights);
+  b.storeScalar(b.add(max, b.log(sum)), p[3], at.statistic);
+  b.storeRow(b.div(weights, sum), p[0], at.place);
+  return p.finish(tile.heads * tile.rows);
+}
+
+RowProgram buildAttentionSoftmaxBackward(OpBuilder &builder, StringRef name, const AttentionTile &tile, double scale) {
+  Type compute = getComputeType(tile.type), i32 = builder.getI32Type();
+  ProgramBuilder p(builder, name,
+                   {tileArgument(tile), tileArgument(tile), vectorArgument(i32, tile.rows, Access::Read),
+                    vectorArgument(i32, 1, Access::Read), statisticArgument(tile, Access::Read),
+                    statisticArgument(tile, Access::Read)});
+  RowBuilder &b = p.b;
+  TileRow at = locate(p, tile, p[2], p[3]);
+  Value lse = b.loadScalar(p[4], at.statistic, compute), delta = b.loadScalar(p[5], at.statistic, compute);
+  Value zero = b.number(0.0, compute);
+  Value scores = b.loadRow(p[0], at.place, tile.keys, compute);
+  Value gradient = b.loadRow(p[1], at.place, tile.keys, compute);
+  Value probability = b.select(at.valid, b.exp(b.sub(scores, lse)), zero);
+  Value scoreGradient = b.mul(b.mul(probability, b.sub(gradient, delta)), b.number(scale, compute));
+  b.storeRow(probability, p[0], at.place);
+  b.storeRow(b.select(at.valid, scoreGradient, zero), p[1], at.place);
+  return p.finish(tile.heads * tile.rows);
+}
+
+RowProgram buildAttentionDelta(OpBuilder &builder, StringRef name, const MatrixLayout &gradient,
+                               const MatrixLayout &output, int64_t headDim) {
+  const int64_t heads = output.columns / headDim;
+  Type compute = getComputeType(output.type);
+  ProgramBuilder p(builder, name,
+                   {matrixArgument(gradient, Access::Read), matrixArgument(output, Access::Read),
+                    matrixArgument({compute, output.rows, heads, heads}, Access::Write)});
+  RowBuilder &b = p.b;
+  Value token = arith::DivUIOp::create(b, p.item(), b.index(heads));
+  Value head = arith::RemUIOp::create(b, p.item(), b.index(heads));
+  Value column = arith::MulIOp::create(b, head, b.index(headDim));
+  Value product =
+      b.mul(b.loadRow(p[0], {token, column}, headDim, compute), b.loadRow(p[1], {token, column}, headDim, compute));
+  b.storeScalar(b.sum(product), p[2], {token, head});
+  return p.finish(output.rows * heads);
+}
+
+} // namespace ft

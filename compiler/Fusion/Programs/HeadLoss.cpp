@@ -1,0 +1,55 @@
+// Cross entropy over a chunk of logits, and the sum of its rows.
+#include "compiler/Fusion/Programs/ProgramBuilder.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+
+namespace ft {
+
+/// The row's softmax denominator and maximum, so that p = e^(x − max) / sum.
+static std::pair<Value, Value> softmaxOf(RowBuilder &b, Value row) {
+  Value max = b.max(row);
+  return {max, b.sum(b.exp(b.sub(row, max)))};
+}
+
+RowProgram buildHeadLoss(OpBuilder &builder, StringRef name, const MatrixLayout &logits, bool gradient) {
+  Type compute = getComputeType(logits.type), i32 = builder.getI32Type();
+  ProgramBuilder p(builder, name,
+                   {matrixArgument(logits, gradient ? Access::ReadWrite : Access::Read),
+                    vectorArgument(i32, logits.rows, Access::Read), scalarsArgument(builder),
+                    vectorArgument(compute, logits.rows, Access::Write)});
+  RowBuilder &b = p.b;
+  Value label = b.loadScalar(p[1], p.item());
+  Value isTarget = arith::CmpIOp::create(b, arith::CmpIPredicate::sge, label, b.integer(0, i32));
+  // A row without a label reads element 0 and drops what follows from it.
+  Value column = arith::IndexCastOp::create(b, b.getIndexType(), b.select(isTarget, label, b.integer(0, i32)));
+  Value ofLabel = b.loadScalar(p[0], {p.item(), column}, compute);
+  Value row = b.loadRow(p[0], {p.item(), b.index(0)}, logits.columns, compute);
+  auto [max, sum] = softmaxOf(b, row);
+  Value zero = b.number(0.0, compute);
+  Value nll = b.sub(b.add(max, b.log(sum)), ofLabel);
+  b.storeScalar(b.select(isTarget, nll, zero), p[3], p.item());
+  if (gradient) {
+    Value weight = b.convert(p.runScalar(p[2], RunScalar::InverseTargets), compute);
+    Value probability = b.div(b.exp(b.sub(row, max)), sum);
+    Value lanes = b.lanes(logits.columns);
+    Value isLabel = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, lanes, b.broadcast(label, logits.columns));
+    Value difference = b.select(isLabel, b.sub(probability, b.number(1.0, compute)), probability);
+    // Selected, not multiplied by zero: a row without a label must stay zero even where its logits are not finite.
+    b.storeRow(b.select(isTarget, b.mul(difference, weight), b.broadcast(zero, logits.columns)), p[0],
+               {p.item(), b.index(0)});
+  }
+  return p.finish(logits.rows);
+}
+
+RowProgram buildLossSum(OpBuilder &builder, StringRef name, int64_t tokens, Type statistic) {
+  ProgramBuilder p(builder, name,
+                   {vectorArgument(statistic, tokens, Access::Read), scalarsArgument(builder),
+                    vectorArgument(builder.getF64Type(), 1, Access::Write)});
+  Value sum = sumInOrder(p.b, p[0], tokens);
+  p.b.storeScalar(p.b.mul(sum, p.runScalar(p[1], RunScalar::InverseTargets)), p[2], p.b.index(0));
+  return p.finish(1);
+}
+
+} // namespace ft
