@@ -192,9 +192,10 @@ Expected<ByteRegion> makeRegion(uint64_t start, uint64_t rowBytes, uint64_t rows
   if (pitch == 0 && rows > 1)
     return badInput(fmt::format("has pitch 0 between {} rows; must be at least the row's {} bytes", rows, rowBytes));
   if (std::max({start, rowBytes, rows, pitch, batch, batchPitch}) >= maxPlanBytes)
-    return badInput(fmt::format("has offset {}, row_bytes {}, rows {}, pitch {}, batch {}, batch_pitch {}; each must be "
-                                "below 2^56",
-                                start, rowBytes, rows, pitch, batch, batchPitch));
+    return badInput(
+        fmt::format("has offset {}, row_bytes {}, rows {}, pitch {}, batch {}, batch_pitch {}; each must be "
+                    "below 2^56",
+                    start, rowBytes, rows, pitch, batch, batchPitch));
   if (batchPitch == 0 || batch == 0)
     batch = 1; // a broadcast reads the same rows again
   struct Level {
@@ -212,8 +213,8 @@ Expected<ByteRegion> makeRegion(uint64_t start, uint64_t rowBytes, uint64_t rows
   if (end >= maxPlanBytes)
     return badInput(fmt::format("spans {} rows at pitch {} and {} batches at {}: ends behind byte 2^56", rows, pitch,
                                 batch, batchPitch));
-  return normalised(int64_t(start), int64_t(rowBytes), int64_t(inner.count), int64_t(inner.pitch),
-                    int64_t(outer.count), int64_t(outer.pitch));
+  return normalised(int64_t(start), int64_t(rowBytes), int64_t(inner.count), int64_t(inner.pitch), int64_t(outer.count),
+                    int64_t(outer.pitch));
 }
 
 Expected<ByteRegion> makeRegion(const plan::Operand &operand, uint64_t base) {
@@ -282,8 +283,8 @@ bool contains(const ByteRegion &outer, const ByteRegion &inner) {
       items = count;
     return pitch == outer.pitch || pitch == outer.outerPitch;
   };
-  return follow(inner.count, inner.pitch) && follow(inner.outerCount, inner.outerPitch) &&
-         row + rows <= outer.count && item + items <= outer.outerCount;
+  return follow(inner.count, inner.pitch) && follow(inner.outerCount, inner.outerPitch) && row + rows <= outer.count &&
+         item + items <= outer.outerCount;
 }
 
 void subtract(const ByteRegion &a, const ByteRegion &b, std::vector<ByteRegion> &rest, WorkBudget &budget) {

@@ -45,7 +45,7 @@ std::string describe(const ByteRegion &region, int64_t base);
 
 /// Bounds the time that adversarial geometry can cost: regions of unequal outer pitches are compared item by item.
 struct WorkBudget {
-  int64_t left = 200'000'000;
+  int64_t left = 50'000'000;
   bool spend(int64_t units = 1) { return (left -= units) >= 0; }
   bool exhausted() const { return left < 0; }
 };

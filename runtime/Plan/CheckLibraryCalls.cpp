@@ -25,9 +25,9 @@ Status matrix(const plan::Plan &plan, const Matrix &x, uint64_t batch) {
   if (batch > 1 && x.stride == 0 && x.access != Access::Read)
     return bad("its batch stride is 0: {} batches would write onto each other", batch);
   const uint64_t width = plan::dtypeBytes(x.type);
-  return at(sameBytes(plan, x.operand, x.rows, x.cols * width, x.leading * width, batch, x.stride * width),
-            [&] { return fmt::format("{} × {} {} at leading dimension {}", x.rows, x.cols, plan::DType_Name(x.type),
-                                     x.leading); });
+  return at(sameBytes(plan, x.operand, x.rows, x.cols * width, x.leading * width, batch, x.stride * width), [&] {
+    return fmt::format("{} × {} {} at leading dimension {}", x.rows, x.cols, plan::DType_Name(x.type), x.leading);
+  });
 }
 
 bool floating(plan::DType type) {

@@ -69,8 +69,8 @@ Status checkIdentity(const plan::Plan &plan) {
   FT_RETURN_IF_ERROR(check::text("compiler", plan.compiler()));
   FT_RETURN_IF_ERROR(check::fileName("name", plan.name()));
   if (plan.recipe_sha256().size() != 32 || plan.model_sha256().size() != 32)
-    return check::bad("recipe_sha256 and model_sha256 have {} and {} bytes; must have 32",
-                      plan.recipe_sha256().size(), plan.model_sha256().size());
+    return check::bad("recipe_sha256 and model_sha256 have {} and {} bytes; must have 32", plan.recipe_sha256().size(),
+                      plan.model_sha256().size());
   const plan::Target &target = plan.target();
   FT_RETURN_IF_ERROR(check::text("target.name", target.name()));
   FT_RETURN_IF_ERROR(check::text("target.arch", target.arch()));

@@ -46,7 +46,7 @@ Status sameBytes(const plan::Plan &plan, const plan::Operand &operand, uint64_t 
 
 namespace {
 
-constexpr int maxStreams = 64;
+constexpr int maxStreams = 16;
 constexpr uint32_t maxEvents = 1 << 20;
 constexpr int64_t maxSteps = 1 << 20;
 
@@ -188,7 +188,8 @@ Status segmentKinds(const plan::Plan &plan) {
 
 Status segments(const plan::Plan &plan) {
   FT_RETURN_IF_ERROR(segmentKinds(plan));
-  FT_RETURN_IF_ERROR(range("the number of streams", uint64_t(plan.streams_size()), plan.segments_size() > 0, maxStreams));
+  FT_RETURN_IF_ERROR(
+      range("the number of streams", uint64_t(plan.streams_size()), plan.segments_size() > 0, maxStreams));
   FT_RETURN_IF_ERROR(range("event_count", plan.event_count(), 0, maxEvents));
   for (const plan::Segment &segment : plan.segments())
     for (int i = 0; i < segment.steps_size(); ++i)

@@ -139,8 +139,7 @@ Status exportsAndFacts(const plan::Plan &plan) {
   for (int i = 0; i < plan.texts_size(); ++i)
     FT_RETURN_IF_ERROR(at(file(plan.texts(i).file()), [&] { return fmt::format("texts[{}]", i); }));
   for (int i = 0; i < plan.facts_size(); ++i)
-    FT_RETURN_IF_ERROR(
-        at(text("config_key", plan.facts(i).config_key()), [&] { return fmt::format("facts[{}]", i); }));
+    FT_RETURN_IF_ERROR(at(text("config_key", plan.facts(i).config_key()), [&] { return fmt::format("facts[{}]", i); }));
   return {};
 }
 

@@ -94,8 +94,8 @@ private:
       return cannotRun(fmt::format("{}: has container flags {:#x}; this program knows none", file.path(),
                                    header.flags | header.reserved));
     if (header.fileSize != bytes.size())
-      return bad("is {}: has {} bytes, its header says {}; copy it again", header.fileSize > bytes.size() ? "cut off" : "too long",
-                 bytes.size(), header.fileSize);
+      return bad("is {}: has {} bytes, its header says {}; copy it again",
+                 header.fileSize > bytes.size() ? "cut off" : "too long", bytes.size(), header.fileSize);
     if (header.sectionCount == 0 || header.sectionCount > maxSections)
       return bad("has {} sections; must be in [1, {}]", header.sectionCount, maxSections);
     return {};

@@ -36,8 +36,7 @@ public:
   Status commit();
 
 private:
-  AtomicFile(int fd, std::string path, std::string aside)
-      : fd(fd), path(std::move(path)), aside(std::move(aside)) {}
+  AtomicFile(int fd, std::string path, std::string aside) : fd(fd), path(std::move(path)), aside(std::move(aside)) {}
   void discard();
 
   int fd = -1;

@@ -1,0 +1,350 @@
+#include "runtime/Plan/Verify.h"
+
+#include "runtime/Plan/LiveRegions.h"
+#include "runtime/Plan/StepOperands.h"
+#include "runtime/Plan/StreamClocks.h"
+
+#include <fmt/format.h>
+
+namespace ft::rt {
+
+namespace {
+
+using plan::Buffer;
+using Kind = plan::Segment::Kind;
+
+struct FlatOperand {
+  ByteRegion region;
+  uint32_t buffer, arena, read, write;
+};
+
+/// A segment with its operands as regions, computed once for all its runs.
+struct FlatSegment {
+  const plan::Segment *segment = nullptr;
+  uint32_t index = 0;
+  std::vector<FlatOperand> operands;
+  std::vector<size_t> firstOperand; ///< of each step, and the end
+};
+
+const char *kindName(Kind kind) {
+  switch (kind) {
+  case plan::Segment::INITIALIZE:
+    return "INITIALIZE";
+  case plan::Segment::ACCUMULATE_FIRST:
+    return "ACCUMULATE_FIRST";
+  case plan::Segment::ACCUMULATE_NEXT:
+    return "ACCUMULATE_NEXT";
+  case plan::Segment::UPDATE:
+    return "UPDATE";
+  case plan::Segment::EVALUATE:
+    return "EVALUATE";
+  case plan::Segment::GENERATE:
+    return "GENERATE";
+  case plan::Segment::SAVE:
+    return "SAVE";
+  default:
+    return "a segment of unknown kind";
+  }
+}
+
+/// Whether a segment may write a class of buffer (V5).
+bool mayWrite(Kind kind, Buffer::Class written) {
+  const bool eval = kind == plan::Segment::EVALUATE || kind == plan::Segment::GENERATE || kind == plan::Segment::SAVE;
+  switch (written) {
+  case Buffer::WEIGHT:
+  case Buffer::OPTIMIZER_STATE:
+    return kind == plan::Segment::INITIALIZE || kind == plan::Segment::UPDATE;
+  case Buffer::CONSTANT:
+    return kind == plan::Segment::INITIALIZE;
+  case Buffer::GRADIENT:
+    return !eval;
+  default:
+    return true;
+  }
+}
+
+class Verifier {
+public:
+  explicit Verifier(const plan::Plan &plan) : plan(plan), clocks(plan.streams_size()) {}
+  Status run();
+
+private:
+  Status flatten();
+  void fillInitialValues();
+  std::vector<Kind> sequence() const;
+  Status runSegment(const FlatSegment &flat);
+  Status runStep(const FlatSegment &flat, uint32_t step);
+  Status startStep(const FlatSegment &flat, uint32_t step);
+  Status checkOperandsApart(const FlatSegment &flat, uint32_t step);
+  Status checkJoined(const FlatSegment &flat) const;
+  void forget(bool atStart, Kind kind);
+
+  std::string nameOf(uint32_t segment, uint32_t step) const;
+  std::string operandNameOf(const Touch &touch, size_t operand) const;
+  std::string where(const ByteRegion &region, uint32_t buffer) const;
+  Status report(const Conflict &conflict, const Touch &touch, size_t operand) const;
+
+  const plan::Plan &plan;
+  WorkBudget budget;
+  StreamClocks clocks;
+  std::vector<FlatSegment> segments;
+  std::vector<LiveRegions> arenas;
+  uint32_t currentRun = 0;
+};
+
+Status Verifier::flatten() {
+  for (const Buffer &buffer : plan.buffers())
+    if (buffer.arena() >= uint32_t(plan.arenas_size()) || buffer.offset() >= maxPlanBytes || buffer.size() == 0 ||
+        buffer.size() >= maxPlanBytes - buffer.offset())
+      return badInput(fmt::format("buffer \"{}\" lies in no arena; run checkPlan first", buffer.name()));
+  for (int i = 0; i < plan.segments_size(); ++i) {
+    FlatSegment flat{&plan.segments(i), uint32_t(i), {}, {}};
+    for (const plan::Step &step : flat.segment->steps()) {
+      flat.firstOperand.push_back(flat.operands.size());
+      Status status;
+      plan::visitOperands(step, [&](std::string_view, int, const plan::Operand &operand) {
+        if (!status.ok())
+          return;
+        if (operand.buffer() >= uint32_t(plan.buffers_size()))
+          return void(status = badInput("an operand names no buffer; run checkPlan first"));
+        const Buffer &buffer = plan.buffers(int(operand.buffer()));
+        Expected<ByteRegion> region = makeRegion(operand, buffer.offset());
+        if (!region.ok())
+          return void(status = region.status());
+        flat.operands.push_back({*region, operand.buffer(), buffer.arena(), operand.read(), operand.write()});
+      });
+      FT_RETURN_IF_ERROR(status);
+    }
+    flat.firstOperand.push_back(flat.operands.size());
+    segments.push_back(std::move(flat));
+  }
+  return {};
+}
+
+void Verifier::fillInitialValues() {
+  auto ordered = [](const void *context, const Touch &earlier, const Touch &later) {
+    return earlier.segment == initialFill || earlier.run != later.run ||
+           static_cast<const StreamClocks *>(context)->finished(earlier.stream, earlier.position, later.stream);
+  };
+  for (int i = 0; i < plan.arenas_size(); ++i)
+    arenas.emplace_back(ordered, &clocks, budget);
+  for (int i = 0; i < plan.buffers_size(); ++i) {
+    const Buffer &buffer = plan.buffers(i);
+    Touch touch;
+    touch.region = {int64_t(buffer.offset()), int64_t(buffer.size())};
+    touch.buffer = uint32_t(i);
+    touch.version = buffer.initial_version();
+    touch.segment = initialFill;
+    if (touch.version != 0)
+      arenas[buffer.arena()].addWrite(touch);
+  }
+}
+
+/// Three steps, of as many micro-batches as the plan has but at most three; eval before, between and twice in a row.
+std::vector<Kind> Verifier::sequence() const {
+  const uint64_t micro = plan.batch().gradient_accumulation_steps();
+  std::vector<Kind> kinds{plan::Segment::INITIALIZE};
+  auto eval = [&] {
+    kinds.insert(kinds.end(),
+                 {plan::Segment::EVALUATE, plan::Segment::GENERATE, plan::Segment::SAVE, plan::Segment::EVALUATE});
+  };
+  auto step = [&](uint64_t next) {
+    kinds.push_back(plan::Segment::ACCUMULATE_FIRST);
+    kinds.insert(kinds.end(), next, plan::Segment::ACCUMULATE_NEXT);
+    kinds.push_back(plan::Segment::UPDATE);
+  };
+  eval();
+  step(micro >= 3 ? 2 : micro >= 2 ? 1 : 0);
+  step(micro >= 2 ? 1 : 0);
+  eval();
+  step(micro >= 2 ? 1 : 0);
+  return kinds;
+}
+
+/// What buffers hold across the border of a segment, by class (V1).
+void Verifier::forget(bool atStart, Kind kind) {
+  std::vector<bool> dead(size_t(plan.buffers_size()));
+  for (int i = 0; i < plan.buffers_size(); ++i) {
+    const Buffer::Class c = plan.buffers(i).class_();
+    dead[size_t(i)] = atStart ? c == Buffer::INPUT && kind != plan::Segment::UPDATE
+                              : c == Buffer::ACTIVATION || c == Buffer::WORKSPACE;
+  }
+  for (LiveRegions &arena : arenas) {
+    arena.forgetReads();
+    arena.forgetValues(dead);
+  }
+}
+
+std::string Verifier::nameOf(uint32_t segment, uint32_t step) const {
+  if (segment == initialFill)
+    return "the initial fill";
+  const plan::Segment &s = plan.segments(int(segment));
+  return fmt::format("{} step {} \"{}\"", kindName(s.kind()), step, s.steps(int(step)).name());
+}
+
+std::string Verifier::operandNameOf(const Touch &touch, size_t operand) const {
+  std::string name;
+  size_t i = 0;
+  plan::visitOperands(plan.segments(int(touch.segment)).steps(int(touch.step)),
+                      [&](std::string_view field, int index, const plan::Operand &) {
+                        if (i++ == operand)
+                          name = plan::operandName(field, index);
+                      });
+  return name;
+}
+
+std::string Verifier::where(const ByteRegion &region, uint32_t buffer) const {
+  return fmt::format("{} of buffer \"{}\"", describe(region, int64_t(plan.buffers(int(buffer)).offset())),
+                     plan.buffers(int(buffer)).name());
+}
+
+Status Verifier::report(const Conflict &conflict, const Touch &touch, size_t operand) const {
+  const Touch &other = conflict.other;
+  const std::string place = fmt::format("{}: {}", nameOf(touch.segment, touch.step), operandNameOf(touch, operand));
+  const std::string bytes = where(conflict.region, touch.buffer);
+  const std::string otherName = nameOf(other.segment, other.step);
+  switch (conflict.kind) {
+  case Conflict::Undefined:
+    return badInput(
+        fmt::format("{}: reads version {} from {}, of which some hold no value then: nothing has written them "
+                    "(ACTIVATION and WORKSPACE end with a segment; INPUT must be received in it)",
+                    place, touch.version, bytes));
+  case Conflict::WrongValue:
+    return badInput(
+        fmt::format("{}: reads version {} from {}, of which some hold version {} of buffer \"{}\" then, written by "
+                    "{}",
+                    place, touch.version, bytes, other.version, plan.buffers(int(other.buffer)).name(), otherName));
+  case Conflict::ReadRace:
+    return badInput(fmt::format("{}: reads version {} from {} on stream {} without waiting for {} on stream {}, which "
+                                "writes it; an event must order them",
+                                place, touch.version, bytes, touch.stream, otherName, other.stream));
+  case Conflict::OverwritesRead:
+  case Conflict::OverwritesWrite:
+    break;
+  }
+  return badInput(fmt::format("{}: overwrites {} on stream {} without waiting for {} on stream {}, which {} bytes of "
+                              "buffer \"{}\" there; an event must order them",
+                              place, bytes, touch.stream, otherName, other.stream,
+                              conflict.kind == Conflict::OverwritesRead ? "reads" : "writes",
+                              plan.buffers(int(other.buffer)).name()));
+}
+
+/// (V4): waits for recorded events only, and for stream 0 before anything else.
+Status Verifier::startStep(const FlatSegment &flat, uint32_t index) {
+  const plan::Step &step = flat.segment->steps(int(index));
+  if (step.stream() >= uint32_t(plan.streams_size()))
+    return badInput(fmt::format("{}: stream is {}; must be below {}", nameOf(flat.index, index), step.stream(),
+                                plan.streams_size()));
+  for (uint32_t event : step.wait())
+    if (!clocks.wait(step.stream(), event))
+      return badInput(fmt::format("{}: waits for event {}, which no step before it in the segment records",
+                                  nameOf(flat.index, index), event));
+  if (!clocks.forked(step.stream()))
+    return badInput(fmt::format("{}: is the first step on stream {} but waits for no event that follows a step of "
+                                "stream 0; the previous segment may still run",
+                                nameOf(flat.index, index), step.stream()));
+  return {};
+}
+
+/// (V3)
+Status Verifier::checkOperandsApart(const FlatSegment &flat, uint32_t step) {
+  for (size_t i = flat.firstOperand[step]; i < flat.firstOperand[step + 1]; ++i)
+    for (size_t j = flat.firstOperand[step]; j < i; ++j) {
+      const FlatOperand &a = flat.operands[j], &b = flat.operands[i];
+      if (a.arena != b.arena || (a.write == 0 && b.write == 0) || !intersects(a.region, b.region, budget))
+        continue;
+      Touch touch;
+      touch.segment = flat.index, touch.step = step;
+      return badInput(
+          fmt::format("{}: {} and {} share bytes of buffers \"{}\" and \"{}\", and one is written; in-place "
+                      "must be one operand",
+                      nameOf(flat.index, step), operandNameOf(touch, j - flat.firstOperand[step]),
+                      operandNameOf(touch, i - flat.firstOperand[step]), plan.buffers(int(a.buffer)).name(),
+                      plan.buffers(int(b.buffer)).name()));
+    }
+  return {};
+}
+
+Status Verifier::runStep(const FlatSegment &flat, uint32_t index) {
+  const plan::Step &step = flat.segment->steps(int(index));
+  FT_RETURN_IF_ERROR(checkOperandsApart(flat, index));
+  const size_t first = flat.firstOperand[index], end = flat.firstOperand[index + 1];
+  Touch touch;
+  touch.segment = flat.index, touch.step = index, touch.run = currentRun;
+  touch.stream = step.stream(), touch.position = clocks.position(step.stream());
+  auto as = [&](const FlatOperand &operand, uint32_t version) -> const Touch & {
+    touch.region = operand.region, touch.buffer = operand.buffer, touch.version = version;
+    return touch;
+  };
+  for (size_t i = first; i < end; ++i) {
+    const FlatOperand &operand = flat.operands[i];
+    if (operand.read != 0)
+      if (auto conflict = arenas[operand.arena].checkRead(as(operand, operand.read)))
+        return report(*conflict, touch, i - first);
+  }
+  for (size_t i = first; i < end; ++i) {
+    const FlatOperand &operand = flat.operands[i];
+    if (operand.write == 0)
+      continue;
+    const Buffer &buffer = plan.buffers(int(operand.buffer));
+    if (!mayWrite(flat.segment->kind(), buffer.class_()))
+      return badInput(fmt::format("{}: {} writes buffer \"{}\" of class {}, which {} must not write",
+                                  nameOf(flat.index, index), operandNameOf(as(operand, 0), i - first), buffer.name(),
+                                  Buffer::Class_Name(buffer.class_()), kindName(flat.segment->kind())));
+    if (auto conflict = arenas[operand.arena].checkWrite(as(operand, operand.write)))
+      return report(*conflict, touch, i - first);
+  }
+  for (size_t i = first; i < end; ++i) {
+    const FlatOperand &operand = flat.operands[i];
+    if (operand.write != 0) // stands for the read of an operand in place as well
+      arenas[operand.arena].addWrite(as(operand, operand.write));
+    else
+      arenas[operand.arena].addRead(as(operand, operand.read));
+  }
+  return {};
+}
+
+/// (V4)
+Status Verifier::checkJoined(const FlatSegment &flat) const {
+  for (uint32_t stream = 1; stream < uint32_t(plan.streams_size()); ++stream)
+    if (clocks.position(stream) > 0 && !clocks.finished(stream, clocks.position(stream) - 1, 0))
+      return badInput(fmt::format("{} ends before stream 0 has waited for the last step of stream {} (\"{}\"); it must "
+                                  "record an event, and a step of stream 0 must wait for it",
+                                  kindName(flat.segment->kind()), stream, plan.streams(int(stream))));
+  return {};
+}
+
+Status Verifier::runSegment(const FlatSegment &flat) {
+  ++currentRun;
+  clocks.startSegment();
+  forget(true, flat.segment->kind());
+  for (int i = 0; i < flat.segment->steps_size(); ++i) {
+    const plan::Step &step = flat.segment->steps(i);
+    FT_RETURN_IF_ERROR(startStep(flat, uint32_t(i)));
+    FT_RETURN_IF_ERROR(runStep(flat, uint32_t(i)));
+    if (budget.exhausted())
+      return badInput(fmt::format("{}: the regions up to here are too irregular to be verified; give operands of one "
+                                  "buffer equal pitches",
+                                  nameOf(flat.index, uint32_t(i))));
+    clocks.finish(step.stream(), step.record());
+  }
+  FT_RETURN_IF_ERROR(checkJoined(flat));
+  forget(false, flat.segment->kind());
+  return {};
+}
+
+Status Verifier::run() {
+  FT_RETURN_IF_ERROR(flatten());
+  fillInitialValues();
+  for (Kind kind : sequence())
+    for (const FlatSegment &flat : segments)
+      if (flat.segment->kind() == kind)
+        FT_RETURN_IF_ERROR(runSegment(flat));
+  return {};
+}
+
+} // namespace
+
+Status verifyPlan(const plan::Plan &plan) { return Verifier(plan).run(); }
+
+} // namespace ft::rt

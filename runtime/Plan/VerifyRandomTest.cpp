@@ -1,0 +1,293 @@
+// verifyPlan against an interpreter that keeps one record a byte and searches the graph of steps for every order.
+#include "runtime/Plan/ByteRegion.h"
+#include "runtime/Plan/StepOperands.h"
+#include "runtime/Plan/TestPlan.h"
+#include "runtime/Plan/Verify.h"
+
+#include <functional>
+#include <gtest/gtest.h>
+#include <map>
+#include <random>
+#include <set>
+
+using namespace ft;
+using namespace ft::rt;
+using namespace ft::rt::test;
+
+namespace {
+
+/// The meaning of Verify.h, byte by byte; shares nothing with the verifier but the walk over operands.
+class Interpreter {
+public:
+  /// Without `complete`, a segment may end with streams that stream 0 has not waited for.
+  Interpreter(const plan::Plan &plan, bool complete) : plan(plan), complete(complete) {}
+
+  bool accepts() {
+    for (int i = 0; i < plan.buffers_size(); ++i)
+      if (plan.buffers(i).initial_version() != 0)
+        for (uint64_t b = 0; b < plan.buffers(i).size(); ++b)
+          bytes[{plan.buffers(i).arena(), plan.buffers(i).offset() + b}] = {
+              i, plan.buffers(i).initial_version(), -1, {}};
+    const auto micro = plan.batch().gradient_accumulation_steps();
+    std::vector<Segment::Kind> order{Segment::INITIALIZE};
+    auto eval = [&] {
+      for (auto kind : {Segment::EVALUATE, Segment::GENERATE, Segment::SAVE, Segment::EVALUATE})
+        order.push_back(kind);
+    };
+    auto step = [&](int next) {
+      order.push_back(Segment::ACCUMULATE_FIRST);
+      for (int i = 0; i < next; ++i)
+        order.push_back(Segment::ACCUMULATE_NEXT);
+      order.push_back(Segment::UPDATE);
+    };
+    eval(), step(micro >= 3 ? 2 : int(micro) - 1), step(micro >= 2), eval(), step(micro >= 2);
+    for (Segment::Kind kind : order)
+      for (const Segment &segment : plan.segments())
+        if (segment.kind() == kind && !run(segment))
+          return false;
+    return true;
+  }
+
+private:
+  struct Byte {
+    int buffer = -1;
+    uint32_t version = 0;
+    int writer = -1; ///< step of this run; -1: before
+    std::vector<int> readers;
+  };
+  using Place = std::pair<uint32_t, uint64_t>;
+
+  std::vector<Place> places(const Operand &operand) const {
+    std::set<Place> found;
+    const plan::Buffer &buffer = plan.buffers(int(operand.buffer()));
+    for (uint64_t j = 0; j < std::max<uint64_t>(1, operand.batch()); ++j)
+      for (uint64_t i = 0; i < operand.rows(); ++i)
+        for (uint64_t b = 0; b < operand.row_bytes(); ++b)
+          found.insert({buffer.arena(),
+                        buffer.offset() + operand.offset() + j * operand.batch_pitch() + i * operand.pitch() + b});
+    return {found.begin(), found.end()};
+  }
+
+  void clear(const std::function<bool(plan::Buffer::Class)> &dead) {
+    for (auto &[place, byte] : bytes) {
+      byte.writer = -1;
+      byte.readers.clear();
+      if (byte.buffer >= 0 && dead(plan.buffers(byte.buffer).class_()))
+        byte.buffer = -1;
+    }
+  }
+
+  bool run(const Segment &segment) {
+    clear([&](plan::Buffer::Class c) { return c == Buffer::INPUT && segment.kind() != Segment::UPDATE; });
+    // before[i]: the steps that have finished when step i starts.
+    std::vector<std::set<int>> before;
+    std::map<uint32_t, int> recorded, last;
+    for (int i = 0; i < segment.steps_size(); ++i) {
+      const Step &step = segment.steps(i);
+      before.emplace_back();
+      auto after = [&](int earlier) {
+        before[size_t(i)].insert(before[size_t(earlier)].begin(), before[size_t(earlier)].end());
+        before[size_t(i)].insert(earlier);
+      };
+      if (last.count(step.stream()))
+        after(last[step.stream()]);
+      for (uint32_t event : step.wait()) {
+        if (!recorded.count(event))
+          return false;
+        after(recorded[event]);
+      }
+      bool forked = step.stream() == 0;
+      for (int earlier : before[size_t(i)])
+        forked |= segment.steps(earlier).stream() == 0;
+      if (!forked || !runStep(segment, i, before[size_t(i)]))
+        return false;
+      last[step.stream()] = i;
+      if (step.record() != 0)
+        recorded[step.record()] = i;
+    }
+    if (complete)
+      for (int i = 0; i < segment.steps_size(); ++i)
+        if (segment.steps(i).stream() != 0 && (!last.count(0) || !before[size_t(last[0])].count(i)))
+          return false;
+    clear([](plan::Buffer::Class c) { return c == Buffer::ACTIVATION || c == Buffer::WORKSPACE; });
+    return true;
+  }
+
+  static bool mayWrite(Segment::Kind kind, plan::Buffer::Class c) {
+    const bool stepping = kind == Segment::INITIALIZE || kind == Segment::UPDATE;
+    if (c == Buffer::WEIGHT || c == Buffer::OPTIMIZER_STATE)
+      return stepping;
+    if (c == Buffer::CONSTANT)
+      return kind == Segment::INITIALIZE;
+    return c != Buffer::GRADIENT || stepping || kind == Segment::ACCUMULATE_FIRST || kind == Segment::ACCUMULATE_NEXT;
+  }
+
+  bool runStep(const Segment &segment, int index, const std::set<int> &before) {
+    auto finished = [&](int step) { return step < 0 || before.count(step) > 0; };
+    std::vector<std::pair<Operand, std::vector<Place>>> operands;
+    plan::visitOperands(segment.steps(index), [&](std::string_view, int, const Operand &operand) {
+      operands.emplace_back(operand, places(operand));
+    });
+    std::map<Place, std::pair<int, bool>> touched; // operands there, one of them a write
+    for (auto &[operand, where] : operands)
+      for (const Place &place : where) {
+        auto &[count, write] = touched[place];
+        write |= operand.write() != 0;
+        if (++count > 1 && write)
+          return false;
+      }
+    for (auto &[operand, where] : operands)
+      for (const Place &place : where) {
+        const Byte &byte = bytes[place];
+        if (operand.read() != 0 &&
+            (byte.buffer != int(operand.buffer()) || byte.version != operand.read() || !finished(byte.writer)))
+          return false;
+        if (operand.write() == 0)
+          continue;
+        if (!mayWrite(segment.kind(), plan.buffers(int(operand.buffer())).class_()) || !finished(byte.writer))
+          return false;
+        for (int reader : byte.readers)
+          if (!finished(reader))
+            return false;
+      }
+    for (auto &[operand, where] : operands)
+      for (const Place &place : where) {
+        Byte &byte = bytes[place];
+        if (operand.write() != 0)
+          byte = {int(operand.buffer()), operand.write(), index, {}};
+        else
+          byte.readers.push_back(index);
+      }
+    return true;
+  }
+
+  const plan::Plan &plan;
+  bool complete;
+  std::map<Place, Byte> bytes;
+};
+
+/// Grows plans step by step, keeping what the interpreter accepts.
+class RandomPlan : public TestPlan {
+public:
+  explicit RandomPlan(uint32_t seed) : random(seed) {
+    plan.add_streams("third");
+    plan.mutable_batch()->set_gradient_accumulation_steps(1 + below(3));
+    plan.set_event_count(40);
+    for (int i = 0; i < 5; ++i)
+      bufferAt("shared" + std::to_string(i), Activations, 16 * below(4), 24 + 8 * below(8),
+               below(4) ? Buffer::ACTIVATION : Buffer::GRADIENT);
+    buffer("weight", Weights, 64, Buffer::WEIGHT, 1);
+    buffer("state", Optimizer, 32, Buffer::OPTIMIZER_STATE, 2);
+    buffer("gradient", Gradients, 64, Buffer::GRADIENT);
+    buffer("input", Io, 16, Buffer::INPUT);
+    buffer("output", Io, 16, Buffer::OUTPUT, below(2));
+    ends = buffer("ends", Io, 16, Buffer::OUTPUT);
+    for (auto kind :
+         {Segment::INITIALIZE, Segment::ACCUMULATE_FIRST, Segment::ACCUMULATE_NEXT, Segment::UPDATE, Segment::EVALUATE})
+      grow(kind);
+  }
+
+  uint32_t below(uint32_t n) { return random() % n; }
+
+  Operand randomOperand(bool write) {
+    while (true) {
+      const uint32_t b = below(uint32_t(plan.buffers_size()) - 1);
+      const uint64_t size = plan.buffers(int(b)).size(), pitches[] = {8, 12, 16, 24};
+      Operand operand = whole(b, 0, 0);
+      if (below(2)) {
+        operand = rows(b, 4 * below(uint32_t(size / 4)), 1 + below(4), 4 * (1 + below(4)), pitches[below(4)], 0, 0);
+        if (below(4) == 0)
+          operand.set_batch(2), operand.set_batch_pitch(pitches[below(4)] / (1 + below(2)) * (1 + below(2)));
+      }
+      const uint32_t version = 1 + below(2);
+      if (write)
+        operand.set_write(version);
+      if (!write || below(4) == 0)
+        operand.set_read(1 + below(2));
+      const auto region = makeRegion(operand, 0);
+      if (region.ok() && uint64_t(region->end()) <= size)
+        return operand;
+    }
+  }
+
+  void grow(Segment::Kind kind) {
+    std::vector<uint32_t> recorded;
+    for (int i = 0, n = 2 + int(below(5)); i < n; ++i)
+      for (int attempt = 0; attempt < 12; ++attempt) {
+        const plan::Plan before = plan;
+        Step &step = launch(kind, "step" + std::to_string(i), {randomOperand(true)}, below(3));
+        for (int reads = int(below(3)); reads > 0; --reads)
+          *step.mutable_launch()->add_operands() = randomOperand(below(6) == 0);
+        for (uint32_t event : recorded)
+          if (below(2))
+            step.add_wait(event);
+        if (step.stream() != 0 || below(2))
+          step.set_record(nextEvent);
+        const uint32_t record = step.record();
+        if (Interpreter(plan, false).accepts()) {
+          if (record != 0)
+            recorded.push_back(record), ++nextEvent;
+          break;
+        }
+        plan = before;
+      }
+    Step &join = memset(kind, "join", whole(ends, 0, 1));
+    for (uint32_t event : recorded)
+      join.add_wait(event);
+  }
+
+  /// One small fault, or a harmless change.
+  void disturb() {
+    Segment &segment = *plan.mutable_segments(int(below(uint32_t(plan.segments_size()))));
+    Step &step = *segment.mutable_steps(int(below(uint32_t(segment.steps_size()))));
+    auto &waits = *step.mutable_wait();
+    switch (below(6)) {
+    case 0:
+      if (!waits.empty())
+        return void(waits.erase(waits.begin() + below(uint32_t(waits.size()))));
+      return step.set_record(0);
+    case 1:
+      return step.set_stream(below(3));
+    case 2:
+      return segment.mutable_steps()->SwapElements(int(below(uint32_t(segment.steps_size()))),
+                                                   int(below(uint32_t(segment.steps_size()))));
+    case 3:
+      return plan.mutable_buffers(int(below(5)))->set_offset(16 * below(4));
+    case 4:
+      return plan.mutable_batch()->set_gradient_accumulation_steps(1 + below(3));
+    default:
+      if (step.has_launch())
+        *step.mutable_launch()->mutable_operands(0) = randomOperand(below(2));
+    }
+  }
+
+private:
+  std::mt19937 random;
+  uint32_t ends = 0, nextEvent = 1;
+};
+
+} // namespace
+
+TEST(VerifyRandom, AgreesWithTheInterpreter) {
+  int accepted = 0, refused = 0, steps = 0;
+  for (uint32_t seed = 0; seed < 200; ++seed) {
+    RandomPlan random(seed);
+    for (int disturbances = 0; disturbances < 12; ++disturbances) {
+      const bool legal = Interpreter(random.plan, true).accepts();
+      const Status status = verifyPlan(random.plan);
+      ASSERT_EQ(status.ok(), legal) << "seed " << seed << ", " << disturbances << " disturbances: " << status.message();
+      (legal ? accepted : refused) += 1;
+      if (disturbances == 0)
+        for (const Segment &segment : random.plan.segments())
+          steps += segment.steps_size();
+      const plan::Plan before = random.plan;
+      random.disturb();
+      if (!legal && disturbances % 3 == 0)
+        random.plan = before;
+    }
+  }
+  // Both verdicts are common, and the plans are not empty.
+  EXPECT_GT(accepted, 400);
+  EXPECT_GT(refused, 400);
+  EXPECT_GT(steps, 200 * 10);
+}
