@@ -12,7 +12,7 @@ def Derivative : OpInterface<"Derivative"> {
     of its results and which operands need one.
   }];
   let methods = [
-    InterfaceMethod<"Emit the cotangents of the operands that need one; see compiler/Model/Differentiate.h.",
+    InterfaceMethod<"Emit the cotangents of the operands that need one; see compiler/Model/GradientBuilder.h.",
       "::llvm::LogicalResult", "buildDerivative", (ins "::ft::GradientBuilder &":$gradients)>,
   ];
 }

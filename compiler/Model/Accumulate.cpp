@@ -1,0 +1,97 @@
+// 1/N of the whole step is in every row's weight (numerics: loss), so that gradients and losses of micro-batches
+// simply add. Where the op that makes a gradient can accumulate (a GEMM's beta), it does; else an ft.add follows.
+#include "compiler/Model/Accumulate.h"
+
+#include "compiler/Model/Variables.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace ft;
+using namespace ft::model;
+
+namespace {
+
+/// The `accumulate` operand of an op that has one.
+MutableOperandRange accumulateOf(Operation *op) {
+  return TypeSwitch<Operation *, MutableOperandRange>(op)
+      .Case<EmbeddingGradOp, RmsNormWeightGradOp, LinearBwdWeightOp, HeadLossGradOp>(
+          [](auto concrete) { return concrete.getAccumulateMutable(); })
+      .Default([](Operation *other) { return MutableOperandRange(other, 0, 0); });
+}
+
+bool canAccumulate(Operation *op) {
+  return isa_and_present<EmbeddingGradOp, RmsNormWeightGradOp, LinearBwdWeightOp, HeadLossGradOp>(op);
+}
+
+/// Makes `write` add to what the variable held. The gradient may be a chain of ops that accumulate onto each other
+/// (head, then embedding, of a tied table): the first of them starts from the variable.
+void addToVariable(WriteOp write, Value before) {
+  Operation *first = write.getValue().getDefiningOp();
+  while (canAccumulate(first) && !accumulateOf(first).empty()) {
+    Operation *next = accumulateOf(first)[0].get().getDefiningOp();
+    if (!canAccumulate(next))
+      break;
+    first = next;
+  }
+  if (canAccumulate(first) && accumulateOf(first).empty()) {
+    accumulateOf(first).assign(before);
+    return;
+  }
+  OpBuilder builder(write);
+  Value value = write.getValue();
+  write.getValueMutable().assign(AddOp::create(builder, write.getLoc(), value.getType(), before, value));
+}
+
+WriteOp findWrite(func::FuncOp function, VariableOp variable) {
+  for (auto write : function.getOps<WriteOp>())
+    if (write.getVariable() == variable.getSymName())
+      return write;
+  return nullptr;
+}
+
+VariableOp declareStatus(ModuleOp module) {
+  if (VariableOp status = findInputOutput(module, "STATUS"))
+    return status;
+  OpBuilder builder(module.getContext());
+  VariableOp status = declareVariable(module, "status", RankedTensorType::get({4}, builder.getI32Type()), Role::Output);
+  status.setIo("STATUS");
+  status.setInitAttr(builder.getDictionaryAttr(builder.getNamedAttr("kind", builder.getStringAttr("zeros"))));
+  return status;
+}
+
+/// check_finite of this micro-batch's own loss, so that the status names the micro-batch at fault.
+void checkLoss(func::FuncOp function, WriteOp loss, VariableOp status, VariableOp scalars) {
+  Value before = readWhole(function, status), step = readWhole(function, scalars);
+  OpBuilder builder(loss);
+  Location loc = placed(function.getContext(), "check_loss");
+  Value after = CheckFiniteOp::create(builder, loc, before.getType(), loss.getValue(), before, step, /*cause=*/1);
+  WriteOp::create(builder, loc, status.getSymName(), after);
+}
+
+} // namespace
+
+LogicalResult ft::accumulate(ModuleOp module, int64_t steps) {
+  auto first = module.lookupSymbol<func::FuncOp>("accumulate_first");
+  VariableOp loss = findInputOutput(module, "LOSS"), scalars = findInputOutput(module, "SCALARS");
+  if (!first || !loss || !scalars || !findWrite(first, loss))
+    return module.emitError("accumulation needs @accumulate_first, which writes LOSS, and the input SCALARS");
+  if (steps < 1)
+    return module.emitError("gradient_accumulation_steps is ") << steps << "; must be at least 1";
+  checkLoss(first, findWrite(first, loss), declareStatus(module), scalars);
+  if (steps == 1)
+    return success();
+  OpBuilder builder(module.getContext());
+  builder.setInsertionPointAfter(first);
+  auto next = cast<func::FuncOp>(builder.clone(*first));
+  next.setSymName("accumulate_next");
+  for (auto variable : module.getOps<VariableOp>())
+    if (variable.getRole() == Role::Gradient)
+      if (WriteOp write = findWrite(next, variable))
+        addToVariable(write, readWhole(next, variable));
+  WriteOp write = findWrite(next, loss);
+  builder.setInsertionPoint(write);
+  write.getValueMutable().assign(
+      AddScalarOp::create(builder, write.getLoc(), loss.getTensorType(), readWhole(next, loss), write.getValue()));
+  return success();
+}

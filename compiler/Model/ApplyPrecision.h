@@ -1,0 +1,16 @@
+// The element types of variables and values (docs: numerics, the table of precision modes).
+#pragma once
+
+#include "compiler/Model/ModelOptions.h"
+
+#include "mlir/IR/BuiltinOps.h"
+
+namespace ft {
+
+/// Retypes a module that was built in f32: parameters as stored, values as computed, working copies of trained
+/// weights where the products read another type than the masters', gradient_type of trained parameters.
+/// `accumulates`: gradients are summed over more than one micro-batch. Runs before differentiation, which follows
+/// the types it finds.
+mlir::LogicalResult applyPrecision(mlir::ModuleOp module, Precision precision, bool accumulates);
+
+} // namespace ft

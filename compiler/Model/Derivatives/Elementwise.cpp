@@ -1,0 +1,58 @@
+#include "compiler/Model/Derivatives/Rules.h"
+#include "compiler/Model/GradientBuilder.h"
+
+using namespace mlir;
+using namespace ft;
+using namespace ft::model;
+
+namespace {
+
+struct AddRule : Derivative::ExternalModel<AddRule, AddOp> {
+  LogicalResult buildDerivative(Operation *operation, GradientBuilder &gradients) const {
+    auto op = cast<AddOp>(operation);
+    Value grad = gradients.cotangent(op.getResult());
+    gradients.add(op.getLhs(), grad);
+    gradients.add(op.getRhs(), grad);
+    return success();
+  }
+};
+
+struct CastRule : Derivative::ExternalModel<CastRule, CastOp> {
+  LogicalResult buildDerivative(Operation *operation, GradientBuilder &gradients) const {
+    auto op = cast<CastOp>(operation);
+    gradients.add(op.getX(), gradients.cotangent(op.getResult()));
+    return success();
+  }
+};
+
+/// The same mask and scale again.
+struct DropoutRule : Derivative::ExternalModel<DropoutRule, DropoutOp> {
+  LogicalResult buildDerivative(Operation *operation, GradientBuilder &gradients) const {
+    auto op = cast<DropoutOp>(operation);
+    Value grad = gradients.cotangent(op.getResult());
+    gradients.add(op.getX(), DropoutOp::create(gradients.builder(), gradients.loc(), grad.getType(), grad, op.getKeys(),
+                                               op.getScalars(), op.getP(), op.getSite()));
+    return success();
+  }
+};
+
+struct SwigluRule : Derivative::ExternalModel<SwigluRule, SwigluOp> {
+  LogicalResult buildDerivative(Operation *operation, GradientBuilder &gradients) const {
+    auto op = cast<SwigluOp>(operation);
+    auto backward = SwigluBwdOp::create(gradients.builder(), gradients.loc(),
+                                        TypeRange{op.getGate().getType(), op.getUp().getType()},
+                                        gradients.cotangent(op.getResult()), op.getGate(), op.getUp());
+    gradients.add(op.getGate(), backward.getDGate());
+    gradients.add(op.getUp(), backward.getDUp());
+    return success();
+  }
+};
+
+} // namespace
+
+void ft::attachElementwiseDerivatives(MLIRContext *context) {
+  AddOp::attachInterface<AddRule>(*context);
+  CastOp::attachInterface<CastRule>(*context);
+  DropoutOp::attachInterface<DropoutRule>(*context);
+  SwigluOp::attachInterface<SwigluRule>(*context);
+}

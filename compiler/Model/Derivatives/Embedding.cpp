@@ -1,0 +1,32 @@
+#include "compiler/Model/Derivatives/Rules.h"
+#include "compiler/Model/GradientBuilder.h"
+
+using namespace mlir;
+using namespace ft;
+using namespace ft::model;
+
+namespace {
+
+/// Sums by token id in the order that the host sorted the positions in: no atomics, the same bits every time. With a
+/// tied head the sum goes on top of what the head's derivative has written.
+struct EmbeddingRule : Derivative::ExternalModel<EmbeddingRule, EmbeddingOp> {
+  LogicalResult buildDerivative(Operation *operation, GradientBuilder &gradients) const {
+    auto op = cast<EmbeddingOp>(operation);
+    if (!gradients.needs(op.getTable()))
+      return success();
+    auto positions = gradients.input(op, "SORTED_POSITIONS");
+    auto starts = gradients.input(op, "SEGMENT_STARTS");
+    auto ids = gradients.input(op, "SEGMENT_IDS");
+    if (failed(positions) || failed(starts) || failed(ids))
+      return failure();
+    gradients.addWeight(op.getTable(), [&](RankedTensorType type, Value accumulate) -> Value {
+      return EmbeddingGradOp::create(gradients.builder(), gradients.loc(), type, gradients.cotangent(op.getResult()),
+                                     *positions, *starts, *ids, accumulate);
+    });
+    return success();
+  }
+};
+
+} // namespace
+
+void ft::attachEmbeddingDerivative(MLIRContext *context) { EmbeddingOp::attachInterface<EmbeddingRule>(*context); }

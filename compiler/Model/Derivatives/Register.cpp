@@ -1,0 +1,15 @@
+#include "compiler/Model/Derivatives/Rules.h"
+#include "compiler/Model/Differentiate.h"
+
+#include "dialects/Ft/Ft.h"
+
+void ft::registerDerivatives(mlir::DialectRegistry &registry) {
+  registry.addExtension(+[](mlir::MLIRContext *context, model::FtDialect *) {
+    attachAttentionDerivatives(context);
+    attachElementwiseDerivatives(context);
+    attachEmbeddingDerivative(context);
+    attachHeadLossDerivative(context);
+    attachLinearDerivative(context);
+    attachRmsNormDerivative(context);
+  });
+}

@@ -1,0 +1,163 @@
+#include "compiler/Model/GradientBuilder.h"
+
+#include "compiler/Model/Variables.h"
+
+#include "mlir/IR/IRMapping.h"
+
+#include "llvm/ADT/STLExtras.h"
+
+using namespace mlir;
+using namespace ft;
+using namespace ft::model;
+
+GradientBuilder::GradientBuilder(ModuleOp module, func::FuncOp function)
+    : module(module), function(function), symbols(module), ops(function.getContext()), here(function.getLoc()) {
+  ops.setInsertionPoint(function.getBody().front().getTerminator());
+}
+
+LogicalResult GradientBuilder::run(Value lossValue) {
+  loss = lossValue;
+  findActive();
+  if (!needs(loss))
+    return function.emitError("the loss depends on no trained parameter");
+  SmallVector<Operation *> forward;
+  for (Operation &op : function.getBody().front().without_terminator())
+    forward.push_back(&op);
+  for (Operation *op : llvm::reverse(forward))
+    if (failed(visit(op)))
+      return failure();
+  if (!deferred.empty())
+    return deferred.begin()->first->emitOpError("is needed again in backward, but no path leads from it to the loss");
+  return writeGradients();
+}
+
+/// Activity at the granularity of ops: one active operand makes every result active.
+void GradientBuilder::findActive() {
+  for (Operation &op : function.getBody().front().without_terminator()) {
+    bool isActive = llvm::any_of(op.getOperands(), [&](Value operand) { return active.contains(operand); });
+    if (auto read = dyn_cast<ReadOp>(op)) {
+      VariableOp parameter = parameterOf(read, symbols);
+      isActive = parameter && parameter.isTrained();
+    }
+    if (isActive)
+      active.insert_range(op.getResults());
+  }
+}
+
+LogicalResult GradientBuilder::visit(Operation *op) {
+  const bool reached =
+      llvm::any_of(op->getResults(), [&](Value result) { return cotangent(result) || isLoss(result); });
+  if (!reached || isa<ReadOp>(op) || done.contains(op) ||
+      llvm::none_of(op->getResults(), [&](Value r) { return needs(r); }))
+    return success();
+  here = placed(op->getContext(), placeOf(op->getLoc()) + ".backward");
+  auto rule = dyn_cast<Derivative>(op);
+  if (!rule)
+    return op->emitOpError("has no derivative, but a trained parameter's way to the loss leads through it");
+  if (failed(rule.buildDerivative(*this)))
+    return failure();
+  done.insert(op);
+  auto waiting = deferred.find(op);
+  if (waiting == deferred.end())
+    return success();
+  SmallVector<Deferred, 2> uses = std::move(waiting->second);
+  deferred.erase(waiting);
+  for (Deferred &later : uses) {
+    here = later.loc;
+    later.use(remake(later.value));
+  }
+  return success();
+}
+
+void GradientBuilder::add(Value value, Value part) {
+  if (!needs(value))
+    return;
+  Value &sum = cotangents[value];
+  if (sum)
+    sum = AddOp::create(ops, here, value.getType(), sum, part);
+  else if (part.getType() != value.getType())
+    sum = CastOp::create(ops, here, value.getType(), part);
+  else
+    sum = part;
+}
+
+RankedTensorType GradientBuilder::gradientType(Value weight) {
+  auto type = cast<RankedTensorType>(weight.getType());
+  VariableOp parameter = parameterOf(weight, symbols);
+  return parameter && parameter.getGradientType() ? type.clone(*parameter.getGradientType()) : type;
+}
+
+void GradientBuilder::addWeight(Value weight, BuildWeight build) {
+  if (!needs(weight))
+    return;
+  VariableOp parameter = parameterOf(weight, symbols);
+  if (!parameter)
+    return add(weight, build(gradientType(weight), nullptr));
+  Value &gradient = gradients[parameter];
+  gradient = build(gradientType(weight), gradient);
+}
+
+/// The swiglu whose result `value` is, or is the dropout of, if its derivative is still to come.
+Operation *GradientBuilder::remadeBeside(Value value) {
+  while (auto dropout = value.getDefiningOp<DropoutOp>())
+    value = dropout.getX();
+  auto swiglu = value.getDefiningOp<SwigluOp>();
+  return swiglu && needs(value) && !done.contains(swiglu) ? swiglu.getOperation() : nullptr;
+}
+
+void GradientBuilder::withRemade(Value value, std::function<void(Value)> use) {
+  if (Operation *producer = remadeBeside(value))
+    deferred[producer].push_back({here, value, std::move(use)});
+  else
+    use(remake(value));
+}
+
+Value GradientBuilder::remake(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (!isa_and_present<RmsNormOp, SwigluOp, DropoutOp>(op))
+    return value;
+  if (Value known = remade.lookup(value))
+    return known;
+  Value again;
+  if (auto norm = dyn_cast<RmsNormOp>(op)) {
+    if (value == norm.getRstd())
+      return value;
+    again = RmsNormApplyOp::create(ops, here, value.getType(), norm.getX(), norm.getRstd(), norm.getWeight());
+  } else {
+    IRMapping mapping;
+    for (Value operand : op->getOperands())
+      mapping.map(operand, remake(operand));
+    Operation *clone = ops.clone(*op, mapping);
+    clone->setLoc(here);
+    again = clone->getResult(0);
+  }
+  remade[value] = again;
+  return again;
+}
+
+void GradientBuilder::replaceLoss(Value value) {
+  for (Operation *user : llvm::make_early_inc_range(loss.getUsers()))
+    user->moveBefore(ops.getInsertionBlock(), ops.getInsertionPoint());
+  loss.replaceAllUsesWith(value);
+}
+
+FailureOr<Value> GradientBuilder::input(Operation *op, StringRef kind) {
+  if (VariableOp variable = findInputOutput(module, kind))
+    return readWhole(function, variable);
+  return op->emitOpError("cannot be differentiated: the module declares no input of kind ") << kind;
+}
+
+LogicalResult GradientBuilder::writeGradients() {
+  for (auto parameter : module.getOps<VariableOp>()) {
+    if (!parameter.isTrained())
+      continue;
+    Value gradient = gradients.lookup(parameter);
+    if (!gradient)
+      return parameter.emitOpError("is trained, but the loss does not depend on it");
+    VariableOp variable =
+        declareDerived(parameter, Role::Gradient, cast<RankedTensorType>(gradient.getType()).getElementType());
+    ops.setInsertionPointAfter(gradient.getDefiningOp());
+    WriteOp::create(ops, gradient.getLoc(), variable.getSymName(), gradient);
+  }
+  return success();
+}

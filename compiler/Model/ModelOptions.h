@@ -1,0 +1,42 @@
+// What a recipe says about how a model is trained. Filled by the pipeline; nothing behind compiler/Model asks for it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace ft {
+
+/// The precision modes (docs: numerics). Fp64True is for proofs on the CPU.
+enum class Precision { Fp64True, Fp32True, Bf16True, Bf16Mixed };
+
+/// PEFT's LoraConfig.
+struct LoraOptions {
+  int64_t r = 8;                                           ///< rank, at least 1
+  double alpha = 8;                                        ///< lora_alpha: the scale is alpha / r
+  double dropout = 0;                                      ///< in [0, 1)
+  std::vector<std::string> targets = {"q_proj", "v_proj"}; ///< last parts of module names, or "all-linear"
+};
+
+struct OptimizerOptions {
+  enum class Kind { AdamW, Sgd };
+  Kind kind = Kind::AdamW;
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+  double weightDecay = 0;
+  double momentum = 0;     ///< SGD's; 0: no buffer
+  bool bf16State = false;  ///< moments of full weights in bf16; an adapter's stay f32
+  bool decayNorms = false; ///< decay tensors of rank 1 as well
+  double maxGradNorm = 1;  ///< 0: no clipping
+};
+
+struct ModelOptions {
+  Precision precision = Precision::Fp32True;
+  std::optional<LoraOptions> lora; ///< absent: every parameter is trained
+  OptimizerOptions optimizer;
+  int64_t accumulationSteps = 1; ///< micro-batches per step, at least 1
+};
+
+} // namespace ft

@@ -1,0 +1,116 @@
+// Each pass is a call of the function in the file of its name.
+#include "compiler/Model/Passes.h"
+
+#include "compiler/Model/Accumulate.h"
+#include "compiler/Model/AddOptimizer.h"
+#include "compiler/Model/ApplyPrecision.h"
+#include "compiler/Model/Differentiate.h"
+#include "compiler/Model/InsertAdapters.h"
+#include "compiler/Model/RemoveUnused.h"
+#include "compiler/Model/TrainingModule.h"
+
+#include "dialects/Ft/Ft.h"
+
+#include "llvm/ADT/StringSwitch.h"
+
+using namespace mlir;
+
+namespace ft {
+
+#define GEN_PASS_DEF_INSERTADAPTERS
+#define GEN_PASS_DEF_APPLYPRECISION
+#define GEN_PASS_DEF_DIFFERENTIATE
+#define GEN_PASS_DEF_ACCUMULATE
+#define GEN_PASS_DEF_ADDOPTIMIZER
+#define GEN_PASS_DEF_REMOVEUNUSED
+#define GEN_PASS_DEF_CHECKTRAININGMODULE
+#include "compiler/Model/ModelPasses.h.inc"
+
+namespace {
+
+struct InsertAdaptersPass : impl::InsertAdaptersBase<InsertAdaptersPass> {
+  using InsertAdaptersBase::InsertAdaptersBase;
+  void runOnOperation() override {
+    LoraOptions options{rank, alpha, dropout, {}};
+    options.targets.assign(targets.begin(), targets.end());
+    if (options.targets.empty())
+      options.targets = LoraOptions().targets;
+    if (failed(insertAdapters(getOperation(), options)))
+      signalPassFailure();
+  }
+};
+
+struct ApplyPrecisionPass : impl::ApplyPrecisionBase<ApplyPrecisionPass> {
+  using ApplyPrecisionBase::ApplyPrecisionBase;
+  void runOnOperation() override {
+    auto precision = llvm::StringSwitch<std::optional<Precision>>(mode)
+                         .Case("FP64_TRUE", Precision::Fp64True)
+                         .Case("FP32_TRUE", Precision::Fp32True)
+                         .Case("BF16_TRUE", Precision::Bf16True)
+                         .Case("BF16_MIXED", Precision::Bf16Mixed)
+                         .Default(std::nullopt);
+    if (!precision) {
+      getOperation().emitError("mode is \"") << mode << "\"; must be FP64_TRUE, FP32_TRUE, BF16_TRUE or BF16_MIXED";
+      return signalPassFailure();
+    }
+    if (failed(applyPrecision(getOperation(), *precision, accumulates)))
+      signalPassFailure();
+  }
+};
+
+struct DifferentiatePass : impl::DifferentiateBase<DifferentiatePass> {
+  void runOnOperation() override {
+    if (failed(differentiate(getOperation())))
+      signalPassFailure();
+  }
+};
+
+struct AccumulatePass : impl::AccumulateBase<AccumulatePass> {
+  using AccumulateBase::AccumulateBase;
+  void runOnOperation() override {
+    if (failed(accumulate(getOperation(), steps)))
+      signalPassFailure();
+  }
+};
+
+struct AddOptimizerPass : impl::AddOptimizerBase<AddOptimizerPass> {
+  using AddOptimizerBase::AddOptimizerBase;
+  void runOnOperation() override {
+    if (kind != "ADAMW" && kind != "SGD") {
+      getOperation().emitError("kind is \"") << kind << "\"; must be ADAMW or SGD";
+      return signalPassFailure();
+    }
+    OptimizerOptions options;
+    options.kind = kind == "SGD" ? OptimizerOptions::Kind::Sgd : OptimizerOptions::Kind::AdamW;
+    options.beta1 = beta1;
+    options.beta2 = beta2;
+    options.epsilon = epsilon;
+    options.weightDecay = weightDecay;
+    options.momentum = momentum;
+    options.bf16State = bf16State;
+    options.decayNorms = decayNorms;
+    options.maxGradNorm = maxGradNorm;
+    if (failed(addOptimizer(getOperation(), options)))
+      signalPassFailure();
+  }
+};
+
+struct RemoveUnusedPass : impl::RemoveUnusedBase<RemoveUnusedPass> {
+  void runOnOperation() override { removeUnused(getOperation()); }
+};
+
+struct CheckTrainingModulePass : impl::CheckTrainingModuleBase<CheckTrainingModulePass> {
+  void runOnOperation() override {
+    if (failed(checkTrainingModule(getOperation())))
+      signalPassFailure();
+  }
+};
+
+} // namespace
+
+#define GEN_PASS_REGISTRATION
+#include "compiler/Model/ModelPasses.h.inc"
+
+void registerModelPasses() { registerModelPassesPasses(); }
+
+} // namespace ft

@@ -1,0 +1,56 @@
+#ifndef FT_MODEL_PASSES_TD
+#define FT_MODEL_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def InsertAdapters : Pass<"ft-insert-adapters", "::mlir::ModuleOp"> {
+  let summary = "Freeze the model and give its linears low-rank adapters";
+  let options = [
+    Option<"rank", "r", "int64_t", "8", "rank">,
+    Option<"alpha", "alpha", "double", "8", "lora_alpha">,
+    Option<"dropout", "dropout", "double", "0", "in [0, 1)">,
+    ListOption<"targets", "targets", "std::string", "last parts of module names, or all-linear">,
+  ];
+}
+
+def ApplyPrecision : Pass<"ft-apply-precision", "::mlir::ModuleOp"> {
+  let summary = "Give variables and values the element types of a precision mode";
+  let options = [
+    Option<"mode", "mode", "std::string", "\"FP32_TRUE\"", "FP64_TRUE, FP32_TRUE, BF16_TRUE or BF16_MIXED">,
+    Option<"accumulates", "accumulates", "bool", "false", "more than one micro-batch a step">,
+  ];
+}
+
+def Differentiate : Pass<"ft-differentiate", "::mlir::ModuleOp"> {
+  let summary = "Turn @forward into @accumulate_first, which writes every gradient";
+}
+
+def Accumulate : Pass<"ft-accumulate", "::mlir::ModuleOp"> {
+  let summary = "Check each micro-batch's loss, and add @accumulate_next";
+  let options = [Option<"steps", "steps", "int64_t", "1", "micro-batches per step">];
+}
+
+def AddOptimizer : Pass<"ft-add-optimizer", "::mlir::ModuleOp"> {
+  let summary = "Add @update and @initialize";
+  let options = [
+    Option<"kind", "kind", "std::string", "\"ADAMW\"", "ADAMW or SGD">,
+    Option<"beta1", "beta1", "double", "0.9", "AdamW's">,
+    Option<"beta2", "beta2", "double", "0.999", "AdamW's">,
+    Option<"epsilon", "epsilon", "double", "1e-8", "AdamW's">,
+    Option<"weightDecay", "weight-decay", "double", "0", "on tensors of rank 2 and more">,
+    Option<"momentum", "momentum", "double", "0", "SGD's">,
+    Option<"bf16State", "bf16-state", "bool", "false", "moments of full weights in bf16">,
+    Option<"decayNorms", "decay-norms", "bool", "false", "decay tensors of rank 1 as well">,
+    Option<"maxGradNorm", "max-grad-norm", "double", "1", "0: no clipping">,
+  ];
+}
+
+def RemoveUnused : Pass<"ft-remove-unused", "::mlir::ModuleOp"> {
+  let summary = "Erase dead ops and variables that nothing uses";
+}
+
+def CheckTrainingModule : Pass<"ft-check-training-module", "::mlir::ModuleOp"> {
+  let summary = "The phase check after compiler/Model";
+}
+
+#endif // FT_MODEL_PASSES_TD

@@ -1,0 +1,79 @@
+#include "compiler/Model/TrainingModule.h"
+
+#include "compiler/Model/Accumulate.h"
+#include "compiler/Model/AddOptimizer.h"
+#include "compiler/Model/ApplyPrecision.h"
+#include "compiler/Model/Differentiate.h"
+#include "compiler/Model/InsertAdapters.h"
+#include "compiler/Model/RemoveUnused.h"
+#include "compiler/Model/Variables.h"
+
+#include "mlir/IR/Verifier.h"
+
+#include "llvm/ADT/StringMap.h"
+#include "llvm/ADT/StringSet.h"
+
+using namespace mlir;
+using namespace ft;
+using namespace ft::model;
+
+void ft::registerModel(DialectRegistry &registry) {
+  registry.insert<FtDialect, func::FuncDialect>();
+  registerDerivatives(registry);
+}
+
+namespace {
+
+LogicalResult checkSegment(func::FuncOp function) {
+  llvm::StringSet<> written;
+  for (Operation &op : function.getBody().front()) {
+    if (auto read = dyn_cast<ReadOp>(op); read && written.contains(read.getVariable()))
+      return read.emitOpError("reads @") << read.getVariable() << " after this segment wrote it";
+    if (auto write = dyn_cast<WriteOp>(op); write && !written.insert(write.getVariable()).second)
+      return write.emitOpError("writes @") << write.getVariable() << " a second time in this segment";
+  }
+  return success();
+}
+
+} // namespace
+
+LogicalResult ft::checkTrainingModule(ModuleOp module) {
+  llvm::StringMap<llvm::StringSet<>> writes;
+  llvm::StringSet<> used;
+  for (auto function : module.getOps<func::FuncOp>()) {
+    if (failed(checkSegment(function)))
+      return failure();
+    for (auto write : function.getOps<WriteOp>()) {
+      writes[function.getSymName()].insert(write.getVariable());
+      used.insert(write.getVariable());
+    }
+    for (auto read : function.getOps<ReadOp>())
+      used.insert(read.getVariable());
+    if (function.getSymName() != "evaluate")
+      for (auto op : function.getOps<HeadLossOp>())
+        return op.emitOpError("is left in a segment that differentiation should have changed");
+  }
+  for (auto variable : module.getOps<VariableOp>()) {
+    if (variable.isTrained() && (!findDerived(module, variable.getSymName(), Role::Gradient) ||
+                                 !writes["update"].contains(variable.getSymName())))
+      return variable.emitOpError("is trained, but has no gradient or no update");
+    if (!used.contains(variable.getSymName()))
+      return variable.emitOpError("is used by no segment");
+  }
+  return success();
+}
+
+LogicalResult ft::buildTrainingModule(ModuleOp module, const ModelOptions &options) {
+  if (options.lora && (failed(insertAdapters(module, *options.lora)) || failed(verify(module))))
+    return failure();
+  if (failed(applyPrecision(module, options.precision, options.accumulationSteps > 1)) || failed(verify(module)))
+    return failure();
+  if (failed(differentiate(module)) || failed(verify(module)))
+    return failure();
+  if (failed(accumulate(module, options.accumulationSteps)) || failed(verify(module)))
+    return failure();
+  if (failed(addOptimizer(module, options.optimizer)) || failed(verify(module)))
+    return failure();
+  removeUnused(module);
+  return checkTrainingModule(module);
+}

@@ -1,0 +1,81 @@
+#include "compiler/Model/Variables.h"
+
+using namespace mlir;
+using namespace ft;
+using namespace ft::model;
+
+VariableOp ft::findInputOutput(ModuleOp module, StringRef kind) {
+  for (auto variable : module.getOps<VariableOp>())
+    if (variable.getIo() == kind)
+      return variable;
+  return nullptr;
+}
+
+VariableOp ft::findDerived(ModuleOp module, StringRef parameter, Role role) {
+  for (auto variable : module.getOps<VariableOp>())
+    if (variable.getRole() == role && variable.getOf() == parameter)
+      return variable;
+  return nullptr;
+}
+
+VariableOp ft::declareVariable(ModuleOp module, StringRef name, RankedTensorType type, Role role) {
+  OpBuilder builder(module.getBodyRegion());
+  builder.setInsertionPointToEnd(module.getBody());
+  for (Operation &op : *module.getBody())
+    if (isa<func::FuncOp>(op)) {
+      builder.setInsertionPoint(&op);
+      break;
+    }
+  return VariableOp::create(builder, placed(module.getContext(), name), name, type, role);
+}
+
+VariableOp ft::declareDerived(VariableOp parameter, Role role, Type element) {
+  auto module = parameter->getParentOfType<ModuleOp>();
+  const std::string name = (parameter.getSymName() + "." + stringifyRole(role)).str();
+  VariableOp derived = declareVariable(module, name, parameter.getTensorType().clone(element), role);
+  derived.setOf(parameter.getSymName());
+  if (role == Role::WorkingCopy)
+    return derived;
+  derived.setKeyAttr(parameter.getKeyAttr());
+  OpBuilder builder(module.getContext());
+  if (role != Role::Gradient)
+    derived.setInitAttr(builder.getDictionaryAttr(builder.getNamedAttr("kind", builder.getStringAttr("zeros"))));
+  return derived;
+}
+
+Value ft::readWhole(func::FuncOp function, VariableOp variable) {
+  for (auto read : function.getOps<ReadOp>())
+    if (read.getVariable() == variable.getSymName() && read.getType() == variable.getTensorType())
+      return read;
+  OpBuilder builder = OpBuilder::atBlockBegin(&function.getBody().front());
+  return ReadOp::create(builder, placed(function.getContext(), variable.getSymName()), variable.getTensorType(),
+                        variable.getSymName());
+}
+
+VariableOp ft::parameterOf(Value value, SymbolTable &symbols) {
+  auto read = value.getDefiningOp<ReadOp>();
+  if (!read)
+    return nullptr;
+  auto variable = symbols.lookup<VariableOp>(read.getVariable());
+  if (variable && variable.getRole() == Role::WorkingCopy)
+    return symbols.lookup<VariableOp>(*variable.getOf());
+  return variable;
+}
+
+StringRef ft::placeOf(Location location) {
+  if (auto name = dyn_cast<NameLoc>(location))
+    return name.getName();
+  return "?";
+}
+
+Location ft::placed(MLIRContext *context, const Twine &place) { return NameLoc::get(StringAttr::get(context, place)); }
+
+func::FuncOp ft::createSegment(ModuleOp module, StringRef name) {
+  OpBuilder builder(module.getBodyRegion());
+  builder.setInsertionPointToEnd(module.getBody());
+  Location loc = placed(module.getContext(), name);
+  auto function = func::FuncOp::create(builder, loc, name, builder.getFunctionType({}, {}));
+  builder.setInsertionPointToStart(function.addEntryBlock());
+  func::ReturnOp::create(builder, loc);
+  return function;
+}

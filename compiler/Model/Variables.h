@@ -1,0 +1,39 @@
+// Declaring, finding and reading the variables of a module in ft.
+#pragma once
+
+#include "dialects/Ft/Ft.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinOps.h"
+
+namespace ft {
+
+/// The variable whose `io` is `kind` ("SCALARS"), or null.
+model::VariableOp findInputOutput(mlir::ModuleOp module, llvm::StringRef kind);
+
+/// The variable that belongs to `parameter` in `role`, or null.
+model::VariableOp findDerived(mlir::ModuleOp module, llvm::StringRef parameter, model::Role role);
+
+/// Declares a variable behind the last one. Its name must be free.
+model::VariableOp declareVariable(mlir::ModuleOp module, llvm::StringRef name, mlir::RankedTensorType type,
+                                  model::Role role);
+
+/// Declares the gradient, moment or working copy of `parameter`: named "<parameter>.<role>", of its shape; gradients
+/// and moments carry its key, moments start as zeros.
+model::VariableOp declareDerived(model::VariableOp parameter, model::Role role, mlir::Type element);
+
+/// The whole of `variable`: the function's first read of it, or a new one at its start.
+mlir::Value readWhole(mlir::func::FuncOp function, model::VariableOp variable);
+
+/// The variable behind `value`, where that is a read; a working copy's parameter in the copy's place. Null otherwise.
+model::VariableOp parameterOf(mlir::Value value, mlir::SymbolTable &symbols);
+
+/// The op's place in the model, "layers.3.mlp.down_proj", from its NameLoc; "?" where it has none.
+llvm::StringRef placeOf(mlir::Location location);
+mlir::Location placed(mlir::MLIRContext *context, const llvm::Twine &place);
+
+/// A function of this name at the end of the module, with an empty body that returns.
+mlir::func::FuncOp createSegment(mlir::ModuleOp module, llvm::StringRef name);
+
+} // namespace ft
