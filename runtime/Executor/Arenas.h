@@ -1,0 +1,43 @@
+// The reserved memory of a plan, and where each buffer lies in it.
+#pragma once
+
+#include "runtime/Device/Device.h"
+
+namespace ft::rt {
+
+/// Every arena of a plan on one device. The device owns the memory and must outlive the object.
+class Arenas {
+public:
+  /// Reserves all arenas, zeroed. Fails with CannotRun, before it reserves anything, where they do not fit together:
+  /// the message names what is needed, arena by arena, and what is free.
+  static Expected<Arenas> reserve(const plan::Plan &plan, Device &device);
+
+  char *bufferAddress(uint32_t buffer) const { return addresses[buffer]; }
+  Region region(const plan::Operand &operand) const;
+  /// First byte of the arena, null where the plan has no such name.
+  char *arenaAddress(std::string_view name) const;
+
+  /// Bytes of all arenas, and of those in device memory.
+  uint64_t totalBytes() const { return total; }
+  uint64_t deviceBytes() const { return deviceTotal; }
+
+  /// Copies bytes of a buffer to or from the host; blocks.
+  Status read(uint32_t buffer, uint64_t offset, std::span<std::byte> out) const;
+  Status write(uint32_t buffer, uint64_t offset, std::span<const std::byte> bytes) const;
+  /// Zeroes everything again, as it was after the reservation.
+  Status zero() const;
+
+private:
+  Arenas(const plan::Plan &plan, Device &device) : plan(&plan), device(&device) {}
+
+  const plan::Plan *plan;
+  Device *device;
+  std::vector<char *> bases;     // by arena
+  std::vector<char *> addresses; // by buffer
+  uint64_t total = 0, deviceTotal = 0;
+};
+
+/// "weights 0.52 GiB, optimizer 0.01 GiB, …".
+std::string describeArenas(const plan::Plan &plan);
+
+} // namespace ft::rt

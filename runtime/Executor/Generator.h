@@ -1,0 +1,35 @@
+// Greedy generation through a plan's segment `generate`.
+#pragma once
+
+#include "runtime/Executor/BatchFeed.h"
+#include "runtime/Executor/Interrupts.h"
+#include "runtime/Text/TextCodec.h"
+
+namespace ft::rt {
+
+struct Answer {
+  std::vector<uint32_t> ids; ///< without prompt and end of turn
+  bool ended = false;        ///< by an end of turn; else by a limit or an interrupt
+};
+
+/// The most likely token at a time, each from a whole forward pass over one row. All memory is taken by create.
+class Generator {
+public:
+  static Expected<Generator> create(LoadedPlan &plan);
+
+  /// Continues `prompt` until `isEnd` holds for a token, `maxNewTokens` are made, or the document reaches
+  /// max_document_len. Fails with BadInput for a prompt that is empty or longer than that.
+  Expected<Answer> generate(std::span<const uint32_t> prompt, uint64_t maxNewTokens,
+                            const std::function<bool(uint32_t)> &isEnd, const Interrupts &interrupts);
+
+private:
+  Generator(LoadedPlan &plan, const BatchShape &shape) : plan(&plan), filler(shape), record(plan.plan(), shape) {}
+  /// The next token after `ids`.
+  Expected<uint32_t> next(std::span<const uint32_t> ids);
+
+  LoadedPlan *plan;
+  BatchFiller filler;
+  HostRecord record;
+};
+
+} // namespace ft::rt

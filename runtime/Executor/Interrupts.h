@@ -1,0 +1,36 @@
+// SIGINT and SIGTERM as something that a loop can ask about.
+#pragma once
+
+#include "runtime/Support/Status.h"
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <thread>
+
+namespace ft::rt {
+
+/// Counts the signals on a thread of its own, so that nothing runs inside a signal handler. Create it before any other
+/// thread: threads inherit the mask that keeps the signals away from them.
+class Interrupts {
+public:
+  /// `onSecond` runs on that thread at the second signal; it is meant to end the process.
+  static Expected<std::unique_ptr<Interrupts>> create(std::function<void()> onSecond);
+  ~Interrupts();
+  Interrupts(const Interrupts &) = delete;
+  Interrupts &operator=(const Interrupts &) = delete;
+
+  /// True from the first signal on.
+  bool requested() const { return count.load(std::memory_order_relaxed) > 0; }
+
+private:
+  explicit Interrupts(std::function<void()> onSecond) : onSecond(std::move(onSecond)) {}
+  void watch();
+
+  std::function<void()> onSecond;
+  std::atomic<int> count{0};
+  int signals = -1, stop = -1;
+  std::thread thread;
+};
+
+} // namespace ft::rt

@@ -1,0 +1,101 @@
+#include "runtime/Executor/LoadedPlan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+using namespace ft;
+using namespace ft::rt;
+
+Expected<std::unique_ptr<LoadedPlan>> LoadedPlan::load(const PlanFile &file, Device &device,
+                                                       const LoadedPlanOptions &options) {
+  std::unique_ptr<LoadedPlan> loaded(new LoadedPlan(file.plan, device));
+  FT_RETURN_IF_ERROR(loaded->checkTarget());
+  FT_RETURN_IF_ERROR(loaded->prepare(file, options));
+  if (device.supportsCapture() && !options.poison && !options.profile)
+    FT_RETURN_IF_ERROR(loaded->capture());
+  return loaded;
+}
+
+Status LoadedPlan::checkTarget() const {
+  const DeviceInfo &info = executor.info();
+  const plan::Target &target = source.target();
+  const bool hostPlan = target.driver() == plan::CPU;
+  if (hostPlan != executor.hostAccessible())
+    return cannotRun(fmt::format("the plan is for target {} (driver {}); this device is {}: compile with --gpu NAME, "
+                                 "where ftrun --devices lists the names",
+                                 target.name(), hostPlan ? "cpu" : "cuda", info.name));
+  const bool named = std::find(info.targets.begin(), info.targets.end(), target.name()) != info.targets.end();
+  // Cubins and PTX of one architecture run on every device of it; whether the arenas fit is checked when they are made.
+  if (!hostPlan && !named && target.arch() != info.arch)
+    return cannotRun(fmt::format("the plan is for target {} ({}); this device is {} ({}): compile with --gpu {}",
+                                 target.name(), target.arch(), info.name, info.arch,
+                                 info.targets.empty() ? "for it" : info.targets.front()));
+  return {};
+}
+
+Status LoadedPlan::prepare(const PlanFile &file, const LoadedPlanOptions &options) {
+  FT_ASSIGN_OR_RETURN(arenaSet, Arenas::reserve(source, executor));
+  FT_ASSIGN_OR_RETURN(stagingArea, StagingArea::create(source, *arenaSet));
+  const uint32_t streams = std::max(1, source.streams_size());
+  FT_RETURN_IF_ERROR(executor.createQueues(streams, source.event_count() + ExecutorEvents::count));
+  std::vector<ImageView> images;
+  for (const plan::Image &image : source.images())
+    images.push_back({&image, file.section(image.section())});
+  FT_RETURN_IF_ERROR(executor.loadKernels(source, images));
+  for (int i = 0; i < source.segments_size(); ++i) {
+    FT_ASSIGN_OR_RETURN(SegmentRunner runner, SegmentRunner::create(source, i, *arenaSet, *stagingArea, executor));
+    if (options.poison)
+      FT_RETURN_IF_ERROR(runner.enablePoison(source, i, *arenaSet));
+    if (options.profile)
+      runner.enableProfile(source, measured);
+    segments.push_back(std::move(runner));
+  }
+  return {};
+}
+
+/// Warm-up runs compute on zeros; what they leave behind is zeroed again, so that a captured and an eager run start
+/// from the same bits.
+Status LoadedPlan::capture() {
+  for (SegmentRunner &segment : segments)
+    if (segment.wantsCapture())
+      FT_RETURN_IF_ERROR(segment.warmUpAndCapture());
+  return arenaSet->zero();
+}
+
+bool LoadedPlan::has(plan::Segment::Kind kind) const {
+  return std::any_of(segments.begin(), segments.end(), [&](const SegmentRunner &s) { return s.kind() == kind; });
+}
+
+Status LoadedPlan::beginRecord() {
+  const uint32_t slot = stagingArea->slot();
+  return slotRecorded[slot] ? executor.synchronizeEvent(events.slot[slot]) : Status();
+}
+
+Status LoadedPlan::endRecord() {
+  const uint32_t slot = stagingArea->slot();
+  FT_RETURN_IF_ERROR(executor.record(0, events.slot[slot]));
+  slotRecorded[slot] = true;
+  stagingArea->advance();
+  return {};
+}
+
+Status LoadedPlan::run(plan::Segment::Kind kind) {
+  for (SegmentRunner &segment : segments)
+    if (segment.kind() == kind)
+      return segment.run();
+  return badInput(fmt::format("the plan has no segment {}; compile it again with what the run asks for",
+                              plan::Segment::Kind_Name(kind)));
+}
+
+Expected<uint32_t> LoadedPlan::endOutputs() {
+  const uint32_t slot = stagingArea->ringSlot();
+  FT_RETURN_IF_ERROR(executor.record(0, events.ring[slot]));
+  stagingArea->advanceRing();
+  return slot;
+}
+
+double LoadedPlan::number(plan::Output::Kind kind, uint32_t slot) const {
+  const void *value = stagingArea->output(kind, slot);
+  return value ? *static_cast<const double *>(value) : 0.0;
+}

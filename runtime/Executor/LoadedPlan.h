@@ -1,0 +1,63 @@
+// A plan on a device, ready to run: what ftrun does between reading plan.bin and loading weights.
+#pragma once
+
+#include "runtime/Executor/SegmentRunner.h"
+#include "runtime/Plan/PlanFile.h"
+
+namespace ft::rt {
+
+struct LoadedPlanOptions {
+  bool poison = false;
+  bool profile = false;
+};
+
+/// Arenas, kernels and prepared segments of one plan. The plan file and the device must outlive it. Moving is not
+/// possible: steps hold addresses inside it.
+class LoadedPlan {
+public:
+  /// Checks that the plan is for this device, reserves the arenas, loads kernels, prepares every step, and captures
+  /// what the plan wants captured; the arenas are zeroed when it returns. Errors: CannotRun for what this machine
+  /// lacks, BadInput for a plan that contradicts itself.
+  static Expected<std::unique_ptr<LoadedPlan>> load(const PlanFile &file, Device &device,
+                                                    const LoadedPlanOptions &options);
+  LoadedPlan(const LoadedPlan &) = delete;
+  LoadedPlan &operator=(const LoadedPlan &) = delete;
+
+  const plan::Plan &plan() const { return source; }
+  Device &device() { return executor; }
+  const Arenas &arenas() const { return *arenaSet; }
+  StagingArea &staging() { return *stagingArea; }
+  bool has(plan::Segment::Kind kind) const;
+
+  /// The host's turn on the next batch record: waits until the device has read what the record held before.
+  Status beginRecord();
+  /// Enqueues a segment; it reads the record begun last. Fails with BadInput where the plan has no such segment.
+  Status run(plan::Segment::Kind kind);
+  /// Ends the host's turn: the next beginRecord takes the other record.
+  Status endRecord();
+  /// Marks the outputs that segments have emitted since the last call as one record of the ring; its slot.
+  Expected<uint32_t> endOutputs();
+  /// Waits for the outputs of a slot. Readable until the next but one endOutputs.
+  Status waitOutputs(uint32_t slot) { return executor.synchronizeEvent(events.ring[slot]); }
+  /// A number of f64 [1] in a slot; 0 where the plan has no such output.
+  double number(plan::Output::Kind kind, uint32_t slot) const;
+
+  const Profile &profile() const { return measured; }
+
+private:
+  LoadedPlan(const plan::Plan &plan, Device &device) : source(plan), executor(device), events(plan.event_count()) {}
+  Status checkTarget() const;
+  Status prepare(const PlanFile &file, const LoadedPlanOptions &options);
+  Status capture();
+
+  const plan::Plan &source;
+  Device &executor;
+  ExecutorEvents events;
+  std::optional<Arenas> arenaSet;
+  std::optional<StagingArea> stagingArea;
+  std::vector<SegmentRunner> segments;
+  Profile measured;
+  bool slotRecorded[2] = {false, false};
+};
+
+} // namespace ft::rt

@@ -1,0 +1,71 @@
+#include "runtime/Executor/OutputFolder.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <unistd.h>
+
+using namespace ft;
+using namespace ft::rt;
+namespace fs = std::filesystem;
+
+namespace {
+/// What a run of the plan writes at the top of its folder.
+void removeOwnFiles(const fs::path &folder, const plan::Plan &plan) {
+  std::error_code ignored;
+  fs::remove(folder / "metrics.jsonl", ignored);
+  fs::remove(folder / "summary.json", ignored);
+  for (const plan::ExportFile &file : plan.exports())
+    fs::remove(folder / file.file(), ignored);
+  for (const plan::Text &text : plan.texts())
+    fs::remove(folder / text.file(), ignored);
+  for (const fs::directory_entry &entry : fs::directory_iterator(folder, ignored))
+    if (entry.path().filename().string().starts_with("failed-step-"))
+      fs::remove_all(entry.path(), ignored);
+}
+} // namespace
+
+Expected<OutputFolder> OutputFolder::prepare(const std::string &path, const plan::Plan &plan, bool overwrite) {
+  std::error_code error;
+  const fs::path folder = path;
+  if (fs::exists(folder, error) && !fs::is_directory(folder, error))
+    return badInput(fmt::format("--out {}: is a file; must be a folder or a new name", path));
+  if (fs::is_directory(folder, error) && !fs::is_empty(folder, error)) {
+    const bool finished = fs::exists(folder / "summary.json", error);
+    const bool ours = finished || fs::exists(folder / "metrics.jsonl", error);
+    if (!overwrite && finished)
+      return badInput(fmt::format("--out {}: holds a finished run (summary.json); name another folder or pass "
+                                  "--overwrite",
+                                  path));
+    if (!overwrite && !ours)
+      return badInput(fmt::format("--out {}: holds files that no run of ftrun wrote; name another folder or pass "
+                                  "--overwrite, which keeps them",
+                                  path));
+    removeOwnFiles(folder, plan);
+  }
+  fs::create_directories(folder, error);
+  if (error)
+    return badInput(fmt::format("--out {}: cannot be created: {}", path, error.message()));
+  if (access(path.c_str(), W_OK | X_OK) != 0)
+    return badInput(fmt::format("--out {}: is not writable; name another folder", path));
+  return OutputFolder(path);
+}
+
+Expected<std::string> OutputFolder::failedStepFolder(uint64_t step) const {
+  const std::string path = file(fmt::format("failed-step-{}", step));
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error)
+    return failed(fmt::format("{}: cannot be created: {}", path, error.message()));
+  return path;
+}
+
+void ft::rt::removeUnfinishedFiles(const std::string &folder) {
+  const std::string mark = fmt::format(".tmp.{}.", getpid());
+  std::error_code error;
+  for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
+    if (it->path().filename().string().find(mark) != std::string::npos) {
+      std::error_code ignored;
+      fs::remove(it->path(), ignored);
+    }
+}

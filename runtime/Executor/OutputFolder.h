@@ -1,0 +1,31 @@
+// The folder that a run writes: what may be there already, and what is left behind.
+#pragma once
+
+#include "runtime/Plan/plan.pb.h"
+#include "runtime/Support/Status.h"
+
+#include <string>
+
+namespace ft::rt {
+
+class OutputFolder {
+public:
+  /// Creates the folder, or takes one that is empty or holds an unfinished run (metrics.jsonl without summary.json). A
+  /// finished run or anything else is refused with BadInput unless `overwrite`, which removes what a run of this plan
+  /// writes and nothing else.
+  static Expected<OutputFolder> prepare(const std::string &path, const plan::Plan &plan, bool overwrite);
+
+  const std::string &path() const { return folder; }
+  std::string file(const std::string &name) const { return folder + "/" + name; }
+  /// "failed-step-7", created.
+  Expected<std::string> failedStepFolder(uint64_t step) const;
+
+private:
+  explicit OutputFolder(std::string folder) : folder(std::move(folder)) {}
+  std::string folder;
+};
+
+/// Removes files that this process was still writing aside in the folder, for a process that ends at once.
+void removeUnfinishedFiles(const std::string &folder);
+
+} // namespace ft::rt
