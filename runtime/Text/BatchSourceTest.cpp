@@ -1,0 +1,374 @@
+#include "runtime/Text/BatchSource.h"
+
+#include "runtime/Text/DataRandom.h"
+#include "runtime/Text/SyntheticData.h"
+#include "runtime/Text/TextTestUtils.h"
+
+#include <map>
+#include <numeric>
+#include <set>
+
+using namespace ft;
+using namespace ft::rt;
+using plan::BatchInput;
+
+namespace {
+
+constexpr BatchInput::Kind Kinds[] = {
+    BatchInput::TOKENS,           BatchInput::LABELS,        BatchInput::POSITIONS,        BatchInput::DOCUMENT_START,
+    BatchInput::DOCUMENT_OFFSETS, BatchInput::DOCUMENT_LENS, BatchInput::SORTED_POSITIONS, BatchInput::SEGMENT_STARTS,
+    BatchInput::SEGMENT_IDS,      BatchInput::ROW_INDEX};
+
+/// Arrays for one record, with a guard behind each.
+struct Arrays {
+  static constexpr int32_t Guard = 0x5A5A5A5A;
+  std::map<BatchInput::Kind, std::vector<int32_t>> arrays;
+  BatchRecord record;
+
+  explicit Arrays(const BatchShape &shape) {
+    for (auto kind : Kinds) {
+      arrays[kind].assign(shape.elements(kind) + 1, Guard);
+      *record.of(kind) = arrays[kind].data();
+    }
+  }
+  std::vector<int32_t> at(BatchInput::Kind kind) const {
+    const auto &array = arrays.at(kind);
+    EXPECT_EQ(array.back(), Guard) << "written behind kind " << kind;
+    return {array.begin(), array.end() - 1};
+  }
+};
+
+BatchShape shapeOf(const plan::Batch &batch) {
+  auto shape = BatchShape::from(batch);
+  EXPECT_TRUE(shape.ok()) << shape.status().message();
+  return *shape;
+}
+
+/// Random documents with few ids, so that segments are long.
+std::shared_ptr<const TokenFile> randomFile(const BatchShape &shape, uint32_t documents) {
+  DataRandom random(9, "documents");
+  std::vector<Document> all(documents);
+  std::vector<uint32_t> lengths, order;
+  for (uint32_t d = 0; d < documents; ++d) {
+    all[d].ids.resize(2 + random.below(shape.row.maxDocumentLen - 1));
+    for (uint32_t &id : all[d].ids)
+      id = random.below(shape.vocabSize);
+    all[d].prompt = 1 + random.below(uint32_t(all[d].ids.size()) - 1);
+    lengths.push_back(uint32_t(all[d].ids.size()));
+    order.push_back(d);
+  }
+  TokenFileIdentity identity;
+  identity.shape = shape.row;
+  identity.vocabSize = shape.vocabSize;
+  auto file = TokenFile::fromImage(buildTokenFile(identity, {}, all, packRows(shape.row, lengths, order)), "random");
+  EXPECT_TRUE(file.ok()) << file.status().message();
+  return std::make_shared<const TokenFile>(std::move(*file));
+}
+
+/// Everything that plan.proto says of a record, against the rows it was made of.
+void checkRecord(const Arrays &got, const BatchShape &shape, const TokenFile &file,
+                 const std::vector<uint64_t> &indices) {
+  const auto tokens = got.at(BatchInput::TOKENS), labels = got.at(BatchInput::LABELS);
+  const auto positions = got.at(BatchInput::POSITIONS), starts = got.at(BatchInput::DOCUMENT_START);
+  const auto offsets = got.at(BatchInput::DOCUMENT_OFFSETS), lens = got.at(BatchInput::DOCUMENT_LENS);
+  const int32_t total = int32_t(shape.tokens()), length = int32_t(shape.row.sequenceLen);
+
+  // Documents tile the batch, stay in their rows and within the caps; positions and starts follow from them.
+  int32_t token = 0;
+  size_t d = 0;
+  for (; token < total; ++d) {
+    ASSERT_LT(d, lens.size());
+    ASSERT_EQ(offsets[d], token);
+    ASSERT_GT(lens[d], 0);
+    ASSERT_LE(lens[d], int32_t(shape.row.maxDocumentLen));
+    ASSERT_EQ(token / length, (token + lens[d] - 1) / length);
+    for (int32_t p = 0; p < lens[d]; ++p, ++token) {
+      ASSERT_EQ(positions[token], p);
+      ASSERT_EQ(starts[token], (token - p) % length);
+    }
+  }
+  for (; d < lens.size(); ++d) {
+    EXPECT_EQ(lens[d], 0);
+    EXPECT_EQ(offsets[d], total);
+  }
+  EXPECT_EQ(offsets.back(), total);
+
+  for (size_t r = 0; r < indices.size(); ++r) {
+    const bool padding = indices[r] == BatchFiller::PaddingRow;
+    const TokenRow row = padding ? TokenRow{} : file.row(indices[r]);
+    for (int32_t t = 0; t < length; ++t) {
+      const auto at = r * length + t;
+      ASSERT_EQ(tokens[at], padding ? 0 : int32_t(row.tokens[t]));
+      ASSERT_EQ(labels[at], !padding && row.isTarget(t) ? int32_t(row.tokens[t + 1]) : -100);
+      if (labels[at] != -100) { // a target is the next token of the same document
+        ASSERT_EQ(labels[at], tokens[at + 1]);
+        ASSERT_EQ(positions[at + 1], positions[at] + 1);
+      }
+    }
+  }
+
+  // Segments: a stable sort of all tokens by id.
+  std::vector<int32_t> sorted(total);
+  std::iota(sorted.begin(), sorted.end(), 0);
+  std::stable_sort(sorted.begin(), sorted.end(), [&](int32_t a, int32_t b) { return tokens[a] < tokens[b]; });
+  EXPECT_EQ(got.at(BatchInput::SORTED_POSITIONS), sorted);
+  std::vector<int32_t> segmentStarts, segmentIds;
+  for (int32_t i = 0; i < total; ++i)
+    if (i == 0 || tokens[sorted[i]] != tokens[sorted[i - 1]]) {
+      segmentStarts.push_back(i);
+      segmentIds.push_back(tokens[sorted[i]]);
+    }
+  segmentStarts.resize(shape.maxSegments + 1, total);
+  segmentIds.resize(shape.maxSegments, 0);
+  EXPECT_EQ(got.at(BatchInput::SEGMENT_STARTS), segmentStarts);
+  EXPECT_EQ(got.at(BatchInput::SEGMENT_IDS), segmentIds);
+}
+
+TEST(BatchFiller, FillsWhatThePlanSays) {
+  DataRandom random(4, "batches");
+  auto capped = testBatch(3, 64, 2000);
+  capped.set_max_document_len(20);
+  capped.set_max_documents_per_row(5);
+  capped.set_max_documents(15);
+  for (const plan::Batch &batch :
+       {testBatch(3, 64, 7), testBatch(2, 32, 500), testBatch(4, 48, 30, false), capped, testBatch(1, 64, 1)}) {
+    const BatchShape shape = shapeOf(batch);
+    const auto file = randomFile(shape, 40);
+    BatchFiller filler(shape);
+    Arrays arrays(shape);
+    for (int repeat = 0; repeat < 20; ++repeat) {
+      std::vector<uint64_t> indices(shape.rows);
+      for (uint64_t &index : indices)
+        index = random.below(5) == 0 ? BatchFiller::PaddingRow : random.below(uint32_t(file->rows()));
+      filler.fill(*file, indices, arrays.record);
+      checkRecord(arrays, shape, *file, indices);
+    }
+  }
+}
+
+TEST(BatchFiller, SkipsWhatThePlanDoesNotHave) {
+  const BatchShape shape = shapeOf(testBatch(2, 32, 50));
+  const auto file = randomFile(shape, 10);
+  BatchFiller filler(shape);
+  Arrays arrays(shape);
+  BatchRecord few;
+  few.tokens = arrays.record.tokens;
+  const std::vector<uint64_t> indices = {0, 1};
+  filler.fill(*file, indices, few);
+  EXPECT_EQ(arrays.at(BatchInput::TOKENS)[0], int32_t(file->row(0).tokens[0]));
+  EXPECT_EQ(arrays.at(BatchInput::LABELS)[0], Arrays::Guard);
+}
+
+TEST(BatchFiller, PromptIsOneDocumentOfRowZero) {
+  const BatchShape shape = shapeOf(testBatch(2, 8, 50));
+  BatchFiller filler(shape);
+  Arrays arrays(shape);
+  const std::vector<uint32_t> ids = {7, 3, 7};
+  ASSERT_TRUE(filler.fillPrompt(ids, arrays.record).ok());
+  EXPECT_EQ(arrays.at(BatchInput::TOKENS), (std::vector<int32_t>{7, 3, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}));
+  EXPECT_EQ(arrays.at(BatchInput::POSITIONS), (std::vector<int32_t>{0, 1, 2, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 5, 6, 7}));
+  EXPECT_EQ(arrays.at(BatchInput::LABELS), std::vector<int32_t>(16, -100));
+  EXPECT_EQ(arrays.at(BatchInput::ROW_INDEX), std::vector<int32_t>{2});
+  const auto ids2 = arrays.at(BatchInput::SEGMENT_IDS);
+  EXPECT_EQ(std::vector<int32_t>(ids2.begin(), ids2.begin() + 4), (std::vector<int32_t>{0, 3, 7, 0}));
+  EXPECT_EQ(filler.fillPrompt({}, arrays.record).message(), "a prompt of 0 tokens; must be 1 to max_document_len 8");
+  const std::vector<uint32_t> outside = {50};
+  EXPECT_EQ(filler.fillPrompt(outside, arrays.record).message(),
+            "a prompt holds token 50; must be below vocab_size 50");
+}
+
+TEST(BatchShape, RefusesPlansThatDoNotHoldTogether) {
+  auto refusal = [](auto change) {
+    plan::Batch batch = testBatch(2, 32, 50);
+    change(batch);
+    auto shape = BatchShape::from(batch);
+    EXPECT_FALSE(shape.ok());
+    return shape.status().message();
+  };
+  EXPECT_EQ(refusal([](auto &b) { b.set_micro_batch_size(0); }),
+            "the plan's batch.micro_batch_size is 0; must be in [1, 1048576]");
+  EXPECT_EQ(refusal([](auto &b) { b.set_max_documents(15); }),
+            "the plan's batch.max_documents is 15; must be at least micro_batch_size x max_documents_per_row = 16");
+  EXPECT_EQ(refusal([](auto &b) { b.set_max_segments(49); }),
+            "the plan's batch.max_segments is 49; must be at least min(tokens, vocab_size) = 50");
+  EXPECT_EQ(refusal([](auto &b) {
+              b.set_micro_batch_size(1 << 20);
+              b.set_sequence_len(1 << 20);
+              b.set_max_document_len(1 << 20);
+            }),
+            "the plan's micro-batch has 1099511627776 tokens; at most 1073741824");
+}
+
+/// Trains over three epochs and looks at every micro-batch: coverage, N, order, prefetching into two records.
+TEST(BatchSource, TrainsOverEveryRowInEveryEpoch) {
+  plan::Batch batch = testBatch(2, 64, 40);
+  batch.set_gradient_accumulation_steps(3);
+  const BatchShape shape = shapeOf(batch);
+  const auto file = randomFile(shape, 40);
+  const uint64_t rows = file->rows();
+  ASSERT_NE(rows % shape.rowsPerStep(), 0u) << "an epoch's end shall fall into a step";
+  std::map<std::vector<int32_t>, uint64_t> rowOf;
+  for (uint64_t r = 0; r < rows; ++r)
+    rowOf[{file->row(r).tokens.begin(), file->row(r).tokens.end()}] = r;
+  ASSERT_EQ(rowOf.size(), rows);
+
+  Arrays slots[2] = {Arrays(shape), Arrays(shape)};
+  auto source = BatchSource::training(file, shape, {slots[0].record, slots[1].record}, 42);
+  ASSERT_TRUE(source.ok()) << source.status().message();
+  std::vector<uint64_t> served, stepTargets, targets;
+  for (uint64_t i = 0; served.size() < 3 * rows; ++i) {
+    const Batch *taken = (*source)->take();
+    ASSERT_NE(taken, nullptr);
+    EXPECT_EQ(taken->info.step, i / 3);
+    EXPECT_EQ(taken->info.microBatch, i % 3);
+    EXPECT_EQ(taken->info.firstRow, i % 3 * 2);
+    EXPECT_EQ(taken->info.last, i % 3 == 2);
+    EXPECT_DOUBLE_EQ(taken->info.epoch, double(2 * (i + 1)) / double(rows));
+    if (i % 3 == 0) {
+      stepTargets.push_back(taken->info.stepTargets);
+      targets.push_back(0);
+    }
+    EXPECT_EQ(taken->info.stepTargets, stepTargets.back());
+    targets.back() += taken->info.targets;
+    const Arrays &arrays = slots[taken->slot];
+    const auto tokens = arrays.at(BatchInput::TOKENS), labels = arrays.at(BatchInput::LABELS);
+    EXPECT_EQ(uint64_t(std::count_if(labels.begin(), labels.end(), [](int32_t l) { return l >= 0; })),
+              taken->info.targets);
+    std::vector<uint64_t> indices;
+    for (uint32_t r = 0; r < shape.rows; ++r)
+      indices.push_back(rowOf.at({tokens.begin() + r * 64, tokens.begin() + (r + 1) * 64}));
+    checkRecord(arrays, shape, *file, indices);
+    served.insert(served.end(), indices.begin(), indices.end());
+    (*source)->release();
+  }
+  targets.pop_back();
+  stepTargets.pop_back();
+  EXPECT_EQ(targets, stepTargets);
+  std::vector<uint64_t> epochs[3];
+  for (int e = 0; e < 3; ++e) {
+    epochs[e] = {served.begin() + e * rows, served.begin() + (e + 1) * rows};
+    EXPECT_EQ(std::set<uint64_t>(epochs[e].begin(), epochs[e].end()).size(), rows);
+  }
+  EXPECT_NE(epochs[0], epochs[1]);
+  EXPECT_NE(epochs[1], epochs[2]);
+}
+
+std::vector<int32_t> firstTokens(BatchSource &source, const Arrays *slots, int batches) {
+  std::vector<int32_t> result;
+  for (int i = 0; i < batches; ++i) {
+    const Batch *taken = source.take();
+    const auto tokens = slots[taken->slot].at(BatchInput::TOKENS);
+    result.insert(result.end(), tokens.begin(), tokens.end());
+    source.release();
+  }
+  return result;
+}
+
+TEST(BatchSource, AnyStepCanBeStartedFrom) {
+  plan::Batch batch = testBatch(2, 64, 4000);
+  batch.set_gradient_accumulation_steps(2);
+  const BatchShape shape = shapeOf(batch);
+  const auto file = randomFile(shape, 30);
+  Arrays a[2] = {Arrays(shape), Arrays(shape)}, b[1] = {Arrays(shape)}, c[1] = {Arrays(shape)};
+  auto whole = BatchSource::training(file, shape, {a[0].record, a[1].record}, 7);
+  auto later = BatchSource::training(file, shape, {b[0].record}, 7, 9);
+  auto other = BatchSource::training(file, shape, {c[0].record}, 8);
+  ASSERT_TRUE(whole.ok() && later.ok() && other.ok());
+  const auto all = firstTokens(**whole, a, 24);
+  const auto tail = firstTokens(**later, b, 6);
+  EXPECT_TRUE(std::equal(tail.begin(), tail.end(), all.begin() + 18 * shape.tokens()));
+  EXPECT_NE(firstTokens(**other, c, 24), all);
+}
+
+TEST(BatchSource, EvaluationServesEachRowOnceAndPads) {
+  const BatchShape shape = shapeOf(testBatch(4, 64, 40));
+  const auto file = randomFile(shape, 41);
+  ASSERT_NE(file->rows() % 4, 0u);
+  Arrays slots[2] = {Arrays(shape), Arrays(shape)};
+  auto source = BatchSource::evaluation(file, shape, {slots[0].record, slots[1].record});
+  ASSERT_TRUE(source.ok());
+  EXPECT_EQ((*source)->microBatches(), (file->rows() + 3) / 4);
+  for (int pass = 0; pass < 3; ++pass) {
+    uint64_t row = 0, targets = 0;
+    while (const Batch *taken = (*source)->take()) {
+      std::vector<uint64_t> indices;
+      for (int i = 0; i < 4; ++i, ++row)
+        indices.push_back(row < file->rows() ? row : BatchFiller::PaddingRow);
+      checkRecord(slots[taken->slot], shape, *file, indices);
+      EXPECT_EQ(taken->info.stepTargets, file->stats().targets);
+      EXPECT_EQ(taken->info.last, row >= file->rows());
+      targets += taken->info.targets;
+      (*source)->release();
+    }
+    EXPECT_EQ((*source)->take(), nullptr);
+    EXPECT_EQ(row, 4 * (*source)->microBatches());
+    EXPECT_EQ(targets, file->stats().targets);
+    (*source)->rewind();
+  }
+  // Rewinding in the middle starts over as well.
+  ASSERT_NE((*source)->take(), nullptr);
+  (*source)->release();
+  (*source)->rewind();
+  const Batch *first = (*source)->take();
+  ASSERT_NE(first, nullptr);
+  EXPECT_EQ(first->info.firstRow, 0u);
+}
+
+TEST(BatchSource, RefusesAFileOfAnotherShape) {
+  const BatchShape shape = shapeOf(testBatch(2, 64, 40)), other = shapeOf(testBatch(2, 32, 40));
+  const auto file = randomFile(shape, 10);
+  Arrays arrays(other);
+  auto source = BatchSource::training(file, other, {arrays.record}, 1);
+  ASSERT_FALSE(source.ok());
+  EXPECT_EQ(source.status().message(), "random: sequence_len is 64 in random, 32 in the plan");
+  EXPECT_EQ(BatchSource::evaluation(file, shape, {}).status().message(),
+            "a batch source needs at least one record to fill");
+}
+
+TEST(BatchSource, StepsFollowFromEpochs) {
+  plan::Batch batch = testBatch(2, 64, 40);
+  batch.set_gradient_accumulation_steps(2);
+  const BatchShape shape = shapeOf(batch);
+  plan::Run run;
+  run.set_num_epochs(3);
+  EXPECT_EQ(totalSteps(run, shape, 10), 8u); // 30 rows, 4 a step
+  run.set_num_epochs(0.1);
+  EXPECT_EQ(totalSteps(run, shape, 10), 1u);
+  run.set_max_steps(5);
+  EXPECT_EQ(totalSteps(run, shape, 10), 5u);
+}
+
+TEST(SyntheticData, FullRowsWithPackingDrawnLengthsWithout) {
+  auto make = [](RowShape shape, uint64_t seed, Split split = Split::Whole) {
+    TokenFileIdentity identity;
+    identity.shape = shape;
+    identity.vocabSize = 1000;
+    identity.split = split;
+    auto file = syntheticData(identity, seed);
+    EXPECT_TRUE(file.ok()) << file.status().message();
+    return std::make_shared<const TokenFile>(std::move(*file));
+  };
+  const auto packed = make({128, 128, 8, true}, 1);
+  EXPECT_EQ(packed->stats().tokens, packed->rows() * 128);
+  EXPECT_EQ(packed->stats().targets, packed->rows() * 127);
+  EXPECT_EQ(packed->documents(), packed->rows());
+  const auto capped = make({128, 50, 8, true}, 1);
+  EXPECT_EQ(std::vector(capped->row(3).documentLens.begin(), capped->row(3).documentLens.end()),
+            (std::vector<uint32_t>{50, 50, 28}));
+  const auto single = make({128, 128, 1, false}, 1);
+  std::set<uint32_t> lengths;
+  for (uint64_t r = 0; r < single->rows(); ++r)
+    lengths.insert(single->row(r).documentLens[0]);
+  EXPECT_GT(lengths.size(), 50u);
+  EXPECT_GE(*lengths.begin(), 32u);
+  EXPECT_LT(*lengths.begin(), 40u);
+  EXPECT_GT(*lengths.rbegin(), 120u);
+  EXPECT_EQ(single->row(0).targets, single->row(0).documentLens[0] - 1);
+  auto sameBytes = [](const auto &a, const auto &b) { return std::ranges::equal(a->bytes(), b->bytes()); };
+  EXPECT_TRUE(sameBytes(packed, make({128, 128, 8, true}, 1)));
+  EXPECT_FALSE(sameBytes(packed, make({128, 128, 8, true}, 2)));
+  const auto heldOut = make({128, 128, 8, true}, 1, Split::Evaluation);
+  EXPECT_FALSE(std::ranges::equal(packed->row(0).tokens, heldOut->row(0).tokens));
+}
+
+} // namespace

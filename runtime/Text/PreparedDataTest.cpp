@@ -1,0 +1,265 @@
+#include "runtime/Text/PreparedData.h"
+
+#include "runtime/Text/DataCommand.h"
+#include "runtime/Text/DataReport.h"
+#include "runtime/Text/TextTestUtils.h"
+
+#include <fmt/format.h>
+
+#include <set>
+
+using namespace ft;
+using namespace ft::rt;
+namespace fs = std::filesystem;
+
+namespace {
+
+class PreparedDataTest : public FolderTest {
+protected:
+  void SetUp() override {
+    FolderTest::SetUp();
+    run.set_seed(42);
+    run.set_template_("chatml");
+    run.set_data_train("train.jsonl");
+    std::string lines;
+    for (int i = 0; i < 40; ++i)
+      lines += fmt::format("{{\"instruction\":\"Say {}\",\"input\":\"\",\"output\":\"It is {}.\"}}\n", i, i * i);
+    write("train.jsonl", lines);
+    codec.emplace(testCodec());
+    batch = testBatch(2, 512, codec->tokenizer().vocabSize());
+  }
+  BatchShape shape() { return *BatchShape::from(batch); }
+  DataRequest trainRequest(const std::string &argument = "") {
+    return DataRequest::train(run, shape(), folder.string(), argument);
+  }
+  Expected<PreparedData> prepare(const std::string &argument = "") {
+    return preparedData(trainRequest(argument), &*codec);
+  }
+  std::string refusal(const std::string &argument = "") {
+    auto result = prepare(argument);
+    EXPECT_FALSE(result.ok());
+    EXPECT_EQ(result.status().code(), Code::BadInput);
+    return result.status().message();
+  }
+  size_t cached() {
+    std::error_code error;
+    fs::directory_iterator files(folder / "cache/ftc/data", error);
+    return error ? 0 : std::distance(files, fs::directory_iterator());
+  }
+  plan::Run run;
+  plan::Batch batch;
+  std::optional<TextCodec> codec;
+};
+
+TEST_F(PreparedDataTest, PacksOnceAndTakesFromTheCache) {
+  auto first = prepare();
+  ASSERT_TRUE(first.ok()) << first.status().message();
+  EXPECT_NE(first->notes.at(0).find("packed into"), std::string::npos);
+  EXPECT_EQ(first->file->documents(), 40u);
+  EXPECT_EQ(first->file->stats().endTrained, 40u);
+  EXPECT_EQ(cached(), 1u);
+  auto second = prepare();
+  ASSERT_TRUE(second.ok());
+  EXPECT_NE(second->notes.at(0).find("packed before"), std::string::npos);
+  EXPECT_TRUE(std::ranges::equal(first->file->bytes(), second->file->bytes()));
+}
+
+TEST_F(PreparedDataTest, EveryDifferenceMakesAnotherFile) {
+  std::set<std::string> names;
+  auto differs = [&](const char *what) {
+    auto data = prepare();
+    ASSERT_TRUE(data.ok()) << what << data.status().message();
+    EXPECT_TRUE(names.insert(data->file->name()).second) << what;
+  };
+  differs("first");
+  run.set_seed(43);
+  differs("seed");
+  run.set_train_on_prompt(true);
+  differs("train_on_prompt");
+  run.set_val_set_size(0.2);
+  differs("val_set_size");
+  batch.set_max_documents_per_row(7);
+  differs("max_documents_per_row");
+  batch.set_max_document_len(500);
+  differs("max_document_len");
+  batch = testBatch(2, 1024, 5000);
+  differs("sequence_len");
+  codec.emplace(testCodec("alpaca"));
+  differs("template");
+  auto llama = TextCodec::load("test/goldens/text/llama3", "alpaca");
+  codec.emplace(std::move(*llama));
+  differs("tokenizer");
+  write("train.jsonl", "{\"instruction\":\"a\",\"output\":\"b\"}\n{\"instruction\":\"a\",\"output\":\"b\"}\n");
+  differs("data");
+}
+
+TEST_F(PreparedDataTest, DamagedCacheIsMadeAgain) {
+  auto first = prepare();
+  ASSERT_TRUE(first.ok());
+  const std::string name = first->file->name();
+  const std::vector<std::byte> good(first->file->bytes().begin(), first->file->bytes().end());
+  fs::resize_file(name, good.size() / 2);
+  auto second = prepare();
+  ASSERT_TRUE(second.ok()) << second.status().message();
+  EXPECT_NE(second->notes.at(0).find("made again"), std::string::npos);
+  EXPECT_TRUE(std::ranges::equal(good, second->file->bytes()));
+}
+
+TEST_F(PreparedDataTest, UnwritableCacheIsOnlyANote) {
+  write("cache", "a file where the folder should be");
+  auto data = prepare();
+  ASSERT_TRUE(data.ok()) << data.status().message();
+  EXPECT_NE(data->notes.at(0).find("is not kept"), std::string::npos);
+  EXPECT_EQ(data->file->documents(), 40u);
+}
+
+TEST_F(PreparedDataTest, NamedTokenFileIsComparedAndRefused) {
+  DataRequest request = trainRequest();
+  request.outputFile = (folder / "own.tokens").string();
+  auto made = preparedData(request, &*codec);
+  ASSERT_TRUE(made.ok()) << made.status().message();
+  EXPECT_EQ(cached(), 0u);
+  auto used = prepare("own.tokens");
+  ASSERT_TRUE(used.ok()) << used.status().message();
+  EXPECT_TRUE(used->notes.empty());
+  EXPECT_TRUE(std::ranges::equal(made->file->bytes(), used->file->bytes()));
+
+  const std::string path = request.outputFile, advice = "; make the file again with ftc data, or leave out --data";
+  run.set_seed(1);
+  EXPECT_EQ(refusal("own.tokens"), "seed is 42 in " + path + ", 1 in the plan" + advice);
+  run.set_seed(42);
+  write("train.jsonl", "{\"instruction\":\"a\",\"output\":\"b\"}\n");
+  EXPECT_TRUE(refusal("own.tokens").starts_with("data digest is "));
+  fs::remove(folder / "train.jsonl");
+  auto alone = prepare("own.tokens");
+  ASSERT_TRUE(alone.ok());
+  EXPECT_NE(alone->notes.at(0).find("not compared with the data"), std::string::npos);
+  codec.emplace(testCodec("alpaca"));
+  EXPECT_TRUE(refusal("own.tokens").starts_with("template digest is "));
+}
+
+TEST_F(PreparedDataTest, MissingFileListsEveryPlace) {
+  EXPECT_EQ(refusal("none.json"),
+            "data file \"none.json\" not found; tried " + (folder / "none.json").string() + ", none.json");
+  run.clear_data_train();
+  EXPECT_EQ(refusal(), "the plan names no data; name a file with --data, or --data synthetic:SEED for measurements");
+}
+
+TEST_F(PreparedDataTest, SamplesWithoutTargetAreDroppedAndMoreThanOnePercentRefused) {
+  auto file = [&](int good, int bad) {
+    std::string lines;
+    for (int i = 0; i < good + bad; ++i)
+      lines +=
+          fmt::format("{{\"instruction\":\"{}\",\"output\":\"{}\"}}\n", i < bad ? std::string(600, '9') : "Say", i);
+    write("train.jsonl", lines);
+  };
+  file(198, 2);
+  auto data = prepare();
+  ASSERT_TRUE(data.ok()) << data.status().message();
+  EXPECT_EQ(data->file->stats().dropped, 2u);
+  EXPECT_EQ(data->file->stats().truncated, 2u);
+  EXPECT_EQ(data->file->documents(), 198u);
+  EXPECT_NE(
+      formatReport(dataReport(*data->file, nullptr), "t").find("dropped without a target 2 (first: line 1, line 2)"),
+      std::string::npos);
+  file(95, 5);
+  EXPECT_EQ(refusal(), (folder / "train.jsonl").string() +
+                           ": 5 of 100 samples have no target, because their prompt alone fills max_document_len 512; "
+                           "the first at line 1, line 2, line 3; at most 1 % may, and one must be left: raise "
+                           "max_document_len, or shorten them");
+  file(0, 1);
+  EXPECT_NE(refusal().find("1 of 1 samples have no target"), std::string::npos);
+}
+
+TEST_F(PreparedDataTest, IdsOutsideTheModelAreRefused) {
+  batch.set_vocab_size(100);
+  EXPECT_NE(refusal().find("must be below the model's vocab_size 100: the tokenizer does not belong to this model"),
+            std::string::npos);
+}
+
+TEST_F(PreparedDataTest, ValSetSizeSplitsWithoutOverlap) {
+  run.set_val_set_size(0.25);
+  auto train = prepare();
+  auto held = preparedData(DataRequest::evaluation(run, shape(), folder.string(), ""), &*codec);
+  ASSERT_TRUE(train.ok() && held.ok());
+  EXPECT_EQ(train->file->documents(), 30u);
+  EXPECT_EQ(held->file->documents(), 10u);
+  std::set<std::vector<uint32_t>> seen;
+  for (const auto &file : {train->file, held->file})
+    for (uint64_t r = 0; r < file->rows(); ++r) {
+      auto rest = file->row(r).tokens;
+      for (uint32_t length : file->row(r).documentLens) {
+        seen.insert({rest.begin(), rest.begin() + length});
+        rest = rest.subspan(length);
+      }
+    }
+  EXPECT_EQ(seen.size(), 40u);
+  run.set_val_set_size(4);
+  EXPECT_EQ(prepare()->file->documents(), 36u);
+}
+
+TEST_F(PreparedDataTest, SyntheticNeedsNoTokenizerAndBringsItsOwnHeldOutData) {
+  run.set_data_eval("eval.jsonl");
+  EXPECT_TRUE(hasEvaluation(run));
+  auto train = preparedData(trainRequest("synthetic:7"), nullptr);
+  auto held = preparedData(DataRequest::evaluation(run, shape(), folder.string(), "synthetic:7"), nullptr);
+  ASSERT_TRUE(train.ok() && held.ok());
+  EXPECT_FALSE(std::ranges::equal(train->file->bytes(), held->file->bytes()));
+  EXPECT_EQ(refusal("synthetic:x"),
+            "data \"synthetic:x\": the seed must be an integer in [0, 2^64), as in synthetic:1");
+  auto without = preparedData(trainRequest(), nullptr);
+  ASSERT_FALSE(without.ok());
+  EXPECT_EQ(without.status().message(), "data \"train.jsonl\" needs a tokenizer, and the model has none; use --model "
+                                        "with a file, or --data synthetic:SEED");
+}
+
+TEST_F(PreparedDataTest, ReportMarksWhatIsNotTrained) {
+  write("train.jsonl", "{\"instruction\":\"Say\",\"output\":\"It is.\"}\n");
+  auto data = prepare();
+  ASSERT_TRUE(data.ok());
+  const DataReport report = dataReport(*data->file, &codec->tokenizer());
+  EXPECT_EQ(report.sample, "⟦" + codec->promptTemplate().prompt("Say", "") + "⟧It is.<|im_end|>");
+  const std::string text = formatReport(report, "training data");
+  EXPECT_NE(text.find("  samples 1, truncated 0, dropped without a target 0\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("end of turn trained in 1 of 1\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("    | ⟦<|im_start|>system\n    | You are"), std::string::npos) << text;
+}
+
+TEST_F(PreparedDataTest, CommandPacksBothAndReports) {
+  run.set_val_set_size(0.25);
+  DataCommand command{run, batch, "test/goldens/text/digits", folder.string(), (folder / "out.tokens").string()};
+  std::string output;
+  Status status = runDataCommand(command, output);
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_NE(output.find("training data: "), std::string::npos);
+  EXPECT_NE(output.find("held-out data: "), std::string::npos);
+  EXPECT_TRUE(prepare("out.tokens").ok());
+  command.modelPath.clear();
+  EXPECT_EQ(runDataCommand(command, output).message(),
+            "ftc data needs --model PATH: a GGUF file, or a folder with tokenizer.json");
+  command.run.set_data_train("synthetic:1");
+  EXPECT_EQ(runDataCommand(command, output).message(),
+            "data.train is \"synthetic:1\": synthetic data is made by ftrun, there is nothing to prepare");
+}
+
+/// The demo's data in the repository: nothing dropped, nothing cut, every end trained.
+TEST_F(PreparedDataTest, WordNetSamplesAreGood) {
+  batch = testBatch(4, 512, codec->tokenizer().vocabSize());
+  auto file = readSamples("recipes/data/wordnet_train.jsonl"), held = readSamples("recipes/data/wordnet_eval.jsonl");
+  ASSERT_TRUE(file.ok() && held.ok());
+  EXPECT_EQ(file->samples.size(), 1900u);
+  EXPECT_EQ(held->samples.size(), 100u);
+  TokenFileIdentity identity;
+  identity.shape = shape().row;
+  identity.vocabSize = shape().vocabSize;
+  auto encoded = encodeSamples(*file, identity, *codec);
+  ASSERT_TRUE(encoded.ok()) << encoded.status().message();
+  EXPECT_EQ(encoded->stats.truncated, 0u);
+  EXPECT_EQ(encoded->documents.size(), 1900u);
+  std::set<std::string> words;
+  for (const auto &samples : {*file, *held})
+    for (const Sample &sample : samples.samples)
+      EXPECT_TRUE(words.insert(sample.input.substr(0, sample.input.find(' '))).second) << sample.input;
+}
+
+} // namespace
