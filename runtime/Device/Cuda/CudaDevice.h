@@ -1,0 +1,95 @@
+// The driver for NVIDIA GPUs behind Device.h: the CUDA driver interface alone, cuBLASLt and cuDNN opened at run time.
+#pragma once
+
+#include "runtime/Device/Cuda/AttentionPlans.h"
+#include "runtime/Device/Cuda/GemmPlans.h"
+#include "runtime/Device/Device.h"
+
+#include <memory>
+#include <vector>
+
+namespace ft::rt {
+
+/// What opening a device needs; tests give a driver and places of their own.
+struct CudaSetup {
+  std::string driverLibrary = "libcuda.so.1";
+  SearchPlaces places;
+};
+
+/// One GPU by its primary context, which is current on the thread that opened the device; the same thread drives it.
+/// Streams do not wait for the null stream. Everything that a member enqueues is captured as a graph node while a
+/// capture is on.
+class CudaDevice final : public Device {
+public:
+  /// CannotRun: no driver, no such device, too little left to open it. cuBLASLt or cuDNN may be missing: info() says
+  /// so, and prepareGemm() or prepareAttention() fail with the same text.
+  static Expected<std::unique_ptr<Device>> open(const CudaSetup &setup, uint32_t ordinal);
+  ~CudaDevice() override;
+
+  const DeviceInfo &info() const override { return description; }
+  Expected<void *> reserve(plan::Arena::Space space, uint64_t size, uint64_t alignment) override;
+  Status createQueues(uint32_t streams, uint32_t events) override;
+  /// Also begins to build the plan's attentions, which takes longest of all loading.
+  Status loadKernels(const plan::Plan &plan, std::span<const ImageView> images) override;
+  Expected<uint32_t> prepareGemm(const plan::Gemm &gemm) override;
+  Expected<uint32_t> prepareAttention(const plan::Attention &attention) override;
+  Status launch(uint32_t stream, uint32_t kernel, uint64_t items, std::span<void *const> args) override;
+  Status gemm(uint32_t stream, uint32_t handle, const void *a, const void *b, void *d, void *workspace) override;
+  Status attention(uint32_t stream, uint32_t handle, std::span<void *const> args) override;
+  Status copy(uint32_t stream, const Region &dst, const Region &src) override;
+  Status fill(uint32_t stream, const Region &dst, uint8_t value) override;
+  Status record(uint32_t stream, uint32_t event) override;
+  Status wait(uint32_t stream, uint32_t event) override;
+  Status synchronize() override;
+  Status synchronizeEvent(uint32_t event) override;
+  Status upload(uint32_t stream, void *device, const void *host, uint64_t bytes) override;
+  Status download(uint32_t stream, void *host, const void *device, uint64_t bytes) override;
+  bool supportsCapture() const override { return true; }
+  Status beginCapture() override;
+  Expected<uint32_t> endCapture() override;
+  Status launchGraph(uint32_t graph) override;
+  Expected<double> elapsedMs(uint32_t from, uint32_t to) override;
+  /// All memory of the GPU that is in use: other processes on it count as well.
+  uint64_t usedBytes() override;
+
+private:
+  struct LoadedKernel {
+    CUfunction function = nullptr;
+    plan::Kernel kernel;
+  };
+  struct Reservation {
+    plan::Arena::Space space;
+    void *memory;
+  };
+
+  explicit CudaDevice(DriverApi api) : driver(std::move(api)) {}
+  Status openContext(uint32_t ordinal);
+  void openLibraries(const SearchPlaces &places);
+  Status checkQueue(uint32_t stream) const;
+  Status checkEvent(uint32_t event) const;
+  Expected<CUmodule> loadImage(const ImageView &view);
+  Status copyRows(CUstream stream, const Region &dst, const Region &src);
+
+  DriverApi driver;
+  DeviceInfo description;
+  CUdevice device = 0;
+  CUcontext context = nullptr;
+  int capability = 0; ///< major · 10 + minor
+  std::vector<Reservation> reservations;
+  std::vector<CUstream> streams;
+  std::vector<CUevent> events; ///< event e is events[e - 1]
+  std::vector<CUmodule> modules;
+  std::vector<LoadedKernel> kernels;
+  std::vector<CUgraphExec> graphs;
+  std::vector<void *> parameters; ///< of launch(), kept to allocate nothing there
+  Status cublasStatus, cudnnStatus;
+  CublasApi cublas;
+  CudnnApi cudnn;
+  std::unique_ptr<GemmPlans> gemms;
+  std::unique_ptr<AttentionPlans> attentions;
+};
+
+/// What a driver and the libraries say of device `ordinal`, without its libraries' versions.
+Expected<DeviceInfo> describeCudaDevice(const DriverApi &driver, int ordinal);
+
+} // namespace ft::rt

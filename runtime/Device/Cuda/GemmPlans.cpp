@@ -1,0 +1,177 @@
+#include "runtime/Device/Cuda/GemmPlans.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+namespace ft::rt {
+
+/// One product's descriptors and algorithm. Alignments are bytes that the caller's pointers must have.
+struct GemmPlans::Product {
+  explicit Product(const CublasApi &library) : api(library) {}
+  ~Product() {
+    if (operation)
+      api.matmulDescDestroy(operation);
+    for (cublasLtMatrixLayout_t layout : {left, right, result})
+      if (layout)
+        api.layoutDestroy(layout);
+  }
+  Product(const Product &) = delete;
+  Product &operator=(const Product &) = delete;
+
+  const CublasApi &api;
+  std::string text;
+  cublasLtMatmulDesc_t operation = nullptr;
+  cublasLtMatrixLayout_t left = nullptr, right = nullptr, result = nullptr;
+  cublasLtMatmulAlgo_t algorithm{};
+  uint64_t workspace = 0;
+  uint32_t alignA = 16, alignB = 16, alignD = 16;
+  float alpha = 1, beta = 0;
+};
+
+namespace {
+
+cudaDataType_t libraryType(plan::DType type) {
+  return type == plan::BF16 ? CUDA_R_16BF : type == plan::F16 ? CUDA_R_16F : CUDA_R_32F;
+}
+
+Status makeLayout(const CublasApi &api, cublasLtMatrixLayout_t &layout, const ColumnMajor &matrix, uint64_t batch,
+                  const std::string &what) {
+  FT_RETURN_IF_ERROR(checkCublas(api.layoutCreate(&layout, libraryType(matrix.type), matrix.rows, matrix.columns,
+                                                  static_cast<int64_t>(matrix.pitch)),
+                                 what));
+  if (batch == 1)
+    return {};
+  const int32_t count = static_cast<int32_t>(batch);
+  const int64_t stride = static_cast<int64_t>(matrix.batchStride);
+  FT_RETURN_IF_ERROR(
+      checkCublas(api.layoutSet(layout, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count, sizeof count), what));
+  return checkCublas(api.layoutSet(layout, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &stride, sizeof stride), what);
+}
+
+/// What makes two products the same: everything but where their operands lie.
+std::string shapeKey(const plan::Gemm &gemm) {
+  plan::Gemm shape = gemm;
+  for (plan::Operand *operand : {shape.mutable_a(), shape.mutable_b(), shape.mutable_d()}) {
+    const uint32_t alignment = operandAlignment(*operand);
+    operand->Clear();
+    operand->set_offset(alignment);
+  }
+  const uint64_t workspace = gemm.has_workspace() ? operandBytes(gemm.workspace()) : 0;
+  shape.mutable_workspace()->Clear();
+  shape.mutable_workspace()->set_row_bytes(workspace);
+  return shape.SerializeAsString();
+}
+
+bool aligned(const void *pointer, uint32_t alignment) { return reinterpret_cast<uintptr_t>(pointer) % alignment == 0; }
+
+} // namespace
+
+Expected<std::unique_ptr<GemmPlans>> GemmPlans::create(const CublasApi &api) {
+  std::unique_ptr<GemmPlans> plans(new GemmPlans(api));
+  FT_RETURN_IF_ERROR(checkCublas(api.create(&plans->library), "starting cuBLASLt"));
+  return plans;
+}
+
+GemmPlans::GemmPlans(const CublasApi &library) : api(library) {}
+
+GemmPlans::~GemmPlans() {
+  products.clear();
+  if (library)
+    api.destroy(library);
+}
+
+Status GemmPlans::describe(Product &product, const GemmLayout &layout, const plan::Gemm &gemm) const {
+  const bool tf32 = gemm.allow_tf32() && gemm.a_type() == plan::F32;
+  FT_RETURN_IF_ERROR(checkCublas(
+      api.matmulDescCreate(&product.operation, tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F, CUDA_R_32F),
+      product.text));
+  const cublasOperation_t leftOp = layout.transposeLeft ? CUBLAS_OP_T : CUBLAS_OP_N;
+  const cublasOperation_t rightOp = layout.transposeRight ? CUBLAS_OP_T : CUBLAS_OP_N;
+  FT_RETURN_IF_ERROR(checkCublas(
+      api.matmulDescSet(product.operation, CUBLASLT_MATMUL_DESC_TRANSA, &leftOp, sizeof leftOp), product.text));
+  FT_RETURN_IF_ERROR(checkCublas(
+      api.matmulDescSet(product.operation, CUBLASLT_MATMUL_DESC_TRANSB, &rightOp, sizeof rightOp), product.text));
+  FT_RETURN_IF_ERROR(makeLayout(api, product.left, layout.left, layout.batch, product.text));
+  FT_RETURN_IF_ERROR(makeLayout(api, product.right, layout.right, layout.batch, product.text));
+  return makeLayout(api, product.result, layout.result, layout.batch, product.text);
+}
+
+Expected<cublasLtMatmulHeuristicResult_t> GemmPlans::choose(const Product &product, uint64_t workspace) const {
+  cublasLtMatmulPreference_t preference = nullptr;
+  FT_RETURN_IF_ERROR(checkCublas(api.preferenceCreate(&preference), product.text));
+  auto set = [&](cublasLtMatmulPreferenceAttributes_t attribute, const auto &value) {
+    return checkCublas(api.preferenceSet(preference, attribute, &value, sizeof value), product.text);
+  };
+  Status status = set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, workspace);
+  // cuBLASLt assumes 256-byte alignment unless told: operands may be column slices.
+  const std::pair<cublasLtMatmulPreferenceAttributes_t, uint32_t> alignments[] = {
+      {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, product.alignB},
+      {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, product.alignA},
+      {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, product.alignD},
+      {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, product.alignD}};
+  for (const auto &[attribute, bytes] : alignments)
+    if (status.ok())
+      status = set(attribute, bytes);
+  std::array<cublasLtMatmulHeuristicResult_t, 8> results{};
+  int count = 0;
+  if (status.ok()) {
+    const cublasStatus_t answer =
+        api.algoGetHeuristic(library, product.operation, product.left, product.right, product.result, product.result,
+                             preference, static_cast<int>(results.size()), results.data(), &count);
+    if (answer != CUBLAS_STATUS_SUCCESS && answer != CUBLAS_STATUS_NOT_SUPPORTED)
+      status = checkCublas(answer, product.text);
+  }
+  api.preferenceDestroy(preference);
+  if (!status.ok())
+    return status;
+  for (int i = 0; i < count; ++i)
+    if (results[i].state == CUBLAS_STATUS_SUCCESS && results[i].workspaceSize <= workspace)
+      return results[i];
+  return cannotRun(product.text + ": cuBLASLt has no algorithm");
+}
+
+Expected<uint32_t> GemmPlans::prepare(const plan::Gemm &gemm) {
+  const std::string key = shapeKey(gemm);
+  if (auto known = handles.find(key); known != handles.end())
+    return known->second;
+  FT_ASSIGN_OR_RETURN(const GemmLayout layout, layoutGemm(gemm));
+  auto product = std::make_unique<Product>(api);
+  product->text = describeGemm(gemm);
+  product->alpha = static_cast<float>(gemm.alpha());
+  product->beta = static_cast<float>(gemm.beta());
+  product->alignA = operandAlignment(gemm.a());
+  product->alignB = operandAlignment(gemm.b());
+  product->alignD = operandAlignment(gemm.d());
+  FT_RETURN_IF_ERROR(describe(*product, layout, gemm));
+  const uint64_t reserved = gemm.has_workspace() ? operandBytes(gemm.workspace()) : 0;
+  auto chosen = choose(*product, reserved);
+  if (!chosen) {
+    constexpr uint64_t Ample = uint64_t(1) << 30;
+    auto unbounded = choose(*product, Ample);
+    if (!unbounded)
+      return chosen.status();
+    return cannotRun(fmt::format("{}: cuBLASLt needs a workspace of {} bytes, the plan reserves {}; raise the "
+                                 "target's GEMM workspace and compile again",
+                                 product->text, unbounded->workspaceSize, reserved));
+  }
+  product->algorithm = chosen->algo;
+  product->workspace = chosen->workspaceSize;
+  products.push_back(std::move(product));
+  return handles[key] = static_cast<uint32_t>(products.size() - 1);
+}
+
+Status GemmPlans::run(CUstream stream, uint32_t handle, const void *a, const void *b, void *d, void *workspace) const {
+  if (handle >= products.size())
+    return failed(fmt::format("gemm handle {} is unknown; {} are prepared", handle, products.size()));
+  const Product &product = *products[handle];
+  if (!aligned(a, product.alignA) || !aligned(b, product.alignB) || !aligned(d, product.alignD))
+    return failed(fmt::format("{}: operands at {}, {}, {} are not aligned to {}, {}, {} bytes as prepared",
+                              product.text, a, b, d, product.alignA, product.alignB, product.alignD));
+  return checkCublas(api.matmul(library, product.operation, &product.alpha, b, product.left, a, product.right,
+                                &product.beta, d, product.result, d, product.result, &product.algorithm, workspace,
+                                product.workspace, stream),
+                     product.text);
+}
+
+} // namespace ft::rt

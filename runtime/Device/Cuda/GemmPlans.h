@@ -1,0 +1,45 @@
+// The GEMMs of a plan, resolved by cuBLASLt's heuristics at load.
+#pragma once
+
+#include "runtime/Device/Cuda/CublasApi.h"
+#include "runtime/Device/Cuda/GemmLayout.h"
+
+#include <cuda.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace ft::rt {
+
+/// Prepared products, one per distinct shape and workspace. prepare() is synchronous; run() enqueues and allocates
+/// nothing.
+class GemmPlans {
+public:
+  /// `api` outlives this object; the CUDA context that `api` shall use is current.
+  static Expected<std::unique_ptr<GemmPlans>> create(const CublasApi &api);
+  ~GemmPlans();
+  GemmPlans(const GemmPlans &) = delete;
+  GemmPlans &operator=(const GemmPlans &) = delete;
+
+  /// Takes the first algorithm of the heuristics that works within the workspace operand. CannotRun names both sizes
+  /// and the shape.
+  Expected<uint32_t> prepare(const plan::Gemm &gemm);
+
+  /// d = alpha · op(a) · op(b) + beta · d on `stream`.
+  Status run(CUstream stream, uint32_t handle, const void *a, const void *b, void *d, void *workspace) const;
+
+private:
+  struct Product;
+  explicit GemmPlans(const CublasApi &library);
+  Status describe(Product &product, const GemmLayout &layout, const plan::Gemm &gemm) const;
+  Expected<cublasLtMatmulHeuristicResult_t> choose(const Product &product, uint64_t workspace) const;
+
+  const CublasApi &api;
+  cublasLtHandle_t library = nullptr;
+  std::map<std::string, uint32_t> handles;
+  std::vector<std::unique_ptr<Product>> products;
+};
+
+} // namespace ft::rt

@@ -1,0 +1,72 @@
+// The entry points of the CUDA driver, and what it says of a machine.
+#include "runtime/Device/Cuda/CudaDevice.h"
+#include "runtime/Device/Cuda/Targets.h"
+
+#include <fmt/format.h>
+
+namespace ft::rt {
+
+Expected<std::unique_ptr<Device>> openCudaDevice(uint32_t ordinal) {
+  return CudaDevice::open({"libcuda.so.1", processPlaces()}, ordinal);
+}
+
+Expected<DeviceInfo> describeCudaDevice(const DriverApi &driver, int ordinal) {
+  const std::string what = fmt::format("describing CUDA device {}", ordinal);
+  CUdevice device = 0;
+  FT_RETURN_IF_ERROR(driver.check(driver.deviceGet(&device, ordinal), what));
+  char name[256] = "";
+  FT_RETURN_IF_ERROR(driver.check(driver.deviceGetName(name, sizeof name, device), what));
+  size_t total = 0;
+  FT_RETURN_IF_ERROR(driver.check(driver.deviceTotalMem(&total, device), what));
+  int major = 0, minor = 0;
+  FT_RETURN_IF_ERROR(
+      driver.check(driver.deviceGetAttribute(&major, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, device), what));
+  FT_RETURN_IF_ERROR(
+      driver.check(driver.deviceGetAttribute(&minor, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, device), what));
+  DeviceInfo info;
+  info.name = name;
+  info.arch = fmt::format("sm_{}{}", major, minor);
+  info.targets = matchingTargets(major, minor, total);
+  info.totalBytes = total;
+  info.libraries.push_back(
+      fmt::format("CUDA driver {}.{} ({})", driver.version / 1000, driver.version % 1000 / 10, driver.library.path()));
+  return info;
+}
+
+DeviceList listCudaDevices() {
+  DeviceList list;
+  auto driver = DriverApi::load();
+  if (!driver) {
+    list.missing.push_back(driver.status().message());
+    return list;
+  }
+  int count = 0;
+  if (Status counted = driver->check(driver->deviceGetCount(&count), "counting CUDA devices"); !counted.ok())
+    list.missing.push_back(counted.message());
+  const SearchPlaces places = processPlaces();
+  auto cublas = CublasApi::load(driver->version, places);
+  auto cudnn = CudnnApi::load(places);
+  for (int ordinal = 0; ordinal < count; ++ordinal) {
+    auto info = describeCudaDevice(*driver, ordinal);
+    if (!info) {
+      list.missing.push_back(info.status().message());
+      continue;
+    }
+    // Free memory is told by a context alone; where none can be made, 0 is shown.
+    CUdevice device = 0;
+    CUcontext context = nullptr;
+    size_t available = 0, total = 0;
+    if (driver->deviceGet(&device, ordinal) == CUDA_SUCCESS &&
+        driver->primaryCtxRetain(&context, device) == CUDA_SUCCESS) {
+      if (driver->ctxSetCurrent(context) == CUDA_SUCCESS && driver->memGetInfo(&available, &total) == CUDA_SUCCESS)
+        info->freeBytes = available;
+      driver->primaryCtxRelease(device);
+    }
+    (cublas ? info->libraries : info->missing).push_back(cublas ? cublas->description() : cublas.status().message());
+    (cudnn ? info->libraries : info->missing).push_back(cudnn ? cudnn->description() : cudnn.status().message());
+    list.devices.push_back(std::move(*info));
+  }
+  return list;
+}
+
+} // namespace ft::rt
