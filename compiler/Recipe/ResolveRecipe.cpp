@@ -1,0 +1,238 @@
+// Defaults, ranges, and what fields mean together. Every message: place, field, value, legal range, way out.
+#include "compiler/Recipe/Recipe.h"
+
+#include "runtime/Support/Strings.h"
+
+#include <fmt/format.h>
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/text_format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+using namespace ft;
+using recipe::Recipe;
+using rt::badInput;
+using rt::Expected;
+using rt::Status;
+
+namespace {
+
+class Checker {
+public:
+  Checker(const FieldPlaces &p, const std::string &f) : places(p), file(f) {}
+
+  Status error(const std::string &field, const std::string &text) const {
+    auto it = places.find(field);
+    return badInput(fmt::format("{}: {} {}", it == places.end() ? file : it->second, field, text));
+  }
+  template <typename T> Status range(const std::string &field, T value, bool good, std::string_view legal) const {
+    return good ? Status() : error(field, fmt::format("is {}; must be in {}", value, legal));
+  }
+  Status integer(const std::string &field, uint64_t value, uint64_t low, uint64_t high) const {
+    return range(field, value, value >= low && value <= high, fmt::format("[{}, {}]", low, high));
+  }
+  Status required(const std::string &field, bool present, std::string_view example) const {
+    return present ? Status() : badInput(fmt::format("{}: {} is missing; write {}", file, field, example));
+  }
+  Status unsupported(const std::string &field, std::string_view value, std::string_view wayOut) const {
+    return error(field, fmt::format("{} is not supported yet; {}", value, wayOut));
+  }
+
+private:
+  const FieldPlaces &places;
+  const std::string &file;
+};
+
+constexpr std::string_view linears[] = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
+
+#define FT_DEFAULT(message, field, value)                                                                              \
+  if (!(message).has_##field())                                                                                        \
+  (message).set_##field(value)
+
+Status checkRequired(const Recipe &r, const Checker &check) {
+  FT_RETURN_IF_ERROR(check.required("base_model", r.has_base_model(), "base_model: \"smollm2-135m\""));
+  FT_RETURN_IF_ERROR(check.required("precision", r.has_precision() && r.precision() != recipe::Precision::UNSPECIFIED,
+                                    "precision: BF16_TRUE"));
+  FT_RETURN_IF_ERROR(check.required("sequence_len", r.has_sequence_len(), "sequence_len: 512"));
+  FT_RETURN_IF_ERROR(check.required("micro_batch_size", r.has_micro_batch_size(), "micro_batch_size: 4"));
+  return check.required("learning_rate", r.has_learning_rate(), "learning_rate: 2e-4");
+}
+
+/// Known fields whose passes do not exist yet are refused by name.
+Status checkUnsupported(const Recipe &r, const Checker &check) {
+  if (r.precision() == recipe::Precision::FP16_MIXED)
+    return check.unsupported("precision", "FP16_MIXED", "use BF16_MIXED");
+  if (r.has_quantization())
+    return check.unsupported("quantization", "a quantised base", "leave it out");
+  if (r.has_offload_optimizer())
+    return check.unsupported("offload_optimizer", "an optimizer on the host", "leave it out");
+  if (r.gradient_checkpointing() > recipe::GradientCheckpointing::NONE)
+    return check.unsupported("gradient_checkpointing",
+                             recipe::GradientCheckpointing::Mode_Name(r.gradient_checkpointing()), "use NONE");
+  if (r.has_save_steps() || r.has_save_total_limit())
+    return check.unsupported(r.has_save_steps() ? "save_steps" : "save_total_limit", "checkpoints during a run", "leave it out");
+  if (r.lora().use_rslora())
+    return check.unsupported("lora.use_rslora", "true", "set lora_alpha to alpha · √r for the same scale");
+  if (r.lora().use_dora())
+    return check.unsupported("lora.use_dora", "true", "leave it out");
+  if (r.lora().modules_to_save_size() > 0)
+    return check.unsupported("lora.modules_to_save", r.lora().modules_to_save(0), "leave it out");
+  if (r.parallelism().strategy() > recipe::Strategy::DDP || r.parallelism().dp_shard_size() > 1 ||
+      r.parallelism().dp_replicate_size() > 1)
+    return check.unsupported(r.parallelism().strategy() > recipe::Strategy::DDP ? "parallelism.strategy"
+                             : r.parallelism().dp_shard_size() > 1              ? "parallelism.dp_shard_size"
+                                                                                : "parallelism.dp_replicate_size",
+                             "more than one rank", "leave parallelism out");
+  return Status();
+}
+
+Status resolveBatch(Recipe &r, const Checker &check) {
+  FT_RETURN_IF_ERROR(check.range("sequence_len", r.sequence_len(),
+                                 r.sequence_len() >= 8 && r.sequence_len() <= 1048576 && r.sequence_len() % 8 == 0,
+                                 "[8, 1048576], a multiple of 8"));
+  FT_RETURN_IF_ERROR(check.integer("micro_batch_size", r.micro_batch_size(), 1, 65536));
+  if (r.has_global_batch_size()) {
+    if (r.has_gradient_accumulation_steps())
+      return check.error("global_batch_size", "and gradient_accumulation_steps are both set; leave one out");
+    if (r.global_batch_size() == 0 || r.global_batch_size() % r.micro_batch_size() != 0)
+      return check.error("global_batch_size", fmt::format("is {}; must be a positive multiple of micro_batch_size, which is {}",
+                                                          r.global_batch_size(), r.micro_batch_size()));
+    r.set_gradient_accumulation_steps(r.global_batch_size() / r.micro_batch_size());
+    r.clear_global_batch_size();
+  }
+  FT_DEFAULT(r, gradient_accumulation_steps, 1);
+  FT_RETURN_IF_ERROR(check.integer("gradient_accumulation_steps", r.gradient_accumulation_steps(), 1, 65536));
+  FT_DEFAULT(r, packing, true);
+  FT_DEFAULT(r, max_document_len, r.sequence_len());
+  FT_RETURN_IF_ERROR(check.integer("max_document_len", r.max_document_len(), 8, r.sequence_len()));
+  FT_DEFAULT(r, max_documents_per_row, r.packing() ? std::max<uint64_t>(1, r.sequence_len() / 64) : 1);
+  FT_RETURN_IF_ERROR(check.integer("max_documents_per_row", r.max_documents_per_row(), 1, r.sequence_len()));
+  if (!r.packing() && r.max_documents_per_row() != 1)
+    return check.error("max_documents_per_row",
+                       fmt::format("is {}; without packing a row holds one sample", r.max_documents_per_row()));
+  return Status();
+}
+
+Status resolveLora(recipe::Lora &lora, const Checker &check) {
+  FT_DEFAULT(lora, r, 8);
+  FT_DEFAULT(lora, lora_alpha, 8);
+  FT_DEFAULT(lora, lora_dropout, 0);
+  FT_RETURN_IF_ERROR(check.integer("lora.r", lora.r(), 1, 1024));
+  FT_RETURN_IF_ERROR(
+      check.range("lora.lora_alpha", lora.lora_alpha(), lora.lora_alpha() > 0 && lora.lora_alpha() <= 65536, "(0, 65536]"));
+  FT_RETURN_IF_ERROR(check.range("lora.lora_dropout", lora.lora_dropout(),
+                                 lora.lora_dropout() >= 0 && lora.lora_dropout() < 1, "[0, 1)"));
+  if (lora.target_modules_size() == 0) {
+    lora.add_target_modules("q_proj");
+    lora.add_target_modules("v_proj");
+  }
+  if (lora.target_modules_size() == 1 && lora.target_modules(0) == "all-linear") {
+    lora.clear_target_modules();
+    for (std::string_view name : linears)
+      lora.add_target_modules(std::string(name));
+  }
+  for (int i = 0; i < lora.target_modules_size(); ++i) {
+    const std::string &name = lora.target_modules(i);
+    if (std::find(std::begin(linears), std::end(linears), name) == std::end(linears))
+      return check.error("lora.target_modules",
+                         fmt::format("names {}; must be of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, "
+                                     "or all-linear alone{}",
+                                     name, rt::suggestion(name, std::span<const std::string_view>(linears))));
+    for (int j = 0; j < i; ++j)
+      if (lora.target_modules(j) == name)
+        return check.error("lora.target_modules", fmt::format("names {} twice", name));
+  }
+  return Status();
+}
+
+Status resolveOptimizer(Recipe &r, const Checker &check) {
+  FT_DEFAULT(r, optim, recipe::Optimizer::ADAMW);
+  FT_DEFAULT(r, adam_beta1, 0.9);
+  FT_DEFAULT(r, adam_beta2, 0.999);
+  FT_DEFAULT(r, adam_epsilon, 1e-8);
+  FT_DEFAULT(r, sgd_momentum, 0);
+  FT_DEFAULT(r, weight_decay, 0);
+  FT_DEFAULT(r, weight_decay_norms, false);
+  FT_DEFAULT(r, optimizer_state_dtype, recipe::StateDtype::F32);
+  FT_DEFAULT(r, max_grad_norm, 1.0);
+  auto unit = [](double v) { return v >= 0 && v < 1; };
+  FT_RETURN_IF_ERROR(check.range("adam_beta1", r.adam_beta1(), unit(r.adam_beta1()), "[0, 1)"));
+  FT_RETURN_IF_ERROR(check.range("adam_beta2", r.adam_beta2(), unit(r.adam_beta2()), "[0, 1)"));
+  FT_RETURN_IF_ERROR(check.range("adam_epsilon", r.adam_epsilon(), r.adam_epsilon() > 0 && r.adam_epsilon() <= 1, "(0, 1]"));
+  FT_RETURN_IF_ERROR(check.range("sgd_momentum", r.sgd_momentum(), unit(r.sgd_momentum()), "[0, 1)"));
+  FT_RETURN_IF_ERROR(check.range("weight_decay", r.weight_decay(), r.weight_decay() >= 0 && r.weight_decay() <= 1, "[0, 1]"));
+  FT_RETURN_IF_ERROR(check.range("max_grad_norm", r.max_grad_norm(), r.max_grad_norm() >= 0 && r.max_grad_norm() <= 1e9, "[0, 1e9]"));
+  if (r.sgd_momentum() > 0 && r.optim() != recipe::Optimizer::SGD)
+    return check.error("sgd_momentum", "is set but optim is ADAMW; set optim: SGD or leave it out");
+  if (r.optimizer_state_dtype() == recipe::StateDtype::BF16 &&
+      (r.has_lora() || r.precision() != recipe::Precision::BF16_TRUE))
+    return check.error("optimizer_state_dtype", "is BF16, which is for full fine-tuning in BF16_TRUE; use F32");
+  return Status();
+}
+
+Status resolveSchedule(Recipe &r, const Checker &check) {
+  FT_DEFAULT(r, lr_scheduler_type, recipe::Scheduler::LINEAR);
+  FT_DEFAULT(r, warmup_steps, 0);
+  FT_DEFAULT(r, warmup_ratio, 0);
+  FT_DEFAULT(r, num_epochs, 3);
+  FT_DEFAULT(r, seed, 42);
+  FT_DEFAULT(r, logging_steps, 1);
+  FT_RETURN_IF_ERROR(check.range("learning_rate", r.learning_rate(), r.learning_rate() > 0 && r.learning_rate() <= 10, "(0, 10]"));
+  FT_RETURN_IF_ERROR(check.integer("warmup_steps", r.warmup_steps(), 0, 1000000000));
+  FT_RETURN_IF_ERROR(check.range("warmup_ratio", r.warmup_ratio(), r.warmup_ratio() >= 0 && r.warmup_ratio() <= 1, "[0, 1]"));
+  FT_RETURN_IF_ERROR(check.range("num_epochs", r.num_epochs(), r.num_epochs() > 0 && r.num_epochs() <= 10000, "(0, 10000]"));
+  if (r.has_max_steps())
+    FT_RETURN_IF_ERROR(check.integer("max_steps", r.max_steps(), 1, 1000000000));
+  FT_RETURN_IF_ERROR(check.integer("logging_steps", r.logging_steps(), 1, 1000000000));
+  if (r.has_eval_steps())
+    FT_RETURN_IF_ERROR(check.integer("eval_steps", r.eval_steps(), 1, 1000000000));
+  return Status();
+}
+
+Status resolveText(Recipe &r, const Checker &check) {
+  FT_DEFAULT(r, template_, "alpaca");
+  FT_DEFAULT(r, train_on_prompt, false);
+  FT_DEFAULT(r, val_set_size, 0);
+  if (r.template_() != "alpaca" && r.template_() != "chatml")
+    return check.error("template", fmt::format("is {}; must be alpaca or chatml", r.template_()));
+  FT_RETURN_IF_ERROR(check.range("val_set_size", r.val_set_size(), r.val_set_size() >= 0 && r.val_set_size() <= 0.5, "[0, 0.5]"));
+  if (r.has_generate()) {
+    FT_DEFAULT(*r.mutable_generate(), max_new_tokens, 128);
+    FT_RETURN_IF_ERROR(check.integer("generate.max_new_tokens", r.generate().max_new_tokens(), 1, 65536));
+  }
+  return Status();
+}
+
+} // namespace
+
+Status ft::resolveRecipe(Recipe &r, const FieldPlaces &places, const std::string &file) {
+  Checker check(places, file);
+  FT_RETURN_IF_ERROR(checkRequired(r, check));
+  FT_RETURN_IF_ERROR(checkUnsupported(r, check));
+  FT_DEFAULT(r, target, "cpu");
+  FT_DEFAULT(r, allow_tf32, false);
+  FT_DEFAULT(r, deterministic, recipe::Deterministic::AUTO);
+  FT_DEFAULT(r, gradient_checkpointing, recipe::GradientCheckpointing::NONE);
+  FT_RETURN_IF_ERROR(resolveBatch(r, check));
+  if (r.has_lora())
+    FT_RETURN_IF_ERROR(resolveLora(*r.mutable_lora(), check));
+  FT_RETURN_IF_ERROR(resolveOptimizer(r, check));
+  FT_RETURN_IF_ERROR(resolveSchedule(r, check));
+  return resolveText(r, check);
+}
+
+Expected<LoadedRecipe> ft::loadRecipe(const std::string &path, const std::vector<std::string> &overrides) {
+  LoadedRecipe loaded;
+  FieldPlaces places;
+  FT_RETURN_IF_ERROR(parseRecipe(path, overrides, loaded.fields, places));
+  FT_RETURN_IF_ERROR(resolveRecipe(loaded.fields, places, path));
+  std::filesystem::path file(path);
+  loaded.name = file.stem().string();
+  loaded.folder = file.parent_path().empty() ? "." : file.parent_path().string();
+  google::protobuf::TextFormat::PrintToString(loaded.fields, &loaded.resolvedText);
+  if (loaded.fields.optim() == recipe::Optimizer::ADAMW && loaded.fields.adam_beta2() > 0.98 &&
+      loaded.fields.optimizer_state_dtype() == recipe::StateDtype::BF16)
+    loaded.notes.push_back("adam_beta2 is above 0.98 with BF16 moments: bf16 cannot hold 0.999 · v, so v never decays");
+  return loaded;
+}
