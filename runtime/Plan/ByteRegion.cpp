@@ -53,8 +53,25 @@ ByteRegion outerItem(const ByteRegion &r, int64_t j) {
   return {r.start + j * r.outerPitch, r.rowBytes, r.count, r.pitch, 1, 0};
 }
 
-Range outerItemsTouching(const ByteRegion &r, const ByteRegion &other) {
+/// A region of two levels as regions of one level, along the level with fewer items.
+int64_t lineCount(const ByteRegion &r) { return std::min(r.count, r.outerCount); }
+
+ByteRegion line(const ByteRegion &r, int64_t i) {
+  if (r.outerCount <= r.count)
+    return outerItem(r, i);
+  return normalised(r.start + i * r.pitch, r.rowBytes, r.outerCount, r.outerPitch, 1, 0);
+}
+
+/// The lines that can touch a region with this hull.
+Range linesTouching(const ByteRegion &r, const ByteRegion &other) {
+  if (r.outerCount > r.count)
+    return {0, r.count - 1};
   return itemsTouching(r.start, r.outerPitch, r.innerSpan(), 0, r.outerCount - 1, other.start, other.end());
+}
+
+/// The rows of one level that cover a region: its outer items without their gaps.
+ByteRegion fatRows(const ByteRegion &r) {
+  return r.outerCount == 1 ? r : normalised(r.start, r.innerSpan(), r.outerCount, r.outerPitch, 1, 0);
 }
 
 bool hullsTouch(const ByteRegion &a, const ByteRegion &b) { return a.start < b.end() && b.start < a.end(); }
@@ -238,10 +255,10 @@ std::string describe(const ByteRegion &region, int64_t base) {
 }
 
 bool intersects(const ByteRegion &a, const ByteRegion &b, WorkBudget &budget) {
-  if (!hullsTouch(a, b))
+  if (!hullsTouch(a, b) || !rowsTouch(fatRows(a), fatRows(b)))
     return false;
   if (a.outerCount == 1 && b.outerCount == 1)
-    return rowsTouch(a, b);
+    return true;
   if (a.outerPitch == b.outerPitch) {
     // Item l of b against item j of a depends on l - j alone; spans <= pitch leave at most two differences.
     const Range hit = itemsTouching(b.start, a.outerPitch, b.innerSpan(), 1 - a.outerCount, b.outerCount - 1, a.start,
@@ -251,12 +268,11 @@ bool intersects(const ByteRegion &a, const ByteRegion &b, WorkBudget &budget) {
         return true;
     return false;
   }
-  const Range ofA = outerItemsTouching(a, b), ofB = outerItemsTouching(b, a);
-  const bool splitA = a.outerCount > 1 && (b.outerCount == 1 || ofA.last - ofA.first <= ofB.last - ofB.first);
+  const bool splitA = a.outerCount > 1 && (b.outerCount == 1 || lineCount(a) <= lineCount(b));
   const ByteRegion &split = splitA ? a : b, &whole = splitA ? b : a;
-  const Range items = splitA ? ofA : ofB;
-  for (int64_t j = items.first; j <= items.last; ++j)
-    if (!budget.spend() || intersects(outerItem(split, j), whole, budget))
+  const Range lines = linesTouching(split, whole);
+  for (int64_t i = lines.first; i <= lines.last; ++i)
+    if (!budget.spend() || intersects(line(split, i), whole, budget))
       return true;
   return false;
 }
@@ -267,24 +283,25 @@ bool contains(const ByteRegion &outer, const ByteRegion &inner) {
     return false;
   if (outer.contiguous() || outer == inner)
     return true;
-  // Place inner's first row in outer's grid; then each level of inner must run along a level of outer.
+  // Place inner's first row in outer's grid; then each level of inner must stay inside a row of outer, or run along
+  // one of its levels.
   const int64_t item = outer.outerCount > 1 ? offset / outer.outerPitch : 0;
   const int64_t row = (offset - item * outer.outerPitch) / outer.pitch;
   const int64_t column = offset - item * outer.outerPitch - row * outer.pitch;
-  if (column + inner.rowBytes > outer.rowBytes || row >= outer.count)
-    return false;
-  int64_t rows = 1, items = 1;
+  int64_t width = inner.rowBytes, rows = 1, items = 1;
   auto follow = [&](int64_t count, int64_t pitch) {
-    if (count == 1)
-      return true;
     if (pitch == outer.pitch)
       rows = count;
     else if (pitch == outer.outerPitch)
       items = count;
-    return pitch == outer.pitch || pitch == outer.outerPitch;
+    else
+      width += (count - 1) * pitch;
   };
-  return follow(inner.count, inner.pitch) && follow(inner.outerCount, inner.outerPitch) && row + rows <= outer.count &&
-         item + items <= outer.outerCount;
+  if (inner.count > 1)
+    follow(inner.count, inner.pitch);
+  if (inner.outerCount > 1)
+    follow(inner.outerCount, inner.outerPitch);
+  return column + width <= outer.rowBytes && row + rows <= outer.count && item + items <= outer.outerCount;
 }
 
 void subtract(const ByteRegion &a, const ByteRegion &b, std::vector<ByteRegion> &rest, WorkBudget &budget) {
@@ -294,38 +311,36 @@ void subtract(const ByteRegion &a, const ByteRegion &b, std::vector<ByteRegion> 
     return;
   if (b.outerCount > 1) {
     std::vector<ByteRegion> left{a}, next;
-    const Range items = outerItemsTouching(b, a);
-    for (int64_t j = items.first; j <= items.last; ++j) {
+    const Range lines = linesTouching(b, a);
+    for (int64_t i = lines.first; i <= lines.last; ++i) {
       if (!budget.spend(int64_t(left.size())))
         return;
       next.clear();
       for (const ByteRegion &piece : left)
-        subtract(piece, outerItem(b, j), next, budget);
+        subtract(piece, line(b, i), next, budget);
       left.swap(next);
     }
     rest.insert(rest.end(), left.begin(), left.end());
     return;
   }
-  const bool twoLevels = a.outerCount > 1;
-  if (!twoLevels && (a.count == 1 || b.count == 1 || a.pitch == b.pitch))
-    return subtractOnGrid(a, b, rest);
-  // What lies before and behind b stays whole; the items (or rows, of unequal pitch) between go one by one.
-  const int64_t count = twoLevels ? a.outerCount : a.count, pitch = twoLevels ? a.outerPitch : a.pitch;
-  const int64_t length = twoLevels ? a.innerSpan() : a.rowBytes;
-  auto slice = [&](int64_t first, int64_t n) {
-    return twoLevels ? normalised(a.start + first * pitch, a.rowBytes, a.count, a.pitch, n, pitch)
-                     : normalised(a.start + first * pitch, a.rowBytes, n, pitch, 1, 0);
-  };
-  const Range items = itemsTouching(a.start, pitch, length, 0, count - 1, b.start, b.end());
-  if (items.first > 0)
-    rest.push_back(slice(0, items.first));
-  if (items.last + 1 < count)
-    rest.push_back(slice(items.last + 1, count - items.last - 1));
-  for (int64_t i = items.first; i <= items.last; ++i) {
-    if (!budget.spend())
-      return;
-    subtract(slice(i, 1), b, rest, budget);
+  if (a.outerCount > 1) {
+    for (int64_t i = 0; i < lineCount(a) && budget.spend(); ++i)
+      subtract(line(a, i), b, rest, budget);
+    return;
   }
+  if (a.count == 1 || b.count == 1 || a.pitch == b.pitch)
+    return subtractOnGrid(a, b, rest);
+  // Unequal pitches: rows before and behind b stay together, those between go one by one.
+  auto rows = [&](int64_t first, int64_t n) {
+    return normalised(a.start + first * a.pitch, a.rowBytes, n, a.pitch, 1, 0);
+  };
+  const Range hit = itemsTouching(a.start, a.pitch, a.rowBytes, 0, a.count - 1, b.start, b.end());
+  if (hit.first > 0)
+    rest.push_back(rows(0, hit.first));
+  if (hit.last + 1 < a.count)
+    rest.push_back(rows(hit.last + 1, a.count - hit.last - 1));
+  for (int64_t i = hit.first; i <= hit.last && budget.spend(); ++i)
+    subtract(rows(i, 1), b, rest, budget);
 }
 
 } // namespace ft::rt

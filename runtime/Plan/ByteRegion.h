@@ -43,9 +43,10 @@ Expected<ByteRegion> makeRegion(const plan::Operand &operand, uint64_t base);
 /// "64 rows of 256 bytes at pitch 512 from byte 0", with bytes counted from `base`.
 std::string describe(const ByteRegion &region, int64_t base);
 
-/// Bounds the time that adversarial geometry can cost: regions of unequal outer pitches are compared item by item.
+/// Bounds the time that adversarial geometry can cost: regions of two levels and unequal pitches are
+/// compared line by line.
 struct WorkBudget {
-  int64_t left = 50'000'000;
+  int64_t left = 5'000'000;
   bool spend(int64_t units = 1) { return (left -= units) >= 0; }
   bool exhausted() const { return left < 0; }
 };
