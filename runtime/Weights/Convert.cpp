@@ -34,7 +34,6 @@ float f64ToF32Odd(double value) {
   return std::bit_cast<float>(bits | 1);
 }
 
-uint64_t dtypeBytes(plan::DType dtype) { return blockBytes(encodingOf(dtype)); }
 std::string dtypeName(plan::DType dtype) { return std::string(encodingName(encodingOf(dtype))); }
 
 Encoding encodingOf(plan::DType dtype) {

@@ -1,7 +1,7 @@
 // Number formats: exact widening, and rounding to nearest even, between what files hold and what plans store.
 #pragma once
 
-#include "runtime/Plan/plan.pb.h"
+#include "runtime/Plan/StepOperands.h"
 #include "runtime/Weights/TensorView.h"
 
 #include <bit>
@@ -39,8 +39,6 @@ float f64ToF32Odd(double value);
 inline std::span<const uint64_t> spanOf(const google::protobuf::RepeatedField<uint64_t> &field) {
   return {field.data(), size_t(field.size())};
 }
-/// Bytes of one element.
-uint64_t dtypeBytes(plan::DType dtype);
 /// "BF16".
 std::string dtypeName(plan::DType dtype);
 /// The file encoding that holds the same bits.

@@ -14,19 +14,18 @@ constexpr const char *keyB = "base_model.model.model.layers.0.self_attn.q_proj.l
 constexpr const char *config =
     R"({"peft_type":"LORA","r":4,"lora_alpha":8,"target_modules":["v_proj","q_proj"],"use_rslora":false,"bias":"none"})";
 
-/// A of [4, 24] in f32 with padded rows, B of [6, 4] in f64, transposed; a gradient with a gap that is wider than one
-/// read may be.
+/// A of [4, 24] in f32 with padded rows, B of [6, 4] in f64, transposed; a gradient of two halves `gap` bytes apart.
 struct Fixture {
   plan::Plan plan;
   std::vector<Bytes> buffers;
   uint64_t reads = 0, largestRead = 0;
 
-  Fixture() {
-    uint32_t buffer = addBuffer(plan, 4096), wide = addBuffer(plan, (65 << 20) + 4096, plan::Buffer::GRADIENT);
+  explicit Fixture(uint64_t gap = 1024) {
+    uint32_t buffer = addBuffer(plan, 4096), wide = addBuffer(plan, gap + 4096, plan::Buffer::GRADIENT);
     plan.set_name("toy");
     setLayout(*addTensor(plan, keyA, plan::Tensor::ADAPTER, plan::F32, {4, 24}, buffer, 16), {4, 24}, {32, 1});
     setLayout(*addTensor(plan, keyB, plan::Tensor::ADAPTER, plan::F64, {6, 4}, buffer, 1024), {6, 4}, {1, 6});
-    setLayout(*addTensor(plan, keyA, plan::Tensor::GRADIENT, plan::F32, {4, 24}, wide, 4), {2, 48}, {(65 << 18), 1});
+    setLayout(*addTensor(plan, keyA, plan::Tensor::GRADIENT, plan::F32, {4, 24}, wide, 4), {2, 48}, {gap / 4, 1});
     plan::ExportFile *file = plan.add_exports();
     file->set_file("adapter_model.safetensors");
     (*file->mutable_metadata())["format"] = "pt";
@@ -47,7 +46,7 @@ struct Fixture {
     for (uint64_t i = 1024; i < 4096; i += 8)
       put(0, i, std::normal_distribution<double>()(random));
     for (uint64_t i = 0; i < 96; ++i)
-      put(1, 4 + i / 48 * (65 << 20) + i % 48 * 4, float(i));
+      put(1, 4 + i / 48 * gap + i % 48 * 4, float(i));
   }
   template <typename T> void put(uint32_t buffer, uint64_t offset, T value) {
     std::memcpy(buffers[buffer].data() + offset, &value, sizeof(T));
@@ -92,7 +91,7 @@ TEST(Export, WritesTensorsWithoutPadsAndTexts) {
 }
 
 TEST(Export, DumpsGradientsUnderTheirKeys) {
-  Fixture f;
+  Fixture f(65 << 20); // wider than one read may be
   ScratchFolder scratch;
   FT_EXPECT_OK(dumpGradients(f.plan, f.reader(), scratch.path()));
   auto file = SafetensorsFile::open(scratch.path("gradients.safetensors"));

@@ -144,15 +144,15 @@ TEST(Gguf, AlignmentOfTheFileIsObeyed) {
   EXPECT_EQ(file->tensor("a")->bytes.size(), 8u);
 }
 
-/// Every prefix, and thousands of files with a few random bytes changed: no crash, and a prefix never opens.
+/// Prefixes, and many files with a few random bytes changed: no crash, and a prefix never opens.
 TEST(Gguf, SurvivesCutAndDamagedFiles) {
   std::string whole = readAll(goldens + "types.gguf");
   ScratchFolder scratch;
-  for (size_t size = 0; size < whole.size(); size += size < 3000 ? 1 : 97)
+  for (size_t size = 0; size < whole.size(); size += size < 3000 ? 7 : 97)
     EXPECT_FALSE(GgufFile::open(scratch.write("cut.gguf", whole.data(), size)).ok()) << size;
   std::mt19937 random(4);
   int opened = 0;
-  for (int i = 0; i < 3000; ++i) {
+  for (int i = 0; i < 1000; ++i) {
     std::string damaged = whole;
     for (int k = 0; k < 3; ++k)
       damaged[random() % 2500] = char(random());

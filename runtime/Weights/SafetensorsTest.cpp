@@ -101,7 +101,7 @@ TEST(Safetensors, SurvivesCutAndDamagedFiles) {
     EXPECT_FALSE(SafetensorsFile::open(scratch.write("cut", whole.data(), size)).ok()) << size;
   std::mt19937 random(5);
   int refused = 0;
-  for (int i = 0; i < 3000; ++i) {
+  for (int i = 0; i < 1000; ++i) {
     std::string damaged = whole;
     damaged[random() % 600] = char(random());
     auto file = SafetensorsFile::open(scratch.write("damaged", damaged));
@@ -111,7 +111,7 @@ TEST(Safetensors, SurvivesCutAndDamagedFiles) {
         EXPECT_EQ(view.bytes.size(), elementCount(view.shape) * blockBytes(view.encoding));
     }
   }
-  EXPECT_GT(refused, 1000);
+  EXPECT_GT(refused, 300);
 }
 
 TEST(SafetensorsWriter, WritesWhatTheReaderReads) {

@@ -6,6 +6,7 @@
 
 #include <cstring>
 #include <filesystem>
+#include <fmt/format.h>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <random>
@@ -67,7 +68,7 @@ inline void expectError(const Status &status, std::string_view part) {
 
 inline uint32_t addBuffer(plan::Plan &plan, uint64_t size, plan::Buffer::Class kind = plan::Buffer::WEIGHT) {
   plan::Buffer *buffer = plan.add_buffers();
-  buffer->set_name(std::string(1, 'b') + std::to_string(plan.buffers_size() - 1));
+  buffer->set_name(fmt::format("b{}", plan.buffers_size() - 1));
   buffer->set_size(size);
   buffer->set_class_(kind);
   return uint32_t(plan.buffers_size() - 1);
