@@ -11,8 +11,8 @@ using namespace mlir;
 void ft::registerRowModels(DialectRegistry &registry) {
   registry.insert<model::FtDialect, kernel::KernelDialect, arith::ArithDialect, math::MathDialect,
                   memref::MemRefDialect, scf::SCFDialect, vector::VectorDialect>();
-  registry.addExtension(+[](MLIRContext *context, model::FtDialect *, kernel::KernelDialect *) {
-    attachColumnModels(*context);
+  registry.addExtension(+[](MLIRContext *context, kernel::KernelDialect *) { attachColumnModels(*context); });
+  registry.addExtension(+[](MLIRContext *context, model::FtDialect *) {
     attachDropoutModels(*context);
     attachElementwiseModels(*context);
     attachEmbeddingModels(*context);
