@@ -1,7 +1,6 @@
 #include "runtime/Weights/Export.h"
 
-#include "runtime/Weights/Adapter.h"
-#include "runtime/Weights/Convert.h"
+#include "runtime/Weights/Load.h"
 #include "runtime/Weights/WeightsTesting.h"
 
 namespace ft::rt {
@@ -139,6 +138,31 @@ TEST(Adapter, ReadsWhatExportWrote) {
     for (uint64_t c = 0; c < 4; ++c)
       EXPECT_EQ(b[r * 4 + c], double(float(f.get<double>(0, 1024 + (c * 6 + r) * 8))));
   EXPECT_FALSE(adapter->producer(2, f.plan.tensors(2)));
+}
+
+TEST(Adapter, LoadingStartsFromIt) {
+  Fixture f;
+  ScratchFolder scratch;
+  FT_EXPECT_OK(exportFiles(f.plan, f.reader(), scratch.path()));
+  auto adapter = AdapterSource::open(scratch.path(), f.plan);
+  auto model = ModelSource::open("seeded:1");
+  ASSERT_TRUE(adapter.ok() && model.ok());
+  LoadOptions options;
+  options.adapter = &*adapter;
+  Bytes loaded(4096), gradients(8192);
+  LoadTarget target;
+  target.hostBuffer = [&](uint32_t buffer) { return buffer ? gradients.data() : loaded.data(); };
+  FT_EXPECT_OK(loadModel(f.plan, *model, options, target));
+  for (uint64_t r = 0; r < 4; ++r)
+    EXPECT_EQ(std::memcmp(&loaded[16 + r * 128], &f.buffers[0][16 + r * 128], 96), 0);
+  for (uint64_t i = 0; i < 24; ++i) {
+    double got;
+    std::memcpy(&got, &loaded[1024 + i * 8], 8);
+    EXPECT_EQ(got, double(float(f.get<double>(0, 1024 + i * 8))));
+  }
+  EXPECT_EQ(gradients, Bytes(8192));
+  options.adapter = nullptr;
+  expectError(loadModel(f.plan, *model, options, target), std::string(keyA) + "\": init kind 0");
 }
 
 TEST(Adapter, ComparesTheConfigFieldByField) {

@@ -94,8 +94,10 @@ Status sendRegions(const std::vector<Region> &regions, size_t from, size_t to, s
 }
 
 Status sendAll(const std::vector<Region> &regions, const LoadTarget &target, uint32_t threads) {
-  constexpr uint64_t ownStaging = 64 << 20;
-  uint64_t room = target.staging.empty() ? ownStaging : target.staging.size();
+  // Below the least, starting threads per image would cost more than pinned memory saves.
+  constexpr uint64_t leastStaging = 1 << 20, ownStaging = 64 << 20;
+  std::span<std::byte> staging = target.staging.size() < leastStaging ? std::span<std::byte>() : target.staging;
+  uint64_t room = staging.empty() ? ownStaging : staging.size();
   std::vector<std::byte> own;
   for (size_t from = 0; from < regions.size();) {
     uint64_t bytes = regions[from].end - regions[from].begin;
@@ -104,7 +106,7 @@ Status sendAll(const std::vector<Region> &regions, const LoadTarget &target, uin
       bytes += regions[to].end - regions[to].begin;
       ++to;
     }
-    std::span<std::byte> image = target.staging;
+    std::span<std::byte> image = staging;
     if (bytes > image.size()) {
       own.resize(std::max<uint64_t>(own.size(), bytes));
       image = own;

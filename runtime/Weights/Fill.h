@@ -33,8 +33,8 @@ struct LoadTarget {
   /// through `sink`. An empty function is null for all.
   std::function<std::byte *(uint32_t buffer)> hostBuffer;
   Sink sink;
-  /// Memory for the images that `sink` gets, pinned for fast uploads. Larger regions, such as an embedding, are built
-  /// in memory of their own.
+  /// Memory for the images that `sink` gets, pinned for fast uploads; unused below 1 MiB. Larger regions, such as an
+  /// embedding, are built in memory of their own.
   std::span<std::byte> staging;
 };
 

@@ -49,6 +49,11 @@ plan::Plan makePlan() {
   table->mutable_init()->set_section_offset(4);
   addTensor(plan, "model.norm.weight", plan::Tensor::GRADIENT, plan::F32, {columns}, small, 16384);
   addTensor(plan, "model.norm.weight", plan::Tensor::EXP_AVG, plan::F32, {columns}, small, 32768);
+  // Beside the bordered weight, this is more than the staging of the tests holds.
+  auto *wide =
+      addTensor(plan, "wide.lora_A.weight", plan::Tensor::ADAPTER, plan::F32, {150, 1000}, addBuffer(plan, 600'000));
+  wide->mutable_init()->set_kind(plan::Init::NORMAL);
+  wide->mutable_init()->set_scale(1);
   return plan;
 }
 
@@ -69,19 +74,21 @@ struct Loaded {
   Status status;
 };
 
-enum class Way { Direct, Sink, StagedSink };
+enum class Way { Direct, Sink, StagedSink, TinyStagedSink };
 
 Loaded load(const plan::Plan &plan, const ModelSource &model, const LoadOptions &options, Way way = Way::Direct) {
   Loaded loaded;
   for (const plan::Buffer &buffer : plan.buffers())
     loaded.buffers.emplace_back(buffer.size());
   LoadTarget target;
-  Bytes staging(4096);
+  Bytes staging(way == Way::StagedSink ? 1 << 20 : 4096);
   if (way == Way::Direct)
     target.hostBuffer = [&](uint32_t buffer) { return loaded.buffers[buffer].data(); };
-  if (way == Way::StagedSink)
+  if (way == Way::StagedSink || way == Way::TinyStagedSink)
     target.staging = staging;
   target.sink = [&](uint32_t buffer, uint64_t offset, std::span<const std::byte> bytes) {
+    bool isStaged = bytes.data() >= staging.data() && bytes.data() < staging.data() + staging.size();
+    EXPECT_EQ(isStaged, way == Way::StagedSink);
     std::copy(bytes.begin(), bytes.end(), loaded.buffers[buffer].begin() + int64_t(offset));
     return Status();
   };
@@ -157,7 +164,7 @@ TEST(Load, ThreadsAndUploadsChangeNothing) {
     ASSERT_TRUE(model.ok());
     Loaded direct = load(plan, *model, makeOptions(1));
     FT_EXPECT_OK(direct.status);
-    for (Way way : {Way::Direct, Way::Sink, Way::StagedSink}) {
+    for (Way way : {Way::Direct, Way::Sink, Way::StagedSink, Way::TinyStagedSink}) {
       Loaded other = load(plan, *model, makeOptions(4), way);
       FT_EXPECT_OK(other.status);
       EXPECT_EQ(other.buffers, direct.buffers);
