@@ -17,6 +17,11 @@ public:
   /// First byte of the arena, null where the plan has no such name.
   char *arenaAddress(std::string_view name) const;
 
+  /// All memory of an arena of Plan.arenas.
+  std::span<std::byte> arena(int index) const {
+    return {reinterpret_cast<std::byte *>(bases[index]), plan->arenas(index).size()};
+  }
+
   /// Bytes of all arenas, and of those in device memory.
   uint64_t totalBytes() const { return total; }
   uint64_t deviceBytes() const { return deviceTotal; }

@@ -116,9 +116,9 @@ std::string ft::rt::formatMemoryOutcome(const MemoryOutcome &o) {
   };
   std::string table = row("memory", "predicted", "measured peak");
   table += row("arenas", formatBytes(o.predictedArenas), formatBytes(o.measuredArenas));
-  table += row("program and libraries", formatBytes(o.predictedOutside), formatBytes(o.measuredProgram));
+  table += row("outside the arenas", formatBytes(o.predictedOutside), formatBytes(o.measuredOutside));
   table += row("together", formatBytes(o.predictedArenas + o.predictedOutside),
-               formatBytes(o.measuredArenas + o.measuredProgram));
+               formatBytes(o.measuredArenas + o.measuredOutside));
   if (o.measuredMapped)
     table += row("mapped files", "", formatBytes(o.measuredMapped));
   if (o.measuredPeak)

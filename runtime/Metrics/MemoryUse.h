@@ -33,10 +33,12 @@ uint64_t residentBytes();
 /// The arenas of a plan as a table with what lies outside, in GiB, one a line: printed before a run.
 std::string memoryTable(const plan::Plan &plan);
 
-/// Predicted against measured, side by side, after a run.
+/// Predicted against measured, side by side, after a run. Outside the arenas lie the program with its libraries on the
+/// CPU, the driver's context on a GPU.
 struct MemoryOutcome {
   uint64_t predictedArenas = 0, predictedOutside = 0;
-  uint64_t measuredPeak = 0, measuredArenas = 0, measuredMapped = 0, measuredProgram = 0;
+  uint64_t measuredArenas = 0, measuredOutside = 0;
+  uint64_t measuredMapped = 0, measuredPeak = 0; ///< of the process; 0: not shown
 };
 std::string formatMemoryOutcome(const MemoryOutcome &outcome);
 

@@ -62,7 +62,7 @@ TEST(MemoryUse, TableAddsUp) {
 TEST(MemoryUse, OutcomeStandsSideBySide) {
   MemoryOutcome outcome;
   outcome.predictedArenas = 1 << 30, outcome.measuredArenas = 1 << 30;
-  outcome.predictedOutside = 200 << 20, outcome.measuredProgram = 100 << 20;
+  outcome.predictedOutside = 200 << 20, outcome.measuredOutside = 100 << 20;
   outcome.measuredMapped = 98 << 20, outcome.measuredPeak = 1300 << 20;
   const std::string table = formatMemoryOutcome(outcome);
   EXPECT_NE(table.find("  together                       1.20 GiB       1.10 GiB\n"), std::string::npos) << table;

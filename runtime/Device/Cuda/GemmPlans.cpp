@@ -104,6 +104,10 @@ Expected<cublasLtMatmulHeuristicResult_t> GemmPlans::choose(const Product &produ
     return checkCublas(api.preferenceSet(preference, attribute, &value, sizeof value), product.text);
   };
   Status status = set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, workspace);
+  // Parts of a sum over k are added in f32, never in the 16 bits of D.
+  const uint32_t reductions = CUBLASLT_REDUCTION_SCHEME_NONE | CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
+  if (status.ok())
+    status = set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, reductions);
   // cuBLASLt assumes 256-byte alignment unless told: operands may be column slices.
   const std::pair<cublasLtMatmulPreferenceAttributes_t, uint32_t> alignments[] = {
       {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, product.alignB},

@@ -1,0 +1,53 @@
+// The parts of one run, in the order in which they come to life. Internal to runPlan.
+#pragma once
+
+#include "runtime/Executor/Generator.h"
+#include "runtime/Executor/OutputFolder.h"
+#include "runtime/Executor/Run.h"
+#include "runtime/Executor/Trainer.h"
+#include "runtime/Metrics/MemoryUse.h"
+#include "runtime/Text/PreparedData.h"
+#include "runtime/Weights/Load.h"
+
+namespace ft::rt {
+
+struct Session {
+  Session(const RunOptions &options, const Interrupts &interrupts, Console &console)
+      : options(options), interrupts(interrupts), console(console) {}
+
+  const RunOptions &options;
+  const Interrupts &interrupts;
+  Console &console;
+
+  std::unique_ptr<PlanFile> file; ///< its run section already holds what --set and --max-steps say
+  std::optional<ModelSource> model;
+  std::optional<AdapterSource> adapter;
+  std::optional<TextCodec> codec;
+  PreparedData train, held; ///< held.file is null without held-out data
+  std::optional<OutputFolder> folder;
+  std::unique_ptr<Device> device;
+  std::unique_ptr<LoadedPlan> loaded;
+  std::unique_ptr<BatchFeed> trainFeed, heldFeed;
+  std::optional<JsonLines> lines;
+  uint64_t steps = 0; ///< the schedule's horizon
+
+  std::optional<EvaluationMetrics> before, after;
+  std::string answerBefore, answerAfter;
+  TrainingResult training;
+
+  const plan::Plan &plan() const { return file->plan; }
+  bool generates() const { return codec && plan().run().generate().max_new_tokens() > 0; }
+};
+
+/// The lines before the first step: target, libraries, digest, memory table, data, batches.
+std::string banner(const Session &session);
+/// The lines behind the last: times, losses, memory, files.
+std::string closing(const Session &session, const MemoryOutcome &memory, const std::vector<std::string> &files);
+/// summary.json.
+std::string summaryJson(const Session &session, const MemoryOutcome &memory);
+/// Predicted and measured memory of the whole run.
+MemoryOutcome memoryOutcome(const Session &session);
+/// Time by kind of step, then by kernel and shape, for --profile.
+std::string formatProfile(const Profile &profile);
+
+} // namespace ft::rt

@@ -1,0 +1,108 @@
+// ftrun: executes a plan.
+#include "runtime/Device/Device.h"
+#include "runtime/Executor/OutputFolder.h"
+#include "runtime/Executor/Run.h"
+#include "runtime/Support/Strings.h"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <mutex>
+#include <unistd.h>
+
+using namespace ft::rt;
+
+namespace {
+void printDevices(const DeviceList &list) {
+  for (const DeviceInfo &device : list.devices) {
+    std::string targets;
+    for (const std::string &target : device.targets)
+      targets += (targets.empty() ? "" : ", ") + target;
+    fmt::print("{}\n  arch {}, memory {}, free {}\n  target names: {}\n", device.name, device.arch,
+               formatBytes(device.totalBytes), formatBytes(device.freeBytes), targets.empty() ? "none" : targets);
+    for (const std::string &library : device.libraries)
+      fmt::print("  library {}\n", library);
+    for (const std::string &missing : device.missing)
+      fmt::print("  missing: {}\n", missing);
+  }
+  for (const std::string &missing : list.missing)
+    fmt::print("missing: {}\n", missing);
+}
+
+/// The folder that a second interrupt must leave clean, told by the run when it knows it.
+class OutputPlace {
+public:
+  void set(const std::string &path) {
+    std::lock_guard lock(mutex);
+    folder = path;
+  }
+  void clean() {
+    std::lock_guard lock(mutex);
+    if (!folder.empty())
+      removeUnfinishedFiles(folder);
+  }
+
+private:
+  std::mutex mutex;
+  std::string folder;
+};
+
+void addOptions(CLI::App &app, RunOptions &options, bool &devices) {
+  app.add_option("plan", options.plan, "plan.bin, made by ftc compile");
+  app.add_option("--model", options.model, "folder or file of the base model (safetensors, GGUF), or seeded:SEED");
+  app.add_option("--adapter", options.adapter, "folder of a PEFT adapter to start from");
+  app.add_option("--data", options.data,
+                 "training data instead of the recipe's: JSON, JSONL, tokens or synthetic:SEED");
+  app.add_option("--out", options.out, "output folder (default: out/<recipe name>)");
+  app.add_flag("--overwrite", options.overwrite, "replace what an earlier run left in the output folder");
+  app.add_option("--max-steps", options.maxSteps, "steps of the schedule, instead of the recipe's");
+  app.add_option("--stop-after", options.stopAfter, "stop after so many steps of the schedule");
+  app.add_option("--threads", options.threads, "CPU threads (default: every usable processor)");
+  app.add_option("--gpu", options.gpu, "number of the GPU (default: 0)");
+  app.add_option("--set", options.settings, "name=value of a run-time field, for example learning_rate=1e-4");
+  app.add_option("--dump-gradients", options.dumpGradients, "write the first step's gradients into this folder");
+  app.add_option_function<std::string>(
+         "--init-adapters", [&](const std::string &how) { options.initAdaptersNormal = how == "normal"; },
+         "zero: adapters start as PEFT's (default); normal: B from N(0, 0.02^2), for gradient tests")
+      ->check(CLI::IsMember({"zero", "normal"}));
+  app.add_flag("--poison", options.poison, "fill memory with NaN around its use; results must not change");
+  app.add_flag("--profile", options.profile, "measure the time of every step of the plan");
+  app.add_flag("--devices", devices, "list processors and GPUs with their target names, and what is missing");
+}
+} // namespace
+
+int main(int argc, char **argv) {
+  RunOptions options;
+  bool devices = false;
+  CLI::App app(
+      "ftrun executes a fine-tuning plan.\nExit codes: 0 ok, 1 bad input, 2 cannot run here, 3 failed after the "
+      "start, 4 interrupted and saved, 130 interrupted twice.");
+  app.set_version_flag("--version", "ftrun " FTC_VERSION);
+  addOptions(app, options, devices);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError &error) {
+    return app.exit(error) == 0 ? 0 : static_cast<int>(Code::BadInput);
+  }
+  if (devices) {
+    printDevices(listCpuDevices());
+    printDevices(listCudaDevices());
+    return 0;
+  }
+  if (options.plan.empty()) {
+    fmt::print(stderr, "ftrun: no plan; usage: ftrun plan.bin --model PATH, where ftc compile makes plan.bin\n");
+    return static_cast<int>(Code::BadInput);
+  }
+  OutputPlace place;
+  options.onFolder = [&](const std::string &folder) { place.set(folder); };
+  auto interrupts = Interrupts::create([&] {
+    place.clean();
+    _exit(130); // other threads still run: nothing of theirs may be destroyed
+  });
+  Console console(STDOUT_FILENO);
+  Status status = interrupts.ok() ? runPlan(options, **interrupts, console) : interrupts.status();
+  console.finish();
+  if (!status.ok())
+    fmt::print(stderr, "ftrun: {}\n", status.message());
+  return static_cast<int>(status.code());
+}
