@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <google/protobuf/stubs/logging.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -152,6 +153,7 @@ Status parseMessage(const std::string &path, std::span<const std::byte> bytes, p
   if (bytes.size() > maxMessageBytes)
     return badInput(fmt::format("{}: its message has {}; must be at most {}", path, formatBytes(bytes.size()),
                                 formatBytes(maxMessageBytes)));
+  google::protobuf::LogSilencer silence; // the Status says it
   if (!plan.ParseFromArray(bytes.data(), int(bytes.size())))
     return badInput(fmt::format("{}: section 0 is no plan message; {}", path, compilerHint()));
   return {};

@@ -29,7 +29,8 @@ public:
   bool finished(uint32_t stream, int32_t position, uint32_t observer) const {
     return position < clocks[observer].finished[stream];
   }
-  /// Whether the next step of `stream` starts after all earlier segments, which stream 0 alone does by itself.
+  /// Whether the next step of `stream` starts after all earlier segments, which stream 0 alone does by itself, and
+  /// others through events that are recorded with `forks`.
   bool forked(uint32_t stream) const { return clocks[stream].afterStart; }
 
   /// False if nothing has recorded the event in this segment.
@@ -45,10 +46,12 @@ public:
   }
 
   /// Ends the step of `stream`, and records `event` behind it unless that is 0.
-  void finish(uint32_t stream, uint32_t event) {
+  void finish(uint32_t stream, uint32_t event, bool forks) {
     ++clocks[stream].finished[stream];
-    if (event != 0)
-      events[event] = clocks[stream];
+    if (event == 0)
+      return;
+    events[event] = clocks[stream];
+    events[event].afterStart &= forks;
   }
 
 private:

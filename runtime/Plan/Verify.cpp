@@ -326,7 +326,8 @@ Status Verifier::runSegment(const FlatSegment &flat) {
       return badInput(fmt::format("{}: the regions up to here are too irregular to be verified; give operands of one "
                                   "buffer equal pitches",
                                   nameOf(flat.index, uint32_t(i))));
-    clocks.finish(step.stream(), step.record());
+    // A captured segment's graph begins behind its receive, and a stream joins the capture inside the graph.
+    clocks.finish(step.stream(), step.record(), !(flat.segment->capture() && step.has_receive()));
   }
   FT_RETURN_IF_ERROR(checkJoined(flat));
   forget(false, flat.segment->kind());

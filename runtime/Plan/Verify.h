@@ -18,7 +18,8 @@ namespace ft::rt {
 ///       stream or by events; so the order of steps in the list is the only one that can be seen.
 ///  (V3) operands of one step share bytes only if none of them writes.
 ///  (V4) events are recorded before they are waited for, in the same segment. Streams other than 0 start a segment by
-///       waiting for stream 0, and stream 0 has waited for all of them when it ends: segments follow each other.
+///       waiting for a step of stream 0 (in a captured segment: other than a receive, which precedes the graph), and
+///       stream 0 has waited for all of them when it ends: segments follow each other.
 ///  (V5) only INITIALIZE and UPDATE write WEIGHT and OPTIMIZER_STATE, only INITIALIZE writes CONSTANT; EVALUATE,
 ///       GENERATE and SAVE do not write GRADIENT.
 ///

@@ -230,6 +230,21 @@ TEST(Verify, StreamsStartBehindStreamZeroAndEndBeforeIt) {
   EXPECT_TRUE(verifyPlan(s.plan).ok()) << verifyPlan(s.plan).message();
 }
 
+TEST(Verify, StreamsJoinACaptureBehindItsReceive) {
+  TestPlan t;
+  t.plan.set_event_count(2);
+  const uint32_t in = t.buffer("in", TestPlan::Io, 16, Buffer::INPUT);
+  Step &receive = t.step(First, "receive");
+  *receive.mutable_receive()->add_dst() = t.whole(in, 0, 1);
+  receive.set_record(1);
+  Step &use = t.launch(First, "use", {t.whole(in, 1, 0)}, 1);
+  use.add_wait(1), use.set_record(2);
+  t.memset(First, "join", t.whole(t.buffer("x", TestPlan::Activations, 16, Buffer::ACTIVATION), 0, 1)).add_wait(2);
+  EXPECT_TRUE(verifyPlan(t.plan).ok()) << verifyPlan(t.plan).message();
+  t.segment(First).set_capture(true);
+  expectError(t.plan, "\"use\": is the first step on stream 1 but waits for no event that follows a step of stream 0");
+}
+
 TEST(Verify, InterleavedWritesMakeOneValue) {
   // q, k, v into one buffer on two streams, rope in place on q and k, then one read of v and one of all.
   Streams t;

@@ -1,0 +1,427 @@
+// Each kind of malformed plan has its own message.
+#include "runtime/Plan/CheckPlan.h"
+
+#include "runtime/Plan/TestPlan.h"
+
+#include <cmath>
+#include <functional>
+#include <gtest/gtest.h>
+
+using namespace ft;
+using namespace ft::rt;
+using namespace ft::rt::test;
+
+namespace {
+
+struct Fault {
+  std::function<void(plan::Plan &)> plant;
+  std::string message;
+  Code code = Code::BadInput;
+};
+
+void expectEach(const std::vector<Fault> &faults, const std::function<plan::Plan()> &sample = samplePlan) {
+  const SampleSections sections;
+  const Status untouched = checkPlan(sample(), sections.all());
+  ASSERT_TRUE(untouched.ok()) << untouched.message();
+  for (const Fault &fault : faults) {
+    plan::Plan plan = sample();
+    fault.plant(plan);
+    const Status status = checkPlan(plan, sections.all());
+    EXPECT_FALSE(status.ok()) << "accepted: " << fault.message;
+    EXPECT_EQ(status.code(), fault.code) << status.message();
+    EXPECT_NE(status.message().find(fault.message), std::string::npos)
+        << "wanted: " << fault.message << "\n   got: " << status.message();
+  }
+}
+
+Step &step(plan::Plan &plan, int segment, int index) { return *plan.mutable_segments(segment)->mutable_steps(index); }
+plan::Gemm &gemm(plan::Plan &plan) { return *step(plan, 1, 2).mutable_gemm(); }
+plan::Launch &launch(plan::Plan &plan) { return *step(plan, 1, 3).mutable_launch(); }
+
+constexpr uint64_t huge = ~uint64_t(0);
+
+} // namespace
+
+TEST(CheckPlan, VersionsAndIdentity) {
+  expectEach({
+      {[](auto &p) { p.add_features("offload"); }, "needs the feature \"offload\", which this program does not know",
+       Code::CannotRun},
+      {[](auto &p) { p.set_op_set_version(2); }, "op_set_version is 2; this program runs version 1", Code::CannotRun},
+      {[](auto &p) { p.set_kernel_abi_version(0); }, "kernel_abi_version is 0; this program runs version 1",
+       Code::CannotRun},
+      {[](auto &p) { p.set_compiler(""); }, "compiler is empty"},
+      {[](auto &p) { p.set_compiler("ftc\n"); }, "compiler holds the control character 0x0a"},
+      {[](auto &p) { p.set_name("../up"); }, "name is \"../up\"; must be a file name"},
+      {[](auto &p) { p.set_recipe_sha256("short"); },
+       "recipe_sha256 and model_sha256 have 5 and 32 bytes; must have 32"},
+      {[](auto &p) { p.mutable_target()->set_driver(plan::Driver(7)); },
+       "target.driver is 7; must be CPU (1) or CUDA (2)"},
+      {[](auto &p) { p.mutable_target()->set_attention("flash"); },
+       "target.attention is \"flash\"; must be \"library\""},
+      {[](auto &p) { p.clear_target(); }, "target.name is empty"},
+      {[](auto &p) { p.add_mesh()->set_name("dp"); }, "mesh axis \"dp\" has size 0"},
+      {[](auto &p) {
+         p.add_mesh()->set_name("dp");
+         p.mutable_mesh(0)->set_size(2);
+       },
+       "mesh axis \"dp\" has size 2; this program runs plans of one rank", Code::CannotRun},
+  });
+}
+
+TEST(CheckPlan, BatchAndRun) {
+  expectEach({
+      {[](auto &p) { p.clear_batch(); }, "batch is missing"},
+      {[](auto &p) { p.clear_run(); }, "run is missing"},
+      {[](auto &p) { p.mutable_batch()->set_micro_batch_size(0); }, "batch: micro_batch_size is 0; must be in [1, "},
+      {[](auto &p) { p.mutable_batch()->set_sequence_len(huge); }, "batch: sequence_len is 18446744073709551615"},
+      {[](auto &p) {
+         p.mutable_batch()->set_sequence_len(1 << 20);
+         p.mutable_batch()->set_micro_batch_size(1 << 20);
+       },
+       "batch: micro_batch_size × sequence_len is 1099511627776; must be in"},
+      {[](auto &p) { p.mutable_batch()->set_gradient_accumulation_steps(0); }, "gradient_accumulation_steps is 0"},
+      {[](auto &p) { p.mutable_batch()->set_max_document_len(5); }, "max_document_len is 5; must be in [1, 4]"},
+      {[](auto &p) { p.mutable_batch()->set_max_segments(5); }, "max_segments is 5; must be in [1, 4]"},
+      {[](auto &p) { p.mutable_run()->set_learning_rate(-1); }, "run: learning_rate is -1; must be in [0, "},
+      {[](auto &p) { p.mutable_run()->set_learning_rate(NAN); }, "run: learning_rate is nan; must be in"},
+      {[](auto &p) { p.mutable_run()->set_lr_scheduler_type("step"); },
+       "run: lr_scheduler_type is \"step\"; must be constant, linear or cosine"},
+      {[](auto &p) { p.mutable_run()->set_warmup_ratio(1.5); }, "run: warmup_ratio is 1.5; must be in [0, 1]"},
+      {[](auto &p) { p.mutable_run()->set_max_steps(0); }, "run: max_steps and num_epochs are both 0"},
+      {[](auto &p) { p.mutable_run()->set_adam_beta2(1.01); }, "run: adam_beta2 is 1.01; must be in [0, 1]"},
+      {[](auto &p) { p.mutable_run()->set_template_("vicuna"); },
+       "run: template is \"vicuna\"; must be alpaca or chatml"},
+  });
+}
+
+TEST(CheckPlan, ArenasAndBuffers) {
+  expectEach({
+      {[](auto &p) { p.mutable_arenas(0)->set_alignment(48); },
+       "arenas[0]: alignment is 48; must be a power of two in"},
+      {[](auto &p) { p.mutable_arenas(0)->set_space(plan::Arena::Space(9)); }, "arenas[0]: space is 9; must be DEVICE"},
+      {[](auto &p) { p.mutable_arenas(0)->set_size(huge); }, "arenas[0]: size is 18446744073709551615; must be in"},
+      {[](auto &p) { p.mutable_arenas(0)->set_largest_live(1 << 20); },
+       "arenas[0]: largest_live is 1048576; must be at most"},
+      {[](auto &p) { p.mutable_arenas(1)->set_name("weights"); }, "arenas[1]: the name \"weights\" stands twice"},
+      {[](auto &p) { p.mutable_buffers(0)->set_arena(6); },
+       "buffers[0] \"w\": arena is 6; must be below 6, the number of arenas"},
+      {[](auto &p) { p.mutable_buffers(0)->set_offset(8); }, "buffers[0] \"w\": offset is 8; must be a multiple of 16"},
+      {[](auto &p) { p.mutable_buffers(0)->set_size(0); }, "buffers[0] \"w\": size is 0"},
+      {[](auto &p) { p.mutable_buffers(0)->set_offset(huge - 15); },
+       "buffers[0] \"w\": 128 bytes at offset 18446744073709551600 end behind arena \"weights\" of 256 bytes"},
+      {[](auto &p) { p.mutable_buffers(1)->set_size(huge); },
+       "buffers[1] \"w.working\": 18446744073709551615 bytes at offset 128 end behind arena"},
+      {[](auto &p) { p.mutable_buffers(0)->set_class_(plan::Buffer::Class(99)); }, "buffers[0] \"w\": class is 99"},
+      {[](auto &p) { p.mutable_buffers(1)->set_offset(64); },
+       "buffer \"w.working\" at [64, 192) overlaps \"w\" at [0, 128) of arena \"weights\""},
+      {[](auto &p) {
+         p.mutable_buffers(5)->set_offset(64);
+         p.mutable_buffers(5)->set_initial_version(1);
+       },
+       "buffer \"y\" at [64, 160) overlaps \"x\" at [0, 128) of arena \"activations\"; only buffers without an "
+       "initial"},
+      {[](auto &p) {
+         p.mutable_buffers(5)->set_offset(64);
+         p.mutable_buffers(4)->set_initial_version(1);
+       },
+       "buffer \"y\" at [64, 160) overlaps \"x\" at [0, 128) of arena \"activations\""},
+  });
+  plan::Plan overlapping = samplePlan();
+  overlapping.mutable_buffers(5)->set_offset(64); // for verifyPlan to judge
+  EXPECT_TRUE(checkPlan(overlapping, SampleSections().all()).ok());
+}
+
+TEST(CheckPlan, KernelsAndImages) {
+  expectEach({
+      {[](auto &p) { p.mutable_kernels(1)->set_entry(""); }, "kernels[1] \"loss\": entry is empty"},
+      {[](auto &p) { p.mutable_images(0)->set_section(3); },
+       "images[0]: section is 3; must be below 3, the number of sections"},
+      {[](auto &p) { p.mutable_images(0)->set_section(2); }, "images[0]: section 2 is not of kind IMAGE"},
+      {[](auto &p) { p.mutable_images(0)->set_entry_offsets(2, 64); },
+       "images[0]: entry_offsets[2] (\"sgd\") is 64; must be below the image's 64 bytes"},
+      {[](auto &p) { p.mutable_images(0)->add_entry_offsets(0); },
+       "images[0]: has 4 entry_offsets; must have 3, one a kernel"},
+      {[](auto &p) { p.mutable_images(0)->set_format(plan::Image::PTX); },
+       "images[0]: format is PTX, which the target's driver CPU does not run"},
+      {[](auto &p) { p.mutable_images(0)->set_format(plan::Image::Format(8)); },
+       "images[0]: format is 8; must be CPU_BLOB"},
+      {[](auto &p) { p.mutable_images(0)->set_arch("x86-64-v4"); },
+       "no image is for the target's arch \"x86-64-v3\"; must be at least one"},
+      {[](auto &p) {
+         p.mutable_target()->set_driver(plan::CUDA);
+         p.mutable_kernels(0)->set_threads(2048);
+       },
+       "kernels[0] \"embed\": threads is 2048; must be in [1, 1024]"},
+      {[](auto &p) {
+         p.mutable_target()->set_driver(plan::CUDA);
+         for (plan::Kernel &kernel : *p.mutable_kernels())
+           kernel.set_threads(32), kernel.set_items_per_block(1);
+       },
+       "images[0]: format is CPU_BLOB, which the target's driver CUDA does not run"},
+  });
+}
+
+TEST(CheckPlan, InputsAndOutputs) {
+  expectEach({
+      {[](auto &p) { p.mutable_inputs(0)->set_kind(plan::BatchInput::Kind(40)); }, "inputs[0]: kind is 40"},
+      {[](auto &p) { p.mutable_inputs(0)->set_buffer(100); }, "inputs[0]: buffer is 100; must be below 9"},
+      {[](auto &p) { p.mutable_inputs(0)->set_buffer(8); },
+       "inputs[0]: TOKENS needs 16 bytes, its buffer \"loss\" has 8"},
+      {[](auto &p) { p.mutable_outputs(0)->set_kind(plan::Output::KIND_UNSPECIFIED); }, "outputs[0]: kind is 0"},
+      {[](auto &p) { p.mutable_outputs(0)->set_offset(8); },
+       "outputs[0]: LOSS needs 8 bytes at offset 8, its buffer \"loss\" has 8"},
+      {[](auto &p) { p.mutable_outputs(0)->set_offset(huge); },
+       "outputs[0]: LOSS needs 8 bytes at offset 18446744073709"},
+      {[](auto &p) { p.mutable_arenas(5)->set_size(100); },
+       "inputs and outputs need a PINNED arena \"staging\" of at least 384 bytes"},
+  });
+}
+
+TEST(CheckPlan, Tensors) {
+  expectEach({
+      {[](auto &p) { p.mutable_tensors(0)->set_key(""); }, "tensors[0] \"\": key is empty"},
+      {[](auto &p) { p.mutable_tensors(0)->set_role(plan::Tensor::Role(20)); }, "tensors[0] \"model.w\": role is 20"},
+      {[](auto &p) { p.mutable_tensors(0)->set_dtype(plan::DType(20)); }, "tensors[0] \"model.w\": dtype is 20"},
+      {[](auto &p) { p.mutable_tensors(0)->set_role(plan::Tensor::RANDOM_KEYS); },
+       "dtype is F32; must be I64 for RANDOM_KEYS"},
+      {[](auto &p) { p.mutable_tensors(0)->set_buffer(9); }, "tensors[0] \"model.w\": buffer is 9; must be below 9"},
+      {[](auto &p) { p.mutable_tensors(0)->set_shape(0, 0); }, "shape[0] is 0; must be at least 1"},
+      {[](auto &p) { p.mutable_tensors(0)->set_shape(0, huge); }, "shape has 2^56 elements or more"},
+      {[](auto &p) { p.mutable_tensors(0)->set_shape(0, 5); }, "sizes hold 32 elements; must hold 40, as shape does"},
+      {[](auto &p) { p.mutable_tensors(0)->add_strides(1); }, "has 2 sizes and 3 strides"},
+      {[](auto &p) { p.mutable_tensors(0)->set_strides(0, 7); },
+       "a stride of 7 elements puts two elements at one place; must be at least 8"},
+      {[](auto &p) { p.mutable_tensors(0)->set_strides(0, huge); }, "sizes and strides span 2^56 elements or more"},
+      {[](auto &p) { p.mutable_tensors(0)->set_strides(0, 9); },
+       "140 bytes at offset 0 end behind buffer \"w\" of 128 bytes"},
+      {[](auto &p) { p.mutable_tensors(0)->set_offset(2); }, "offset is 2; must be a multiple of 4, the size of F32"},
+      {[](auto &p) { p.mutable_tensors(0)->set_offset(huge - 3); },
+       "128 bytes at offset 18446744073709551612 end behind"},
+      {[](auto &p) { p.mutable_tensors(1)->set_role(plan::Tensor::TRAINABLE); },
+       "tensors[1] \"model.w\": stands twice with role TRAINABLE"},
+      {[](auto &p) { p.mutable_tensors(0)->set_gguf_rope_heads(3); }, "gguf_rope_heads is 3; the rows must divide"},
+      {[](auto &p) { p.mutable_tensors(0)->mutable_init()->set_kind(plan::Init::Kind(30)); }, "init.kind is 30"},
+      {[](auto &p) { p.mutable_tensors(0)->mutable_init()->set_scale(INFINITY); },
+       "init.scale is inf; must be in [0, "},
+      {[](auto &p) { p.mutable_tensors(0)->mutable_init()->set_section(1); },
+       "init.section 1 is not of kind CONSTANTS"},
+      {[](auto &p) { p.mutable_tensors(0)->mutable_init()->set_section(7); }, "init.section is 7; must be below 3"},
+      {[](auto &p) { p.mutable_tensors(0)->mutable_init()->set_section_offset(64); },
+       "init needs 128 bytes at 64 of section 2, which has 128"},
+      {[](auto &p) { p.mutable_tensors(0)->mutable_init()->set_section_offset(huge); },
+       "init needs 128 bytes at 18446744073709551615 of section 2"},
+      {[](auto &p) { p.mutable_tensors(0)->mutable_init()->set_kind(plan::Init::RANDOM_KEYS); },
+       "init has 0 key_names; must have 32, one an element"},
+  });
+}
+
+TEST(CheckPlan, ExportsAndTexts) {
+  expectEach({
+      {[](auto &p) { p.mutable_exports(0)->set_file("../../x"); },
+       "exports[0] \"../../x\": file is \"../../x\"; must be a file name"},
+      {[](auto &p) { p.mutable_exports(0)->set_file(".x"); }, "exports[0] \".x\": file is \".x\"; must be a file name"},
+      {[](auto &p) { p.mutable_texts(0)->set_file("/etc/passwd"); }, "texts[0]: file is \"/etc/passwd\"; must be"},
+      {[](auto &p) { p.mutable_texts(0)->set_file("model.safetensors"); },
+       "texts[0]: the file \"model.safetensors\" stands twice"},
+      {[](auto &p) { p.mutable_exports(0)->mutable_tensors(0)->set_tensor(2); },
+       "exports[0] \"model.safetensors\": \"model.w\": tensor is 2; must be below 2"},
+      {[](auto &p) { p.mutable_exports(0)->mutable_tensors(0)->clear_dtype(); }, "\"model.w\": dtype is 0"},
+      {[](auto &p) { *p.mutable_exports(0)->add_tensors() = p.exports(0).tensors(0); },
+       "the key \"model.w\" stands twice"},
+      {[](auto &p) { p.mutable_facts(0)->clear_config_key(); }, "facts[0]: config_key is empty"},
+  });
+}
+
+TEST(CheckPlan, Segments) {
+  expectEach({
+      {[](auto &p) { p.mutable_segments(0)->set_kind(Segment::Kind(12)); }, "segments[0]: kind is 12"},
+      {[](auto &p) { p.mutable_segments(0)->set_kind(Segment::UPDATE); }, "segments[3]: UPDATE stands twice"},
+      {[](auto &p) { p.mutable_segments(3)->set_kind(Segment::SAVE); }, "has one of ACCUMULATE_FIRST and UPDATE"},
+      {[](auto &p) { p.mutable_segments()->DeleteSubrange(2, 1); },
+       "has no ACCUMULATE_NEXT; gradient_accumulation_steps 3 needs it"},
+      {[](auto &p) { p.clear_streams(); }, "the number of streams is 0; must be in [1, 16]"},
+      {[](auto &p) { p.set_event_count(1 << 30); }, "event_count is 1073741824; must be in [0, 1048576]"},
+  });
+}
+
+TEST(CheckPlan, StepsAndOperands) {
+  const std::string loss = "ACCUMULATE_FIRST step 3 \"loss\": ";
+  expectEach({
+      {[](auto &p) { step(p, 1, 3).clear_name(); }, "ACCUMULATE_FIRST step 3 \"\": name is empty"},
+      {[](auto &p) { step(p, 1, 3).set_stream(2); }, loss + "stream is 2; must be below 2, the number of streams"},
+      {[](auto &p) { step(p, 1, 3).add_wait(1); }, loss + "wait is 1; must be in [1, 0]"},
+      {[](auto &p) { step(p, 1, 3).set_record(3); }, loss + "record is 3; must be in [0, 0]"},
+      {[](auto &p) { step(p, 1, 3).clear_kind(); }, loss + "is of a kind that this program does not know",
+       Code::CannotRun},
+      {[](auto &p) { launch(p).set_kernel(3); }, loss + "launch: kernel is 3; must be below 3, the number of kernels"},
+      {[](auto &p) { launch(p).set_items(0); }, loss + "launch: items is 0; must be in [1, "},
+      {[](auto &p) { launch(p).mutable_operands(1)->set_buffer(9); },
+       loss + "operands[1]: buffer is 9; must be below 9"},
+      {[](auto &p) { launch(p).mutable_operands(1)->clear_read(); },
+       loss + "operands[1]: has neither a read nor a write version"},
+      {[](auto &p) { launch(p).mutable_operands(0)->set_rows(0); }, loss + "operands[0]: has 0 rows of 16 bytes"},
+      {[](auto &p) { launch(p).mutable_operands(0)->set_pitch(8); },
+       loss + "operands[0]: has rows of 16 bytes at a pitch of 8"},
+      {[](auto &p) { launch(p).mutable_operands(0)->set_rows(5); },
+       loss + "operands[0]: ends at byte 112 of buffer \"y\", which has 96"},
+      {[](auto &p) { launch(p).mutable_operands(0)->set_offset(huge); },
+       loss + "operands[0]: has offset 18446744073709551615"},
+      {[](auto &p) { launch(p).mutable_operands(0)->set_rows(huge); }, "each must be below 2^56"},
+      {[](auto &p) {
+         p.mutable_kernels(0)->set_vector_access(true);
+         Operand &operand = *step(p, 1, 1).mutable_launch()->mutable_operands(1);
+         operand.set_offset(8), operand.set_row_bytes(64);
+       },
+       "launch: operands[1]: offset 8, pitch 0 and batch_pitch 0 must be multiples of 16, because kernel \"embed\" "
+       "has"},
+      {[](auto &p) { step(p, 0, 0).mutable_copy()->mutable_src()->set_write(1); },
+       "copy: src: must have a read version and no write version"},
+      {[](auto &p) { step(p, 0, 0).mutable_copy()->mutable_dst()->set_row_bytes(64); },
+       "copy: src is 1 × 1 rows of 128 bytes, dst 1 × 1 of 64; must be the same"},
+      {[](auto &p) {
+         *step(p, 0, 0).mutable_memset()->mutable_dst() = samplePlan().segments(0).steps(0).copy().dst();
+         step(p, 0, 0).mutable_memset()->set_value(256);
+       },
+       "memset: value is 256; must be in [0, 255]"},
+      {[](auto &p) { step(p, 1, 0).mutable_receive()->mutable_dst(0)->set_offset(4); },
+       "ends at byte 20 of buffer \"tokens\""},
+      {[](auto &p) {
+         step(p, 1, 0).mutable_receive()->mutable_dst(0)->set_offset(4);
+         step(p, 1, 0).mutable_receive()->mutable_dst(0)->set_row_bytes(12);
+       },
+       "receive: dst[0]: 12 bytes at offset 4 of buffer \"tokens\" are not the head of an input"},
+      {[](auto &p) { step(p, 1, 0).mutable_receive()->mutable_dst(0)->set_read(1); },
+       "receive: dst[0]: must have a write version and no read version"},
+      {[](auto &p) { step(p, 3, 2).mutable_emit()->mutable_src(0)->set_row_bytes(4); },
+       "emit: src[0]: 4 bytes at offset 0 of buffer \"loss\" are not an output"},
+  });
+}
+
+TEST(CheckPlan, Gemm) {
+  const std::string place = "ACCUMULATE_FIRST step 2 \"linear.forward\": gemm: ";
+  expectEach({
+      {[](auto &p) { gemm(p).set_m(0); }, place + "m is 0; must be in [1, "},
+      {[](auto &p) { gemm(p).set_k(huge); }, place + "k is 18446744073709551615; must be in [1, "},
+      {[](auto &p) { gemm(p).set_lda(7); }, place + "a: its leading dimension is 7; must be in [8, "},
+      {[](auto &p) { gemm(p).set_lda(9); },
+       place + "a: 4 × 8 F32 at leading dimension 9: the shape means 4 rows of 32 bytes at pitch 36 from byte 0; the "
+               "operand declares bytes [0, 128)"},
+      {[](auto &p) { gemm(p).set_ldd(4); },
+       place + "d: 4 × 4 F32 at leading dimension 4: the shape means bytes [0, 64); the operand declares 4 rows of 16 "
+               "bytes at pitch 24 from byte 0"},
+      {[](auto &p) { gemm(p).set_trans_b(false); },
+       place + "b: 8 × 4 F32 at leading dimension 8: the shape means 8 rows of 16 bytes at pitch 32 from byte 0; the "
+               "operand declares bytes [0, 128)"},
+      {[](auto &p) { gemm(p).set_beta(1); }, place + "d: must have a read and a write version"},
+      {[](auto &p) { gemm(p).mutable_d()->set_read(1); }, place + "d: must have a write version and no read version"},
+      {[](auto &p) { gemm(p).set_beta(0.5); }, place + "alpha is 1 and beta 0.5; alpha must be finite, beta 0 or 1"},
+      {[](auto &p) { gemm(p).set_a_type(plan::I32); }, place + "has operands of type 5; must be F64, F32, BF16 or F16"},
+      {[](auto &p) { gemm(p).set_b_type(plan::BF16); }, place + "a_type is F32 and b_type BF16; must be the same"},
+      {[](auto &p) { gemm(p).set_d_type(plan::F64); },
+       place + "a_type F32, d_type F64 and compute_type 2 do not go together"},
+      {[](auto &p) {
+         gemm(p).set_a_type(plan::BF16);
+         gemm(p).set_b_type(plan::BF16);
+         gemm(p).set_allow_tf32(true);
+       },
+       place + "allow_tf32 is set for BF16"},
+      {[](auto &p) {
+         gemm(p).set_batch(2);
+         gemm(p).mutable_d()->set_write(1);
+       },
+       place + "d: its batch stride is 0: 2 batches would write onto each other"},
+      {[](auto &p) { *gemm(p).mutable_workspace() = gemm(p).a(); }, place + "workspace: must have a write version"},
+  });
+}
+
+namespace {
+
+/// A DENSE forward attention of a CUDA plan: 2 rows of 4 tokens, 2 heads of 8 on 1 head of keys, q, k, v interleaved.
+plan::Plan attentionPlan() {
+  TestPlan t;
+  t.plan.mutable_target()->set_driver(plan::CUDA);
+  t.plan.mutable_target()->set_arch("sm_90");
+  const uint32_t qkv = t.buffer("qkv", TestPlan::Activations, 8 * 64, Buffer::ACTIVATION);
+  const uint32_t o = t.buffer("o", TestPlan::Activations, 8 * 32, Buffer::ACTIVATION);
+  const uint32_t lse = t.buffer("lse", TestPlan::Activations, 64, Buffer::ACTIVATION);
+  t.buffer("gradient", TestPlan::Activations, 8 * 64, Buffer::ACTIVATION);
+  t.buffer("documents", TestPlan::Io, 64, Buffer::INPUT);
+  plan::Attention &x = *t.step(Segment::EVALUATE, "attention").mutable_attention();
+  x.set_direction(plan::Attention::FORWARD);
+  x.set_form(plan::Attention::DENSE);
+  x.set_batch(2), x.set_sequence_len(4), x.set_heads(2), x.set_kv_heads(1), x.set_head_dim(8), x.set_scale(0.35);
+  x.set_dtype(plan::BF16);
+  x.set_qkv_pitch(32), x.set_o_pitch(16);
+  *x.mutable_q() = t.rows(qkv, 0, 8, 32, 64, 1, 0);
+  *x.mutable_k() = t.rows(qkv, 32, 8, 16, 64, 1, 0);
+  *x.mutable_v() = t.rows(qkv, 48, 8, 16, 64, 1, 0);
+  *x.mutable_o() = t.whole(o, 0, 1);
+  *x.mutable_lse() = t.whole(lse, 0, 1);
+  return t.plan;
+}
+
+/// The backward pass of the same, RAGGED.
+plan::Plan raggedPlan() {
+  plan::Plan plan = attentionPlan();
+  TestPlan t;
+  t.plan = plan;
+  plan::Attention &x = *t.plan.mutable_segments(0)->mutable_steps(0)->mutable_attention();
+  x.set_direction(plan::Attention::BACKWARD);
+  x.set_form(plan::Attention::RAGGED);
+  x.set_max_documents(3), x.set_max_document_len(4);
+  x.set_d_qkv_pitch(32);
+  x.mutable_o()->set_read(1), x.mutable_o()->set_write(0);
+  x.mutable_lse()->set_read(1), x.mutable_lse()->set_write(0);
+  *x.mutable_d_o() = x.o();
+  *x.mutable_d_q() = t.rows(3, 0, 8, 32, 64, 0, 1);
+  *x.mutable_d_k() = t.rows(3, 32, 8, 16, 64, 0, 1);
+  *x.mutable_d_v() = t.rows(3, 48, 8, 16, 64, 0, 1);
+  *x.mutable_document_offsets() = t.rows(4, 0, 1, 16, 0, 1, 0);
+  *x.mutable_document_lens() = t.rows(4, 16, 1, 12, 0, 1, 0);
+  return t.plan;
+}
+
+plan::Attention &attention(plan::Plan &plan) { return *step(plan, 0, 0).mutable_attention(); }
+
+} // namespace
+
+TEST(CheckPlan, Attention) {
+  const std::string place = "EVALUATE step 0 \"attention\": attention: ";
+  expectEach(
+      {
+          {[](auto &p) { p.mutable_target()->set_driver(plan::CPU); },
+           place + "is a library call that the target's driver CPU does not have; compile with attention \"tiled\""},
+          {[](auto &p) { attention(p).set_direction(plan::Attention::Direction(5)); }, place + "direction is 5"},
+          {[](auto &p) { attention(p).set_form(plan::Attention::Form(5)); }, place + "form is 5"},
+          {[](auto &p) { attention(p).set_dtype(plan::F32); }, place + "dtype is 2; must be BF16 or F16"},
+          {[](auto &p) { attention(p).set_kv_heads(3); }, place + "kv_heads is 3; must be in [1, 2]"},
+          {[](auto &p) { attention(p).set_heads(3), attention(p).set_kv_heads(2); },
+           place + "heads is 3; must be a multiple of kv_heads, 2"},
+          {[](auto &p) { attention(p).set_scale(NAN); }, place + "scale is nan"},
+          {[](auto &p) { attention(p).set_head_dim(1 << 20); }, place + "head_dim is 1048576; must be in [1, 65536]"},
+          {[](auto &p) { attention(p).set_qkv_pitch(33); },
+           place +
+               "q: the shape means 8 rows of 32 bytes at pitch 66 from byte 0; the operand declares 8 rows of 32 bytes "
+               "at pitch 64 from byte 0"},
+          {[](auto &p) { attention(p).set_qkv_pitch(12); },
+           place + "q: has rows of 32 bytes at a pitch of 24: they overlap"},
+          {[](auto &p) { attention(p).mutable_lse()->set_row_bytes(32); },
+           place + "lse: the shape means bytes [0, 64); the operand declares bytes [0, 32)"},
+          {[](auto &p) { attention(p).mutable_o()->set_read(1); }, place + "o: must have a write version and no read"},
+          {[](auto &p) { attention(p).clear_k(); }, place + "k: is absent; the direction and form want it present"},
+          {[](auto &p) { *attention(p).mutable_d_o() = attention(p).q(); },
+           place + "d_o: is present; the direction and form want it absent"},
+          {[](auto &p) { attention(p).set_form(plan::Attention::RAGGED); },
+           place + "max_documents is 0; must be in [1, "},
+      },
+      attentionPlan);
+  expectEach(
+      {{[](auto &p) { attention(p).set_max_document_len(5); }, "max_document_len is 5; must be in [1, 4]"},
+       {[](auto &p) { attention(p).set_max_documents(4); },
+        "document_offsets: the shape means bytes [0, 20); the operand declares bytes [0, 16)"},
+       {[](auto &p) { attention(p).mutable_d_q()->set_read(1); }, "d_q: must have a write version and no read"},
+       {[](auto &p) { attention(p).mutable_d_k()->set_buffer(0); }, "d_q, d_k and d_v lie in buffers 3, 0 and 3"},
+       {[](auto &p) { attention(p).mutable_document_offsets()->set_offset(4); },
+        "document_offsets: offset 4 and pitch 16 must be multiples of 16 bytes"}},
+      raggedPlan);
+}
