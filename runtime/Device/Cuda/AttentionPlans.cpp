@@ -127,6 +127,8 @@ void AttentionPlans::start(std::span<const plan::Attention> attentions) {
     else
       entry->second->finished.set_value();
   }
+  if (team->work.empty())
+    return;
   constexpr size_t Most = 8;
   const size_t count = std::min({Most, size_t(std::max(1u, std::thread::hardware_concurrency())), team->work.size()});
   team->handles.resize(count);
