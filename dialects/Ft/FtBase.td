@@ -1,0 +1,40 @@
+// The ft dialect itself, its types and enumerations.
+#ifndef FT_BASE_TD
+#define FT_BASE_TD
+
+include "mlir/IR/OpBase.td"
+include "mlir/IR/EnumAttr.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+include "dialects/Ft/FtInterfaces.td"
+
+def Ft_Dialect : Dialect {
+  let name = "ft";
+  let cppNamespace = "::ft::model";
+  let summary = "A language model and its training step as pure tensor operations";
+}
+
+def Ft_Matrix : 2DTensorOf<[F64, F32, BF16]>;      // [rows, columns]
+def Ft_Vector : 1DTensorOf<[F64, F32, BF16]>;
+def Ft_Tensor : RankedTensorOf<[F64, F32, BF16]>;
+def Ft_Ids : 1DTensorOf<[I32]>;
+def Ft_Statistic : RankedTensorOf<[F64, F32]>;
+def Ft_Scalars : 1DTensorOf<[F64]>;                // plan.proto, enum Scalar
+def Ft_Scalar : TensorOf<[F64]>;                   // tensor<1xf64>
+def Ft_Status : TensorOf<[I32]>;                   // tensor<4xi32>, plan.proto Output::STATUS
+
+class Ft_Op<string mnemonic, list<Trait> traits = []> : Op<Ft_Dialect, mnemonic, traits> {
+  let hasVerifier = 1;
+}
+
+def Ft_Role : I32EnumAttr<"Role", "what a variable is for", [
+  I32EnumAttrCase<"Frozen", 0, "frozen">, I32EnumAttrCase<"Trainable", 1, "trainable">,
+  I32EnumAttrCase<"Adapter", 2, "adapter">, I32EnumAttrCase<"Gradient", 3, "gradient">,
+  I32EnumAttrCase<"ExpAvg", 4, "exp_avg">, I32EnumAttrCase<"ExpAvgSq", 5, "exp_avg_sq">,
+  I32EnumAttrCase<"WorkingCopy", 6, "working_copy">, I32EnumAttrCase<"ConstantTable", 7, "constant_table">,
+  I32EnumAttrCase<"RandomKeys", 8, "random_keys">, I32EnumAttrCase<"Input", 9, "input">,
+  I32EnumAttrCase<"Output", 10, "output">]> {
+  let cppNamespace = "::ft::model";
+}
+
+#endif // FT_BASE_TD

@@ -1,0 +1,172 @@
+// Operations around matrix products: libraries compute them, they are never fused into row kernels whole.
+#ifndef FT_PRODUCTS_TD
+#define FT_PRODUCTS_TD
+
+include "dialects/Ft/FtBase.td"
+
+def Ft_LinearOp : Ft_Op<"linear", [Pure, AttrSizedOperandSegments]> {
+  let summary = "multiply by transposed weights that share an input, with low-rank adapters";
+  let description = [{
+    y_j = alpha * x * W_j^T, plus s_i * B_i^T for each pair i with low_rank_of[i] = j. x [T, K], W_j [N_j, K],
+    s_i [T, r_i], B_i [N_j, r_i]. Linears that read one input are one op: one matrix product over the weights' rows. A
+    LoRA adapter is s = ft.linear x, [A] {alpha = scale} and the pair (s, B) here; only Planning knows how it is
+    laid out.
+
+    Example:
+    ```mlir
+    %s = ft.linear %x, [%a] {alpha = 2.0 : f64} : (tensor<16x8xf32>, tensor<3x8xf32>) -> tensor<16x3xf32>
+    %y:2 = ft.linear %x, [%w0, %w1] low_rank [%s] [%b] {low_rank_of = array<i64: 1>} : (tensor<16x8xf32>, tensor<12x8xf32>, tensor<4x8xf32>, tensor<16x3xf32>, tensor<4x3xf32>) -> (tensor<16x12xf32>, tensor<16x4xf32>)
+    ```
+
+    - (C1) there are one or more weights, and as many results.
+    - (C2) each weight has x's columns and element type.
+    - (C3) result j is [rows of x, rows of W_j].
+    - (C4) low_rank, low_rank_weights and low_rank_of are of one length; each low_rank_of names a weight.
+    - (C5) s_i is [rows of x, r_i], B_i [rows of its weight, r_i], both of x's element type.
+  }];
+  let arguments = (ins Ft_Matrix:$x, Variadic<Ft_Matrix>:$weights, Variadic<Ft_Matrix>:$low_rank,
+                       Variadic<Ft_Matrix>:$low_rank_weights, DefaultValuedAttr<F64Attr, "1.0">:$alpha,
+                       DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$low_rank_of);
+  let results = (outs Variadic<Ft_Matrix>:$results);
+  let builders = [OpBuilder<(ins "::mlir::TypeRange":$types, "::mlir::Value":$x, "::mlir::ValueRange":$weights)>];
+  let assemblyFormat = [{
+    $x `,` `[` $weights `]` (`low_rank` `[` $low_rank^ `]` `[` $low_rank_weights `]`)? attr-dict `:` functional-type(operands, results)
+  }];
+}
+
+def Ft_LinearBwdInputOp : Ft_Op<"linear_bwd_input", [Pure, SameVariadicOperandSize]> {
+  let summary = "differentiate a group of linears with respect to their input";
+  let description = [{
+    dx = alpha * the sum over j of grad_j * W_j. Adapters add their own pairs (ds_i, A_i).
+
+    Example:
+    ```mlir
+    %dx = ft.linear_bwd_input [%dy0, %dy1], [%w0, %w1] : (tensor<16x12xf32>, tensor<16x4xf32>, tensor<12x8xf32>, tensor<4x8xf32>) -> tensor<16x8xf32>
+    ```
+
+    - (C1) there are one or more gradients, and as many weights.
+    - (C2) gradient j is [rows of dx, rows of W_j].
+    - (C3) each weight has dx's columns.
+    - (C4) gradients and weights have one element type.
+  }];
+  let arguments = (ins Variadic<Ft_Matrix>:$grads, Variadic<Ft_Matrix>:$weights, DefaultValuedAttr<F64Attr, "1.0">:$alpha);
+  let results = (outs Ft_Matrix:$dx);
+  let assemblyFormat = "`[` $grads `]` `,` `[` $weights `]` attr-dict `:` functional-type(operands, results)";
+}
+
+def Ft_LinearBwdWeightOp : Ft_Op<"linear_bwd_weight", [Pure]> {
+  let summary = "differentiate a linear with respect to a weight";
+  let description = [{
+    dw = accumulate (0 where absent) + alpha * grad^T * x, summed in f32 (f64 in f64).
+
+    Example:
+    ```mlir
+    %dw = ft.linear_bwd_weight %dy, %x : (tensor<16x12xbf16>, tensor<16x8xbf16>) -> tensor<12x8xf32>
+    ```
+
+    - (C1) grad and x have as many rows and one element type.
+    - (C2) dw is [columns of grad, columns of x].
+    - (C3) accumulate has dw's type.
+  }];
+  let arguments = (ins Ft_Matrix:$grad, Ft_Matrix:$x, Optional<Ft_Matrix>:$accumulate, DefaultValuedAttr<F64Attr, "1.0">:$alpha);
+  let results = (outs Ft_Matrix:$dw);
+  let assemblyFormat = "$grad `,` $x (`accumulate` $accumulate^)? attr-dict `:` functional-type(operands, results)";
+}
+
+def Ft_AttentionOp : Ft_Op<"attention", [Pure]> {
+  let summary = "attend causally inside each document";
+  let description = [{
+    Token t attends to tokens u <= t of its own document: o = softmax(scale * q * k^T) * v for each head; head h
+    reads the
+    k and v of head h / (heads / kv_heads). lse[t, h] is the logarithm of the sum of exponentials of the scaled scores.
+    Rows of the batch are sequence_len tokens; document_start[t] is the index inside the row of the first token of t's
+    document; document_offsets and document_lens say the same for libraries (plan.proto, BatchInput).
+
+    Example:
+    ```mlir
+    %o, %lse = ft.attention %q, %k, %v, %start, %offsets, %lens {heads = 2 : i64, kv_heads = 1 : i64, head_dim = 4 : i64, sequence_len = 8 : i64, scale = 0.5 : f64} : (tensor<16x8xf32>, tensor<16x4xf32>, tensor<16x4xf32>, tensor<16xi32>, tensor<5xi32>, tensor<4xi32>) -> (tensor<16x8xf32>, tensor<16x2xf32>)
+    ```
+
+    - (C1) heads is a positive multiple of kv_heads.
+    - (C2) sequence_len divides the tokens.
+    - (C3) q and o are [tokens, heads * head_dim], k and v [tokens, kv_heads * head_dim], all of one element type.
+    - (C4) lse is [tokens, heads].
+    - (C5) document_start has one element per token, document_offsets one more than document_lens.
+    - (C6) scale is above 0.
+  }];
+  let arguments = (ins Ft_Matrix:$q, Ft_Matrix:$k, Ft_Matrix:$v, Ft_Ids:$document_start, Ft_Ids:$document_offsets, Ft_Ids:$document_lens,
+                       I64Attr:$heads, I64Attr:$kv_heads, I64Attr:$head_dim, I64Attr:$sequence_len, F64Attr:$scale);
+  let results = (outs Ft_Matrix:$o, Ft_Statistic:$lse);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
+
+def Ft_AttentionBwdOp : Ft_Op<"attention_bwd", [Pure]> {
+  let summary = "differentiate attention";
+  let description = [{
+    Gradients of q, k and v from that of o, with the forward op's operands and results.
+
+    Example:
+    ```mlir
+    %d_q, %d_k, %d_v = ft.attention_bwd %d_o, %q, %k, %v, %o, %lse, %start, %offsets, %lens {heads = 2 : i64, kv_heads = 1 : i64, head_dim = 4 : i64, sequence_len = 8 : i64, scale = 0.5 : f64} : (tensor<16x8xf32>, tensor<16x8xf32>, tensor<16x4xf32>, tensor<16x4xf32>, tensor<16x8xf32>, tensor<16x2xf32>, tensor<16xi32>, tensor<5xi32>, tensor<4xi32>) -> (tensor<16x8xf32>, tensor<16x4xf32>, tensor<16x4xf32>)
+    ```
+
+    - (C1) heads is a positive multiple of kv_heads.
+    - (C2) sequence_len divides the tokens.
+    - (C3) q and o are [tokens, heads * head_dim], k and v [tokens, kv_heads * head_dim], all of one element type.
+    - (C4) lse is [tokens, heads].
+    - (C5) document_start has one element per token, document_offsets one more than document_lens.
+    - (C6) scale is above 0.
+    - (C7) d_o has o's type, d_q q's, d_k k's and d_v v's.
+  }];
+  let arguments = (ins Ft_Matrix:$d_o, Ft_Matrix:$q, Ft_Matrix:$k, Ft_Matrix:$v, Ft_Matrix:$o, Ft_Statistic:$lse,
+                       Ft_Ids:$document_start, Ft_Ids:$document_offsets, Ft_Ids:$document_lens,
+                       I64Attr:$heads, I64Attr:$kv_heads, I64Attr:$head_dim, I64Attr:$sequence_len, F64Attr:$scale);
+  let results = (outs Ft_Matrix:$d_q, Ft_Matrix:$d_k, Ft_Matrix:$d_v);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
+
+def Ft_HeadLossOp : Ft_Op<"head_loss", [Pure]> {
+  let summary = "project to logits and take the cross-entropy, chunk by chunk";
+  let description = [{
+    loss = scalars[INVERSE_TARGETS] * the sum over tokens t with labels[t] >= 0 of -log softmax(x * W^T)[t,
+    labels[t]], in
+    f64. labels[t] is what position t must predict, -100 where there is nothing. Logits of a chunk of tokens are rounded
+    to x's element type; all of them never exist at once. Differentiation replaces it; it stays in @evaluate.
+
+    Example:
+    ```mlir
+    %loss = ft.head_loss %x, %weight, %labels, %scalars : (tensor<16x8xf32>, tensor<32x8xf32>, tensor<16xi32>, tensor<8xf64>) -> tensor<1xf64>
+    ```
+
+    - (C1) weight is [vocabulary, columns of x], of x's element type.
+    - (C2) labels has one element per row of x.
+  }];
+  let arguments = (ins Ft_Matrix:$x, Ft_Matrix:$weight, Ft_Ids:$labels, Ft_Scalars:$scalars);
+  let results = (outs Ft_Scalar:$loss);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
+
+def Ft_HeadLossGradOp : Ft_Op<"head_loss_grad", [Pure]> {
+  let summary = "take the loss with its gradients";
+  let description = [{
+    The loss of head_loss, dx = dlogits * W and, where it is a result, dw = accumulate (0 where absent) + dlogits^T
+    * x, with
+    dlogits = scalars[INVERSE_TARGETS] * (softmax - one-hot) on rows with a target, 0 elsewhere.
+
+    Example:
+    ```mlir
+    %loss, %dx, %dw = ft.head_loss_grad %x, %weight, %labels, %scalars : (tensor<16x8xf32>, tensor<32x8xf32>, tensor<16xi32>, tensor<8xf64>) -> (tensor<1xf64>, tensor<16x8xf32>, tensor<32x8xf32>)
+    ```
+
+    - (C1) weight is [vocabulary, columns of x], of x's element type.
+    - (C2) labels has one element per row of x.
+    - (C3) dx has x's type.
+    - (C4) dw has weight's shape.
+    - (C5) accumulate is given only with dw, and has its type.
+  }];
+  let arguments = (ins Ft_Matrix:$x, Ft_Matrix:$weight, Ft_Ids:$labels, Ft_Scalars:$scalars, Optional<Ft_Matrix>:$accumulate);
+  let results = (outs Ft_Scalar:$loss, Ft_Matrix:$dx, Optional<Ft_Matrix>:$dw);
+  let assemblyFormat = "$x `,` $weight `,` $labels `,` $scalars (`accumulate` $accumulate^)? attr-dict `:` functional-type(operands, results)";
+}
+
+#endif // FT_PRODUCTS_TD

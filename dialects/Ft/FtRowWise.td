@@ -1,0 +1,261 @@
+// Operations that compute each row on its own: one pass over memory, fused with their neighbours.
+#ifndef FT_ROW_WISE_TD
+#define FT_ROW_WISE_TD
+
+include "dialects/Ft/FtBase.td"
+
+def Ft_EmbeddingOp : Ft_Op<"embedding", [Pure]> {
+  let summary = "look up one row of a table per token";
+  let description = [{
+    Row t of the result is row ids[t] of the table [V, D], converted to the result's element type. ids in [0, V).
+
+    Example:
+    ```mlir
+    %x = ft.embedding %table, %ids : (tensor<32x8xf32>, tensor<16xi32>) -> tensor<16x8xf32>
+    ```
+
+    - (C1) the result is [length of ids, columns of table].
+  }];
+  let arguments = (ins Ft_Matrix:$table, Ft_Ids:$ids);
+  let results = (outs Ft_Matrix:$result);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
+
+def Ft_EmbeddingGradOp : Ft_Op<"embedding_grad", [Pure]> {
+  let summary = "sum the rows of a gradient by token id, in fixed order";
+  let description = [{
+    result[v] = accumulate[v] (0 where absent) + the sum over positions t with id v of grad[t], in the order of
+    `positions`. The host sorts the tokens' indices by (id, row, position) into `positions` [T]; segment s is
+    positions[starts[s] .. starts[s + 1]) and belongs to ids[s]; segments behind the last have no positions. No atomics:
+    the same bits every time. Every row of the result is written.
+
+    Example:
+    ```mlir
+    %dw = ft.embedding_grad %grad, %positions, %starts, %ids : (tensor<16x8xf32>, tensor<16xi32>, tensor<13xi32>, tensor<12xi32>) -> tensor<32x8xf32>
+    ```
+
+    - (C1) positions has one element per row of grad.
+    - (C2) starts has one element more than ids.
+    - (C3) the result has grad's columns.
+    - (C4) accumulate has the result's type.
+  }];
+  let arguments = (ins Ft_Matrix:$grad, Ft_Ids:$positions, Ft_Ids:$starts, Ft_Ids:$ids, Optional<Ft_Matrix>:$accumulate);
+  let results = (outs Ft_Matrix:$result);
+  let assemblyFormat = "$grad `,` $positions `,` $starts `,` $ids (`accumulate` $accumulate^)? attr-dict `:` functional-type(operands, results)";
+}
+
+def Ft_RmsNormOp : Ft_Op<"rms_norm", [Pure]> {
+  let summary = "normalise rows by their root mean square";
+  let description = [{
+    rstd[t] = 1 / sqrt(mean over i of x[t, i]^2 + eps); y = x * rstd * weight, rounded once, to y's element type.
+    Backward
+    keeps x and rstd, not y.
+
+    Example:
+    ```mlir
+    %y, %rstd = ft.rms_norm %x, %weight {eps = 1.0e-5 : f64} : (tensor<16x8xf32>, tensor<8xf32>) -> (tensor<16x8xf32>, tensor<16xf32>)
+    ```
+
+    - (C1) y has x's shape.
+    - (C2) weight is [columns of x].
+    - (C3) rstd is [rows of x].
+    - (C4) eps is at least 0.
+  }];
+  let arguments = (ins Ft_Matrix:$x, Ft_Vector:$weight, F64Attr:$eps);
+  let results = (outs Ft_Matrix:$y, Ft_Statistic:$rstd);
+  let assemblyFormat = "$x `,` $weight attr-dict `:` functional-type(operands, results)";
+}
+
+def Ft_RmsNormApplyOp : Ft_Op<"rms_norm_apply", [Pure]> {
+  let summary = "normalise rows again, from what backward keeps";
+  let description = [{
+    y = x * rstd * weight: the bits that rms_norm gave. Created by differentiation before a product that reads y.
+
+    Example:
+    ```mlir
+    %y = ft.rms_norm_apply %x, %rstd, %weight : (tensor<16x8xf32>, tensor<16xf32>, tensor<8xf32>) -> tensor<16x8xf32>
+    ```
+
+    - (C1) y has x's shape.
+    - (C2) weight is [columns of x].
+    - (C3) rstd is [rows of x].
+  }];
+  let arguments = (ins Ft_Matrix:$x, Ft_Statistic:$rstd, Ft_Vector:$weight);
+  let results = (outs Ft_Matrix:$y);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
+
+def Ft_RmsNormBwdOp : Ft_Op<"rms_norm_bwd", [Pure]> {
+  let summary = "differentiate rms_norm with respect to x";
+  let description = [{
+    dx = rstd * (dy * weight) - x * rstd^3 * mean over i of (dy * weight * x).
+
+    Example:
+    ```mlir
+    %dx = ft.rms_norm_bwd %dy, %x, %weight, %rstd : (tensor<16x8xf32>, tensor<16x8xf32>, tensor<8xf32>, tensor<16xf32>) -> tensor<16x8xf32>
+    ```
+
+    - (C1) dx has x's type, dy its shape.
+    - (C2) weight is [columns of x].
+    - (C3) rstd is [rows of x].
+  }];
+  let arguments = (ins Ft_Matrix:$dy, Ft_Matrix:$x, Ft_Vector:$weight, Ft_Statistic:$rstd);
+  let results = (outs Ft_Matrix:$dx);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
+
+def Ft_RmsNormWeightGradOp : Ft_Op<"rms_norm_weight_grad", [Pure]> {
+  let summary = "differentiate rms_norm with respect to its weight";
+  let description = [{
+    dw = accumulate (0 where absent) + the sum over rows of dy * x * rstd, in fixed order.
+
+    Example:
+    ```mlir
+    %dw = ft.rms_norm_weight_grad %dy, %x, %rstd accumulate %sum : (tensor<16x8xf32>, tensor<16x8xf32>, tensor<16xf32>, tensor<8xf32>) -> tensor<8xf32>
+    ```
+
+    - (C1) dy has x's shape.
+    - (C2) dw is [columns of x].
+    - (C3) rstd is [rows of x].
+    - (C4) accumulate has dw's type.
+  }];
+  let arguments = (ins Ft_Matrix:$dy, Ft_Matrix:$x, Ft_Statistic:$rstd, Optional<Ft_Vector>:$accumulate);
+  let results = (outs Ft_Vector:$dw);
+  let assemblyFormat = "$dy `,` $x `,` $rstd (`accumulate` $accumulate^)? attr-dict `:` functional-type(operands, results)";
+}
+
+def Ft_RopeOp : Ft_Op<"rope", [Pure]> {
+  let summary = "rotate the halves of each head of q and k by their token's position";
+  let description = [{
+    Of each head of head_dim columns, with h = head_dim / 2, p = positions[t]: out[i] = x[i] * cos[p, i] - x[i + h] *
+    sin[p, i]; out[i + h] = x[i + h] * cos[p, i] + x[i] * sin[p, i]. `inverse` turns the sign of sin, which is the
+    derivative. q [T, heads * head_dim] and k [T, kv_heads * head_dim] share one kernel.
+
+    Example:
+    ```mlir
+    %q_out, %k_out = ft.rope %q, %k, %positions, %cos, %sin {head_dim = 4 : i64} : (tensor<16x8xf32>, tensor<16x4xf32>, tensor<16xi32>, tensor<8x2xf32>, tensor<8x2xf32>) -> (tensor<16x8xf32>, tensor<16x4xf32>)
+    ```
+
+    - (C1) head_dim is positive and even.
+    - (C2) q_out has q's type, k_out k's.
+    - (C3) the columns of q and k are multiples of head_dim.
+    - (C4) q, k and positions have as many tokens.
+    - (C5) cos is [positions, head_dim / 2]; sin has cos's type.
+  }];
+  let arguments = (ins Ft_Matrix:$q, Ft_Matrix:$k, Ft_Ids:$positions, Ft_Matrix:$cos, Ft_Matrix:$sin, I64Attr:$head_dim, UnitAttr:$inverse);
+  let results = (outs Ft_Matrix:$q_out, Ft_Matrix:$k_out);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
+
+def Ft_SwigluOp : Ft_Op<"swiglu", [Pure]> {
+  let summary = "gate a projection with silu";
+  let description = [{
+    gate * sigmoid(gate) * up. Backward keeps gate and up, not the result.
+
+    Example:
+    ```mlir
+    %product = ft.swiglu %gate, %up : (tensor<16x8xf32>, tensor<16x8xf32>) -> tensor<16x8xf32>
+    ```
+
+    - (C1) gate, up and the result have one type.
+  }];
+  let arguments = (ins Ft_Matrix:$gate, Ft_Matrix:$up);
+  let results = (outs Ft_Matrix:$result);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
+
+def Ft_SwigluBwdOp : Ft_Op<"swiglu_bwd", [Pure]> {
+  let summary = "differentiate swiglu";
+  let description = [{
+    With s = sigmoid(gate): d_gate = grad * up * s * (1 + gate * (1 - s)); d_up = grad * gate * s. Differentiation
+    puts a
+    second ft.swiglu beside it where a weight's gradient reads the product: one kernel writes all three.
+
+    Example:
+    ```mlir
+    %d_gate, %d_up = ft.swiglu_bwd %grad, %gate, %up : (tensor<16x8xf32>, tensor<16x8xf32>, tensor<16x8xf32>) -> (tensor<16x8xf32>, tensor<16x8xf32>)
+    ```
+
+    - (C1) grad, gate, up, d_gate and d_up have one type.
+  }];
+  let arguments = (ins Ft_Matrix:$grad, Ft_Matrix:$gate, Ft_Matrix:$up);
+  let results = (outs Ft_Matrix:$d_gate, Ft_Matrix:$d_up);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
+
+def Ft_AddOp : Ft_Op<"add", [Pure, Commutative]> {
+  let summary = "add element by element";
+  let description = [{
+    Operands may differ in element type: both are converted, added, and rounded once. Residual sums, sums of cotangents.
+
+    Example:
+    ```mlir
+    %sum = ft.add %x, %y : (tensor<16x8xf32>, tensor<16x8xbf16>) -> tensor<16x8xf32>
+    ```
+
+    - (C1) operands and result have one shape.
+  }];
+  let arguments = (ins Ft_Tensor:$lhs, Ft_Tensor:$rhs);
+  let results = (outs Ft_Tensor:$result);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
+
+def Ft_CastOp : Ft_Op<"cast", [Pure]> {
+  let summary = "convert to another float type";
+  let description = [{
+    Rounds to nearest, ties to even. Working copies, and cotangents at a border of types.
+
+    Example:
+    ```mlir
+    %y = ft.cast %x : tensor<16x8xf32> to tensor<16x8xbf16>
+    ```
+
+    - (C1) the result has x's shape.
+    - (C2) the element types differ.
+  }];
+  let arguments = (ins Ft_Tensor:$x);
+  let results = (outs Ft_Tensor:$result);
+  let assemblyFormat = "$x attr-dict `:` type($x) `to` type($result)";
+}
+
+def Ft_DropoutOp : Ft_Op<"dropout", [Pure]> {
+  let summary = "zero elements with probability p and scale the others by 1 / (1 - p)";
+  let description = [{
+    Element (t, i) is zero where word i mod 4 of philox4x32(counter, keys[site]) is below floor(p * 2^32), as integers,
+    and x / (1 - p) elsewhere. counter = (scalars[STEP], low and high word of scalars[FIRST_POSITION] + t, i / 4): the
+    same mask whatever the split of the batch. It is its own derivative. keys: variable of role random_keys; site: this
+    mask's index in it.
+
+    Example:
+    ```mlir
+    %y = ft.dropout %x, %keys, %scalars {p = 0.1 : f64, site = 2 : i64} : (tensor<16x8xf32>, tensor<4xi64>, tensor<8xf64>) -> tensor<16x8xf32>
+    ```
+
+    - (C1) the result has x's type.
+    - (C2) p is in [0, 1).
+    - (C3) site is in [0, length of keys).
+  }];
+  let arguments = (ins Ft_Matrix:$x, 1DTensorOf<[I64]>:$keys, Ft_Scalars:$scalars, F64Attr:$p, I64Attr:$site);
+  let results = (outs Ft_Matrix:$result);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
+
+def Ft_GatherRowOp : Ft_Op<"gather_row", [Pure]> {
+  let summary = "take one row, chosen at run time";
+  let description = [{
+    Row index[0] of x. Of @generate: the position whose logits are wanted.
+
+    Example:
+    ```mlir
+    %row = ft.gather_row %x, %index : (tensor<16x8xf32>, tensor<1xi32>) -> tensor<1x8xf32>
+    ```
+
+    - (C1) index has one element.
+    - (C2) the result is one row of x's columns and element type.
+  }];
+  let arguments = (ins Ft_Matrix:$x, Ft_Ids:$index);
+  let results = (outs Ft_Matrix:$result);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
+
+#endif // FT_ROW_WISE_TD

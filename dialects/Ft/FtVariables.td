@@ -1,0 +1,100 @@
+// Variables: what outlives a segment.
+#ifndef FT_VARIABLES_TD
+#define FT_VARIABLES_TD
+
+include "dialects/Ft/FtBase.td"
+
+def Ft_VariableOp : Ft_Op<"variable", [Symbol]> {
+  let summary = "declare a tensor that outlives a segment";
+  let description = [{
+    A parameter, gradient, moment, working copy, constant table, batch input or output: one buffer of the plan. Created
+    by compiler/Import (parameters, tables, inputs, LOSS, LOGITS) and by the pass of compiler/Model that needs it.
+    Planning turns it into a buffer and, where it has a key, a row of the plan's parameter map.
+
+    `key` is the checkpoint's key (Hugging Face's, PEFT's for an adapter); a gradient or moment has its parameter's.
+    `of` names the parameter that a gradient, moment or working copy belongs to. `init` says what fills it when no file
+    does: {kind = "zeros" | "ones"}, {kind = "normal" | "uniform", scale = s} (standard deviation, half width),
+    {kind = "rope_cos" | "rope_sin", theta = t} (element (p, i) is the cosine or sine of p * t^(-i / columns)),
+    {kind = "random_keys", names = [...]} (element i is the Philox key of stream "dropout" and names[i]).
+    `io` is the kind of the plan's BatchInput or Output. `gradient_type` is the element type that a trained parameter's
+    gradient is summed in. `gguf_key` and `gguf_rope_heads` say where a GGUF file has the parameter, and that it stores
+    the rows of that many heads with rope pairs interleaved.
+
+    Example:
+    ```mlir
+    ft.variable trainable @model.norm.weight : tensor<8xf32> {key = "model.norm.weight", init = {kind = "ones"}}
+    ft.variable gradient @model.norm.weight.gradient : tensor<8xf32> {key = "model.norm.weight", of = @model.norm.weight}
+    ft.variable input @tokens : tensor<16xi32> {io = "TOKENS"}
+    ```
+
+    - (C1) the type is a ranked tensor of static shape with at least one element.
+    - (C2) `of` is given exactly for the roles gradient, exp_avg, exp_avg_sq and working_copy.
+    - (C3) `key` is given exactly for parameters (frozen, trainable, adapter), gradients and moments.
+    - (C4) `init.kind` is one of those above, with its own fields and no other's; `names` has one name per element.
+    - (C5) `io` is given exactly for the roles input and output, and is a kind of BatchInput or Output.
+    - (C6) `gradient_type` is f64, f32 or bf16, and given only for the roles trainable and adapter.
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<AnyRankedTensor>:$type, Ft_Role:$role,
+                       OptionalAttr<StrAttr>:$key, OptionalAttr<FlatSymbolRefAttr>:$of, OptionalAttr<DictionaryAttr>:$init,
+                       OptionalAttr<StrAttr>:$io, OptionalAttr<TypeAttr>:$gradient_type,
+                       OptionalAttr<StrAttr>:$gguf_key, OptionalAttr<I64Attr>:$gguf_rope_heads);
+  let assemblyFormat = "$role $sym_name `:` $type attr-dict";
+  let builders = [OpBuilder<(ins "::llvm::StringRef":$name, "::mlir::RankedTensorType":$type, "::ft::model::Role":$role)>];
+  let extraClassDeclaration = [{
+    ::mlir::RankedTensorType getTensorType() { return ::llvm::cast<::mlir::RankedTensorType>(getType()); }
+    /// A parameter that training changes.
+    bool isTrained() { return getRole() == Role::Trainable || getRole() == Role::Adapter; }
+  }];
+}
+
+def Ft_ReadOp : Ft_Op<"read", [MemoryEffects<[MemRead]>, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "read a variable";
+  let description = [{
+    The variable's value, or its first rows: @generate works on one row of a micro-batch's inputs. Removed by Planning:
+    the value is the variable's buffer.
+
+    Example:
+    ```mlir
+    ft.variable input @tokens : tensor<16xi32> {io = "TOKENS"}
+    func.func @segment() {
+      %ids = ft.read @tokens : tensor<16xi32>
+      %first_row = ft.read @tokens : tensor<8xi32>
+      return
+    }
+    ```
+
+    - (C1) the name is that of an ft.variable.
+    - (C2) the result has the variable's type, or fewer of its leading rows.
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$variable);
+  let results = (outs AnyRankedTensor:$value);
+  let assemblyFormat = "$variable attr-dict `:` type($value)";
+  let hasVerifier = 0;
+}
+
+def Ft_WriteOp : Ft_Op<"write", [MemoryEffects<[MemWrite]>, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "replace a variable's value";
+  let description = [{
+    Once per segment and variable, after the segment's reads of it. Removed by Planning: the op that makes the value
+    writes the variable's buffer.
+
+    Example:
+    ```mlir
+    ft.variable output @loss : tensor<1xf64> {io = "LOSS"}
+    func.func @segment() {
+      %loss = ft.read @loss : tensor<1xf64>
+      ft.write @loss, %loss : tensor<1xf64>
+      return
+    }
+    ```
+
+    - (C1) the name is that of an ft.variable.
+    - (C2) the value has the variable's type.
+    - (C3) the variable's role is not frozen, constant_table, random_keys or input.
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$variable, AnyRankedTensor:$value);
+  let assemblyFormat = "$variable `,` $value attr-dict `:` type($value)";
+  let hasVerifier = 0;
+}
+
+#endif // FT_VARIABLES_TD
