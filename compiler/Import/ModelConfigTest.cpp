@@ -42,9 +42,9 @@ TEST(ModelConfig, ReadsEveryNamedModel) {
       {"open-llama-7b", 4096, 11008, 32, 32, 32, 128, 32000, 1e-6, 1e4, false},
       {"open-llama-13b", 5120, 13824, 40, 40, 40, 128, 32000, 1e-6, 1e4, false},
       {"smollm2-135m", 576, 1536, 30, 9, 3, 64, 49152, 1e-5, 1e5, true},
-      {"tiny-gqa", 64, 96, 2, 4, 2, 16, 160, 1e-5, 1e4, false},
-      {"tiny-tied", 48, 80, 2, 3, 1, 16, 96, 1e-5, 1e5, true},
-      {"tiny-head-dim-100", 40, 56, 2, 2, 1, 100, 64, 1e-6, 1e4, false},
+      {"tiny-gqa", 32, 56, 2, 4, 2, 16, 72, 1e-5, 1e4, false},
+      {"tiny-tied", 24, 40, 2, 3, 1, 8, 64, 1e-5, 1e5, true},
+      {"tiny-head-dim-100", 20, 56, 2, 2, 1, 100, 64, 1e-6, 1e4, false},
   };
   for (const Row &row : rows) {
     auto config = readModelConfig(std::string("recipes/models/") + row.name);
