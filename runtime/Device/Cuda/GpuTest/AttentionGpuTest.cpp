@@ -127,7 +127,20 @@ protected:
     }
     std::string row = errorText(worst);
     checkRepeatability(row);
+    checkWarmUp(graph);
     addRow(fmt::format("{} [{:.2f} MB]", each.name(), reserves[1] / 1e6), row);
+  }
+
+  /// Segments are warmed up on zeroed arenas: every document empty at token 0. Nothing may be written.
+  void checkWarmUp(uint32_t graph) {
+    require(device().fill(0, {offsets, 1, (shape.documents + 1) * 4}, 0));
+    require(device().fill(0, {lens, 1, shape.documents * 4}, 0));
+    problem.documents.clear();
+    clear();
+    require(device().launchGraph(graph));
+    const AttentionErrors errors = compare();
+    EXPECT_FALSE(errors.stray) << shape.name() << " without documents: wrote outside its operands";
+    EXPECT_TRUE(guardsHold()) << shape.name() << " without documents: wrote behind its workspace";
   }
 };
 
