@@ -2,6 +2,7 @@
 
 #include "runtime/Text/DataRandom.h"
 #include "runtime/Text/SyntheticData.h"
+#include "runtime/Text/TestHeap.h"
 #include "runtime/Text/TextTestUtils.h"
 
 #include <map>
@@ -312,6 +313,25 @@ TEST(BatchSource, EvaluationServesEachRowOnceAndPads) {
   const Batch *first = (*source)->take();
   ASSERT_NE(first, nullptr);
   EXPECT_EQ(first->info.firstRow, 0u);
+}
+
+/// Over several epochs, so that reshuffling is among what is counted.
+TEST(BatchSource, AllocatesNothingOnceItRuns) {
+  const BatchShape shape = shapeOf(testBatch(2, 64, 40));
+  const auto file = randomFile(shape, 30);
+  Arrays slots[2] = {Arrays(shape), Arrays(shape)};
+  auto source = BatchSource::training(file, shape, {slots[0].record, slots[1].record}, 42);
+  ASSERT_TRUE(source.ok());
+  (*source)->take();
+  (*source)->release();
+  const uint64_t before = heapBlocks();
+  double epoch = 0;
+  for (int i = 0; i < 100; ++i) {
+    epoch = (*source)->take()->info.epoch;
+    (*source)->release();
+  }
+  EXPECT_EQ(heapBlocks(), before);
+  EXPECT_GT(epoch, 3.0);
 }
 
 TEST(BatchSource, RefusesAFileOfAnotherShape) {
