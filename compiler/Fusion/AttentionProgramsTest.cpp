@@ -1,0 +1,86 @@
+// Row programs of tiled attention against double precision, under causal and document masks.
+#include "compiler/Fusion/ProgramTesting.h"
+
+using namespace mlir;
+
+namespace ft {
+namespace {
+
+class AttentionPrograms : public ProgramTest, public testing::WithParamInterface<const char *> {
+protected:
+  static constexpr int64_t heads = 2, rows = 5, base = 96, keys = base + rows, modelHeads = 7;
+  static constexpr double scale = 0.125;
+  Type storage = type(GetParam()), statistic = type(std::string(GetParam()) == "f64" ? "f64" : "f32");
+  double tolerance = toleranceOf(storage), fine = toleranceOf(statistic);
+  AttentionTile tile{storage, heads, rows, keys, keys + 3, rows *(keys + 3) + 20, modelHeads};
+  std::vector<int32_t> starts{0, 0, 50, 98, 100}; // the last query is its document's first token
+  int32_t baseValue = base;
+
+  /// A tile as one matrix: the gap between heads is one more stretch of padding that must stay.
+  FloatMatrix tileMatrix(unsigned seed) {
+    FloatMatrix m(storage, heads, tile.headPitch);
+    m.randomize(seed, 2.0);
+    return m;
+  }
+  double get(const FloatMatrix &m, int64_t head, int64_t row, int64_t key) {
+    return m.get(head, row * tile.pitch + key);
+  }
+  bool valid(int64_t row, int64_t key) { return key >= starts[row] && key <= base + row; }
+
+  /// Compares a whole tile, gaps included: those must be as `before`.
+  void expectTile(const FloatMatrix &actual, const FloatMatrix &before, double limit,
+                  const std::function<double(int64_t, int64_t, int64_t)> &expected) {
+    expectMatrix(actual, limit, 1e-3, [&](int64_t head, int64_t at) {
+      const int64_t row = at / tile.pitch, key = at % tile.pitch;
+      if (row >= rows || key >= keys)
+        return before.get(head, at);
+      EXPECT_TRUE(valid(row, key) || actual.get(head, at) == 0) << "a masked key must be exactly zero";
+      return expected(head, row, key);
+    });
+  }
+};
+
+TEST_P(AttentionPrograms, SoftmaxAndItsBackward) {
+  FloatMatrix scores = tileMatrix(1), before = scores, lse(statistic, rows, heads, modelHeads - heads);
+  run([&](OpBuilder &b) { return buildAttentionSoftmax(b, "softmax", tile); },
+      {scores.data(), starts.data(), &baseValue, lse.data()});
+  auto logSum = [&](int64_t row, int64_t head) {
+    double sum = 0;
+    for (int64_t key = 0; key < keys; ++key)
+      sum += valid(row, key) ? std::exp(get(before, head, row, key)) : 0;
+    return std::log(sum);
+  };
+  expectMatrix(lse, 4 * fine, 1, logSum);
+  auto probability = [&](int64_t head, int64_t row, int64_t key) {
+    return valid(row, key) ? std::exp(get(before, head, row, key) - logSum(row, head)) : 0;
+  };
+  expectTile(scores, before, 4 * tolerance, probability);
+
+  FloatMatrix again = before, gradient = tileMatrix(2), oldGradient = gradient, delta = lse;
+  delta.randomize(3);
+  run([&](OpBuilder &b) { return buildAttentionSoftmaxBackward(b, "backward", tile, scale); },
+      {again.data(), gradient.data(), starts.data(), &baseValue, lse.data(), delta.data()});
+  expectTile(again, before, 4 * tolerance, probability);
+  expectTile(gradient, oldGradient, 8 * tolerance, [&](int64_t head, int64_t row, int64_t key) {
+    return probability(head, row, key) * (get(oldGradient, head, row, key) - delta.get(row, head)) * scale;
+  });
+}
+
+TEST_P(AttentionPrograms, Delta) {
+  const int64_t headDim = 100;
+  FloatMatrix gradient(storage, rows, 3 * headDim, 4), output(storage, rows, 3 * headDim), delta(statistic, rows, 3);
+  gradient.randomize(4), output.randomize(5);
+  run([&](OpBuilder &b) { return buildAttentionDelta(b, "delta", gradient.layout, output.layout, headDim); },
+      {gradient.data(), output.data(), delta.data()});
+  expectMatrix(delta, 8 * fine, 4, [&](int64_t token, int64_t head) {
+    double sum = 0;
+    for (int64_t j = head * headDim; j < (head + 1) * headDim; ++j)
+      sum += gradient.get(token, j) * output.get(token, j);
+    return sum;
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, AttentionPrograms, testing::Values("f32", "bf16", "f64"));
+
+} // namespace
+} // namespace ft

@@ -1,0 +1,115 @@
+#include "compiler/Fusion/ProgramTesting.h"
+
+#include "compiler/Fusion/Rows/Rows.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/Verifier.h"
+#include "mlir/Parser/Parser.h"
+
+using namespace mlir;
+
+namespace ft {
+
+static DialectRegistry makeRegistry() {
+  DialectRegistry registry;
+  registerCodegenDialects(registry);
+  registerRowModels(registry);
+  registry.insert<func::FuncDialect>();
+  return registry;
+}
+
+ProgramTest::ProgramTest() : context(makeRegistry(), MLIRContext::Threading::DISABLED) {
+  context.loadAllAvailableDialects();
+}
+
+Type ProgramTest::type(const std::string &name) {
+  Builder b(&context);
+  return name == "f64" ? Type(b.getF64Type()) : name == "f32" ? Type(b.getF32Type()) : Type(b.getBF16Type());
+}
+
+void ProgramTest::run(const std::function<RowProgram(OpBuilder &)> &build, const std::vector<void *> &args) {
+  std::string errors;
+  ScopedDiagnosticHandler handler(&context, [&](Diagnostic &diagnostic) {
+    errors += diagnostic.str() + "\n";
+    return success();
+  });
+  OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(&context));
+  OpBuilder builder = OpBuilder::atBlockEnd(module->getBody());
+  RowProgram program = build(builder);
+  ASSERT_TRUE(program.func) << errors;
+  ASSERT_TRUE(succeeded(verify(*module))) << errors;
+  ASSERT_EQ(program.func.getOperandArguments().size(), args.size());
+  ASSERT_EQ(program.access.size(), args.size());
+  auto compiled = compileKernels(*module, {CodegenTarget::Driver::Cpu, {runnableArchs().back()}});
+  ASSERT_TRUE(succeeded(compiled)) << errors;
+  MappedImage(compiled->images.at(0)).run(0, args, 0, program.items);
+}
+
+kernel::FusedOp ProgramTest::parseFused(const std::string &text) {
+  parsed = parseSourceString<ModuleOp>(text, &context);
+  kernel::FusedOp fused;
+  if (parsed)
+    parsed->walk([&](kernel::FusedOp op) { fused = op; });
+  return fused;
+}
+
+static unsigned byteWidth(Type type) { return type.getIntOrFloatBitWidth() / 8; }
+
+FloatMatrix::FloatMatrix(Type type, int64_t rows, int64_t columns, int64_t padding)
+    : layout{type, rows, columns, columns + padding}, bytes(rows * layout.pitch * byteWidth(type), 0x5a) {}
+
+double FloatMatrix::at(int64_t element) const {
+  const char *from = bytes.data() + element * byteWidth(layout.type);
+  double d;
+  float f;
+  Bf16 h;
+  if (layout.type.isF64())
+    return std::memcpy(&d, from, sizeof d), d;
+  if (layout.type.isF32())
+    return std::memcpy(&f, from, sizeof f), f;
+  return std::memcpy(&h, from, sizeof h), bf16ToFloat(h);
+}
+
+void FloatMatrix::put(int64_t element, double value) {
+  char *to = bytes.data() + element * byteWidth(layout.type);
+  const float f = float(value);
+  const Bf16 h = floatToBf16(f);
+  if (layout.type.isF64())
+    std::memcpy(to, &value, sizeof value);
+  else if (layout.type.isF32())
+    std::memcpy(to, &f, sizeof f);
+  else
+    std::memcpy(to, &h, sizeof h);
+}
+
+FloatMatrix &FloatMatrix::randomize(unsigned seed, double scale) {
+  std::mt19937 engine(seed);
+  std::normal_distribution<double> normal(0, scale);
+  for (int64_t r = 0; r < layout.rows; ++r)
+    for (int64_t c = 0; c < layout.columns; ++c)
+      set(r, c, normal(engine));
+  return *this;
+}
+
+bool FloatMatrix::paddingIntact() const {
+  const unsigned width = byteWidth(layout.type);
+  for (int64_t r = 0; r < layout.rows; ++r)
+    for (int64_t b = (r * layout.pitch + layout.columns) * width; b < (r + 1) * layout.pitch * width; ++b)
+      if (bytes[b] != 0x5a)
+        return false;
+  return true;
+}
+
+double toleranceOf(Type type) { return type.isF64() ? 1e-13 : type.isF32() ? 2e-6 : 0x1p-8; }
+
+void expectMatrix(const FloatMatrix &actual, double tolerance, double scale,
+                  const std::function<double(int64_t, int64_t)> &expected) {
+  for (int64_t r = 0; r < actual.layout.rows; ++r)
+    for (int64_t c = 0; c < actual.layout.columns; ++c) {
+      const double want = expected(r, c);
+      ASSERT_NEAR(actual.get(r, c), want, tolerance * std::max(std::fabs(want), scale)) << "at " << r << ", " << c;
+    }
+  EXPECT_TRUE(actual.paddingIntact()) << "wrote behind a row";
+}
+
+} // namespace ft
