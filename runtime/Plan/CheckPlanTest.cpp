@@ -239,6 +239,16 @@ TEST(CheckPlan, Segments) {
       {[](auto &p) { p.mutable_segments(3)->set_kind(Segment::SAVE); }, "has one of ACCUMULATE_FIRST and UPDATE"},
       {[](auto &p) { p.mutable_segments()->DeleteSubrange(2, 1); },
        "has no ACCUMULATE_NEXT; gradient_accumulation_steps 3 needs it"},
+      {[](auto &p) { p.mutable_segments(1)->mutable_steps()->SwapElements(0, 1); },
+       "ACCUMULATE_FIRST step 1 \"receive\" stands too late; receives must stand before all other steps"},
+      {[](auto &p) { p.mutable_segments(3)->mutable_steps()->SwapElements(1, 2); },
+       "UPDATE step 2 \"w.copy\" stands too late; receives must stand before all other steps, emits behind them"},
+      {[](auto &p) {
+         p.mutable_segments(1)->set_capture(true);
+         step(p, 1, 0).set_stream(1);
+       },
+       "ACCUMULATE_FIRST step 0 \"receive\" is on stream 1; a receive or emit of a captured segment must be on stream "
+       "0"},
       {[](auto &p) { p.clear_streams(); }, "the number of streams is 0; must be in [1, 16]"},
       {[](auto &p) { p.set_event_count(1 << 30); }, "event_count is 1073741824; must be in [0, 1048576]"},
   });

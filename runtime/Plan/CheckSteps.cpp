@@ -161,6 +161,24 @@ Status step(const plan::Plan &plan, const plan::Step &step) {
   return cannotRun("is of a kind that this program does not know; compile the recipe again");
 }
 
+/// The host's part of a segment is around its graph: receives before all other steps, emits behind them, and of a
+/// captured segment on stream 0, where the graph begins and ends.
+Status exchanges(const plan::Segment &segment) {
+  int stage = 0; // 0 receives, 1 others, 2 emits
+  for (int i = 0; i < segment.steps_size(); ++i) {
+    const plan::Step &step = segment.steps(i);
+    const int wanted = step.has_receive() ? 0 : step.has_emit() ? 2 : 1;
+    if (wanted < stage)
+      return bad("{} step {} \"{}\" stands too late; receives must stand before all other steps, emits behind them",
+                 plan::Segment::Kind_Name(segment.kind()), i, step.name());
+    if (wanted != 1 && segment.capture() && step.stream() != 0)
+      return bad("{} step {} \"{}\" is on stream {}; a receive or emit of a captured segment must be on stream 0",
+                 plan::Segment::Kind_Name(segment.kind()), i, step.name(), step.stream());
+    stage = wanted;
+  }
+  return {};
+}
+
 Status segmentKinds(const plan::Plan &plan) {
   std::set<int> kinds;
   int64_t steps = 0;
@@ -191,11 +209,13 @@ Status segments(const plan::Plan &plan) {
   FT_RETURN_IF_ERROR(
       range("the number of streams", uint64_t(plan.streams_size()), plan.segments_size() > 0, maxStreams));
   FT_RETURN_IF_ERROR(range("event_count", plan.event_count(), 0, maxEvents));
-  for (const plan::Segment &segment : plan.segments())
+  for (const plan::Segment &segment : plan.segments()) {
+    FT_RETURN_IF_ERROR(exchanges(segment));
     for (int i = 0; i < segment.steps_size(); ++i)
       FT_RETURN_IF_ERROR(at(step(plan, segment.steps(i)), [&] {
         return fmt::format("{} step {} \"{}\"", plan::Segment::Kind_Name(segment.kind()), i, segment.steps(i).name());
       }));
+  }
   return {};
 }
 
