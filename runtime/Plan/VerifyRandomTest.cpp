@@ -172,7 +172,7 @@ public:
   explicit RandomPlan(uint32_t seed) : random(seed) {
     plan.add_streams("third");
     plan.mutable_batch()->set_gradient_accumulation_steps(1 + below(3));
-    plan.set_event_count(40);
+    plan.set_event_count(60);
     for (int i = 0; i < 5; ++i)
       bufferAt("shared" + std::to_string(i), Activations, 16 * below(4), 24 + 8 * below(8),
                below(4) ? Buffer::ACTIVATION : Buffer::GRADIENT);
@@ -210,14 +210,47 @@ public:
     }
   }
 
+  /// A value that is likely to exist: what a step of this segment or the start has written, or rows of it, or the whole
+  /// buffer, which several steps may have filled.
+  Operand likelyRead() {
+    if (written.empty() || below(5) == 0)
+      return randomOperand(false);
+    Operand operand = written[below(uint32_t(written.size()))];
+    operand.set_read(operand.write());
+    operand.set_write(0);
+    if (below(3) == 0)
+      operand = whole(operand.buffer(), operand.read(), 0);
+    else if (operand.rows() > 1 && below(2))
+      operand.set_rows(1 + below(uint32_t(operand.rows())));
+    return operand;
+  }
+
+  /// The halves of a buffer, side by side in rows of 8 bytes, as one step each may write them.
+  Operand half(uint32_t which) {
+    const uint32_t b = below(5);
+    return rows(b, 4 * which, plan.buffers(int(b)).size() / 8, 4, 8, 0, 1);
+  }
+
   void grow(Segment::Kind kind) {
     std::vector<uint32_t> recorded;
-    for (int i = 0, n = 2 + int(below(5)); i < n; ++i)
+    written.clear();
+    for (uint32_t i = 0; i < uint32_t(plan.buffers_size()); ++i)
+      if (plan.buffers(int(i)).initial_version() != 0)
+        written.push_back(whole(i, 0, plan.buffers(int(i)).initial_version()));
+    for (int i = 0, n = 3 + int(below(6)); i < n; ++i)
       for (int attempt = 0; attempt < 12; ++attempt) {
         const plan::Plan before = plan;
-        Step &step = launch(kind, "step" + std::to_string(i), {randomOperand(true)}, below(3));
-        for (int reads = int(below(3)); reads > 0; --reads)
-          *step.mutable_launch()->add_operands() = randomOperand(below(6) == 0);
+        Step &step = launch(kind, "step" + std::to_string(i), {}, below(3));
+        auto add = [&](const Operand &operand) { *step.mutable_launch()->add_operands() = operand; };
+        if (below(4) == 0) {
+          add(half(0));
+          if (below(2))
+            add(half(1));
+        } else if (below(3)) {
+          add(randomOperand(true));
+        }
+        for (int reads = int(below(3)); reads > 0 || step.launch().operands_size() == 0; --reads)
+          add(likelyRead());
         for (uint32_t event : recorded)
           if (below(2))
             step.add_wait(event);
@@ -227,6 +260,9 @@ public:
         if (Interpreter(plan, false).accepts()) {
           if (record != 0)
             recorded.push_back(record), ++nextEvent;
+          for (const Operand &operand : segment(kind).steps().rbegin()->launch().operands())
+            if (operand.write() != 0)
+              written.push_back(operand);
           break;
         }
         plan = before;
@@ -241,8 +277,9 @@ public:
     Segment &segment = *plan.mutable_segments(int(below(uint32_t(plan.segments_size()))));
     Step &step = *segment.mutable_steps(int(below(uint32_t(segment.steps_size()))));
     auto &waits = *step.mutable_wait();
-    switch (below(6)) {
+    switch (below(7)) {
     case 0:
+    case 5:
       if (!waits.empty())
         return void(waits.erase(waits.begin() + below(uint32_t(waits.size()))));
       return step.set_record(0);
@@ -256,7 +293,11 @@ public:
     case 4:
       return plan.mutable_batch()->set_gradient_accumulation_steps(1 + below(3));
     default:
-      if (step.has_launch())
+      if (!step.has_launch())
+        return;
+      if (below(2)) // an operand once more, reading or writing
+        *step.mutable_launch()->add_operands() = step.launch().operands(0);
+      else
         *step.mutable_launch()->mutable_operands(0) = randomOperand(below(2));
     }
   }
@@ -264,6 +305,7 @@ public:
 private:
   std::mt19937 random;
   uint32_t ends = 0, nextEvent = 1;
+  std::vector<Operand> written; ///< by steps of the segment that grows
 };
 
 } // namespace

@@ -184,6 +184,20 @@ TEST(Verify, MissingEventBetweenReadAndOverwrite) {
   EXPECT_TRUE(verifyPlan(t.plan).ok()) << verifyPlan(t.plan).message();
 }
 
+TEST(Verify, EachReaderMustHaveFinished) {
+  Streams t;
+  t.plan.add_streams("third");
+  t.write("make a", t.a, 1, 0, 1);
+  t.read("use", t.a, 1, 1, 2, {1});
+  t.read("use too", t.a, 1, 2, 3, {1});
+  t.write("overwrite a", t.a, 2, 0, 0, {3});
+  t.write("join", t.c, 1, 0, 0, {2, 3});
+  expectError(t.plan, "\"overwrite a\": dst: overwrites bytes [0, 64) of buffer \"a\" on stream 0 without waiting for "
+                      "ACCUMULATE_FIRST step 1 \"use\" on stream 1");
+  t.segment(First).mutable_steps(3)->add_wait(2);
+  EXPECT_TRUE(verifyPlan(t.plan).ok()) << verifyPlan(t.plan).message();
+}
+
 TEST(Verify, MissingEventBetweenTwoWrites) {
   Streams t;
   t.write("fork", t.b, 1, 0, 1);
