@@ -1,0 +1,178 @@
+#include "compiler/Codegen/CompileKernels.h"
+
+#include "compiler/Codegen/EmitCode.h"
+#include "compiler/Codegen/LinkBlob.h"
+#include "compiler/Codegen/Passes.h"
+#include "dialects/Kernel/Kernel.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Export.h"
+#include "mlir/Transforms/Passes.h"
+
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Target/TargetMachine.h"
+#include "llvm/Transforms/Utils/Cloning.h"
+
+using namespace mlir;
+
+namespace ft {
+
+void registerCodegenDialects(DialectRegistry &registry) {
+  registry.insert<arith::ArithDialect, cf::ControlFlowDialect, func::FuncDialect, kernel::KernelDialect,
+                  LLVM::LLVMDialect, math::MathDialect, memref::MemRefDialect, NVVM::NVVMDialect, scf::SCFDialect,
+                  vector::VectorDialect>();
+  registerBuiltinDialectTranslation(registry);
+  registerLLVMDialectTranslation(registry);
+  registerNVVMDialectTranslation(registry);
+}
+
+namespace {
+
+class Compilation {
+public:
+  Compilation(ModuleOp source, const CodegenTarget &target, const CodegenOptions &options)
+      : source(source), target(target), options(options), cuda(target.driver == CodegenTarget::Driver::Cuda) {}
+
+  FailureOr<CompiledKernels> run() {
+    DialectRegistry registry;
+    registerCodegenDialects(registry);
+    source.getContext()->appendDialectRegistry(registry);
+    if (failed(stripMine()) || failed(lower()))
+      return failure();
+    for (const std::string &arch : target.archs)
+      if (failed(addImage(arch)))
+        return failure();
+    return std::move(result);
+  }
+
+private:
+  LogicalResult stripMine() {
+    OpBuilder builder(source.getContext());
+    module = ModuleOp::create(builder, source.getLoc());
+    builder.setInsertionPointToEnd(module->getBody());
+    for (kernel::FuncOp function : source.getOps<kernel::FuncOp>())
+      builder.clone(*function);
+    std::string driver = cuda ? "gpu" : "cpu";
+    PassManager passes(source.getContext());
+    passes.addPass(createCSEPass());
+    passes.addPass(kernel::createKernelStripMine({driver}));
+    if (failed(passes.run(*module)) || failed(dump("kernels.mlir", [&](llvm::raw_ostream &os) { module->print(os); })))
+      return failure();
+    for (auto function : module->getOps<func::FuncOp>())
+      result.kernels.push_back(describe(function));
+    return success();
+  }
+
+  static CompiledKernel describe(func::FuncOp function) {
+    CompiledKernel kernel;
+    kernel.name = function.getSymName().str();
+    if (auto launch = function->getAttrOfType<DictionaryAttr>("kernel.launch")) {
+      kernel.threads = cast<IntegerAttr>(launch.get("threads")).getInt();
+      kernel.itemsPerBlock = cast<IntegerAttr>(launch.get("items_per_block")).getInt();
+      kernel.vectorAccess = cast<BoolAttr>(launch.get("vector_access")).getValue();
+    }
+    return kernel;
+  }
+
+  LogicalResult lower() {
+    PassManager passes(source.getContext());
+    passes.addPass(kernel::createKernelLowerMath());
+    passes.addPass(kernel::createKernelExpandBf16({/*native=*/cuda}));
+    passes.addPass(createCSEPass());
+    passes.addPass(kernel::createKernelLowerToLlvm({cuda ? "gpu" : "cpu"}));
+    if (failed(passes.run(*module)))
+      return failure();
+    llvmModule = translateModuleToLLVMIR(*module, llvmContext, "kernels");
+    return success(llvmModule != nullptr);
+  }
+
+  LogicalResult addImage(const std::string &arch) {
+    llvm::Expected<KernelImage> image = makeImage(arch);
+    if (!image)
+      return source.emitError("code for ") << arch << ": " << llvm::toString(image.takeError());
+    result.images.push_back(std::move(*image));
+    return success();
+  }
+
+  llvm::Expected<KernelImage> makeImage(const std::string &arch) {
+    if (cuda != StringRef(arch).starts_with("sm_"))
+      return llvm::createStringError(cuda ? "not a GPU architecture (sm_NN)" : "not a CPU architecture (x86-64-vN)");
+    auto machine = openTargetMachine(arch);
+    if (!machine)
+      return machine.takeError();
+    std::unique_ptr<llvm::Module> code = llvm::CloneModule(*llvmModule);
+    optimize(*code, **machine);
+    if (failed(dump("kernels." + arch + ".ll", [&](llvm::raw_ostream &os) { code->print(os, nullptr); })))
+      return llvm::createStringError("no dump");
+    KernelImage image;
+    image.format = cuda ? KernelImage::Format::Ptx : KernelImage::Format::CpuBlob;
+    image.arch = arch;
+    bool text = cuda || !options.dumpDir.empty();
+    if (text) {
+      auto assembly = emitCode(cuda ? *code : *llvm::CloneModule(*code), **machine, CodeFormat::Text);
+      if (!assembly)
+        return assembly.takeError();
+      if (failed(dump("kernels." + arch + (cuda ? ".ptx" : ".s"), [&](llvm::raw_ostream &os) { os << *assembly; })))
+        return llvm::createStringError("no dump");
+      image.bytes = std::move(*assembly);
+    }
+    return cuda ? llvm::Expected<KernelImage>(std::move(image)) : linkImage(std::move(image), *code, **machine);
+  }
+
+  llvm::Expected<KernelImage> linkImage(KernelImage image, llvm::Module &code, llvm::TargetMachine &machine) {
+    auto object = emitCode(code, machine, CodeFormat::Object);
+    if (!object)
+      return object.takeError();
+    std::vector<std::string> names;
+    for (const CompiledKernel &kernel : result.kernels)
+      names.push_back(kernel.name);
+    auto blob = linkBlob(*object, names);
+    if (!blob)
+      return blob.takeError();
+    image.bytes = std::move(blob->bytes);
+    image.entryOffsets = std::move(blob->entries);
+    return image;
+  }
+
+  LogicalResult dump(const std::string &name, llvm::function_ref<void(llvm::raw_ostream &)> write) {
+    if (options.dumpDir.empty())
+      return success();
+    std::error_code error;
+    llvm::raw_fd_ostream file(options.dumpDir + "/" + name, error);
+    if (error)
+      return source.emitError("cannot write ") << options.dumpDir << "/" << name << ": " << error.message();
+    write(file);
+    return success();
+  }
+
+  ModuleOp source;
+  const CodegenTarget &target;
+  const CodegenOptions &options;
+  bool cuda;
+  OwningOpRef<ModuleOp> module;
+  llvm::LLVMContext llvmContext;
+  std::unique_ptr<llvm::Module> llvmModule;
+  CompiledKernels result;
+};
+
+} // namespace
+
+FailureOr<CompiledKernels> compileKernels(ModuleOp module, const CodegenTarget &target, const CodegenOptions &options) {
+  return Compilation(module, target, options).run();
+}
+
+} // namespace ft

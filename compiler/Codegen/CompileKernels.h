@@ -1,0 +1,61 @@
+// The code generator's interface: kernel.func → images that a plan carries.
+#pragma once
+
+#include "mlir/IR/BuiltinOps.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace mlir {
+class DialectRegistry;
+}
+
+namespace ft {
+
+/// For which processors to compile. One image per arch.
+struct CodegenTarget {
+  enum class Driver { Cpu, Cuda } driver = Driver::Cpu;
+  std::vector<std::string> archs; ///< "x86-64-v3", "x86-64-v4"; "sm_80", "sm_90", …
+};
+
+struct CodegenOptions {
+  /// If not empty: an existing folder that receives what each image was made from: kernels.<arch>.ll (optimised), and
+  /// .s or .ptx; and kernels.mlir, the strip-mined kernels.
+  std::string dumpDir;
+};
+
+/// One kernel as plan.proto's Kernel describes it; all but `name` mean something for CUDA alone.
+struct CompiledKernel {
+  std::string name;           ///< of the kernel.func, and of its entry in every image
+  uint32_t threads = 0;       ///< per block
+  uint32_t itemsPerBlock = 0; ///< blocks = items / itemsPerBlock, rounded up
+  uint32_t sharedBytes = 0;   ///< dynamic; static shared memory is declared in the image
+  bool vectorAccess = false;  ///< every row access moves 16 bytes a thread
+};
+
+struct KernelImage {
+  enum class Format { CpuBlob, Ptx } format = Format::CpuBlob;
+  std::string arch;
+  std::string bytes;                  ///< PTX: text, without the final NUL
+  std::vector<uint64_t> entryOffsets; ///< CpuBlob: parallel to CompiledKernels::kernels; map at 64-byte alignment
+};
+
+struct CompiledKernels {
+  std::vector<CompiledKernel> kernels; ///< in the module's order
+  std::vector<KernelImage> images;     ///< in the order of CodegenTarget::archs
+};
+
+/// Registers the dialects that kernels are made of and their translations to LLVM IR.
+void registerCodegenDialects(mlir::DialectRegistry &registry);
+
+/// Compiles all kernel.func of `module`, which is left as it is. Errors are emitted as diagnostics, on the operation
+/// that cannot be compiled where there is one. Same module and target → same bytes.
+///
+/// ABI. CPU: `void entry(void *const *args, int64_t begin, int64_t end)` handles items [begin, end); args holds a
+/// pointer per operand, and items may be split over threads at will. CUDA: one pointer per operand, then i64 items.
+/// Operand pointers are 256-byte aligned on GPUs, aligned to the element on CPUs.
+mlir::FailureOr<CompiledKernels> compileKernels(mlir::ModuleOp module, const CodegenTarget &target,
+                                                const CodegenOptions &options = {});
+
+} // namespace ft

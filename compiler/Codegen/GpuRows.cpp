@@ -1,0 +1,333 @@
+// Row lowering for NVIDIA GPUs. Rows of at most 1024 elements take a warp each, four to a block; longer rows take a
+// block. Thread t owns the vectors (k·T + t) of a row for k = 0, 1, …; a vector is 16 bytes of the narrowest element type
+// that the row's accesses use, less where length, pitch or offset do not allow it. Up to 32 elements a thread are kept
+// in registers from phase to phase (the k loop is unrolled); longer rows are read again in each phase.
+//
+// Threads past the end of a row in its last k read from the row's start, are neutral in reductions and do not store.
+// Reductions: lanes of a thread as a binary tree, lanes of a warp by butterfly shuffles, warps through shared memory and
+// butterfly shuffles again: fixed order, and every thread ends with the same bits. Scalars are computed by all threads;
+// thread 0 stores them. Around stores to memory that other threads access, the block or warp synchronises.
+#include "compiler/Codegen/RowLowering.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/IR/Matchers.h"
+
+#include <numeric>
+
+using namespace mlir;
+
+namespace ft::kernel {
+namespace {
+
+constexpr int64_t warpSize = 32, warpsOfShortRows = 4, longestWarpRow = 1024, maxThreads = 512;
+constexpr int64_t elementsPerThread = 16, keptElements = 32, keptVectors = 8, maxVector = 8;
+
+/// A number that divides `value` whatever its operands; 0 for the constant 0, which everything divides.
+int64_t knownDivisor(Value value) {
+  IntegerAttr constant;
+  if (matchPattern(value, m_Constant(&constant)))
+    return std::abs(constant.getInt());
+  Operation *op = value.getDefiningOp();
+  if (isa_and_nonnull<arith::MulIOp>(op))
+    return knownDivisor(op->getOperand(0)) * knownDivisor(op->getOperand(1));
+  if (isa_and_nonnull<arith::AddIOp, arith::SubIOp>(op))
+    return std::gcd(knownDivisor(op->getOperand(0)), knownDivisor(op->getOperand(1)));
+  if (isa_and_nonnull<arith::IndexCastOp, arith::ExtSIOp, arith::ExtUIOp>(op))
+    return knownDivisor(op->getOperand(0));
+  if (auto argument = dyn_cast<BlockArgument>(value))
+    if (auto loop = dyn_cast<scf::ForOp>(argument.getOwner()->getParentOp()); loop && argument.getArgNumber() == 0)
+      return std::gcd(knownDivisor(loop.getLowerBound()), knownDivisor(loop.getStep()));
+  return 1;
+}
+
+/// A number of elements that divides the distance of the access from the start of its memory.
+int64_t offsetDivisor(const Access &access) {
+  SmallVector<int64_t> strides;
+  int64_t offset;
+  (void)cast<MemRefType>(access.memref.getType()).getStridesAndOffset(strides, offset); // static: verified
+  int64_t divisor = 0;
+  for (auto [index, stride] : llvm::zip(access.indices, strides))
+    divisor = std::gcd(divisor, knownDivisor(index) * stride);
+  return divisor;
+}
+
+int64_t elementBytes(const Access &access) {
+  return cast<MemRefType>(access.memref.getType()).getElementTypeBitWidth() / 8;
+}
+
+/// How the rows of one length lie on the threads.
+struct RowShape {
+  int64_t vector;     ///< elements of a vector
+  int64_t vectors;    ///< vectors of a row
+  bool wide;          ///< every access moves 16 bytes or more per thread
+};
+
+RowShape shapeOf(int64_t length, ArrayRef<const RowGroup *> groups) {
+  int64_t narrowest = 8, divisor = length;
+  bool any = false;
+  for (const RowGroup *group : groups)
+    if (group->length == length)
+      for (Operation *op : group->slice)
+        for (const Access &access : accessesIn(op))
+          if (access.row) {
+            narrowest = any ? std::min(narrowest, elementBytes(access)) : elementBytes(access);
+            any = true;
+            divisor = std::gcd(divisor, offsetDivisor(access));
+          }
+  int64_t vector = std::min<int64_t>(16 / narrowest, maxVector);
+  while (divisor % vector)
+    vector /= 2;
+  return {vector, length / vector, vector * narrowest >= 16};
+}
+
+class GpuRows : public RowLowering {
+public:
+  GpuRows(FuncOp kernel, const RowPhases &phases, ImplicitLocOpBuilder &builder)
+      : RowLowering(kernel, phases, builder) {
+    SmallVector<const RowGroup *> groups = phases.groups();
+    for (const RowGroup *group : groups)
+      shapes.try_emplace(group->length, shapeOf(group->length, groups));
+    warpRows = shapes.empty() || shapes.rbegin()->first <= longestWarpRow;
+    if (warpRows) {
+      threads = warpSize;
+    } else {
+      for (auto &[length, shape] : shapes) {
+        int64_t perThread = std::min(keptVectors, std::max<int64_t>(1, elementsPerThread / shape.vector));
+        threads = std::max<int64_t>(threads, llvm::alignTo(llvm::divideCeil(shape.vectors, perThread), warpSize));
+      }
+      threads = std::min(threads, maxThreads);
+    }
+  }
+
+  void emit();
+
+private:
+  int64_t tileWidth(const RowGroup &group) override { return shapes.at(group.length).vector; }
+  Reductions walkRow(const RowGroup &group, Reductions partial) override;
+  Reductions combine(ArrayRef<vector::ReductionOp> ops, Reductions partial) override;
+  void emitScalarStore(Operation *store) override;
+  llvm::MaybeAlign alignment(const Access &access, int64_t width) override;
+  void synchronise() override;
+
+  Value laneOffset(const RowShape &shape);
+  Tile ragged(const RowGroup &group, Value offset, int64_t number);
+  Reductions walkUnrolled(const RowGroup &group, Reductions partial);
+  Reductions walkLoop(const RowGroup &group, Reductions partial);
+  Value shuffle(Value value, int64_t distance);
+  Value butterfly(vector::CombiningKind kind, Value value);
+  Reductions combineWarps(ArrayRef<vector::ReductionOp> ops, Reductions partial);
+  Value slot(LLVM::GlobalOp shared, Value index);
+  Value constantI32(int64_t value) { return arith::ConstantIntOp::create(b, value, 32); }
+
+  std::map<int64_t, RowShape> shapes; // by row length
+  bool warpRows;
+  int64_t threads = warpSize;         // that share a row
+  Value thread, lane, warp;           // index: of the row's threads; lane and warp of the block, i32
+  unsigned sharedCount = 0;
+};
+
+void GpuRows::emit() {
+  SmallVector<Type> types;
+  for (BlockArgument operand : kernel.getOperandArguments())
+    types.push_back(operand.getType());
+  types.push_back(b.getI64Type());
+  auto function = func::FuncOp::create(b, kernel.getSymName(), b.getFunctionType(types, {}));
+  int64_t rows = warpRows ? warpsOfShortRows : 1;
+  bool wide = llvm::all_of(shapes, [](auto &entry) { return entry.second.wide; });
+  function->setAttr("kernel.launch", b.getDictionaryAttr({
+                                         b.getNamedAttr("items_per_block", b.getI64IntegerAttr(rows)),
+                                         b.getNamedAttr("threads", b.getI64IntegerAttr(threads * rows)),
+                                         b.getNamedAttr("vector_access", b.getBoolAttr(wide)),
+                                     }));
+  Block *entry = function.addEntryBlock();
+  b.setInsertionPointToStart(entry);
+  for (auto [operand, argument] : llvm::zip(kernel.getOperandArguments(), entry->getArguments()))
+    map(operand, argument);
+  Type i32 = b.getI32Type();
+  Value number = NVVM::ThreadIdXOp::create(b, i32), block = NVVM::BlockIdXOp::create(b, i32);
+  lane = arith::AndIOp::create(b, number, constantI32(warpSize - 1));
+  warp = arith::ShRUIOp::create(b, number, constantI32(5));
+  Value item = arith::ExtUIOp::create(b, b.getI64Type(), block);
+  if (warpRows) {
+    item = arith::MulIOp::create(b, item, arith::ConstantIntOp::create(b, rows, 64));
+    item = arith::AddIOp::create(b, item, arith::ExtUIOp::create(b, b.getI64Type(), warp));
+  }
+  thread = arith::IndexCastUIOp::create(b, b.getIndexType(), warpRows ? lane : number);
+  Value exists = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, item, entry->getArguments().back());
+  auto guard = scf::IfOp::create(b, exists, /*withElseRegion=*/false);
+  func::ReturnOp::create(b);
+  b.setInsertionPoint(guard.thenYield());
+  map(kernel.getItem(), arith::IndexCastOp::create(b, b.getIndexType(), item));
+  emitBody();
+}
+
+//===- Walking a row -------------------------------------------------------------------------------------------------//
+
+Value GpuRows::laneOffset(const RowShape &shape) {
+  return arith::MulIOp::create(b, thread, constantIndex(shape.vector), arith::IntegerOverflowFlags::nsw);
+}
+
+/// The last vectors of a row, of which some threads have none.
+Tile GpuRows::ragged(const RowGroup &group, Value offset, int64_t number) {
+  Value active = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, offset, constantIndex(group.length));
+  offset = arith::SelectOp::create(b, active, offset, constantIndex(0));
+  int64_t width = tileWidth(group);
+  return {offset, width, width, active, number};
+}
+
+GpuRows::Reductions GpuRows::walkRow(const RowGroup &group, Reductions partial) {
+  const RowShape &shape = shapes.at(group.length);
+  int64_t perThread = llvm::divideCeil(shape.vectors, threads);
+  bool keep = perThread <= keptVectors && perThread * shape.vector <= keptElements;
+  return keep ? walkUnrolled(group, partial) : walkLoop(group, partial);
+}
+
+GpuRows::Reductions GpuRows::walkUnrolled(const RowGroup &group, Reductions partial) {
+  const RowShape &shape = shapes.at(group.length);
+  Value start = laneOffset(shape);
+  for (int64_t first = 0, k = 0; first < shape.vectors; first += threads, ++k) {
+    Value offset = arith::AddIOp::create(b, start, constantIndex(first * shape.vector),
+                                         arith::IntegerOverflowFlags::nsw);
+    Tile tile = first + threads <= shape.vectors ? Tile{offset, shape.vector, shape.vector, {}, k}
+                                                 : ragged(group, offset, k);
+    partial = emitTile(group, tile, partial);
+  }
+  return partial;
+}
+
+GpuRows::Reductions GpuRows::walkLoop(const RowGroup &group, Reductions partial) {
+  const RowShape &shape = shapes.at(group.length);
+  int64_t whole = shape.vectors / threads * threads * shape.vector;
+  Value start = laneOffset(shape);
+  auto loop = scf::ForOp::create(b, constantIndex(0), constantIndex(whole), constantIndex(threads * shape.vector),
+                                 partial);
+  {
+    OpBuilder::InsertionGuard guard(b);
+    if (partial.empty())
+      b.setInsertionPoint(loop.getBody()->getTerminator());
+    else
+      b.setInsertionPointToEnd(loop.getBody());
+    Value offset = arith::AddIOp::create(b, start, loop.getInductionVar(), arith::IntegerOverflowFlags::nsw);
+    Reductions next = emitTile(group, {offset, shape.vector, shape.vector, {}},
+                               Reductions(loop.getRegionIterArgs().begin(), loop.getRegionIterArgs().end()));
+    if (!partial.empty())
+      scf::YieldOp::create(b, next);
+  }
+  partial.assign(loop.getResults().begin(), loop.getResults().end());
+  if (whole == group.length)
+    return partial;
+  Value offset = arith::AddIOp::create(b, start, constantIndex(whole), arith::IntegerOverflowFlags::nsw);
+  return emitTile(group, ragged(group, offset, -1), partial);
+}
+
+llvm::MaybeAlign GpuRows::alignment(const Access &access, int64_t width) {
+  return llvm::Align(std::min<int64_t>(16, width * elementBytes(access)));
+}
+
+//===- Combining -----------------------------------------------------------------------------------------------------//
+
+/// The value of the lane whose number differs by `distance` in bits.
+Value GpuRows::shuffle(Value value, int64_t distance) {
+  Type type = value.getType(), i32 = b.getI32Type(), i64 = b.getI64Type();
+  auto exchange = [&](Value v) -> Value {
+    return NVVM::ShflOp::create(b, v.getType(), constantI32(-1), v, constantI32(distance), constantI32(31),
+                                NVVM::ShflKind::bfly, UnitAttr());
+  };
+  if (type.getIntOrFloatBitWidth() == 32)
+    return exchange(value);
+  Value bits = type.isF64() ? arith::BitcastOp::create(b, i64, value).getResult() : value;
+  Value shift = arith::ConstantIntOp::create(b, 32, 64);
+  Value low = exchange(arith::TruncIOp::create(b, i32, bits));
+  Value high = exchange(arith::TruncIOp::create(b, i32, arith::ShRUIOp::create(b, bits, shift)));
+  bits = arith::OrIOp::create(b, arith::ExtUIOp::create(b, i64, low),
+                              arith::ShLIOp::create(b, arith::ExtUIOp::create(b, i64, high), shift));
+  return type.isF64() ? arith::BitcastOp::create(b, type, bits).getResult() : bits;
+}
+
+Value GpuRows::butterfly(vector::CombiningKind kind, Value value) {
+  for (int64_t distance = warpSize / 2; distance > 0; distance /= 2)
+    value = vector::makeArithReduction(b, b.getLoc(), kind, value, shuffle(value, distance));
+  return value;
+}
+
+GpuRows::Reductions GpuRows::combine(ArrayRef<vector::ReductionOp> ops, Reductions partial) {
+  for (auto [op, value] : llvm::zip(ops, partial)) {
+    vector::CombiningKind kind = vector::ReductionOp(op).getKind();
+    value = butterfly(kind, combineLanes(kind, value));
+  }
+  return threads == warpSize ? partial : combineWarps(ops, partial);
+}
+
+Value GpuRows::slot(LLVM::GlobalOp shared, Value index) {
+  Type pointer = LLVM::LLVMPointerType::get(b.getContext(), 3);
+  Value base = LLVM::AddressOfOp::create(b, pointer, shared.getSymName());
+  return LLVM::GEPOp::create(b, pointer, cast<LLVM::LLVMArrayType>(shared.getType()).getElementType(), base,
+                             ArrayRef<LLVM::GEPArg>{LLVM::GEPArg(index)});
+}
+
+/// One exchange for all reductions of a phase, each with an array of its own. The barrier before the stores keeps them
+/// from overtaking the reads of the previous turn, where a loop comes here again.
+GpuRows::Reductions GpuRows::combineWarps(ArrayRef<vector::ReductionOp> ops, Reductions partial) {
+  int64_t warps = threads / warpSize;
+  SmallVector<LLVM::GlobalOp> arrays;
+  for (vector::ReductionOp op : ops) {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPoint(kernel);
+    arrays.push_back(LLVM::GlobalOp::create(b, LLVM::LLVMArrayType::get(vector::ReductionOp(op).getType(), warps),
+                                            /*isConstant=*/false, LLVM::Linkage::Internal,
+                                            (kernel.getSymName() + ".shared" + Twine(sharedCount++)).str(), Attribute(),
+                                            /*alignment=*/16, /*addrSpace=*/3));
+  }
+  Operation *around = b.getInsertionBlock()->getParentOp();
+  if (isa<scf::ForOp>(around) || around->getParentOfType<scf::ForOp>())
+    NVVM::Barrier0Op::create(b);
+  Value first = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, lane, constantI32(0));
+  auto branch = scf::IfOp::create(b, first, /*withElseRegion=*/false);
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPoint(branch.thenYield());
+    for (auto [array, value] : llvm::zip(arrays, partial))
+      LLVM::StoreOp::create(b, value, slot(array, warp));
+  }
+  NVVM::Barrier0Op::create(b);
+  // Lanes past the last warp read warp 0's and drop it.
+  Value exists = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, lane, constantI32(warps));
+  Value index = arith::SelectOp::create(b, exists, lane, constantI32(0));
+  for (auto [op, array, value] : llvm::zip(ops, arrays, partial)) {
+    vector::CombiningKind kind = vector::ReductionOp(op).getKind();
+    Value other = LLVM::LoadOp::create(b, value.getType(), slot(array, index));
+    value = butterfly(kind, arith::SelectOp::create(b, exists, other, neutral(kind, value.getType())));
+  }
+  return partial;
+}
+
+void GpuRows::emitScalarStore(Operation *store) {
+  Value first = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, thread, constantIndex(0));
+  auto branch = scf::IfOp::create(b, first, /*withElseRegion=*/false);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPoint(branch.thenYield());
+  RowLowering::emitScalarStore(store);
+}
+
+void GpuRows::synchronise() {
+  if (warpRows)
+    NVVM::SyncWarpOp::create(b, constantI32(-1));
+  else
+    NVVM::Barrier0Op::create(b);
+}
+
+} // namespace
+
+LogicalResult lowerRowsToGpu(FuncOp kernel, OpBuilder &builder) {
+  FailureOr<RowPhases> phases = RowPhases::plan(kernel);
+  if (failed(phases))
+    return failure();
+  ImplicitLocOpBuilder b(kernel.getLoc(), builder);
+  GpuRows(kernel, *phases, b).emit();
+  return success();
+}
+
+} // namespace ft::kernel

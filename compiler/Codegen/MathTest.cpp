@@ -1,0 +1,143 @@
+// exp, log and rsqrt of kernels against C's functions in double precision (long double for f64).
+#include "compiler/Codegen/KernelHarness.h"
+
+#include <limits>
+
+namespace ft {
+namespace {
+
+const char *functions = R"(
+kernel.func @f32(%x: memref<1x$Nxf32>, %e: memref<1x$Nxf32>, %l: memref<1x$Nxf32>, %r: memref<1x$Nxf32>) item %i {
+  %c0 = arith.constant 0 : index
+  %v = vector.load %x[%i, %c0] : memref<1x$Nxf32>, vector<$Nxf32>
+  %a = math.exp %v : vector<$Nxf32>
+  %b = math.log %v : vector<$Nxf32>
+  %c = math.rsqrt %v : vector<$Nxf32>
+  vector.store %a, %e[%i, %c0] : memref<1x$Nxf32>, vector<$Nxf32>
+  vector.store %b, %l[%i, %c0] : memref<1x$Nxf32>, vector<$Nxf32>
+  vector.store %c, %r[%i, %c0] : memref<1x$Nxf32>, vector<$Nxf32>
+  kernel.return
+}
+kernel.func @f64(%x: memref<1x$Nxf64>, %e: memref<1x$Nxf64>, %l: memref<1x$Nxf64>, %r: memref<1x$Nxf64>) item %i {
+  %c0 = arith.constant 0 : index
+  %v = vector.load %x[%i, %c0] : memref<1x$Nxf64>, vector<$Nxf64>
+  %a = math.exp %v : vector<$Nxf64>
+  %b = math.log %v : vector<$Nxf64>
+  %c = math.rsqrt %v : vector<$Nxf64>
+  vector.store %a, %e[%i, %c0] : memref<1x$Nxf64>, vector<$Nxf64>
+  vector.store %b, %l[%i, %c0] : memref<1x$Nxf64>, vector<$Nxf64>
+  vector.store %c, %r[%i, %c0] : memref<1x$Nxf64>, vector<$Nxf64>
+  kernel.return
+})";
+
+/// Distance of `value` from `exact` in units of the last place of T at `exact`.
+template <typename T> double ulps(T value, long double exact) {
+  if (std::isnan(exact) || std::isnan(value))
+    return std::isnan(exact) == std::isnan(value) ? 0 : INFINITY;
+  T rounded = T(exact);
+  if (std::isinf(rounded) || std::isinf(value))
+    return rounded == value ? 0 : INFINITY;
+  long double unit = std::max<long double>(std::fabs(exact) * std::numeric_limits<T>::epsilon() / 2,
+                                           std::numeric_limits<T>::denorm_min());
+  int exponent;
+  std::frexp(std::fabs(exact), &exponent);
+  unit = std::max<long double>(std::ldexp(1.0L, exponent - std::numeric_limits<T>::digits),
+                               std::numeric_limits<T>::denorm_min());
+  return double(std::fabs(value - exact) / unit);
+}
+
+/// Bit patterns of every magnitude, ranges where exp is finite, and the special values.
+template <typename T> std::vector<T> samples() {
+  const T infinity = std::numeric_limits<T>::infinity(), tiny = std::numeric_limits<T>::denorm_min();
+  std::vector<T> values{0, -T(0), 1, -1, infinity, -infinity, std::numeric_limits<T>::quiet_NaN(),
+                        tiny, -tiny, std::numeric_limits<T>::max(), std::numeric_limits<T>::min(),
+                        std::numeric_limits<T>::min() / 2, T(88.72), T(88.73), T(-87.4), T(-103.9), T(-104.1),
+                        T(709.78), T(709.79), T(-708.5), T(-745.1), T(-745.2), 1e4, -1e4};
+  std::mt19937_64 engine(11);
+  while (values.size() < 20000) {
+    uint64_t bits = engine();
+    T value;
+    std::memcpy(&value, &bits, sizeof value);
+    values.push_back(value);
+    values.push_back(std::uniform_real_distribution<T>(sizeof(T) == 4 ? -105 : -750, sizeof(T) == 4 ? 90 : 715)(engine));
+    values.push_back(std::uniform_real_distribution<T>(-1, 2)(engine));
+    values.push_back(1 + std::uniform_real_distribution<T>(-1, 1)(engine) / 4096);
+  }
+  return values;
+}
+
+template <typename T> void check(unsigned kernel, double bound) {
+  std::vector<T> x = samples<T>(), e(x.size()), l(x.size()), r(x.size());
+  CompiledKernels compiled =
+      compileText(instantiate(functions, x.size(), 0), {CodegenTarget::Driver::Cpu, {runnableArchs().back()}});
+  ASSERT_EQ(compiled.images.size(), 1u);
+  MappedImage(compiled.images[0]).run(kernel, {x.data(), e.data(), l.data(), r.data()}, 0, 1);
+  for (size_t i = 0; i < x.size(); ++i) {
+    EXPECT_LE(ulps(e[i], std::exp((long double)(x[i]))), bound) << "exp(" << x[i] << ") = " << e[i];
+    EXPECT_LE(ulps(l[i], std::log((long double)(x[i]))), bound) << "log(" << x[i] << ") = " << l[i];
+    EXPECT_LE(ulps(r[i], 1 / std::sqrt((long double)(x[i]))), 1.5) << "rsqrt(" << x[i] << ") = " << r[i];
+  }
+}
+
+TEST(KernelMath, F32WithinTwoUlp) { check<float>(0, 2); }
+// 1e-15 relative is 4.5 ulp.
+TEST(KernelMath, F64WithinTwoUlp) { check<double>(1, 2); }
+
+// What cannot be compiled says why, on the operation.
+struct Refusal {
+  const char *text, *message;
+};
+const Refusal refusals[] = {
+    {R"(kernel.func @k(%x: memref<4x8xf32>) item %i {
+      %c0 = arith.constant 0 : index
+      %v = vector.load %x[%i, %c0] : memref<4x8xf32>, vector<8xf32>
+      %t = math.tanh %v : vector<8xf32>
+      vector.store %t, %x[%i, %c0] : memref<4x8xf32>, vector<8xf32>
+      kernel.return })",
+     "'math.tanh' op has no expansion; kernels take math.absf"},
+    {R"(kernel.func @k(%x: memref<4x8xbf16>) item %i {
+      %c0 = arith.constant 0 : index
+      %v = vector.load %x[%i, %c0] : memref<4x8xbf16>, vector<8xbf16>
+      %t = arith.addf %v, %v : vector<8xbf16>
+      vector.store %t, %x[%i, %c0] : memref<4x8xbf16>, vector<8xbf16>
+      kernel.return })",
+     "'arith.addf' op computes in bf16; extend to f32 first"},
+    {R"(kernel.func @k(%x: memref<4x8xf32>, %s: memref<4xf32>) item %i {
+      %c0 = arith.constant 0 : index
+      %v = vector.load %x[%i, %c0] : memref<4x8xf32>, vector<8xf32>
+      %d = arith.addf %v, %v : vector<8xf32>
+      %n = arith.addi %i, %i : index
+      vector.store %d, %x[%n, %c0] : memref<4x8xf32>, vector<8xf32>
+      %w = vector.load %x[%i, %c0] : memref<4x8xf32>, vector<8xf32>
+      %e = arith.addf %v, %w : vector<8xf32>
+      %r = vector.reduction <add>, %e : vector<8xf32> into f32
+      memref.store %r, %s[%i] : memref<4xf32>
+      kernel.return })",
+     "'vector.load' op would be read again after its memory was overwritten"},
+    {R"(kernel.func @k(%x: memref<4x8xf32>) item %i {
+      %c0 = arith.constant 0 : index
+      %v = vector.load %x[%i, %c0] : memref<4x8xf32>, vector<8xf32>
+      %c = arith.constant dense<[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]> : vector<8xf32>
+      %t = arith.addf %v, %c : vector<8xf32>
+      vector.store %t, %x[%i, %c0] : memref<4x8xf32>, vector<8xf32>
+      kernel.return })",
+     "row constants must be splats"},
+};
+
+TEST(KernelRefusals, NameTheOperation) {
+  for (const Refusal &refusal : refusals)
+    EXPECT_NE(compileError(refusal.text, {CodegenTarget::Driver::Cpu, {"x86-64-v3"}}).find(refusal.message),
+              std::string::npos)
+        << refusal.message << "\n got: " << compileError(refusal.text, {CodegenTarget::Driver::Cpu, {"x86-64-v3"}});
+}
+
+TEST(KernelRefusals, UnknownArch) {
+  const char *text = "kernel.func @k() item %i { kernel.return }";
+  EXPECT_NE(compileError(text, {CodegenTarget::Driver::Cpu, {"sm_90"}}).find("not a CPU architecture"),
+            std::string::npos);
+  EXPECT_NE(compileError(text, {CodegenTarget::Driver::Cuda, {"sm_75"}}).find("no code generation for 'sm_75'"),
+            std::string::npos);
+}
+
+} // namespace
+} // namespace ft

@@ -1,0 +1,37 @@
+#ifndef CODEGEN_PASSES_TD
+#define CODEGEN_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def KernelStripMine : Pass<"kernel-strip-mine", "::mlir::ModuleOp"> {
+  let summary = "Turn row programs into loops over tiles of their rows";
+  let options = [
+    Option<"target", "target", "std::string", /*default=*/"\"cpu\"", "cpu or gpu">,
+  ];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::vector::VectorDialect", "::mlir::memref::MemRefDialect",
+                           "::mlir::LLVM::LLVMDialect", "::mlir::NVVM::NVVMDialect"];
+}
+
+def KernelLowerMath : Pass<"kernel-lower-math", "::mlir::ModuleOp"> {
+  let summary = "Expand exp, log, rsqrt and philox into arithmetic that is the same on every target";
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::vector::VectorDialect"];
+}
+
+def KernelExpandBf16 : Pass<"kernel-expand-bf16", "::mlir::ModuleOp"> {
+  let summary = "Hold bf16 as 16-bit integers; convert by integer arithmetic";
+  let options = [
+    Option<"native", "native", "bool", /*default=*/"false", "round with the target's own conversion (GPU)">,
+  ];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+}
+
+def KernelLowerToLlvm : Pass<"kernel-lower-to-llvm", "::mlir::ModuleOp"> {
+  let summary = "Lower strip-mined kernels to the LLVM dialect, with the entry points that a launch calls";
+  let options = [
+    Option<"target", "target", "std::string", /*default=*/"\"cpu\"", "cpu or gpu">,
+  ];
+  let dependentDialects = ["::mlir::cf::ControlFlowDialect", "::mlir::LLVM::LLVMDialect"];
+}
+
+#endif // CODEGEN_PASSES_TD

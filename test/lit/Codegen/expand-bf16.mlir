@@ -1,0 +1,63 @@
+// RUN: ft-opt %s --kernel-expand-bf16 --split-input-file --verify-diagnostics | FileCheck %s
+// RUN: ft-opt %s --kernel-expand-bf16=native --split-input-file --verify-diagnostics | FileCheck %s --check-prefix=NATIVE
+
+// CHECK-LABEL: func.func @round_trip(
+// CHECK-SAME: %[[X:.*]]: memref<16xi16>, %[[Y:.*]]: memref<16xi16>)
+func.func @round_trip(%x: memref<16xbf16>, %y: memref<16xbf16>) {
+  %c0 = arith.constant 0 : index
+  // CHECK: %[[V:.*]] = vector.load %[[X]]{{.*}} : memref<16xi16>, vector<16xi16>
+  %v = vector.load %x[%c0] : memref<16xbf16>, vector<16xbf16>
+  // CHECK: arith.extui %[[V]] : vector<16xi16> to vector<16xi32>
+  // CHECK: arith.shli
+  // CHECK: %[[F:.*]] = arith.bitcast %{{.*}} : vector<16xi32> to vector<16xf32>
+  %f = arith.extf %v : vector<16xbf16> to vector<16xf32>
+  // CHECK: arith.cmpf uno, %[[F]], %[[F]]
+  // CHECK: %[[B:.*]] = arith.trunci %{{.*}} : vector<16xi32> to vector<16xi16>
+  // CHECK: vector.store %[[B]], %[[Y]]
+  // NATIVE: %[[T:.*]] = arith.truncf %{{.*}} : vector<16xf32> to vector<16xbf16>
+  // NATIVE: %[[B:.*]] = arith.bitcast %[[T]] : vector<16xbf16> to vector<16xi16>
+  // NATIVE: vector.store %[[B]]
+  %b = arith.truncf %f : vector<16xf32> to vector<16xbf16>
+  vector.store %b, %y[%c0] : memref<16xbf16>, vector<16xbf16>
+  return
+}
+
+// CHECK-LABEL: func.func @scalars(
+func.func @scalars(%x: memref<4xbf16>, %c: i1) -> f64 {
+  %c0 = arith.constant 0 : index
+  // CHECK: arith.constant 16256 : i16
+  %one = arith.constant 1.0 : bf16
+  // CHECK: memref.load {{.*}} : memref<4xi16>
+  %v = memref.load %x[%c0] : memref<4xbf16>
+  // CHECK: arith.select {{.*}} : i16
+  %s = arith.select %c, %v, %one : bf16
+  // CHECK: arith.extf {{.*}} : f32 to f64
+  %f = arith.extf %s : bf16 to f64
+  return %f : f64
+}
+
+// -----
+
+func.func @twice(%x: f64) -> i16 {
+  // expected-error @below {{rounds to bf16 from 'f64'; round to f32 first, explicitly}}
+  %b = arith.truncf %x : f64 to bf16
+  %i = arith.bitcast %b : bf16 to i16
+  return %i : i16
+}
+
+// -----
+
+func.func @computes(%x: vector<16xbf16>) -> f32 {
+  // expected-error @below {{computes in bf16; extend to f32 first}}
+  %y = arith.addf %x, %x : vector<16xbf16>
+  %z = arith.constant 0.0 : f32
+  return %z : f32
+}
+
+// -----
+
+func.func @compares(%x: bf16) -> i1 {
+  // expected-error @below {{computes in bf16; extend to f32 first}}
+  %y = arith.cmpf olt, %x, %x : bf16
+  return %y : i1
+}

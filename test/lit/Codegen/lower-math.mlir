@@ -1,0 +1,67 @@
+// RUN: ft-opt %s --kernel-lower-math --split-input-file --verify-diagnostics | FileCheck %s
+
+// CHECK-LABEL: func.func @exp(
+// CHECK-SAME: %[[X:.*]]: vector<16xf32>)
+func.func @exp(%x: vector<16xf32>) -> vector<16xf32> {
+  // CHECK-NOT: math.exp
+  // CHECK: arith.select
+  // CHECK: math.fma
+  // CHECK: arith.shli
+  %y = math.exp %x : vector<16xf32>
+  return %y : vector<16xf32>
+}
+
+// CHECK-LABEL: func.func @log(
+func.func @log(%x: f64) -> f64 {
+  // CHECK-NOT: math.log
+  // CHECK: arith.divf
+  %y = math.log %x : f64
+  return %y : f64
+}
+
+// Both operations round as IEEE says; no approximation.
+// CHECK-LABEL: func.func @rsqrt(
+// CHECK-SAME: %[[X:.*]]: f32)
+func.func @rsqrt(%x: f32) -> f32 {
+  // CHECK: %[[ONE:.*]] = arith.constant 1.000000e+00 : f32
+  // CHECK: %[[S:.*]] = math.sqrt %[[X]] : f32
+  // CHECK: %[[R:.*]] = arith.divf %[[ONE]], %[[S]] : f32
+  // CHECK: return %[[R]]
+  %y = math.rsqrt %x : f32
+  return %y : f32
+}
+
+// CHECK-LABEL: func.func @philox(
+func.func @philox(%c: vector<4xi32>, %k: i32) -> vector<4xi32> {
+  // CHECK-COUNT-20: arith.mului_extended
+  // CHECK-NOT: kernel.philox
+  %w:4 = kernel.philox counter(%c, %c, %c, %c) key(%k, %k) : vector<4xi32>
+  return %w#3 : vector<4xi32>
+}
+
+// CHECK-LABEL: func.func @kept(
+func.func @kept(%x: f32) -> f32 {
+  // CHECK: math.sqrt
+  // CHECK: math.fma
+  // CHECK: math.roundeven
+  %a = math.sqrt %x : f32
+  %b = math.fma %a, %x, %x : f32
+  %c = math.roundeven %b : f32
+  return %c : f32
+}
+
+// -----
+
+func.func @tanh(%x: f32) -> f32 {
+  // expected-error @below {{has no expansion; kernels take math.absf, absi, ceil, copysign, exp, floor, fma, log, roundeven, rsqrt, sqrt and trunc}}
+  %y = math.tanh %x : f32
+  return %y : f32
+}
+
+// -----
+
+func.func @narrow(%x: vector<16xbf16>) -> vector<16xbf16> {
+  // expected-error @below {{computes in 'bf16'; extend to f32 first}}
+  %y = math.exp %x : vector<16xbf16>
+  return %y : vector<16xbf16>
+}

@@ -1,0 +1,82 @@
+// RUN: ft-opt %s --kernel-strip-mine | FileCheck %s
+
+// Two phases: the sum of squares walks the row once; the second walk recomputes the slice. The store of the sum in place
+// waits for the second walk, since the row is read again there. Fifty elements are three tiles of 16 and two lanes.
+// CHECK-LABEL: func.func @add_norm(
+// CHECK-SAME: %[[A:.*]]: memref<4x50xf32> {llvm.noalias}, %[[B:.*]]: memref<4x50xf32> {llvm.noalias, llvm.readonly},
+// CHECK-SAME: %{{.*}}: memref<4x50xf32> {llvm.noalias, llvm.readonly}, %[[Y:.*]]: memref<4x50xf32> {llvm.noalias},
+// CHECK-SAME: %[[BEGIN:.*]]: index, %[[END:.*]]: index)
+kernel.func @add_norm(%a: memref<4x50xf32>, %b: memref<4x50xf32>, %x: memref<4x50xf32>, %y: memref<4x50xf32>)
+    attributes {inplace = [[0, 2]]} item %i {
+  // CHECK: scf.for %[[I:.*]] = %[[BEGIN]] to %[[END]]
+  %c0 = arith.constant 0 : index
+  %ra = vector.load %a[%i, %c0] : memref<4x50xf32>, vector<50xf32>
+  %rb = vector.load %b[%i, %c0] : memref<4x50xf32>, vector<50xf32>
+  %sum = arith.addf %ra, %rb : vector<50xf32>
+  vector.store %sum, %x[%i, %c0] : memref<4x50xf32>, vector<50xf32>
+  %square = arith.mulf %sum, %sum : vector<50xf32>
+  // CHECK: %[[PARTIAL:.*]] = scf.for %[[J:.*]] = %{{.*}} to %{{.*}} step %{{.*}} iter_args(%[[ACC:.*]] = %{{.*}}) -> (vector<16xf32>) {
+  // CHECK: %[[RA:.*]] = vector.load %[[A]][%[[I]], %{{.*}}]
+  // CHECK: %[[RB:.*]] = vector.load %[[B]][%[[I]], %{{.*}}]
+  // CHECK: %[[SUM:.*]] = arith.addf %[[RA]], %[[RB]] : vector<16xf32>
+  // CHECK-NOT: vector.store
+  // CHECK: %[[SQUARE:.*]] = arith.mulf %[[SUM]], %[[SUM]] : vector<16xf32>
+  // CHECK: arith.addf %[[ACC]], %[[SQUARE]]
+  // CHECK: vector.maskedload %[[A]]
+  // CHECK: arith.select %{{.*}}, %{{.*}}, %{{.*}} : vector<16xi1>, vector<16xf32>
+  // CHECK: vector.shuffle
+  // CHECK: %[[S:.*]] = vector.extract
+  %s = vector.reduction <add>, %square : vector<50xf32> into f32
+  // CHECK: %[[R:.*]] = math.rsqrt %[[S]]
+  %r = math.rsqrt %s : f32
+  %rr = vector.broadcast %r : f32 to vector<50xf32>
+  %out = arith.mulf %sum, %rr : vector<50xf32>
+  // CHECK: scf.for
+  // CHECK: %[[SUM2:.*]] = arith.addf
+  // CHECK: vector.store %[[SUM2]], %[[A]]
+  // CHECK: vector.broadcast %[[R]] : f32 to vector<16xf32>
+  // CHECK: vector.store %{{.*}}, %[[Y]]
+  // CHECK: vector.maskedstore %[[A]]
+  // CHECK: vector.maskedstore %[[Y]]
+  vector.store %out, %y[%i, %c0] : memref<4x50xf32>, vector<50xf32>
+  kernel.return
+}
+
+// A loop that carries a row stands inside the loop over tiles.
+// CHECK-LABEL: func.func @sum_rows(
+kernel.func @sum_rows(%x: memref<8x32xf64>, %y: memref<1x32xf64>) item %i {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c8 = arith.constant 8 : index
+  %zero = arith.constant dense<0.0> : vector<32xf64>
+  // CHECK: scf.for
+  // CHECK: scf.for
+  // CHECK: %[[SUM:.*]] = scf.for {{.*}} -> (vector<16xf64>) {
+  // CHECK: vector.load %{{.*}} : memref<8x32xf64>, vector<16xf64>
+  // CHECK: scf.yield
+  // CHECK: }
+  // CHECK: vector.store %[[SUM]]
+  %sum = scf.for %k = %c0 to %c8 step %c1 iter_args(%acc = %zero) -> (vector<32xf64>) {
+    %row = vector.load %x[%k, %c0] : memref<8x32xf64>, vector<32xf64>
+    %next = arith.addf %acc, %row : vector<32xf64>
+    scf.yield %next : vector<32xf64>
+  }
+  vector.store %sum, %y[%i, %c0] : memref<1x32xf64>, vector<32xf64>
+  kernel.return
+}
+
+// Independent reductions share a walk.
+// CHECK-LABEL: func.func @min_max(
+kernel.func @min_max(%x: memref<8x64xf32>, %low: memref<8xf32>, %high: memref<8xf32>) item %i {
+  %c0 = arith.constant 0 : index
+  %row = vector.load %x[%i, %c0] : memref<8x64xf32>, vector<64xf32>
+  // CHECK: scf.for
+  // CHECK: scf.for {{.*}} -> (vector<16xf32>, vector<16xf32>)
+  // CHECK-NOT: scf.for
+  %a = vector.reduction <minnumf>, %row : vector<64xf32> into f32
+  memref.store %a, %low[%i] : memref<8xf32>
+  %b = vector.reduction <maxnumf>, %row : vector<64xf32> into f32
+  memref.store %b, %high[%i] : memref<8xf32>
+  // CHECK: return
+  kernel.return
+}
