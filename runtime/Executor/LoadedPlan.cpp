@@ -36,7 +36,7 @@ Status LoadedPlan::checkTarget() const {
 
 Status LoadedPlan::prepare(const PlanFile &file, const LoadedPlanOptions &options) {
   FT_ASSIGN_OR_RETURN(arenaSet, Arenas::reserve(source, executor));
-  FT_ASSIGN_OR_RETURN(stagingArea, StagingArea::create(source, *arenaSet));
+  stagingArea.emplace(source, *arenaSet);
   const uint32_t streams = std::max(1, source.streams_size());
   FT_RETURN_IF_ERROR(executor.createQueues(streams, source.event_count() + ExecutorEvents::count));
   std::vector<ImageView> images;

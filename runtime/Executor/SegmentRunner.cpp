@@ -8,20 +8,6 @@ using namespace ft;
 using namespace ft::rt;
 
 namespace {
-/// Receives must come before every other step and emits behind them: only then may they leave the graph.
-Status checkOrder(const plan::Segment &segment) {
-  int stage = 0; // 0 receives, 1 body, 2 emits
-  for (const plan::Step &step : segment.steps()) {
-    const int wanted = step.has_receive() ? 0 : step.has_emit() ? 2 : 1;
-    if (wanted < stage)
-      return badInput(fmt::format("step {}: a {} stands behind steps of the segment that it must precede: compile the "
-                                  "plan again",
-                                  step.name(), stepKindName(step)));
-    stage = wanted;
-  }
-  return {};
-}
-
 /// A graph starts and ends on stream 0, so what happens around it must be there as well.
 Status checkExchangeStreams(const plan::Segment &segment) {
   for (const plan::Step &step : segment.steps())
@@ -37,7 +23,6 @@ Status checkExchangeStreams(const plan::Segment &segment) {
 Expected<SegmentRunner> SegmentRunner::create(const plan::Plan &plan, int index, const Arenas &arenas,
                                               const StagingArea &staging, Device &device) {
   const plan::Segment &segment = plan.segments(index);
-  FT_RETURN_IF_ERROR(checkOrder(segment));
   SegmentRunner runner(segment, device, ExecutorEvents(plan.event_count()));
   for (int i = 0; i < segment.steps_size(); ++i) {
     const plan::Step &step = segment.steps(i);

@@ -1,28 +1,7 @@
 #include "runtime/Executor/StagingArea.h"
 
-#include <fmt/format.h>
-
 using namespace ft;
 using namespace ft::rt;
-
-Expected<StagingArea> StagingArea::create(const plan::Plan &plan, const Arenas &arenas) {
-  StagingArea area(plan);
-  if (area.layout.totalBytes == 0)
-    return area;
-  for (const plan::Arena &arena : plan.arenas())
-    if (arena.name() == "staging") {
-      if (arena.space() == plan::Arena::DEVICE || arena.size() < area.layout.totalBytes)
-        return badInput(fmt::format("plan arena staging holds {} bytes of {} memory; batch records and outputs need {} "
-                                    "bytes of pinned memory: compile the plan again",
-                                    arena.size(), arena.space() == plan::Arena::DEVICE ? "device" : "host",
-                                    area.layout.totalBytes));
-      area.base = arenas.arenaAddress("staging");
-      return area;
-    }
-  return badInput(fmt::format("the plan has no arena named staging; batch records and outputs need {} bytes of pinned "
-                              "memory: compile the plan again",
-                              area.layout.totalBytes));
-}
 
 void *StagingArea::input(plan::BatchInput::Kind kind) const {
   for (int i = 0; i < plan->inputs_size(); ++i)

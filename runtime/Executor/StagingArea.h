@@ -10,8 +10,9 @@ namespace ft::rt {
 /// still read the other; `advance` moves on. The executor guards both with events.
 class StagingArea {
 public:
-  /// Fails with BadInput where the plan's arena is absent or too small for its inputs and outputs.
-  static Expected<StagingArea> create(const plan::Plan &plan, const Arenas &arenas);
+  /// Of a plan that checkPlan accepts: it has the arena, large enough.
+  StagingArea(const plan::Plan &plan, const Arenas &arenas)
+      : plan(&plan), layout(plan::stagingLayout(plan)), base(arenas.arenaAddress("staging")) {}
 
   uint32_t slot() const { return current; }
   void advance() { current ^= 1; }
@@ -29,8 +30,6 @@ public:
   const void *output(plan::Output::Kind kind, uint32_t slot) const;
 
 private:
-  explicit StagingArea(const plan::Plan &plan) : plan(&plan), layout(plan::stagingLayout(plan)) {}
-
   const plan::Plan *plan;
   plan::StagingLayout layout;
   char *base = nullptr;

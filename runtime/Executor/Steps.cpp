@@ -133,23 +133,6 @@ private:
   std::vector<Piece> pieces;
 };
 
-/// A record is uploaded as whole runs of bytes from the inputs that the plan declares.
-Status checkReceive(const plan::Plan &plan, const plan::Step &step) {
-  for (const plan::Operand &dst : step.receive().dst()) {
-    const uint64_t bytes = dst.row_bytes() * std::max<uint64_t>(1, dst.rows());
-    const bool dense = (dst.rows() <= 1 || dst.pitch() == dst.row_bytes()) && dst.batch() <= 1;
-    bool inside = false;
-    for (const plan::BatchInput &input : plan.inputs())
-      inside |=
-          input.buffer() == dst.buffer() && dst.offset() + bytes <= plan::batchInputBytes(plan.batch(), input.kind());
-    if (!dense || !inside)
-      return badInput(fmt::format("step {}: receives {} bytes at {} of buffer {}, which is not a dense part of one of "
-                                  "the plan's inputs: compile the plan again",
-                                  step.name(), bytes, dst.offset(), plan.buffers(dst.buffer()).name()));
-  }
-  return {};
-}
-
 Status withName(const plan::Step &step, const Status &status) {
   return {status.code(), fmt::format("step {}: {}", step.name(), status.message())};
 }
@@ -201,7 +184,6 @@ Expected<std::unique_ptr<ExecutableStep>> ft::rt::makeStep(const plan::Plan &pla
   case plan::Step::kMemset:
     return Made(std::make_unique<MemsetStep>(step, arenas));
   case plan::Step::kReceive:
-    FT_RETURN_IF_ERROR(checkReceive(plan, step));
     return Made(std::make_unique<ReceiveStep>(step, arenas, staging));
   case plan::Step::kEmit:
     return Made(std::make_unique<EmitStep>(plan, step, arenas, staging));

@@ -62,6 +62,23 @@ DnnlContext::~DnnlContext() {
     api.dnnl_engine_destroy(engine);
 }
 
+/// The copying implementation ("gemm:jit") compiles megabytes of code at its first call, whatever the shape: a tiny
+/// call makes it do so before the first step.
+Status GemmCache::warmUp(const plan::Gemm &gemm, const PreparedGemm &made) {
+  if (!made.description().starts_with("oneDNN gemm") ||
+      !warmed.insert({gemm.a_type(), gemm.b_type(), gemm.d_type()}).second)
+    return {};
+  plan::Gemm tiny;
+  tiny.set_a_type(gemm.a_type()), tiny.set_b_type(gemm.b_type()), tiny.set_d_type(gemm.d_type());
+  tiny.set_m(16), tiny.set_n(16), tiny.set_k(16);
+  tiny.set_lda(24), tiny.set_ldb(24), tiny.set_ldd(24);
+  tiny.set_alpha(1);
+  std::vector<double> a(16 * 24), b(16 * 24), d(16 * 24), workspace(1 << 17);
+  tiny.mutable_workspace()->set_row_bytes(workspace.size() * sizeof(double));
+  FT_ASSIGN_OR_RETURN(std::unique_ptr<PreparedGemm> call, makeDnnlGemm(tiny, *context));
+  return call->run(a.data(), b.data(), d.data(), workspace.data());
+}
+
 Expected<uint32_t> GemmCache::prepare(const plan::Gemm &gemm) {
   if (gemm.beta() != 0 && gemm.beta() != 1)
     return badInput(fmt::format("{}: beta is {}; must be 0 or 1", gemmName(gemm), gemm.beta()));
@@ -71,6 +88,7 @@ Expected<uint32_t> GemmCache::prepare(const plan::Gemm &gemm) {
   if (auto found = handles.find(key); found != handles.end())
     return found->second;
   FT_ASSIGN_OR_RETURN(std::unique_ptr<PreparedGemm> made, make(gemm));
+  FT_RETURN_IF_ERROR(warmUp(gemm, *made));
   gemms.push_back(std::move(made));
   const uint32_t handle = static_cast<uint32_t>(gemms.size() - 1);
   handles.emplace(std::move(key), handle);

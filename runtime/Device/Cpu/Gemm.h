@@ -4,8 +4,10 @@
 #include "runtime/Device/Cpu/Team.h"
 #include "runtime/Plan/plan.pb.h"
 
+#include <array>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -63,6 +65,7 @@ public:
 
 private:
   Expected<std::unique_ptr<PreparedGemm>> make(const plan::Gemm &gemm);
+  Status warmUp(const plan::Gemm &gemm, const PreparedGemm &made);
 
   const CpuLibraries &libraries;
   const Team &team;
@@ -70,6 +73,7 @@ private:
   std::unique_ptr<DnnlContext> context; // before gemms: they are destroyed first
   std::vector<std::unique_ptr<PreparedGemm>> gemms;
   std::map<std::string, uint32_t> handles;
+  std::set<std::array<plan::DType, 3>> warmed;
 };
 
 } // namespace ft::rt

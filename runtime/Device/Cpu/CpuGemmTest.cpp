@@ -1,0 +1,128 @@
+// What is particular to the cpu driver's GEMMs; that they are right is the conformance suite's part.
+#include "runtime/Device/Device.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <random>
+
+using namespace ft;
+using namespace ft::rt;
+
+namespace {
+plan::Gemm makeGemm(uint64_t m, uint64_t n, uint64_t k, plan::DType type) {
+  plan::Gemm gemm;
+  gemm.set_m(m), gemm.set_n(n), gemm.set_k(k);
+  gemm.set_lda(k), gemm.set_ldb(n), gemm.set_ldd(n), gemm.set_alpha(1);
+  gemm.set_a_type(type), gemm.set_b_type(type), gemm.set_d_type(type);
+  return gemm;
+}
+
+std::vector<double> randomNumbers(size_t count, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  std::vector<double> numbers(count);
+  for (double &number : numbers)
+    number = double(random() >> 11) * 0x1p-52 - 1;
+  return numbers;
+}
+
+std::string refusal(Device &device, const plan::Gemm &gemm, Code code) {
+  auto handle = device.prepareGemm(gemm);
+  EXPECT_FALSE(handle.ok());
+  EXPECT_EQ(handle.status().code(), code);
+  return handle.status().message();
+}
+
+/// Sets an environment variable for the life of the object.
+struct Environment {
+  Environment(const char *name, const char *value) : name(name) {
+    if (const char *old = std::getenv(name))
+      before = old;
+    setenv(name, value, 1);
+  }
+  ~Environment() {
+    if (before.empty())
+      unsetenv(name);
+    else
+      setenv(name, before.c_str(), 1);
+  }
+  const char *name;
+  std::string before;
+};
+} // namespace
+
+TEST(CpuGemm, F64HasTheSameBitsForEveryNumberOfThreads) {
+  const uint64_t m = 131, n = 77, k = 203;
+  const std::vector<double> a = randomNumbers(m * k, 1), b = randomNumbers(k * n, 2);
+  std::vector<double> results[2];
+  for (uint32_t threads : {1, 3}) {
+    auto device = openCpuDevice(threads);
+    ASSERT_TRUE(device.ok()) << device.status().message();
+    auto handle = (*device)->prepareGemm(makeGemm(m, n, k, plan::F64));
+    ASSERT_TRUE(handle.ok()) << handle.status().message();
+    std::vector<double> &d = results[threads == 3];
+    d.resize(m * n);
+    ASSERT_TRUE((*device)->gemm(0, *handle, a.data(), b.data(), d.data(), nullptr).ok());
+  }
+  EXPECT_EQ(results[0], results[1]);
+  // One element in the order that is promised: ascending k, one accumulator.
+  double sum = 0;
+  for (uint64_t i = 0; i < k; ++i)
+    sum += a[5 * k + i] * b[i * n + 7];
+  EXPECT_EQ(results[0][5 * n + 7], sum);
+}
+
+TEST(CpuGemm, WorksWithinThePlansWorkspaceOrNamesBothSizes) {
+  auto device = openCpuDevice(2);
+  ASSERT_TRUE(device.ok()) << device.status().message();
+  // f32: without a workspace oneDNN has a slower form that needs none.
+  EXPECT_TRUE((*device)->prepareGemm(makeGemm(64, 64, 64, plan::F32)).ok());
+  plan::Gemm gemm = makeGemm(1024, 576, 576, plan::BF16);
+  gemm.set_trans_b(true);
+  gemm.mutable_workspace()->set_row_bytes(100);
+  const std::string message = refusal(**device, gemm, Code::CannotRun);
+  EXPECT_NE(message.find("GEMM 1024x576x576 bf16·bf16→bf16"), std::string::npos) << message;
+  EXPECT_NE(message.find("12288 bytes"), std::string::npos) << message;
+  EXPECT_NE(message.find("reserves 100"), std::string::npos) << message;
+}
+
+TEST(CpuGemm, RefusesABetaThatIsNeither0Nor1) {
+  auto device = openCpuDevice(1);
+  ASSERT_TRUE(device.ok());
+  plan::Gemm gemm = makeGemm(4, 4, 4, plan::F32);
+  gemm.set_beta(0.5);
+  EXPECT_NE(refusal(**device, gemm, Code::BadInput).find("beta is 0.5; must be 0 or 1"), std::string::npos);
+}
+
+TEST(CpuGemm, WithoutOneDnnOnlyF64Works) {
+  Environment nowhere("FTC_DNNL_DIR", "/nonexistent");
+  auto device = openCpuDevice(1);
+  ASSERT_TRUE(device.ok()) << device.status().message();
+  EXPECT_TRUE((*device)->info().libraries.empty());
+  EXPECT_TRUE((*device)->prepareGemm(makeGemm(4, 4, 4, plan::F64)).ok());
+  const std::string message = refusal(**device, makeGemm(4, 4, 4, plan::F32), Code::CannotRun);
+  for (const char *part : {"GEMM 4x4x4", "libdnnl.so.2", "/nonexistent", "libdnnl2", "FTC_DNNL_DIR"})
+    EXPECT_NE(message.find(part), std::string::npos) << part << " is not in: " << message;
+}
+
+TEST(CpuDevice, RefusesAttentionOfALibrary) {
+  auto device = openCpuDevice(1);
+  ASSERT_TRUE(device.ok());
+  auto handle = (*device)->prepareAttention(plan::Attention());
+  ASSERT_FALSE(handle.ok());
+  EXPECT_EQ(handle.status().code(), Code::CannotRun);
+  EXPECT_NE(handle.status().message().find("tiled"), std::string::npos);
+}
+
+TEST(CpuDevice, ForcedLevelIsChecked) {
+  {
+    Environment level("FTC_CPU_ISA", "avx2");
+    auto device = openCpuDevice(1);
+    ASSERT_FALSE(device.ok());
+    EXPECT_EQ(device.status().message(), "FTC_CPU_ISA is \"avx2\"; must be x86-64-v3 or x86-64-v4");
+  }
+  Environment level("FTC_CPU_ISA", "x86-64-v3");
+  auto device = openCpuDevice(1);
+  ASSERT_TRUE(device.ok()) << device.status().message();
+  EXPECT_EQ((*device)->info().arch, "x86-64-v3");
+}

@@ -1,0 +1,65 @@
+#include "runtime/Executor/TinyPlan.h"
+
+#include <gtest/gtest.h>
+
+using namespace ft;
+using namespace ft::rt;
+
+namespace {
+/// Why the plan does not load on this CPU, empty if it does.
+std::string refusal(const plan::Plan &plan, Code code) {
+  auto file = TinyPlan::write(plan, testing::TempDir() + "loaded-plan-test.bin");
+  auto device = openCpuDevice(0);
+  EXPECT_TRUE(file && device.ok());
+  if (!file || !device.ok())
+    return "not read";
+  auto loaded = LoadedPlan::load(*file, **device, {});
+  if (loaded.ok())
+    return {};
+  EXPECT_EQ(loaded.status().code(), code);
+  return loaded.status().message();
+}
+
+plan::Arena *arenaNamed(plan::Plan &plan, const std::string &name) {
+  for (plan::Arena &arena : *plan.mutable_arenas())
+    if (arena.name() == name)
+      return &arena;
+  return nullptr;
+}
+
+testing::AssertionResult holds(const std::string &message, std::initializer_list<const char *> parts) {
+  for (const char *part : parts)
+    if (message.find(part) == std::string::npos)
+      return testing::AssertionFailure() << "\"" << part << "\" is not in: " << message;
+  return testing::AssertionSuccess();
+}
+} // namespace
+
+TEST(LoadedPlan, LoadsAndZeroesItsArenas) {
+  auto file = TinyPlan::write(TinyPlan::make(1), testing::TempDir() + "loaded-plan-test.bin");
+  auto device = openCpuDevice(1);
+  auto loaded = LoadedPlan::load(*file, **device, {});
+  ASSERT_TRUE(loaded.ok()) << loaded.status().message();
+  for (int i = 0; i < file->plan.arenas_size(); ++i)
+    for (std::byte byte : (*loaded)->arenas().arena(i))
+      ASSERT_EQ(byte, std::byte(0));
+  EXPECT_TRUE((*loaded)->has(plan::Segment::EVALUATE));
+  EXPECT_FALSE((*loaded)->has(plan::Segment::SAVE));
+  Status missing = (*loaded)->run(plan::Segment::SAVE);
+  EXPECT_TRUE(holds(missing.message(), {"no segment SAVE"}));
+}
+
+TEST(LoadedPlan, RefusesWhatDoesNotFitNamingTheArenas) {
+  plan::Plan plan = TinyPlan::make(1);
+  arenaNamed(plan, "activations")->set_size(uint64_t(1) << 45);
+  EXPECT_TRUE(holds(refusal(plan, Code::CannotRun), {"32.00 TiB", "activations", "free", "micro_batch_size"}));
+}
+
+TEST(LoadedPlan, RefusesAnotherDriver) {
+  plan::Plan plan = TinyPlan::make(1);
+  plan.clear_images(), plan.clear_kernels(), plan.clear_segments();
+  plan.mutable_target()->set_driver(plan::CUDA);
+  plan.mutable_target()->set_name("h200");
+  plan.mutable_target()->set_arch("sm_90");
+  EXPECT_TRUE(holds(refusal(plan, Code::CannotRun), {"target h200", "driver cuda", "ftrun --devices"}));
+}
