@@ -129,9 +129,9 @@ public:
 
   void buildLoss() {
     Value x = norm("norm", "model.norm.weight", layers());
-    Value head = read(headKey());
+    Value head = read(headKey()), labels = read("labels", tokens), scalars = read("scalars");
     auto loss = HeadLossOp::create(builder, nameLoc("head_loss"), RankedTensorType::get({1}, builder.getF64Type()), x,
-                                   head, read("labels", tokens), read("scalars"));
+                                   head, labels, scalars);
     write("loss", loss.getLoss());
   }
 
@@ -194,14 +194,16 @@ private:
   Value attention(const std::string &at, const std::string &place, Value x) {
     SmallVector<Value> qkv =
         linear(place + "qkv_proj", x, {at + "q_proj.weight", at + "k_proj.weight", at + "v_proj.weight"});
+    // One statement each: the order of reads must not depend on how a compiler evaluates arguments.
+    Value positions = read("positions", tokens), cos = read("rope.cos"), sin = read("rope.sin");
     auto rope = RopeOp::create(builder, nameLoc(place + "rope"), TypeRange{qkv[0].getType(), qkv[1].getType()}, qkv[0],
-                               qkv[1], read("positions", tokens), read("rope.cos"), read("rope.sin"), config.headDim,
-                               /*inverse=*/false);
+                               qkv[1], positions, cos, sin, config.headDim, /*inverse=*/false);
+    Value start = read("document_start", tokens), offsets = read("document_offsets"), lens = read("document_lens");
     auto lse = RankedTensorType::get({tokens, config.heads}, builder.getF32Type());
-    auto attention = AttentionOp::create(
-        builder, nameLoc(place + "attention"), TypeRange{qkv[0].getType(), lse}, rope.getQOut(), rope.getKOut(), qkv[2],
-        read("document_start", tokens), read("document_offsets"), read("document_lens"), config.heads, config.kvHeads,
-        config.headDim, shape.sequenceLen, APFloat(1 / std::sqrt(double(config.headDim))));
+    auto attention =
+        AttentionOp::create(builder, nameLoc(place + "attention"), TypeRange{qkv[0].getType(), lse}, rope.getQOut(),
+                            rope.getKOut(), qkv[2], start, offsets, lens, config.heads, config.kvHeads, config.headDim,
+                            shape.sequenceLen, APFloat(1 / std::sqrt(double(config.headDim))));
     return linear(place + "o_proj", attention.getO(), {at + "o_proj.weight"})[0];
   }
 

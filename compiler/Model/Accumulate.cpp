@@ -90,8 +90,9 @@ LogicalResult ft::accumulate(ModuleOp module, int64_t steps) {
       if (WriteOp write = findWrite(next, variable))
         addToVariable(write, readWhole(next, variable));
   WriteOp write = findWrite(next, loss);
+  Value before = readWhole(next, loss);
   builder.setInsertionPoint(write);
   write.getValueMutable().assign(
-      AddScalarOp::create(builder, write.getLoc(), loss.getTensorType(), readWhole(next, loss), write.getValue()));
+      AddScalarOp::create(builder, write.getLoc(), loss.getTensorType(), before, write.getValue()));
   return success();
 }

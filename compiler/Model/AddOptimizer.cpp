@@ -52,8 +52,9 @@ private:
     output.setIo("GRAD_NORM");
     norm = GradNormOp::create(builder, loc("grad_norm"), scalar, gradients);
     write(output, norm);
-    status = CheckFiniteOp::create(builder, loc("check_grad_norm"), outcome.getTensorType(), norm, read(outcome),
-                                   scalars, /*cause=*/2);
+    Value before = read(outcome);
+    status = CheckFiniteOp::create(builder, loc("check_grad_norm"), outcome.getTensorType(), norm, before, scalars,
+                                   /*cause=*/2);
     write(outcome, status);
   }
 
@@ -75,10 +76,10 @@ private:
     if (options.kind == OptimizerOptions::Kind::AdamW) {
       VariableOp first = declareDerived(parameter, Role::ExpAvg, momentType(parameter));
       VariableOp second = declareDerived(parameter, Role::ExpAvgSq, momentType(parameter));
-      auto step =
-          AdamwOp::create(builder, here, before.getType(), first.getTensorType(), second.getTensorType(), before,
-                          gradient, read(first), read(second), norm, status, scalars, APFloat(options.beta1),
-                          APFloat(options.beta2), APFloat(options.epsilon), decay, maxNorm);
+      Value m = read(first), v = read(second);
+      auto step = AdamwOp::create(builder, here, before.getType(), first.getTensorType(), second.getTensorType(),
+                                  before, gradient, m, v, norm, status, scalars, APFloat(options.beta1),
+                                  APFloat(options.beta2), APFloat(options.epsilon), decay, maxNorm);
       write(first, step.getNewExpAvg());
       write(second, step.getNewExpAvgSq());
       after = step.getNewParam();

@@ -32,6 +32,7 @@ def Accumulate : Pass<"ft-accumulate", "::mlir::ModuleOp"> {
 
 def AddOptimizer : Pass<"ft-add-optimizer", "::mlir::ModuleOp"> {
   let summary = "Add @update and @initialize";
+  let dependentDialects = ["::mlir::func::FuncDialect"];
   let options = [
     Option<"kind", "kind", "std::string", "\"ADAMW\"", "ADAMW or SGD">,
     Option<"beta1", "beta1", "double", "0.9", "AdamW's">,

@@ -44,10 +44,13 @@ VariableOp ft::declareDerived(VariableOp parameter, Role role, Type element) {
 }
 
 Value ft::readWhole(func::FuncOp function, VariableOp variable) {
+  Block &block = function.getBody().front();
   for (auto read : function.getOps<ReadOp>())
-    if (read.getVariable() == variable.getSymName() && read.getType() == variable.getTensorType())
+    if (read.getVariable() == variable.getSymName() && read.getType() == variable.getTensorType()) {
+      read->moveBefore(&block, block.begin());
       return read;
-  OpBuilder builder = OpBuilder::atBlockBegin(&function.getBody().front());
+    }
+  OpBuilder builder = OpBuilder::atBlockBegin(&block);
   return ReadOp::create(builder, placed(function.getContext(), variable.getSymName()), variable.getTensorType(),
                         variable.getSymName());
 }

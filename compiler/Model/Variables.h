@@ -23,7 +23,7 @@ model::VariableOp declareVariable(mlir::ModuleOp module, llvm::StringRef name, m
 /// and moments carry its key, moments start as zeros.
 model::VariableOp declareDerived(model::VariableOp parameter, model::Role role, mlir::Type element);
 
-/// The whole of `variable`: the function's first read of it, or a new one at its start.
+/// The whole of `variable`: the function's first read of it, moved to its start, or a new one there.
 mlir::Value readWhole(mlir::func::FuncOp function, model::VariableOp variable);
 
 /// The variable behind `value`, where that is a read; a working copy's parameter in the copy's place. Null otherwise.

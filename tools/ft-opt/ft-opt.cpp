@@ -1,4 +1,11 @@
 // ft-opt: runs passes on IR in text form, for tests and development. Every dialect and pass of ftc is registered here.
+#include "compiler/Codegen/Passes.h"
+#include "compiler/Fusion/Passes.h"
+#include "compiler/Fusion/Rows/Rows.h"
+#include "compiler/Import/Passes.h"
+#include "compiler/Model/Passes.h"
+#include "compiler/Model/TrainingModule.h"
+#include "dialects/Ft/Ft.h"
 #include "dialects/Kernel/Kernel.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -18,8 +25,14 @@ int main(int argc, char **argv) {
   registry.insert<mlir::arith::ArithDialect, mlir::cf::ControlFlowDialect, mlir::func::FuncDialect,
                   mlir::LLVM::LLVMDialect, mlir::NVVM::NVVMDialect, mlir::math::MathDialect,
                   mlir::memref::MemRefDialect, mlir::scf::SCFDialect, mlir::vector::VectorDialect>();
-  registry.insert<ft::kernel::KernelDialect>();
+  registry.insert<ft::kernel::KernelDialect, ft::model::FtDialect>();
+  ft::registerModel(registry);
+  ft::registerRowModels(registry);
 
   mlir::registerTransformsPasses();
+  ft::kernel::registerCodegenPasses();
+  ft::registerImportPasses();
+  ft::registerModelPasses();
+  ft::registerFusionPasses();
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "ft-opt: runs ftc's passes on IR\n", registry));
 }

@@ -14,14 +14,16 @@ struct EmbeddingRule : Derivative::ExternalModel<EmbeddingRule, EmbeddingOp> {
     auto op = cast<EmbeddingOp>(operation);
     if (!gradients.needs(op.getTable()))
       return success();
-    auto positions = gradients.input(op, "SORTED_POSITIONS");
-    auto starts = gradients.input(op, "SEGMENT_STARTS");
-    auto ids = gradients.input(op, "SEGMENT_IDS");
-    if (failed(positions) || failed(starts) || failed(ids))
-      return failure();
+    SmallVector<Value> sorted;
+    for (StringRef kind : {"SORTED_POSITIONS", "SEGMENT_STARTS", "SEGMENT_IDS"}) {
+      FailureOr<Value> input = gradients.input(op, kind);
+      if (failed(input))
+        return failure();
+      sorted.push_back(*input);
+    }
     gradients.addWeight(op.getTable(), [&](RankedTensorType type, Value accumulate) -> Value {
       return EmbeddingGradOp::create(gradients.builder(), gradients.loc(), type, gradients.cotangent(op.getResult()),
-                                     *positions, *starts, *ids, accumulate);
+                                     sorted[0], sorted[1], sorted[2], accumulate);
     });
     return success();
   }

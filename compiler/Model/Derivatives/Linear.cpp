@@ -53,12 +53,13 @@ struct Adapter {
 SmallVector<Adapter> differentiatePairs(LinearOp op, GradientBuilder &gradients) {
   SmallVector<Adapter> adapters;
   const APFloat one(1.0);
-  for (auto [s, b, of] : llvm::zip(op.getLowRank(), op.getLowRankWeights(), op.getLowRankOf())) {
+  // Asked before the first dB, which is one more use of s.
+  auto owners = llvm::map_to_vector(op.getLowRank(), [&](Value s) { return ownedAdapter(s, op); });
+  for (auto [s, b, of, adapter] : llvm::zip(op.getLowRank(), op.getLowRankWeights(), op.getLowRankOf(), owners)) {
     Value grad = gradients.cotangent(op.getResults()[of]);
     if (!grad)
       continue;
     if (gradients.needs(s)) {
-      LinearOp adapter = ownedAdapter(s, op);
       Value ds = LinearBwdInputOp::create(gradients.builder(), gradients.loc(), s.getType(), ValueRange{grad},
                                           ValueRange{b}, adapter ? adapter.getAlpha() : one);
       if (!adapter) {

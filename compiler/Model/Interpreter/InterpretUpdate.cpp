@@ -1,0 +1,89 @@
+#include "compiler/Model/Interpreter/Interpreter.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+#include <algorithm>
+#include <cmath>
+
+using namespace mlir;
+using namespace ft;
+using namespace ft::model;
+
+namespace {
+
+enum Scalar { LearningRate = 1, BiasCorrection1 = 2, BiasCorrection2 = 3, Step = 4, MicroBatch = 5 }; // plan.proto
+
+/// min(1, max_norm / (norm + 1e-6)), PyTorch's clip_grad_norm_; 1 where max_norm is 0.
+double clipping(double norm, double maxNorm) { return maxNorm > 0 ? std::min(1.0, maxNorm / (norm + 1e-6)) : 1; }
+
+} // namespace
+
+void Interpreter::adamw(AdamwOp op) {
+  ReferenceTensor &p = values[op.getNewParam()] = get(op.getParam());
+  ReferenceTensor &m = values[op.getNewExpAvg()] = get(op.getExpAvg());
+  ReferenceTensor &v = values[op.getNewExpAvgSq()] = get(op.getExpAvgSq());
+  if (get(op.getStatus()).integers[0])
+    return;
+  const std::vector<double> &scalars = get(op.getScalars()).numbers;
+  const double lr = scalars[LearningRate], beta1 = op.getBeta1().convertToDouble(),
+               beta2 = op.getBeta2().convertToDouble();
+  const double clip = clipping(get(op.getNorm()).numbers[0], op.getMaxNorm().convertToDouble());
+  for (int64_t n = 0; n < p.size(); ++n) {
+    const double g = clip * get(op.getGrad()).numbers[n];
+    p.numbers[n] *= 1 - lr * op.getWeightDecay().convertToDouble();
+    m.numbers[n] = beta1 * m.numbers[n] + (1 - beta1) * g;
+    v.numbers[n] = beta2 * v.numbers[n] + (1 - beta2) * g * g;
+    p.numbers[n] -= lr * (m.numbers[n] / scalars[BiasCorrection1]) /
+                    (std::sqrt(v.numbers[n] / scalars[BiasCorrection2]) + op.getEpsilon().convertToDouble());
+  }
+}
+
+void Interpreter::sgd(SgdOp op) {
+  ReferenceTensor &p = values[op.getNewParam()] = get(op.getParam());
+  ReferenceTensor *buffer = nullptr;
+  if (op.getMomentumBuffer()) {
+    buffer = &values[op.getNewMomentumBuffer()];
+    *buffer = get(op.getMomentumBuffer());
+  }
+  if (get(op.getStatus()).integers[0])
+    return;
+  const double clip = clipping(get(op.getNorm()).numbers[0], op.getMaxNorm().convertToDouble());
+  for (int64_t n = 0; n < p.size(); ++n) {
+    double g = clip * get(op.getGrad()).numbers[n] + op.getWeightDecay().convertToDouble() * p.numbers[n];
+    if (buffer)
+      g = buffer->numbers[n] = op.getMomentum().convertToDouble() * buffer->numbers[n] + g;
+    p.numbers[n] -= get(op.getScalars()).numbers[LearningRate] * g;
+  }
+}
+
+bool Interpreter::executeUpdate(Operation &operation) {
+  return TypeSwitch<Operation *, bool>(&operation)
+      .Case([&](AddScalarOp op) {
+        values[op.getResult()].numbers[0] = get(op.getLhs()).numbers[0] + get(op.getRhs()).numbers[0];
+        return true;
+      })
+      .Case([&](CheckFiniteOp op) {
+        ReferenceTensor &status = values[op.getResult()] = get(op.getStatus());
+        const std::vector<double> &scalars = get(op.getScalars()).numbers;
+        if (!status.integers[0] && !std::isfinite(get(op.getValue()).numbers[0]))
+          status.integers = {1, int64_t(scalars[Step]), int64_t(scalars[MicroBatch]), int64_t(op.getCause())};
+        return true;
+      })
+      .Case([&](GradNormOp op) {
+        double sum = 0;
+        for (Value grad : op.getGrads())
+          for (double number : get(grad).numbers)
+            sum += number * number;
+        values[op.getNorm()].numbers[0] = std::sqrt(sum);
+        return true;
+      })
+      .Case([&](AdamwOp op) {
+        adamw(op);
+        return true;
+      })
+      .Case([&](SgdOp op) {
+        sgd(op);
+        return true;
+      })
+      .Default([](Operation *) { return false; });
+}

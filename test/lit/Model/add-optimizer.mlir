@@ -1,0 +1,47 @@
+// RUN: ft-opt %s --ft-add-optimizer="weight-decay=0.1 beta2=0.95 max-grad-norm=2" | FileCheck %s --check-prefixes=CHECK,ADAMW
+// RUN: ft-opt %s --ft-add-optimizer="weight-decay=0.1 decay-norms bf16-state" | FileCheck %s --check-prefix=NORMS
+// RUN: ft-opt %s --ft-add-optimizer="kind=SGD momentum=0.9 max-grad-norm=0" | FileCheck %s --check-prefixes=CHECK,MOMENTUM
+// RUN: ft-opt %s --ft-add-optimizer="kind=SGD" | FileCheck %s --check-prefix=SGD
+// RUN: not ft-opt %s --ft-add-optimizer="kind=LION" 2>&1 | FileCheck %s --check-prefix=KIND
+// RUN: echo 'module {}' | not ft-opt --ft-add-optimizer 2>&1 | FileCheck %s --check-prefix=EMPTY
+
+// KIND: kind is "LION"; must be ADAMW or SGD
+// EMPTY: the optimizer needs the input SCALARS and the output STATUS
+
+// ADAMW: ft.variable exp_avg @w.exp_avg : tensor<12x8xf32> {init = {kind = "zeros"}, key = "w", of = @w}
+// ADAMW: ft.variable exp_avg_sq @w.exp_avg_sq : tensor<12x8xf32> {init = {kind = "zeros"}, key = "w", of = @w}
+// MOMENTUM: ft.variable exp_avg @w.exp_avg : tensor<12x8xf32>
+// MOMENTUM-NOT: exp_avg_sq
+// CHECK-LABEL: func.func @update()
+// CHECK-DAG: %[[DW:.+]] = ft.read @w.gradient
+// CHECK-DAG: %[[DN:.+]] = ft.read @n.gradient
+// CHECK: %[[NORM:.+]] = ft.grad_norm %[[DW]], %[[DN]]
+// CHECK: ft.write @grad_norm, %[[NORM]]
+// CHECK: %[[STATUS:.+]] = ft.check_finite %[[NORM]], %{{.+}}, %{{.+}} {cause = 2 : i32}
+// CHECK: ft.write @status, %[[STATUS]]
+// ADAMW: %[[W:.+]], %[[M:.+]], %[[V:.+]] = ft.adamw %{{.+}}, %[[DW]], %{{.+}}, %{{.+}}, %[[NORM]], %[[STATUS]], %{{.+}} {beta1 = 9.000000e-01 : f64, beta2 = 0.94999999999999996 : f64, epsilon = 1.000000e-08 : f64, max_norm = 2.000000e+00 : f64, weight_decay = 1.000000e-01 : f64}
+// ADAMW: ft.write @w.exp_avg, %[[M]]
+// ADAMW: ft.write @w.exp_avg_sq, %[[V]]
+// MOMENTUM: %[[W:.+]], %[[M:.+]] = ft.sgd %{{.+}}, %[[DW]] momentum %{{.+}}, %[[NORM]], %[[STATUS]], %{{.+}} {max_norm = 0.000000e+00 : f64, momentum = 9.000000e-01 : f64
+// MOMENTUM: ft.write @w.exp_avg, %[[M]]
+// CHECK: ft.write @w, %[[W]]
+// CHECK: %[[COPY:.+]] = ft.cast %[[W]]
+// CHECK: ft.write @w.working_copy, %[[COPY]]
+// ADAMW: ft.adamw %{{.+}}, %[[DN]]{{.*}} weight_decay = 0.000000e+00 : f64
+// CHECK-LABEL: func.func @initialize()
+// CHECK: %[[MASTER:.+]] = ft.read @w : tensor<12x8xf32>
+// CHECK: %[[FIRST:.+]] = ft.cast %[[MASTER]] : tensor<12x8xf32> to tensor<12x8xbf16>
+// CHECK: ft.write @w.working_copy, %[[FIRST]]
+
+// NORMS: ft.variable exp_avg @n.exp_avg : tensor<8xbf16>
+// NORMS-COUNT-2: weight_decay = 1.000000e-01 : f64
+// SGD-NOT: exp_avg
+// SGD: ft.sgd
+
+ft.variable input @scalars : tensor<8xf64> {io = "SCALARS"}
+ft.variable output @status : tensor<4xi32> {io = "STATUS"}
+ft.variable trainable @w : tensor<12x8xf32> {key = "w"}
+ft.variable trainable @n : tensor<8xf32> {key = "n"}
+ft.variable working_copy @w.working_copy : tensor<12x8xbf16> {of = @w}
+ft.variable gradient @w.gradient : tensor<12x8xf32> {key = "w", of = @w}
+ft.variable gradient @n.gradient : tensor<8xf32> {key = "n", of = @n}
