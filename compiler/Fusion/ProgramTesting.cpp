@@ -6,6 +6,10 @@
 #include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
 
+#include <fstream>
+#include <gmock/gmock.h>
+#include <unistd.h>
+
 using namespace mlir;
 
 namespace ft {
@@ -27,6 +31,30 @@ Type ProgramTest::type(const std::string &name) {
   return name == "f64" ? Type(b.getF64Type()) : name == "f32" ? Type(b.getF32Type()) : Type(b.getBF16Type());
 }
 
+/// Where the CUDA toolkit is installed, the program must assemble without spilling registers.
+static void checkAssembly(const std::string &text) {
+  const char *ptxas = "/usr/local/cuda/bin/ptxas";
+  if (access(ptxas, X_OK))
+    return;
+  const std::string stem = testing::TempDir() + "fusion-" + std::to_string(getpid());
+  std::ofstream(stem + ".ptx") << text;
+  const std::string command =
+      std::string(ptxas) + " -v -arch=sm_90 -o /dev/null " + stem + ".ptx > " + stem + ".txt 2>&1";
+  const int status = std::system(command.c_str());
+  std::stringstream report;
+  report << std::ifstream(stem + ".txt").rdbuf();
+  EXPECT_EQ(status, 0) << report.str();
+  EXPECT_THAT(report.str(), testing::HasSubstr(" 0 bytes spill stores")) << text.substr(0, 400);
+  std::remove((stem + ".ptx").c_str()), std::remove((stem + ".txt").c_str());
+}
+
+static bool holdsDoubles(RowProgram &program) {
+  return llvm::any_of(program.func.getOperandArguments(), [](BlockArgument argument) {
+    auto memory = cast<MemRefType>(argument.getType());
+    return memory.getElementType().isF64() && memory.getNumElements() > 8; // more than the run-time scalars
+  });
+}
+
 void ProgramTest::run(const std::function<RowProgram(OpBuilder &)> &build, const std::vector<void *> &args) {
   std::string errors;
   ScopedDiagnosticHandler handler(&context, [&](Diagnostic &diagnostic) {
@@ -42,6 +70,11 @@ void ProgramTest::run(const std::function<RowProgram(OpBuilder &)> &build, const
   ASSERT_EQ(program.access.size(), args.size());
   auto compiled = compileKernels(*module, {CodegenTarget::Driver::Cpu, {runnableArchs().back()}});
   ASSERT_TRUE(succeeded(compiled)) << errors;
+  if (!holdsDoubles(program)) { // f64 rows occur in FP64_TRUE alone, which runs on the CPU
+    auto assembly = compileKernels(*module, {CodegenTarget::Driver::Cuda, {"sm_90"}});
+    ASSERT_TRUE(succeeded(assembly)) << errors;
+    checkAssembly(assembly->images.at(0).bytes);
+  }
   MappedImage(compiled->images.at(0)).run(0, args, 0, program.items);
 }
 
