@@ -157,7 +157,8 @@ private:
     };
     bucket.parameter = buffer(&Bucket::Member::parameter, "parameter", "weights", plan::BufferClass::Weight, true);
     bucket.workingCopy = buffer(&Bucket::Member::workingCopy, "copy", "weights", plan::BufferClass::Weight, false);
-    bucket.gradient = buffer(&Bucket::Member::gradient, "gradient", "gradients", plan::BufferClass::Gradient, false);
+    // The padding between members is read as zeros by the norm and the update.
+    bucket.gradient = buffer(&Bucket::Member::gradient, "gradient", "gradients", plan::BufferClass::Gradient, true);
     bucket.expAvg = buffer(&Bucket::Member::expAvg, "exp_avg", "optimizer", plan::BufferClass::OptimizerState, true);
     bucket.expAvgSq = buffer(&Bucket::Member::expAvgSq, "exp_avg_sq", "optimizer", plan::BufferClass::OptimizerState, true);
   }

@@ -1,0 +1,36 @@
+#include "compiler/Export/Constants.h"
+
+#include <cmath>
+#include <cstring>
+
+using namespace mlir;
+using namespace ft;
+
+template <typename T> static void append(std::string &bytes, T value) {
+  char raw[sizeof(T)];
+  std::memcpy(raw, &value, sizeof(T));
+  bytes.append(raw, sizeof(T));
+}
+
+static std::string ropeTable(bool cosine, double theta, bool wide, int64_t positions, int64_t half) {
+  std::string bytes;
+  for (int64_t p = 0; p < positions; ++p)
+    for (int64_t i = 0; i < half; ++i) {
+      double angle = p * std::pow(theta, -static_cast<double>(i) / half);
+      double value = cosine ? std::cos(angle) : std::sin(angle);
+      if (wide)
+        append(bytes, value);
+      else
+        append(bytes, static_cast<float>(value));
+    }
+  return bytes;
+}
+
+std::string ft::constantBytes(StringRef kind, DictionaryAttr init, Type type, ArrayRef<int64_t> shape) {
+  if (kind != "values")
+    return ropeTable(kind == "rope_cos", init.getAs<FloatAttr>("theta").getValueAsDouble(), type.isF64(), shape[0], shape[1]);
+  std::string bytes;
+  for (int32_t value : init.getAs<DenseI32ArrayAttr>("values").asArrayRef())
+    append(bytes, value);
+  return bytes;
+}

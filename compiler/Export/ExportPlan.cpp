@@ -1,0 +1,336 @@
+#include "compiler/Export/ExportPlan.h"
+
+#include "compiler/Export/Constants.h"
+#include "dialects/Ft/Ft.h"
+#include "dialects/Kernel/Kernel.h"
+#include "dialects/Plan/PlanDialect.h"
+#include "runtime/Plan/Staging.h"
+
+#include "llvm/ADT/StringSwitch.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace ft;
+
+static plan::DType dtypeOf(Type type) {
+  return llvm::TypeSwitch<Type, plan::DType>(type)
+      .Case([](Float64Type) { return plan::F64; })
+      .Case([](Float32Type) { return plan::F32; })
+      .Case([](BFloat16Type) { return plan::BF16; })
+      .Case([](Float16Type) { return plan::F16; })
+      .Case([](IntegerType i) { return i.getWidth() == 32 ? plan::I32 : i.getWidth() == 64 ? plan::I64 : plan::U8; })
+      .Default([](Type) { return plan::DTYPE_UNSPECIFIED; });
+}
+
+namespace {
+
+class Exporter {
+public:
+  Exporter(ModuleOp m, plan::Plan &p, PlanSections &s) : module(m), plan(p), sections(s) {}
+
+  LogicalResult run() {
+    for (auto arena : module.getOps<plan::ArenaOp>())
+      exportArena(arena);
+    for (auto buffer : module.getOps<plan::BufferOp>())
+      exportBuffer(buffer);
+    for (auto [i, func] : llvm::enumerate(module.getOps<kernel::FuncOp>()))
+      kernelIndex[func.getSymNameAttr()] = i;
+    for (auto tensor : module.getOps<plan::TensorOp>())
+      if (failed(exportTensor(tensor)))
+        return failure();
+    for (auto segment : module.getOps<plan::SegmentOp>())
+      exportSegment(segment);
+    plan.add_streams("compute");
+    return success();
+  }
+
+private:
+  void exportArena(plan::ArenaOp op) {
+    if (op.getSize() == 0)
+      return;
+    arenaIndex[op.getSymNameAttr()] = plan.arenas_size();
+    plan::Arena *arena = plan.add_arenas();
+    arena->set_name(op.getSymName().str());
+    arena->set_space(static_cast<plan::Arena::Space>(op.getSpace()));
+    arena->set_size(op.getSize());
+    arena->set_alignment(op.getAlignment());
+    arena->set_largest_live(op.getLargestLive());
+  }
+
+  void exportBuffer(plan::BufferOp op) {
+    bufferIndex[op.getSymNameAttr()] = plan.buffers_size();
+    plan::Buffer *buffer = plan.add_buffers();
+    buffer->set_name(op.getSymName().str());
+    buffer->set_arena(arenaIndex.lookup(op.getArenaAttr().getAttr()));
+    buffer->set_offset(op.getOffset().value_or(0));
+    buffer->set_size(op.getSize());
+    buffer->set_class_(static_cast<plan::Buffer::Class>(op.getBufferClass()));
+    buffer->set_initial_version(op.getInitialVersion());
+    if (op.getBufferClass() == plan::BufferClass::Input)
+      addInput(op);
+    if (op.getBufferClass() == plan::BufferClass::Output)
+      addOutput(op);
+  }
+
+  /// Buffers of inputs and outputs are called "io.<kind>".
+  static std::string kindOf(plan::BufferOp op) { return op.getSymName().drop_front(3).upper(); }
+
+  void addInput(plan::BufferOp op) {
+    plan::BatchInput::Kind kind;
+    plan::BatchInput::Kind_Parse(kindOf(op), &kind);
+    plan::BatchInput *input = plan.add_inputs();
+    input->set_kind(kind);
+    input->set_buffer(bufferIndex.lookup(op.getSymNameAttr()));
+  }
+
+  void addOutput(plan::BufferOp op) {
+    plan::Output::Kind kind;
+    plan::Output::Kind_Parse(kindOf(op), &kind);
+    plan::Output *output = plan.add_outputs();
+    output->set_kind(kind);
+    output->set_buffer(bufferIndex.lookup(op.getSymNameAttr()));
+  }
+
+  LogicalResult exportTensor(plan::TensorOp op) {
+    plan::Tensor *tensor = plan.add_tensors();
+    tensor->set_key(op.getKey().str());
+    plan::Tensor::Role role = plan::Tensor::ROLE_UNSPECIFIED;
+    plan::Tensor::Role_Parse(op.getRole().upper(), &role);
+    tensor->set_role(role);
+    tensor->set_dtype(dtypeOf(op.getType()));
+    tensor->mutable_shape()->Add(op.getShape().begin(), op.getShape().end());
+    tensor->set_buffer(bufferIndex.lookup(op.getBufferAttr().getAttr()));
+    tensor->set_offset(op.getOffset());
+    tensor->mutable_sizes()->Add(op.getSizes().begin(), op.getSizes().end());
+    tensor->mutable_strides()->Add(op.getStrides().begin(), op.getStrides().end());
+    if (auto key = op.getGgufKey())
+      tensor->set_gguf_key(key->str());
+    tensor->set_gguf_rope_heads(op.getGgufRopeHeads().value_or(0));
+    return op.getInit() ? exportInit(op, *tensor->mutable_init()) : success();
+  }
+
+  LogicalResult exportInit(plan::TensorOp op, plan::Init &init) {
+    DictionaryAttr attributes = *op.getInit();
+    StringRef kind = attributes.getAs<StringAttr>("kind").getValue();
+    init.set_kind(llvm::StringSwitch<plan::Init::Kind>(kind)
+                      .Case("zeros", plan::Init::ZEROS)
+                      .Case("ones", plan::Init::ONES)
+                      .Case("normal", plan::Init::NORMAL)
+                      .Case("uniform", plan::Init::UNIFORM)
+                      .Case("random_keys", plan::Init::RANDOM_KEYS)
+                      .Cases({"rope_cos", "rope_sin", "values"}, plan::Init::CONSTANT)
+                      .Default(plan::Init::KIND_UNSPECIFIED));
+    if (auto scale = attributes.getAs<FloatAttr>("scale"))
+      init.set_scale(scale.getValueAsDouble());
+    if (auto names = attributes.getAs<ArrayAttr>("names"))
+      for (auto name : names.getAsRange<StringAttr>())
+        init.add_key_names(name.str());
+    if (init.kind() == plan::Init::KIND_UNSPECIFIED)
+      return op.emitOpError("has an unknown init kind ") << kind;
+    if (init.kind() != plan::Init::CONSTANT)
+      return success();
+    std::string bytes = constantBytes(kind, attributes, op.getType(), op.getShape());
+    if (!constants)
+      constants = sections.add(rt::SectionKind::Constants, "");
+    std::string &section = sections.bytes[*constants - 1];
+    section.resize((section.size() + 63) / 64 * 64);
+    init.set_section(*constants);
+    init.set_section_offset(section.size());
+    section += bytes;
+    return success();
+  }
+
+  //===-- steps --------------------------------------------------------------------------------------------------===//
+
+  void exportSegment(plan::SegmentOp op) {
+    plan::Segment *segment = plan.add_segments();
+    plan::Segment::Kind kind;
+    plan::Segment::Kind_Parse(op.getSymName().upper(), &kind);
+    segment->set_kind(kind);
+    segment->set_capture(plan.target().driver() == plan::CUDA);
+    for (Operation &step : op.getBody().front())
+      exportStep(&step, *segment->add_steps());
+  }
+
+  void exportStep(Operation *op, plan::Step &step) {
+    step.set_name(op->getAttrOfType<StringAttr>("name").str());
+    SmallVector<plan::Operand> operands;
+    for (auto operand : op->getAttrOfType<ArrayAttr>("operands_").getAsRange<plan::OperandAttr>())
+      operands.push_back(exportOperand(operand));
+    auto real = [&](StringRef name) {
+      auto attribute = op->getAttrOfType<FloatAttr>(name);
+      return attribute ? attribute.getValueAsDouble() : 0.0;
+    };
+    step.set_flops(real("flops"));
+    step.set_predicted_us(real("predicted_us"));
+    double bytes = 0;
+    for (const plan::Operand &o : operands)
+      bytes += double(o.rows()) * o.row_bytes() * std::max<uint64_t>(o.batch(), 1) * ((o.read() != 0) + (o.write() != 0));
+    step.set_bytes(bytes);
+    llvm::TypeSwitch<Operation *>(op)
+        .Case([&](plan::LaunchOp launch) { exportLaunch(launch, operands, *step.mutable_launch()); })
+        .Case([&](plan::GemmOp gemm) { exportGemm(gemm, operands, *step.mutable_gemm()); })
+        .Case([&](plan::AttentionOp attention) { exportAttention(attention, operands, *step.mutable_attention()); })
+        .Case([&](plan::CopyOp) {
+          *step.mutable_copy()->mutable_src() = operands[0];
+          *step.mutable_copy()->mutable_dst() = operands[1];
+        })
+        .Case([&](plan::MemsetOp memset) {
+          *step.mutable_memset()->mutable_dst() = operands[0];
+          step.mutable_memset()->set_value(memset.getValue());
+        })
+        .Case([&](plan::ReceiveOp) {
+          for (const plan::Operand &o : operands)
+            *step.mutable_receive()->add_dst() = o;
+        })
+        .Case([&](plan::EmitOp) {
+          for (const plan::Operand &o : operands)
+            *step.mutable_emit()->add_src() = o;
+        });
+  }
+
+  plan::Operand exportOperand(plan::OperandAttr attribute) {
+    plan::Operand operand;
+    operand.set_buffer(bufferIndex.lookup(attribute.getBuffer().getAttr()));
+    operand.set_offset(attribute.getOffset());
+    operand.set_rows(attribute.getRows());
+    operand.set_row_bytes(attribute.getRowBytes());
+    operand.set_pitch(attribute.getPitch());
+    if (attribute.getBatch() > 1) {
+      operand.set_batch(attribute.getBatch());
+      operand.set_batch_pitch(attribute.getBatchPitch());
+    }
+    operand.set_read(attribute.getRead());
+    operand.set_write(attribute.getWrite());
+    return operand;
+  }
+
+  void exportLaunch(plan::LaunchOp op, ArrayRef<plan::Operand> operands, plan::Launch &launch) {
+    launch.set_kernel(kernelIndex.lookup(op.getKernelAttr().getAttr()));
+    launch.set_items(op.getItems());
+    for (const plan::Operand &o : operands)
+      *launch.add_operands() = o;
+  }
+
+  static void exportGemm(plan::GemmOp op, ArrayRef<plan::Operand> operands, plan::Gemm &gemm) {
+    *gemm.mutable_a() = operands[0];
+    *gemm.mutable_b() = operands[1];
+    *gemm.mutable_d() = operands[2];
+    if (operands.size() > 3)
+      *gemm.mutable_workspace() = operands[3];
+    gemm.set_m(op.getM());
+    gemm.set_n(op.getN());
+    gemm.set_k(op.getK());
+    gemm.set_lda(op.getLda());
+    gemm.set_ldb(op.getLdb());
+    gemm.set_ldd(op.getLdd());
+    gemm.set_trans_a(op.getTransA());
+    gemm.set_trans_b(op.getTransB());
+    gemm.set_a_type(dtypeOf(op.getAType()));
+    gemm.set_b_type(dtypeOf(op.getBType()));
+    gemm.set_d_type(dtypeOf(op.getDType()));
+    gemm.set_compute_type(dtypeOf(op.getComputeType()));
+    gemm.set_allow_tf32(op.getAllowTf32());
+    gemm.set_alpha(op.getAlpha().convertToDouble());
+    gemm.set_beta(op.getBeta().convertToDouble());
+    if (op.getBatch() > 1) {
+      gemm.set_batch(op.getBatch());
+      gemm.set_stride_a(op.getStrideA());
+      gemm.set_stride_b(op.getStrideB());
+      gemm.set_stride_d(op.getStrideD());
+    }
+  }
+
+  static void exportAttention(plan::AttentionOp op, ArrayRef<plan::Operand> operands, plan::Attention &a) {
+    a.set_direction(op.getBackward() ? plan::Attention::BACKWARD : plan::Attention::FORWARD);
+    a.set_form(op.getRagged() ? plan::Attention::RAGGED : plan::Attention::DENSE);
+    a.set_deterministic(op.getDeterministic());
+    a.set_batch(op.getBatch());
+    a.set_sequence_len(op.getSequenceLen());
+    a.set_heads(op.getHeads());
+    a.set_kv_heads(op.getKvHeads());
+    a.set_head_dim(op.getHeadDim());
+    a.set_scale(op.getScale().convertToDouble());
+    a.set_max_documents(op.getMaxDocuments());
+    a.set_max_document_len(op.getMaxDocumentLen());
+    a.set_dtype(dtypeOf(op.getType()));
+    a.set_qkv_pitch(op.getQkvPitch());
+    a.set_o_pitch(op.getOPitch());
+    a.set_d_qkv_pitch(op.getDQkvPitch());
+    plan::Operand *(plan::Attention::*slots[])() = {
+        &plan::Attention::mutable_q,   &plan::Attention::mutable_k,   &plan::Attention::mutable_v,
+        &plan::Attention::mutable_o,   &plan::Attention::mutable_lse, &plan::Attention::mutable_d_o,
+        &plan::Attention::mutable_d_q, &plan::Attention::mutable_d_k, &plan::Attention::mutable_d_v};
+    size_t next = op.getBackward() ? 9 : 5;
+    for (size_t i = 0; i < next; ++i)
+      *(a.*slots[i])() = operands[i];
+    if (op.getRagged()) {
+      *a.mutable_document_offsets() = operands[next++];
+      *a.mutable_document_lens() = operands[next++];
+    }
+    if (op.getHasWorkspace())
+      *a.mutable_workspace() = operands[next];
+  }
+
+  ModuleOp module;
+  plan::Plan &plan;
+  PlanSections &sections;
+  DenseMap<Attribute, uint32_t> arenaIndex, bufferIndex, kernelIndex;
+  std::optional<uint32_t> constants;
+};
+
+} // namespace
+
+LogicalResult ft::exportModule(ModuleOp module, plan::Plan &plan, PlanSections &sections) {
+  return Exporter(module, plan, sections).run();
+}
+
+void ft::addImages(const CompiledKernels &compiled, plan::Plan &plan, PlanSections &sections) {
+  for (const CompiledKernel &source : compiled.kernels) {
+    plan::Kernel *kernel = plan.add_kernels();
+    kernel->set_name(source.name);
+    kernel->set_entry(source.name);
+    kernel->set_threads(source.threads);
+    kernel->set_items_per_block(source.itemsPerBlock);
+    kernel->set_shared_bytes(source.sharedBytes);
+    kernel->set_vector_access(source.vectorAccess);
+  }
+  for (const KernelImage &source : compiled.images) {
+    bool ptx = source.format == KernelImage::Format::Ptx;
+    plan::Image *image = plan.add_images();
+    image->set_format(ptx ? plan::Image::PTX : plan::Image::CPU_BLOB);
+    image->set_arch(source.arch);
+    image->mutable_entry_offsets()->Add(source.entryOffsets.begin(), source.entryOffsets.end());
+    image->set_section(sections.add(rt::SectionKind::Image, ptx ? source.bytes + '\0' : source.bytes));
+  }
+}
+
+void ft::addStaging(plan::Plan &plan) {
+  plan::StagingLayout layout = plan::stagingLayout(plan.batch(), plan.inputs(), plan.outputs());
+  plan::Arena *arena = plan.add_arenas();
+  arena->set_name("staging");
+  arena->set_space(plan::Arena::PINNED);
+  arena->set_size((layout.totalBytes + 255) / 256 * 256);
+  arena->set_alignment(256);
+  arena->set_largest_live(arena->size());
+}
+
+void ft::addExports(plan::Plan &plan) {
+  bool adapter = false;
+  for (const plan::Tensor &tensor : plan.tensors())
+    adapter |= tensor.role() == plan::Tensor::ADAPTER;
+  plan::ExportFile *file = plan.add_exports();
+  file->set_file(adapter ? "adapter_model.safetensors" : "model.safetensors");
+  (*file->mutable_metadata())["format"] = "pt";
+  for (int i = 0; i < plan.tensors_size(); ++i) {
+    const plan::Tensor &tensor = plan.tensors(i);
+    bool wanted = adapter ? tensor.role() == plan::Tensor::ADAPTER
+                          : tensor.role() == plan::Tensor::TRAINABLE || tensor.role() == plan::Tensor::FROZEN;
+    if (!wanted)
+      continue;
+    plan::ExportTensor *exported = file->add_tensors();
+    exported->set_key(tensor.key());
+    exported->set_tensor(i);
+    exported->set_dtype(tensor.dtype());
+  }
+}

@@ -1,0 +1,132 @@
+#include "compiler/Pipeline/Options.h"
+
+#include "runtime/Support/Strings.h"
+
+#include "llvm/Support/MathExtras.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+using namespace ft;
+using recipe::Recipe;
+namespace fs = std::filesystem;
+
+constexpr int64_t documentsAlignment = 64; // cuDNN's tiles of documents
+
+BatchShape ft::batchShape(const LoadedRecipe &recipe) {
+  const Recipe &r = recipe.fields;
+  BatchShape shape;
+  shape.microBatchSize = r.micro_batch_size();
+  shape.sequenceLen = r.sequence_len();
+  shape.maxDocuments = llvm::alignTo(r.micro_batch_size() * r.max_documents_per_row(), documentsAlignment);
+  shape.generate = r.has_generate();
+  return shape;
+}
+
+static Precision precisionOf(const Recipe &r) {
+  switch (r.precision()) {
+  case recipe::Precision::BF16_TRUE:
+    return Precision::Bf16True;
+  case recipe::Precision::BF16_MIXED:
+    return Precision::Bf16Mixed;
+  case recipe::Precision::FP64_TRUE:
+    return Precision::Fp64True;
+  default:
+    return Precision::Fp32True;
+  }
+}
+
+ModelOptions ft::modelOptions(const LoadedRecipe &recipe) {
+  const Recipe &r = recipe.fields;
+  ModelOptions options;
+  options.precision = precisionOf(r);
+  if (r.has_lora()) {
+    LoraOptions lora;
+    lora.r = r.lora().r();
+    lora.alpha = r.lora().lora_alpha();
+    lora.dropout = r.lora().lora_dropout();
+    lora.targets.assign(r.lora().target_modules().begin(), r.lora().target_modules().end());
+    options.lora = lora;
+  }
+  options.optimizer.kind =
+      r.optim() == recipe::Optimizer::SGD ? OptimizerOptions::Kind::Sgd : OptimizerOptions::Kind::AdamW;
+  options.optimizer.beta1 = r.adam_beta1();
+  options.optimizer.beta2 = r.adam_beta2();
+  options.optimizer.epsilon = r.adam_epsilon();
+  options.optimizer.weightDecay = r.weight_decay();
+  options.optimizer.momentum = r.sgd_momentum();
+  options.optimizer.bf16State = r.optimizer_state_dtype() == recipe::StateDtype::BF16;
+  options.optimizer.decayNorms = r.weight_decay_norms();
+  options.optimizer.maxGradNorm = r.max_grad_norm();
+  options.accumulationSteps = r.gradient_accumulation_steps();
+  return options;
+}
+
+static bool isSynthetic(const Recipe &r) { return r.data().train().rfind("synthetic:", 0) == 0; }
+
+/// Bytes that the library's backward engines need (docs/rationale/attention-workspace.md has the measurements).
+static int64_t attentionWorkspace(const PlanningOptions &options, const ModelConfig &model, const BatchShape &shape) {
+  int64_t tokens = shape.tokens(), heads = model.heads, sequence = shape.sequenceLen;
+  int64_t perHead = tokens * heads * model.headDim * 4; // an f32 accumulator of dQ
+  bool grouped = model.kvHeads != model.heads;
+  if (!options.raggedAttention && !options.deterministic)
+    return perHead * (grouped ? 2 : 1);
+  if (!options.raggedAttention)
+    return tokens * heads * sequence * 2 + (grouped ? perHead : 0);
+  int64_t copies = perHead * 3;
+  if (!options.deterministic)
+    return grouped ? 22 * perHead : copies;
+  return options.maxDocuments * heads * options.maxDocumentLen * options.maxDocumentLen * 2 + (grouped ? copies : 0);
+}
+
+PlanningOptions ft::planningOptions(const LoadedRecipe &recipe, const recipe::TargetSpec &target,
+                                    const ModelConfig &model, const BatchShape &shape) {
+  const Recipe &r = recipe.fields;
+  PlanningOptions options;
+  bool bf16 = r.precision() == recipe::Precision::BF16_TRUE || r.precision() == recipe::Precision::BF16_MIXED;
+  options.libraryAttention = target.library_attention() && bf16 && model.headDim % 8 == 0 && model.headDim <= 128;
+  options.raggedAttention = options.libraryAttention && r.packing() && r.max_documents_per_row() > 1 && !isSynthetic(r);
+  options.allowTf32 = r.allow_tf32();
+  options.gemmWorkspaceBytes = r.precision() == recipe::Precision::FP64_TRUE ? 0 : target.gemm_workspace_bytes();
+  options.headChunkTokens = target.head_chunk_tokens();
+  options.attentionTileRows = target.attention_tile_rows();
+  options.maxDocuments = shape.maxDocuments;
+  options.maxDocumentLen = r.max_document_len();
+  options.deterministic = r.deterministic() != recipe::Deterministic::FALSE &&
+                          (!options.raggedAttention || target.ragged_deterministic());
+  if (options.libraryAttention) {
+    options.attentionWorkspaceBytes = attentionWorkspace(options, model, shape);
+    // AUTO pays for determinism while its workspace is small beside the card.
+    if (r.deterministic() == recipe::Deterministic::AUTO && options.deterministic &&
+        options.attentionWorkspaceBytes > static_cast<int64_t>(target.memory_bytes() / 16)) {
+      options.deterministic = false;
+      options.attentionWorkspaceBytes = attentionWorkspace(options, model, shape);
+    }
+  }
+  return options;
+}
+
+rt::Status ft::checkTarget(const LoadedRecipe &recipe, const recipe::TargetSpec &target) {
+  const Recipe &r = recipe.fields;
+  bool bf16 = r.precision() == recipe::Precision::BF16_TRUE || r.precision() == recipe::Precision::BF16_MIXED;
+  if (bf16 && !target.bf16())
+    return rt::cannotRun(fmt::format("ftc: {} has no bf16, and precision is {}; {}", target.name(),
+                                     recipe::Precision::Mode_Name(r.precision()),
+                                     target.plans() ? "use FP32_TRUE" : target.plans_reason()));
+  if (r.precision() == recipe::Precision::FP64_TRUE && target.driver() != "cpu")
+    return rt::badInput(fmt::format("ftc: precision FP64_TRUE proves gradients on the cpu; {} cannot run it", target.name()));
+  return rt::Status();
+}
+
+rt::Status ft::unknownModel(const CompileRequest &request, const LoadedRecipe &recipe, const std::string &tried) {
+  std::vector<std::string> names;
+  std::error_code ignored;
+  for (const fs::directory_entry &entry : fs::directory_iterator(fs::path(request.recipesFolder) / "models", ignored))
+    names.push_back(entry.path().filename().string());
+  std::sort(names.begin(), names.end());
+  return rt::badInput(fmt::format("{}: base_model {} is neither a known model ({}) nor a folder with a config.json ({}){}",
+                                  request.recipePath, recipe.fields.base_model(), fmt::join(names, ", "), tried,
+                                  rt::suggestion(recipe.fields.base_model(), std::span<const std::string>(names))));
+}

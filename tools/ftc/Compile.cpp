@@ -1,0 +1,40 @@
+#include "compiler/Report/Report.h"
+#include "tools/ftc/Commands.h"
+
+#include <cstdio>
+#include <filesystem>
+#include <fmt/format.h>
+
+using namespace ft;
+namespace fs = std::filesystem;
+
+/// The message of a plan that does not fit: by how much, where the peak is, what would fit.
+static rt::Status doesNotFit(const Compilation &c, const CompileRequest &request) {
+  return rt::cannotRun(verdict(c) + "\n" + waysOut(c, request));
+}
+
+rt::Status ft::compileCommand(CompileRequest request, const std::string &output) {
+  fs::path folder = fs::path(output).parent_path();
+  request.planFolder = folder.empty() ? "." : folder.string();
+  FT_ASSIGN_OR_RETURN(Compilation c, planRecipe(request));
+  fmt::print("{}", describe(c));
+  if (!c.fits())
+    return doesNotFit(c, request);
+  if (!c.target.plans())
+    return rt::cannotRun(fmt::format("{}\nftc: no plan can be made for {}: {}", verdict(c), c.target.name(), c.target.plans_reason()));
+  FT_RETURN_IF_ERROR(generateCode(c, request.dumpDir));
+  FT_RETURN_IF_ERROR(writePlan(c, output));
+  fmt::print("{}\nwrote {} ({} bytes, {} kernels)\n", verdict(c), output, fs::file_size(output), c.plan.kernels_size());
+  return rt::Status();
+}
+
+rt::Status ft::checkCommand(const CompileRequest &request) {
+  FT_ASSIGN_OR_RETURN(Compilation c, planRecipe(request));
+  fmt::print("{}", describe(c));
+  if (!c.fits())
+    return doesNotFit(c, request);
+  fmt::print("{}\n", verdict(c));
+  if (!c.target.plans())
+    fmt::print("verdict only: {}\n", c.target.plans_reason());
+  return rt::Status();
+}

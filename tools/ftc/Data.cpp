@@ -1,0 +1,20 @@
+#include "runtime/Text/DataCommand.h"
+#include "tools/ftc/Commands.h"
+
+#include <fmt/format.h>
+
+using namespace ft;
+
+rt::Status ft::dataCommand(const CompileRequest &request, const std::string &model, const std::string &output) {
+  FT_ASSIGN_OR_RETURN(Compilation c, planRecipe(request));
+  rt::DataCommand command;
+  command.run = c.plan.run();
+  command.batch = c.plan.batch();
+  command.modelPath = model;
+  command.baseFolder = request.planFolder;
+  command.outputFile = output;
+  std::string text;
+  rt::Status status = rt::runDataCommand(command, text);
+  fmt::print("{}", text);
+  return status;
+}

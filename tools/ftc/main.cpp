@@ -1,0 +1,48 @@
+// ftc: recipes to plans. One function a command; the work is in compiler/ and runtime/.
+#include "tools/ftc/Commands.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+using namespace ft;
+
+static void addRecipeOptions(CLI::App &command, CompileRequest &request) {
+  command.add_option("recipe", request.recipePath, "recipe (.textproto or .pb)")->required();
+  command.add_option("--set", request.overrides, "FIELD=VALUE, for example lora.r=16; may be repeated")->take_all();
+  command.add_option("--gpu", request.gpu, "target, a name under recipes/targets");
+  command.add_option("--dump-dir", request.dumpDir, "write numbered IR after each phase here");
+}
+
+int main(int argc, char **argv) {
+  CLI::App app{"ftc: a compiler for fine-tuning language models"};
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "ftc " FTC_VERSION);
+  CompileRequest request;
+  request.recipesFolder = recipesFolder(argv[0]);
+  std::string output = "plan.bin", plan, model, dataOutput;
+
+  CLI::App *compile = app.add_subcommand("compile", "recipe → plan.bin");
+  addRecipeOptions(*compile, request);
+  compile->add_option("-o", output, "plan file");
+  CLI::App *check = app.add_subcommand("check", "does it fit, and what holds the memory? Exit 2 if not");
+  addRecipeOptions(*check, request);
+  CLI::App *explain = app.add_subcommand("explain", "a plan for people");
+  explain->add_option("plan", plan, "plan file")->required();
+  CLI::App *data = app.add_subcommand("data", "samples → packed token file, with the data report");
+  addRecipeOptions(*data, request);
+  data->add_option("--model", model, "GGUF file, or folder with tokenizer.json")->required();
+  data->add_option("-o", dataOutput, "token file; default: the cache");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError &error) {
+    return app.exit(error) == 0 ? 0 : 1;
+  }
+
+  rt::Status status = compile->parsed()   ? compileCommand(request, output)
+                      : check->parsed()   ? checkCommand(request)
+                      : explain->parsed() ? explainCommand(plan)
+                                          : dataCommand(request, model, dataOutput);
+  if (!status.ok())
+    std::fprintf(stderr, "%s\n", status.message().c_str());
+  return static_cast<int>(status.code());
+}
