@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <string_view>
 
 using namespace ft;
 using namespace ft::rt;
@@ -77,7 +78,8 @@ Status DnnlGemm::describeOperands(const plan::Gemm &gemm) {
   return {};
 }
 
-/// oneDNN lists implementations fastest first; the first whose scratchpad fits is taken.
+/// oneDNN lists implementations fastest first; the first whose scratchpad fits is taken, but never its reference loops:
+/// they are correct, and a hundred times slower than a plan may expect.
 Status DnnlGemm::chooseImplementation(const plan::Gemm &gemm, const_dnnl_primitive_attr_t attributes,
                                       dnnl_primitive_desc_t &chosen) {
   dnnl_matmul_desc_t desc{};
@@ -94,14 +96,20 @@ Status DnnlGemm::chooseImplementation(const plan::Gemm &gemm, const_dnnl_primiti
       break;
     const dnnl_memory_desc_t *scratchpad = api.dnnl_primitive_desc_query_md(candidate, dnnl_query_scratchpad_md, 0);
     const uint64_t needed = scratchpad ? api.dnnl_memory_desc_get_size(scratchpad) : 0;
-    smallest = std::min(smallest, needed);
-    if (needed <= reserved) {
+    const char *name = "";
+    api.dnnl_primitive_desc_query(candidate, dnnl_query_impl_info_str, 0, &name);
+    const bool reference = std::string_view(name).starts_with("ref");
+    if (!reference)
+      smallest = std::min(smallest, needed);
+    if (!reference && needed <= reserved) {
       chosen = candidate;
       break;
     }
     api.dnnl_primitive_desc_destroy(candidate);
   } while (api.dnnl_primitive_desc_iterator_next(iterator) == dnnl_success);
   api.dnnl_primitive_desc_iterator_destroy(iterator);
+  if (!chosen && smallest == UINT64_MAX)
+    return refuse("combination of types, strides and scaling, but for its reference loops");
   if (!chosen)
     return cannotRun(
         fmt::format("{}: oneDNN works in {} bytes at least, the plan reserves {}; run with fewer --threads "
