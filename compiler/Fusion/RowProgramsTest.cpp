@@ -210,6 +210,25 @@ TEST_P(RowPrograms, Embedding) {
   expectMatrix(out, 0, 1, [&](int64_t r, int64_t j) { return table.get(ids[r], j); });
 }
 
+TEST_P(RowPrograms, GatherRowThenAdd) {
+  FloatMatrix x = matrix(1), y(storage, 1, c.length, c.padding), out = y;
+  y.randomize(2);
+  int32_t index = 3;
+  std::string text = llvm::formatv(R"(
+    func.func @f(%x: {0}, %i: tensor<1xi32>, %y: {1}) {{
+      %r = kernel.fused "f" (%x, %i, %y) : ({0}, tensor<1xi32>, {1}) -> {1} {{
+      ^bb0(%a: {0}, %b: tensor<1xi32>, %c: {1}):
+        %g = ft.gather_row %a, %b : ({0}, tensor<1xi32>) -> {1}
+        %s = ft.add %g, %c : ({1}, {1}) -> {1}
+        kernel.yield %s : {1}
+      }
+      return
+    })",
+                                   matrixType(), matrixType(1, c.length));
+  runFused(text, {}, {x.data(), &index, y.data(), out.data()});
+  expectMatrix(out, tolerance, 0, [&](int64_t, int64_t j) { return x.get(3, j) + y.get(0, j); });
+}
+
 TEST_P(RowPrograms, ColumnReduction) {
   FloatMatrix dy = matrix(1), x = matrix(2), rstd = statistics();
   FloatMatrix partials(type(statistic), 3, c.length, c.padding), sum(type(statistic), 1, c.length);

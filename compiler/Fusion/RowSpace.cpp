@@ -22,7 +22,7 @@ std::optional<RowSpace> getRowSpace(Operation *op) {
   using namespace model;
   using Space = std::optional<RowSpace>;
   return llvm::TypeSwitch<Operation *, Space>(op)
-      .Case<EmbeddingOp, RmsNormOp, RmsNormApplyOp, RmsNormBwdOp, SwigluOp, SwigluBwdOp, DropoutOp>(
+      .Case<EmbeddingOp, GatherRowOp, RmsNormOp, RmsNormApplyOp, RmsNormBwdOp, SwigluOp, SwigluBwdOp, DropoutOp>(
           [](auto op) { return rowsOf(op->getResult(0)); })
       .Case<AddOp, CastOp>(
           [](auto op) { return isVectorOrMatrix(op.getResult()) ? Space(rowsOf(op.getResult())) : std::nullopt; })

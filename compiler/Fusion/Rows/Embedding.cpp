@@ -1,4 +1,4 @@
-// One row of the table per token.
+// Rows chosen at run time: of the embedding's table by token id, of the activations by index.
 #include "compiler/Fusion/Rows/Rows.h"
 
 using namespace mlir;
@@ -17,6 +17,20 @@ static LogicalResult emitEmbedding(EmbeddingOp op, RowEmitter &emitter) {
   return success();
 }
 
-void attachEmbeddingModels(MLIRContext &context) { attachRowModel<EmbeddingOp, emitEmbedding>(context); }
+static LogicalResult emitGatherRow(GatherRowOp op, RowEmitter &emitter) {
+  RowBuilder &b = emitter.getBuilder();
+  Value matrix = emitter.getMemory(op.getX()), index = emitter.getMemory(op.getIndex());
+  if (!matrix || !index)
+    return op.emitOpError("needs its matrix and index in memory; they are computed in the same kernel");
+  auto type = cast<RankedTensorType>(op.getX().getType());
+  Value row = b.loadIndex(index, b.index(0));
+  emitter.define(op.getResult(), b.loadRow(matrix, {row, b.index(0)}, type.getDimSize(1), type.getElementType()));
+  return success();
+}
+
+void attachEmbeddingModels(MLIRContext &context) {
+  attachRowModel<EmbeddingOp, emitEmbedding>(context);
+  attachRowModel<GatherRowOp, emitGatherRow>(context);
+}
 
 } // namespace ft
