@@ -49,6 +49,7 @@ private:
         .Case([&](model::HeadLossOp head) { return emitHeadLoss(out, values, head); })
         .Case([&](model::HeadLossGradOp head) { return emitHeadLossGrad(out, values, head); })
         .Case([&](model::EmbeddingGradOp grad) { return emitEmbeddingGrad(out, values, grad); })
+        .Case([&](model::GatherRowOp gather) { return emitGatherRow(out, gather); })
         .Case([&](model::AddScalarOp add) { return emitAddScalar(out, add); })
         .Case([&](model::CheckFiniteOp check) { return emitCheckFinite(out, check); })
         .Case([&](model::GradNormOp norm) { return emitGradNorm(out, values, variables, norm); })
@@ -146,6 +147,18 @@ private:
       use = {values.place(v), read, values.version(v)};
     }
     out.launch("", **program, uses);
+    return success();
+  }
+
+  LogicalResult emitGatherRow(StepEmitter &out, model::GatherRowOp gather) {
+    const Place &x = values.place(gather.getX()), &result = values.place(gather.getResult());
+    std::string key;
+    llvm::raw_string_ostream(key) << "gather_row" << x.elementType << result.elementType << x.rows << "x" << x.columns
+                                  << "/" << x.pitch;
+    const RowProgram &program = out.kernels.get("gather_row", key, [&](OpBuilder &b, StringRef n) {
+      return buildGatherRow(b, n, {x.elementType, x.rows, x.columns, x.pitch}, result.elementType);
+    });
+    out.launch("", program, {reading(gather.getX()), reading(gather.getIndex()), writing(gather.getResult())});
     return success();
   }
 
