@@ -86,7 +86,8 @@ Status SegmentRunner::measure(ExecutableStep &step) {
   if (source.has_launch())
     detail = plan->kernels(source.launch().kernel()).name();
   else if (source.has_gemm())
-    detail = fmt::format("{}x{}x{}", source.gemm().m(), source.gemm().n(), source.gemm().k());
+    detail = fmt::format("{}{}x{}x{}", source.gemm().batch() > 1 ? fmt::format("{} of ", source.gemm().batch()) : "",
+                         source.gemm().m(), source.gemm().n(), source.gemm().k());
   for (const std::string &key : {std::string(stepKindName(source)), stepKindName(source) + ("/" + detail)}) {
     ProfileEntry &entry = (*profile)[key];
     entry.ms += ms;

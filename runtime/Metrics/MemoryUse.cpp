@@ -106,7 +106,8 @@ std::string ft::rt::memoryTable(const plan::Plan &plan) {
   table += row("outside arenas", plan.target().outside_arenas(),
                plan.target().outside_measured() ? "libraries and driver, measured" : "libraries and driver, estimate");
   table += row("needs", device, "");
-  table += row("has", plan.target().memory(), fmt::format("target {}", plan.target().name()));
+  if (plan.target().memory()) // a target without a size of its own, such as cpu: what is free counts
+    table += row("has", plan.target().memory(), fmt::format("target {}", plan.target().name()));
   return table;
 }
 
