@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <poll.h>
@@ -20,11 +21,19 @@ sigset_t handledSignals() {
   sigaddset(&set, SIGTERM);
   return set;
 }
+
+/// Runs on the thread that is to stop, with the address of its flag.
+void stopHere(int, siginfo_t *info, void *) {
+  static_cast<std::atomic<bool> *>(info->si_value.sival_ptr)->store(true);
+  while (true)
+    pause();
+}
 } // namespace
 
 Expected<std::unique_ptr<Interrupts>> Interrupts::create(std::function<void()> onSecond) {
   std::unique_ptr<Interrupts> interrupts(new Interrupts(std::move(onSecond)));
   const sigset_t set = handledSignals();
+  interrupts->creator = pthread_self();
   if (pthread_sigmask(SIG_BLOCK, &set, nullptr) != 0)
     return cannotRun("this system does not let a program block SIGINT and SIGTERM");
   interrupts->signals = signalfd(-1, &set, SFD_CLOEXEC);
@@ -45,9 +54,24 @@ void Interrupts::watch() {
     signalfd_siginfo info;
     if (!(waits[0].revents & POLLIN) || read(signals, &info, sizeof info) != sizeof info)
       continue;
-    if (count.fetch_add(1) + 1 >= 2)
-      onSecond();
+    if (count.fetch_add(1) + 1 < 2)
+      continue;
+    freezeCreator();
+    onSecond();
   }
+}
+
+void Interrupts::freezeCreator() {
+  struct sigaction action = {};
+  action.sa_sigaction = stopHere;
+  action.sa_flags = SA_SIGINFO;
+  sigaction(SIGRTMIN, &action, nullptr);
+  sigval flag = {};
+  flag.sival_ptr = &frozen;
+  if (pthread_sigqueue(creator, SIGRTMIN, flag) != 0)
+    return;
+  for (int i = 0; i < 5000 && !frozen; ++i) // a write to a slow disk ends first
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
 Interrupts::~Interrupts() {

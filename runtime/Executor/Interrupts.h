@@ -6,6 +6,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <pthread.h>
 #include <thread>
 
 namespace ft::rt {
@@ -14,7 +15,8 @@ namespace ft::rt {
 /// thread: threads inherit the mask that keeps the signals away from them.
 class Interrupts {
 public:
-  /// `onSecond` runs on that thread at the second signal; it is meant to end the process.
+  /// `onSecond` runs on that thread at the second signal; it is meant to end the process. Before that the thread that
+  /// called create is stopped for good (or 5 s have passed), so that it starts no file that nobody would finish.
   static Expected<std::unique_ptr<Interrupts>> create(std::function<void()> onSecond);
   ~Interrupts();
   Interrupts(const Interrupts &) = delete;
@@ -26,9 +28,12 @@ public:
 private:
   explicit Interrupts(std::function<void()> onSecond) : onSecond(std::move(onSecond)) {}
   void watch();
+  void freezeCreator();
 
   std::function<void()> onSecond;
   std::atomic<int> count{0};
+  std::atomic<bool> frozen{false};
+  pthread_t creator{};
   int signals = -1, stop = -1;
   std::thread thread;
 };

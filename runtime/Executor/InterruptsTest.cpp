@@ -16,16 +16,25 @@ template <typename Condition> bool soon(Condition condition) {
 }
 } // namespace
 
-TEST(Interrupts, FirstSignalIsARequestSecondCallsBack) {
-  std::atomic<int> ended{0};
-  auto interrupts = Interrupts::create([&] { ++ended; });
-  ASSERT_TRUE(interrupts.ok()) << interrupts.status().message();
-  EXPECT_FALSE((*interrupts)->requested());
-  kill(getpid(), SIGTERM);
-  EXPECT_TRUE(soon([&] { return (*interrupts)->requested(); }));
-  EXPECT_EQ(ended.load(), 0);
-  kill(getpid(), SIGINT);
-  EXPECT_TRUE(soon([&] { return ended.load() == 1; }));
+TEST(InterruptsDeathTest, FirstSignalIsARequestSecondStopsTheCreator) {
+  EXPECT_EXIT(
+      {
+        std::atomic<uint64_t> turns{0};
+        auto interrupts = Interrupts::create([&] {
+          const uint64_t now = turns;
+          std::this_thread::sleep_for(std::chrono::milliseconds(20));
+          _exit(turns == now ? 7 : 8); // the creator stands still
+        });
+        if (!interrupts.ok() || (*interrupts)->requested())
+          _exit(1);
+        kill(getpid(), SIGTERM);
+        if (!soon([&] { return (*interrupts)->requested(); }))
+          _exit(2);
+        kill(getpid(), SIGINT);
+        while (true)
+          ++turns;
+      },
+      testing::ExitedWithCode(7), "");
 }
 
 TEST(Interrupts, EndsWithoutASignal) {

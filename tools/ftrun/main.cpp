@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <csignal>
 #include <mutex>
 #include <unistd.h>
 
@@ -96,6 +97,9 @@ int main(int argc, char **argv) {
   OutputPlace place;
   options.onFolder = [&](const std::string &folder) { place.set(folder); };
   auto interrupts = Interrupts::create([&] {
+    // Should the stopped thread hold a lock that cleaning needs, the process ends all the same.
+    std::signal(SIGALRM, [](int) { _exit(130); });
+    alarm(3);
     place.clean();
     _exit(130); // other threads still run: nothing of theirs may be destroyed
   });
