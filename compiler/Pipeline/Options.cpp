@@ -66,19 +66,28 @@ ModelOptions ft::modelOptions(const LoadedRecipe &recipe) {
 
 static bool isSynthetic(const Recipe &r) { return r.data().train().rfind("synthetic:", 0) == 0; }
 
-/// Bytes that the library's backward engines need (docs/rationale/attention-workspace.md has the measurements).
+/// Bytes that cuDNN's attention needs, as measured on cuDNN 9.19 and Hopper (docs/rationale/attention-workspace.md), with
+/// a margin for what other versions keep per document.
 static int64_t attentionWorkspace(const PlanningOptions &options, const ModelConfig &model, const BatchShape &shape) {
-  int64_t tokens = shape.tokens(), heads = model.heads, sequence = shape.sequenceLen;
-  int64_t perHead = tokens * heads * model.headDim * 4; // an f32 accumulator of dQ
-  bool grouped = model.kvHeads != model.heads;
-  if (!options.raggedAttention && !options.deterministic)
-    return perHead * (grouped ? 2 : 1);
-  if (!options.raggedAttention)
-    return tokens * heads * sequence * 2 + (grouped ? perHead : 0);
-  int64_t copies = perHead * 3;
+  auto page = [](int64_t bytes) { return static_cast<int64_t>(llvm::alignTo(bytes, 256)); };
+  int64_t tokens = shape.tokens(), heads = model.heads, headDim = model.headDim;
+  int64_t group = heads / model.kvHeads, pitch = (heads + 2 * model.kvHeads) * headDim;
+  int64_t documents = options.maxDocuments;
+  int64_t longest = options.raggedAttention ? options.maxDocumentLen : shape.sequenceLen;
+  int64_t scores = 2 * heads * llvm::alignTo(longest, 64) * llvm::alignTo(longest, 128); // dP of one document, bf16
+  int64_t library = 256 + (group > 1 ? 4 * tokens * heads * headDim : 0) +
+                    (options.deterministic ? shape.microBatchSize * scores : 0);
+  if (options.raggedAttention)
+    library = options.deterministic ? 384 * documents + 1024 + documents * scores : 448 * documents + 1152;
+  int64_t bytes = page(library) + page(4 * tokens * heads);
   if (!options.deterministic)
-    return grouped ? 22 * perHead : copies;
-  return options.maxDocuments * heads * options.maxDocumentLen * options.maxDocumentLen * 2 + (grouped ? copies : 0);
+    bytes += options.raggedAttention ? page(4 * ((tokens - 1) * pitch + heads * headDim)) : page(4 * tokens * heads * headDim);
+  if (options.raggedAttention) {
+    if (group > 1)
+      bytes += 2 * page(4 * ((tokens - 1) * pitch * group + heads * headDim));
+    bytes += 4 * page(4 * (documents + 1)); // scaled offsets
+  }
+  return bytes + 65536 + 512 * documents;
 }
 
 PlanningOptions ft::planningOptions(const LoadedRecipe &recipe, const recipe::TargetSpec &target,

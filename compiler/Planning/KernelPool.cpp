@@ -7,8 +7,11 @@ using namespace mlir;
 using namespace ft;
 
 std::string KernelPool::uniqueName(StringRef name) {
-  int count = names[name]++;
-  return count == 0 ? name.str() : (name + "." + Twine(count)).str();
+  std::string symbol = name.str();
+  std::replace(symbol.begin(), symbol.end(), '.', '_');
+  int count = names[symbol]++;
+  // Names are symbols of PTX as well: letters, digits and underscores.
+  return count == 0 ? symbol : symbol + "_" + std::to_string(count);
 }
 
 const RowProgram &KernelPool::get(StringRef name, StringRef key,

@@ -177,6 +177,10 @@ void SegmentLayout::formBundles() {
   for (auto backward : segment.getOps<model::LinearBwdInputOp>())
     for (OperandRun run : weightRuns(backward.getWeights()))
       requestBundle(backward.getGrads().slice(run.begin, run.end - run.begin));
+  // The library writes dq, dk and dv into one buffer. Last, because a product that reads them decides the versions;
+  // below the first adapter there is none.
+  for (auto attention : segment.getOps<model::AttentionBwdOp>())
+    requestBundle(attention->getResults());
 }
 
 void SegmentLayout::requestBundle(ValueRange values) {

@@ -2,11 +2,13 @@
 #include "compiler/Fusion/Programs/Programs.h"
 #include "compiler/Planning/Composites.h"
 
-#include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/MathExtras.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace mlir;
 using namespace ft;
+
+constexpr int64_t partialsAlignment = 64; // elements
 
 static Type elementType(model::VariableOp v) { return v ? cast<RankedTensorType>(v.getType()).getElementType() : Type(); }
 
@@ -50,19 +52,21 @@ LogicalResult ft::emitGradNorm(StepEmitter &out, SegmentLayout &values, const Va
     parts.push_back({&bucket, &out.kernels.get("sum_of_squares", key, [&](OpBuilder &b, StringRef n) {
                        return buildSumOfSquares(b, n, type, rows, bucketRow);
                      })});
-    count += parts.back().program->items;
+    // Parts start at multiples of 256 bytes; what lies between them is zero and adds nothing.
+    count += llvm::alignTo(parts.back().program->items, partialsAlignment);
   }
   if (!buffers.empty() || parts.empty())
     return norm.emitOpError("reads gradients that are in no bucket");
   Place partials = values.scratch("norm.partials", 1, count, statistic);
   int64_t version = values.freshVersion(), first = 0;
+  out.memset("clear", {partials, 0, version});
   for (const Part &part : parts) {
     Place gradient = wholeBucket(part.bucket->gradient, elementType(part.bucket->members.front().gradient),
                                  part.bucket->elements);
     out.launch("squares", *part.program,
                {{gradient, variables.version(gradient.buffer), 0},
                 {partials.slice(0, 1, first, part.program->items), 0, version}});
-    first += part.program->items;
+    first += llvm::alignTo(part.program->items, partialsAlignment);
   }
   std::string key = ("norm" + Twine(count) + (statistic.isF64() ? "d" : "s")).str();
   const RowProgram &total =
