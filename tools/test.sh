@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds everything, checks format and lint, and runs every test that needs no GPU.
+# Usage: tools/test.sh [--yes]   (--yes installs packages without asking)
+# Leaves build/bin/ftc and build/bin/ftrun.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+case "${1:-}" in
+"" | --yes) ;;
+*)
+  echo "test.sh: unknown argument \"$1\"; usage: tools/test.sh [--yes]" >&2
+  exit 1
+  ;;
+esac
+jobs=$(nproc)
+started=$SECONDS
+phase() { echo "== $1 (after $((SECONDS - started)) s)"; }
+
+phase "packages"
+tools/setup.sh "$@" build test
+
+phase "format"
+# Every file that is not formatted is named; clang-format alone would stop reading at its limit of warnings.
+unformatted=()
+while IFS= read -r file; do
+  clang-format-14 --dry-run -Werror "$file" >/dev/null 2>&1 || unformatted+=("$file")
+done < <(git ls-files '*.cpp' '*.h')
+if [ ${#unformatted[@]} -gt 0 ]; then
+  printf 'not formatted: %s\n' "${unformatted[@]}" >&2
+  echo "test.sh: ${#unformatted[@]} files differ from .clang-format; run: clang-format-14 -i FILE" >&2
+  exit 1
+fi
+
+phase "configure and build"
+cmake --preset default
+cmake --build build -j "$jobs"
+
+phase "lint"
+# What reads untrusted files: few sources, since each takes seconds.
+git ls-files 'runtime/Support/*.cpp' 'runtime/Plan/PlanFile.cpp' 'runtime/Plan/Verify.cpp' | grep -v 'Test\.cpp$' |
+  xargs -P "$jobs" -n 1 clang-tidy-14 -p build --quiet --warnings-as-errors='*' 2> >(grep -v 'warnings generated' >&2)
+
+phase "tests"
+ctest --preset default -j "$jobs"
