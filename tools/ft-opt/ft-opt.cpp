@@ -6,6 +6,7 @@
 #include "compiler/Model/Passes.h"
 #include "compiler/Model/TrainingModule.h"
 #include "dialects/Ft/Ft.h"
+#include "compiler/Planning/Passes.h"
 #include "dialects/Kernel/Kernel.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -25,7 +26,7 @@ int main(int argc, char **argv) {
   registry.insert<mlir::arith::ArithDialect, mlir::cf::ControlFlowDialect, mlir::func::FuncDialect,
                   mlir::LLVM::LLVMDialect, mlir::NVVM::NVVMDialect, mlir::math::MathDialect,
                   mlir::memref::MemRefDialect, mlir::scf::SCFDialect, mlir::vector::VectorDialect>();
-  registry.insert<ft::kernel::KernelDialect, ft::model::FtDialect>();
+  registry.insert<ft::kernel::KernelDialect, ft::model::FtDialect, ft::plan::PlanDialect>();
   ft::registerModel(registry);
   ft::registerRowModels(registry);
 
@@ -34,5 +35,6 @@ int main(int argc, char **argv) {
   ft::registerImportPasses();
   ft::registerModelPasses();
   ft::registerFusionPasses();
+  ft::registerPlanningPasses();
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "ft-opt: runs ftc's passes on IR\n", registry));
 }

@@ -1,0 +1,116 @@
+// RUN: ft-opt %s --split-input-file --verify-diagnostics
+
+// expected-error @below {{(C2) alignment 48 is not a power of two}}
+plan.arena device @a {alignment = 48 : i64}
+
+// -----
+
+// expected-error @below {{(C1) names no arena: @missing}}
+plan.buffer @b in @missing weight 64
+
+// -----
+
+plan.arena device @a {size = 256 : i64}
+// expected-error @below {{(C3) ends at 320, behind its arena of 256 bytes}}
+plan.buffer @b in @a weight 64 {offset = 256 : i64}
+
+// -----
+
+plan.arena device @a
+plan.buffer @b in @a weight 64
+// expected-error @below {{(C2) ends at byte 68 of a buffer of 64}}
+plan.tensor "w" f32 in @b {offset = 4 : i64, role = "frozen", shape = array<i64: 16>, sizes = array<i64: 16>, strides = array<i64: 1>}
+
+// -----
+
+plan.arena device @a
+plan.buffer @b in @a weight 64
+// expected-error @below {{(C1) sizes, strides and shape do not fit each other}}
+plan.tensor "w" f32 in @b {offset = 0 : i64, role = "frozen", shape = array<i64: 16>, sizes = array<i64: 4, 4>, strides = array<i64: 1>}
+
+// -----
+
+// expected-error @below {{(C1) 'forward' is not a segment's name}}
+plan.segment @forward {
+}
+
+// -----
+
+plan.arena device @a
+plan.buffer @b in @a activation 64
+plan.segment @update {
+  // expected-error @below {{(C3) operand of @b neither reads nor writes a version}}
+  plan.memset "x" 0 [#plan.operand<buffer = @b, offset = 0, rows = 1, rowBytes = 64, pitch = 64>]
+}
+
+// -----
+
+plan.arena device @a
+plan.buffer @b in @a activation 64
+plan.segment @update {
+  // expected-error @below {{(C2) operand of @b has rows of 32 bytes at pitch 16}}
+  plan.memset "x" 0 [#plan.operand<buffer = @b, offset = 0, rows = 2, rowBytes = 32, pitch = 16, write = 1>]
+}
+
+// -----
+
+plan.arena device @a
+plan.buffer @b in @a activation 64
+plan.segment @update {
+  // expected-error @below {{(C1) takes one operand that is not read}}
+  plan.memset "x" 0 [#plan.operand<buffer = @b, offset = 0, rows = 1, rowBytes = 64, pitch = 64, read = 1, write = 2>]
+}
+
+// -----
+
+plan.arena device @a
+plan.buffer @b in @a activation 192
+plan.segment @update {
+  // expected-error @below {{(C3) operand b is not 4 rows of 4 elements at leading dimension 4}}
+  plan.gemm "x" f32, f32, f32 accumulate f32 m 4 n 4 k 4
+    [#plan.operand<buffer = @b, offset = 0, rows = 4, rowBytes = 16, pitch = 16, read = 1>,
+     #plan.operand<buffer = @b, offset = 64, rows = 2, rowBytes = 16, pitch = 16, read = 1>,
+     #plan.operand<buffer = @b, offset = 128, rows = 4, rowBytes = 16, pitch = 16, write = 2>]
+    {lda = 4 : i64, ldb = 4 : i64, ldd = 4 : i64}
+}
+
+// -----
+
+plan.arena device @a
+plan.buffer @b in @a activation 192
+plan.segment @update {
+  // expected-error @below {{(C2) beta 1}}
+  plan.gemm "x" f32, f32, f32 accumulate f32 m 4 n 4 k 4
+    [#plan.operand<buffer = @b, offset = 0, rows = 4, rowBytes = 16, pitch = 16, read = 1>,
+     #plan.operand<buffer = @b, offset = 64, rows = 4, rowBytes = 16, pitch = 16, read = 1>,
+     #plan.operand<buffer = @b, offset = 128, rows = 4, rowBytes = 16, pitch = 16, write = 2>]
+    {lda = 4 : i64, ldb = 4 : i64, ldd = 4 : i64, beta = 1.0 : f64}
+}
+
+// -----
+
+plan.arena device @a
+plan.buffer @b in @a activation 192
+plan.segment @update {
+  // expected-error @below {{(C1) source and destination do not fit each other}}
+  plan.copy "x" [#plan.operand<buffer = @b, offset = 0, rows = 4, rowBytes = 16, pitch = 16, read = 1>,
+                 #plan.operand<buffer = @b, offset = 64, rows = 2, rowBytes = 16, pitch = 16, write = 2>]
+}
+
+// -----
+
+plan.arena device @a
+plan.buffer @b in @a input 64
+plan.segment @evaluate {
+  // expected-error @below {{(C1) reads an operand}}
+  plan.receive "batch" [#plan.operand<buffer = @b, offset = 0, rows = 1, rowBytes = 64, pitch = 64, read = 2>]
+}
+
+// -----
+
+plan.arena device @a
+plan.buffer @b in @a output 64
+plan.segment @evaluate {
+  // expected-error @below {{(C1) writes an operand}}
+  plan.emit "metrics" [#plan.operand<buffer = @b, offset = 0, rows = 1, rowBytes = 64, pitch = 64, write = 2>]
+}
