@@ -75,7 +75,10 @@ Comparison compare(TrainingSetup &setup) {
 }
 
 TEST_P(Gradients, EqualFiniteDifferences) {
-  TrainingSetup setup(GetParam().config, GetParam().lora, GetParam().batch);
+  SetupOptions options;
+  options.lora = GetParam().lora;
+  options.batch = GetParam().batch;
+  TrainingSetup setup(GetParam().config, options);
   const Comparison result = compare(setup);
   EXPECT_EQ(result.tensors, setup.trainedCount());
   EXPECT_LT(result.worst, tolerance) << result.worstName;
@@ -97,7 +100,9 @@ INSTANTIATE_TEST_SUITE_P(Models, Gradients,
 
 /// A fault must be seen: each of these turns one sign or changes one factor by 1 %.
 template <typename Plant> void expectFailure(std::optional<LoraOptions> lora, Plant plant) {
-  TrainingSetup setup(groupedQuery, std::move(lora), BatchKind::Packed);
+  SetupOptions options;
+  options.lora = std::move(lora);
+  TrainingSetup setup(groupedQuery, options);
   int planted = 0;
   setup.differentiated().walk([&](Operation *op) { planted += !planted && plant(op); });
   ASSERT_EQ(planted, 1);
@@ -135,7 +140,6 @@ TEST(PlantedFault, OnePercentOfAWeightGradient) {
 TEST(PlantedFault, AnotherMaskInBackward) {
   expectFailure(lora({"all-linear"}, 0.25), [](Operation *op) {
     auto dropout = dyn_cast<DropoutOp>(op);
-    // Forward masks come first in the function; the last site's forward mask is the first whose site is the largest.
     if (!dropout || dropout.getX().getDefiningOp<LinearBwdInputOp>() == nullptr)
       return false;
     dropout.setSite(dropout.getSite() == 0 ? 1 : 0);

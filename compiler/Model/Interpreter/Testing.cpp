@@ -41,9 +41,7 @@ private:
 
 } // namespace
 
-TrainingSetup::TrainingSetup(StringRef text, std::optional<LoraOptions> lora, BatchKind kind, int64_t steps,
-                             OptimizerOptions optimizer)
-    : kind(kind) {
+TrainingSetup::TrainingSetup(StringRef text, const SetupOptions &options) : kind(options.batch) {
   DialectRegistry registry;
   registerModel(registry);
   context.appendDialectRegistry(registry);
@@ -56,13 +54,13 @@ TrainingSetup::TrainingSetup(StringRef text, std::optional<LoraOptions> lora, Ba
   before = buildModel(&context, config, shape);
   if (!before)
     stop("buildModel failed");
-  if (lora)
-    require(insertAdapters(*before, *lora), "insertAdapters");
-  require(applyPrecision(*before, Precision::Fp64True, steps > 1), "applyPrecision");
+  if (options.lora)
+    require(insertAdapters(*before, *options.lora), "insertAdapters");
+  require(applyPrecision(*before, options.precision, options.steps > 1), "applyPrecision");
   after = OwningOpRef<ModuleOp>(before->clone());
   require(differentiate(*after), "differentiate");
-  require(accumulate(*after, steps), "accumulate");
-  require(addOptimizer(*after, optimizer), "addOptimizer");
+  require(accumulate(*after, options.steps), "accumulate");
+  require(addOptimizer(*after, options.optimizer), "addOptimizer");
 }
 
 int TrainingSetup::trainedCount() {

@@ -17,11 +17,18 @@ enum class BatchKind {
   OneId,  ///< packed, and every token has the same id
 };
 
-/// A model of a config.json text in FP64_TRUE, 2 rows of 8 tokens, before and after differentiation.
+struct SetupOptions {
+  std::optional<LoraOptions> lora;
+  BatchKind batch = BatchKind::Packed;
+  Precision precision = Precision::Fp64True;
+  int64_t steps = 1; ///< micro-batches per optimizer step
+  OptimizerOptions optimizer;
+};
+
+/// A model of a config.json text, 2 rows of 8 tokens, before and after differentiation.
 class TrainingSetup {
 public:
-  TrainingSetup(llvm::StringRef config, std::optional<LoraOptions> lora, BatchKind kind, int64_t steps = 1,
-                OptimizerOptions optimizer = {});
+  TrainingSetup(llvm::StringRef config, const SetupOptions &options);
 
   mlir::ModuleOp original() { return *before; }
   mlir::ModuleOp differentiated() { return *after; }

@@ -2,9 +2,10 @@
 """Writes the golden gradients beside this file: <case>.safetensors with `loss` and every gradient in double precision.
 
 An implementation of its own of the tiny models under recipes/models, with torch's autograd: weights as
-`--model seeded:SEED --init-adapters normal`, tokens as `--data synthetic:SEED`, the first step of the run, dropout
-masks from Philox. Nothing is shared with ftc but the definitions that its headers state (runtime/Weights/Seeded.h,
-runtime/Text/SyntheticData.h, BatchSource.h, docs of numerics). The metadata of each file says what made it.
+`--model seeded:SEED --init-adapters normal` (adapters from the run's own seed), tokens as `--data synthetic:SEED`, the
+first step of the run, dropout masks from Philox. Nothing is shared with ftc but the definitions that its headers state
+(runtime/Weights/Seeded.h, runtime/Text/SyntheticData.h, BatchSource.h, docs of numerics). The metadata of each file
+says what made it.
 
 Needs torch and safetensors.  make_goldens.py [case ...]
 """
@@ -26,8 +27,8 @@ from seeded import seeded  # noqa: E402  the same numbers as runtime/Weights/See
 torch.set_default_dtype(torch.float64)
 
 ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-BATCH = dict(rows=2, sequence_len=16, max_document_len=16, max_documents_per_row=1, accumulation=1)
-PACKED = dict(BATCH, max_document_len=5, max_documents_per_row=4)
+BATCH = dict(rows=2, sequence_len=24, max_document_len=24, max_documents_per_row=1, accumulation=1)
+PACKED = dict(BATCH, max_document_len=9, max_documents_per_row=3)
 CASES = {
     "gqa": dict(model="tiny-gqa", **BATCH),
     "gqa-packed": dict(model="tiny-gqa", **PACKED),
@@ -36,9 +37,12 @@ CASES = {
     "head-dim-100": dict(model="tiny-head-dim-100", **PACKED),
     "gqa-lora-qv": dict(model="tiny-gqa", **PACKED, lora=dict(r=4, alpha=8, dropout=0.0, targets=["q_proj", "v_proj"])),
     "gqa-lora-all": dict(model="tiny-gqa", **PACKED, lora=dict(r=4, alpha=8, dropout=0.0, targets=ALL)),
-    "gqa-lora-all-dropout": dict(model="tiny-gqa", **dict(PACKED, accumulation=2), lora=dict(r=4, alpha=8, dropout=0.25, targets=ALL)),
-    "tied-lora-qv-dropout": dict(model="tiny-tied", **PACKED, lora=dict(r=3, alpha=6, dropout=0.1, targets=["q_proj", "v_proj"])),
-    "head-dim-100-lora-all": dict(model="tiny-head-dim-100", **PACKED, lora=dict(r=4, alpha=4, dropout=0.0, targets=ALL)),
+    "gqa-lora-all-dropout": dict(model="tiny-gqa", **dict(PACKED, accumulation=2),
+                                 lora=dict(r=4, alpha=8, dropout=0.25, targets=ALL)),
+    "tied-lora-qv-dropout": dict(model="tiny-tied", **PACKED,
+                                 lora=dict(r=3, alpha=6, dropout=0.1, targets=["q_proj", "v_proj"])),
+    "head-dim-100-lora-all": dict(model="tiny-head-dim-100", **PACKED,
+                                  lora=dict(r=4, alpha=4, dropout=0.0, targets=ALL)),
 }
 MODEL_SEED, DATA_SEED, RUN_SEED = 11, 7, 42
 
@@ -140,7 +144,7 @@ def make_parameters(config, lora):
             for part, dims, kind, scale in (("lora_A", (lora["r"], shape[1]), "UNIFORM", 1 / math.sqrt(shape[1])),
                                             ("lora_B", (shape[0], lora["r"]), "NORMAL", 0.02)):
                 name = f"base_model.model.{module}.{part}.weight"
-                values = seeded(kind, scale, MODEL_SEED, name, math.prod(dims)).astype(np.float64).reshape(dims)
+                values = seeded(kind, scale, RUN_SEED, name, math.prod(dims)).astype(np.float64).reshape(dims)
                 adapters[name] = torch.tensor(values, requires_grad=True)
     return parameters, adapters
 
