@@ -97,6 +97,7 @@ PlanningOptions ft::planningOptions(const LoadedRecipe &recipe, const recipe::Ta
   bool bf16 = r.precision() == recipe::Precision::BF16_TRUE || r.precision() == recipe::Precision::BF16_MIXED;
   options.libraryAttention = target.library_attention() && bf16 && model.headDim % 8 == 0 && model.headDim <= 128;
   options.raggedAttention = options.libraryAttention && r.packing() && r.max_documents_per_row() > 1 && !isSynthetic(r);
+  options.foldAdapters = target.fold_lora();
   options.allowTf32 = r.allow_tf32();
   options.gemmWorkspaceBytes = r.precision() == recipe::Precision::FP64_TRUE ? 0 : target.gemm_workspace_bytes();
   options.headChunkTokens = target.head_chunk_tokens();

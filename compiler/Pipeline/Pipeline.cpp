@@ -142,6 +142,9 @@ rt::Expected<Compilation> ft::planRecipe(const CompileRequest &request) {
   ModelOptions model = modelOptions(c.recipe);
   PlanningOptions planning = planningOptions(c.recipe, c.target, c.model, shape);
 
+  if (request.loraForm != "auto")
+    planning.foldAdapters = request.loraForm == "folded";
+
   Phases phases(module, request.dumpDir);
   // Import: the model as tensors, one function each for training, evaluation and generation.
   phases.run("import", [] { return success(); });

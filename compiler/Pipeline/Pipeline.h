@@ -16,6 +16,7 @@ struct CompileRequest {
   std::string recipePath;
   std::vector<std::string> overrides; ///< "lora.r=16"
   std::string gpu;                    ///< a target's name; empty: the recipe's
+  std::string loraForm = "auto";      ///< "folded", "unfolded", or "auto": what pays on the target
   std::string recipesFolder;
   std::string planFolder = "."; ///< where -o lies: data paths are stored relative to it
   std::string dumpDir;          ///< if not empty: numbered IR after each phase

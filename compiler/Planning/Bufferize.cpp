@@ -27,7 +27,7 @@ static void createTileBases(ModuleOp module, OpBuilder &builder, VariableLayout 
 }
 
 LogicalResult ft::bufferize(ModuleOp module, const PlanningOptions &options) {
-  FailureOr<VariableLayout> variables = VariableLayout::create(module);
+  FailureOr<VariableLayout> variables = VariableLayout::create(module, options.foldAdapters);
   if (failed(variables))
     return failure();
   OpBuilder builder(module.getBodyRegion());

@@ -14,6 +14,7 @@ struct Bufferize : impl::BufferizePassBase<Bufferize> {
   void runOnOperation() override {
     PlanningOptions options;
     options.libraryAttention = libraryAttention;
+    options.foldAdapters = foldAdapters;
     options.headChunkTokens = headChunk;
     options.attentionTileRows = tileRows;
     options.gemmWorkspaceBytes = workspace;

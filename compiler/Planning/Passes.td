@@ -8,6 +8,7 @@ def BufferizePass : Pass<"plan-bufferize", "::mlir::ModuleOp"> {
   let dependentDialects = ["::ft::plan::PlanDialect", "::ft::kernel::KernelDialect"];
   let options = [
     Option<"libraryAttention", "library-attention", "bool", "false", "attention by the library, else tiled">,
+    Option<"foldAdapters", "fold-adapters", "bool", "false", "adapters in the border of their base weights">,
     Option<"headChunk", "head-chunk", "int64_t", "256", "tokens of logits that live at once">,
     Option<"tileRows", "tile-rows", "int64_t", "128", "query rows of a score tile">,
     Option<"workspace", "workspace", "int64_t", "0", "bytes that GEMMs share">,

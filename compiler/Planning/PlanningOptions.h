@@ -9,6 +9,7 @@ struct PlanningOptions {
   bool libraryAttention = false;     ///< attention by the library; else tiled
   bool raggedAttention = false;      ///< documents by offsets; else every row is one document
   bool deterministic = false;        ///< ask the library for deterministic engines
+  bool foldAdapters = false;         ///< adapters' working copies in borders of their base weights
   bool allowTf32 = false;
   int64_t gemmWorkspaceBytes = 0;    ///< one buffer, shared by all GEMMs of the stream
   int64_t attentionWorkspaceBytes = 0;

@@ -16,7 +16,7 @@ namespace {
 class Emitter {
 public:
   Emitter(func::FuncOp s, const VariableLayout &v, StepEmitter &e, int64_t &version)
-      : segment(s), variables(v), steps(e), values(s, v, e.builder, version) {}
+      : segment(s), variables(v), steps(e), values(s, v, e.builder, version, e.options.raggedAttention) {}
 
   LogicalResult run() {
     auto planSegment = plan::SegmentOp::create(steps.builder, segment.getLoc(), segment.getSymName());
@@ -216,8 +216,30 @@ private:
     return runs;
   }
 
+  /// One GEMM over [x | s] and [W | B]; s is copied behind x under x's version.
+  LogicalResult emitFolded(StepEmitter &out, model::LinearOp linear, Place border) {
+    int64_t column = 0;
+    for (Value s : linear.getLowRank()) {
+      const Place &from = values.place(s);
+      out.copy("border", reading(s), {border.slice(0, border.rows, column, from.columns), 0, values.version(linear.getX())});
+      column += from.columns;
+    }
+    GemmSpec spec;
+    spec.a = reading(linear.getX());
+    spec.a.place.columns += border.columns;
+    spec.b = {stacked(linear.getWeights()), values.version(linear.getWeights()[0]), 0};
+    spec.b.place.columns += border.columns;
+    spec.d = {widened(linear.getResults()), 0, values.version(linear.getResults()[0])};
+    spec.transB = true;
+    out.gemm("folded", spec);
+    return success();
+  }
+
   LogicalResult emitLinear(StepEmitter &out, model::LinearOp linear) {
     double alpha = linear.getAlpha().convertToDouble();
+    std::optional<Place> border = values.border(linear);
+    if (border && alpha == 1 && gemmRuns(linear.getWeights(), linear.getResults()).size() == 1)
+      return emitFolded(out, linear, *border);
     for (OperandRun run : gemmRuns(linear.getWeights(), linear.getResults())) {
       ValueRange weights = linear.getWeights().slice(run.begin, run.end - run.begin);
       ValueRange results = linear.getResults().slice(run.begin, run.end - run.begin);

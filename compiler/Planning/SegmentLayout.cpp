@@ -19,11 +19,13 @@ static Place placeOfType(Value v) {
   return p;
 }
 
-SegmentLayout::SegmentLayout(func::FuncOp s, const VariableLayout &v, OpBuilder &b, int64_t &version)
-    : segment(s), variables(v), builder(b), nextVersion(version) {
+SegmentLayout::SegmentLayout(func::FuncOp s, const VariableLayout &v, OpBuilder &b, int64_t &version,
+                             bool separateGradients)
+    : segment(s), variables(v), builder(b), nextVersion(version), separateAttentionGradients(separateGradients) {
   numberOperations();
   assignStorages();
   bindWrites();
+  formBorders();
   formBundles();
   createBuffers();
   assignVersions();
@@ -158,6 +160,40 @@ void SegmentLayout::bindWrites() {
   }
 }
 
+//===-- borders --------------------------------------------------------------------------------------------------===//
+
+/// Columns of the border that the linear's weights share with its adapters, 0 where there is none.
+static int64_t borderColumns(model::LinearOp linear, const SegmentLayout &values) {
+  if (linear.getLowRank().empty())
+    return 0;
+  const Place &weight = values.place(linear.getWeights()[0]), &up = values.place(linear.getLowRankWeights()[0]);
+  return weight.buffer == up.buffer ? weight.pitch - weight.columns : 0;
+}
+
+void SegmentLayout::formBorders() {
+  for (auto linear : segment.getOps<model::LinearOp>()) {
+    Storage &input = storages[storageOf.lookup(linear.getX())];
+    if (!input.variable && input.chain.back() == linear.getX())
+      input.border = borderColumns(linear, *this);
+  }
+  // The library takes one token pitch for the output and its gradient.
+  for (auto attention : segment.getOps<model::AttentionBwdOp>()) {
+    Storage &gradient = storages[storageOf.lookup(attention.getDO())];
+    if (!gradient.variable)
+      gradient.border = storages[storageOf.lookup(attention.getO())].border;
+  }
+}
+
+std::optional<Place> SegmentLayout::border(model::LinearOp linear) const {
+  const Storage &input = storages[storageOf.lookup(linear.getX())];
+  if (borderColumns(linear, *this) == 0 || input.border == 0)
+    return std::nullopt;
+  Place p = input.place;
+  p.offsetBytes += p.columns * p.elementBytes();
+  p.columns = input.border;
+  return p;
+}
+
 //===-- bundles --------------------------------------------------------------------------------------------------===//
 
 SmallVector<OperandRun> SegmentLayout::weightRuns(ValueRange weights) const {
@@ -170,13 +206,25 @@ SmallVector<OperandRun> SegmentLayout::weightRuns(ValueRange weights) const {
   return runs;
 }
 
+/// The gradients of a run that shall lie side by side. Those of q, k and v stay among themselves where the library wants
+/// them at the pitch of q, k and v.
+ValueRange SegmentLayout::gradientsOf(model::LinearBwdInputOp backward, OperandRun run) const {
+  ValueRange grads = backward.getGrads().slice(run.begin, run.end - run.begin);
+  if (!separateAttentionGradients)
+    return grads;
+  size_t count = llvm::count_if(grads, [&](Value v) {
+    return storages[storageOf.lookup(v)].chain.front().getDefiningOp<model::AttentionBwdOp>();
+  });
+  return count ? grads.take_front(count) : grads;
+}
+
 void SegmentLayout::formBundles() {
   for (auto linear : segment.getOps<model::LinearOp>())
     for (OperandRun run : weightRuns(linear.getWeights()))
       requestBundle(linear.getResults().slice(run.begin, run.end - run.begin));
   for (auto backward : segment.getOps<model::LinearBwdInputOp>())
     for (OperandRun run : weightRuns(backward.getWeights()))
-      requestBundle(backward.getGrads().slice(run.begin, run.end - run.begin));
+      requestBundle(gradientsOf(backward, run));
   // The library writes dq, dk and dv into one buffer. Last, because a product that reads them decides the versions;
   // below the first adapter there is none.
   for (auto attention : segment.getOps<model::AttentionBwdOp>())
@@ -189,7 +237,7 @@ void SegmentLayout::requestBundle(ValueRange values) {
   SmallVector<int64_t> members;
   for (Value v : values) {
     const Storage &storage = storages[storageOf.lookup(v)];
-    bool fits = !storage.variable && storage.bundle < 0 && !llvm::is_contained(members, storageOf.lookup(v)) &&
+    bool fits = !storage.variable && storage.bundle < 0 && storage.border == 0 && !llvm::is_contained(members, storageOf.lookup(v)) &&
                 storage.place.rows == placeOfType(values[0]).rows &&
                 storage.place.elementType == placeOfType(values[0]).elementType &&
                 storage.place.columns * elementBytes(v) % 16 == 0;
@@ -244,8 +292,10 @@ void SegmentLayout::createBuffers() {
   for (Storage &storage : storages)
     if (!storage.place.buffer) {
       Operation *producer = storage.chain.front().getDefiningOp();
-      storage.place = scratch(producer->getName().stripDialect(), storage.place.rows, storage.place.columns,
+      int64_t columns = storage.place.columns;
+      storage.place = scratch(producer->getName().stripDialect(), storage.place.rows, columns + storage.border,
                               storage.place.elementType);
+      storage.place.columns = columns;
     }
 }
 

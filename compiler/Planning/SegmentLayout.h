@@ -5,6 +5,8 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
+#include <optional>
+
 namespace ft {
 
 /// A run [begin, end) of operands that one GEMM can take.
@@ -14,14 +16,17 @@ struct OperandRun {
 
 /// The place and version of every tensor value of a segment function.
 ///
-/// Three rules decide. (1) In place: a result overwrites an operand that dies there, where the operation allows it.
+/// Four rules decide. (1) In place: a result overwrites an operand that dies there, where the operation allows it.
 /// (2) Variables: a value that ends in `ft.write` is computed in the variable itself, unless something still reads the
 /// old content. (3) Bundles: the results of a grouped linear, and the gradients that one GEMM of a linear_bwd_input
-/// reads, lie side by side in one buffer, so that a group is one GEMM.
+/// reads, lie side by side in one buffer, so that a group is one GEMM. (4) Borders: the input of a linear whose weights
+/// have adapters in their border has as many columns behind each row.
 class SegmentLayout {
 public:
   /// Creates the transient buffers in front of `builder`'s insertion point, in arena @activations.
-  SegmentLayout(mlir::func::FuncOp segment, const VariableLayout &variables, mlir::OpBuilder &builder, int64_t &nextVersion);
+  /// `separateAttentionGradients`: dq, dk and dv share their buffer with nothing else.
+  SegmentLayout(mlir::func::FuncOp segment, const VariableLayout &variables, mlir::OpBuilder &builder,
+                int64_t &nextVersion, bool separateAttentionGradients);
 
   const Place &place(mlir::Value value) const;
   int64_t version(mlir::Value value) const { return versions.lookup(value); }
@@ -35,6 +40,9 @@ public:
   int64_t freshVersion() { return nextVersion++; }
   const VariableLayout &variableLayout() const { return variables; }
 
+  /// The columns behind the input of a folded linear, where s goes; nothing where the linear is not folded.
+  std::optional<Place> border(model::LinearOp linear) const;
+
   /// Splits the operands of a linear_bwd_input into runs whose weights lie below each other.
   llvm::SmallVector<OperandRun> weightRuns(mlir::ValueRange weights) const;
 
@@ -44,6 +52,7 @@ private:
     mlir::StringAttr variable;            ///< null: transient
     int64_t bundle = -1;
     Place place;
+    int64_t border = 0; ///< columns behind each row
   };
 
   void numberOperations();
@@ -52,7 +61,9 @@ private:
   bool tryInPlace(mlir::Operation *op, int64_t operand, mlir::Value result);
   bool mayOverwriteVariable(mlir::Operation *op, mlir::Value result, mlir::StringAttr variable, bool atOp) const;
   void bindWrites();
+  void formBorders();
   void formBundles();
+  mlir::ValueRange gradientsOf(model::LinearBwdInputOp backward, OperandRun run) const;
   void requestBundle(mlir::ValueRange values);
   void createBuffers();
   void assignVersions();
@@ -63,6 +74,7 @@ private:
   const VariableLayout &variables;
   mlir::OpBuilder &builder;
   int64_t &nextVersion;
+  bool separateAttentionGradients;
   int64_t bufferCount = 0;
   llvm::DenseMap<mlir::Operation *, int64_t> indexOf;
   std::vector<Storage> storages;

@@ -75,6 +75,18 @@ LogicalResult ft::emitGradNorm(StepEmitter &out, SegmentLayout &values, const Va
   return success();
 }
 
+/// Converts one working copy that lies in a border.
+static void emitBorderCopy(StepEmitter &out, const PlaceUse &from, const PlaceUse &to) {
+  auto layout = [](const Place &p) { return MatrixLayout{p.elementType, p.rows, p.columns, p.pitch}; };
+  MatrixLayout source = layout(from.place), target = layout(to.place);
+  std::string key;
+  llvm::raw_string_ostream(key) << "copy" << source.type << target.type << source.rows << "x" << source.columns << "/"
+                                << source.pitch << "/" << target.pitch;
+  const RowProgram &program =
+      out.kernels.get("copy", key, [&](OpBuilder &b, StringRef n) { return buildCopy(b, n, source, target); });
+  out.launch("border", program, {from, to});
+}
+
 static void emitCopies(StepEmitter &out, const VariableLayout &variables, const Bucket &bucket) {
   const Bucket::Member &member = bucket.members.front();
   Place from = wholeBucket(bucket.parameter, elementType(member.parameter), bucket.elements);
@@ -128,6 +140,11 @@ LogicalResult UpdateEmitter::emit(StepEmitter &out, SegmentLayout &values, const
   const Bucket *bucket = bucketOf(variables, values.place(op->getOperand(0)));
   if (!bucket)
     return op->emitOpError("updates a variable that is in no bucket");
+  if (isa<model::CastOp>(op) && values.place(op->getResult(0)).buffer != bucket->workingCopy) {
+    Value from = op->getOperand(0), to = op->getResult(0);
+    emitBorderCopy(out, {values.place(from), values.version(from), 0}, {values.place(to), 0, values.version(to)});
+    return success();
+  }
   if (!done.insert(bucket->parameter).second)
     return success();
   if (isa<model::CastOp>(op)) {

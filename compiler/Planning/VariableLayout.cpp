@@ -20,7 +20,7 @@ constexpr int64_t bucketAlignment = 1024; // elements: one item of the optimizer
 /// Lays out the variables of one module.
 class VariablePlacer {
 public:
-  explicit VariablePlacer(ModuleOp m) : module(m), builder(m.getBodyRegion()) {
+  VariablePlacer(ModuleOp m, bool foldAdapters) : module(m), fold(foldAdapters), builder(m.getBodyRegion()) {
     builder.setInsertionPointToEnd(m.getBody());
     for (auto v : m.getOps<VariableOp>()) {
       variables.insert({v.getSymName(), v});
@@ -33,6 +33,8 @@ public:
     createArenas();
     findGroups();
     findUpdates();
+    if (fold)
+      placeBorderedGroups();
     for (auto &[name, v] : variables)
       if (v.getRole() == Role::Trainable || v.getRole() == Role::Adapter)
         addToBucket(v);
@@ -75,6 +77,86 @@ private:
     });
   }
 
+  //===-- borders ------------------------------------------------------------------------------------------------===//
+
+  /// A linear with adapters: its weights, and for each adapter A, B and the weight that B belongs to.
+  struct Bordered {
+    SmallVector<VariableOp> weights;
+    struct Adapter {
+      VariableOp a, b;
+      int64_t weight;
+    };
+    SmallVector<Adapter> adapters;
+  };
+
+  VariableOp variableOf(Value value) {
+    auto read = value ? value.getDefiningOp<model::ReadOp>() : model::ReadOp();
+    return read ? variables.lookup(read.getVariable()) : VariableOp();
+  }
+
+  /// The linear's buffers as a bordered group, or nothing where it has no adapters or they are not working copies.
+  std::optional<Bordered> borderedGroup(model::LinearOp linear) {
+    Bordered group;
+    for (Value w : linear.getWeights())
+      group.weights.push_back(variableOf(w));
+    for (auto [s, b, weight] :
+         llvm::zip_equal(linear.getLowRank(), linear.getLowRankWeights(), linear.getLowRankOf())) {
+      auto down = s.getDefiningOp<model::LinearOp>();
+      if (!down)
+        return std::nullopt;
+      Value a = down.getWeights()[cast<OpResult>(s).getResultNumber()];
+      group.adapters.push_back({variableOf(a), variableOf(b), weight});
+    }
+    auto frozen = [](VariableOp v) { return v && v.getRole() == Role::Frozen; };
+    auto copy = [](VariableOp v) { return v && v.getRole() == Role::WorkingCopy; };
+    bool fits = !group.adapters.empty() && llvm::all_of(group.weights, frozen) &&
+                llvm::all_of(group.adapters, [&](const Bordered::Adapter &x) { return copy(x.a) && copy(x.b); });
+    return fits ? std::optional(group) : std::nullopt;
+  }
+
+  void placeBorderedGroups() {
+    module.walk([&](model::LinearOp linear) {
+      std::optional<Bordered> group = borderedGroup(linear);
+      if (group && !layout.places.contains(group->weights.front().getSymName()))
+        placeBordered(*group);
+    });
+  }
+
+  /// [[W_0, B_0 0], [W_1, 0 B_1], [A_0, 0], [A_1, 0]], if ranks and columns add up to whole 16-byte vectors.
+  void placeBordered(Bordered &group) {
+    int64_t columns = group.weights.front().getTensorType().getDimSize(1), border = 0, rows = 0;
+    int64_t bytes = elementType(group.weights.front()).getIntOrFloatBitWidth() / 8;
+    for (Bordered::Adapter &adapter : group.adapters)
+      border += adapter.a.getTensorType().getDimSize(0);
+    for (VariableOp w : group.weights)
+      rows += w.getTensorType().getDimSize(0);
+    if (border * bytes % 16 != 0 || columns * bytes % 16 != 0)
+      return;
+    int64_t pitch = columns + border;
+    FlatSymbolRefAttr buffer = createBuffer(group.weights.front().getSymName(), "weights", plan::BufferClass::Weight,
+                                            (rows + border) * pitch * bytes, true);
+    SmallVector<int64_t> firstRow;
+    int64_t row = 0, column = columns;
+    for (VariableOp w : group.weights) {
+      firstRow.push_back(row);
+      placeAt(w, buffer, row * pitch, pitch);
+      row += w.getTensorType().getDimSize(0);
+    }
+    for (Bordered::Adapter &adapter : group.adapters) {
+      int64_t rank = adapter.a.getTensorType().getDimSize(0);
+      placeAt(adapter.a, buffer, row * pitch, pitch);
+      placeAt(adapter.b, buffer, firstRow[adapter.weight] * pitch + column, pitch);
+      row += rank;
+      column += rank;
+    }
+  }
+
+  /// The working copy of `v` that lies in its bucket: none where it is in a border.
+  VariableOp bucketCopy(VariableOp v) {
+    VariableOp copy = companion(v, Role::WorkingCopy);
+    return copy && !layout.places.contains(copy.getSymName()) ? copy : VariableOp();
+  }
+
   /// Parameters whose updates differ in an attribute (weight decay) go into different buckets.
   void findUpdates() {
     module.walk([&](Operation *op) {
@@ -114,7 +196,7 @@ private:
       bucketed.insert(member.getSymName());
       Bucket &bucket = bucketFor(member);
       bucket.members.push_back({member, companion(member, Role::Gradient), companion(member, Role::ExpAvg),
-                                companion(member, Role::ExpAvgSq), companion(member, Role::WorkingCopy), bucket.elements});
+                                companion(member, Role::ExpAvgSq), bucketCopy(member), bucket.elements});
       bucket.elements += llvm::alignTo(elements(member), memberAlignment);
     }
   }
@@ -122,7 +204,7 @@ private:
   Bucket &bucketFor(VariableOp v) {
     auto types = [&](VariableOp p) {
       return std::tuple(elementType(p), elementType(companion(p, Role::Gradient)), elementType(companion(p, Role::ExpAvg)),
-                        elementType(companion(p, Role::ExpAvgSq)), elementType(companion(p, Role::WorkingCopy)),
+                        elementType(companion(p, Role::ExpAvgSq)), elementType(bucketCopy(p)),
                         updateOf.lookup(p.getSymName()));
     };
     for (Bucket &bucket : layout.buckets)
@@ -163,14 +245,14 @@ private:
     bucket.expAvgSq = buffer(&Bucket::Member::expAvgSq, "exp_avg_sq", "optimizer", plan::BufferClass::OptimizerState, true);
   }
 
-  void placeAt(VariableOp v, FlatSymbolRefAttr buffer, int64_t elementOffset) {
+  void placeAt(VariableOp v, FlatSymbolRefAttr buffer, int64_t elementOffset, int64_t pitch = 0) {
     auto type = cast<RankedTensorType>(v.getType());
     Place p;
     p.buffer = buffer;
     p.elementType = type.getElementType();
     p.columns = type.getRank() ? type.getShape().back() : 1;
     p.rows = p.columns ? type.getNumElements() / p.columns : 0;
-    p.pitch = p.columns;
+    p.pitch = pitch ? pitch : p.columns;
     p.offsetBytes = elementOffset * p.elementBytes();
     layout.places[v.getSymName()] = p;
   }
@@ -243,6 +325,7 @@ private:
   }
 
   ModuleOp module;
+  bool fold;
   OpBuilder builder;
   VariableLayout layout;
   llvm::MapVector<Name, VariableOp> variables;
@@ -270,6 +353,8 @@ void VariableLayout::addTable(OpBuilder &builder, StringRef name, ArrayRef<int32
   versions[place.buffer.getAttr()] = version;
 }
 
-FailureOr<VariableLayout> VariableLayout::create(ModuleOp module) { return VariablePlacer(module).place(); }
+FailureOr<VariableLayout> VariableLayout::create(ModuleOp module, bool foldAdapters) {
+  return VariablePlacer(module, foldAdapters).place();
+}
 
 } // namespace ft

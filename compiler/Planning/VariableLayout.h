@@ -45,12 +45,13 @@ struct Place {
 /// to a multiple of 1024; padding is zero and stays zero.
 struct Bucket {
   struct Member {
-    model::VariableOp parameter, gradient, expAvg, expAvgSq, workingCopy; ///< null where absent
+    model::VariableOp parameter, gradient, expAvg, expAvgSq; ///< null where absent
+    model::VariableOp workingCopy;                           ///< null where absent or in a border
     int64_t offset = 0;                                                   ///< elements
   };
   llvm::SmallVector<Member> members;
   int64_t elements = 0;
-  mlir::FlatSymbolRefAttr parameter, gradient, expAvg, expAvgSq, workingCopy; ///< buffers; null where absent
+  mlir::FlatSymbolRefAttr parameter, gradient, expAvg, expAvgSq, workingCopy; ///< buffers; null as above
 };
 
 /// The place and version of every variable of a module. A version belongs to a buffer: whatever a step writes into it
@@ -58,7 +59,10 @@ struct Bucket {
 class VariableLayout {
 public:
   /// Creates the persistent arenas, their buffers and the parameter map at the end of `module`.
-  static mlir::FailureOr<VariableLayout> create(mlir::ModuleOp module);
+  ///
+  /// `foldAdapters`: where adapters have working copies, they lie in the border of their base weights' buffer,
+  /// [[W, B], [A, 0]] with zeros elsewhere, so that one GEMM over [x | s] is the linear with its adapters.
+  static mlir::FailureOr<VariableLayout> create(mlir::ModuleOp module, bool foldAdapters);
 
   /// Adds a constant i32 table to the weights.
   void addTable(mlir::OpBuilder &builder, llvm::StringRef name, llvm::ArrayRef<int32_t> values);

@@ -10,6 +10,8 @@ static void addRecipeOptions(CLI::App &command, CompileRequest &request) {
   command.add_option("recipe", request.recipePath, "recipe (.textproto or .pb)")->required();
   command.add_option("--set", request.overrides, "FIELD=VALUE, for example lora.r=16; may be repeated")->take_all();
   command.add_option("--gpu", request.gpu, "target, a name under recipes/targets");
+  command.add_option("--lora-form", request.loraForm, "adapters in one GEMM with their base, or in GEMMs of their own")
+      ->check(CLI::IsMember({"auto", "folded", "unfolded"}));
   command.add_option("--dump-dir", request.dumpDir, "write numbered IR after each phase here");
 }
 
