@@ -13,6 +13,8 @@ case "${1:-}" in
   ;;
 esac
 jobs=$(nproc)
+# A second clone of the same sources finds what the first has compiled.
+export CCACHE_BASEDIR=${CCACHE_BASEDIR:-$PWD}
 started=$SECONDS
 phase() { echo "== $1 (after $((SECONDS - started)) s)"; }
 
