@@ -1,0 +1,240 @@
+#!/usr/bin/env python3
+"""ftc and ftrun from recipe to adapter, as a user meets them: files, exit codes, messages, refusals, interrupts."""
+import hashlib
+import json
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import time
+import unittest
+
+from harness import FTC, FTRUN, LORA, WorkshopTest, call, tensors
+
+
+class Compile(WorkshopTest):
+    def test_refuses_recipes_with_exit_1_place_value_and_range(self):
+        cases = [
+            (dict(precison="FP32_TRUE"), ["no field precison", 'did you mean "precision"?']),
+            (dict(sequence_len=25), ["sequence_len is 25", "multiple of 8"]),
+            (dict(micro_batch_size=0), ["micro_batch_size", "0"]),
+            (dict(learning_rate=0), ["learning_rate"]),
+            (dict(precision=None), ["precision"]),
+            (dict(precision="FP16_MIXED"), ["FP16_MIXED"]),
+            (dict(base_model='"tiny-gqq"'), ["tiny-gqq", 'did you mean "tiny-gqa"?']),
+            (dict(target='"cpuu"'), ["cpuu"]),
+            (dict(lora='{ r: 4 use_dora: true }'), ["use_dora"]),
+            (dict(gradient_checkpointing="FULL"), ["gradient_checkpointing"]),
+            (dict(save_steps=5), ["save_steps"]),
+        ]
+        for fields, parts in cases:
+            with self.subTest(str(fields)):
+                plan = self.folder / "plan.bin"
+                self.refused(call(FTC, "compile", self.recipe(**fields), "-o", plan), 1, *parts)
+                self.assertFalse(plan.exists())
+
+    def test_refuses_wrong_command_lines(self):
+        recipe = self.recipe()
+        for arguments in ([], ["frobnicate"], ["compile"], ["compile", self.folder / "absent.textproto", "-o", "x"]):
+            self.assertEqual(call(FTC, *arguments).code, 1, arguments)
+        result = call(FTC, "compile", recipe, "-o", self.folder / "absent" / "plan.bin")
+        self.assertNotEqual(result.code, 0)
+        self.assertIn("absent/plan.bin: cannot create", result.err)
+
+    def test_a_recipe_that_does_not_fit_exits_2_and_writes_nothing(self):
+        plan = self.folder / "plan.bin"
+        for command in (["compile", "-o", plan], ["check"]):
+            result = call(FTC, *command, "recipes/open_llama_13b_full_adam.textproto", "--gpu", "a100-80gb")
+            self.refused(result, 2, "does not fit a100-80gb", "over by")
+        self.assertEqual(list(self.folder.iterdir()), [])
+
+    def test_equal_inputs_give_equal_bytes(self):
+        for fields in (dict(), dict(lora=LORA, precision="BF16_MIXED")):
+            first, second = self.compile("a", **fields), self.folder / "b.bin"
+            elsewhere = dict(os.environ, TMPDIR=str(self.folder), LC_ALL="C", TZ="Asia/Tokyo")
+            # From another folder of the same depth, at another time, under another name of the file.
+            result = call(FTC, "compile", self.folder / "a.textproto", "-o", second, environment=elsewhere)
+            self.assertEqual(result.code, 0, result.text)
+            self.assertEqual(first.read_bytes(), second.read_bytes())
+        self.assertNotEqual(first.read_bytes(), self.compile("a", learning_rate=2e-3).read_bytes())
+
+    def test_explain_and_check_tell_the_memory(self):
+        plan = self.compile(lora=LORA)
+        for result in (call(FTC, "explain", plan), call(FTC, "check", self.folder / "plan.textproto")):
+            self.assertEqual(result.code, 0, result.text)
+            for arena in ("weights", "optimizer", "gradients", "activations"):
+                self.assertIn(arena, result.out)
+
+
+class Run(WorkshopTest):
+    def test_a_run_leaves_what_it_names(self):
+        self.train(self.compile(lora=LORA))
+        files = sorted(path.name for path in (self.folder / "out").iterdir())
+        self.assertEqual(files, ["adapter_config.json", "adapter_model.safetensors", "metrics.jsonl",
+                                 "recipe.resolved.textproto", "summary.json"])
+        self.assertEqual(len(self.losses("out")), 3)
+        summary = self.summary("out")
+        self.assertEqual((summary["steps"], summary["max_steps"], summary["interrupted"]), (3, 3, False))
+        config = json.loads(self.bytes("out", "adapter_config.json"))
+        self.assertEqual((config["peft_type"], config["r"], config["lora_alpha"], config["base_model_name_or_path"]),
+                         ("LORA", 4, 8, "ftc-test/tiny-gqa"))
+        adapter = tensors(self.folder / "out" / "adapter_model.safetensors")
+        self.assertEqual(len(adapter), 2 * 7 * 2)
+        self.assertTrue(all(any(values) for values in adapter.values()), "an adapter that training left at zero")
+
+    def test_a_full_run_writes_the_model_and_loads_it_again(self):
+        plan = self.compile(max_steps=2)
+        self.train(plan, "first")
+        # A checkpoint has no tokenizer; synthetic tokens need none, but a folder is read with it.
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            shutil.copy(f"test/goldens/text/gpt2/{name}", self.folder / "first")
+        self.train(plan, "second", model=self.folder / "first")
+        self.assertLess(self.losses("second")[0], self.losses("first")[0])
+
+    def test_an_adapter_of_one_run_starts_another(self):
+        plan = self.compile(lora=LORA, gradient_accumulation_steps=None)
+        self.train(plan, "whole", "--max-steps", "4", "--stop-after", "3", "--set", "learning_rate=1e-2")
+        # One step at rate 0: the same adapter, then the same rows as the first run's first step.
+        self.train(plan, "again", "--max-steps", "1", "--set", "learning_rate=1e-9", "--adapter", self.folder / "whole")
+        self.train(plan, "fresh", "--max-steps", "1", "--set", "learning_rate=1e-9")
+        before, after = (tensors(self.folder / out / "adapter_model.safetensors") for out in ("whole", "again"))
+        self.assertEqual(before.keys(), after.keys())
+        for name in before:
+            for old, new in zip(before[name], after[name]):
+                self.assertAlmostEqual(old, new, delta=2e-9)
+        self.assertEqual(self.losses("fresh")[0], self.losses("whole")[0])
+        self.assertLess(self.losses("again")[0], self.losses("fresh")[0])
+
+    def test_refuses_adapters_of_another_recipe(self):
+        self.train(self.compile(lora=LORA), "four")
+        other = self.compile("other", lora=LORA.replace("r: 4", "r: 8"))
+        result = call(*self.command(other, "out", "--adapter", self.folder / "four"))
+        self.refused(result, 1, "r", "4", "8")
+        self.refused(call(*self.command(other, "out", "--adapter", self.folder / "absent")), 1, "absent")
+        self.assertFalse((self.folder / "out").exists())
+
+    def test_refuses_with_exit_1_and_leaves_no_folder(self):
+        plan = self.compile()
+        cases = [
+            ([FTRUN, plan], ["--model is missing", "seeded:SEED"]),
+            ([FTRUN, plan, "--model", self.folder / "absent"], ["absent"]),
+            ([FTRUN, plan, "--model", "seeded:x"], ["seeded:x"]),
+            ([FTRUN, plan, "--model", "seeded:1", "--data", self.folder / "absent.jsonl"], ["absent.jsonl"]),
+            ([FTRUN, plan, "--model", "seeded:1", "--set", "learning_rat=1"], ['did you mean "learning_rate"']),
+            ([FTRUN, plan, "--model", "seeded:1", "--set", "sequence_len=8"], ["sequence_len"]),
+            ([FTRUN, plan, "--model", "seeded:1", "--adapter", self.folder], []),
+        ]
+        for command, parts in cases:
+            with self.subTest(" ".join(map(str, command[2:]))):
+                self.refused(call(*command, "--out", self.folder / "out"), 1, *parts)
+                self.assertFalse((self.folder / "out").exists())
+
+    def test_takes_a_folder_only_if_it_is_its_own(self):
+        plan, out = self.compile(), self.folder / "out"
+        out.mkdir()
+        (out / "thesis.txt").write_text("mine")
+        self.refused(call(*self.command(plan, "out")), 1, "no run of ftrun wrote", "--overwrite")
+        self.train(plan, "out", "--overwrite")
+        self.refused(call(*self.command(plan, "out")), 1, "finished run", "--overwrite")
+        (out / "summary.json").unlink()  # as after a power cut
+        self.train(plan, "out")
+        self.assertEqual((out / "thesis.txt").read_text(), "mine")
+
+    def test_stop_after_ends_early_on_the_schedule(self):
+        plan = self.compile(lr_scheduler_type="COSINE", max_steps=8)
+        self.train(plan, "whole")
+        self.train(plan, "early", "--stop-after", "3")
+        self.assertEqual(self.losses("early"), self.losses("whole")[:3])
+        summary = self.summary("early")
+        self.assertEqual((summary["steps"], summary["max_steps"]), (3, 8))
+
+    def test_numbers_that_are_not_finite_exit_3_and_save_the_last_good_state(self):
+        plan = self.compile(max_grad_norm=0, optim="SGD")
+        result = call(*self.command(plan, "out", "--set", "learning_rate=10", "--max-steps", "400"))
+        if result.code == 0:
+            result = call(*self.command(plan, "out", "--overwrite", "--set", "learning_rate=1e38"))
+        self.refused(result, 3, "not finite")
+        bad = [path for path in (self.folder / "out").iterdir() if path.name.startswith("failed-step-")]
+        self.assertEqual(len(bad), 1)
+        for values in tensors(bad[0] / "model.safetensors").values():
+            self.assertTrue(all(value == value and abs(value) < 1e38 for value in values))
+
+
+class Interrupt(WorkshopTest):
+    def test_sigint_saves_whole_files_and_exits_4(self):
+        plan = self.compile(lora=LORA)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            out = f"out-{number}"
+            with subprocess.Popen([str(word) for word in self.command(plan, out, "--max-steps", "100000000")],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as child:
+                metrics, end = self.folder / out / "metrics.jsonl", time.monotonic() + 60
+                while not (metrics.exists() and metrics.stat().st_size > 1000) and time.monotonic() < end:
+                    time.sleep(0.01)
+                child.send_signal(number)
+                _, message = child.communicate(timeout=60)
+            self.assertEqual(child.returncode, 4, message)
+            self.assertIn("interrupted after step", message)
+            self.assertTrue(self.summary(out)["interrupted"])
+            self.assertEqual(len(self.losses(out)), self.summary(out)["steps"])
+            self.assertEqual(len(tensors(self.folder / out / "adapter_model.safetensors")), 28)
+            self.assertFalse([path for path in (self.folder / out).iterdir() if ".tmp." in path.name])
+            # What it saved is a start for the next run.
+            self.train(plan, "next", "--overwrite", "--stop-after", "1", "--adapter", self.folder / out)
+
+
+def with_digest(body):
+    return body + hashlib.sha256(body).digest()
+
+
+class MalformedPlan(WorkshopTest):
+    """Each damage is refused with a message of its own before anything is written. runtime/Plan tests the checks."""
+
+    def setUp(self):
+        super().setUp()
+        self.plan = self.compile(lora=LORA)
+        self.good = self.plan.read_bytes()
+
+    def refuse(self, data, code, *parts):
+        self.plan.write_bytes(data)
+        self.refused(call(*self.command(self.plan, "out")), code, str(self.plan), *parts)
+        self.assertFalse((self.folder / "out").exists())
+
+    def test_each_damage_has_its_message(self):
+        good, body = self.good, self.good[:-32]
+        self.refuse(b"", 1)
+        self.refuse(b"#!/bin/sh\n" * 100, 1)
+        self.refuse(good[: len(good) // 2], 1, "its header says")
+        self.refuse(good + b"\0", 1, "its header says")
+        self.refuse(good[:8] + struct.pack("<I", 9) + good[12:], 2, "container version 9")
+        self.refuse(good[:12] + struct.pack("<I", 4) + good[16:], 2, "flags 0x4")
+        kind = bytearray(body)
+        struct.pack_into("<I", kind, 32 + 32, 77)
+        self.refuse(with_digest(bytes(kind)), 2, "kind 77")
+        offset = bytearray(body)
+        struct.pack_into("<Q", offset, 32 + 8, 1 << 50)
+        self.refuse(with_digest(bytes(offset)), 1)
+
+    def test_flipped_bits_are_found_wherever_they_are(self):
+        for place in range(0, len(self.good), len(self.good) // 23):
+            data = bytearray(self.good)
+            data[place] ^= 0x10
+            self.plan.write_bytes(bytes(data))
+            result = call(*self.command(self.plan, "out"))
+            self.assertIn(result.code, (1, 2), f"byte {place}: {result.text}")
+            self.assertIn(str(self.plan), result.err)
+        self.assertFalse((self.folder / "out").exists())
+
+    def test_a_plan_for_another_target_is_refused(self):
+        plan = self.folder / "gpu.bin"
+        result = call(FTC, "compile", self.recipe(target='"h100-80gb"'), "-o", plan)
+        self.assertEqual(result.code, 0, result.text)
+        # Where there is such a GPU the run is right; elsewhere it says what is missing.
+        result = call(*self.command(plan, "out"))
+        if result.code != 0:
+            self.refused(result, 2, "h100-80gb")
+            self.assertFalse((self.folder / "out").exists())
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
