@@ -18,7 +18,7 @@ public:
   CpuRows(FuncOp kernel, const RowPhases &phases, ImplicitLocOpBuilder &builder)
       : RowLowering(kernel, phases, builder) {}
 
-  void emit() {
+  func::FuncOp emit() {
     SmallVector<Type> types;
     for (BlockArgument operand : kernel.getOperandArguments())
       types.push_back(operand.getType());
@@ -34,6 +34,7 @@ public:
     b.setInsertionPoint(items.getBody()->getTerminator());
     map(kernel.getItem(), items.getInductionVar());
     emitBody();
+    return function;
   }
 
 private:
@@ -70,13 +71,12 @@ private:
 
 } // namespace
 
-LogicalResult lowerRowsToCpu(FuncOp kernel, OpBuilder &builder) {
+FailureOr<func::FuncOp> lowerRowsToCpu(FuncOp kernel, OpBuilder &builder) {
   FailureOr<RowPhases> phases = RowPhases::plan(kernel);
   if (failed(phases))
     return failure();
   ImplicitLocOpBuilder b(kernel.getLoc(), builder);
-  CpuRows(kernel, *phases, b).emit();
-  return success();
+  return CpuRows(kernel, *phases, b).emit();
 }
 
 } // namespace ft::kernel

@@ -1,5 +1,5 @@
-// Row lowering for NVIDIA GPUs. Rows of at most 1024 elements take a warp each, four to a block; longer rows take a
-// block. Thread t owns the vectors (k·T + t) of a row for k = 0, 1, …; a vector is 16 bytes of the narrowest element type
+// Row lowering for NVIDIA GPUs. Rows of at most 1024 elements take a warp each or, if they are shorter still, a part of
+// one (2, 4, … lanes), in blocks of four warps; longer rows take a block. Thread t owns the vectors (k·T + t) of a row for k = 0, 1, …; a vector is 16 bytes of the narrowest element type
 // that the row's accesses use, less where length, pitch or offset do not allow it. Up to 32 elements a thread are kept
 // in registers from phase to phase (the k loop is unrolled); longer rows are read again in each phase.
 //
@@ -22,7 +22,7 @@ using namespace mlir;
 namespace ft::kernel {
 namespace {
 
-constexpr int64_t warpSize = 32, warpsOfShortRows = 4, longestWarpRow = 1024, maxThreads = 512;
+constexpr int64_t warpSize = 32, shortRowThreads = 128, longestWarpRow = 1024, maxThreads = 512, loopThreads = 256;
 constexpr int64_t elementsPerThread = 16, keptElements = 32, keptVectors = 8, maxVector = 8;
 
 /// A number that divides `value` whatever its operands; 0 for the constant 0, which everything divides.
@@ -92,17 +92,23 @@ public:
       shapes.try_emplace(group->length, shapeOf(group->length, groups));
     warpRows = shapes.empty() || shapes.rbegin()->first <= longestWarpRow;
     if (warpRows) {
-      threads = warpSize;
+      threads = 1;
+      for (auto &[length, shape] : shapes)
+        threads = std::max<int64_t>(threads, llvm::PowerOf2Ceil(std::min(shape.vectors, warpSize)));
     } else {
+      threads = warpSize;
       for (auto &[length, shape] : shapes) {
         int64_t perThread = std::min(keptVectors, std::max<int64_t>(1, elementsPerThread / shape.vector));
         threads = std::max<int64_t>(threads, llvm::alignTo(llvm::divideCeil(shape.vectors, perThread), warpSize));
       }
       threads = std::min(threads, maxThreads);
+      // Eight elements of a long row need more than the 64 registers of 2 × 512 threads; see minBlocks.
+      if (llvm::any_of(shapes, [&](auto &entry) { return !isKept(entry.second); }))
+        threads = loopThreads;
     }
   }
 
-  void emit();
+  func::FuncOp emit();
 
 private:
   int64_t tileWidth(const RowGroup &group) override { return shapes.at(group.length).vector; }
@@ -112,6 +118,16 @@ private:
   llvm::MaybeAlign alignment(const Access &access, int64_t width) override;
   void synchronise() override;
 
+  /// A thread's part of the row stays in registers.
+  bool isKept(const RowShape &shape) const {
+    int64_t perThread = llvm::divideCeil(shape.vectors, threads);
+    return perThread <= keptVectors && perThread * shape.vector <= keptElements;
+  }
+  /// Blocks that must fit a multiprocessor, 0 for ptxas's choice: it spills to fit four blocks of 256 threads where
+  /// three have registers enough.
+  int64_t minBlocks() const {
+    return llvm::any_of(shapes, [&](auto &entry) { return entry.second.vector > 4 && !isKept(entry.second); }) ? 3 : 0;
+  }
   Value laneOffset(const RowShape &shape);
   Tile ragged(const RowGroup &group, Value offset, int64_t number);
   Reductions walkUnrolled(const RowGroup &group, Reductions partial);
@@ -122,23 +138,27 @@ private:
   Value slot(LLVM::GlobalOp shared, Value index);
   Value constantI32(int64_t value) { return arith::ConstantIntOp::create(b, value, 32); }
 
+  func::FuncOp function;
   std::map<int64_t, RowShape> shapes; // by row length
   bool warpRows;
-  int64_t threads = warpSize;         // that share a row
-  Value thread, lane, warp;           // index: of the row's threads; lane and warp of the block, i32
+  int64_t threads;                    // that share a row: a power of two up to a warp, or whole warps
+  Value thread;                       // index, of those that share the row
+  Value lane, warp;                   // i32, of the block
+  Value members;                      // i32, the lanes of this warp that share the row
   unsigned sharedCount = 0;
 };
 
-void GpuRows::emit() {
+func::FuncOp GpuRows::emit() {
   SmallVector<Type> types;
   for (BlockArgument operand : kernel.getOperandArguments())
     types.push_back(operand.getType());
   types.push_back(b.getI64Type());
-  auto function = func::FuncOp::create(b, kernel.getSymName(), b.getFunctionType(types, {}));
-  int64_t rows = warpRows ? warpsOfShortRows : 1;
+  function = func::FuncOp::create(b, kernel.getSymName(), b.getFunctionType(types, {}));
+  int64_t rows = warpRows ? shortRowThreads / threads : 1;
   bool wide = llvm::all_of(shapes, [](auto &entry) { return entry.second.wide; });
   function->setAttr("kernel.launch", b.getDictionaryAttr({
                                          b.getNamedAttr("items_per_block", b.getI64IntegerAttr(rows)),
+                                         b.getNamedAttr("min_blocks", b.getI64IntegerAttr(minBlocks())),
                                          b.getNamedAttr("threads", b.getI64IntegerAttr(threads * rows)),
                                          b.getNamedAttr("vector_access", b.getBoolAttr(wide)),
                                      }));
@@ -150,18 +170,25 @@ void GpuRows::emit() {
   Value number = NVVM::ThreadIdXOp::create(b, i32), block = NVVM::BlockIdXOp::create(b, i32);
   lane = arith::AndIOp::create(b, number, constantI32(warpSize - 1));
   warp = arith::ShRUIOp::create(b, number, constantI32(5));
-  Value item = arith::ExtUIOp::create(b, b.getI64Type(), block);
+  Value item = arith::ExtUIOp::create(b, b.getI64Type(), block), owner = number;
+  members = constantI32(-1);
   if (warpRows) {
+    Value row = arith::ShRUIOp::create(b, number, constantI32(llvm::Log2_64(threads)));
     item = arith::MulIOp::create(b, item, arith::ConstantIntOp::create(b, rows, 64));
-    item = arith::AddIOp::create(b, item, arith::ExtUIOp::create(b, b.getI64Type(), warp));
+    item = arith::AddIOp::create(b, item, arith::ExtUIOp::create(b, b.getI64Type(), row));
+    owner = arith::AndIOp::create(b, number, constantI32(threads - 1));
+    if (threads < warpSize)
+      members = arith::ShLIOp::create(b, constantI32((int64_t(1) << threads) - 1),
+                                      arith::SubIOp::create(b, lane, owner));
   }
-  thread = arith::IndexCastUIOp::create(b, b.getIndexType(), warpRows ? lane : number);
+  thread = arith::IndexCastUIOp::create(b, b.getIndexType(), owner);
   Value exists = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, item, entry->getArguments().back());
   auto guard = scf::IfOp::create(b, exists, /*withElseRegion=*/false);
   func::ReturnOp::create(b);
   b.setInsertionPoint(guard.thenYield());
   map(kernel.getItem(), arith::IndexCastOp::create(b, b.getIndexType(), item));
   emitBody();
+  return function;
 }
 
 //===- Walking a row -------------------------------------------------------------------------------------------------//
@@ -180,9 +207,7 @@ Tile GpuRows::ragged(const RowGroup &group, Value offset, int64_t number) {
 
 GpuRows::Reductions GpuRows::walkRow(const RowGroup &group, Reductions partial) {
   const RowShape &shape = shapes.at(group.length);
-  int64_t perThread = llvm::divideCeil(shape.vectors, threads);
-  bool keep = perThread <= keptVectors && perThread * shape.vector <= keptElements;
-  return keep ? walkUnrolled(group, partial) : walkLoop(group, partial);
+  return isKept(shape) ? walkUnrolled(group, partial) : walkLoop(group, partial);
 }
 
 GpuRows::Reductions GpuRows::walkUnrolled(const RowGroup &group, Reductions partial) {
@@ -233,7 +258,7 @@ llvm::MaybeAlign GpuRows::alignment(const Access &access, int64_t width) {
 Value GpuRows::shuffle(Value value, int64_t distance) {
   Type type = value.getType(), i32 = b.getI32Type(), i64 = b.getI64Type();
   auto exchange = [&](Value v) -> Value {
-    return NVVM::ShflOp::create(b, v.getType(), constantI32(-1), v, constantI32(distance), constantI32(31),
+    return NVVM::ShflOp::create(b, v.getType(), members, v, constantI32(distance), constantI32(31),
                                 NVVM::ShflKind::bfly, UnitAttr());
   };
   if (type.getIntOrFloatBitWidth() == 32)
@@ -248,7 +273,7 @@ Value GpuRows::shuffle(Value value, int64_t distance) {
 }
 
 Value GpuRows::butterfly(vector::CombiningKind kind, Value value) {
-  for (int64_t distance = warpSize / 2; distance > 0; distance /= 2)
+  for (int64_t distance = std::min(threads, warpSize) / 2; distance > 0; distance /= 2)
     value = vector::makeArithReduction(b, b.getLoc(), kind, value, shuffle(value, distance));
   return value;
 }
@@ -258,7 +283,7 @@ GpuRows::Reductions GpuRows::combine(ArrayRef<vector::ReductionOp> ops, Reductio
     vector::CombiningKind kind = vector::ReductionOp(op).getKind();
     value = butterfly(kind, combineLanes(kind, value));
   }
-  return threads == warpSize ? partial : combineWarps(ops, partial);
+  return threads <= warpSize ? partial : combineWarps(ops, partial);
 }
 
 Value GpuRows::slot(LLVM::GlobalOp shared, Value index) {
@@ -275,7 +300,7 @@ GpuRows::Reductions GpuRows::combineWarps(ArrayRef<vector::ReductionOp> ops, Red
   SmallVector<LLVM::GlobalOp> arrays;
   for (vector::ReductionOp op : ops) {
     OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPoint(kernel);
+    b.setInsertionPoint(function);
     arrays.push_back(LLVM::GlobalOp::create(b, LLVM::LLVMArrayType::get(vector::ReductionOp(op).getType(), warps),
                                             /*isConstant=*/false, LLVM::Linkage::Internal,
                                             (kernel.getSymName() + ".shared" + Twine(sharedCount++)).str(), Attribute(),
@@ -314,20 +339,19 @@ void GpuRows::emitScalarStore(Operation *store) {
 
 void GpuRows::synchronise() {
   if (warpRows)
-    NVVM::SyncWarpOp::create(b, constantI32(-1));
+    NVVM::SyncWarpOp::create(b, members);
   else
     NVVM::Barrier0Op::create(b);
 }
 
 } // namespace
 
-LogicalResult lowerRowsToGpu(FuncOp kernel, OpBuilder &builder) {
+FailureOr<func::FuncOp> lowerRowsToGpu(FuncOp kernel, OpBuilder &builder) {
   FailureOr<RowPhases> phases = RowPhases::plan(kernel);
   if (failed(phases))
     return failure();
   ImplicitLocOpBuilder b(kernel.getLoc(), builder);
-  GpuRows(kernel, *phases, b).emit();
-  return success();
+  return GpuRows(kernel, *phases, b).emit();
 }
 
 } // namespace ft::kernel

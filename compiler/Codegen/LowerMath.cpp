@@ -151,6 +151,11 @@ Value expandLog(Arithmetic &a, Value x, const Format &format) {
   return a.select(invalid, a.constant(std::numeric_limits<double>::quiet_NaN()), y);
 }
 
+Value expandRsqrt(Arithmetic &a, Value x) {
+  Value one = a.constant(1.0);
+  return a.div(one, math::SqrtOp::create(a.b, x));
+}
+
 void expandPhilox(PhiloxOp op) {
   ImplicitLocOpBuilder b(op.getLoc(), op);
   Type type = op.getType(0);
@@ -210,7 +215,7 @@ struct KernelLowerMathPass : ft::kernel::impl::KernelLowerMathBase<KernelLowerMa
     else if (isa<math::LogOp>(op))
       y = expandLog(a, x, format);
     else
-      y = a.div(a.constant(1.0), math::SqrtOp::create(a.b, x));
+      y = expandRsqrt(a, x);
     op->getResult(0).replaceAllUsesWith(y);
     op->erase();
     return success();

@@ -11,6 +11,10 @@
 
 #include <map>
 
+namespace mlir::func {
+class FuncOp;
+}
+
 namespace ft::kernel {
 
 /// One tile of a row: `width` elements from `offset`.
@@ -81,8 +85,8 @@ private:
 };
 
 /// Emits `kernel` as a func.func over the operands and items [begin, end). See CpuRows.cpp.
-mlir::LogicalResult lowerRowsToCpu(FuncOp kernel, mlir::OpBuilder &builder);
+mlir::FailureOr<mlir::func::FuncOp> lowerRowsToCpu(FuncOp kernel, mlir::OpBuilder &builder);
 /// Emits `kernel` as a func.func for one block of threads over the operands and the number of items. See GpuRows.cpp.
-mlir::LogicalResult lowerRowsToGpu(FuncOp kernel, mlir::OpBuilder &builder);
+mlir::FailureOr<mlir::func::FuncOp> lowerRowsToGpu(FuncOp kernel, mlir::OpBuilder &builder);
 
 } // namespace ft::kernel

@@ -57,11 +57,12 @@ struct KernelStripMinePass : ft::kernel::impl::KernelStripMineBase<KernelStripMi
     for (FuncOp kernel : llvm::make_early_inc_range(getOperation().getOps<FuncOp>())) {
       mergeInplacePairs(kernel);
       OpBuilder builder(kernel);
-      if (failed(target == "cpu" ? lowerRowsToCpu(kernel, builder) : lowerRowsToGpu(kernel, builder)))
+      FailureOr<func::FuncOp> function =
+          target == "cpu" ? lowerRowsToCpu(kernel, builder) : lowerRowsToGpu(kernel, builder);
+      if (failed(function))
         return signalPassFailure();
-      auto function = cast<func::FuncOp>(kernel->getPrevNode());
       kernel.erase();
-      claimAliasing(function);
+      claimAliasing(*function);
     }
   }
 };

@@ -2,20 +2,20 @@
 // RUN: ft-opt %s --kernel-expand-bf16=native --split-input-file --verify-diagnostics | FileCheck %s --check-prefix=NATIVE
 
 // CHECK-LABEL: func.func @round_trip(
-// CHECK-SAME: %[[X:.*]]: memref<16xi16>, %[[Y:.*]]: memref<16xi16>)
+// CHECK-SAME: %[[X:[a-z0-9_]+]]: memref<16xi16>, %[[Y:[a-z0-9_]+]]: memref<16xi16>)
 func.func @round_trip(%x: memref<16xbf16>, %y: memref<16xbf16>) {
   %c0 = arith.constant 0 : index
-  // CHECK: %[[V:.*]] = vector.load %[[X]]{{.*}} : memref<16xi16>, vector<16xi16>
+  // CHECK: %[[V:[a-z0-9_]+]] = vector.load %[[X]]{{.*}} : memref<16xi16>, vector<16xi16>
   %v = vector.load %x[%c0] : memref<16xbf16>, vector<16xbf16>
   // CHECK: arith.extui %[[V]] : vector<16xi16> to vector<16xi32>
   // CHECK: arith.shli
-  // CHECK: %[[F:.*]] = arith.bitcast %{{.*}} : vector<16xi32> to vector<16xf32>
+  // CHECK: %[[F:[a-z0-9_]+]] = arith.bitcast %{{.*}} : vector<16xi32> to vector<16xf32>
   %f = arith.extf %v : vector<16xbf16> to vector<16xf32>
   // CHECK: arith.cmpf uno, %[[F]], %[[F]]
-  // CHECK: %[[B:.*]] = arith.trunci %{{.*}} : vector<16xi32> to vector<16xi16>
+  // CHECK: %[[B:[a-z0-9_]+]] = arith.trunci %{{.*}} : vector<16xi32> to vector<16xi16>
   // CHECK: vector.store %[[B]], %[[Y]]
-  // NATIVE: %[[T:.*]] = arith.truncf %{{.*}} : vector<16xf32> to vector<16xbf16>
-  // NATIVE: %[[B:.*]] = arith.bitcast %[[T]] : vector<16xbf16> to vector<16xi16>
+  // NATIVE: %[[T:[a-z0-9_]+]] = arith.truncf %{{.*}} : vector<16xf32> to vector<16xbf16>
+  // NATIVE: %[[B:[a-z0-9_]+]] = arith.bitcast %[[T]] : vector<16xbf16> to vector<16xi16>
   // NATIVE: vector.store %[[B]]
   %b = arith.truncf %f : vector<16xf32> to vector<16xbf16>
   vector.store %b, %y[%c0] : memref<16xbf16>, vector<16xbf16>

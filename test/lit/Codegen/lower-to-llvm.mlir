@@ -3,11 +3,11 @@
 
 // CHECK: llvm.func internal @copy.items(%{{.*}}: !llvm.ptr {llvm.noalias, llvm.readonly}, %{{.*}}: !llvm.ptr {llvm.noalias}, %{{.*}}: i64, %{{.*}}: i64)
 // CHECK-SAME: passthrough = ["noinline"]
-// CHECK: llvm.func @copy(%[[ARGS:.*]]: !llvm.ptr, %[[BEGIN:.*]]: i64, %[[END:.*]]: i64)
-// CHECK: %[[A0:.*]] = llvm.getelementptr %[[ARGS]][0]
-// CHECK: %[[X:.*]] = llvm.load %[[A0]]
-// CHECK: %[[A1:.*]] = llvm.getelementptr %[[ARGS]][1]
-// CHECK: %[[Y:.*]] = llvm.load %[[A1]]
+// CHECK: llvm.func @copy(%[[ARGS:[a-z0-9_]+]]: !llvm.ptr, %[[BEGIN:[a-z0-9_]+]]: i64, %[[END:[a-z0-9_]+]]: i64)
+// CHECK: %[[A0:[a-z0-9_]+]] = llvm.getelementptr %[[ARGS]][0]
+// CHECK: %[[X:[a-z0-9_]+]] = llvm.load %[[A0]]
+// CHECK: %[[A1:[a-z0-9_]+]] = llvm.getelementptr %[[ARGS]][1]
+// CHECK: %[[Y:[a-z0-9_]+]] = llvm.load %[[A1]]
 // CHECK: llvm.call @copy.items(%[[X]], %[[Y]], %[[BEGIN]], %[[END]])
 
 // GPU: llvm.func @copy(%{{.*}}: !llvm.ptr {llvm.noalias, llvm.readonly}, %{{.*}}: !llvm.ptr {llvm.noalias}, %{{.*}}: i64)

@@ -3,36 +3,36 @@
 // Two phases: the sum of squares walks the row once; the second walk recomputes the slice. The store of the sum in place
 // waits for the second walk, since the row is read again there. Fifty elements are three tiles of 16 and two lanes.
 // CHECK-LABEL: func.func @add_norm(
-// CHECK-SAME: %[[A:.*]]: memref<4x50xf32> {llvm.noalias}, %[[B:.*]]: memref<4x50xf32> {llvm.noalias, llvm.readonly},
-// CHECK-SAME: %{{.*}}: memref<4x50xf32> {llvm.noalias, llvm.readonly}, %[[Y:.*]]: memref<4x50xf32> {llvm.noalias},
-// CHECK-SAME: %[[BEGIN:.*]]: index, %[[END:.*]]: index)
+// CHECK-SAME: %[[A:[a-z0-9_]+]]: memref<4x50xf32> {llvm.noalias}, %[[B:[a-z0-9_]+]]: memref<4x50xf32> {llvm.noalias, llvm.readonly},
+// CHECK-SAME: %{{.*}}: memref<4x50xf32> {llvm.noalias, llvm.readonly}, %[[Y:[a-z0-9_]+]]: memref<4x50xf32> {llvm.noalias},
+// CHECK-SAME: %[[BEGIN:[a-z0-9_]+]]: index, %[[END:[a-z0-9_]+]]: index)
 kernel.func @add_norm(%a: memref<4x50xf32>, %b: memref<4x50xf32>, %x: memref<4x50xf32>, %y: memref<4x50xf32>)
     attributes {inplace = [[0, 2]]} item %i {
-  // CHECK: scf.for %[[I:.*]] = %[[BEGIN]] to %[[END]]
+  // CHECK: scf.for %[[I:[a-z0-9_]+]] = %[[BEGIN]] to %[[END]]
   %c0 = arith.constant 0 : index
   %ra = vector.load %a[%i, %c0] : memref<4x50xf32>, vector<50xf32>
   %rb = vector.load %b[%i, %c0] : memref<4x50xf32>, vector<50xf32>
   %sum = arith.addf %ra, %rb : vector<50xf32>
   vector.store %sum, %x[%i, %c0] : memref<4x50xf32>, vector<50xf32>
   %square = arith.mulf %sum, %sum : vector<50xf32>
-  // CHECK: %[[PARTIAL:.*]] = scf.for %[[J:.*]] = %{{.*}} to %{{.*}} step %{{.*}} iter_args(%[[ACC:.*]] = %{{.*}}) -> (vector<16xf32>) {
-  // CHECK: %[[RA:.*]] = vector.load %[[A]][%[[I]], %{{.*}}]
-  // CHECK: %[[RB:.*]] = vector.load %[[B]][%[[I]], %{{.*}}]
-  // CHECK: %[[SUM:.*]] = arith.addf %[[RA]], %[[RB]] : vector<16xf32>
+  // CHECK: %[[PARTIAL:[a-z0-9_]+]] = scf.for %[[J:[a-z0-9_]+]] = %{{.*}} to %{{.*}} step %{{.*}} iter_args(%[[ACC:[a-z0-9_]+]] = %{{.*}}) -> (vector<16xf32>) {
+  // CHECK: %[[RA:[a-z0-9_]+]] = vector.load %[[A]][%[[I]], %{{.*}}]
+  // CHECK: %[[RB:[a-z0-9_]+]] = vector.load %[[B]][%[[I]], %{{.*}}]
+  // CHECK: %[[SUM:[a-z0-9_]+]] = arith.addf %[[RA]], %[[RB]] : vector<16xf32>
   // CHECK-NOT: vector.store
-  // CHECK: %[[SQUARE:.*]] = arith.mulf %[[SUM]], %[[SUM]] : vector<16xf32>
+  // CHECK: %[[SQUARE:[a-z0-9_]+]] = arith.mulf %[[SUM]], %[[SUM]] : vector<16xf32>
   // CHECK: arith.addf %[[ACC]], %[[SQUARE]]
   // CHECK: vector.maskedload %[[A]]
   // CHECK: arith.select %{{.*}}, %{{.*}}, %{{.*}} : vector<16xi1>, vector<16xf32>
   // CHECK: vector.shuffle
-  // CHECK: %[[S:.*]] = vector.extract
+  // CHECK: %[[S:[a-z0-9_]+]] = vector.extract
   %s = vector.reduction <add>, %square : vector<50xf32> into f32
-  // CHECK: %[[R:.*]] = math.rsqrt %[[S]]
+  // CHECK: %[[R:[a-z0-9_]+]] = math.rsqrt %[[S]]
   %r = math.rsqrt %s : f32
   %rr = vector.broadcast %r : f32 to vector<50xf32>
   %out = arith.mulf %sum, %rr : vector<50xf32>
   // CHECK: scf.for
-  // CHECK: %[[SUM2:.*]] = arith.addf
+  // CHECK: %[[SUM2:[a-z0-9_]+]] = arith.addf
   // CHECK: vector.store %[[SUM2]], %[[A]]
   // CHECK: vector.broadcast %[[R]] : f32 to vector<16xf32>
   // CHECK: vector.store %{{.*}}, %[[Y]]
@@ -51,7 +51,7 @@ kernel.func @sum_rows(%x: memref<8x32xf64>, %y: memref<1x32xf64>) item %i {
   %zero = arith.constant dense<0.0> : vector<32xf64>
   // CHECK: scf.for
   // CHECK: scf.for
-  // CHECK: %[[SUM:.*]] = scf.for {{.*}} -> (vector<16xf64>) {
+  // CHECK: %[[SUM:[a-z0-9_]+]] = scf.for {{.*}} -> (vector<16xf64>) {
   // CHECK: vector.load %{{.*}} : memref<8x32xf64>, vector<16xf64>
   // CHECK: scf.yield
   // CHECK: }
