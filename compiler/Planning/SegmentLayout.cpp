@@ -276,12 +276,25 @@ Place SegmentLayout::scratch(StringRef name, int64_t rows, int64_t columns, Type
   return p;
 }
 
+/// The place in the model that a value comes from ("layers.3.mlp.gate_up_proj"), else its operation's name.
+static StringRef placeName(Value value) {
+  Operation *producer = value.getDefiningOp();
+  if (auto name = dyn_cast<NameLoc>(producer->getLoc()))
+    return name.getName();
+  if (auto fused = dyn_cast<FusedLoc>(producer->getLoc()))
+    for (Location part : fused.getLocations())
+      if (auto name = dyn_cast<NameLoc>(part))
+        return name.getName();
+  return producer->getName().stripDialect();
+}
+
 void SegmentLayout::createBuffers() {
   for (ArrayRef<int64_t> members : bundles) {
     int64_t columns = 0;
     for (int64_t m : members)
       columns += storages[m].place.columns;
-    Place whole = scratch("bundle", storages[members[0]].place.rows, columns, storages[members[0]].place.elementType);
+    const Storage &first = storages[members[0]];
+    Place whole = scratch(placeName(first.chain.front()), first.place.rows, columns, first.place.elementType);
     int64_t column = 0;
     for (int64_t m : members) {
       int64_t width = storages[m].place.columns;
@@ -291,9 +304,8 @@ void SegmentLayout::createBuffers() {
   }
   for (Storage &storage : storages)
     if (!storage.place.buffer) {
-      Operation *producer = storage.chain.front().getDefiningOp();
       int64_t columns = storage.place.columns;
-      storage.place = scratch(producer->getName().stripDialect(), storage.place.rows, columns + storage.border,
+      storage.place = scratch(placeName(storage.chain.front()), storage.place.rows, columns + storage.border,
                               storage.place.elementType);
       storage.place.columns = columns;
     }

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
 #include <map>
 
 using namespace ft;
@@ -9,10 +11,6 @@ using namespace ft;
 std::string ft::gib(uint64_t bytes) { return fmt::format("{:.2f} GiB", bytes / double(1ull << 30)); }
 
 namespace {
-
-struct ClassBytes {
-  std::map<plan::Buffer::Class, uint64_t> bytes;
-};
 
 std::string className(plan::Buffer::Class kind) {
   switch (kind) {
@@ -72,10 +70,42 @@ std::string memoryTable(const Compilation &c) {
   return text;
 }
 
+/// "accumulate_first.7.layers.3.mlp.gate_up_proj" → "layers.*.mlp.gate_up_proj".
+std::string withoutNumbers(const std::string &buffer) {
+  size_t begin = buffer.find('.', buffer.find('.') + 1) + 1;
+  std::string text;
+  for (size_t i = begin; i < buffer.size(); ++i) {
+    bool layer = std::isdigit(static_cast<unsigned char>(buffer[i])) && buffer[i - 1] == '.';
+    if (!layer)
+      text += buffer[i];
+    else {
+      text += '*';
+      while (i + 1 < buffer.size() && std::isdigit(static_cast<unsigned char>(buffer[i + 1])))
+        ++i;
+    }
+  }
+  return text;
+}
+
+/// What lives at the fullest moment, the same place of all layers as one row.
 std::string peakText(const Compilation &c) {
-  std::string text = fmt::format("peak of the activations at {}, largest values:\n", c.plan.stats().peak_moment());
-  for (int i = 0; i < std::min(6, c.plan.stats().peak_values_size()); ++i)
-    text += fmt::format("  {:<46}{:>16}\n", c.plan.stats().peak_values(i).name(), c.plan.stats().peak_values(i).bytes());
+  struct Row {
+    std::string name;
+    uint64_t bytes = 0, count = 0;
+  };
+  std::vector<Row> rows;
+  for (const PeakValue &value : c.peak.values) {
+    std::string name = withoutNumbers(value.name);
+    auto row = std::find_if(rows.begin(), rows.end(), [&](const Row &r) { return r.name == name; });
+    if (row == rows.end())
+      row = rows.insert(rows.end(), {name});
+    row->bytes += value.bytes;
+    ++row->count;
+  }
+  std::stable_sort(rows.begin(), rows.end(), [](const Row &a, const Row &b) { return a.bytes > b.bytes; });
+  std::string text = fmt::format("peak of the activations, {} bytes, at {}:\n", c.peak.bytes, c.plan.stats().peak_moment());
+  for (size_t i = 0; i < rows.size() && i < 8; ++i)
+    text += fmt::format("  {:<46}{:>6} ×{:>16}\n", rows[i].name, rows[i].count, rows[i].bytes);
   return text;
 }
 
@@ -127,7 +157,7 @@ std::string ft::waysOut(const Compilation &c, const CompileRequest &request) {
     candidates.push_back({"optimizer_state_dtype=BF16"});
   if (!r.has_lora()) {
     candidates.push_back({"optim=SGD"});
-    candidates.push_back({"lora.r=16"});
+    candidates.push_back({"lora.r=16", "optimizer_state_dtype=F32"});
   }
   std::string text;
   bool smallerBatchFits = false;
