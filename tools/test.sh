@@ -43,4 +43,6 @@ git ls-files 'runtime/Support/*.cpp' 'runtime/Plan/PlanFile.cpp' 'runtime/Plan/V
   xargs -P "$jobs" -n 1 clang-tidy-14 -p build --quiet --warnings-as-errors='*' 2> >(grep -v 'warnings generated' >&2)
 
 phase "tests"
+# Several programs with a team of threads each share the cores here: waiting threads must sleep, not spin.
+export OMP_WAIT_POLICY=PASSIVE
 ctest --preset default -j "$jobs"
