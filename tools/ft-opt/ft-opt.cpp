@@ -5,6 +5,8 @@
 #include "compiler/Import/Passes.h"
 #include "compiler/Model/Passes.h"
 #include "compiler/Model/TrainingModule.h"
+#include "compiler/Sharding/Partition.h"
+#include "compiler/Sharding/Passes.h"
 #include "dialects/Ft/Ft.h"
 #include "compiler/Planning/Passes.h"
 #include "dialects/Kernel/Kernel.h"
@@ -29,12 +31,14 @@ int main(int argc, char **argv) {
   registry.insert<ft::kernel::KernelDialect, ft::model::FtDialect, ft::plan::PlanDialect>();
   ft::registerModel(registry);
   ft::registerRowModels(registry);
+  ft::registerSharding(registry);
 
   mlir::registerTransformsPasses();
   ft::kernel::registerCodegenPasses();
   ft::registerImportPasses();
   ft::registerModelPasses();
   ft::registerFusionPasses();
+  ft::registerShardingPasses();
   ft::registerPlanningPasses();
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "ft-opt: runs ftc's passes on IR\n", registry));
 }

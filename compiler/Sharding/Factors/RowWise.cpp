@@ -1,0 +1,145 @@
+// Operations on rows: tokens may be split, columns only where no row sum and no counter runs over them.
+#include "compiler/Sharding/Factors/Factors.h"
+
+using namespace mlir;
+using namespace ft;
+using namespace ft::model;
+
+namespace {
+
+/// Element by element: one free letter per dimension, shared by all operands and results.
+llvm::SmallVector<unsigned, 2> elementwise(Value value, FactorRule &rule) {
+  llvm::SmallVector<unsigned, 2> letters;
+  for (int64_t i = 0, rank = cast<RankedTensorType>(value.getType()).getRank(); i < rank; ++i)
+    letters.push_back(rule.letter(i == 0 ? "rows" : "columns", LetterKind::Free));
+  return letters;
+}
+
+void embedding(EmbeddingOp op, FactorRule &rule) {
+  const unsigned tokens = rule.letter("tokens", LetterKind::Free);
+  const unsigned features = rule.letter("features", LetterKind::Free);
+  rule.operand({rule.letter("vocabulary", LetterKind::Whole), features});
+  rule.operand({tokens});
+  rule.result({tokens, features});
+}
+
+// positions, starts and ids index the rank's own tokens.
+void embeddingGrad(EmbeddingGradOp op, FactorRule &rule) {
+  const unsigned tokens = rule.letter("tokens", LetterKind::Summed);
+  const unsigned features = rule.letter("features", LetterKind::Free);
+  const unsigned vocabulary = rule.letter("vocabulary", LetterKind::Whole);
+  rule.operand({tokens, features});
+  for (int table = 0; table < 3; ++table)
+    rule.table(tokens, 1);
+  if (op.getAccumulate())
+    rule.added({vocabulary, features}, 0);
+  rule.result({vocabulary, features});
+}
+
+/// The letters of the norms: the mean runs over a whole row.
+struct Norm {
+  explicit Norm(FactorRule &rule)
+      : tokens(rule.letter("tokens", LetterKind::Free)), features(rule.letter("features", LetterKind::Whole)) {}
+  unsigned tokens, features;
+};
+
+void rmsNorm(RmsNormOp op, FactorRule &rule) {
+  Norm norm(rule);
+  rule.operand({norm.tokens, norm.features});
+  rule.operand({norm.features});
+  rule.result({norm.tokens, norm.features});
+  rule.result({norm.tokens});
+}
+
+void rmsNormApply(RmsNormApplyOp op, FactorRule &rule) {
+  Norm norm(rule);
+  rule.operand({norm.tokens, norm.features});
+  rule.operand({norm.tokens});
+  rule.operand({norm.features});
+  rule.result({norm.tokens, norm.features});
+}
+
+void rmsNormBwd(RmsNormBwdOp op, FactorRule &rule) {
+  Norm norm(rule);
+  rule.operand({norm.tokens, norm.features});
+  rule.operand({norm.tokens, norm.features});
+  rule.operand({norm.features});
+  rule.operand({norm.tokens});
+  rule.result({norm.tokens, norm.features});
+}
+
+void rmsNormWeightGrad(RmsNormWeightGradOp op, FactorRule &rule) {
+  const unsigned tokens = rule.letter("tokens", LetterKind::Summed);
+  const unsigned features = rule.letter("features", LetterKind::Free);
+  rule.operand({tokens, features});
+  rule.operand({tokens, features});
+  rule.operand({tokens});
+  if (op.getAccumulate())
+    rule.added({features}, 0);
+  rule.result({features});
+}
+
+// positions[t] is an index inside a document; the tables are whole on every rank.
+void rope(RopeOp op, FactorRule &rule) {
+  const unsigned tokens = rule.letter("tokens", LetterKind::Free);
+  const unsigned q = rule.letter("query columns", LetterKind::Whole), k = rule.letter("key columns", LetterKind::Whole);
+  const unsigned positions = rule.letter("positions", LetterKind::Whole);
+  const unsigned half = rule.letter("half a head", LetterKind::Whole);
+  rule.operand({tokens, q});
+  rule.operand({tokens, k});
+  rule.operand({tokens});
+  rule.operand({positions, half});
+  rule.operand({positions, half});
+  rule.result({tokens, q});
+  rule.result({tokens, k});
+}
+
+template <typename Op> void pointwise(Op op, FactorRule &rule) {
+  llvm::SmallVector<unsigned, 2> letters = elementwise(op->getOperand(0), rule);
+  for (unsigned i = 0; i < op->getNumOperands(); ++i)
+    rule.operand(letters);
+  for (unsigned i = 0; i < op->getNumResults(); ++i)
+    rule.result(letters);
+}
+
+void add(AddOp op, FactorRule &rule) {
+  llvm::SmallVector<unsigned, 2> letters = elementwise(op.getLhs(), rule);
+  rule.added(letters, 0);
+  rule.added(letters, 0);
+  rule.result(letters);
+}
+
+// The mask's counter runs over the columns of a row; a rank's tokens start at its own scalars[FIRST_POSITION].
+void dropout(DropoutOp op, FactorRule &rule) {
+  const unsigned tokens = rule.letter("tokens", LetterKind::Free);
+  const unsigned features = rule.letter("features", LetterKind::Whole);
+  rule.operand({tokens, features});
+  rule.operand(rule.whole(op.getKeys(), "keys"));
+  rule.operand(rule.whole(op.getScalars(), "scalars"));
+  rule.result({tokens, features});
+}
+
+void gatherRow(GatherRowOp op, FactorRule &rule) {
+  const unsigned features = rule.letter("features", LetterKind::Free);
+  rule.operand({rule.letter("tokens", LetterKind::Whole), features});
+  rule.operand(rule.whole(op.getIndex(), "index"));
+  rule.result({rule.letter("row", LetterKind::Whole), features});
+}
+
+} // namespace
+
+void ft::attachRowWiseFactors(MLIRContext &context) {
+  attachFactors<EmbeddingOp, embedding>(context);
+  attachFactors<EmbeddingGradOp, embeddingGrad>(context);
+  attachFactors<RmsNormOp, rmsNorm>(context);
+  attachFactors<RmsNormApplyOp, rmsNormApply>(context);
+  attachFactors<RmsNormBwdOp, rmsNormBwd>(context);
+  attachFactors<RmsNormWeightGradOp, rmsNormWeightGrad>(context);
+  attachFactors<RopeOp, rope>(context);
+  attachFactors<SwigluOp, pointwise<SwigluOp>>(context);
+  attachFactors<SwigluBwdOp, pointwise<SwigluBwdOp>>(context);
+  attachFactors<AddOp, add>(context);
+  attachFactors<CastOp, pointwise<CastOp>>(context);
+  attachFactors<DropoutOp, dropout>(context);
+  attachFactors<GatherRowOp, gatherRow>(context);
+}

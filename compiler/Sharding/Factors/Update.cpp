@@ -1,0 +1,82 @@
+// Scalars, checks and optimizers: parameter, gradient and moments lie alike, scalars are everywhere the same.
+#include "compiler/Sharding/Factors/Factors.h"
+
+using namespace mlir;
+using namespace ft;
+using namespace ft::model;
+
+namespace {
+
+void addScalar(AddScalarOp op, FactorRule &rule) {
+  const unsigned one = rule.letter("scalar", LetterKind::Whole);
+  rule.added({one}, 0);
+  rule.added({one}, 0);
+  rule.result({one});
+}
+
+void checkFinite(CheckFiniteOp op, FactorRule &rule) {
+  const unsigned status = rule.letter("status", LetterKind::Whole);
+  rule.operand(rule.whole(op.getValue(), "scalar"));
+  rule.operand({status});
+  rule.operand(rule.whole(op.getScalars(), "scalars"));
+  rule.result({status});
+}
+
+// The norm over ranks is the norm of their norms.
+void gradNorm(GradNormOp op, FactorRule &rule) {
+  rule.reduction = dist::Reduction::Norm2;
+  rule.joint = true;
+  for (Value gradient : op.getGrads()) {
+    SmallVector<unsigned> letters;
+    for (int64_t i = 0, rank = cast<RankedTensorType>(gradient.getType()).getRank(); i < rank; ++i)
+      letters.push_back(rule.letter("gradient", LetterKind::Summed));
+    rule.operand(letters);
+  }
+  rule.result(rule.whole(op.getNorm(), "norm"));
+}
+
+/// The letters of a parameter.
+SmallVector<unsigned> parameter(Value param, FactorRule &rule) {
+  SmallVector<unsigned> letters;
+  for (int64_t i = 0, rank = cast<RankedTensorType>(param.getType()).getRank(); i < rank; ++i)
+    letters.push_back(rule.letter("parameter", LetterKind::Free));
+  return letters;
+}
+
+/// norm, status and scalars.
+template <typename Op> void step(Op op, FactorRule &rule) {
+  rule.operand(rule.whole(op.getNorm(), "norm"));
+  rule.operand(rule.whole(op.getStatus(), "status"));
+  rule.operand(rule.whole(op.getScalars(), "scalars"));
+}
+
+void adamw(AdamwOp op, FactorRule &rule) {
+  SmallVector<unsigned> letters = parameter(op.getParam(), rule);
+  for (int i = 0; i < 4; ++i) // param, grad, exp_avg, exp_avg_sq
+    rule.operand(letters);
+  step(op, rule);
+  for (int i = 0; i < 3; ++i)
+    rule.result(letters);
+}
+
+void sgd(SgdOp op, FactorRule &rule) {
+  SmallVector<unsigned> letters = parameter(op.getParam(), rule);
+  rule.operand(letters);
+  rule.operand(letters);
+  if (op.getMomentumBuffer())
+    rule.operand(letters);
+  step(op, rule);
+  rule.result(letters);
+  if (op.getNewMomentumBuffer())
+    rule.result(letters);
+}
+
+} // namespace
+
+void ft::attachUpdateFactors(MLIRContext &context) {
+  attachFactors<AddScalarOp, addScalar>(context);
+  attachFactors<CheckFiniteOp, checkFinite>(context);
+  attachFactors<GradNormOp, gradNorm>(context);
+  attachFactors<AdamwOp, adamw>(context);
+  attachFactors<SgdOp, sgd>(context);
+}

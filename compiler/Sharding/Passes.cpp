@@ -1,0 +1,81 @@
+// Each pass is a call of the function in the file of its name.
+#include "compiler/Sharding/Passes.h"
+
+#include "compiler/Sharding/Annotate.h"
+#include "compiler/Sharding/Overlap.h"
+#include "compiler/Sharding/Partition.h"
+#include "compiler/Sharding/Propagate.h"
+#include "compiler/Sharding/RemoveTrivial.h"
+
+using namespace mlir;
+
+namespace ft {
+
+#define GEN_PASS_DEF_ANNOTATEPASS
+#define GEN_PASS_DEF_PROPAGATEPASS
+#define GEN_PASS_DEF_PARTITIONPASS
+#define GEN_PASS_DEF_REMOVETRIVIALPASS
+#define GEN_PASS_DEF_FORMBUCKETSPASS
+#define GEN_PASS_DEF_OVERLAPPASS
+#define GEN_PASS_REGISTRATION
+#include "compiler/Sharding/ShardingPasses.h.inc"
+
+namespace {
+
+struct AnnotatePass : impl::AnnotatePassBase<AnnotatePass> {
+  using AnnotatePassBase::AnnotatePassBase;
+  void runOnOperation() override {
+    if (strategy != "DDP" && strategy != "FSDP") {
+      getOperation().emitError("strategy is \"") << strategy << "\"; must be DDP or FSDP";
+      return signalPassFailure();
+    }
+    if (failed(annotateSharding(getOperation(), MeshSpec{ranks}, strategy == "DDP" ? Strategy::Ddp : Strategy::Fsdp)))
+      signalPassFailure();
+  }
+};
+
+struct PropagatePass : impl::PropagatePassBase<PropagatePass> {
+  void runOnOperation() override {
+    if (failed(propagateSharding(getOperation())))
+      signalPassFailure();
+  }
+};
+
+struct PartitionPass : impl::PartitionPassBase<PartitionPass> {
+  void runOnOperation() override {
+    if (failed(insertCollectives(getOperation())))
+      signalPassFailure();
+  }
+};
+
+struct RemoveTrivialPass : impl::RemoveTrivialPassBase<RemoveTrivialPass> {
+  void runOnOperation() override { removeTrivial(getOperation()); }
+};
+
+struct FormBucketsPass : impl::FormBucketsPassBase<FormBucketsPass> {
+  using FormBucketsPassBase::FormBucketsPassBase;
+  void runOnOperation() override {
+    if (bytes < 1) {
+      getOperation().emitError("bytes is ") << int64_t(bytes) << "; must be at least 1";
+      return signalPassFailure();
+    }
+    formBuckets(getOperation(), bytes);
+  }
+};
+
+struct OverlapPass : impl::OverlapPassBase<OverlapPass> {
+  using OverlapPassBase::OverlapPassBase;
+  void runOnOperation() override {
+    if (inFlight < 0) {
+      getOperation().emitError("in-flight is ") << int64_t(inFlight) << "; must be at least 0 (0: no limit)";
+      return signalPassFailure();
+    }
+    overlap(getOperation(), inFlight);
+  }
+};
+
+} // namespace
+
+void registerShardingPasses() { registerShardingPassesPasses(); }
+
+} // namespace ft
