@@ -7,6 +7,7 @@
 #include "compiler/Pipeline/Options.h"
 #include "compiler/Pipeline/Predict.h"
 #include "compiler/Planning/Bufferize.h"
+#include "compiler/Sharding/Partition.h"
 #include "runtime/Plan/Verify.h"
 
 #include "mlir/IR/Diagnostics.h"
@@ -70,6 +71,7 @@ private:
 std::unique_ptr<MLIRContext> createContext() {
   DialectRegistry registry;
   registerModel(registry);
+  registerSharding(registry);
   registerRowModels(registry);
   registerCodegenDialects(registry);
   registry.insert<kernel::KernelDialect, plan::PlanDialect>();
@@ -150,6 +152,8 @@ rt::Expected<Compilation> ft::planRecipe(const CompileRequest &request) {
   phases.run("import", [] { return success(); });
   // Model: adapters, precision, gradients, accumulation, update.
   phases.run("model", [&] { return buildTrainingModule(module, model); });
+  // Sharding: who holds what. One rank is the mesh {dp = 1}, whose collectives canonicalise away.
+  phases.run("partition", [&] { return partition(module, MeshSpec{}, Strategy::Ddp); });
   // Fusion: which operations run together.
   phases.run("fuse", [&] { return fuse(module, c.target.column_partials()); });
   // Planning: steps over buffers, then an address for every byte.
