@@ -14,7 +14,8 @@ protected:
 
   /// Compiles for both architectures and calls `run` on each; `run` sets the bytes that must not depend on them.
   void onEachArch(const std::string &text, const std::function<void(const MappedImage &, std::string &)> &run) {
-    CompiledKernels compiled = compileText(instantiate(text, length, pitch), {CodegenTarget::Driver::Cpu, runnableArchs()});
+    CompiledKernels compiled =
+        compileText(instantiate(text, length, pitch), {CodegenTarget::Driver::Cpu, runnableArchs()});
     std::string first;
     for (const KernelImage &image : compiled.images) {
       std::string bytes;

@@ -33,14 +33,10 @@ struct Arch {
 };
 // The PTX version is the first that knows the chip (PTX ISA, release notes).
 constexpr Arch archs[] = {
-    {"x86-64-v3", "x86_64-unknown-linux-gnu", ""},
-    {"x86-64-v4", "x86_64-unknown-linux-gnu", ""},
-    {"sm_80", "nvptx64-nvidia-cuda", "+ptx70"},
-    {"sm_86", "nvptx64-nvidia-cuda", "+ptx71"},
-    {"sm_89", "nvptx64-nvidia-cuda", "+ptx78"},
-    {"sm_90", "nvptx64-nvidia-cuda", "+ptx78"},
-    {"sm_100", "nvptx64-nvidia-cuda", "+ptx86"},
-    {"sm_120", "nvptx64-nvidia-cuda", "+ptx87"},
+    {"x86-64-v3", "x86_64-unknown-linux-gnu", ""}, {"x86-64-v4", "x86_64-unknown-linux-gnu", ""},
+    {"sm_80", "nvptx64-nvidia-cuda", "+ptx70"},    {"sm_86", "nvptx64-nvidia-cuda", "+ptx71"},
+    {"sm_89", "nvptx64-nvidia-cuda", "+ptx78"},    {"sm_90", "nvptx64-nvidia-cuda", "+ptx78"},
+    {"sm_100", "nvptx64-nvidia-cuda", "+ptx86"},   {"sm_120", "nvptx64-nvidia-cuda", "+ptx87"},
 };
 
 void setFunctionAttributes(Module &module, StringRef arch) {
@@ -81,9 +77,8 @@ Expected<std::unique_ptr<TargetMachine>> openTargetMachine(StringRef arch) {
     return createStringError(error);
   TargetOptions options;
   options.AllowFPOpFusion = FPOpFusion::Strict;
-  return std::unique_ptr<TargetMachine>(target->createTargetMachine(triple, arch, known->features, options,
-                                                                    Reloc::PIC_, std::nullopt,
-                                                                    CodeGenOptLevel::Default));
+  return std::unique_ptr<TargetMachine>(target->createTargetMachine(triple, arch, known->features, options, Reloc::PIC_,
+                                                                    std::nullopt, CodeGenOptLevel::Default));
 }
 
 void optimize(Module &module, TargetMachine &machine) {

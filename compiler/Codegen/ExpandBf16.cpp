@@ -1,5 +1,5 @@
-// kernel-expand-bf16: memory, vectors and scalars of bf16 become i16, and conversions integer arithmetic: extension is a
-// shift, rounding is to nearest even with NaN kept quiet. LLVM's own way on x86 without AVX512-BF16 is a call per
+// kernel-expand-bf16: memory, vectors and scalars of bf16 become i16, and conversions integer arithmetic: extension is
+// a shift, rounding is to nearest even with NaN kept quiet. LLVM's own way on x86 without AVX512-BF16 is a call per
 // element. With `native` (GPU, sm_80 and later) rounding is left to the target. Arithmetic in bf16 itself is refused.
 #include "compiler/Codegen/Passes.h"
 
@@ -51,8 +51,7 @@ public:
   Value round(Value x, bool native) {
     Type i16 = withElement(x.getType(), b.getI16Type()), i32 = withElement(x.getType(), b.getI32Type());
     if (native)
-      return arith::BitcastOp::create(b, i16,
-                                      arith::TruncFOp::create(b, withElement(x.getType(), b.getBF16Type()), x));
+      return arith::BitcastOp::create(b, i16, arith::TruncFOp::create(b, withElement(x.getType(), b.getBF16Type()), x));
     Value bits = arith::BitcastOp::create(b, i32, x);
     Value odd = arith::AndIOp::create(b, arith::ShRUIOp::create(b, bits, constant(i32, 16)), constant(i32, 1));
     Value rounded = arith::AddIOp::create(b, arith::AddIOp::create(b, bits, constant(i32, 0x7fff)), odd);

@@ -50,7 +50,8 @@ public:
   T &operator[](size_t i) { return data()[i]; }
   bool intact() const {
     for (size_t i = 0; i < guard; ++i)
-      if (std::memcmp(&storage[i], &probe, sizeof(T)) || std::memcmp(&storage[storage.size() - 1 - i], &probe, sizeof(T)))
+      if (std::memcmp(&storage[i], &probe, sizeof(T)) ||
+          std::memcmp(&storage[storage.size() - 1 - i], &probe, sizeof(T)))
         return false;
     return true;
   }

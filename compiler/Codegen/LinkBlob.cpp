@@ -49,8 +49,7 @@ public:
 
 private:
   Error place(const ELFSectionRef &section) {
-    if (!(section.getFlags() & ELF::SHF_ALLOC) || section.getSize() == 0 ||
-        section.getType() == ELF::SHT_X86_64_UNWIND)
+    if (!(section.getFlags() & ELF::SHF_ALLOC) || section.getSize() == 0 || section.getType() == ELF::SHT_X86_64_UNWIND)
       return Error::success();
     Expected<StringRef> name = section.getName(), contents = section.getContents();
     if (!name || !contents)

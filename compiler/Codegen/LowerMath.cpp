@@ -1,8 +1,8 @@
 // kernel-lower-math: exp, log, rsqrt and kernel.philox become arith and math.fma, the same operations on every target,
 // so CPU and GPU agree and nothing calls a library.
-//   exp  f32  Cephes expf (S. Moshier) with fma; within 1.1 ulp. f64: Taylor degree 13 on |r| ≤ ln2/2, error below 1e-16.
-//   log  f32  Cephes logf; within 1.1 ulp.  f64: fdlibm's log, within 1 ulp.
-//   rsqrt     1 / sqrt, both rounded as IEEE says.
+//   exp  f32  Cephes expf (S. Moshier) with fma; within 1.1 ulp. f64: Taylor degree 13 on |r| ≤ ln2/2, error below
+//   1e-16. log  f32  Cephes logf; within 1.1 ulp.  f64: fdlibm's log, within 1 ulp. rsqrt     1 / sqrt, both rounded as
+//   IEEE says.
 // Gradual underflow, ±0, ±inf and NaN come out as C's functions give them; NaN payloads are not kept.
 #include "compiler/Codegen/Passes.h"
 #include "dialects/Kernel/Kernel.h"
@@ -69,25 +69,18 @@ private:
 /// What differs between f32 and f64 in exp and log.
 struct Format {
   int64_t mantissaBits, bias;
-  double roundingShift;    ///< 1.5 · 2^mantissaBits: adding it rounds to an integer, whose bits are the low ones
-  int64_t roundingBits;    ///< of roundingShift
-  double ln2High, ln2Low;  ///< their sum is ln 2; High has trailing zeros, so that n · High is exact
-  double expLow, expHigh;  ///< below and above, exp is 0 and infinite
+  double roundingShift;   ///< 1.5 · 2^mantissaBits: adding it rounds to an integer, whose bits are the low ones
+  int64_t roundingBits;   ///< of roundingShift
+  double ln2High, ln2Low; ///< their sum is ln 2; High has trailing zeros, so that n · High is exact
+  double expLow, expHigh; ///< below and above, exp is 0 and infinite
   int64_t sqrtHalfBits;
   double smallestNormal;
 };
-constexpr Format single{23,          127,           12582912.0, 0x4B400000, 0.693359375, -2.12194440e-4, -105, 89,
-                        0x3f3504f3, 1.17549435e-38};
-constexpr Format twice{52,
-                       1023,
-                       6755399441055744.0,
-                       0x4338000000000000,
-                       6.93147180369123816490e-01,
-                       1.90821492927058770002e-10,
-                       -746,
-                       710,
-                       0x3fe6a09e667f3bcd,
-                       2.2250738585072014e-308};
+constexpr Format single{23,   127, 12582912.0, 0x4B400000,    0.693359375, -2.12194440e-4,
+                        -105, 89,  0x3f3504f3, 1.17549435e-38};
+constexpr Format twice{
+    52,   1023, 6755399441055744.0, 0x4338000000000000,     6.93147180369123816490e-01, 1.90821492927058770002e-10,
+    -746, 710,  0x3fe6a09e667f3bcd, 2.2250738585072014e-308};
 
 // exp(x) = 2^n · exp(r), n = round(x / ln 2). The scale is applied in two halves: 2^n alone may leave the range where
 // the result does not. Comparisons are false for NaN, which so passes through.
@@ -137,9 +130,10 @@ Value expandLog(Arithmetic &a, Value x, const Format &format) {
   } else {
     Value halfSquare = a.mul(a.constant(0.5), a.mul(f, f));
     Value s = a.div(f, a.add(a.constant(2.0), f)), z = a.mul(s, s), w = a.mul(z, z);
-    Value odd = a.mul(w, a.polynomial(w, {1.531383769920937332e-01, 2.222219843214978396e-01, 3.999999999940941908e-01}));
-    Value even = a.mul(z, a.polynomial(w, {1.479819860511658591e-01, 1.818357216161805012e-01,
-                                           2.857142874366239149e-01, 6.666666666666735130e-01}));
+    Value odd =
+        a.mul(w, a.polynomial(w, {1.531383769920937332e-01, 2.222219843214978396e-01, 3.999999999940941908e-01}));
+    Value even = a.mul(z, a.polynomial(w, {1.479819860511658591e-01, 1.818357216161805012e-01, 2.857142874366239149e-01,
+                                           6.666666666666735130e-01}));
     y = a.fma(s, a.add(halfSquare, a.add(even, odd)), a.mul(k, a.constant(format.ln2Low)));
     y = a.add(a.sub(y, halfSquare), f);
     y = a.fma(k, a.constant(format.ln2High), y);

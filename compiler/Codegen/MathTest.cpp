@@ -49,17 +49,38 @@ template <typename T> double ulps(T value, long double exact) {
 /// Bit patterns of every magnitude, ranges where exp is finite, and the special values.
 template <typename T> std::vector<T> samples() {
   const T infinity = std::numeric_limits<T>::infinity(), tiny = std::numeric_limits<T>::denorm_min();
-  std::vector<T> values{0, -T(0), 1, -1, infinity, -infinity, std::numeric_limits<T>::quiet_NaN(),
-                        tiny, -tiny, std::numeric_limits<T>::max(), std::numeric_limits<T>::min(),
-                        std::numeric_limits<T>::min() / 2, T(88.72), T(88.73), T(-87.4), T(-103.9), T(-104.1),
-                        T(709.78), T(709.79), T(-708.5), T(-745.1), T(-745.2), 1e4, -1e4};
+  std::vector<T> values{0,
+                        -T(0),
+                        1,
+                        -1,
+                        infinity,
+                        -infinity,
+                        std::numeric_limits<T>::quiet_NaN(),
+                        tiny,
+                        -tiny,
+                        std::numeric_limits<T>::max(),
+                        std::numeric_limits<T>::min(),
+                        std::numeric_limits<T>::min() / 2,
+                        T(88.72),
+                        T(88.73),
+                        T(-87.4),
+                        T(-103.9),
+                        T(-104.1),
+                        T(709.78),
+                        T(709.79),
+                        T(-708.5),
+                        T(-745.1),
+                        T(-745.2),
+                        1e4,
+                        -1e4};
   std::mt19937_64 engine(11);
   while (values.size() < 20000) {
     uint64_t bits = engine();
     T value;
     std::memcpy(&value, &bits, sizeof value);
     values.push_back(value);
-    values.push_back(std::uniform_real_distribution<T>(sizeof(T) == 4 ? -105 : -750, sizeof(T) == 4 ? 90 : 715)(engine));
+    values.push_back(
+        std::uniform_real_distribution<T>(sizeof(T) == 4 ? -105 : -750, sizeof(T) == 4 ? 90 : 715)(engine));
     values.push_back(std::uniform_real_distribution<T>(-1, 2)(engine));
     values.push_back(1 + std::uniform_real_distribution<T>(-1, 1)(engine) / 4096);
   }

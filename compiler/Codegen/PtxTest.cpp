@@ -1,4 +1,5 @@
-// Kernels compiled for GPUs: the PTX says what was promised, and ptxas, where there is one, assembles it without spills.
+// Kernels compiled for GPUs: the PTX says what was promised, and ptxas, where there is one, assembles it without
+// spills.
 #include "compiler/Codegen/KernelHarness.h"
 
 #include <algorithm>
@@ -94,8 +95,8 @@ class Ptx : public testing::TestWithParam<Case> {};
 
 TEST_P(Ptx, KeepsItsPromises) {
   const Case &c = GetParam();
-  CompiledKernels compiled = compileText(typed(c.text, c.type, c.length, c.pitch),
-                                         {CodegenTarget::Driver::Cuda, {"sm_80", "sm_90"}});
+  CompiledKernels compiled =
+      compileText(typed(c.text, c.type, c.length, c.pitch), {CodegenTarget::Driver::Cuda, {"sm_80", "sm_90"}});
   ASSERT_EQ(compiled.images.size(), 2u);
   EXPECT_EQ(compiled.kernels[0].threads, c.threads);
   EXPECT_EQ(compiled.kernels[0].itemsPerBlock, c.items);

@@ -262,7 +262,8 @@ void RowLowering::emitLoad(vector::LoadOp op, const Tile &tile, IRMapping &rows)
   Value base = scalars.lookup(op.getBase()), value;
   llvm::MaybeAlign align = alignment(*accessOf(op), tile.width);
   if (tile.lanes < tile.width)
-    value = vector::MaskedLoadOp::create(b, type, base, at, maskOf(tile), splat(type, b.getZeroAttr(type.getElementType())), align);
+    value = vector::MaskedLoadOp::create(b, type, base, at, maskOf(tile),
+                                         splat(type, b.getZeroAttr(type.getElementType())), align);
   else
     value = vector::LoadOp::create(b, type, base, at, /*nontemporal=*/false, align);
   rows.map(op.getResult(), value);
@@ -316,10 +317,10 @@ Value RowLowering::neutral(vector::CombiningKind kind, Type type) {
     return splat(type, b.getFloatAttr(element, value));
   }
   unsigned bits = element.getIntOrFloatBitWidth();
-  llvm::APInt value = kind == Kind::MAXSI                      ? llvm::APInt::getSignedMinValue(bits)
-                      : kind == Kind::MINSI                    ? llvm::APInt::getSignedMaxValue(bits)
+  llvm::APInt value = kind == Kind::MAXSI                        ? llvm::APInt::getSignedMinValue(bits)
+                      : kind == Kind::MINSI                      ? llvm::APInt::getSignedMaxValue(bits)
                       : kind == Kind::MINUI || kind == Kind::AND ? llvm::APInt::getAllOnes(bits)
-                                                               : llvm::APInt::getZero(bits);
+                                                                 : llvm::APInt::getZero(bits);
   return splat(type, b.getIntegerAttr(element, value));
 }
 

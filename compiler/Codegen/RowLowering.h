@@ -19,11 +19,11 @@ namespace ft::kernel {
 
 /// One tile of a row: `width` elements from `offset`.
 struct Tile {
-  mlir::Value offset;    ///< index, relative to the row; where `active` is false, some offset inside the row
-  int64_t width;         ///< elements of the vectors that hold the tile
-  int64_t lanes;         ///< elements that exist, from the first lane; fewer than `width` in a CPU row's tail
-  mlir::Value active;    ///< i1: this thread has such a tile; null where always
-  int64_t number = -1;   ///< the tile's number where tiles are kept from phase to phase; -1 where recomputed
+  mlir::Value offset;  ///< index, relative to the row; where `active` is false, some offset inside the row
+  int64_t width;       ///< elements of the vectors that hold the tile
+  int64_t lanes;       ///< elements that exist, from the first lane; fewer than `width` in a CPU row's tail
+  mlir::Value active;  ///< i1: this thread has such a tile; null where always
+  int64_t number = -1; ///< the tile's number where tiles are kept from phase to phase; -1 where recomputed
 };
 
 class RowLowering {
@@ -80,8 +80,8 @@ private:
   mlir::Value lookup(mlir::Value value, mlir::IRMapping &rows);
   llvm::SmallVector<mlir::Value> indicesAt(mlir::ValueRange indices, const Tile &tile, mlir::IRMapping &rows);
 
-  mlir::IRMapping scalars;                                        // the spine
-  std::map<std::pair<int64_t, int64_t>, mlir::IRMapping> kept;    // (row length, tile number) → tiles still valid here
+  mlir::IRMapping scalars;                                     // the spine
+  std::map<std::pair<int64_t, int64_t>, mlir::IRMapping> kept; // (row length, tile number) → tiles still valid here
 };
 
 /// Emits `kernel` as a func.func over the operands and items [begin, end). See CpuRows.cpp.

@@ -147,8 +147,8 @@ LogicalResult checkOperation(Operation *op) {
 
 LogicalResult checkBody(FuncOp kernel) {
   WalkResult result = kernel.getBody().walk([&](Operation *op) {
-    for (Type type : llvm::concat<const Type>(SmallVector<Type>(op->getOperandTypes()),
-                                              SmallVector<Type>(op->getResultTypes())))
+    for (Type type :
+         llvm::concat<const Type>(SmallVector<Type>(op->getOperandTypes()), SmallVector<Type>(op->getResultTypes())))
       if (auto vector = dyn_cast<VectorType>(type); vector && (vector.getRank() != 1 || vector.isScalable())) {
         op->emitOpError("has a vector that is not a row: ") << type;
         return WalkResult::interrupt();
@@ -345,8 +345,8 @@ LogicalResult RowPhases::checkReread(const RowGroup &group, const Access &load, 
   if (isDisjoint(load, store))
     return success();
   auto refuse = [&]() {
-    InFlightDiagnostic diagnostic = load.op->emitOpError(
-        "would be read again after its memory was overwritten; store later, or to other memory");
+    InFlightDiagnostic diagnostic =
+        load.op->emitOpError("would be read again after its memory was overwritten; store later, or to other memory");
     diagnostic.attachNote(store.op->getLoc()) << "overwritten here";
     return diagnostic;
   };

@@ -28,7 +28,8 @@ static std::string ropeTable(bool cosine, double theta, bool wide, int64_t posit
 
 std::string ft::constantBytes(StringRef kind, DictionaryAttr init, Type type, ArrayRef<int64_t> shape) {
   if (kind != "values")
-    return ropeTable(kind == "rope_cos", init.getAs<FloatAttr>("theta").getValueAsDouble(), type.isF64(), shape[0], shape[1]);
+    return ropeTable(kind == "rope_cos", init.getAs<FloatAttr>("theta").getValueAsDouble(), type.isF64(), shape[0],
+                     shape[1]);
   std::string bytes;
   for (int32_t value : init.getAs<DenseI32ArrayAttr>("values").asArrayRef())
     append(bytes, value);

@@ -18,7 +18,9 @@ static plan::DType dtypeOf(Type type) {
       .Case([](Float32Type) { return plan::F32; })
       .Case([](BFloat16Type) { return plan::BF16; })
       .Case([](Float16Type) { return plan::F16; })
-      .Case([](IntegerType i) { return i.getWidth() == 32 ? plan::I32 : i.getWidth() == 64 ? plan::I64 : plan::U8; })
+      .Case([](IntegerType i) { return i.getWidth() == 32   ? plan::I32
+                                       : i.getWidth() == 64 ? plan::I64
+                                                            : plan::U8; })
       .Default([](Type) { return plan::DTYPE_UNSPECIFIED; });
 }
 
@@ -165,7 +167,8 @@ private:
     step.set_predicted_us(real("predicted_us"));
     double bytes = 0;
     for (const plan::Operand &o : operands)
-      bytes += double(o.rows()) * o.row_bytes() * std::max<uint64_t>(o.batch(), 1) * ((o.read() != 0) + (o.write() != 0));
+      bytes +=
+          double(o.rows()) * o.row_bytes() * std::max<uint64_t>(o.batch(), 1) * ((o.read() != 0) + (o.write() != 0));
     step.set_bytes(bytes);
     llvm::TypeSwitch<Operation *>(op)
         .Case([&](plan::LaunchOp launch) { exportLaunch(launch, operands, *step.mutable_launch()); })

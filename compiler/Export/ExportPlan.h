@@ -21,8 +21,9 @@ struct PlanSections {
   }
 };
 
-/// Fills arenas, buffers, tensors, segments, inputs, outputs, kernels and constants of `plan` from `module`; `plan.batch`
-/// must be set. Segments refer to kernels by the module's order of kernel.func. Images are added by addImages.
+/// Fills arenas, buffers, tensors, segments, inputs, outputs, kernels and constants of `plan` from `module`;
+/// `plan.batch` must be set. Segments refer to kernels by the module's order of kernel.func. Images are added by
+/// addImages.
 mlir::LogicalResult exportModule(mlir::ModuleOp module, plan::Plan &plan, PlanSections &sections);
 
 /// Adds what code generation made.

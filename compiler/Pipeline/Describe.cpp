@@ -162,7 +162,7 @@ void ft::finishPlan(Compilation &c) {
   for (const plan::Segment &segment : plan.segments()) {
     double times = segment.kind() == plan::Segment::ACCUMULATE_NEXT ? plan.batch().gradient_accumulation_steps() - 1.0
                    : segment.kind() == plan::Segment::ACCUMULATE_FIRST || segment.kind() == plan::Segment::UPDATE ? 1.0
-                                                                                                                   : 0.0;
+                                                                                                                  : 0.0;
     for (const plan::Step &step : segment.steps()) {
       stats.set_flops_per_step(stats.flops_per_step() + times * step.flops());
       stats.set_bytes_per_step(stats.bytes_per_step() + times * step.bytes());

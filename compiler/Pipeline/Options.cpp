@@ -66,8 +66,8 @@ ModelOptions ft::modelOptions(const LoadedRecipe &recipe) {
 
 static bool isSynthetic(const Recipe &r) { return r.data().train().rfind("synthetic:", 0) == 0; }
 
-/// Bytes that cuDNN's attention needs, as measured on cuDNN 9.19 and Hopper (docs/rationale/attention-workspace.md), with
-/// a margin for what other versions keep per document.
+/// Bytes that cuDNN's attention needs, as measured on cuDNN 9.19 and Hopper (docs/rationale/attention-workspace.md),
+/// with a margin for what other versions keep per document.
 static int64_t attentionWorkspace(const PlanningOptions &options, const ModelConfig &model, const BatchShape &shape) {
   auto page = [](int64_t bytes) { return static_cast<int64_t>(llvm::alignTo(bytes, 256)); };
   int64_t tokens = shape.tokens(), heads = model.heads, headDim = model.headDim;
@@ -81,7 +81,8 @@ static int64_t attentionWorkspace(const PlanningOptions &options, const ModelCon
     library = options.deterministic ? 384 * documents + 1024 + documents * scores : 448 * documents + 1152;
   int64_t bytes = page(library) + page(4 * tokens * heads);
   if (!options.deterministic)
-    bytes += options.raggedAttention ? page(4 * ((tokens - 1) * pitch + heads * headDim)) : page(4 * tokens * heads * headDim);
+    bytes += options.raggedAttention ? page(4 * ((tokens - 1) * pitch + heads * headDim))
+                                     : page(4 * tokens * heads * headDim);
   if (options.raggedAttention) {
     if (group > 1)
       bytes += 2 * page(4 * ((tokens - 1) * pitch * group + heads * headDim));
@@ -104,8 +105,8 @@ PlanningOptions ft::planningOptions(const LoadedRecipe &recipe, const recipe::Ta
   options.attentionTileRows = target.attention_tile_rows();
   options.maxDocuments = shape.maxDocuments;
   options.maxDocumentLen = r.max_document_len();
-  options.deterministic = r.deterministic() != recipe::Deterministic::FALSE &&
-                          (!options.raggedAttention || target.ragged_deterministic());
+  options.deterministic =
+      r.deterministic() != recipe::Deterministic::FALSE && (!options.raggedAttention || target.ragged_deterministic());
   if (options.libraryAttention) {
     options.attentionWorkspaceBytes = attentionWorkspace(options, model, shape);
     // AUTO pays for determinism while its workspace is small beside the card.
@@ -126,7 +127,8 @@ rt::Status ft::checkTarget(const LoadedRecipe &recipe, const recipe::TargetSpec 
                                      recipe::Precision::Mode_Name(r.precision()),
                                      target.plans() ? "use FP32_TRUE" : target.plans_reason()));
   if (r.precision() == recipe::Precision::FP64_TRUE && target.driver() != "cpu")
-    return rt::badInput(fmt::format("ftc: precision FP64_TRUE proves gradients on the cpu; {} cannot run it", target.name()));
+    return rt::badInput(
+        fmt::format("ftc: precision FP64_TRUE proves gradients on the cpu; {} cannot run it", target.name()));
   return rt::Status();
 }
 
@@ -136,7 +138,8 @@ rt::Status ft::unknownModel(const CompileRequest &request, const LoadedRecipe &r
   for (const fs::directory_entry &entry : fs::directory_iterator(fs::path(request.recipesFolder) / "models", ignored))
     names.push_back(entry.path().filename().string());
   std::sort(names.begin(), names.end());
-  return rt::badInput(fmt::format("{}: base_model {} is neither a known model ({}) nor a folder with a config.json ({}){}",
-                                  request.recipePath, recipe.fields.base_model(), fmt::join(names, ", "), tried,
-                                  rt::suggestion(recipe.fields.base_model(), std::span<const std::string>(names))));
+  return rt::badInput(
+      fmt::format("{}: base_model {} is neither a known model ({}) nor a folder with a config.json ({}){}",
+                  request.recipePath, recipe.fields.base_model(), fmt::join(names, ", "), tried,
+                  rt::suggestion(recipe.fields.base_model(), std::span<const std::string>(names))));
 }

@@ -46,8 +46,9 @@ public:
   }
 
   rt::Status status() const {
-    return message.empty() ? rt::Status()
-                           : rt::badInput(fmt::format("ftc: {}: {}", failedPhase.empty() ? "compile" : failedPhase, message));
+    return message.empty()
+               ? rt::Status()
+               : rt::badInput(fmt::format("ftc: {}: {}", failedPhase.empty() ? "compile" : failedPhase, message));
   }
 
 private:

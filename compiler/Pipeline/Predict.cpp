@@ -33,7 +33,8 @@ void ft::predictTimes(ModuleOp module, const recipe::TargetSpec &target) {
   for (auto segment : module.getOps<plan::SegmentOp>())
     for (Operation &step : segment.getBody().front()) {
       double flops = step.getAttrOfType<FloatAttr>("flops").getValueAsDouble();
-      double us = std::max(flops / rate(&step, target), stepBytes(&step) / (target.memory_gb_per_s() * 1e3)) + target.launch_us();
+      double us = std::max(flops / rate(&step, target), stepBytes(&step) / (target.memory_gb_per_s() * 1e3)) +
+                  target.launch_us();
       step.setAttr("predicted_us", FloatAttr::get(Float64Type::get(module.getContext()), us));
     }
 }

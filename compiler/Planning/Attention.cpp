@@ -64,8 +64,8 @@ public:
   }
 
   /// scores = alpha · X · Yᵀ for every head, X of the queries' shape and Y of the keys'.
-  void scoresGemm(StringRef what, const Place &x, int64_t xVersion, const Place &y, int64_t yVersion, const Place &scores,
-                  int64_t version, double alpha) {
+  void scoresGemm(StringRef what, const Place &x, int64_t xVersion, const Place &y, int64_t yVersion,
+                  const Place &scores, int64_t version, double alpha) {
     for (int64_t j = 0; j < group; ++j) {
       GemmSpec spec{queries(x, j, xVersion, 0), keyRows(y, firstKey, yVersion, 0), headMatrix(scores, j, 0, version)};
       spec.transB = true;
@@ -79,8 +79,8 @@ public:
   }
 
   /// X = P · Y: `target` of the queries' shape.
-  void queryGemm(StringRef what, const Place &p, int64_t pVersion, const Place &y, int64_t yVersion, const Place &target,
-                 int64_t version) {
+  void queryGemm(StringRef what, const Place &p, int64_t pVersion, const Place &y, int64_t yVersion,
+                 const Place &target, int64_t version) {
     for (int64_t j = 0; j < group; ++j) {
       GemmSpec spec{headMatrix(p, j, pVersion, 0), keyRows(y, firstKey, yVersion, 0), queries(target, j, 0, version)};
       spec.batch = keyHeads;
@@ -111,8 +111,8 @@ public:
   }
   std::string key(StringRef name, const AttentionTile &t) const {
     std::string text;
-    llvm::raw_string_ostream(text) << name << t.type << t.heads << "," << t.rows << "," << t.keys << "," << t.pitch << ","
-                                   << t.headPitch << "," << t.statisticPitch << "," << scale;
+    llvm::raw_string_ostream(text) << name << t.type << t.heads << "," << t.rows << "," << t.keys << "," << t.pitch
+                                   << "," << t.headPitch << "," << t.statisticPitch << "," << scale;
     return text;
   }
   PlaceUse tokensOfTile(const PlaceUse &use) const { return {use.place.slice(0, 1, firstRow, rows), use.read, 0}; }
@@ -138,10 +138,10 @@ public:
     auto layout = [](const Place &p) { return MatrixLayout{p.elementType, p.rows, p.columns, p.pitch}; };
     MatrixLayout source = layout(from.place), target = layout(to.place);
     std::string text;
-    llvm::raw_string_ostream(text) << "copy" << source.type << target.type << source.rows << "x" << source.columns << "/"
-                                   << source.pitch << "/" << target.pitch;
-    const RowProgram &program = out.kernels.get(
-        "copy", text, [&](OpBuilder &b, StringRef n) { return buildCopy(b, n, source, target); });
+    llvm::raw_string_ostream(text) << "copy" << source.type << target.type << source.rows << "x" << source.columns
+                                   << "/" << source.pitch << "/" << target.pitch;
+    const RowProgram &program =
+        out.kernels.get("copy", text, [&](OpBuilder &b, StringRef n) { return buildCopy(b, n, source, target); });
     out.launch(what, program, {from, to});
   }
 
@@ -177,13 +177,12 @@ plan::AttentionOp createLibraryStep(StepEmitter &out, SegmentLayout &values, Op 
   }
   const Place &q = values.place(op.getQ());
   double flops = 2.0 * q.rows * op.getSequenceLen() * op.getHeads() * op.getHeadDim() * (backward ? 2.5 : 1.0);
-  return plan::AttentionOp::create(out.builder, out.builder.getUnknownLoc(), q.elementType, backward,
-                                   options.raggedAttention, options.deterministic, options.attentionWorkspaceBytes > 0,
-                                   q.rows / op.getSequenceLen(), op.getSequenceLen(), op.getHeads(), op.getKvHeads(),
-                                   op.getHeadDim(), op.getScale(), options.maxDocuments, options.maxDocumentLen, q.pitch,
-                                   values.place(op.getO()).pitch, gradientPitch, out.stepName(""),
-                                   out.builder.getArrayAttr(operands), 0, ArrayRef<int64_t>{}, 0, llvm::APFloat(flops),
-                                   llvm::APFloat(0.0));
+  return plan::AttentionOp::create(
+      out.builder, out.builder.getUnknownLoc(), q.elementType, backward, options.raggedAttention, options.deterministic,
+      options.attentionWorkspaceBytes > 0, q.rows / op.getSequenceLen(), op.getSequenceLen(), op.getHeads(),
+      op.getKvHeads(), op.getHeadDim(), op.getScale(), options.maxDocuments, options.maxDocumentLen, q.pitch,
+      values.place(op.getO()).pitch, gradientPitch, out.stepName(""), out.builder.getArrayAttr(operands), 0,
+      ArrayRef<int64_t>{}, 0, llvm::APFloat(flops), llvm::APFloat(0.0));
 }
 
 /// cuDNN reads q, k and v at one token pitch and writes dq, dk and dv side by side.
@@ -258,7 +257,8 @@ LogicalResult ft::emitAttentionBackward(StepEmitter &out, SegmentLayout &values,
   const RowProgram &deltaProgram = out.kernels.get("attention_delta", key, [&](OpBuilder &builder, StringRef n) {
     return buildAttentionDelta(builder, n, gradientLayout, outputLayout, tiles.headDim);
   });
-  out.launch("delta", deltaProgram, {reading(values, op.getDO()), reading(values, op.getO()), {delta, 0, deltaVersion}});
+  out.launch("delta", deltaProgram,
+             {reading(values, op.getDO()), reading(values, op.getO()), {delta, 0, deltaVersion}});
 
   Place scores = tiles.scoresScratch("scores", tiles.statistic), dP = tiles.scoresScratch("dp", tiles.statistic);
   Place roundedP, roundedS, keySum, valueSum;
@@ -278,10 +278,10 @@ LogicalResult ft::emitAttentionBackward(StepEmitter &out, SegmentLayout &values,
       tiles.scoresGemm("scores", tiles.q, tiles.qVersion, tiles.k, tiles.kVersion, scores, raw, tiles.scale);
       tiles.scoresGemm("dp", gradient, gradientVersion, tiles.v, tiles.vVersion, dP, rawD, 1.0);
       AttentionTile tile = tiles.description(scores, lse);
-      const RowProgram &softmax = out.kernels.get(
-          "attention_softmax_backward", tiles.key("backward", tile), [&](OpBuilder &builder, StringRef n) {
-            return buildAttentionSoftmaxBackward(builder, n, tile, tiles.scale);
-          });
+      const RowProgram &softmax = out.kernels.get("attention_softmax_backward", tiles.key("backward", tile),
+                                                  [&](OpBuilder &builder, StringRef n) {
+                                                    return buildAttentionSoftmaxBackward(builder, n, tile, tiles.scale);
+                                                  });
       out.launch("softmax", softmax,
                  {tiles.tileUse(scores, raw, pVersion), tiles.tileUse(dP, rawD, sVersion),
                   tiles.tokensOfTile(tiles.starts), tiles.base(), tiles.statisticOfTile(lse, lseVersion, 0),

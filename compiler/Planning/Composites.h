@@ -18,7 +18,8 @@ mlir::LogicalResult emitGradNorm(StepEmitter &out, SegmentLayout &values, const 
 /// are covered by it. A cast that refreshes a working copy belongs to its parameter's bucket.
 class UpdateEmitter {
 public:
-  mlir::LogicalResult emit(StepEmitter &out, SegmentLayout &values, const VariableLayout &variables, mlir::Operation *op);
+  mlir::LogicalResult emit(StepEmitter &out, SegmentLayout &values, const VariableLayout &variables,
+                           mlir::Operation *op);
 
 private:
   llvm::DenseSet<mlir::Attribute> done; ///< parameter buffers of buckets that were emitted

@@ -55,7 +55,8 @@ static void emitChunks(StepEmitter &out, SegmentLayout &values, const HeadValues
     if (!gradient)
       continue;
     const Place &dx = values.place(head.dx);
-    out.gemm("dx", {{current, gradVersion, 0}, weights, {dx.slice(begin, rows, 0, dx.columns), 0, values.version(head.dx)}});
+    out.gemm("dx",
+             {{current, gradVersion, 0}, weights, {dx.slice(begin, rows, 0, dx.columns), 0, values.version(head.dx)}});
     if (!head.dw)
       continue;
     GemmSpec dw{{current, gradVersion, 0}, xChunk, {values.place(head.dw), 0, values.version(head.dw)}};
@@ -106,7 +107,10 @@ LogicalResult ft::emitEmbeddingGrad(StepEmitter &out, SegmentLayout &values, mod
   auto reading = [&](Value v) { return PlaceUse{values.place(v), values.version(v), 0}; };
   int64_t before = accumulate && values.aliasOf(grad.getResult()) >= 0 ? values.version(grad.getAccumulate()) : version;
   out.launch("", program,
-             {reading(grad.getGrad()), reading(grad.getPositions()), reading(grad.getStarts()), reading(grad.getIds()),
+             {reading(grad.getGrad()),
+              reading(grad.getPositions()),
+              reading(grad.getStarts()),
+              reading(grad.getIds()),
               {table, before, version}});
   return success();
 }

@@ -59,7 +59,8 @@ static Packing packInOrder(ArrayRef<Lifetime> lifetimes, ArrayRef<int64_t> order
     const Lifetime &l = lifetimes[i];
     int64_t offset = bestFit(l, placed, alignment);
     Placed p{offset, offset + static_cast<int64_t>(alignTo(l.size, alignment)), l.first, l.last};
-    placed.insert(llvm::upper_bound(placed, p, [](const Placed &a, const Placed &b) { return a.offset < b.offset; }), p);
+    placed.insert(llvm::upper_bound(placed, p, [](const Placed &a, const Placed &b) { return a.offset < b.offset; }),
+                  p);
     packing.offsets[i] = offset;
     packing.size = std::max(packing.size, p.end);
   }

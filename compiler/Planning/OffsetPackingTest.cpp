@@ -50,7 +50,8 @@ std::vector<Lifetime> trainingStep(int layers, std::mt19937 &random) {
   std::vector<Lifetime> lifetimes;
   int64_t end = 20 * layers;
   std::uniform_int_distribution<int64_t> size(1, 4000);
-  int64_t kept[] = {size(random), size(random), size(random)}, brief[] = {size(random), size(random), size(random), size(random)};
+  int64_t kept[] = {size(random), size(random), size(random)},
+          brief[] = {size(random), size(random), size(random), size(random)};
   for (int layer = 0; layer < layers; ++layer)
     for (int i = 0; i < 10; ++i) {
       int64_t forward = 10 * layer + i, backward = end - forward - 1;
@@ -78,7 +79,8 @@ TEST(OffsetPacking, IsLegalOnRandomLifetimes) {
     std::vector<Lifetime> lifetimes;
     for (int i = 0; i < 60; ++i) {
       int64_t first = random() % 100;
-      lifetimes.push_back({first, first + static_cast<int64_t>(random() % 30), 1 + static_cast<int64_t>(random() % 5000)});
+      lifetimes.push_back(
+          {first, first + static_cast<int64_t>(random() % 30), 1 + static_cast<int64_t>(random() % 5000)});
     }
     Packing packing = packOffsets(lifetimes, 64);
     expectLegal(lifetimes, packing, 64);

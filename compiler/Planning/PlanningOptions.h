@@ -6,16 +6,16 @@
 namespace ft {
 
 struct PlanningOptions {
-  bool libraryAttention = false;     ///< attention by the library; else tiled
-  bool raggedAttention = false;      ///< documents by offsets; else every row is one document
-  bool deterministic = false;        ///< ask the library for deterministic engines
-  bool foldAdapters = false;         ///< adapters' working copies in borders of their base weights
+  bool libraryAttention = false; ///< attention by the library; else tiled
+  bool raggedAttention = false;  ///< documents by offsets; else every row is one document
+  bool deterministic = false;    ///< ask the library for deterministic engines
+  bool foldAdapters = false;     ///< adapters' working copies in borders of their base weights
   bool allowTf32 = false;
-  int64_t gemmWorkspaceBytes = 0;    ///< one buffer, shared by all GEMMs of the stream
+  int64_t gemmWorkspaceBytes = 0; ///< one buffer, shared by all GEMMs of the stream
   int64_t attentionWorkspaceBytes = 0;
-  int64_t headChunkTokens = 256;     ///< tokens of logits that live at once
-  int64_t attentionTileRows = 128;   ///< query rows of a score tile
-  int64_t maxDocuments = 0;          ///< of a micro-batch
+  int64_t headChunkTokens = 256;   ///< tokens of logits that live at once
+  int64_t attentionTileRows = 128; ///< query rows of a score tile
+  int64_t maxDocuments = 0;        ///< of a micro-batch
   int64_t maxDocumentLen = 0;
 };
 

@@ -53,7 +53,8 @@ private:
         .Case([&](model::AddScalarOp add) { return emitAddScalar(out, add); })
         .Case([&](model::CheckFiniteOp check) { return emitCheckFinite(out, check); })
         .Case([&](model::GradNormOp norm) { return emitGradNorm(out, values, variables, norm); })
-        .Case<model::AdamwOp, model::SgdOp, model::CastOp>([&](auto update) { return updates.emit(out, values, variables, update); })
+        .Case<model::AdamwOp, model::SgdOp, model::CastOp>(
+            [&](auto update) { return updates.emit(out, values, variables, update); })
         .Default([](Operation *other) { return other->emitOpError("has no lowering to steps"); });
   }
 
@@ -164,8 +165,9 @@ private:
 
   LogicalResult emitAddScalar(StepEmitter &out, model::AddScalarOp add) {
     bool inPlace = values.aliasOf(add.getResult()) == 0;
-    const RowProgram &program = out.kernels.get("add_scalar", inPlace ? "add_scalar!" : "add_scalar",
-                                                [&](OpBuilder &b, StringRef n) { return buildAddScalar(b, n, inPlace); });
+    const RowProgram &program =
+        out.kernels.get("add_scalar", inPlace ? "add_scalar!" : "add_scalar",
+                        [&](OpBuilder &b, StringRef n) { return buildAddScalar(b, n, inPlace); });
     PlaceUse lhs = reading(add.getLhs());
     if (inPlace) {
       lhs.write = values.version(add.getResult());
@@ -180,8 +182,8 @@ private:
     if (values.aliasOf(check.getResult()) != 1)
       return check.emitOpError("must update the status variable in place");
     std::string name = ("check_finite." + Twine(check.getCause())).str();
-    const RowProgram &program =
-        out.kernels.get(name, name, [&](OpBuilder &b, StringRef n) { return buildCheckFinite(b, n, check.getCause()); });
+    const RowProgram &program = out.kernels.get(
+        name, name, [&](OpBuilder &b, StringRef n) { return buildCheckFinite(b, n, check.getCause()); });
     PlaceUse status = reading(check.getStatus());
     status.write = values.version(check.getResult());
     out.launch("", program, {reading(check.getValue()), status, reading(check.getScalars())});
@@ -221,7 +223,8 @@ private:
     int64_t column = 0;
     for (Value s : linear.getLowRank()) {
       const Place &from = values.place(s);
-      out.copy("border", reading(s), {border.slice(0, border.rows, column, from.columns), 0, values.version(linear.getX())});
+      out.copy("border", reading(s),
+               {border.slice(0, border.rows, column, from.columns), 0, values.version(linear.getX())});
       column += from.columns;
     }
     GemmSpec spec;
@@ -251,7 +254,8 @@ private:
       spec.alpha = alpha;
       out.gemm("", spec);
     }
-    for (auto [s, b, target] : llvm::zip_equal(linear.getLowRank(), linear.getLowRankWeights(), linear.getLowRankOf())) {
+    for (auto [s, b, target] :
+         llvm::zip_equal(linear.getLowRank(), linear.getLowRankWeights(), linear.getLowRankOf())) {
       GemmSpec spec;
       spec.a = reading(s);
       spec.b = reading(b);
@@ -288,7 +292,8 @@ private:
     if (Value accumulate = backward.getAccumulate()) {
       if (values.aliasOf(backward.getDw()) < 0)
         out.copy("accumulate", reading(accumulate), writing(backward.getDw()));
-      spec.d.read = values.aliasOf(backward.getDw()) < 0 ? values.version(backward.getDw()) : values.version(accumulate);
+      spec.d.read =
+          values.aliasOf(backward.getDw()) < 0 ? values.version(backward.getDw()) : values.version(accumulate);
     }
     out.gemm("", spec);
     return success();

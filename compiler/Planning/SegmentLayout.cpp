@@ -65,14 +65,20 @@ static SmallVector<std::pair<int64_t, int64_t>> inPlacePairs(Operation *op) {
         if (head.getAccumulate())
           pairs.push_back({op->getNumOperands() - 1, 2});
       })
-      .Case([&](model::AdamwOp) { pairs = {{0, 0}, {2, 1}, {3, 2}}; })
+      .Case([&](model::AdamwOp) {
+        pairs = {{0, 0}, {2, 1}, {3, 2}};
+      })
       .Case([&](model::SgdOp sgd) {
         pairs.push_back({0, 0});
         if (sgd.getMomentumBuffer())
           pairs.push_back({2, 1});
       })
-      .Case([&](model::AddScalarOp) { pairs.push_back({0, 0}); })
-      .Case([&](model::CheckFiniteOp) { pairs.push_back({1, 0}); });
+      .Case([&](model::AddScalarOp) {
+        pairs.push_back({0, 0});
+      })
+      .Case([&](model::CheckFiniteOp) {
+        pairs.push_back({1, 0});
+      });
   return pairs;
 }
 
@@ -206,8 +212,8 @@ SmallVector<OperandRun> SegmentLayout::weightRuns(ValueRange weights) const {
   return runs;
 }
 
-/// The gradients of a run that shall lie side by side. Those of q, k and v stay among themselves where the library wants
-/// them at the pitch of q, k and v.
+/// The gradients of a run that shall lie side by side. Those of q, k and v stay among themselves where the library
+/// wants them at the pitch of q, k and v.
 ValueRange SegmentLayout::gradientsOf(model::LinearBwdInputOp backward, OperandRun run) const {
   ValueRange grads = backward.getGrads().slice(run.begin, run.end - run.begin);
   if (!separateAttentionGradients)
@@ -237,7 +243,8 @@ void SegmentLayout::requestBundle(ValueRange values) {
   SmallVector<int64_t> members;
   for (Value v : values) {
     const Storage &storage = storages[storageOf.lookup(v)];
-    bool fits = !storage.variable && storage.bundle < 0 && storage.border == 0 && !llvm::is_contained(members, storageOf.lookup(v)) &&
+    bool fits = !storage.variable && storage.bundle < 0 && storage.border == 0 &&
+                !llvm::is_contained(members, storageOf.lookup(v)) &&
                 storage.place.rows == placeOfType(values[0]).rows &&
                 storage.place.elementType == placeOfType(values[0]).elementType &&
                 storage.place.columns * elementBytes(v) % 16 == 0;

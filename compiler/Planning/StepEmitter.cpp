@@ -17,8 +17,8 @@ std::string StepEmitter::stepName(StringRef what) const {
 Attribute StepEmitter::operand(const PlaceUse &use) const {
   const Place &p = use.place;
   int64_t bytes = p.elementBytes();
-  return plan::OperandAttr::get(builder.getContext(), p.buffer, p.offsetBytes, p.rows, p.columns * bytes, p.pitch * bytes,
-                                use.batch, use.batchPitchBytes, use.read, use.write);
+  return plan::OperandAttr::get(builder.getContext(), p.buffer, p.offsetBytes, p.rows, p.columns * bytes,
+                                p.pitch * bytes, use.batch, use.batchPitchBytes, use.read, use.write);
 }
 
 static PlaceUse batched(PlaceUse use, int64_t batch, int64_t stride) {
@@ -41,12 +41,11 @@ void StepEmitter::gemm(StringRef what, const GemmSpec &spec) {
     operands.push_back(operand({workspace, 0, workspaceVersion}));
   }
   Type compute = d.elementType.isF64() ? d.elementType : builder.getF32Type();
-  plan::GemmOp::create(
-      builder, builder.getUnknownLoc(), a.elementType, b.elementType, d.elementType, compute, d.rows, d.columns, k, a.pitch,
-      b.pitch, d.pitch, spec.transA, spec.transB, options.allowTf32, llvm::APFloat(spec.alpha),
-      llvm::APFloat(spec.d.read ? 1.0 : 0.0), spec.batch, spec.strideA, spec.strideB, spec.strideD, stepName(what),
-      builder.getArrayAttr(operands), 0, {}, 0, llvm::APFloat(2.0 * d.rows * d.columns * k * spec.batch),
-      llvm::APFloat(0.0));
+  plan::GemmOp::create(builder, builder.getUnknownLoc(), a.elementType, b.elementType, d.elementType, compute, d.rows,
+                       d.columns, k, a.pitch, b.pitch, d.pitch, spec.transA, spec.transB, options.allowTf32,
+                       llvm::APFloat(spec.alpha), llvm::APFloat(spec.d.read ? 1.0 : 0.0), spec.batch, spec.strideA,
+                       spec.strideB, spec.strideD, stepName(what), builder.getArrayAttr(operands), 0, {}, 0,
+                       llvm::APFloat(2.0 * d.rows * d.columns * k * spec.batch), llvm::APFloat(0.0));
 }
 
 void StepEmitter::launch(StringRef what, const RowProgram &program, ArrayRef<PlaceUse> uses) {

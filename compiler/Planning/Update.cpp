@@ -10,7 +10,9 @@ using namespace ft;
 
 constexpr int64_t partialsAlignment = 64; // elements
 
-static Type elementType(model::VariableOp v) { return v ? cast<RankedTensorType>(v.getType()).getElementType() : Type(); }
+static Type elementType(model::VariableOp v) {
+  return v ? cast<RankedTensorType>(v.getType()).getElementType() : Type();
+}
 
 /// A whole buffer of a bucket as rows of bucketRow elements.
 static Place wholeBucket(FlatSymbolRefAttr buffer, Type type, int64_t elements) {
@@ -61,8 +63,8 @@ LogicalResult ft::emitGradNorm(StepEmitter &out, SegmentLayout &values, const Va
   int64_t version = values.freshVersion(), first = 0;
   out.memset("clear", {partials, 0, version});
   for (const Part &part : parts) {
-    Place gradient = wholeBucket(part.bucket->gradient, elementType(part.bucket->members.front().gradient),
-                                 part.bucket->elements);
+    Place gradient =
+        wholeBucket(part.bucket->gradient, elementType(part.bucket->members.front().gradient), part.bucket->elements);
     out.launch("squares", *part.program,
                {{gradient, variables.version(gradient.buffer), 0},
                 {partials.slice(0, 1, first, part.program->items), 0, version}});
@@ -97,7 +99,8 @@ static void emitCopies(StepEmitter &out, const VariableLayout &variables, const 
                                 << "/" << from.pitch << "/" << to.pitch;
   const RowProgram &program = out.kernels.get(
       "copy", key, [&](OpBuilder &b, StringRef n) { return buildCopy(b, n, layout(from), layout(to)); });
-  out.launch("working_copy", program, {{from, variables.version(from.buffer), 0}, {to, 0, variables.version(to.buffer)}});
+  out.launch("working_copy", program,
+             {{from, variables.version(from.buffer), 0}, {to, 0, variables.version(to.buffer)}});
 }
 
 namespace {
@@ -130,8 +133,8 @@ static BucketUpdate describe(const VariableLayout &variables, const Bucket &buck
   add(bucket.expAvgSq, update.layout.expAvgSq, true);
   add(bucket.workingCopy, update.layout.copy, true);
   llvm::raw_string_ostream os(update.key);
-  os << update.layout.rows << update.layout.param << update.layout.grad << update.layout.expAvg << update.layout.expAvgSq
-     << update.layout.copy;
+  os << update.layout.rows << update.layout.param << update.layout.grad << update.layout.expAvg
+     << update.layout.expAvgSq << update.layout.copy;
   return update;
 }
 

@@ -176,9 +176,7 @@ private:
     return it == companions.end() ? VariableOp() : it->second;
   }
 
-  static Type elementType(VariableOp v) {
-    return v ? cast<RankedTensorType>(v.getType()).getElementType() : Type();
-  }
+  static Type elementType(VariableOp v) { return v ? cast<RankedTensorType>(v.getType()).getElementType() : Type(); }
   static int64_t elements(VariableOp v) { return cast<RankedTensorType>(v.getType()).getNumElements(); }
 
   void addToBucket(VariableOp v) {
@@ -203,9 +201,9 @@ private:
 
   Bucket &bucketFor(VariableOp v) {
     auto types = [&](VariableOp p) {
-      return std::tuple(elementType(p), elementType(companion(p, Role::Gradient)), elementType(companion(p, Role::ExpAvg)),
-                        elementType(companion(p, Role::ExpAvgSq)), elementType(bucketCopy(p)),
-                        updateOf.lookup(p.getSymName()));
+      return std::tuple(elementType(p), elementType(companion(p, Role::Gradient)),
+                        elementType(companion(p, Role::ExpAvg)), elementType(companion(p, Role::ExpAvgSq)),
+                        elementType(bucketCopy(p)), updateOf.lookup(p.getSymName()));
     };
     for (Bucket &bucket : layout.buckets)
       if (types(bucket.members.front().parameter) == types(v))
@@ -214,7 +212,8 @@ private:
     return layout.buckets.back();
   }
 
-  FlatSymbolRefAttr createBuffer(const Twine &name, StringRef arena, plan::BufferClass kind, int64_t bytes, bool loaded) {
+  FlatSymbolRefAttr createBuffer(const Twine &name, StringRef arena, plan::BufferClass kind, int64_t bytes,
+                                 bool loaded) {
     int64_t version = layout.nextVersion++;
     auto symbol = FlatSymbolRefAttr::get(builder.getStringAttr(name));
     plan::BufferOp::create(builder, module.getLoc(), symbol.getValue(), arena, kind, bytes, IntegerAttr(),
@@ -242,7 +241,8 @@ private:
     // The padding between members is read as zeros by the norm and the update.
     bucket.gradient = buffer(&Bucket::Member::gradient, "gradient", "gradients", plan::BufferClass::Gradient, true);
     bucket.expAvg = buffer(&Bucket::Member::expAvg, "exp_avg", "optimizer", plan::BufferClass::OptimizerState, true);
-    bucket.expAvgSq = buffer(&Bucket::Member::expAvgSq, "exp_avg_sq", "optimizer", plan::BufferClass::OptimizerState, true);
+    bucket.expAvgSq =
+        buffer(&Bucket::Member::expAvgSq, "exp_avg_sq", "optimizer", plan::BufferClass::OptimizerState, true);
   }
 
   void placeAt(VariableOp v, FlatSymbolRefAttr buffer, int64_t elementOffset, int64_t pitch = 0) {
@@ -282,8 +282,8 @@ private:
     for (VariableOp member : group)
       total += elements(member);
     std::string name = group.front().getSymName().str();
-    FlatSymbolRefAttr buffer =
-        createBuffer(name, "weights", plan::BufferClass::Weight, total * elementType(v).getIntOrFloatBitWidth() / 8, true);
+    FlatSymbolRefAttr buffer = createBuffer(name, "weights", plan::BufferClass::Weight,
+                                            total * elementType(v).getIntOrFloatBitWidth() / 8, true);
     int64_t offset = 0;
     for (VariableOp member : group) {
       placeAt(member, buffer, offset);
@@ -293,7 +293,8 @@ private:
 
   static int64_t bytes(VariableOp v) { return elements(v) * elementType(v).getIntOrFloatBitWidth() / 8; }
 
-  /// Inputs of one kind share a buffer as large as the largest of them: a segment that reads fewer rows reads its start.
+  /// Inputs of one kind share a buffer as large as the largest of them: a segment that reads fewer rows reads its
+  /// start.
   FlatSymbolRefAttr ioBuffer(VariableOp v) {
     StringRef kind = *v.getIo();
     auto it = ioBuffers.find(kind);
@@ -305,8 +306,9 @@ private:
         size = std::max(size, bytes(other));
     bool input = v.getRole() == Role::Input;
     // The status starts as zero: good. Other outputs are written before they are read.
-    FlatSymbolRefAttr buffer = createBuffer("io." + kind.lower(), "io", input ? plan::BufferClass::Input : plan::BufferClass::Output,
-                                            size, kind == "STATUS");
+    FlatSymbolRefAttr buffer =
+        createBuffer("io." + kind.lower(), "io", input ? plan::BufferClass::Input : plan::BufferClass::Output, size,
+                     kind == "STATUS");
     return ioBuffers[kind] = buffer;
   }
 
@@ -319,9 +321,9 @@ private:
     for (int64_t i = type.getRank() - 2; i >= 0; --i)
       strides[i] = i == type.getRank() - 2 ? p.pitch : strides[i + 1] * type.getDimSize(i + 1);
     StringRef key = v.getKey() ? *v.getKey() : v.getSymName();
-    plan::TensorOp::create(builder, v.getLoc(), key, p.elementType, p.buffer.getValue(), model::stringifyRole(v.getRole()),
-                           p.offsetBytes, type.getShape(), type.getShape(), strides, v.getInitAttr(), v.getGgufKeyAttr(),
-                           v.getGgufRopeHeadsAttr());
+    plan::TensorOp::create(builder, v.getLoc(), key, p.elementType, p.buffer.getValue(),
+                           model::stringifyRole(v.getRole()), p.offsetBytes, type.getShape(), type.getShape(), strides,
+                           v.getInitAttr(), v.getGgufKeyAttr(), v.getGgufRopeHeadsAttr());
   }
 
   ModuleOp module;
@@ -343,8 +345,9 @@ void VariableLayout::addTable(OpBuilder &builder, StringRef name, ArrayRef<int32
   plan::BufferOp::create(builder, loc, name, "weights", plan::BufferClass::Constant, 4 * count, IntegerAttr(), version);
   auto init = builder.getDictionaryAttr({builder.getNamedAttr("kind", builder.getStringAttr("values")),
                                          builder.getNamedAttr("values", builder.getDenseI32ArrayAttr(values))});
-  plan::TensorOp::create(builder, loc, name, builder.getI32Type(), name, stringifyRole(Role::ConstantTable), 0, ArrayRef<int64_t>{count},
-                         ArrayRef<int64_t>{count}, ArrayRef<int64_t>{1}, init, StringAttr(), IntegerAttr());
+  plan::TensorOp::create(builder, loc, name, builder.getI32Type(), name, stringifyRole(Role::ConstantTable), 0,
+                         ArrayRef<int64_t>{count}, ArrayRef<int64_t>{count}, ArrayRef<int64_t>{1}, init, StringAttr(),
+                         IntegerAttr());
   Place place;
   place.buffer = FlatSymbolRefAttr::get(builder.getContext(), name);
   place.elementType = builder.getI32Type();

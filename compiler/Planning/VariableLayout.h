@@ -11,8 +11,8 @@
 
 namespace ft {
 
-/// A strided two-dimensional place in a buffer: rows × columns elements at `pitch` elements from row to row. A tensor of
-/// rank 1 is one row.
+/// A strided two-dimensional place in a buffer: rows × columns elements at `pitch` elements from row to row. A tensor
+/// of rank 1 is one row.
 struct Place {
   mlir::FlatSymbolRefAttr buffer;
   int64_t offsetBytes = 0;
@@ -47,7 +47,7 @@ struct Bucket {
   struct Member {
     model::VariableOp parameter, gradient, expAvg, expAvgSq; ///< null where absent
     model::VariableOp workingCopy;                           ///< null where absent or in a border
-    int64_t offset = 0;                                                   ///< elements
+    int64_t offset = 0;                                      ///< elements
   };
   llvm::SmallVector<Member> members;
   int64_t elements = 0;

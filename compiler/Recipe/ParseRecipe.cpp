@@ -145,8 +145,8 @@ Status overrideText(const std::string &override, std::string &text, std::string 
   for (std::string part; std::getline(parts, part, '.');) {
     const FieldDescriptor *field = message ? message->FindFieldByName(part) : nullptr;
     if (!field)
-      return badInput(fmt::format("--set {}: there is no field {}{}", override, part,
-                                  message ? hintFor(*message, part) : ""));
+      return badInput(
+          fmt::format("--set {}: there is no field {}{}", override, part, message ? hintFor(*message, part) : ""));
     message = field->message_type();
     if (message) {
       text += part + " { ";

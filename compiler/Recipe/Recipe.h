@@ -12,10 +12,10 @@ namespace ft {
 
 /// A recipe with every default filled in.
 struct LoadedRecipe {
-  recipe::Recipe fields;     ///< resolved: every field that has a default is set
-  std::string name;          ///< the file's stem
-  std::string folder;        ///< where relative paths start
-  std::string resolvedText;  ///< text proto of `fields`, what the run folder keeps and the digest is taken over
+  recipe::Recipe fields;    ///< resolved: every field that has a default is set
+  std::string name;         ///< the file's stem
+  std::string folder;       ///< where relative paths start
+  std::string resolvedText; ///< text proto of `fields`, what the run folder keeps and the digest is taken over
   std::vector<std::string> notes;
 };
 

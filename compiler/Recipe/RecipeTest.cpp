@@ -80,12 +80,14 @@ TEST_F(RecipeTest, OverridesWin) {
 TEST_F(RecipeTest, NamesPlaceValueRangeAndWayOut) {
   EXPECT_EQ(errorOf(std::string(full) + "lora {\n  lora_dropout: 1.2\n}\n"),
             "bad.textproto:7: lora.lora_dropout is 1.2; must be in [0, 1)");
-  EXPECT_EQ(errorOf("sequense_len: 3"), "bad.textproto:1: a recipe has no field sequense_len; did you mean \"sequence_len\"?");
+  EXPECT_EQ(errorOf("sequense_len: 3"),
+            "bad.textproto:1: a recipe has no field sequense_len; did you mean \"sequence_len\"?");
   EXPECT_EQ(errorOf("lora_r: 3"), "bad.textproto:1: a recipe has no field lora_r; it is called lora.r here");
   EXPECT_EQ(errorOf("\nprecision: FP32"), "bad.textproto:2: precision is FP32; must be one of FP32_TRUE, BF16_TRUE, "
                                           "BF16_MIXED, FP16_MIXED, FP64_TRUE");
   EXPECT_EQ(errorOf("sequence_len: \"x\""), "bad.textproto:1: Expected integer, got: \"x\"");
-  EXPECT_EQ(errorOf("precision: FP32_TRUE"), "bad.textproto: base_model is missing; write base_model: \"smollm2-135m\"");
+  EXPECT_EQ(errorOf("precision: FP32_TRUE"),
+            "bad.textproto: base_model is missing; write base_model: \"smollm2-135m\"");
   EXPECT_EQ(errorOf(good, {"lora.rank=3"}), "--set lora.rank=3: there is no field rank; it is called r here");
   EXPECT_EQ(errorOf(good, {"sequence_len=12"}),
             "--set sequence_len=12: sequence_len is 12; must be in [8, 1048576], a multiple of 8");
@@ -96,7 +98,8 @@ TEST_F(RecipeTest, NamesPlaceValueRangeAndWayOut) {
 
 TEST_F(RecipeTest, RefusesWhatIsNotSupportedYetByName) {
   auto with = [&](const std::string &line) { return errorOf(std::string(full) + line); };
-  EXPECT_EQ(with("quantization { type: \"NF4\" }"), "bad.textproto:6: quantization a quantised base is not supported yet; leave it out");
+  EXPECT_EQ(with("quantization { type: \"NF4\" }"),
+            "bad.textproto:6: quantization a quantised base is not supported yet; leave it out");
   EXPECT_NE(with("parallelism { strategy: FSDP }").find("parallelism.strategy"), std::string::npos);
   EXPECT_NE(with("gradient_checkpointing: FULL").find("gradient_checkpointing"), std::string::npos);
   EXPECT_NE(with("lora { use_dora: true }").find("lora.use_dora"), std::string::npos);

@@ -71,7 +71,8 @@ Status checkUnsupported(const Recipe &r, const Checker &check) {
     return check.unsupported("gradient_checkpointing",
                              recipe::GradientCheckpointing::Mode_Name(r.gradient_checkpointing()), "use NONE");
   if (r.has_save_steps() || r.has_save_total_limit())
-    return check.unsupported(r.has_save_steps() ? "save_steps" : "save_total_limit", "checkpoints during a run", "leave it out");
+    return check.unsupported(r.has_save_steps() ? "save_steps" : "save_total_limit", "checkpoints during a run",
+                             "leave it out");
   if (r.lora().use_rslora())
     return check.unsupported("lora.use_rslora", "true", "set lora_alpha to alpha · √r for the same scale");
   if (r.lora().use_dora())
@@ -96,8 +97,9 @@ Status resolveBatch(Recipe &r, const Checker &check) {
     if (r.has_gradient_accumulation_steps())
       return check.error("global_batch_size", "and gradient_accumulation_steps are both set; leave one out");
     if (r.global_batch_size() == 0 || r.global_batch_size() % r.micro_batch_size() != 0)
-      return check.error("global_batch_size", fmt::format("is {}; must be a positive multiple of micro_batch_size, which is {}",
-                                                          r.global_batch_size(), r.micro_batch_size()));
+      return check.error("global_batch_size",
+                         fmt::format("is {}; must be a positive multiple of micro_batch_size, which is {}",
+                                     r.global_batch_size(), r.micro_batch_size()));
     r.set_gradient_accumulation_steps(r.global_batch_size() / r.micro_batch_size());
     r.clear_global_batch_size();
   }
@@ -119,8 +121,8 @@ Status resolveLora(recipe::Lora &lora, const Checker &check) {
   FT_DEFAULT(lora, lora_alpha, 8);
   FT_DEFAULT(lora, lora_dropout, 0);
   FT_RETURN_IF_ERROR(check.integer("lora.r", lora.r(), 1, 1024));
-  FT_RETURN_IF_ERROR(
-      check.range("lora.lora_alpha", lora.lora_alpha(), lora.lora_alpha() > 0 && lora.lora_alpha() <= 65536, "(0, 65536]"));
+  FT_RETURN_IF_ERROR(check.range("lora.lora_alpha", lora.lora_alpha(),
+                                 lora.lora_alpha() > 0 && lora.lora_alpha() <= 65536, "(0, 65536]"));
   FT_RETURN_IF_ERROR(check.range("lora.lora_dropout", lora.lora_dropout(),
                                  lora.lora_dropout() >= 0 && lora.lora_dropout() < 1, "[0, 1)"));
   if (lora.target_modules_size() == 0) {
@@ -135,10 +137,11 @@ Status resolveLora(recipe::Lora &lora, const Checker &check) {
   for (int i = 0; i < lora.target_modules_size(); ++i) {
     const std::string &name = lora.target_modules(i);
     if (std::find(std::begin(linears), std::end(linears), name) == std::end(linears))
-      return check.error("lora.target_modules",
-                         fmt::format("names {}; must be of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, "
-                                     "or all-linear alone{}",
-                                     name, rt::suggestion(name, std::span<const std::string_view>(linears))));
+      return check.error(
+          "lora.target_modules",
+          fmt::format("names {}; must be of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, "
+                      "or all-linear alone{}",
+                      name, rt::suggestion(name, std::span<const std::string_view>(linears))));
     for (int j = 0; j < i; ++j)
       if (lora.target_modules(j) == name)
         return check.error("lora.target_modules", fmt::format("names {} twice", name));
@@ -159,10 +162,13 @@ Status resolveOptimizer(Recipe &r, const Checker &check) {
   auto unit = [](double v) { return v >= 0 && v < 1; };
   FT_RETURN_IF_ERROR(check.range("adam_beta1", r.adam_beta1(), unit(r.adam_beta1()), "[0, 1)"));
   FT_RETURN_IF_ERROR(check.range("adam_beta2", r.adam_beta2(), unit(r.adam_beta2()), "[0, 1)"));
-  FT_RETURN_IF_ERROR(check.range("adam_epsilon", r.adam_epsilon(), r.adam_epsilon() > 0 && r.adam_epsilon() <= 1, "(0, 1]"));
+  FT_RETURN_IF_ERROR(
+      check.range("adam_epsilon", r.adam_epsilon(), r.adam_epsilon() > 0 && r.adam_epsilon() <= 1, "(0, 1]"));
   FT_RETURN_IF_ERROR(check.range("sgd_momentum", r.sgd_momentum(), unit(r.sgd_momentum()), "[0, 1)"));
-  FT_RETURN_IF_ERROR(check.range("weight_decay", r.weight_decay(), r.weight_decay() >= 0 && r.weight_decay() <= 1, "[0, 1]"));
-  FT_RETURN_IF_ERROR(check.range("max_grad_norm", r.max_grad_norm(), r.max_grad_norm() >= 0 && r.max_grad_norm() <= 1e9, "[0, 1e9]"));
+  FT_RETURN_IF_ERROR(
+      check.range("weight_decay", r.weight_decay(), r.weight_decay() >= 0 && r.weight_decay() <= 1, "[0, 1]"));
+  FT_RETURN_IF_ERROR(
+      check.range("max_grad_norm", r.max_grad_norm(), r.max_grad_norm() >= 0 && r.max_grad_norm() <= 1e9, "[0, 1e9]"));
   if (r.sgd_momentum() > 0 && r.optim() != recipe::Optimizer::SGD)
     return check.error("sgd_momentum", "is set but optim is ADAMW; set optim: SGD or leave it out");
   if (r.optimizer_state_dtype() == recipe::StateDtype::BF16 &&
@@ -178,10 +184,13 @@ Status resolveSchedule(Recipe &r, const Checker &check) {
   FT_DEFAULT(r, num_epochs, 3);
   FT_DEFAULT(r, seed, 42);
   FT_DEFAULT(r, logging_steps, 1);
-  FT_RETURN_IF_ERROR(check.range("learning_rate", r.learning_rate(), r.learning_rate() > 0 && r.learning_rate() <= 10, "(0, 10]"));
+  FT_RETURN_IF_ERROR(
+      check.range("learning_rate", r.learning_rate(), r.learning_rate() > 0 && r.learning_rate() <= 10, "(0, 10]"));
   FT_RETURN_IF_ERROR(check.integer("warmup_steps", r.warmup_steps(), 0, 1000000000));
-  FT_RETURN_IF_ERROR(check.range("warmup_ratio", r.warmup_ratio(), r.warmup_ratio() >= 0 && r.warmup_ratio() <= 1, "[0, 1]"));
-  FT_RETURN_IF_ERROR(check.range("num_epochs", r.num_epochs(), r.num_epochs() > 0 && r.num_epochs() <= 10000, "(0, 10000]"));
+  FT_RETURN_IF_ERROR(
+      check.range("warmup_ratio", r.warmup_ratio(), r.warmup_ratio() >= 0 && r.warmup_ratio() <= 1, "[0, 1]"));
+  FT_RETURN_IF_ERROR(
+      check.range("num_epochs", r.num_epochs(), r.num_epochs() > 0 && r.num_epochs() <= 10000, "(0, 10000]"));
   if (r.has_max_steps())
     FT_RETURN_IF_ERROR(check.integer("max_steps", r.max_steps(), 1, 1000000000));
   FT_RETURN_IF_ERROR(check.integer("logging_steps", r.logging_steps(), 1, 1000000000));
@@ -196,7 +205,8 @@ Status resolveText(Recipe &r, const Checker &check) {
   FT_DEFAULT(r, val_set_size, 0);
   if (r.template_() != "alpaca" && r.template_() != "chatml")
     return check.error("template", fmt::format("is {}; must be alpaca or chatml", r.template_()));
-  FT_RETURN_IF_ERROR(check.range("val_set_size", r.val_set_size(), r.val_set_size() >= 0 && r.val_set_size() <= 0.5, "[0, 0.5]"));
+  FT_RETURN_IF_ERROR(
+      check.range("val_set_size", r.val_set_size(), r.val_set_size() >= 0 && r.val_set_size() <= 0.5, "[0, 0.5]"));
   if (r.has_generate()) {
     FT_DEFAULT(*r.mutable_generate(), max_new_tokens, 128);
     FT_RETURN_IF_ERROR(check.integer("generate.max_new_tokens", r.generate().max_new_tokens(), 1, 65536));

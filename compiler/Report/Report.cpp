@@ -59,8 +59,8 @@ std::string memoryTable(const Compilation &c) {
     for (auto [kind, bytes] : classes)
       row(arena.name(), className(kind), bytes);
   }
-  row("outside", c.target.driver() == "cpu" ? "program, libraries" : "driver, libraries", c.target.outside_arenas_bytes(),
-      c.target.outside_arenas_measured() ? "   measured" : "   estimate");
+  row("outside", c.target.driver() == "cpu" ? "program, libraries" : "driver, libraries",
+      c.target.outside_arenas_bytes(), c.target.outside_arenas_measured() ? "   measured" : "   estimate");
   row("needs", "", c.neededBytes());
   if (c.target.memory_bytes())
     row("has", "", c.target.memory_bytes());
@@ -103,7 +103,8 @@ std::string peakText(const Compilation &c) {
     ++row->count;
   }
   std::stable_sort(rows.begin(), rows.end(), [](const Row &a, const Row &b) { return a.bytes > b.bytes; });
-  std::string text = fmt::format("peak of the activations, {} bytes, at {}:\n", c.peak.bytes, c.plan.stats().peak_moment());
+  std::string text =
+      fmt::format("peak of the activations, {} bytes, at {}:\n", c.peak.bytes, c.plan.stats().peak_moment());
   for (size_t i = 0; i < rows.size() && i < 8; ++i)
     text += fmt::format("  {:<46}{:>6} ×{:>16}\n", rows[i].name, rows[i].count, rows[i].bytes);
   return text;
@@ -114,11 +115,13 @@ std::string peakText(const Compilation &c) {
 std::string ft::describe(const Compilation &c) {
   const plan::Plan &plan = c.plan;
   const plan::Stats &stats = plan.stats();
-  uint64_t tokens = plan.batch().micro_batch_size() * plan.batch().sequence_len() * plan.batch().gradient_accumulation_steps();
+  uint64_t tokens =
+      plan.batch().micro_batch_size() * plan.batch().sequence_len() * plan.batch().gradient_accumulation_steps();
   std::string text = fmt::format("target {} ({})\n", c.target.name(), c.target.title());
-  text += fmt::format("recipe {}: {} parameters, {} trained; {} rows × {} tokens × {} micro-batches a step\n", plan.name(),
-                      stats.total_parameters(), stats.trainable_parameters(), plan.batch().micro_batch_size(),
-                      plan.batch().sequence_len(), plan.batch().gradient_accumulation_steps());
+  text +=
+      fmt::format("recipe {}: {} parameters, {} trained; {} rows × {} tokens × {} micro-batches a step\n", plan.name(),
+                  stats.total_parameters(), stats.trainable_parameters(), plan.batch().micro_batch_size(),
+                  plan.batch().sequence_len(), plan.batch().gradient_accumulation_steps());
   text += fmt::format("mesh dp = 1, attention {}, deterministic: {}\n", plan.target().attention(),
                       plan.deterministic() ? "yes" : "no");
   text += memoryTable(c) + peakText(c);
@@ -133,13 +136,13 @@ std::string ft::describe(const Compilation &c) {
 std::string ft::verdict(const Compilation &c) {
   uint64_t needs = c.neededBytes(), has = c.target.memory_bytes();
   if (has == 0)
-    return fmt::format("ftc: {} needs {} on {}; what the machine has free is compared before the run", c.recipe.name, gib(needs),
-                       c.target.name());
+    return fmt::format("ftc: {} needs {} on {}; what the machine has free is compared before the run", c.recipe.name,
+                       gib(needs), c.target.name());
   if (c.fits())
-    return fmt::format("ftc: {} fits {}: needs {}, has {} ({:.0f} MiB left)", c.recipe.name, c.target.name(), gib(needs), gib(has),
-                       (has - needs) / double(1 << 20));
-  return fmt::format("ftc: {} does not fit {}: needs {}, has {} (over by {}, {:.0f} MiB)", c.recipe.name, c.target.name(),
-                     gib(needs), gib(has), gib(needs - has), (needs - has) / double(1 << 20));
+    return fmt::format("ftc: {} fits {}: needs {}, has {} ({:.0f} MiB left)", c.recipe.name, c.target.name(),
+                       gib(needs), gib(has), (has - needs) / double(1 << 20));
+  return fmt::format("ftc: {} does not fit {}: needs {}, has {} (over by {}, {:.0f} MiB)", c.recipe.name,
+                     c.target.name(), gib(needs), gib(has), gib(needs - has), (needs - has) / double(1 << 20));
 }
 
 std::string ft::waysOut(const Compilation &c, const CompileRequest &request) {
@@ -179,5 +182,6 @@ std::string ft::waysOut(const Compilation &c, const CompileRequest &request) {
     text += fmt::format("  fits with{}: {} ({} saved, predicted step ×{:.2f})\n", flags, gib(compiled->neededBytes()),
                         gib(c.neededBytes() - compiled->neededBytes()), slower);
   }
-  return text.empty() ? "  none of: a smaller micro-batch, bf16, another optimizer, adapters; take a larger target\n" : text;
+  return text.empty() ? "  none of: a smaller micro-batch, bf16, another optimizer, adapters; take a larger target\n"
+                      : text;
 }

@@ -94,8 +94,8 @@ static LogicalResult verifyInplace(FuncOp op) {
     for (int side : {0, 1}) {
       int64_t n = ends[side] = cast<IntegerAttr>(pair[side]).getInt();
       if (n < 0 || n >= int64_t(operands.size()))
-        return op.emitOpError("(C3) in-place pair ") << attr << " names operand " << n << "; there are "
-                                                     << operands.size();
+        return op.emitOpError("(C3) in-place pair ")
+               << attr << " names operand " << n << "; there are " << operands.size();
       if (used[n])
         return op.emitOpError("(C3) operand ") << n << " occurs twice in 'inplace'";
       used[n] = true;

@@ -9,9 +9,9 @@
 using namespace mlir;
 using namespace ft::plan;
 
-LogicalResult OperandAttr::verify(function_ref<InFlightDiagnostic()> emitError, FlatSymbolRefAttr buffer, int64_t offset,
-                                  int64_t rows, int64_t rowBytes, int64_t pitch, int64_t batch, int64_t batchPitch,
-                                  int64_t read, int64_t write) {
+LogicalResult OperandAttr::verify(function_ref<InFlightDiagnostic()> emitError, FlatSymbolRefAttr buffer,
+                                  int64_t offset, int64_t rows, int64_t rowBytes, int64_t pitch, int64_t batch,
+                                  int64_t batchPitch, int64_t read, int64_t write) {
   if (rows <= 0 || rowBytes <= 0 || batch <= 0 || offset < 0 || batchPitch < 0) // (C1)
     return emitError() << "(C1) operand of " << buffer << " has an empty or negative size";
   if (rows > 1 && pitch < rowBytes) // (C2)
@@ -39,7 +39,8 @@ LogicalResult BufferOp::verify() {
     if (*offset % 256 != 0)
       return emitOpError("(C3) offset ") << *offset << " is not a multiple of 256";
     if (*offset + getSize() > arena.getSize())
-      return emitOpError("(C3) ends at ") << *offset + getSize() << ", behind its arena of " << arena.getSize() << " bytes";
+      return emitOpError("(C3) ends at ")
+             << *offset + getSize() << ", behind its arena of " << arena.getSize() << " bytes";
   }
   return success();
 }
@@ -87,8 +88,8 @@ static LogicalResult checkGemmRegion(Operation *op, StringRef which, OperandAttr
   int64_t bytes = type.getIntOrFloatBitWidth() / 8;
   if (operand.getRows() != rows || operand.getRowBytes() != columns * bytes || operand.getBatch() != batch ||
       (rows > 1 && operand.getPitch() != leading * bytes))
-    return op->emitOpError("(C3) operand ") << which << " is not " << rows << " rows of " << columns
-                                            << " elements at leading dimension " << leading;
+    return op->emitOpError("(C3) operand ")
+           << which << " is not " << rows << " rows of " << columns << " elements at leading dimension " << leading;
   return success();
 }
 
@@ -137,13 +138,15 @@ LogicalResult MemsetOp::verify() {
 }
 
 LogicalResult ReceiveOp::verify() {
-  if (llvm::any_of(getOperands_().getAsRange<OperandAttr>(), [](OperandAttr o) { return o.getRead() || !o.getWrite(); }))
+  if (llvm::any_of(getOperands_().getAsRange<OperandAttr>(),
+                   [](OperandAttr o) { return o.getRead() || !o.getWrite(); }))
     return emitOpError("(C1) reads an operand");
   return success();
 }
 
 LogicalResult EmitOp::verify() {
-  if (llvm::any_of(getOperands_().getAsRange<OperandAttr>(), [](OperandAttr o) { return o.getWrite() || !o.getRead(); }))
+  if (llvm::any_of(getOperands_().getAsRange<OperandAttr>(),
+                   [](OperandAttr o) { return o.getWrite() || !o.getRead(); }))
     return emitOpError("(C1) writes an operand");
   return success();
 }

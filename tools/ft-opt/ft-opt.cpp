@@ -5,10 +5,10 @@
 #include "compiler/Import/Passes.h"
 #include "compiler/Model/Passes.h"
 #include "compiler/Model/TrainingModule.h"
+#include "compiler/Planning/Passes.h"
 #include "compiler/Sharding/Partition.h"
 #include "compiler/Sharding/Passes.h"
 #include "dialects/Ft/Ft.h"
-#include "compiler/Planning/Passes.h"
 #include "dialects/Kernel/Kernel.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"

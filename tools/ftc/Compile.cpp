@@ -21,7 +21,8 @@ rt::Status ft::compileCommand(CompileRequest request, const std::string &output)
   if (!c.fits())
     return doesNotFit(c, request);
   if (!c.target.plans())
-    return rt::cannotRun(fmt::format("{}\nftc: no plan can be made for {}: {}", verdict(c), c.target.name(), c.target.plans_reason()));
+    return rt::cannotRun(
+        fmt::format("{}\nftc: no plan can be made for {}: {}", verdict(c), c.target.name(), c.target.plans_reason()));
   FT_RETURN_IF_ERROR(generateCode(c, request.dumpDir));
   FT_RETURN_IF_ERROR(writePlan(c, output));
   fmt::print("{}\nwrote {} ({} bytes, {} kernels)\n", verdict(c), output, fs::file_size(output), c.plan.kernels_size());
