@@ -1,12 +1,13 @@
 // Row lowering for NVIDIA GPUs. Rows of at most 1024 elements take a warp each or, if they are shorter still, a part of
-// one (2, 4, … lanes), in blocks of four warps; longer rows take a block. Thread t owns the vectors (k·T + t) of a row for k = 0, 1, …; a vector is 16 bytes of the narrowest element type
-// that the row's accesses use, less where length, pitch or offset do not allow it. Up to 32 elements a thread are kept
-// in registers from phase to phase (the k loop is unrolled); longer rows are read again in each phase.
+// one (2, 4, … lanes), in blocks of four warps; longer rows take a block. Thread t owns the vectors (k·T + t) of a row
+// for k = 0, 1, …; a vector is 16 bytes of the narrowest element type that the row's accesses use, less where length,
+// pitch or offset do not allow it. Up to 32 elements a thread are kept in registers from phase to phase (the k loop is
+// unrolled); longer rows are read again in each phase.
 //
 // Threads past the end of a row in its last k read from the row's start, are neutral in reductions and do not store.
-// Reductions: lanes of a thread as a binary tree, lanes of a warp by butterfly shuffles, warps through shared memory and
-// butterfly shuffles again: fixed order, and every thread ends with the same bits. Scalars are computed by all threads;
-// thread 0 stores them. Around stores to memory that other threads access, the block or warp synchronises.
+// Reductions: lanes of a thread as a binary tree, lanes of a warp by butterfly shuffles, warps through shared memory
+// and butterfly shuffles again: fixed order, and every thread ends with the same bits. Scalars are computed by all
+// threads; thread 0 stores them. Around stores to memory that other threads access, the block or warp synchronises.
 #include "compiler/Codegen/RowLowering.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -24,6 +25,9 @@ namespace {
 
 constexpr int64_t warpSize = 32, shortRowThreads = 128, longestWarpRow = 1024, maxThreads = 512, loopThreads = 256;
 constexpr int64_t elementsPerThread = 16, keptElements = 32, keptVectors = 8, maxVector = 8;
+/// Threads that must fit a multiprocessor at once: 80 registers each. Left to itself ptxas aims at full occupancy and
+/// spills for it.
+constexpr int64_t residentThreads = 768;
 
 /// A number that divides `value` whatever its operands; 0 for the constant 0, which everything divides.
 int64_t knownDivisor(Value value) {
@@ -60,9 +64,9 @@ int64_t elementBytes(const Access &access) {
 
 /// How the rows of one length lie on the threads.
 struct RowShape {
-  int64_t vector;     ///< elements of a vector
-  int64_t vectors;    ///< vectors of a row
-  bool wide;          ///< every access moves 16 bytes or more per thread
+  int64_t vector;  ///< elements of a vector
+  int64_t vectors; ///< vectors of a row
+  bool wide;       ///< every access moves 16 bytes or more per thread
 };
 
 RowShape shapeOf(int64_t length, ArrayRef<const RowGroup *> groups) {
@@ -102,9 +106,8 @@ public:
         threads = std::max<int64_t>(threads, llvm::alignTo(llvm::divideCeil(shape.vectors, perThread), warpSize));
       }
       threads = std::min(threads, maxThreads);
-      // Eight elements of a long row need more than the 64 registers of 2 × 512 threads; see minBlocks.
       if (llvm::any_of(shapes, [&](auto &entry) { return !isKept(entry.second); }))
-        threads = loopThreads;
+        threads = loopThreads; // three blocks to a multiprocessor rather than one of 512
     }
   }
 
@@ -123,15 +126,11 @@ private:
     int64_t perThread = llvm::divideCeil(shape.vectors, threads);
     return perThread <= keptVectors && perThread * shape.vector <= keptElements;
   }
-  /// Blocks that must fit a multiprocessor, 0 for ptxas's choice: it spills to fit four blocks of 256 threads where
-  /// three have registers enough.
-  int64_t minBlocks() const {
-    return llvm::any_of(shapes, [&](auto &entry) { return entry.second.vector > 4 && !isKept(entry.second); }) ? 3 : 0;
-  }
   Value laneOffset(const RowShape &shape);
   Tile ragged(const RowGroup &group, Value offset, int64_t number);
   Reductions walkUnrolled(const RowGroup &group, Reductions partial);
   Reductions walkLoop(const RowGroup &group, Reductions partial);
+  Attribute unrollTwice();
   Value shuffle(Value value, int64_t distance);
   Value butterfly(vector::CombiningKind kind, Value value);
   Reductions combineWarps(ArrayRef<vector::ReductionOp> ops, Reductions partial);
@@ -141,10 +140,10 @@ private:
   func::FuncOp function;
   std::map<int64_t, RowShape> shapes; // by row length
   bool warpRows;
-  int64_t threads;                    // that share a row: a power of two up to a warp, or whole warps
-  Value thread;                       // index, of those that share the row
-  Value lane, warp;                   // i32, of the block
-  Value members;                      // i32, the lanes of this warp that share the row
+  int64_t threads;  // that share a row: a power of two up to a warp, or whole warps
+  Value thread;     // index, of those that share the row
+  Value lane, warp; // i32, of the block
+  Value members;    // i32, the lanes of this warp that share the row
   unsigned sharedCount = 0;
 };
 
@@ -155,10 +154,11 @@ func::FuncOp GpuRows::emit() {
   types.push_back(b.getI64Type());
   function = func::FuncOp::create(b, kernel.getSymName(), b.getFunctionType(types, {}));
   int64_t rows = warpRows ? shortRowThreads / threads : 1;
+  int64_t minBlocks = std::max<int64_t>(1, residentThreads / (threads * rows));
   bool wide = llvm::all_of(shapes, [](auto &entry) { return entry.second.wide; });
   function->setAttr("kernel.launch", b.getDictionaryAttr({
                                          b.getNamedAttr("items_per_block", b.getI64IntegerAttr(rows)),
-                                         b.getNamedAttr("min_blocks", b.getI64IntegerAttr(minBlocks())),
+                                         b.getNamedAttr("min_blocks", b.getI64IntegerAttr(minBlocks)),
                                          b.getNamedAttr("threads", b.getI64IntegerAttr(threads * rows)),
                                          b.getNamedAttr("vector_access", b.getBoolAttr(wide)),
                                      }));
@@ -178,8 +178,8 @@ func::FuncOp GpuRows::emit() {
     item = arith::AddIOp::create(b, item, arith::ExtUIOp::create(b, b.getI64Type(), row));
     owner = arith::AndIOp::create(b, number, constantI32(threads - 1));
     if (threads < warpSize)
-      members = arith::ShLIOp::create(b, constantI32((int64_t(1) << threads) - 1),
-                                      arith::SubIOp::create(b, lane, owner));
+      members =
+          arith::ShLIOp::create(b, constantI32((int64_t(1) << threads) - 1), arith::SubIOp::create(b, lane, owner));
   }
   thread = arith::IndexCastUIOp::create(b, b.getIndexType(), owner);
   Value exists = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, item, entry->getArguments().back());
@@ -214,21 +214,29 @@ GpuRows::Reductions GpuRows::walkUnrolled(const RowGroup &group, Reductions part
   const RowShape &shape = shapes.at(group.length);
   Value start = laneOffset(shape);
   for (int64_t first = 0, k = 0; first < shape.vectors; first += threads, ++k) {
-    Value offset = arith::AddIOp::create(b, start, constantIndex(first * shape.vector),
-                                         arith::IntegerOverflowFlags::nsw);
-    Tile tile = first + threads <= shape.vectors ? Tile{offset, shape.vector, shape.vector, {}, k}
-                                                 : ragged(group, offset, k);
+    Value offset =
+        arith::AddIOp::create(b, start, constantIndex(first * shape.vector), arith::IntegerOverflowFlags::nsw);
+    Tile tile =
+        first + threads <= shape.vectors ? Tile{offset, shape.vector, shape.vector, {}, k} : ragged(group, offset, k);
     partial = emitTile(group, tile, partial);
   }
   return partial;
+}
+
+/// Two tiles in flight; without a word ptxas unrolls loops of known length until it spills.
+Attribute GpuRows::unrollTwice() {
+  MLIRContext *context = b.getContext();
+  auto unroll = LLVM::LoopUnrollAttr::get(context, {}, b.getI32IntegerAttr(2), {}, {}, {}, {}, {});
+  return LLVM::LoopAnnotationAttr::get(context, {}, {}, {}, unroll, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {});
 }
 
 GpuRows::Reductions GpuRows::walkLoop(const RowGroup &group, Reductions partial) {
   const RowShape &shape = shapes.at(group.length);
   int64_t whole = shape.vectors / threads * threads * shape.vector;
   Value start = laneOffset(shape);
-  auto loop = scf::ForOp::create(b, constantIndex(0), constantIndex(whole), constantIndex(threads * shape.vector),
-                                 partial);
+  auto loop =
+      scf::ForOp::create(b, constantIndex(0), constantIndex(whole), constantIndex(threads * shape.vector), partial);
+  loop->setAttr("loop_annotation", unrollTwice());
   {
     OpBuilder::InsertionGuard guard(b);
     if (partial.empty())

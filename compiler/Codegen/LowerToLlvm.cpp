@@ -81,8 +81,8 @@ struct KernelLowerToLlvmPass : ft::kernel::impl::KernelLowerToLlvmBase<KernelLow
     int32_t threads = cast<IntegerAttr>(launch.get("threads")).getInt();
     function->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), b.getUnitAttr());
     function->setAttr(NVVM::NVVMDialect::getReqntidAttrName(), b.getDenseI32ArrayAttr({threads, 1, 1}));
-    if (int32_t blocks = cast<IntegerAttr>(launch.get("min_blocks")).getInt())
-      function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), b.getI32IntegerAttr(blocks));
+    int32_t blocks = cast<IntegerAttr>(launch.get("min_blocks")).getInt();
+    function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), b.getI32IntegerAttr(blocks));
   }
 
   static void addEntry(LLVM::LLVMFuncOp function) {

@@ -3,7 +3,7 @@
 // A row of 96 f32 takes a warp, four rows a block; 24 vectors of four, so some lanes have none.
 // CHECK-LABEL: func.func @norm(
 // CHECK-SAME: %[[X:[a-z0-9_]+]]: memref<8x96xf32> {llvm.noalias, llvm.readonly}
-// CHECK-SAME: %[[ITEMS:[a-z0-9_]+]]: i64) attributes {kernel.launch = {items_per_block = 4 : i64, min_blocks = 0 : i64, threads = 128 : i64, vector_access = true}}
+// CHECK-SAME: %[[ITEMS:[a-z0-9_]+]]: i64) attributes {kernel.launch = {items_per_block = 4 : i64, min_blocks = 6 : i64, threads = 128 : i64, vector_access = true}}
 kernel.func @norm(%x: memref<8x96xf32>, %y: memref<8x96xf32>, %r: memref<8xf32>) item %i {
   %c0 = arith.constant 0 : index
   // CHECK: nvvm.read.ptx.sreg.tid.x
@@ -66,7 +66,7 @@ kernel.func @odd(%x: memref<8x50xf32, strided<[51, 1]>>) item %i {
 
 // Rows of 64 bf16 are eight vectors: eight lanes each, sixteen rows a block. Shuffles stay among the lanes of a row.
 // CHECK-LABEL: func.func @short(
-// CHECK-SAME: items_per_block = 16 : i64, min_blocks = 0 : i64, threads = 128 : i64
+// CHECK-SAME: items_per_block = 16 : i64, min_blocks = 6 : i64, threads = 128 : i64
 kernel.func @short(%x: memref<8x64xbf16>, %r: memref<8xf32>) item %i {
   %c0 = arith.constant 0 : index
   // CHECK: %[[MEMBERS:[a-z0-9_]+]] = arith.shli
