@@ -48,7 +48,9 @@ Status openData(Session &s) {
   FT_ASSIGN_OR_RETURN(const BatchShape shape, BatchShape::from(s.plan().batch()));
   const std::string base = folderOf(s.options.plan);
   const DataRequest train = DataRequest::train(run, shape, base, s.options.data);
-  if (!s.model->isSeeded()) {
+  // Text needs the tokenizer; synthetic tokens do not, and a folder without one can train on them.
+  const bool text = !isSynthetic(train.source) || run.generate().max_new_tokens() > 0;
+  if (text && !s.model->isSeeded()) {
     FT_ASSIGN_OR_RETURN(s.codec, TextCodec::load(s.options.model, run.template_()));
   } else if (!isSynthetic(train.source)) {
     return badInput(

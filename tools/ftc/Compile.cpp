@@ -16,6 +16,9 @@ static rt::Status doesNotFit(const Compilation &c, const CompileRequest &request
 rt::Status ft::compileCommand(CompileRequest request, const std::string &output) {
   fs::path folder = fs::path(output).parent_path();
   request.planFolder = folder.empty() ? "." : folder.string();
+  if (!fs::is_directory(request.planFolder))
+    return rt::badInput(
+        fmt::format("-o {}: there is no folder {}; make it, or name another", output, request.planFolder));
   FT_ASSIGN_OR_RETURN(Compilation c, planRecipe(request));
   fmt::print("{}", describe(c));
   if (!c.fits())
