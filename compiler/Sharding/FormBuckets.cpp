@@ -58,7 +58,8 @@ private:
     if (start->getNumOperands() != 1)
       return nullptr;
     if (auto read = start->getOperand(0).getDefiningOp<ReadOp>())
-      return gradientNamed(read.getVariable());
+      if (VariableOp gradient = gradientNamed(read.getVariable()))
+        return gradient;
     Value value = (*start->getResult(0).user_begin())->getResult(0);
     if (value.hasOneUse())
       if (auto add = dyn_cast<AddOp>(*value.user_begin()))
