@@ -25,7 +25,7 @@ class Localizer {
 public:
   Localizer(ModuleOp module, MeshOp mesh) : symbols(module), mesh(mesh), builder(module.getContext()) {}
 
-  /// After this, ft.read results and variables agree.
+  /// Variables first: reads are checked against their local types.
   LogicalResult localize(VariableOp variable) {
     auto sharding = variable->getAttrOfType<ShardingAttr>(shardingName);
     if (!sharding)

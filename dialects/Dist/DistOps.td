@@ -234,7 +234,8 @@ def Dist_SliceOp : Dist_Op<"slice", [Pure, DeclareOpInterfaceMethods<SymbolUserO
 def Dist_BucketOp : Dist_Op<"bucket", [Symbol, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "declare variables that one collective moves together";
   let description = [{
-    The members' whole values, one behind the other in one buffer in the order in which they are ready: for gradients the
+    The members' whole values, one behind the other in one buffer in the order in which they are ready: for gradients
+    the
     reverse of the forward pass. Member i has elements[i] elements of type dtype. Created by dist-form-buckets; Planning
     lays the members out contiguously, rank by rank where a collective scatters them.
 
