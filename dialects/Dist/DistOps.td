@@ -235,8 +235,7 @@ def Dist_BucketOp : Dist_Op<"bucket", [Symbol, DeclareOpInterfaceMethods<SymbolU
   let summary = "declare variables that one collective moves together";
   let description = [{
     The members' whole values, one behind the other in one buffer in the order in which they are ready: for gradients
-    the
-    reverse of the forward pass. Member i has elements[i] elements of type dtype. Created by dist-form-buckets; Planning
+    the reverse of the forward pass. Member i has elements[i] elements of type dtype. Created by dist-form-buckets; Planning
     lays the members out contiguously, rank by rank where a collective scatters them.
 
     Example:
