@@ -149,7 +149,7 @@ recap() {
   echo "  model = PeftModel.from_pretrained(base, \"$out\")"
   local fell
   fell=$(awk -v before="$before" -v after="$after" 'BEGIN { printf "%.4f", before - after }')
-  echo "loss on held-out samples: $before before, $after after: fell by $fell"
+  echo "loss on held-out samples: $before before, $after after: fell by $fell; the demo took $SECONDS s"
   awk -v fell="$fell" -v least="$mustFallBy" 'BEGIN { exit !(fell >= least) }' ||
     fail 3 "the loss on held-out samples fell by $fell; it must fall by at least $mustFallBy"
 }
