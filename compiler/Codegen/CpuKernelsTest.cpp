@@ -321,6 +321,81 @@ TEST_P(RowLength, RotateHalvesInPlace) {
   });
 }
 
+const char *mixed = R"(
+kernel.func @mean(%x: memref<9x$Nxf32, strided<[$P, 1]>>, %start: memref<4xi32>, %z: memref<3x40xbf16>,
+    %y: memref<3x$Nxf32, strided<[$P, 1]>>, %count: memref<3xi64>, %flag: memref<3xi8>) item %i {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %n0 = arith.constant 0 : i64
+  %n1 = arith.constant 1 : i64
+  %zero = arith.constant dense<0.0> : vector<$Nxf32>
+  %next = arith.addi %i, %c1 : index
+  %b32 = memref.load %start[%i] : memref<4xi32>
+  %e32 = memref.load %start[%next] : memref<4xi32>
+  %b = arith.index_cast %b32 : i32 to index
+  %e = arith.index_cast %e32 : i32 to index
+  %sum:2 = scf.for %k = %b to %e step %c1 iter_args(%acc = %zero, %n = %n0) -> (vector<$Nxf32>, i64) {
+    %row = vector.load %x[%k, %c0] : memref<9x$Nxf32, strided<[$P, 1]>>, vector<$Nxf32>
+    %odd = arith.andi %n, %n1 : i64
+    %isodd = arith.cmpi eq, %odd, %n1 : i64
+    %twice = arith.addf %row, %row : vector<$Nxf32>
+    %term = arith.select %isodd, %twice, %row : vector<$Nxf32>
+    %s = arith.addf %acc, %term : vector<$Nxf32>
+    %m = arith.addi %n, %n1 : i64
+    scf.yield %s, %m : vector<$Nxf32>, i64
+  }
+  %any = arith.cmpi sgt, %sum#1, %n0 : i64
+  %mean = scf.if %any -> (vector<$Nxf32>) {
+    %nf = arith.sitofp %sum#1 : i64 to f32
+    %nn = vector.broadcast %nf : f32 to vector<$Nxf32>
+    %q = arith.divf %sum#0, %nn : vector<$Nxf32>
+    scf.yield %q : vector<$Nxf32>
+  } else {
+    %minus = arith.constant dense<-1.0> : vector<$Nxf32>
+    scf.yield %minus : vector<$Nxf32>
+  }
+  %zb = vector.load %z[%i, %c0] : memref<3x40xbf16>, vector<40xbf16>
+  %zf = arith.extf %zb : vector<40xbf16> to vector<40xf32>
+  %total = vector.reduction <add>, %zf : vector<40xf32> into f32
+  %tt = vector.broadcast %total : f32 to vector<$Nxf32>
+  %out = arith.addf %mean, %tt : vector<$Nxf32>
+  vector.store %out, %y[%i, %c0] : memref<3x$Nxf32, strided<[$P, 1]>>, vector<$Nxf32>
+  memref.store %sum#1, %count[%i] : memref<3xi64>
+  %anyByte = arith.extui %any : i1 to i8
+  memref.store %anyByte, %flag[%i] : memref<3xi8>
+  kernel.return
+})";
+
+// A loop that carries a row and a scalar, a condition that yields a row, rows of two lengths.
+TEST_P(RowLength, MixedLoopAndCondition) {
+  onEachArch(mixed, [&](const MappedImage &image, std::string &bytes) {
+    Guarded<float> x(9 * pitch), y(rows * pitch);
+    Guarded<Bf16> z(rows * 40);
+    Guarded<int64_t> count(rows);
+    Guarded<int8_t> flag(rows);
+    randomize(x.values(), 12), randomize(z.values(), 13);
+    std::vector<int32_t> start{0, 5, 5, 9};
+    image.run(0, {x.data(), start.data(), z.data(), y.data(), count.data(), flag.data()}, 0, rows);
+    for (int64_t i = 0; i < rows; ++i) {
+      int64_t n = start[i + 1] - start[i];
+      double total = 0;
+      for (int64_t j = 0; j < 40; ++j)
+        total += bf16ToFloat(z[i * 40 + j]);
+      for (int64_t j = 0; j < length; ++j) {
+        double sum = 0;
+        for (int64_t k = 0; k < n; ++k)
+          sum += (1 + k % 2) * double(x[(start[i] + k) * pitch + j]);
+        // At most nine sums of numbers below 8, then 40 below 5: 2^-24 of the largest partial sum for each.
+        ASSERT_NEAR(y[i * pitch + j], (n ? sum / n : -1) + total, 2e-5) << i << "," << j;
+      }
+      EXPECT_EQ(count[i], n);
+      EXPECT_EQ(flag[i], n > 0);
+    }
+    EXPECT_TRUE(y.intact() && count.intact() && flag.intact());
+    bytes = bytesOf(y) + bytesOf(count) + bytesOf(flag);
+  });
+}
+
 INSTANTIATE_TEST_SUITE_P(Lengths, RowLength, testing::Values(1, 7, 16, 17, 50, 100, 576, 1536, 11008, 32000));
 
 } // namespace
