@@ -25,9 +25,9 @@ namespace {
 
 constexpr int64_t warpSize = 32, shortRowThreads = 128, longestWarpRow = 1024, maxThreads = 512, loopThreads = 256;
 constexpr int64_t elementsPerThread = 16, keptElements = 32, keptVectors = 8, maxVector = 8;
-/// Threads that must fit a multiprocessor at once: 80 registers each. Left to itself ptxas aims at full occupancy and
-/// spills for it.
-constexpr int64_t residentThreads = 768;
+/// Threads that must fit a multiprocessor at once: 80 registers each, or 128 where a thread keeps more than
+/// `lightElements` from phase to phase. Left to itself ptxas aims at full occupancy and spills for it.
+constexpr int64_t residentThreads = 768, residentHeavyThreads = 512, lightElements = 40;
 
 /// A number that divides `value` whatever its operands; 0 for the constant 0, which everything divides.
 int64_t knownDivisor(Value value) {
@@ -126,6 +126,7 @@ private:
     int64_t perThread = llvm::divideCeil(shape.vectors, threads);
     return perThread <= keptVectors && perThread * shape.vector <= keptElements;
   }
+  int64_t keptBetweenPhases() const;
   Value laneOffset(const RowShape &shape);
   Tile ragged(const RowGroup &group, Value offset, int64_t number);
   Reductions walkUnrolled(const RowGroup &group, Reductions partial);
@@ -154,7 +155,8 @@ func::FuncOp GpuRows::emit() {
   types.push_back(b.getI64Type());
   function = func::FuncOp::create(b, kernel.getSymName(), b.getFunctionType(types, {}));
   int64_t rows = warpRows ? shortRowThreads / threads : 1;
-  int64_t minBlocks = std::max<int64_t>(1, residentThreads / (threads * rows));
+  int64_t resident = keptBetweenPhases() > lightElements ? residentHeavyThreads : residentThreads;
+  int64_t minBlocks = std::max<int64_t>(1, resident / (threads * rows));
   bool wide = llvm::all_of(shapes, [](auto &entry) { return entry.second.wide; });
   function->setAttr("kernel.launch", b.getDictionaryAttr({
                                          b.getNamedAttr("items_per_block", b.getI64IntegerAttr(rows)),
@@ -192,6 +194,19 @@ func::FuncOp GpuRows::emit() {
 }
 
 //===- Walking a row -------------------------------------------------------------------------------------------------//
+
+/// Elements of loaded rows that a thread holds because more than one walk needs them.
+int64_t GpuRows::keptBetweenPhases() const {
+  llvm::DenseMap<Operation *, unsigned> walks;
+  int64_t elements = 0;
+  for (const RowGroup *group : phases.groups()) {
+    const RowShape &shape = shapes.at(group->length);
+    for (Operation *op : group->slice)
+      if (isa<vector::LoadOp>(op) && isKept(shape) && ++walks[op] == 2)
+        elements += llvm::divideCeil(shape.vectors, threads) * shape.vector;
+  }
+  return elements;
+}
 
 Value GpuRows::laneOffset(const RowShape &shape) {
   return arith::MulIOp::create(b, thread, constantIndex(shape.vector), arith::IntegerOverflowFlags::nsw);
