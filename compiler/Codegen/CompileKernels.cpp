@@ -21,6 +21,8 @@
 #include "mlir/Target/LLVMIR/Export.h"
 #include "mlir/Transforms/Passes.h"
 
+#include "llvm/IR/DiagnosticInfo.h"
+#include "llvm/IR/DiagnosticPrinter.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Support/FileSystem.h"
@@ -96,14 +98,27 @@ private:
     passes.addPass(kernel::createKernelLowerToLlvm({cuda ? "gpu" : "cpu"}));
     if (failed(passes.run(*module)))
       return failure();
+    llvmContext.setDiagnosticHandlerCallBack(keepErrors, &backendErrors);
     llvmModule = translateModuleToLLVMIR(*module, llvmContext, "kernels");
     return success(llvmModule != nullptr);
+  }
+
+  /// LLVM's remarks and warnings are about its own heuristics and are dropped.
+  static void keepErrors(const llvm::DiagnosticInfo *diagnostic, void *errors) {
+    if (diagnostic->getSeverity() != llvm::DS_Error)
+      return;
+    llvm::raw_string_ostream stream(*static_cast<std::string *>(errors));
+    llvm::DiagnosticPrinterRawOStream printer(stream);
+    diagnostic->print(printer);
+    stream << "; ";
   }
 
   LogicalResult addImage(const std::string &arch) {
     llvm::Expected<KernelImage> image = makeImage(arch);
     if (!image)
       return source.emitError("code for ") << arch << ": " << llvm::toString(image.takeError());
+    if (!backendErrors.empty())
+      return source.emitError("code for ") << arch << ": " << backendErrors;
     result.images.push_back(std::move(*image));
     return success();
   }
@@ -164,6 +179,7 @@ private:
   const CodegenOptions &options;
   bool cuda;
   OwningOpRef<ModuleOp> module;
+  std::string backendErrors;
   llvm::LLVMContext llvmContext;
   std::unique_ptr<llvm::Module> llvmModule;
   CompiledKernels result;

@@ -131,7 +131,8 @@ private:
   Tile ragged(const RowGroup &group, Value offset, int64_t number);
   Reductions walkUnrolled(const RowGroup &group, Reductions partial);
   Reductions walkLoop(const RowGroup &group, Reductions partial);
-  Attribute unrollTwice();
+  void annotateLoop(scf::ForOp loop) override;
+  void unroll(scf::ForOp loop, int32_t count);
   Value shuffle(Value value, int64_t distance);
   Value butterfly(vector::CombiningKind kind, Value value);
   Reductions combineWarps(ArrayRef<vector::ReductionOp> ops, Reductions partial);
@@ -238,11 +239,24 @@ GpuRows::Reductions GpuRows::walkUnrolled(const RowGroup &group, Reductions part
   return partial;
 }
 
-/// Two tiles in flight; without a word ptxas unrolls loops of known length until it spills.
-Attribute GpuRows::unrollTwice() {
+/// Without a word LLVM and ptxas unroll loops of known length until they spill; unrolled a little, more loads are in
+/// flight.
+void GpuRows::unroll(scf::ForOp loop, int32_t count) {
   MLIRContext *context = b.getContext();
-  auto unroll = LLVM::LoopUnrollAttr::get(context, {}, b.getI32IntegerAttr(2), {}, {}, {}, {}, {});
-  return LLVM::LoopAnnotationAttr::get(context, {}, {}, {}, unroll, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {});
+  auto unroll = LLVM::LoopUnrollAttr::get(context, {}, b.getI32IntegerAttr(count), {}, {}, {}, {}, {});
+  loop->setAttr("loop_annotation",
+                LLVM::LoopAnnotationAttr::get(context, {}, {}, {}, unroll, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}));
+}
+
+/// Loops that shuffle or wait for other threads stay as they are: LLVM does not unroll them.
+void GpuRows::annotateLoop(scf::ForOp loop) {
+  bool convergent = loop.walk([](Operation *op) {
+                          return isa<NVVM::ShflOp, NVVM::Barrier0Op, NVVM::SyncWarpOp>(op) ? WalkResult::interrupt()
+                                                                                           : WalkResult::advance();
+                        })
+                        .wasInterrupted();
+  if (!convergent)
+    unroll(loop, 4);
 }
 
 GpuRows::Reductions GpuRows::walkLoop(const RowGroup &group, Reductions partial) {
@@ -251,7 +265,7 @@ GpuRows::Reductions GpuRows::walkLoop(const RowGroup &group, Reductions partial)
   Value start = laneOffset(shape);
   auto loop =
       scf::ForOp::create(b, constantIndex(0), constantIndex(whole), constantIndex(threads * shape.vector), partial);
-  loop->setAttr("loop_annotation", unrollTwice());
+  unroll(loop, 2);
   {
     OpBuilder::InsertionGuard guard(b);
     if (partial.empty())

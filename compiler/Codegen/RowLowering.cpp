@@ -63,6 +63,7 @@ void RowLowering::emitFor(scf::ForOp op) {
       scf::YieldOp::create(b, scalarsOf(op.getYieldedValues(), scalars));
   }
   mapScalars(op.getResults(), loop.getResults(), scalars);
+  annotateLoop(loop);
 }
 
 void RowLowering::emitIf(scf::IfOp op) {
@@ -225,6 +226,7 @@ void RowLowering::emitRowLoop(scf::ForOp op, const Tile &tile, IRMapping &rows) 
     emitRowBlock(*op.getBody(), tile, inside);
   }
   rows.map(op.getResults(), loop.getResults());
+  annotateLoop(loop);
 }
 
 void RowLowering::emitRowIf(scf::IfOp op, const Tile &tile, IRMapping &rows) {

@@ -47,6 +47,8 @@ protected:
   virtual void emitScalarStore(mlir::Operation *store);
   /// Alignment in bytes of a tile's access, if more than the element's.
   virtual llvm::MaybeAlign alignment(const Access &access, int64_t width) { return {}; }
+  /// Called for the body's own loops once they are built.
+  virtual void annotateLoop(mlir::scf::ForOp loop) {}
   /// Called around a store to shared memory (RowPhases::isShared).
   virtual void synchronise() {}
 

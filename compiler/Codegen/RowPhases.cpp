@@ -7,6 +7,8 @@
 #include "mlir/IR/Matchers.h"
 #include "mlir/Transforms/RegionUtils.h"
 
+#include <functional>
+
 using namespace mlir;
 
 namespace ft::kernel {
@@ -280,7 +282,7 @@ LogicalResult RowPhases::planSegment(ArrayRef<Operation *> ops, std::vector<Segm
   }
   for (Phase &p : segment.phases)
     for (RowGroup &group : p.groups)
-      group.slice = sliceOf(group.anchors);
+      group.slice = orderOnDemand(group.anchors);
   segments.push_back(std::move(segment));
   return success();
 }
@@ -325,6 +327,27 @@ SmallVector<Operation *> RowPhases::sliceOf(ArrayRef<Operation *> anchors) const
   SmallVector<Operation *> ordered = slice.takeVector();
   llvm::sort(ordered, [&](Operation *a, Operation *b) { return before(a, b); });
   return ordered;
+}
+
+// A store may overtake loads that precede it in the program only if they read elsewhere.
+SmallVector<Operation *> RowPhases::orderOnDemand(ArrayRef<Operation *> anchors) const {
+  SmallVector<Operation *> slice = sliceOf(anchors);
+  llvm::SetVector<Operation *> order;
+  std::function<void(Operation *)> visit = [&](Operation *op) {
+    for (Value value : usedValues(op))
+      if (isRow(value.getType()) && !order.contains(value.getDefiningOp()))
+        visit(value.getDefiningOp());
+    order.insert(op);
+  };
+  for (Operation *anchor : anchors) {
+    if (std::optional<Access> store = accessOf(anchor))
+      for (Operation *op : slice)
+        if (before(op, anchor) && !isa<vector::StoreOp>(op) &&
+            llvm::any_of(accessesIn(op), [&](const Access &load) { return !isDisjoint(load, *store); }))
+          visit(op);
+    visit(anchor);
+  }
+  return order.takeVector();
 }
 
 LogicalResult RowPhases::checkRereads(FuncOp kernel) {

@@ -51,8 +51,8 @@ std::optional<Access> accessOf(mlir::Operation *op);
 /// All accesses of `op` and its regions.
 llvm::SmallVector<Access, 4> accessesIn(mlir::Operation *op);
 
-/// Anchors of one row length that share a loop over tiles, and all row operations they need; both in program order,
-/// `slice` includes the anchors.
+/// Anchors of one row length that share a loop over tiles, in program order; and, `slice`, all row operations they need
+/// and themselves, each anchor close behind what only it needs, so that few values of a tile live at once.
 struct RowGroup {
   int64_t length;
   llvm::SmallVector<mlir::Operation *> anchors;
@@ -95,6 +95,7 @@ private:
   llvm::LogicalResult planSegment(llvm::ArrayRef<mlir::Operation *> ops, std::vector<Segment> &segments);
   void delayStores(llvm::ArrayRef<mlir::Operation *> ops, llvm::DenseMap<mlir::Operation *, unsigned> &phase);
   llvm::SmallVector<mlir::Operation *> sliceOf(llvm::ArrayRef<mlir::Operation *> anchors) const;
+  llvm::SmallVector<mlir::Operation *> orderOnDemand(llvm::ArrayRef<mlir::Operation *> anchors) const;
   llvm::LogicalResult checkRereads(FuncOp kernel);
   llvm::LogicalResult checkReread(const RowGroup &group, const Access &load, const Access &store);
   void findShared(FuncOp kernel);

@@ -80,3 +80,37 @@ kernel.func @min_max(%x: memref<8x64xf32>, %low: memref<8xf32>, %high: memref<8x
   // CHECK: return
   kernel.return
 }
+
+// A store follows what it needs: the second row is read when the first is written, since they are disjoint.
+// CHECK-LABEL: func.func @disjoint(
+kernel.func @disjoint(%x: memref<8x32xf32>) item %i {
+  %c0 = arith.constant 0 : index
+  %c16 = arith.constant 16 : index
+  // CHECK: vector.load
+  // CHECK: vector.store
+  // CHECK: vector.load
+  // CHECK: vector.store
+  %a = vector.load %x[%i, %c0] : memref<8x32xf32>, vector<16xf32>
+  %b = vector.load %x[%i, %c16] : memref<8x32xf32>, vector<16xf32>
+  %a2 = arith.addf %a, %a : vector<16xf32>
+  %b2 = arith.addf %b, %b : vector<16xf32>
+  vector.store %a2, %x[%i, %c0] : memref<8x32xf32>, vector<16xf32>
+  vector.store %b2, %x[%i, %c16] : memref<8x32xf32>, vector<16xf32>
+  kernel.return
+}
+
+// Rows that are exchanged in place are both read before either is written.
+// CHECK-LABEL: func.func @exchange(
+kernel.func @exchange(%x: memref<8x32xf32>) item %i {
+  %c0 = arith.constant 0 : index
+  %c16 = arith.constant 16 : index
+  // CHECK: %[[A:[a-z0-9_]+]] = vector.load
+  // CHECK: %[[B:[a-z0-9_]+]] = vector.load
+  // CHECK: vector.store %[[B]]
+  // CHECK: vector.store %[[A]]
+  %a = vector.load %x[%i, %c0] : memref<8x32xf32>, vector<16xf32>
+  %b = vector.load %x[%i, %c16] : memref<8x32xf32>, vector<16xf32>
+  vector.store %b, %x[%i, %c0] : memref<8x32xf32>, vector<16xf32>
+  vector.store %a, %x[%i, %c16] : memref<8x32xf32>, vector<16xf32>
+  kernel.return
+}
