@@ -149,30 +149,35 @@ recap() {
   echo "  model = PeftModel.from_pretrained(base, \"$out\")"
   local fell
   fell=$(awk -v before="$before" -v after="$after" 'BEGIN { printf "%.4f", before - after }')
-  echo "loss on held-out samples: $before before, $after after: fell by $fell; the demo took $SECONDS s"
+  printf 'loss on held-out samples: %.4f before, %.4f after: fell by %s; the demo took %s s\n' "$before" "$after" "$fell" "$SECONDS"
   awk -v fell="$fell" -v least="$mustFallBy" 'BEGIN { exit !(fell >= least) }' ||
     fail 3 "the loss on held-out samples fell by $fell; it must fall by at least $mustFallBy"
 }
 
-install
-[ -n "$bin" ] || build
-! $needsDownload || download
+# A function, so that the file is read whole before anything runs.
+main() {
+  install
+  [ -n "$bin" ] || build
+  ! $needsDownload || download
 
-run=() compile=()
-if [ -z "$plan" ]; then
-  choice=$(chooseDevice)
-  if [ "${choice%% *}" = GPU ]; then
-    read -r _ ordinal target title <<<"$choice"
-    echo "running on the GPU: $title, target $target"
-    run=(--gpu "$ordinal") compile=(--gpu "$target")
+  run=() compile=()
+  if [ -z "$plan" ]; then
+    choice=$(chooseDevice)
+    if [ "${choice%% *}" = GPU ]; then
+      read -r _ ordinal target title <<<"$choice"
+      echo "running on the GPU: $title, target $target"
+      run=(--gpu "$ordinal") compile=(--gpu "$target")
+    else
+      echo "running on the CPU: ${choice#CPU }"
+    fi
+    mkdir -p "$(dirname "$out")"
+    plan=$out.plan.bin
+    "$bin/ftc" compile recipes/$name.textproto ${compile[@]+"${compile[@]}"} -o "$plan"
   else
-    echo "running on the CPU: ${choice#CPU }"
+    echo "running on the plan's target"
   fi
-  mkdir -p "$(dirname "$out")"
-  plan=$out.plan.bin
-  "$bin/ftc" compile recipes/$name.textproto ${compile[@]+"${compile[@]}"} -o "$plan"
-else
-  echo "running on the plan's target"
-fi
-"$bin/ftrun" "$plan" --model "$model" --out "$out" --overwrite ${run[@]+"${run[@]}"}
-recap
+  "$bin/ftrun" "$plan" --model "$model" --out "$out" --overwrite ${run[@]+"${run[@]}"}
+  recap
+}
+main
+exit

@@ -76,7 +76,7 @@ demo=(--bin "$work/bin" --model "$work/model.gguf" --out "$work/out/run")
 echo "$cpu" >"$DEVICES"
 check "without a GPU" 0 "running on the CPU: no GPU is listed" "${demo[@]}"
 called "^ftc compile recipes/smollm2_lora.textproto -o $work/out/run.plan.bin$"
-check "loss" 0 "held-out samples: 4.6 before, 3.1 after: fell by 1.5000" "${demo[@]}"
+check "loss" 0 "held-out samples: 4.6000 before, 3.1000 after: fell by 1.5000" "${demo[@]}"
 check "answers" 0 'answer before: I say "what"$' "${demo[@]}"
 check "memory" 0 "memory, arenas: predicted 1.500 GiB, measured 1.000 GiB" "${demo[@]}"
 check "files" 0 "^  $work/out/run/adapter_config.json" "${demo[@]}"
