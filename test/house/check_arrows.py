@@ -53,7 +53,7 @@ def rule_of(path):
 
 def is_test(path):
     """Tests and their helpers stand beside their source and drive several phases."""
-    return re.search(r"Test(ing|Utils)?\.(cpp|h)$", path) is not None
+    return re.search(r"(Test|Testing|TestUtils|Harness|Simulator)\.(cpp|h)$", path) is not None
 
 
 def phase_error(path, included):
