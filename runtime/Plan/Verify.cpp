@@ -340,7 +340,7 @@ Status Verifier::run() {
   // Irregular regions of honest plans cost some hundred units a step; a dishonest plan is refused within a second.
   budget.left = 5'000'000;
   for (const FlatSegment &flat : segments)
-    budget.left += 10'000 * flat.segment->steps_size();
+    budget.left += uint64_t(10'000) * flat.segment->steps_size();
   for (Kind kind : sequence())
     for (const FlatSegment &flat : segments)
       if (flat.segment->kind() == kind)

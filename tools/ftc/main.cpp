@@ -44,6 +44,7 @@ int main(int argc, char **argv) {
                       : check->parsed()   ? checkCommand(request)
                       : explain->parsed() ? explainCommand(plan)
                                           : dataCommand(request, model, dataOutput);
+  std::fflush(stdout); // the verdict stands behind the table, wherever both go
   if (!status.ok())
     std::fprintf(stderr, "%s\n", status.message().c_str());
   return static_cast<int>(status.code());
