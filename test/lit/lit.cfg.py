@@ -1,4 +1,5 @@
 import os
+import shutil
 
 import lit.formats
 
@@ -10,3 +11,9 @@ config.test_source_root = os.path.dirname(__file__)
 config.environment["PATH"] = os.pathsep.join(
     [os.path.join(config.build_root, "bin"), config.llvm_bin, config.environment["PATH"]])
 config.substitutions.append(("%source_root", config.source_root))
+
+# Assembling PTX needs no GPU, but the CUDA toolkit.
+ptxas = shutil.which("ptxas", path=config.environment["PATH"] + os.pathsep + "/usr/local/cuda/bin")
+if ptxas:
+    config.available_features.add("ptxas")
+    config.substitutions.append(("%ptxas", ptxas))
