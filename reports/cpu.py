@@ -91,7 +91,7 @@ def peers(options, precision):
 
 def measure_train(options, folder):
     rows = {}
-    for precision in ("FP32_TRUE", "BF16_TRUE"):
+    for precision in options.precision:
         rows[precision] = dict(ftrun=ours(options, folder, precision))
         if options.peer:
             rows[precision]["peer"] = peers(options, precision)
@@ -167,8 +167,9 @@ def report(results):
     if "train" in results:
         parts.append("## SmolLM2-135M, LoRA r 16 on all linears, 4 × 256 tokens\n\nMedian of the steps behind the "
                      "first; the peer is transformers with PEFT on the same cores, right after.\n\n" + table(
-                         ["precision", "", "tokens/s", "peak GiB", "others"],
-                         [[precision, who, row["tokens_per_second"], gib(row["peak_bytes"]), row["other_cores"]]
+                         ["precision", "", "tokens/s", "CPU seconds in all", "peak GiB", "others"],
+                         [[precision, who, row["tokens_per_second"], row["cpu_seconds"], gib(row["peak_bytes"]),
+                           row["other_cores"]]
                           for precision, pair in results["train"].items() for who, row in pair.items()]))
     if "rates" in results:
         rates = results["rates"]
@@ -196,6 +197,7 @@ def main():
     parser.add_argument("--hf", type=pathlib.Path, help="folder of the model for the peer")
     parser.add_argument("--python", default="python3", help="with torch, transformers and peft")
     parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--precision", nargs="+", choices=("FP32_TRUE", "BF16_TRUE"), default=["FP32_TRUE", "BF16_TRUE"])
     parser.add_argument("part", nargs="*", help="compile, train, rates")
     options = parser.parse_args()
     parts = options.part or ["compile", "train", "rates"]
@@ -206,7 +208,8 @@ def main():
     results.update(cpu=cpu_name(), cores=CORES)
     with tempfile.TemporaryDirectory() as folder:
         for part in parts:
-            results[part] = globals()[f"measure_{part}"](options, pathlib.Path(folder))
+            measured = globals()[f"measure_{part}"](options, pathlib.Path(folder))
+            results[part] = {**results.get(part, {}), **measured} if part == "train" else measured
             stored.parent.mkdir(exist_ok=True)
             stored.write_text(json.dumps(results, indent=1) + "\n")
     (ROOT / "reports/cpu.md").write_text(report(results))

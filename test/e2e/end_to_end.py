@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import shutil
 import signal
 import struct
 import subprocess
@@ -39,8 +38,8 @@ class Compile(WorkshopTest):
         for arguments in ([], ["frobnicate"], ["compile"], ["compile", self.folder / "absent.textproto", "-o", "x"]):
             self.assertEqual(call(FTC, *arguments).code, 1, arguments)
         result = call(FTC, "compile", recipe, "-o", self.folder / "absent" / "plan.bin")
-        self.assertNotEqual(result.code, 0)
-        self.assertIn("absent/plan.bin: cannot create", result.err)
+        self.assertEqual(result.code, 1)
+        self.assertIn("absent", result.err)
 
     def test_a_recipe_that_does_not_fit_exits_2_and_writes_nothing(self):
         plan = self.folder / "plan.bin"
@@ -86,9 +85,6 @@ class Run(WorkshopTest):
     def test_a_full_run_writes_the_model_and_loads_it_again(self):
         plan = self.compile(max_steps=2)
         self.train(plan, "first")
-        # A checkpoint has no tokenizer; synthetic tokens need none, but a folder is read with it.
-        for name in ("tokenizer.json", "tokenizer_config.json"):
-            shutil.copy(f"test/goldens/text/gpt2/{name}", self.folder / "first")
         self.train(plan, "second", model=self.folder / "first")
         self.assertLess(self.losses("second")[0], self.losses("first")[0])
 
