@@ -18,11 +18,15 @@ namespace {
 /// Seeded weights: N(0, 0.02), the initializer_range of every model of the family.
 constexpr double initScale = 0.02;
 
+int64_t headLanes(const ModelConfig &config, const BatchShape &shape) {
+  return shape.headLanes ? shape.headLanes : config.headDim;
+}
+
 /// Declares variables at the end of the module.
 class Declarations {
 public:
   Declarations(ModuleOp module, const ModelConfig &config, const BatchShape &shape)
-      : builder(module.getBodyRegion()), config(config), shape(shape) {
+      : builder(module.getBodyRegion()), config(config), shape(shape), lanes(headLanes(config, shape)) {
     builder.setInsertionPointToEnd(module.getBody());
   }
 
@@ -68,11 +72,17 @@ private:
   }
 
   void declareRope(StringRef kind) {
-    auto table =
-        declare(Role::ConstantTable, "rope." + kind, {shape.sequenceLen, config.headDim / 2}, builder.getF32Type());
+    auto table = declare(Role::ConstantTable, "rope." + kind, {shape.sequenceLen, lanes / 2}, builder.getF32Type());
+    pad(table, 1, config.headDim / 2, lanes / 2);
     table.setInitAttr(
         builder.getDictionaryAttr({builder.getNamedAttr("kind", builder.getStringAttr("rope_" + kind)),
                                    builder.getNamedAttr("theta", builder.getF64FloatAttr(config.ropeTheta))}));
+  }
+
+  /// Of dimension `dim` of the variable, `used` elements of each `block` are the model's.
+  static void pad(VariableOp variable, int64_t dim, int64_t used, int64_t block) {
+    if (used < block)
+      variable.setPaddingAttr(PaddingAttr::get(variable.getContext(), dim, used, block));
   }
 
   VariableOp declareParameter(const Twine &key, const Twine &ggufKey, ArrayRef<int64_t> dims) {
@@ -87,19 +97,27 @@ private:
     return parameter;
   }
 
+  /// The projection to `heads` heads; where rope pairs the halves of a head, each half is padded by itself.
+  VariableOp declareHeads(const Twine &key, const Twine &ggufKey, int64_t heads, bool rotated) {
+    VariableOp weight = declareParameter(key, ggufKey, {heads * lanes, config.hiddenSize});
+    const int64_t parts = rotated ? 2 : 1;
+    pad(weight, 0, config.headDim / parts, lanes / parts);
+    if (rotated)
+      weight.setGgufRopeHeads(heads);
+    return weight;
+  }
+
   void declareParameters() {
     const int64_t hidden = config.hiddenSize, inter = config.intermediateSize;
-    const int64_t q = config.heads * config.headDim, kv = config.kvHeads * config.headDim;
     declareParameter("model.embed_tokens.weight", "token_embd.weight", {config.vocabSize, hidden});
     for (int64_t layer = 0; layer < config.layers; ++layer) {
       const std::string at = llvm::formatv("model.layers.{0}.", layer), blk = llvm::formatv("blk.{0}.", layer);
       declareParameter(at + "input_layernorm.weight", blk + "attn_norm.weight", {hidden});
-      declareParameter(at + "self_attn.q_proj.weight", blk + "attn_q.weight", {q, hidden})
-          .setGgufRopeHeads(config.heads);
-      declareParameter(at + "self_attn.k_proj.weight", blk + "attn_k.weight", {kv, hidden})
-          .setGgufRopeHeads(config.kvHeads);
-      declareParameter(at + "self_attn.v_proj.weight", blk + "attn_v.weight", {kv, hidden});
-      declareParameter(at + "self_attn.o_proj.weight", blk + "attn_output.weight", {hidden, q});
+      declareHeads(at + "self_attn.q_proj.weight", blk + "attn_q.weight", config.heads, true);
+      declareHeads(at + "self_attn.k_proj.weight", blk + "attn_k.weight", config.kvHeads, true);
+      declareHeads(at + "self_attn.v_proj.weight", blk + "attn_v.weight", config.kvHeads, false);
+      pad(declareParameter(at + "self_attn.o_proj.weight", blk + "attn_output.weight", {hidden, config.heads * lanes}),
+          1, config.headDim, lanes);
       declareParameter(at + "post_attention_layernorm.weight", blk + "ffn_norm.weight", {hidden});
       declareParameter(at + "mlp.gate_proj.weight", blk + "ffn_gate.weight", {inter, hidden});
       declareParameter(at + "mlp.up_proj.weight", blk + "ffn_up.weight", {inter, hidden});
@@ -114,6 +132,7 @@ private:
   OpBuilder builder;
   const ModelConfig &config;
   const BatchShape &shape;
+  const int64_t lanes;
 };
 
 /// Builds one function over `tokens` tokens.
@@ -121,7 +140,7 @@ class FunctionBuilder {
 public:
   FunctionBuilder(ModuleOp module, const ModelConfig &config, const BatchShape &shape, StringRef name, int64_t rows)
       : module(module), symbols(module), builder(module.getBodyRegion()), config(config), shape(shape),
-        tokens(rows * shape.sequenceLen) {
+        tokens(rows * shape.sequenceLen), lanes(headLanes(config, shape)) {
     builder.setInsertionPointToEnd(module.getBody());
     auto function = func::FuncOp::create(builder, nameLoc(name), name, builder.getFunctionType({}, {}));
     builder.setInsertionPointToStart(function.addEntryBlock());
@@ -197,12 +216,12 @@ private:
     // One statement each: the order of reads must not depend on how a compiler evaluates arguments.
     Value positions = read("positions", tokens), cos = read("rope.cos"), sin = read("rope.sin");
     auto rope = RopeOp::create(builder, nameLoc(place + "rope"), TypeRange{qkv[0].getType(), qkv[1].getType()}, qkv[0],
-                               qkv[1], positions, cos, sin, config.headDim, /*inverse=*/false);
+                               qkv[1], positions, cos, sin, lanes, /*inverse=*/false);
     Value start = read("document_start", tokens), offsets = read("document_offsets"), lens = read("document_lens");
     auto lse = RankedTensorType::get({tokens, config.heads}, builder.getF32Type());
     auto attention =
         AttentionOp::create(builder, nameLoc(place + "attention"), TypeRange{qkv[0].getType(), lse}, rope.getQOut(),
-                            rope.getKOut(), qkv[2], start, offsets, lens, config.heads, config.kvHeads, config.headDim,
+                            rope.getKOut(), qkv[2], start, offsets, lens, config.heads, config.kvHeads, lanes,
                             shape.sequenceLen, APFloat(1 / std::sqrt(double(config.headDim))));
     return linear(place + "o_proj", attention.getO(), {at + "o_proj.weight"})[0];
   }
@@ -232,7 +251,7 @@ private:
   OpBuilder builder;
   const ModelConfig &config;
   const BatchShape &shape;
-  int64_t tokens;
+  int64_t tokens, lanes;
   llvm::StringMap<Value> reads;
 };
 
@@ -244,6 +263,9 @@ LogicalResult checkShape(Location loc, const ModelConfig &config, const BatchSha
   if (shape.microBatchSize < 1 || shape.microBatchSize > maxTokens / shape.sequenceLen)
     return emitError(loc) << "micro_batch_size is " << shape.microBatchSize << "; must be in [1, "
                           << maxTokens / shape.sequenceLen << "] with sequence_len " << shape.sequenceLen;
+  if (shape.headLanes && (shape.headLanes < config.headDim || shape.headLanes % 2))
+    return emitError(loc) << "a head is stored in " << shape.headLanes << " lanes; must be even and at least head_dim, "
+                          << "which is " << config.headDim;
   if (shape.maxDocuments < shape.microBatchSize)
     return emitError(loc) << "the cap on documents of a micro-batch is " << shape.maxDocuments
                           << "; must be at least micro_batch_size, which is " << shape.microBatchSize;

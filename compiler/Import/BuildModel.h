@@ -8,12 +8,13 @@
 
 namespace ft {
 
-/// The static shape of a micro-batch.
+/// The static shape of a micro-batch, and of a head in memory.
 struct BatchShape {
   int64_t microBatchSize = 1; ///< rows
   int64_t sequenceLen = 0;    ///< tokens per row
   int64_t maxDocuments = 0;   ///< per micro-batch, the cap on packed documents
   bool generate = false;      ///< build @generate: one row, the logits of one position
+  int64_t headLanes = 0;      ///< elements of a head as stored, even, at least head_dim; 0: head_dim
 
   int64_t tokens() const { return microBatchSize * sequenceLen; }
 };
@@ -24,7 +25,9 @@ struct BatchShape {
 ///   @evaluate  the same, to stay as it is;
 ///   @generate  where asked for: the logits of token ROW_INDEX of one row into LOGITS.
 /// Linears that read the same input (q, k, v; gate, up) are one ft.linear. Each op's location is a NameLoc with its
-/// place in the model ("layers.3.mlp.gate_up_proj"). Fails with a diagnostic on a shape that the model cannot take.
+/// place in the model ("layers.3.mlp.gate_up_proj"). With more lanes than head_dim, the rows of q, k and v, the columns
+/// of o and the rope tables are padded (#ft.padding): the model's numbers stay the same. Fails with a diagnostic on a
+/// shape that the model cannot take.
 mlir::OwningOpRef<mlir::ModuleOp> buildModel(mlir::MLIRContext *context, const ModelConfig &config,
                                              const BatchShape &shape);
 

@@ -84,23 +84,26 @@ private:
     return success();
   }
 
-  VariableOp declareAdapter(VariableOp weight, StringRef part, ArrayRef<int64_t> dims) {
+  /// `dim` of the adapter is `weightDim` of its weight, and padded as that.
+  VariableOp declareAdapter(VariableOp weight, StringRef part, ArrayRef<int64_t> dims, int64_t dim, int64_t weightDim) {
     const std::string name = (moduleName(weight) + "." + part + ".weight").str();
     Type element = weight.getTensorType().getElementType();
     VariableOp adapter = declareVariable(module, name, RankedTensorType::get(dims, element), Role::Adapter);
     adapter.setKey("base_model.model." + name);
+    if (PaddingAttr padding = weight.getPaddingAttr(); padding && padding.getDim() == weightDim)
+      adapter.setPaddingAttr(PaddingAttr::get(module.getContext(), dim, padding.getUsed(), padding.getBlock()));
     symbols.insert(adapter);
     return adapter;
   }
 
   void declarePair(VariableOp weight) {
     const int64_t out = weight.getTensorType().getDimSize(0), in = weight.getTensorType().getDimSize(1);
-    VariableOp a = declareAdapter(weight, "lora_A", {options.r, in});
+    VariableOp a = declareAdapter(weight, "lora_A", {options.r, in}, 1, 1);
     // kaiming_uniform with a = √5.
-    a.setInitAttr(
-        builder.getDictionaryAttr({builder.getNamedAttr("kind", builder.getStringAttr("uniform")),
-                                   builder.getNamedAttr("scale", builder.getF64FloatAttr(1 / std::sqrt(double(in))))}));
-    VariableOp b = declareAdapter(weight, "lora_B", {out, options.r});
+    const double halfWidth = 1 / std::sqrt(double(weight.getLogicalShape()[1]));
+    a.setInitAttr(builder.getDictionaryAttr({builder.getNamedAttr("kind", builder.getStringAttr("uniform")),
+                                             builder.getNamedAttr("scale", builder.getF64FloatAttr(halfWidth))}));
+    VariableOp b = declareAdapter(weight, "lora_B", {out, options.r}, 0, 0);
     b.setInitAttr(builder.getDictionaryAttr(builder.getNamedAttr("kind", builder.getStringAttr("zeros"))));
   }
 
@@ -115,17 +118,18 @@ private:
     return parameter && targets.contains(parameter);
   }
 
+  /// Each site has a key of its own, so that the kernels of all layers are one.
   void declareSites() {
-    SmallVector<Attribute> names;
-    for (auto op : forward.getOps<LinearOp>())
-      if (llvm::any_of(op.getWeights(), [&](Value weight) { return isTarget(weight); })) {
-        sites[siteOf(op)] = int64_t(names.size());
-        names.push_back(builder.getStringAttr(siteOf(op)));
-      }
-    keys = declareVariable(module, "dropout_keys", RankedTensorType::get({int64_t(names.size())}, builder.getI64Type()),
-                           Role::RandomKeys);
-    keys.setInitAttr(builder.getDictionaryAttr({builder.getNamedAttr("kind", builder.getStringAttr("random_keys")),
-                                                builder.getNamedAttr("names", builder.getArrayAttr(names))}));
+    for (auto op : forward.getOps<LinearOp>()) {
+      if (llvm::none_of(op.getWeights(), [&](Value weight) { return isTarget(weight); }))
+        continue;
+      const std::string site = siteOf(op);
+      VariableOp key = declareVariable(module, "dropout_key." + site, RankedTensorType::get({1}, builder.getI64Type()),
+                                       Role::RandomKeys);
+      key.setInitAttr(builder.getDictionaryAttr({builder.getNamedAttr("kind", builder.getStringAttr("random_keys")),
+                                                 builder.getNamedAttr("names", builder.getStrArrayAttr({site}))}));
+      keys[site] = key;
+    }
   }
 
   Value readPart(Value weight, StringRef part) {
@@ -137,11 +141,12 @@ private:
   Value dropOut(func::FuncOp function, LinearOp op) {
     if (function != forward || options.dropout == 0)
       return op.getX();
-    Value keyTable = readWhole(function, keys);
+    Value key = readWhole(function, keys[siteOf(op)]);
     Value scalars = readWhole(function, findInputOutput(module, "SCALARS"));
-    const std::string site = siteOf(op);
+    PaddingAttr padding = parameterOf(op.getWeights().front(), symbols).getPaddingAttr();
     return DropoutOp::create(builder, placed(module.getContext(), placeOf(op.getLoc()) + ".dropout"),
-                             op.getX().getType(), op.getX(), keyTable, scalars, APFloat(options.dropout), sites[site]);
+                             op.getX().getType(), op.getX(), key, scalars, APFloat(options.dropout),
+                             padding && padding.getDim() == 1 ? padding : PaddingAttr());
   }
 
   void adapt(func::FuncOp function, LinearOp op) {
@@ -174,8 +179,7 @@ private:
   OpBuilder builder;
   func::FuncOp forward;
   llvm::SetVector<VariableOp> targets;
-  llvm::StringMap<int64_t> sites;
-  VariableOp keys;
+  llvm::StringMap<VariableOp> keys; ///< of dropout, by site
 };
 
 } // namespace

@@ -34,6 +34,7 @@ VariableOp ft::declareDerived(VariableOp parameter, Role role, Type element) {
   const std::string name = (parameter.getSymName() + "." + stringifyRole(role)).str();
   VariableOp derived = declareVariable(module, name, parameter.getTensorType().clone(element), role);
   derived.setOf(parameter.getSymName());
+  derived.setPaddingAttr(parameter.getPaddingAttr());
   if (role == Role::WorkingCopy)
     return derived;
   derived.setKeyAttr(parameter.getKeyAttr());

@@ -70,9 +70,8 @@ static void describeRun(const Compilation &c, const CompileRequest &request, pla
   }
 }
 
-static void describeBatch(const Compilation &c, plan::Batch &batch) {
+static void describeBatch(const Compilation &c, const BatchShape &shape, plan::Batch &batch) {
   const Recipe &r = c.recipe.fields;
-  BatchShape shape = batchShape(c.recipe);
   batch.set_micro_batch_size(r.micro_batch_size());
   batch.set_sequence_len(r.sequence_len());
   batch.set_vocab_size(c.model.vocabSize);
@@ -116,22 +115,46 @@ static std::string digest(const std::string &text) {
   return std::string(reinterpret_cast<const char *>(bytes.data()), bytes.size());
 }
 
-void ft::describePlan(Compilation &c, const CompileRequest &request, const PlanningOptions &planning) {
+/// What the compiler chose where the recipe left it open, and what that costs.
+static void addNotes(const Compilation &c, const PlanningOptions &planning, const BatchShape &shape,
+                     plan::Stats &stats) {
+  for (const std::string &note : c.recipe.notes)
+    stats.add_notes(note);
+  if (shape.headLanes > c.model.headDim)
+    stats.add_notes(
+        fmt::format("head_dim {} lies in {} lanes, as the attention library wants it: {:.0f} % more bytes for q, k, v "
+                    "and o; checkpoints and exports have no padding",
+                    c.model.headDim, shape.headLanes, 100.0 * shape.headLanes / c.model.headDim - 100));
+  if (!planning.libraryAttention || c.recipe.fields.deterministic() != recipe::Deterministic::AUTO)
+    return;
+  if (planning.deterministic)
+    stats.add_notes(fmt::format("deterministic AUTO took deterministic attention, with {:.2f} GiB of workspace",
+                                double(planning.attentionWorkspaceBytes) / (1 << 30)));
+  else if (planning.raggedAttention && !c.target.ragged_deterministic())
+    stats.add_notes(
+        fmt::format("deterministic AUTO: {} has no deterministic attention for packed documents", c.target.name()));
+  else
+    stats.add_notes("deterministic AUTO gave determinism up: the workspace of deterministic attention does not fit");
+}
+
+void ft::describePlan(Compilation &c, const CompileRequest &request, const PlanningOptions &planning,
+                      const BatchShape &shape) {
   plan::Plan &plan = c.plan;
   plan.set_compiler("ftc " FTC_VERSION);
   plan.set_name(c.recipe.name);
   plan.set_op_set_version(1);
   plan.set_kernel_abi_version(1);
-  plan.set_deterministic(!planning.libraryAttention || planning.deterministic);
+  plan.set_deterministic(planning.deterministic);
   plan.set_recipe_sha256(digest(c.recipe.resolvedText));
   plan.set_model_sha256(digest(c.model.canonicalJson));
   plan::MeshAxis *axis = plan.add_mesh();
   axis->set_name("dp");
   axis->set_size(1);
   describeTarget(c, planning, *plan.mutable_target());
-  describeBatch(c, *plan.mutable_batch());
+  describeBatch(c, shape, *plan.mutable_batch());
   describeRun(c, request, *plan.mutable_run());
   addFacts(c.model, plan);
+  addNotes(c, planning, shape, *plan.mutable_stats());
   auto addText = [&](const char *file, const std::string &content) {
     plan::Text *text = plan.add_texts();
     text->set_file(file);

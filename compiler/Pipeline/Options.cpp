@@ -15,9 +15,26 @@ namespace fs = std::filesystem;
 
 constexpr int64_t documentsAlignment = 64; // cuDNN's tiles of documents
 
-BatchShape ft::batchShape(const LoadedRecipe &recipe) {
+static bool isBf16(const Recipe &r) {
+  return r.precision() == recipe::Precision::BF16_TRUE || r.precision() == recipe::Precision::BF16_MIXED;
+}
+
+constexpr int64_t libraryHeadMultiple = 8, libraryHeadMost = 128; // of head_dim, cuDNN on every architecture
+
+/// Lanes of a head where the library's attention runs on it, 0 where no padding makes it run.
+static int64_t libraryHeadLanes(const Recipe &r, const recipe::TargetSpec &target, int64_t headDim) {
+  if (!target.library_attention() || !isBf16(r) || headDim > libraryHeadMost)
+    return 0;
+  if (headDim % libraryHeadMultiple == 0)
+    return headDim;
+  int64_t padded = target.padded_head_dim();
+  return headDim <= padded / 2 ? padded / 2 : headDim <= padded ? padded : 0;
+}
+
+BatchShape ft::batchShape(const LoadedRecipe &recipe, const recipe::TargetSpec &target, const ModelConfig &model) {
   const Recipe &r = recipe.fields;
   BatchShape shape;
+  shape.headLanes = libraryHeadLanes(r, target, model.headDim);
   shape.microBatchSize = r.micro_batch_size();
   shape.sequenceLen = r.sequence_len();
   shape.maxDocuments = llvm::alignTo(r.micro_batch_size() * r.max_documents_per_row(), documentsAlignment);
@@ -64,13 +81,16 @@ ModelOptions ft::modelOptions(const LoadedRecipe &recipe) {
   return options;
 }
 
-static bool isSynthetic(const Recipe &r) { return r.data().train().rfind("synthetic:", 0) == 0; }
+/// Rows may hold several documents.
+static bool isRagged(const Recipe &r) {
+  return r.packing() && r.max_documents_per_row() > 1 && r.data().train().rfind("synthetic:", 0) != 0;
+}
 
 /// Bytes that cuDNN's attention needs, as measured on cuDNN 9.19 and Hopper (docs/rationale/attention-workspace.md),
 /// with a margin for what other versions keep per document.
 static int64_t attentionWorkspace(const PlanningOptions &options, const ModelConfig &model, const BatchShape &shape) {
   auto page = [](int64_t bytes) { return static_cast<int64_t>(llvm::alignTo(bytes, 256)); };
-  int64_t tokens = shape.tokens(), heads = model.heads, headDim = model.headDim;
+  int64_t tokens = shape.tokens(), heads = model.heads, headDim = shape.headLanes;
   int64_t group = heads / model.kvHeads, pitch = (heads + 2 * model.kvHeads) * headDim;
   int64_t documents = options.maxDocuments;
   int64_t longest = options.raggedAttention ? options.maxDocumentLen : shape.sequenceLen;
@@ -92,12 +112,11 @@ static int64_t attentionWorkspace(const PlanningOptions &options, const ModelCon
 }
 
 PlanningOptions ft::planningOptions(const LoadedRecipe &recipe, const recipe::TargetSpec &target,
-                                    const ModelConfig &model, const BatchShape &shape) {
+                                    const ModelConfig &model, const BatchShape &shape, bool deterministic) {
   const Recipe &r = recipe.fields;
   PlanningOptions options;
-  bool bf16 = r.precision() == recipe::Precision::BF16_TRUE || r.precision() == recipe::Precision::BF16_MIXED;
-  options.libraryAttention = target.library_attention() && bf16 && model.headDim % 8 == 0 && model.headDim <= 128;
-  options.raggedAttention = options.libraryAttention && r.packing() && r.max_documents_per_row() > 1 && !isSynthetic(r);
+  options.libraryAttention = libraryHeadLanes(r, target, model.headDim) > 0;
+  options.raggedAttention = options.libraryAttention && isRagged(r);
   options.foldAdapters = target.fold_lora();
   options.allowTf32 = r.allow_tf32();
   options.gemmWorkspaceBytes = r.precision() == recipe::Precision::FP64_TRUE ? 0 : target.gemm_workspace_bytes();
@@ -106,29 +125,26 @@ PlanningOptions ft::planningOptions(const LoadedRecipe &recipe, const recipe::Ta
   options.maxDocuments = shape.maxDocuments;
   options.maxDocumentLen = r.max_document_len();
   options.deterministic =
-      r.deterministic() != recipe::Deterministic::FALSE && (!options.raggedAttention || target.ragged_deterministic());
-  if (options.libraryAttention) {
+      !options.libraryAttention || (deterministic && (!options.raggedAttention || target.ragged_deterministic()));
+  if (options.libraryAttention)
     options.attentionWorkspaceBytes = attentionWorkspace(options, model, shape);
-    // AUTO pays for determinism while its workspace is small beside the card.
-    if (r.deterministic() == recipe::Deterministic::AUTO && options.deterministic &&
-        options.attentionWorkspaceBytes > static_cast<int64_t>(target.memory_bytes() / 16)) {
-      options.deterministic = false;
-      options.attentionWorkspaceBytes = attentionWorkspace(options, model, shape);
-    }
-  }
   return options;
 }
 
 rt::Status ft::checkTarget(const LoadedRecipe &recipe, const recipe::TargetSpec &target) {
   const Recipe &r = recipe.fields;
-  bool bf16 = r.precision() == recipe::Precision::BF16_TRUE || r.precision() == recipe::Precision::BF16_MIXED;
-  if (bf16 && !target.bf16())
+  if (isBf16(r) && !target.bf16())
     return rt::cannotRun(fmt::format("ftc: {} has no bf16, and precision is {}; {}", target.name(),
                                      recipe::Precision::Mode_Name(r.precision()),
                                      target.plans() ? "use FP32_TRUE" : target.plans_reason()));
   if (r.precision() == recipe::Precision::FP64_TRUE && target.driver() != "cpu")
     return rt::badInput(
         fmt::format("ftc: precision FP64_TRUE proves gradients on the cpu; {} cannot run it", target.name()));
+  if (r.deterministic() == recipe::Deterministic::TRUE && isBf16(r) && target.library_attention() && isRagged(r) &&
+      !target.ragged_deterministic())
+    return rt::cannotRun(fmt::format("ftc: deterministic is TRUE, and the attention library of {} has no deterministic "
+                                     "engine for packed documents; use AUTO or FALSE, or packing: false",
+                                     target.name()));
   return rt::Status();
 }
 

@@ -8,10 +8,11 @@
 
 namespace ft {
 
-BatchShape batchShape(const LoadedRecipe &recipe);
+BatchShape batchShape(const LoadedRecipe &recipe, const recipe::TargetSpec &target, const ModelConfig &model);
 ModelOptions modelOptions(const LoadedRecipe &recipe);
+/// `deterministic`: take deterministic engines where the target has them.
 PlanningOptions planningOptions(const LoadedRecipe &recipe, const recipe::TargetSpec &target, const ModelConfig &model,
-                                const BatchShape &shape);
+                                const BatchShape &shape, bool deterministic);
 
 /// Refuses what the target has no instructions or no libraries for, with CannotRun.
 rt::Status checkTarget(const LoadedRecipe &recipe, const recipe::TargetSpec &target);
@@ -19,7 +20,8 @@ rt::Status checkTarget(const LoadedRecipe &recipe, const recipe::TargetSpec &tar
 rt::Status unknownModel(const CompileRequest &request, const LoadedRecipe &recipe, const std::string &tried);
 
 /// Identity, target, batch and run sections, texts and facts of the plan, before export.
-void describePlan(Compilation &compilation, const CompileRequest &request, const PlanningOptions &planning);
+void describePlan(Compilation &compilation, const CompileRequest &request, const PlanningOptions &planning,
+                  const BatchShape &shape);
 /// What needs the exported module: staging, exports, statistics.
 void finishPlan(Compilation &compilation);
 

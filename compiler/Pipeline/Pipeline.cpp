@@ -128,11 +128,14 @@ uint64_t Compilation::neededBytes() const {
   return bytes;
 }
 
-rt::Expected<Compilation> ft::planRecipe(const CompileRequest &request) {
-  Compilation c;
-  FT_RETURN_IF_ERROR(loadInputs(request, c));
+namespace {
+
+/// `deterministic`: take deterministic engines where the target has them.
+rt::Expected<Compilation> planOnce(const CompileRequest &request, Compilation c, bool deterministic) {
   c.context = createContext();
-  BatchShape shape = batchShape(c.recipe);
+  BatchShape shape = batchShape(c.recipe, c.target, c.model);
+  if (request.headLanes)
+    shape.headLanes = request.headLanes;
   {
     // A model that cannot be built reports through a diagnostic.
     std::string message;
@@ -143,8 +146,7 @@ rt::Expected<Compilation> ft::planRecipe(const CompileRequest &request) {
   }
   ModuleOp module = *c.module;
   ModelOptions model = modelOptions(c.recipe);
-  PlanningOptions planning = planningOptions(c.recipe, c.target, c.model, shape);
-
+  PlanningOptions planning = planningOptions(c.recipe, c.target, c.model, shape, deterministic);
   if (request.loraForm != "auto")
     planning.foldAdapters = request.loraForm == "folded";
 
@@ -169,12 +171,31 @@ rt::Expected<Compilation> ft::planRecipe(const CompileRequest &request) {
   });
   FT_RETURN_IF_ERROR(phases.status());
 
-  describePlan(c, request, planning);
+  describePlan(c, request, planning, shape);
   if (failed(exportModule(module, c.plan, c.sections)))
     return rt::failed("ftc: export: a constant of an unknown kind");
   finishPlan(c);
   FT_RETURN_IF_ERROR(rt::verifyPlan(c.plan));
   return c;
+}
+
+} // namespace
+
+rt::Expected<Compilation> ft::planRecipe(const CompileRequest &request) {
+  Compilation inputs;
+  FT_RETURN_IF_ERROR(loadInputs(request, inputs));
+  recipe::Deterministic::Mode mode = inputs.recipe.fields.deterministic();
+  auto start = [&] {
+    Compilation c;
+    c.recipe = inputs.recipe, c.target = inputs.target, c.model = inputs.model;
+    return c;
+  };
+  FT_ASSIGN_OR_RETURN(Compilation c, planOnce(request, start(), mode != recipe::Deterministic::FALSE));
+  // AUTO gives determinism up where its workspace does not fit.
+  if (mode != recipe::Deterministic::AUTO || c.fits() || !c.plan.deterministic() ||
+      c.plan.target().attention() != "library")
+    return c;
+  return planOnce(request, start(), false);
 }
 
 rt::Status ft::generateCode(Compilation &c, const std::string &dumpDir) {

@@ -17,6 +17,7 @@ struct CompileRequest {
   std::vector<std::string> overrides; ///< "lora.r=16"
   std::string gpu;                    ///< a target's name; empty: the recipe's
   std::string loraForm = "auto";      ///< "folded", "unfolded", or "auto": what pays on the target
+  int64_t headLanes = 0; ///< elements of a head in memory; 0: head_dim, or what the target's attention takes
   std::string recipesFolder;
   std::string planFolder = "."; ///< where -o lies: data paths are stored relative to it
   std::string dumpDir;          ///< if not empty: numbered IR after each phase

@@ -317,13 +317,19 @@ private:
       return;
     const Place &p = layout.places[v.getSymName()];
     auto type = cast<RankedTensorType>(v.getType());
-    SmallVector<int64_t> strides(type.getRank(), 1);
+    SmallVector<int64_t> shape = v.getLogicalShape(), sizes = shape, strides(type.getRank(), 1);
     for (int64_t i = type.getRank() - 2; i >= 0; --i)
       strides[i] = i == type.getRank() - 2 ? p.pitch : strides[i + 1] * type.getDimSize(i + 1);
+    if (model::PaddingAttr padding = v.getPaddingAttr()) {
+      int64_t dim = padding.getDim();
+      sizes[dim] = padding.getUsed();
+      sizes.insert(sizes.begin() + dim, type.getDimSize(dim) / padding.getBlock());
+      strides.insert(strides.begin() + dim, padding.getBlock() * strides[dim]);
+    }
     StringRef key = v.getKey() ? *v.getKey() : v.getSymName();
     plan::TensorOp::create(builder, v.getLoc(), key, p.elementType, p.buffer.getValue(),
-                           model::stringifyRole(v.getRole()), p.offsetBytes, type.getShape(), type.getShape(), strides,
-                           v.getInitAttr(), v.getGgufKeyAttr(), v.getGgufRopeHeadsAttr());
+                           model::stringifyRole(v.getRole()), p.offsetBytes, shape, sizes, strides, v.getInitAttr(),
+                           v.getGgufKeyAttr(), v.getGgufRopeHeadsAttr());
   }
 
   ModuleOp module;

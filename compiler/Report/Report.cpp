@@ -128,7 +128,7 @@ std::string ft::describe(const Compilation &c) {
   double seconds = stats.predicted_step_us() / 1e6;
   text += fmt::format("predicted step {:.1f} ms, {:.0f} tokens/s, {:.2f} TFLOP a step (rates: {})\n", seconds * 1e3,
                       tokens / seconds, stats.flops_per_step() / 1e12, c.target.rates_provenance());
-  for (const std::string &note : c.recipe.notes)
+  for (const std::string &note : stats.notes())
     text += "note: " + note + "\n";
   return text;
 }

@@ -2,19 +2,37 @@
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
-#include "mlir/IR/OpImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 #include "dialects/Ft/FtDialect.cpp.inc"
 #include "dialects/Ft/FtEnums.cpp.inc"
+#define GET_ATTRDEF_CLASSES
+#include "dialects/Ft/FtAttrs.cpp.inc"
 #include "dialects/Ft/FtInterfaces.cpp.inc"
 #define GET_OP_CLASSES
 #include "dialects/Ft/FtOps.cpp.inc"
 
 void ft::model::FtDialect::initialize() {
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "dialects/Ft/FtAttrs.cpp.inc"
+      >();
   addOperations<
 #define GET_OP_LIST
 #include "dialects/Ft/FtOps.cpp.inc"
       >();
+}
+
+bool ft::model::PaddingAttr::fits(llvm::ArrayRef<int64_t> shape) const {
+  return getDim() >= 0 && getDim() < int64_t(shape.size()) && 0 < getUsed() && getUsed() < getBlock() &&
+         shape[getDim()] % getBlock() == 0;
+}
+
+llvm::SmallVector<int64_t> ft::model::VariableOp::getLogicalShape() {
+  llvm::SmallVector<int64_t> shape(getTensorType().getShape());
+  if (PaddingAttr padding = getPaddingAttr())
+    shape[padding.getDim()] = padding.usedOf(shape[padding.getDim()]);
+  return shape;
 }
 
 void ft::model::VariableOp::build(mlir::OpBuilder &builder, mlir::OperationState &state, llvm::StringRef name,

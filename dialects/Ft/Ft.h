@@ -5,6 +5,7 @@
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Dialect.h"
 #include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
 #include "mlir/IR/SymbolTable.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
@@ -16,6 +17,8 @@ class FactorRule;
 
 #include "dialects/Ft/FtDialect.h.inc"
 #include "dialects/Ft/FtEnums.h.inc"
+#define GET_ATTRDEF_CLASSES
+#include "dialects/Ft/FtAttrs.h.inc"
 #include "dialects/Ft/FtInterfaces.h.inc"
 #define GET_OP_CLASSES
 #include "dialects/Ft/FtOps.h.inc"

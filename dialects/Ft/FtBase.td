@@ -3,6 +3,7 @@
 #define FT_BASE_TD
 
 include "mlir/IR/OpBase.td"
+include "mlir/IR/AttrTypeBase.td"
 include "mlir/IR/EnumAttr.td"
 include "mlir/IR/SymbolInterfaces.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
@@ -12,6 +13,7 @@ def Ft_Dialect : Dialect {
   let name = "ft";
   let cppNamespace = "::ft::model";
   let summary = "A language model and its training step as pure tensor operations";
+  let useDefaultAttributePrinterParser = 1;
 }
 
 def Ft_Matrix : 2DTensorOf<[F64, F32, BF16]>;      // [rows, columns]
@@ -35,6 +37,25 @@ def Ft_Role : I32EnumAttr<"Role", "what a variable is for", [
   I32EnumAttrCase<"RandomKeys", 8, "random_keys">, I32EnumAttrCase<"Input", 9, "input">,
   I32EnumAttrCase<"Output", 10, "output">]> {
   let cppNamespace = "::ft::model";
+}
+
+/// Lanes of one dimension that a tensor has in memory only: heads that the library's attention takes at another width.
+def Ft_PaddingAttr : AttrDef<Ft_Dialect, "Padding"> {
+  let mnemonic = "padding";
+  let summary = "which elements of a dimension are padding";
+  let description = [{
+    Dimension `dim` consists of blocks of `block` elements, of which the first `used` are those of the tensor that
+    checkpoints know; the others are zero and stay zero. Query and key heads have a block for each half, because rope
+    pairs the halves: #ft.padding<dim = 0, used = 50, block = 64> for heads of 100 in 128 lanes.
+  }];
+  let parameters = (ins "int64_t":$dim, "int64_t":$used, "int64_t":$block);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let extraClassDeclaration = [{
+    /// Elements without padding of a dimension of `size` elements.
+    int64_t usedOf(int64_t size) const { return size / getBlock() * getUsed(); }
+    /// True for a dimension of the shape that is a multiple of the block, with 0 < used < block.
+    bool fits(::llvm::ArrayRef<int64_t> shape) const;
+  }];
 }
 
 #endif // FT_BASE_TD

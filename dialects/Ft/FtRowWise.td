@@ -221,21 +221,23 @@ def Ft_CastOp : Ft_Op<"cast", [Pure]> {
 def Ft_DropoutOp : Ft_Op<"dropout", [Pure]> {
   let summary = "zero elements with probability p and scale the others by 1 / (1 - p)";
   let description = [{
-    Element (t, i) is zero where word i mod 4 of philox4x32(counter, keys[site]) is below floor(p * 2^32), as integers,
-    and x / (1 - p) elsewhere. counter = (scalars[STEP], low and high word of scalars[FIRST_POSITION] + t, i / 4): the
-    same mask whatever the split of the batch. It is its own derivative. keys: variable of role random_keys; site: this
-    mask's index in it.
+    Element (t, i) is zero where word i mod 4 of philox4x32(counter, key) is below floor(p * 2^32), as integers, and
+    x / (1 - p) elsewhere. counter = (scalars[STEP], low and high word of scalars[FIRST_POSITION] + t, i / 4): the same
+    mask whatever the split of the batch. It is its own derivative. key: variable of role random_keys. With `padding`
+    (of the features), i counts the features without it, so that a padded layout draws the same mask.
 
     Example:
     ```mlir
-    %y = ft.dropout %x, %keys, %scalars {p = 0.1 : f64, site = 2 : i64} : (tensor<16x8xf32>, tensor<4xi64>, tensor<8xf64>) -> tensor<16x8xf32>
+    %y = ft.dropout %x, %key, %scalars {p = 0.1 : f64} : (tensor<16x8xf32>, tensor<1xi64>, tensor<8xf64>) -> tensor<16x8xf32>
     ```
 
     - (C1) the result has x's type.
     - (C2) p is in [0, 1).
-    - (C3) site is in [0, length of keys).
+    - (C3) key has one element.
+    - (C4) padding is of dimension 1, fits it, and its sizes are multiples of 4.
   }];
-  let arguments = (ins Ft_Matrix:$x, 1DTensorOf<[I64]>:$keys, Ft_Scalars:$scalars, F64Attr:$p, I64Attr:$site);
+  let arguments = (ins Ft_Matrix:$x, 1DTensorOf<[I64]>:$key, Ft_Scalars:$scalars, F64Attr:$p,
+                       OptionalAttr<Ft_PaddingAttr>:$padding);
   let results = (outs Ft_Matrix:$result);
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }

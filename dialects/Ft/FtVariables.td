@@ -14,11 +14,12 @@ def Ft_VariableOp : Ft_Op<"variable", [Symbol]> {
     `key` is the checkpoint's key (Hugging Face's, PEFT's for an adapter); a gradient or moment has its parameter's.
     `of` names the parameter that a gradient, moment or working copy belongs to. `init` says what fills it when no file
     does: {kind = "zeros" | "ones"}, {kind = "normal" | "uniform", scale = s} (standard deviation, half width),
-    {kind = "rope_cos" | "rope_sin", theta = t} (element (p, i) is the cosine or sine of p * t^(-i / columns)),
+    {kind = "rope_cos" | "rope_sin", theta = t} (element (p, i) is the cosine or sine of p * t^(-i / columns), columns of the logical shape),
     {kind = "random_keys", names = [...]} (element i is the Philox key of stream "dropout" and names[i]).
     `io` is the kind of the plan's BatchInput or Output. `gradient_type` is the element type that a trained parameter's
     gradient is summed in. `gguf_key` and `gguf_rope_heads` say where a GGUF file has the parameter, and that it stores
-    the rows of that many heads with rope pairs interleaved.
+    the rows of that many heads with rope pairs interleaved. `padding` says which elements of the type are not the
+    checkpoint's: files, initial values and exports have the tensor without them, its logical shape.
 
     Example:
     ```mlir
@@ -33,15 +34,19 @@ def Ft_VariableOp : Ft_Op<"variable", [Symbol]> {
     - (C4) `init.kind` is one of those above, with its own fields and no other's; `names` has one name per element.
     - (C5) `io` is given exactly for the roles input and output, and is a kind of BatchInput or Output.
     - (C6) `gradient_type` is f64, f32 or bf16, and given only for the roles trainable and adapter.
+    - (C7) `padding.dim` is a dimension whose size is a multiple of `padding.block`, and 0 < used < block.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<AnyRankedTensor>:$type, Ft_Role:$role,
                        OptionalAttr<StrAttr>:$key, OptionalAttr<FlatSymbolRefAttr>:$of, OptionalAttr<DictionaryAttr>:$init,
                        OptionalAttr<StrAttr>:$io, OptionalAttr<TypeAttr>:$gradient_type,
-                       OptionalAttr<StrAttr>:$gguf_key, OptionalAttr<I64Attr>:$gguf_rope_heads);
+                       OptionalAttr<StrAttr>:$gguf_key, OptionalAttr<I64Attr>:$gguf_rope_heads,
+                       OptionalAttr<Ft_PaddingAttr>:$padding);
   let assemblyFormat = "$role $sym_name `:` $type attr-dict";
   let builders = [OpBuilder<(ins "::llvm::StringRef":$name, "::mlir::RankedTensorType":$type, "::ft::model::Role":$role)>];
   let extraClassDeclaration = [{
     ::mlir::RankedTensorType getTensorType() { return ::llvm::cast<::mlir::RankedTensorType>(getType()); }
+    /// The shape without padding: the checkpoint's.
+    ::llvm::SmallVector<int64_t> getLogicalShape();
     /// A parameter that training changes.
     bool isTrained() { return getRole() == Role::Trainable || getRole() == Role::Adapter; }
   }];

@@ -100,9 +100,15 @@ LogicalResult CastOp::verify() {
 
 LogicalResult DropoutOp::verify() {
   if (failed(checkSameType(*this, "C1", "result", getResult(), getX())) ||
-      failed(checkRange(*this, "C2", "p", getP().convertToDouble(), 0, 1)))
+      failed(checkRange(*this, "C2", "p", getP().convertToDouble(), 0, 1)) ||
+      failed(checkEqual(*this, "C3", "length of key", dim(getKey(), 0), 1)))
     return failure();
-  return checkRange(*this, "C3", "site", double(getSite()), 0, double(dim(getKeys(), 0)));
+  PaddingAttr padding = getPaddingAttr();
+  if (padding && (padding.getDim() != 1 || !padding.fits(shape(getX())) || padding.getUsed() % 4 != 0 ||
+                  padding.getBlock() % 4 != 0))
+    return emitOpError("(C4) ") << padding << " does not fit " << getX().getType()
+                                << ": must be of dimension 1, with multiples of 4";
+  return success();
 }
 
 LogicalResult GatherRowOp::verify() {

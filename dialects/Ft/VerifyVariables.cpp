@@ -103,6 +103,9 @@ LogicalResult VariableOp::verify() {
     return emitOpError("(C6) gradient_type belongs to the roles trainable and adapter");
   if (getGradientType() && !llvm::isa<Float64Type, Float32Type, BFloat16Type>(*getGradientType()))
     return emitOpError("(C6) gradient_type must be f64, f32 or bf16");
+  if (auto padding = getPaddingAttr(); padding && !padding.fits(tensor.getShape()))
+    return emitOpError("(C7) ") << padding << " does not fit " << tensor
+                                << ": must name a dimension that is a multiple of its block, with 0 < used < block";
   return success();
 }
 

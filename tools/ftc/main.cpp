@@ -12,6 +12,10 @@ static void addRecipeOptions(CLI::App &command, CompileRequest &request) {
   command.add_option("--gpu", request.gpu, "target, a name under recipes/targets");
   command.add_option("--lora-form", request.loraForm, "adapters in one GEMM with their base, or in GEMMs of their own")
       ->check(CLI::IsMember({"auto", "folded", "unfolded"}));
+  command
+      .add_option("--head-lanes", request.headLanes,
+                  "elements of an attention head in memory, above head_dim the rest is zero; 0: what the target takes")
+      ->check(CLI::Range(0, 1024));
   command.add_option("--dump-dir", request.dumpDir, "write numbered IR after each phase here");
 }
 

@@ -26,9 +26,19 @@ static Value highWord(RowBuilder &b, Value word) {
   return lowWord(b, arith::ShRUIOp::create(b, word, b.integer(32, b.getI64Type())));
 }
 
-/// The feature's word of the four that its block of features draws.
-static Value drawWords(RowBuilder &b, Value key, Value step, Value position, int64_t length) {
+/// The number of each lane's feature: lanes of padding are not counted (and hold zeros, whatever they draw).
+static Value featuresOf(RowBuilder &b, int64_t length, PaddingAttr padding) {
   Value lanes = b.lanes(length);
+  if (!padding)
+    return lanes;
+  Value block = arith::DivUIOp::create(b, lanes, b.integer(padding.getBlock(), lanes.getType()));
+  Value skipped = arith::MulIOp::create(b, block, b.integer(padding.getBlock() - padding.getUsed(), lanes.getType()));
+  return arith::SubIOp::create(b, lanes, skipped);
+}
+
+/// The feature's word of the four that its block of features draws.
+static Value drawWords(RowBuilder &b, Value key, Value step, Value position, int64_t length, PaddingAttr padding) {
+  Value lanes = featuresOf(b, length, padding);
   Value block = arith::ShRUIOp::create(b, lanes, b.integer(2, lanes.getType()));
   Value place = arith::AndIOp::create(b, lanes, b.integer(3, lanes.getType()));
   auto draw =
@@ -44,17 +54,17 @@ static Value drawWords(RowBuilder &b, Value key, Value step, Value position, int
 
 static LogicalResult emitDropout(DropoutOp op, RowEmitter &emitter) {
   RowBuilder &b = emitter.getBuilder();
-  Value keys = emitter.getMemory(op.getKeys()), scalars = emitter.getMemory(op.getScalars());
-  if (!keys || !scalars)
-    return op.emitOpError("needs its keys and scalars in memory; they are computed in the same kernel");
+  Value key = emitter.getMemory(op.getKey()), scalars = emitter.getMemory(op.getScalars());
+  if (!key || !scalars)
+    return op.emitOpError("needs its key and scalars in memory; they are computed in the same kernel");
   Type compute = getComputeType(op);
   const double p = op.getP().convertToDouble();
   Value x = emitter.row(op.getX(), compute);
   Value first = arith::ShLIOp::create(b, loadCount(b, scalars, firstPositionHigh), b.integer(32, b.getI64Type()));
   first = arith::AddIOp::create(b, first, loadCount(b, scalars, firstPositionLow));
   Value token = arith::IndexCastOp::create(b, b.getI64Type(), emitter.getRowIndex());
-  Value word = drawWords(b, b.loadScalar(keys, b.index(op.getSite())), loadCount(b, scalars, stepScalar),
-                         arith::AddIOp::create(b, first, token), getLength(x));
+  Value word = drawWords(b, b.loadScalar(key, b.index(0)), loadCount(b, scalars, stepScalar),
+                         arith::AddIOp::create(b, first, token), getLength(x), op.getPaddingAttr());
   const auto threshold = uint32_t(std::ldexp(p, 32));
   Value dropped =
       arith::CmpIOp::create(b, arith::CmpIPredicate::ult, word, b.integer(int32_t(threshold), word.getType()));

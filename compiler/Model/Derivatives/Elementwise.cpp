@@ -30,8 +30,8 @@ struct DropoutRule : Derivative::ExternalModel<DropoutRule, DropoutOp> {
   LogicalResult buildDerivative(Operation *operation, GradientBuilder &gradients) const {
     auto op = cast<DropoutOp>(operation);
     Value grad = gradients.cotangent(op.getResult());
-    gradients.add(op.getX(), DropoutOp::create(gradients.builder(), gradients.loc(), grad.getType(), grad, op.getKeys(),
-                                               op.getScalars(), op.getP(), op.getSite()));
+    gradients.add(op.getX(), DropoutOp::create(gradients.builder(), gradients.loc(), grad.getType(), grad, op.getKey(),
+                                               op.getScalars(), op.getP(), op.getPaddingAttr()));
     return success();
   }
 };

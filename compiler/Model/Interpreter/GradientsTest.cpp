@@ -142,8 +142,12 @@ TEST(PlantedFault, AnotherMaskInBackward) {
     auto dropout = dyn_cast<DropoutOp>(op);
     if (!dropout || dropout.getX().getDefiningOp<LinearBwdInputOp>() == nullptr)
       return false;
-    dropout.setSite(dropout.getSite() == 0 ? 1 : 0);
-    return true;
+    for (auto other : op->getParentOfType<func::FuncOp>().getOps<DropoutOp>())
+      if (other.getKey() != dropout.getKey()) {
+        dropout.getKeyMutable().assign(other.getKey());
+        return true;
+      }
+    return false;
   });
 }
 

@@ -78,16 +78,19 @@ void Interpreter::dropout(DropoutOp op) {
   const ReferenceTensor &x = get(op.getX()), &scalars = get(op.getScalars());
   ReferenceTensor &y = values[op.getResult()];
   const double p = op.getP().convertToDouble();
-  const auto key = rt::splitKey(uint64_t(get(op.getKeys()).integers[op.getSite()]));
+  const auto key = rt::splitKey(uint64_t(get(op.getKey()).integers[0]));
   const uint64_t first = uint64_t(scalars.numbers[FirstPositionLow]) | uint64_t(scalars.numbers[FirstPositionHigh])
                                                                            << 32;
   const auto threshold = uint32_t(p * 0x1p32);
+  const PaddingAttr padding = op.getPaddingAttr();
   for (int64_t t = 0; t < x.dim(0); ++t)
     for (int64_t i = 0; i < x.dim(1); ++i) {
       const uint64_t position = first + uint64_t(t);
+      const int64_t feature =
+          padding ? padding.usedOf(i / padding.getBlock() * padding.getBlock()) + i % padding.getBlock() : i;
       const auto words = rt::philox4x32(
-          {uint32_t(scalars.numbers[Step]), uint32_t(position), uint32_t(position >> 32), uint32_t(i / 4)}, key);
-      y.at(t, i) = words[i % 4] < threshold ? 0 : x.at(t, i) / (1 - p);
+          {uint32_t(scalars.numbers[Step]), uint32_t(position), uint32_t(position >> 32), uint32_t(feature / 4)}, key);
+      y.at(t, i) = words[feature % 4] < threshold ? 0 : x.at(t, i) / (1 - p);
     }
 }
 

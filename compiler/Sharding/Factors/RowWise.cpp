@@ -114,7 +114,7 @@ void dropout(DropoutOp op, FactorRule &rule) {
   const unsigned tokens = rule.letter("tokens", LetterKind::Free);
   const unsigned features = rule.letter("features", LetterKind::Whole);
   rule.operand({tokens, features});
-  rule.operand(rule.whole(op.getKeys(), "keys"));
+  rule.operand(rule.whole(op.getKey(), "key"));
   rule.operand(rule.whole(op.getScalars(), "scalars"));
   rule.result({tokens, features});
 }

@@ -240,25 +240,33 @@ func.func @invalid(%a: tensor<16x8xf32>) {
 
 // -----
 
-func.func @invalid(%x: tensor<16x8xf32>, %k: tensor<4xi64>, %s: tensor<8xf64>) {
+func.func @invalid(%x: tensor<16x8xf32>, %k: tensor<1xi64>, %s: tensor<8xf64>) {
   // expected-error @+1 {{(C1) result has type 'tensor<16x8xbf16>'; must be 'tensor<16x8xf32>'}}
-  %y = ft.dropout %x, %k, %s {p = 0.1 : f64, site = 2 : i64} : (tensor<16x8xf32>, tensor<4xi64>, tensor<8xf64>) -> tensor<16x8xbf16>
+  %y = ft.dropout %x, %k, %s {p = 0.1 : f64} : (tensor<16x8xf32>, tensor<1xi64>, tensor<8xf64>) -> tensor<16x8xbf16>
   return
 }
 
 // -----
 
-func.func @invalid(%x: tensor<16x8xf32>, %k: tensor<4xi64>, %s: tensor<8xf64>) {
+func.func @invalid(%x: tensor<16x8xf32>, %k: tensor<1xi64>, %s: tensor<8xf64>) {
   // expected-error @+1 {{(C2) p is 1; must be in [0, 1)}}
-  %y = ft.dropout %x, %k, %s {p = 1.0 : f64, site = 2 : i64} : (tensor<16x8xf32>, tensor<4xi64>, tensor<8xf64>) -> tensor<16x8xf32>
+  %y = ft.dropout %x, %k, %s {p = 1.0 : f64} : (tensor<16x8xf32>, tensor<1xi64>, tensor<8xf64>) -> tensor<16x8xf32>
   return
 }
 
 // -----
 
 func.func @invalid(%x: tensor<16x8xf32>, %k: tensor<4xi64>, %s: tensor<8xf64>) {
-  // expected-error @+1 {{(C3) site is 4; must be in [0, 4)}}
-  %y = ft.dropout %x, %k, %s {p = 0.1 : f64, site = 4 : i64} : (tensor<16x8xf32>, tensor<4xi64>, tensor<8xf64>) -> tensor<16x8xf32>
+  // expected-error @+1 {{(C3) length of key is 4; must be 1}}
+  %y = ft.dropout %x, %k, %s {p = 0.1 : f64} : (tensor<16x8xf32>, tensor<4xi64>, tensor<8xf64>) -> tensor<16x8xf32>
+  return
+}
+
+// -----
+
+func.func @invalid(%x: tensor<16x8xf32>, %k: tensor<1xi64>, %s: tensor<8xf64>) {
+  // expected-error @+1 {{(C4) #ft.padding<dim = 1, used = 3, block = 4> does not fit 'tensor<16x8xf32>': must be of dimension 1, with multiples of 4}}
+  %y = ft.dropout %x, %k, %s {p = 0.1 : f64, padding = #ft.padding<dim = 1, used = 3, block = 4>} : (tensor<16x8xf32>, tensor<1xi64>, tensor<8xf64>) -> tensor<16x8xf32>
   return
 }
 

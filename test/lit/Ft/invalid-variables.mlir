@@ -45,6 +45,16 @@ ft.variable random_keys @a : tensor<2xi64> {init = {kind = "random_keys", names 
 
 // -----
 
+// expected-error @+1 {{(C7) #ft.padding<dim = 1, used = 2, block = 4> does not fit 'tensor<8x6xf32>'}}
+ft.variable frozen @a : tensor<8x6xf32> {key = "a", padding = #ft.padding<dim = 1, used = 2, block = 4>}
+
+// -----
+
+// expected-error @+1 {{(C7) #ft.padding<dim = 0, used = 4, block = 4> does not fit}}
+ft.variable frozen @a : tensor<8x6xf32> {key = "a", padding = #ft.padding<dim = 0, used = 4, block = 4>}
+
+// -----
+
 // expected-error @+1 {{(C5) `io` must be given for the roles input and output, and only there}}
 ft.variable input @a : tensor<8xi32>
 

@@ -2,11 +2,15 @@
 // RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-tied" | FileCheck %s --check-prefix=TIED
 // RUN: not ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-gqa sequence-len=129" 2>&1 | FileCheck %s --check-prefix=LONG
 // RUN: not ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-gqa rows=4 documents=3" 2>&1 | FileCheck %s --check-prefix=DOCUMENTS
+// RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-gqa head-lanes=24" | FileCheck %s --check-prefix=PADDED
+// RUN: not ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-gqa head-lanes=12" 2>&1 | FileCheck %s --check-prefix=LANES
 // RUN: not ft-opt %s --ft-build-model="config=%source_root/recipes/models/no-such-model" 2>&1 | FileCheck %s --check-prefix=MISSING
 
 // LONG: sequence_len is 129; must be in [1, 128], the model's max_position_embeddings
 // DOCUMENTS: the cap on documents of a micro-batch is 3; must be at least micro_batch_size, which is 4
 // MISSING: no-such-model: cannot be read
+
+// LANES: a head is stored in 12 lanes; must be even and at least head_dim, which is 16
 
 module {}
 
@@ -56,3 +60,11 @@ module {}
 // TIED: ft.embedding %[[TABLE]]
 // TIED: ft.head_loss %{{.+}}, %[[TABLE]]
 // TIED-NOT: func.func @generate
+
+// Heads of 16 in 24 lanes: rope pairs halves of 8 in 12. The scale and the initial values are those of 16.
+// PADDED-DAG: ft.variable constant_table @rope.cos : tensor<8x12xf32> {init = {{.*}}, padding = #ft.padding<dim = 1, used = 8, block = 12>}
+// PADDED: @model.layers.0.self_attn.q_proj.weight : tensor<96x32xf32> {{.*}}padding = #ft.padding<dim = 0, used = 8, block = 12>}
+// PADDED: @model.layers.0.self_attn.k_proj.weight : tensor<48x32xf32> {{.*}}padding = #ft.padding<dim = 0, used = 8, block = 12>}
+// PADDED: @model.layers.0.self_attn.v_proj.weight : tensor<48x32xf32> {{.*}}padding = #ft.padding<dim = 0, used = 16, block = 24>}
+// PADDED: @model.layers.0.self_attn.o_proj.weight : tensor<32x96xf32> {{.*}}padding = #ft.padding<dim = 1, used = 16, block = 24>}
+// PADDED: ft.attention {{.*}} {head_dim = 24 : i64, heads = 4 : i64, kv_heads = 2 : i64, scale = 2.500000e-01 : f64, sequence_len = 8 : i64}

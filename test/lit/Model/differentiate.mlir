@@ -115,24 +115,24 @@ func.func @forward() {
 
 // CHECK-LABEL: func.func @accumulate_first()
 // CHECK: %[[Y:.+]], %[[RSTD:.+]] = ft.rms_norm %[[X:.+]], %[[SCALE:.+]] {
-// CHECK: %[[MASKED:.+]] = ft.dropout %[[Y]], %[[KEYS:.+]], %[[SCALARS:.+]] {p = 2.500000e-01 : f64, site = 0 : i64}
+// CHECK: %[[MASKED:.+]] = ft.dropout %[[Y]], %[[KEY:.+]], %[[SCALARS:.+]] {p = 2.500000e-01 : f64}
 // CHECK: %{{.+}}, %[[DN:.+]] = ft.head_loss_grad
 // CHECK: %[[DSUM:.+]] = ft.rms_norm_bwd %[[DN]]{{.*}} -> tensor<6x8xf32>
 // CHECK: %[[DZ:.+]] = ft.cast %[[DSUM]] : tensor<6x8xf32> to tensor<6x8xbf16>
 // CHECK: %[[DS:.+]] = ft.linear_bwd_input[%[[DZ]]], [%{{.+}}] {alpha = 2.000000e+00 : f64}
 // CHECK: %[[AGAIN:.+]] = ft.rms_norm_apply %[[X]], %[[RSTD]], %[[SCALE]]
-// CHECK: %[[MASKED2:.+]] = ft.dropout %[[AGAIN]], %[[KEYS]], %[[SCALARS]] {p = 2.500000e-01 : f64, site = 0 : i64}
+// CHECK: %[[MASKED2:.+]] = ft.dropout %[[AGAIN]], %[[KEY]], %[[SCALARS]] {p = 2.500000e-01 : f64}
 // CHECK: ft.linear_bwd_weight %[[DS]], %[[MASKED2]] : (tensor<6x2xbf16>, tensor<6x8xbf16>) -> tensor<2x8xf32>
 // CHECK: %[[DMASKED:.+]] = ft.linear_bwd_input[%[[DS]]], [%{{.+}}]
 // CHECK: %[[DY:.+]] = ft.linear_bwd_input[%[[DZ]]], [%{{.+}}]
-// CHECK: %[[UNMASKED:.+]] = ft.dropout %[[DMASKED]], %[[KEYS]], %[[SCALARS]] {p = 2.500000e-01 : f64, site = 0 : i64}
+// CHECK: %[[UNMASKED:.+]] = ft.dropout %[[DMASKED]], %[[KEY]], %[[SCALARS]] {p = 2.500000e-01 : f64}
 // CHECK: %[[DBOTH:.+]] = ft.add %[[DY]], %[[UNMASKED]]
 // CHECK: ft.rms_norm_weight_grad %[[DBOTH]], %[[X]], %[[RSTD]]
 
 ft.variable input @tokens : tensor<6xi32> {io = "TOKENS"}
 ft.variable input @labels : tensor<6xi32> {io = "LABELS"}
 ft.variable input @scalars : tensor<8xf64> {io = "SCALARS"}
-ft.variable random_keys @keys : tensor<1xi64> {init = {kind = "random_keys", names = ["layers.0.input"]}}
+ft.variable random_keys @key : tensor<1xi64> {init = {kind = "random_keys", names = ["layers.0.input"]}}
 ft.variable output @loss : tensor<1xf64> {io = "LOSS"}
 ft.variable frozen @table.weight : tensor<12x8xbf16> {key = "table.weight"}
 ft.variable trainable @norm.weight : tensor<8xf32> {key = "norm.weight"}
@@ -147,9 +147,9 @@ func.func @forward() {
   %x = ft.embedding %table, %ids : (tensor<12x8xbf16>, tensor<6xi32>) -> tensor<6x8xf32>
   %scale = ft.read @norm.weight : tensor<8xf32>
   %y, %rstd = ft.rms_norm %x, %scale {eps = 1.0e-5 : f64} : (tensor<6x8xf32>, tensor<8xf32>) -> (tensor<6x8xbf16>, tensor<6xf32>)
-  %keys = ft.read @keys : tensor<1xi64>
+  %key = ft.read @key : tensor<1xi64>
   %scalars = ft.read @scalars : tensor<8xf64>
-  %masked = ft.dropout %y, %keys, %scalars {p = 0.25 : f64, site = 0 : i64} : (tensor<6x8xbf16>, tensor<1xi64>, tensor<8xf64>) -> tensor<6x8xbf16>
+  %masked = ft.dropout %y, %key, %scalars {p = 0.25 : f64} : (tensor<6x8xbf16>, tensor<1xi64>, tensor<8xf64>) -> tensor<6x8xbf16>
   %up = ft.read @up.weight : tensor<8x8xbf16>
   %a = ft.read @up.a.working_copy : tensor<2x8xbf16>
   %b = ft.read @up.b.working_copy : tensor<8x2xbf16>

@@ -13,19 +13,22 @@
 // CHECK: ft.variable frozen @layers.0.attn.q_proj.weight
 // CHECK: ft.variable frozen @layers.0.attn.k_proj.weight
 // CHECK: ft.variable adapter @layers.0.attn.q_proj.lora_A.weight : tensor<4x16xf32> {init = {kind = "uniform", scale = 2.500000e-01 : f64}, key = "base_model.model.layers.0.attn.q_proj.lora_A.weight"}
-// CHECK: ft.variable adapter @layers.0.attn.q_proj.lora_B.weight : tensor<16x4xf32> {init = {kind = "zeros"}, key = "base_model.model.layers.0.attn.q_proj.lora_B.weight"}
+// CHECK: ft.variable adapter @layers.0.attn.q_proj.lora_B.weight : tensor<16x4xf32> {init = {kind = "zeros"}, key = "base_model.model.layers.0.attn.q_proj.lora_B.weight", padding = #ft.padding<dim = 0, used = 2, block = 4>}
 // CHECK-NOT: k_proj.lora
+// CHECK: ft.variable adapter @layers.0.mlp.down_proj.lora_A.weight : tensor<4x16xf32> {init = {kind = "uniform", scale = 0.35355339059327373 : f64}, key = "base_model.model.layers.0.mlp.down_proj.lora_A.weight", padding = #ft.padding<dim = 1, used = 4, block = 8>}
 // CHECK: ft.variable adapter @layers.0.mlp.down_proj.lora_B.weight
-// CHECK: ft.variable random_keys @dropout_keys : tensor<2xi64> {init = {kind = "random_keys", names = ["layers.0.attn.input", "layers.0.mlp.down_proj.input"]}}
+// CHECK: ft.variable random_keys @dropout_key.layers.0.attn.input : tensor<1xi64> {init = {kind = "random_keys", names = ["layers.0.attn.input"]}}
+// CHECK: ft.variable random_keys @dropout_key.layers.0.mlp.down_proj.input : tensor<1xi64>
 
 // CHECK-LABEL: func.func @forward()
-// CHECK: %[[X:.+]] = ft.read @x
-// CHECK: %[[MASKED:.+]] = ft.dropout %[[X]]
-// CHECK-SAME: {p = 2.500000e-01 : f64, site = 0 : i64}
+// CHECK-DAG: %[[X:.+]] = ft.read @x
+// CHECK-DAG: %[[KEY:.+]] = ft.read @dropout_key.layers.0.attn.input
+// CHECK-DAG: %[[KEY2:.+]] = ft.read @dropout_key.layers.0.mlp.down_proj.input
+// CHECK: %[[MASKED:.+]] = ft.dropout %[[X]], %[[KEY]], %{{.+}} {p = 2.500000e-01 : f64} :
 // CHECK: %[[S:.+]]:2 = ft.linear %[[MASKED]], [%[[AQ:.+]], %[[AV:.+]]] {alpha = 2.000000e+00 : f64}
 // CHECK: %[[QKV:.+]]:3 = ft.linear %[[X]], [%{{.+}}, %{{.+}}, %{{.+}}] low_rank[%[[S]]#0, %[[S]]#1] [%{{.+}}, %{{.+}}] {low_rank_of = array<i64: 0, 2>}
-// CHECK: %[[MASKED2:.+]] = ft.dropout %[[QKV]]#0
-// CHECK-SAME: site = 1 : i64
+// The input of down_proj has four lanes of padding in eight: A has it too, and dropout does not count them.
+// CHECK: %[[MASKED2:.+]] = ft.dropout %[[QKV]]#0, %[[KEY2]], %{{.+}} {p = 2.500000e-01 : f64, padding = #ft.padding<dim = 1, used = 4, block = 8>} :
 // CHECK: ft.linear %[[MASKED2]]
 
 // CHECK-LABEL: func.func @evaluate()
@@ -40,10 +43,10 @@
 
 ft.variable input @scalars : tensor<8xf64> {io = "SCALARS"}
 ft.variable output @x : tensor<6x16xf32> {io = "LOGITS"}
-ft.variable trainable @layers.0.attn.q_proj.weight : tensor<16x16xf32> {key = "layers.0.attn.q_proj.weight"}
+ft.variable trainable @layers.0.attn.q_proj.weight : tensor<16x16xf32> {key = "layers.0.attn.q_proj.weight", padding = #ft.padding<dim = 0, used = 2, block = 4>}
 ft.variable trainable @layers.0.attn.k_proj.weight : tensor<8x16xf32> {key = "layers.0.attn.k_proj.weight"}
 ft.variable trainable @layers.0.attn.v_proj.weight : tensor<8x16xf32> {key = "layers.0.attn.v_proj.weight"}
-ft.variable trainable @layers.0.mlp.down_proj.weight : tensor<16x16xf32> {key = "layers.0.mlp.down_proj.weight"}
+ft.variable trainable @layers.0.mlp.down_proj.weight : tensor<16x16xf32> {key = "layers.0.mlp.down_proj.weight", padding = #ft.padding<dim = 1, used = 4, block = 8>}
 
 func.func @forward() {
   %x = ft.read @x : tensor<6x16xf32>

@@ -11,7 +11,7 @@ module {}
 // DDP: ft.variable adapter @model.layers.0.self_attn.q_proj.lora_A.weight : tensor<8x32xf32>
 // FSDP: ft.variable adapter @model.layers.0.self_attn.q_proj.lora_A.weight : tensor<4x32xf32>
 // The keys of dropout are everywhere the same.
-// CHECK: ft.variable random_keys @{{.*}} : tensor<8xi64> {init
+// CHECK: ft.variable random_keys @{{.*}} : tensor<1xi64> {init
 
 // CHECK-LABEL: func.func @accumulate_first
 // CHECK: ft.dropout {{.*}} -> tensor<16x32xf32>
