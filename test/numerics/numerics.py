@@ -115,6 +115,23 @@ class Folding(WorkshopTest):
             self.assertLess(abs(folded - unfolded) / unfolded, 1e-10)
 
 
+class PaddedHeads(WorkshopTest):
+    """Heads in more lanes than head_dim: the same training, and exports without the padding."""
+
+    def test_whole_runs_and_exports_agree(self):
+        for name in ("full", "tied", "dropout", "head-dim-100"):
+            with self.subTest(name):
+                fields = dict(MODELS[name], precision="FP64_TRUE", max_steps=5)
+                for out, lanes in (("plain", "0"), ("padded", "128")):
+                    plan = self.compile(out, "--head-lanes", lanes, **fields)
+                    self.train(plan, out, "--overwrite", "--init-adapters", "normal", "--poison")
+                for padded, plain in zip(self.losses("padded"), self.losses("plain")):
+                    self.assertLess(abs(padded - plain) / plain, 1e-10)
+                file = "adapter_model.safetensors" if "lora" in fields else "model.safetensors"
+                error, tensor = worst(*(tensors(self.folder / out / file) for out in ("padded", "plain")))
+                self.assertLess(error, 1e-8, tensor)
+
+
 class Determinism(WorkshopTest):
     """Bits, not tolerances: every file that a run exports."""
 
