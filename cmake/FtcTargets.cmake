@@ -36,3 +36,12 @@ function(ftc_add_test name)
   endif()
   set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}")
 endfunction()
+
+# ftc_add_gpu_run(Name): runs a test program of kernels once more, on the first GPU; skipped where there is none.
+function(ftc_add_gpu_run name)
+  if(NOT FTC_BUILD_TESTS)
+    return()
+  endif()
+  add_test(NAME ${name}.Cuda COMMAND ${name} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set_tests_properties(${name}.Cuda PROPERTIES LABELS gpu ENVIRONMENT FTC_TEST_DRIVER=cuda)
+endfunction()

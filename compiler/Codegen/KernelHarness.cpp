@@ -1,5 +1,7 @@
 #include "compiler/Codegen/KernelHarness.h"
 
+#include "compiler/Codegen/GpuHarness.h"
+#include "dialects/Kernel/Kernel.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
@@ -15,7 +17,31 @@ std::string instantiate(std::string text, int64_t length, int64_t pitch) {
   return text;
 }
 
-static std::string compile(const std::string &text, const CodegenTarget &target, CompiledKernels &result) {
+/// Bytes from an operand's first element to its last.
+static uint64_t spanOf(mlir::MemRefType type) {
+  int64_t offset, last = 0;
+  mlir::SmallVector<int64_t> strides;
+  EXPECT_TRUE(mlir::succeeded(type.getStridesAndOffset(strides, offset)) && offset == 0);
+  for (auto [size, stride] : llvm::zip(type.getShape(), strides))
+    last += (size - 1) * stride;
+  return (last + 1) * type.getElementTypeBitWidth() / 8;
+}
+
+mlir::FailureOr<TestKernels> compileForTest(mlir::ModuleOp module, const CodegenTarget &target,
+                                            const CodegenOptions &options) {
+  mlir::FailureOr<CompiledKernels> compiled = compileKernels(module, target, options);
+  if (mlir::failed(compiled))
+    return mlir::failure();
+  TestKernels result{std::move(*compiled), {}};
+  for (auto kernel : module.getOps<kernel::FuncOp>()) {
+    std::vector<uint64_t> &spans = result.operandBytes.emplace_back();
+    for (mlir::BlockArgument operand : kernel.getOperandArguments())
+      spans.push_back(spanOf(mlir::cast<mlir::MemRefType>(operand.getType())));
+  }
+  return result;
+}
+
+static std::string compile(const std::string &text, const CodegenTarget &target, TestKernels &result) {
   mlir::DialectRegistry registry;
   registerCodegenDialects(registry);
   mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
@@ -30,36 +56,64 @@ static std::string compile(const std::string &text, const CodegenTarget &target,
   CodegenOptions options;
   if (const char *dir = std::getenv("FTC_CODEGEN_DUMP"))
     options.dumpDir = dir;
-  mlir::FailureOr<CompiledKernels> kernels = compileKernels(*module, target, options);
+  mlir::FailureOr<TestKernels> kernels = compileForTest(*module, target, options);
   if (mlir::failed(kernels))
     return errors.empty() ? "failed without a diagnostic" : errors;
   result = std::move(*kernels);
   return "";
 }
 
-CompiledKernels compileText(const std::string &text, const CodegenTarget &target) {
-  CompiledKernels result;
+TestKernels compileText(const std::string &text, const CodegenTarget &target) {
+  TestKernels result;
   std::string errors = compile(text, target, result);
   EXPECT_EQ(errors, "");
   return result;
 }
 
 std::string compileError(const std::string &text, const CodegenTarget &target) {
-  CompiledKernels result;
+  TestKernels result;
   return compile(text, target, result);
 }
 
-MappedImage::MappedImage(const KernelImage &image) : size(image.bytes.size()), entries(image.entryOffsets) {
-  code = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  std::memcpy(code, image.bytes.data(), size);
-  mprotect(code, size, PROT_READ | PROT_EXEC);
+static bool runsOnGpu() {
+  const char *driver = std::getenv("FTC_TEST_DRIVER");
+  if (!driver || !std::strcmp(driver, "cpu"))
+    return false;
+  EXPECT_STREQ(driver, "cuda") << "FTC_TEST_DRIVER is cpu or cuda";
+  return true;
 }
 
-MappedImage::~MappedImage() { munmap(code, size); }
+CodegenTarget testTarget() {
+  if (!runsOnGpu())
+    return {CodegenTarget::Driver::Cpu, runnableArchs()};
+  std::string reason;
+  return {CodegenTarget::Driver::Cuda, {gpuArch(&reason)}};
+}
 
-void MappedImage::run(unsigned kernel, std::vector<void *> args, int64_t begin, int64_t end) const {
-  auto entry = reinterpret_cast<void (*)(void *const *, int64_t, int64_t)>(static_cast<char *>(code) + entries[kernel]);
-  entry(args.data(), begin, end);
+void KernelTest::SetUp() {
+  std::string reason;
+  if (runsOnGpu() && gpuArch(&reason).empty())
+    GTEST_SKIP() << reason;
+}
+
+static void runHere(const KernelImage &image, unsigned kernel, const std::vector<void *> &args, int64_t items) {
+  const size_t size = image.bytes.size();
+  void *code = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  std::memcpy(code, image.bytes.data(), size);
+  mprotect(code, size, PROT_READ | PROT_EXEC);
+  using Entry = void (*)(void *const *, int64_t, int64_t);
+  reinterpret_cast<Entry>(static_cast<char *>(code) + image.entryOffsets[kernel])(args.data(), 0, items);
+  munmap(code, size);
+}
+
+void runKernel(const TestKernels &kernels, const KernelImage &image, unsigned kernel, const std::vector<void *> &args,
+               int64_t items) {
+  if (image.format == KernelImage::Format::CpuBlob)
+    return runHere(image, kernel, args, items);
+  std::vector<HostOperand> operands;
+  for (auto [data, bytes] : llvm::zip_equal(args, kernels.operandBytes[kernel]))
+    operands.push_back({data, bytes});
+  runOnGpu(kernels.kernels[kernel], image, operands, items);
 }
 
 std::vector<std::string> runnableArchs() {

@@ -1,4 +1,5 @@
-// Test support: compiles kernel.func text and runs CPU images.
+// Test support: compiles kernel.func text and runs images, on this processor or, where the environment variable
+// FTC_TEST_DRIVER is "cuda", on the first GPU.
 #pragma once
 
 #include "compiler/Codegen/CompileKernels.h"
@@ -15,23 +16,29 @@ namespace ft {
 /// `text` with every `$N` replaced by `length` and `$P` by `pitch`.
 std::string instantiate(std::string text, int64_t length, int64_t pitch);
 
+/// Compiled kernels and, for each, how many bytes each operand spans.
+struct TestKernels : CompiledKernels {
+  std::vector<std::vector<uint64_t>> operandBytes;
+};
+
+/// compileKernels with the spans of all operands.
+mlir::FailureOr<TestKernels> compileForTest(mlir::ModuleOp module, const CodegenTarget &target,
+                                            const CodegenOptions &options = {});
 /// Compiles `text`; on failure adds a gtest failure with the diagnostics and returns empty.
-CompiledKernels compileText(const std::string &text, const CodegenTarget &target);
+TestKernels compileText(const std::string &text, const CodegenTarget &target);
 /// The diagnostics of a compilation that must fail.
 std::string compileError(const std::string &text, const CodegenTarget &target);
 
-/// An executable mapping of a CPU image.
-class MappedImage {
-public:
-  explicit MappedImage(const KernelImage &image);
-  ~MappedImage();
-  MappedImage(const MappedImage &) = delete;
-  void run(unsigned kernel, std::vector<void *> args, int64_t begin, int64_t end) const;
+/// Where kernels run in this process: every architecture that this processor runs, or the GPU's.
+CodegenTarget testTarget();
+/// Runs items [0, items) of a kernel of an image; `args` are the operands in host memory.
+void runKernel(const TestKernels &kernels, const KernelImage &image, unsigned kernel, const std::vector<void *> &args,
+               int64_t items);
 
-private:
-  void *code;
-  size_t size;
-  std::vector<uint64_t> entries;
+/// Skips, with the driver's reason, where a GPU is asked for and there is none.
+class KernelTest : public testing::Test {
+protected:
+  void SetUp() override;
 };
 
 /// The CPU architectures that this machine can run, of x86-64-v3 and x86-64-v4.

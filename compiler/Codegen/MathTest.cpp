@@ -89,10 +89,9 @@ template <typename T> std::vector<T> samples() {
 
 template <typename T> void check(unsigned kernel, double bound) {
   std::vector<T> x = samples<T>(), e(x.size()), l(x.size()), r(x.size());
-  CompiledKernels compiled =
-      compileText(instantiate(functions, x.size(), 0), {CodegenTarget::Driver::Cpu, {runnableArchs().back()}});
-  ASSERT_EQ(compiled.images.size(), 1u);
-  MappedImage(compiled.images[0]).run(kernel, {x.data(), e.data(), l.data(), r.data()}, 0, 1);
+  TestKernels compiled = compileText(instantiate(functions, x.size(), 0), testTarget());
+  ASSERT_FALSE(compiled.images.empty());
+  runKernel(compiled, compiled.images.back(), kernel, {x.data(), e.data(), l.data(), r.data()}, 1);
   for (size_t i = 0; i < x.size(); ++i) {
     EXPECT_LE(ulps(e[i], std::exp((long double)(x[i]))), bound) << "exp(" << x[i] << ") = " << e[i];
     EXPECT_LE(ulps(l[i], std::log((long double)(x[i]))), bound) << "log(" << x[i] << ") = " << l[i];
@@ -100,9 +99,10 @@ template <typename T> void check(unsigned kernel, double bound) {
   }
 }
 
-TEST(KernelMath, F32WithinTwoUlp) { check<float>(0, 2); }
+using KernelMath = KernelTest;
+TEST_F(KernelMath, F32WithinTwoUlp) { check<float>(0, 2); }
 // 1e-15 relative is 4.5 ulp.
-TEST(KernelMath, F64WithinTwoUlp) { check<double>(1, 2); }
+TEST_F(KernelMath, F64WithinTwoUlp) { check<double>(1, 2); }
 
 // What cannot be compiled says why, on the operation.
 struct Refusal {

@@ -32,27 +32,20 @@ Type ProgramTest::type(const std::string &name) {
 }
 
 /// Where the CUDA toolkit is installed, the program must assemble without spilling registers.
-static void checkAssembly(const std::string &text) {
+static void checkAssembly(const KernelImage &image) {
   const char *ptxas = "/usr/local/cuda/bin/ptxas";
   if (access(ptxas, X_OK))
     return;
   const std::string stem = testing::TempDir() + "fusion-" + std::to_string(getpid());
-  std::ofstream(stem + ".ptx") << text;
+  std::ofstream(stem + ".ptx") << image.bytes;
   const std::string command =
-      std::string(ptxas) + " -v -arch=sm_90 -o /dev/null " + stem + ".ptx > " + stem + ".txt 2>&1";
+      std::string(ptxas) + " -v -arch=" + image.arch + " -o /dev/null " + stem + ".ptx > " + stem + ".txt 2>&1";
   const int status = std::system(command.c_str());
   std::stringstream report;
   report << std::ifstream(stem + ".txt").rdbuf();
   EXPECT_EQ(status, 0) << report.str();
-  EXPECT_THAT(report.str(), testing::HasSubstr(" 0 bytes spill stores")) << text.substr(0, 400);
+  EXPECT_THAT(report.str(), testing::HasSubstr(" 0 bytes spill stores")) << image.bytes.substr(0, 400);
   std::remove((stem + ".ptx").c_str()), std::remove((stem + ".txt").c_str());
-}
-
-static bool holdsDoubles(RowProgram &program) {
-  return llvm::any_of(program.func.getOperandArguments(), [](BlockArgument argument) {
-    auto memory = cast<MemRefType>(argument.getType());
-    return memory.getElementType().isF64() && memory.getNumElements() > 8; // more than the run-time scalars
-  });
 }
 
 void ProgramTest::run(const std::function<RowProgram(OpBuilder &)> &build, const std::vector<void *> &args) {
@@ -68,14 +61,15 @@ void ProgramTest::run(const std::function<RowProgram(OpBuilder &)> &build, const
   ASSERT_TRUE(succeeded(verify(*module))) << errors;
   ASSERT_EQ(program.func.getOperandArguments().size(), args.size());
   ASSERT_EQ(program.access.size(), args.size());
-  auto compiled = compileKernels(*module, {CodegenTarget::Driver::Cpu, {runnableArchs().back()}});
+  const CodegenTarget target = testTarget();
+  auto compiled = compileForTest(*module, {target.driver, {target.archs.back()}});
   ASSERT_TRUE(succeeded(compiled)) << errors;
-  if (!holdsDoubles(program)) { // f64 rows occur in FP64_TRUE alone, which runs on the CPU
-    auto assembly = compileKernels(*module, {CodegenTarget::Driver::Cuda, {"sm_90"}});
-    ASSERT_TRUE(succeeded(assembly)) << errors;
-    checkAssembly(assembly->images.at(0).bytes);
-  }
-  MappedImage(compiled->images.at(0)).run(0, args, 0, program.items);
+  runKernel(*compiled, compiled->images.at(0), 0, args, program.items);
+  if (target.driver == CodegenTarget::Driver::Cuda)
+    return;
+  auto assembly = compileKernels(*module, {CodegenTarget::Driver::Cuda, {"sm_80", "sm_90"}});
+  ASSERT_TRUE(succeeded(assembly)) << errors;
+  llvm::for_each(assembly->images, checkAssembly);
 }
 
 kernel::FusedOp ProgramTest::parseFused(const std::string &text) {

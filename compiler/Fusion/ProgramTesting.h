@@ -1,4 +1,4 @@
-// Test support: buffers of any float type, and row programs compiled for this processor and run.
+// Test support: buffers of any float type, and row programs compiled and run, here or on a GPU (see KernelHarness.h).
 #pragma once
 
 #include "compiler/Codegen/KernelHarness.h"
@@ -10,11 +10,12 @@
 namespace ft {
 
 /// A context with every dialect that a program needs, and a module that programs are built into.
-class ProgramTest : public testing::Test {
+class ProgramTest : public KernelTest {
 protected:
   ProgramTest();
   mlir::Type type(const std::string &name); ///< "f32", "bf16", "f64"
-  /// Builds and compiles what `build` makes, for the best architecture that this machine runs, and runs all items.
+  /// Builds and compiles what `build` makes, for the best architecture that this machine runs or for its GPU, and runs
+  /// all items.
   void run(const std::function<RowProgram(mlir::OpBuilder &)> &build, const std::vector<void *> &args);
   /// The first kernel.fused of the text, kept alive by the fixture.
   kernel::FusedOp parseFused(const std::string &text);

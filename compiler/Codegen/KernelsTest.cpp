@@ -1,5 +1,5 @@
-// Kernels compiled for the CPU against double precision, at lengths that do and do not fill tiles, on every
-// architecture that this machine runs; the architectures must agree in every bit.
+// Kernels against double precision, at lengths that do and do not fill tiles, on every architecture that this processor
+// runs, or on the GPU; a processor's architectures must agree in every bit.
 #include "compiler/Codegen/KernelHarness.h"
 #include "runtime/Support/Philox.h"
 
@@ -8,18 +8,20 @@ namespace {
 
 constexpr int64_t rows = 3;
 
-class RowLength : public testing::TestWithParam<int64_t> {
+/// Runs items [0, items) of the kernel under test.
+using Runner = std::function<void(const std::vector<void *> &args, int64_t items)>;
+
+class RowLength : public KernelTest, public testing::WithParamInterface<int64_t> {
 protected:
   int64_t length = GetParam(), pitch = length + 5;
 
-  /// Compiles for both architectures and calls `run` on each; `run` sets the bytes that must not depend on them.
-  void onEachArch(const std::string &text, const std::function<void(const MappedImage &, std::string &)> &run) {
-    CompiledKernels compiled =
-        compileText(instantiate(text, length, pitch), {CodegenTarget::Driver::Cpu, runnableArchs()});
+  /// Compiles for each architecture and calls `test` on each; `test` sets the bytes that must not depend on them.
+  void onEachArch(const std::string &text, const std::function<void(const Runner &, std::string &)> &test) {
+    TestKernels compiled = compileText(instantiate(text, length, pitch), testTarget());
     std::string first;
     for (const KernelImage &image : compiled.images) {
       std::string bytes;
-      run(MappedImage(image), bytes);
+      test([&](const std::vector<void *> &args, int64_t items) { runKernel(compiled, image, 0, args, items); }, bytes);
       if (first.empty())
         first = bytes;
       EXPECT_EQ(bytes == first, true) << image.arch << " differs from " << compiled.images[0].arch;
@@ -60,11 +62,11 @@ kernel.func @add_rms_norm(%a: memref<3x$Nxf32, strided<[$P, 1]>>, %b: memref<3x$
 
 // The residual is added in place: the store must wait until the row has been read for the last time.
 TEST_P(RowLength, AddRmsNormInPlace) {
-  onEachArch(addRmsNorm, [&](const MappedImage &image, std::string &bytes) {
+  onEachArch(addRmsNorm, [&](const Runner &run, std::string &bytes) {
     Guarded<float> x(rows * pitch), b(rows * pitch), w(length), y(rows * pitch), rstd(rows);
     randomize(x.values(), 1), randomize(b.values(), 2), randomize(w.values(), 3);
     std::vector<float> a(x.values().begin(), x.values().end());
-    image.run(0, {x.data(), b.data(), w.data(), x.data(), y.data(), rstd.data()}, 0, rows);
+    run({x.data(), b.data(), w.data(), x.data(), y.data(), rstd.data()}, rows);
     for (int64_t i = 0; i < rows; ++i) {
       double sum = 0;
       for (int64_t j = 0; j < length; ++j)
@@ -118,7 +120,7 @@ kernel.func @softmax(%l: memref<3x$Nxbf16, strided<[$P, 1]>>, %label: memref<3xi
 })";
 
 TEST_P(RowLength, SoftmaxBf16InPlace) {
-  onEachArch(softmax, [&](const MappedImage &image, std::string &bytes) {
+  onEachArch(softmax, [&](const Runner &run, std::string &bytes) {
     Guarded<Bf16> l(rows * pitch);
     Guarded<float> loss(rows);
     Guarded<int32_t> label(rows);
@@ -126,7 +128,7 @@ TEST_P(RowLength, SoftmaxBf16InPlace) {
     for (int64_t i = 0; i < rows; ++i)
       label[i] = int32_t((length - 1) * i / (rows - 1));
     std::vector<Bf16> x(l.values().begin(), l.values().end());
-    image.run(0, {l.data(), label.data(), l.data(), loss.data()}, 0, rows);
+    run({l.data(), label.data(), l.data(), loss.data()}, rows);
     for (int64_t i = 0; i < rows; ++i) {
       double sum = 0, max = -INFINITY;
       for (int64_t j = 0; j < length; ++j)
@@ -171,7 +173,7 @@ kernel.func @segment_sum(%dy: memref<9x$Nxf64, strided<[$P, 1]>>, %start: memref
 
 // Gathered rows, a loop that carries a row, accumulation into memory.
 TEST_P(RowLength, SegmentSumF64) {
-  onEachArch(segmentSum, [&](const MappedImage &image, std::string &bytes) {
+  onEachArch(segmentSum, [&](const Runner &run, std::string &bytes) {
     Guarded<double> dy(9 * pitch), dw(rows * length);
     randomize(dy.values(), 5), randomize(dw.values(), 6);
     std::vector<double> expected(dw.values().begin(), dw.values().end());
@@ -180,7 +182,7 @@ TEST_P(RowLength, SegmentSumF64) {
       for (int32_t k = start[i]; k < start[i + 1]; ++k)
         for (int64_t j = 0; j < length; ++j)
           expected[i * length + j] += dy[order[k] * pitch + j];
-    image.run(0, {dy.data(), start.data(), order.data(), dw.data()}, 0, rows);
+    run({dy.data(), start.data(), order.data(), dw.data()}, rows);
     for (size_t j = 0; j < expected.size(); ++j)
       EXPECT_EQ(dw[j], expected[j]) << j;
     EXPECT_TRUE(dw.intact());
@@ -222,11 +224,11 @@ kernel.func @norms(%x: memref<9x$Nxf32, strided<[$P, 1]>>, %y: memref<9x$Nxf32, 
 
 // Reductions inside a loop that carries a scalar, and a condition between phases.
 TEST_P(RowLength, LoopOfReductions) {
-  onEachArch(loopOfRows, [&](const MappedImage &image, std::string &bytes) {
+  onEachArch(loopOfRows, [&](const Runner &run, std::string &bytes) {
     Guarded<float> x(9 * pitch), y(9 * pitch), total(rows);
     randomize(x.values(), 7);
     std::fill_n(x.data() + 4 * pitch, length, 0.0f);
-    image.run(0, {x.data(), y.data(), total.data()}, 0, rows);
+    run({x.data(), y.data(), total.data()}, rows);
     for (int64_t i = 0; i < rows; ++i) {
       float sum = 0;
       for (int64_t k = 3 * i; k < 3 * i + 3; ++k) {
@@ -270,10 +272,10 @@ kernel.func @words(%key: memref<2xi32>, %out: memref<3x4x$Nxi32>) item %i {
 })";
 
 TEST_P(RowLength, PhiloxHasTheRuntimesBits) {
-  onEachArch(dropout, [&](const MappedImage &image, std::string &bytes) {
+  onEachArch(dropout, [&](const Runner &run, std::string &bytes) {
     Guarded<uint32_t> out(rows * 4 * length);
     std::vector<uint32_t> key{0xdeadbeef, 0x12345678};
-    image.run(0, {key.data(), out.data()}, 0, rows);
+    run({key.data(), out.data()}, rows);
     for (int64_t i = 0; i < rows; ++i)
       for (int64_t j = 0; j < length; ++j) {
         auto words = rt::philox4x32({uint32_t(-5), uint32_t(i), 77, uint32_t(j)}, {key[0], key[1]});
@@ -304,11 +306,11 @@ kernel.func @rotate(%q: memref<3x2x$Nxf32, strided<[$P, $N, 1]>>, %c: memref<3x$
 // Two rows of one memory, rotated into each other in place, as rope does.
 TEST_P(RowLength, RotateHalvesInPlace) {
   pitch = 2 * length + 3;
-  onEachArch(halves, [&](const MappedImage &image, std::string &bytes) {
+  onEachArch(halves, [&](const Runner &run, std::string &bytes) {
     Guarded<float> q(rows * pitch), c(rows * length);
     randomize(q.values(), 8), randomize(c.values(), 9);
     std::vector<float> old(q.values().begin(), q.values().end());
-    image.run(0, {q.data(), c.data(), q.data()}, 0, 2);
+    run({q.data(), c.data(), q.data()}, 2);
     for (int64_t i = 0; i < rows; ++i)
       for (int64_t j = 0; j < length; ++j) {
         float a = old[i * pitch + j], b = old[i * pitch + length + j], cos = c[i * length + j];
@@ -368,14 +370,14 @@ kernel.func @mean(%x: memref<9x$Nxf32, strided<[$P, 1]>>, %start: memref<4xi32>,
 
 // A loop that carries a row and a scalar, a condition that yields a row, rows of two lengths.
 TEST_P(RowLength, MixedLoopAndCondition) {
-  onEachArch(mixed, [&](const MappedImage &image, std::string &bytes) {
+  onEachArch(mixed, [&](const Runner &run, std::string &bytes) {
     Guarded<float> x(9 * pitch), y(rows * pitch);
     Guarded<Bf16> z(rows * 40);
     Guarded<int64_t> count(rows);
     Guarded<int8_t> flag(rows);
     randomize(x.values(), 12), randomize(z.values(), 13);
     std::vector<int32_t> start{0, 5, 5, 9};
-    image.run(0, {x.data(), start.data(), z.data(), y.data(), count.data(), flag.data()}, 0, rows);
+    run({x.data(), start.data(), z.data(), y.data(), count.data(), flag.data()}, rows);
     for (int64_t i = 0; i < rows; ++i) {
       int64_t n = start[i + 1] - start[i];
       double total = 0;
