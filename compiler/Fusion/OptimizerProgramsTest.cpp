@@ -8,13 +8,15 @@ namespace {
 
 struct Case {
   std::string param, grad, moment, copy;
+  int64_t rows = 3;
 };
 
 class OptimizerPrograms : public ProgramTest, public testing::WithParamInterface<Case> {
 protected:
-  static constexpr int64_t rows = 3, length = 1024;
+  static constexpr int64_t length = 1024;
   static constexpr double learningRate = 1e-2, decay = 0.1, maxNorm = 1.0, norm = 2.5, epsilon = 1e-8;
   Case c = GetParam();
+  const int64_t rows = c.rows;
   FloatMatrix param = bucket(c.param).randomize(1), grad = bucket(c.grad);
   FloatMatrix first = bucket(c.moment), second = bucket(c.moment), copy = bucket(c.copy.empty() ? "f32" : c.copy);
   std::vector<int32_t> status{0, 0, 0, 0};
@@ -107,7 +109,7 @@ TEST_P(OptimizerPrograms, WriteNothingOnceStatusIsSet) {
 INSTANTIATE_TEST_SUITE_P(Types, OptimizerPrograms,
                          testing::Values(Case{"f32", "f32", "f32", ""}, Case{"f32", "bf16", "f32", "bf16"},
                                          Case{"bf16", "bf16", "bf16", ""}, Case{"bf16", "f32", "f32", ""},
-                                         Case{"f64", "f64", "f64", ""}));
+                                         Case{"f32", "bf16", "f32", "bf16", 300}, Case{"f64", "f64", "f64", ""}));
 
 } // namespace
 } // namespace ft

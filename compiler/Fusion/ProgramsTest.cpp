@@ -10,10 +10,13 @@ struct Case {
   std::string type;
   int64_t length;
   int64_t padding;
+  int64_t rows = 4;
 };
 
 std::string nameOf(const testing::TestParamInfo<Case> &info) {
-  return info.param.type + "_" + std::to_string(info.param.length) + "_" + std::to_string(info.param.padding);
+  const Case &c = info.param;
+  return c.type + "_" + std::to_string(c.length) + "_" + std::to_string(c.padding) + "_" + std::to_string(c.rows) +
+         "_rows";
 }
 
 class Programs : public ProgramTest, public testing::WithParamInterface<Case> {
@@ -25,7 +28,7 @@ protected:
 };
 
 TEST_P(Programs, HeadLoss) {
-  const int64_t rows = 4;
+  const int64_t rows = c.rows;
   const double weight = 0.125;
   scalars[0] = weight;
   FloatMatrix logits(storage, rows, c.length, c.padding), nll(statistic, 1, rows);
@@ -35,10 +38,12 @@ TEST_P(Programs, HeadLoss) {
     logits.set(3, j, INFINITY); // no target: whatever stands there becomes zero
   FloatMatrix before = logits, evaluated = logits;
   std::vector<int32_t> labels{0, int32_t(c.length - 1), int32_t(c.length / 2), -100};
+  for (int64_t r = 4; r < rows; ++r)
+    labels.push_back(int32_t(7 * r % c.length));
   run([&](OpBuilder &b) { return buildHeadLoss(b, "loss", logits.layout, true); },
       {logits.data(), labels.data(), scalars.data(), nll.data()});
   std::vector<double> max(rows, -1e300), sum(rows, 0);
-  for (int64_t r = 0; r < 3; ++r) {
+  for (int64_t r = 0; r < rows; ++r) {
     for (int64_t j = 0; j < c.length; ++j)
       max[r] = std::max(max[r], before.get(r, j));
     for (int64_t j = 0; j < c.length; ++j)
@@ -72,13 +77,13 @@ TEST_P(Programs, SumsInDouble) {
 }
 
 TEST_P(Programs, SumOfSquaresByRuns) {
-  const int64_t rows = 7;
-  FloatMatrix grad(storage, rows, c.length), partials(statistic, 1, 4);
+  const int64_t rows = 2 * c.rows - 1;
+  FloatMatrix grad(storage, rows, c.length), partials(statistic, 1, c.rows);
   grad.randomize(3);
   run(
       [&](OpBuilder &b) {
-        RowProgram program = buildSumOfSquares(b, "squares", storage, rows, c.length, /*maxItems=*/5);
-        EXPECT_EQ(program.items, 4); // runs of two rows, the last of one
+        RowProgram program = buildSumOfSquares(b, "squares", storage, rows, c.length, /*maxItems=*/c.rows + 1);
+        EXPECT_EQ(program.items, c.rows); // runs of two rows, the last of one
         return program;
       },
       {grad.data(), partials.data()});
@@ -92,17 +97,25 @@ TEST_P(Programs, SumOfSquaresByRuns) {
 }
 
 TEST_P(Programs, EmbeddingGradient) {
-  const int64_t tokens = 6, vocabulary = 9;
+  const int64_t tokens = c.rows + 2, vocabulary = 2 * c.rows + 1;
+  // Tokens use every other id up to the middle, so that ids repeat and the last segments are empty.
+  std::vector<std::vector<int64_t>> members(vocabulary);
+  for (int64_t token = 0; token < tokens; ++token)
+    members[7 * token % (vocabulary / 2) / 2 * 2].push_back(token);
+  std::vector<int32_t> positions, starts{0}, ids;
+  for (int64_t id = 0; id < vocabulary; ++id)
+    if (!members[id].empty()) {
+      positions.insert(positions.end(), members[id].begin(), members[id].end());
+      starts.push_back(int32_t(positions.size())), ids.push_back(int32_t(id));
+    }
+  starts.resize(tokens + 1, int32_t(tokens)), ids.resize(tokens, 0);
   for (bool accumulate : {false, true}) {
     FloatMatrix grad(storage, tokens, c.length, c.padding), table(statistic, vocabulary, c.length, c.padding);
     grad.randomize(4), table.randomize(5);
     FloatMatrix before = table;
-    // Token ids 2 0 7 2 2 0: sorted positions by id; the last three segments are empty.
-    std::vector<int32_t> positions{1, 5, 0, 3, 4, 2}, starts{0, 2, 5, 6, 6, 6, 6}, ids{0, 2, 7, 0, 0, 0};
-    run([&](OpBuilder &b) { return buildEmbeddingGrad(b, "e", grad.layout, table.layout, 6, accumulate); },
+    run([&](OpBuilder &b) { return buildEmbeddingGrad(b, "e", grad.layout, table.layout, tokens, accumulate); },
         {grad.data(), positions.data(), starts.data(), ids.data(), table.data()});
-    const std::vector<std::vector<int64_t>> members{{1, 5}, {}, {0, 3, 4}, {}, {}, {}, {}, {2}, {}};
-    expectMatrix(table, 2 * fine, 1, [&](int64_t r, int64_t j) {
+    expectMatrix(table, 2 * fine, 2, [&](int64_t r, int64_t j) {
       double sum = accumulate || members[r].empty() ? before.get(r, j) : 0;
       for (int64_t token : members[r])
         sum += grad.get(token, j);
@@ -112,14 +125,15 @@ TEST_P(Programs, EmbeddingGradient) {
 }
 
 TEST_P(Programs, MovesMatrices) {
-  FloatMatrix source(storage, 3, c.length, c.padding), target(type("bf16"), 3, c.length, c.padding + 7);
+  FloatMatrix source(storage, c.rows, c.length, c.padding), target(type("bf16"), c.rows, c.length, c.padding + 7);
   source.randomize(6);
   if (c.type != "f64") {
     run([&](OpBuilder &b) { return buildCopy(b, "copy", source.layout, target.layout); },
         {source.data(), target.data()});
     expectMatrix(target, 0, 1, [&](int64_t r, int64_t j) { return bf16ToFloat(floatToBf16(float(source.get(r, j)))); });
   }
-  FloatMatrix row(storage, 1, c.length), other(storage, 3, c.length, 1), sum = source, filled = source, old = source;
+  FloatMatrix row(storage, 1, c.length), other(storage, c.rows, c.length, 1), sum = source, filled = source,
+                                                                              old = source;
   int32_t index = 2;
   run([&](OpBuilder &b) { return buildGatherRow(b, "gather", source.layout, storage); },
       {source.data(), &index, row.data()});
@@ -138,7 +152,8 @@ TEST_P(Programs, MovesMatrices) {
 
 INSTANTIATE_TEST_SUITE_P(Lengths, Programs,
                          testing::Values(Case{"f32", 100, 0}, Case{"f32", 32000, 16}, Case{"bf16", 49152, 0},
-                                         Case{"bf16", 577, 3}, Case{"f64", 1500, 4}),
+                                         Case{"bf16", 577, 3}, Case{"f32", 1, 0}, Case{"bf16", 3, 0},
+                                         Case{"bf16", 151936, 0}, Case{"f32", 576, 0, 1000}, Case{"f64", 1500, 4}),
                          nameOf);
 
 class ScalarPrograms : public ProgramTest {};

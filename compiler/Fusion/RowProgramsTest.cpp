@@ -12,28 +12,30 @@ using namespace mlir;
 namespace ft {
 namespace {
 
-constexpr int64_t rows = 5;
-
 struct Case {
   std::string type;
   int64_t length;
   int64_t padding;
   bool inPlace;
+  int64_t rows = 5;
 };
 
 std::string nameOf(const testing::TestParamInfo<Case> &info) {
   const Case &c = info.param;
-  return c.type + "_" + std::to_string(c.length) + "_" + std::to_string(c.padding) + (c.inPlace ? "_in_place" : "");
+  return c.type + "_" + std::to_string(c.length) + "_" + std::to_string(c.padding) + (c.inPlace ? "_in_place" : "") +
+         "_" + std::to_string(c.rows) + "_rows";
 }
 
 class RowPrograms : public ProgramTest, public testing::WithParamInterface<Case> {
 protected:
   Case c = GetParam();
+  const int64_t rows = c.rows;
   Type storage = type(c.type);
   std::string statistic = c.type == "f64" ? "f64" : "f32";
   double tolerance = toleranceOf(storage);
 
   std::string matrixType(int64_t r, int64_t d) { return llvm::formatv("tensor<{0}x{1}x{2}>", r, d, c.type); }
+  std::string perRow(const std::string &element) { return llvm::formatv("tensor<{0}x{1}>", rows, element); }
   std::string matrixType() { return matrixType(rows, c.length); }
   FloatMatrix matrix(unsigned seed) {
     return std::move(FloatMatrix(storage, rows, c.length, c.padding).randomize(seed));
@@ -72,15 +74,15 @@ TEST_P(RowPrograms, AddRmsNorm) {
   FloatMatrix rstd = statistics(), before = x;
   std::string text = llvm::formatv(R"(
     func.func @f(%x: {0}, %y: {0}, %w: tensor<{1}x{2}>) {{
-      %r:3 = kernel.fused "f" (%x, %y, %w) : ({0}, {0}, tensor<{1}x{2}>) -> ({0}, {0}, tensor<5x{3}>) {{
+      %r:3 = kernel.fused "f" (%x, %y, %w) : ({0}, {0}, tensor<{1}x{2}>) -> ({0}, {0}, {3}) {{
       ^bb0(%a: {0}, %b: {0}, %c: tensor<{1}x{2}>):
         %s = ft.add %a, %b : ({0}, {0}) -> {0}
-        %n, %r = ft.rms_norm %s, %c {{eps = 1.0e-5} : ({0}, tensor<{1}x{2}>) -> ({0}, tensor<5x{3}>)
-        kernel.yield %s, %n, %r : {0}, {0}, tensor<5x{3}>
+        %n, %r = ft.rms_norm %s, %c {{eps = 1.0e-5} : ({0}, tensor<{1}x{2}>) -> ({0}, {3})
+        kernel.yield %s, %n, %r : {0}, {0}, {3}
       }
       return
     })",
-                                   matrixType(), c.length, c.type, statistic);
+                                   matrixType(), c.length, c.type, perRow(statistic));
   std::vector<void *> args{x.data(), y.data(), w.data()};
   if (!c.inPlace)
     args.push_back(sum.data());
@@ -102,18 +104,18 @@ TEST_P(RowPrograms, RmsNormBackwardAdd) {
   FloatMatrix dy = matrix(1), x = matrix(2), w = vector(3), residual = matrix(4), rstd = statistics();
   FloatMatrix out(storage, rows, c.length, c.padding), before = residual;
   for (int64_t r = 0; r < rows; ++r)
-    rstd.set(0, r, 0.7 + 0.1 * r);
+    rstd.set(0, r, 0.7 + 0.1 * (r % 5));
   std::string text = llvm::formatv(R"(
-    func.func @f(%dy: {0}, %x: {0}, %w: tensor<{1}x{2}>, %r: tensor<5x{3}>, %d: {0}) {{
-      %r0 = kernel.fused "f" (%dy, %x, %w, %r, %d) : ({0}, {0}, tensor<{1}x{2}>, tensor<5x{3}>, {0}) -> {0} {{
-      ^bb0(%a: {0}, %b: {0}, %c: tensor<{1}x{2}>, %e: tensor<5x{3}>, %g: {0}):
-        %s = ft.rms_norm_bwd %a, %b, %c, %e : ({0}, {0}, tensor<{1}x{2}>, tensor<5x{3}>) -> {0}
+    func.func @f(%dy: {0}, %x: {0}, %w: tensor<{1}x{2}>, %r: {3}, %d: {0}) {{
+      %r0 = kernel.fused "f" (%dy, %x, %w, %r, %d) : ({0}, {0}, tensor<{1}x{2}>, {3}, {0}) -> {0} {{
+      ^bb0(%a: {0}, %b: {0}, %c: tensor<{1}x{2}>, %e: {3}, %g: {0}):
+        %s = ft.rms_norm_bwd %a, %b, %c, %e : ({0}, {0}, tensor<{1}x{2}>, {3}) -> {0}
         %t = ft.add %s, %g : ({0}, {0}) -> {0}
         kernel.yield %t : {0}
       }
       return
     })",
-                                   matrixType(), c.length, c.type, statistic);
+                                   matrixType(), c.length, c.type, perRow(statistic));
   std::vector<void *> args{dy.data(), x.data(), w.data(), rstd.data(), residual.data()};
   if (!c.inPlace)
     args.push_back(out.data());
@@ -198,17 +200,19 @@ TEST_P(RowPrograms, DropoutDrawsPhilox) {
 TEST_P(RowPrograms, Embedding) {
   FloatMatrix table(storage, 7, c.length, c.padding), out(storage, rows, c.length, c.padding);
   table.randomize(9);
-  std::vector<int32_t> ids{6, 0, 3, 3, 1};
+  std::vector<int32_t> ids;
+  for (int64_t r = 0; r < rows; ++r)
+    ids.push_back(int32_t(6 + 3 * r) % 7);
   std::string text = llvm::formatv(R"(
-    func.func @f(%t: {1}, %i: tensor<5xi32>) {{
-      %r = kernel.fused "f" (%t, %i) : ({1}, tensor<5xi32>) -> {0} {{
-      ^bb0(%a: {1}, %b: tensor<5xi32>):
-        %e = ft.embedding %a, %b : ({1}, tensor<5xi32>) -> {0}
+    func.func @f(%t: {1}, %i: {2}) {{
+      %r = kernel.fused "f" (%t, %i) : ({1}, {2}) -> {0} {{
+      ^bb0(%a: {1}, %b: {2}):
+        %e = ft.embedding %a, %b : ({1}, {2}) -> {0}
         kernel.yield %e : {0}
       }
       return
     })",
-                                   matrixType(), matrixType(7, c.length));
+                                   matrixType(), matrixType(7, c.length), perRow("i32"));
   runFused(text, {}, {table.data(), ids.data(), out.data()});
   expectMatrix(out, 0, 1, [&](int64_t r, int64_t j) { return table.get(ids[r], j); });
 }
@@ -234,27 +238,33 @@ TEST_P(RowPrograms, GatherRowThenAdd) {
 
 TEST_P(RowPrograms, ColumnReduction) {
   FloatMatrix dy = matrix(1), x = matrix(2), rstd = statistics();
-  FloatMatrix partials(type(statistic), 3, c.length, c.padding), sum(type(statistic), 1, c.length);
+  const int64_t runs = rows / 16 + 3; // items of the first kernel: three, or about sixteen rows each
+  FloatMatrix partials(type(statistic), runs, c.length, c.padding), sum(type(statistic), 1, c.length);
   FloatMatrix before = std::move(FloatMatrix(type(statistic), 1, c.length).randomize(5));
   for (int64_t r = 0; r < rows; ++r)
-    rstd.set(0, r, 0.5 + 0.25 * r);
-  std::string partialsType = llvm::formatv("tensor<3x{0}x{1}>", c.length, statistic);
+    rstd.set(0, r, 0.5 + 0.25 * (r % 5));
+  std::string partialsType = llvm::formatv("tensor<{0}x{1}x{2}>", runs, c.length, statistic);
   std::string sumType = llvm::formatv("tensor<{0}x{1}>", c.length, statistic);
   runFused(llvm::formatv(R"(
-    func.func @f(%a: {0}, %b: {0}, %r: tensor<5x{2}>) {{
-      %p = kernel.fused "f" (%a, %b, %r) : ({0}, {0}, tensor<5x{2}>) -> {1} {{
-      ^bb0(%x: {0}, %y: {0}, %z: tensor<5x{2}>):
-        %q = kernel.column_partials %x, %y, %z : ({0}, {0}, tensor<5x{2}>) -> {1}
+    func.func @f(%a: {0}, %b: {0}, %r: {2}) {{
+      %p = kernel.fused "f" (%a, %b, %r) : ({0}, {0}, {2}) -> {1} {{
+      ^bb0(%x: {0}, %y: {0}, %z: {2}):
+        %q = kernel.column_partials %x, %y, %z : ({0}, {0}, {2}) -> {1}
         kernel.yield %q : {1}
       }
       return
     })",
-                         matrixType(), partialsType, statistic),
+                         matrixType(), partialsType, perRow(statistic)),
            {}, {dy.data(), x.data(), rstd.data(), partials.data()});
   auto term = [&](int64_t r, int64_t j) { return dy.get(r, j) * x.get(r, j) * rstd.get(0, r); };
   const double small = c.type == "f64" ? 1e-13 : 2e-6;
-  expectMatrix(partials, small, 1,
-               [&](int64_t p, int64_t j) { return term(p, j) + (p + 3 < rows ? term(p + 3, j) : 0); });
+  // Sums of n terms of about 1 are about √n on their way, and n roundings of that add up to about √n of them.
+  expectMatrix(partials, small, 2 * std::sqrt(rows / runs), [&](int64_t p, int64_t j) {
+    double sum = 0;
+    for (int64_t r = p; r < rows; r += runs)
+      sum += term(r, j);
+    return sum;
+  });
   std::vector<void *> args{partials.data(), before.data()};
   FloatMatrix old = before;
   if (!c.inPlace)
@@ -270,7 +280,7 @@ TEST_P(RowPrograms, ColumnReduction) {
     })",
                          partialsType, sumType),
            {{1, 0}}, args);
-  expectMatrix(c.inPlace ? before : sum, small, 4, [&](int64_t, int64_t j) {
+  expectMatrix(c.inPlace ? before : sum, small, 2 * std::sqrt(rows), [&](int64_t, int64_t j) {
     double total = old.get(0, j);
     for (int64_t r = 0; r < rows; ++r)
       total += term(r, j);
@@ -282,6 +292,9 @@ INSTANTIATE_TEST_SUITE_P(Lengths, RowPrograms,
                          testing::Values(Case{"f32", 100, 0, false}, Case{"f32", 576, 8, true},
                                          Case{"f32", 17, 3, true}, Case{"bf16", 576, 0, true},
                                          Case{"bf16", 11008, 64, false}, Case{"bf16", 100, 4, false},
+                                         Case{"f32", 1, 0, false}, Case{"bf16", 3, 0, true},
+                                         Case{"f32", 49152, 0, true}, Case{"bf16", 32000, 0, false},
+                                         Case{"f32", 100, 0, true, 1000}, Case{"bf16", 576, 0, false, 1000},
                                          Case{"f64", 576, 0, false}, Case{"f64", 101, 5, true}),
                          nameOf);
 
@@ -290,36 +303,40 @@ struct RopeCase {
   std::string type;
   int64_t heads, groups, headDim;
   bool inverse;
+  int64_t rows = 5;
 };
 
 class RopePrograms : public ProgramTest, public testing::WithParamInterface<RopeCase> {};
 
 TEST_P(RopePrograms, RotatesInPlace) {
   const RopeCase c = GetParam();
-  const int64_t half = c.headDim / 2;
+  const int64_t half = c.headDim / 2, rows = c.rows;
   Type storage = type(c.type), statistic = type(c.type == "f64" ? "f64" : "f32");
   FloatMatrix q(storage, rows, c.heads * c.headDim, 16), k(storage, rows, c.groups * c.headDim, 32);
   FloatMatrix cos(statistic, 9, half), sin(statistic, 9, half);
   q.randomize(1), k.randomize(2);
-  std::vector<int32_t> positions{0, 1, 8, 3, 0};
+  std::vector<int32_t> positions;
+  for (int64_t r = 0; r < rows; ++r)
+    positions.push_back(int32_t(8 * r * r) % 9);
   for (int64_t s = 0; s < 9; ++s)
     for (int64_t j = 0; j < half; ++j) {
       cos.set(s, j, std::cos(s * std::pow(10000, -double(j) / half)));
       sin.set(s, j, std::sin(s * std::pow(10000, -double(j) / half)));
     }
-  std::string qType = llvm::formatv("tensor<5x{0}x{1}>", c.heads * c.headDim, c.type);
-  std::string kType = llvm::formatv("tensor<5x{0}x{1}>", c.groups * c.headDim, c.type);
+  std::string qType = llvm::formatv("tensor<{0}x{1}x{2}>", rows, c.heads * c.headDim, c.type);
+  std::string kType = llvm::formatv("tensor<{0}x{1}x{2}>", rows, c.groups * c.headDim, c.type);
   std::string tableType = llvm::formatv("tensor<9x{0}x{1}>", half, c.type == "f64" ? "f64" : "f32");
   kernel::FusedOp fused = parseFused(llvm::formatv(R"(
-    func.func @f(%q: {0}, %k: {1}, %p: tensor<5xi32>, %c: {2}, %s: {2}) {{
-      %r:2 = kernel.fused "f" (%q, %k, %p, %c, %s) : ({0}, {1}, tensor<5xi32>, {2}, {2}) -> ({0}, {1}) {{
-      ^bb0(%x: {0}, %y: {1}, %z: tensor<5xi32>, %u: {2}, %v: {2}):
-        %a, %b = ft.rope %x, %y, %z, %u, %v {{head_dim = {3}{4}} : ({0}, {1}, tensor<5xi32>, {2}, {2}) -> ({0}, {1})
+    func.func @f(%q: {0}, %k: {1}, %p: {5}, %c: {2}, %s: {2}) {{
+      %r:2 = kernel.fused "f" (%q, %k, %p, %c, %s) : ({0}, {1}, {5}, {2}, {2}) -> ({0}, {1}) {{
+      ^bb0(%x: {0}, %y: {1}, %z: {5}, %u: {2}, %v: {2}):
+        %a, %b = ft.rope %x, %y, %z, %u, %v {{head_dim = {3}{4}} : ({0}, {1}, {5}, {2}, {2}) -> ({0}, {1})
         kernel.yield %a, %b : {0}, {1}
       }
       return
     })",
-                                                   qType, kType, tableType, c.headDim, c.inverse ? ", inverse" : ""));
+                                                   qType, kType, tableType, c.headDim, c.inverse ? ", inverse" : "",
+                                                   llvm::formatv("tensor<{0}xi32>", rows).str()));
   ASSERT_TRUE(fused);
   auto layout = [](const MatrixLayout &m, int64_t alias) {
     return RowOperand{m.type, {m.rows, m.columns}, m.pitch, alias};
@@ -347,7 +364,8 @@ TEST_P(RopePrograms, RotatesInPlace) {
 
 INSTANTIATE_TEST_SUITE_P(Heads, RopePrograms,
                          testing::Values(RopeCase{"f32", 9, 3, 64, false}, RopeCase{"bf16", 8, 1, 128, false},
-                                         RopeCase{"f32", 4, 4, 100, true}, RopeCase{"f64", 4, 2, 16, true}));
+                                         RopeCase{"f32", 4, 4, 100, true}, RopeCase{"f64", 4, 2, 16, true},
+                                         RopeCase{"bf16", 9, 3, 64, true, 1000}));
 
 class RowProgramErrors : public ProgramTest {
 protected:
