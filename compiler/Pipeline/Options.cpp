@@ -105,8 +105,8 @@ static int64_t attentionWorkspace(const PlanningOptions &options, const ModelCon
                                      : page(4 * tokens * heads * headDim);
   if (options.raggedAttention) {
     if (group > 1)
-      bytes += 2 * page(4 * ((tokens - 1) * pitch * group + heads * headDim));
-    bytes += 4 * page(4 * (documents + 1)); // scaled offsets
+      bytes += 2 * page(2 * ((tokens - 1 + 128) * pitch * group + heads * headDim)); // dK, dV of all heads and a tile
+    bytes += 3 * page(4 * (documents + 1));                                          // scaled offsets
   }
   return bytes + 65536 + 512 * documents;
 }

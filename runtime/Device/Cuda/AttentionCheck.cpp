@@ -54,6 +54,13 @@ Status checkPitches(const plan::Attention &attention, const std::string &what) {
                                    "tokens per micro-batch",
                                    what, tokens, name, pitch, Largest));
   }
+  // With offsets of their own, gradients of cuDNN 9.19 were wrong on an H200 at every shape that was tried.
+  if (attention.form() == plan::Attention::RAGGED && attention.direction() == plan::Attention::BACKWARD &&
+      attention.d_qkv_pitch() != attention.qkv_pitch())
+    return cannotRun(
+        fmt::format("{}: d_qkv_pitch is {} and qkv_pitch {}; ragged gradients must have the pitch of their "
+                    "operands, cuDNN is wrong otherwise",
+                    what, attention.d_qkv_pitch(), attention.qkv_pitch()));
   return {};
 }
 

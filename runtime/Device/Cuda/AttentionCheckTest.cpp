@@ -67,16 +67,25 @@ TEST(AttentionCheckTest, RefusesWhatCudnnHasNot) {
                 "8000000 tokens · qkv_pitch 512 exceed the 2147483647 elements that ragged offsets reach");
 }
 
+TEST(AttentionCheckTest, RefusesRaggedGradientsAtAPitchOfTheirOwn) {
+  auto wider = [](auto &a) { a.set_d_qkv_pitch(640); };
+  expectRefusal(checkWith(wider), Code::CannotRun,
+                where + "d_qkv_pitch is 640 and qkv_pitch 512; ragged gradients must have the pitch of their operands");
+  EXPECT_TRUE(checkWith([&](auto &a) { wider(a), a.set_form(plan::Attention::DENSE); }).ok());
+  EXPECT_TRUE(checkWith([](auto &a) { a.set_direction(plan::Attention::FORWARD), a.set_d_qkv_pitch(0); }).ok());
+}
+
 TEST(AttentionCheckTest, LaysPiecesAndOffsetsBehindEachOther) {
   const std::vector<WorkspacePiece> pieces{{AttentionTensor::SoftmaxSum, 1000},
                                            {AttentionTensor::QueryAccumulator, 256}};
   const AttentionWorkspace workspace = layoutWorkspace(valid(), pieces);
-  const std::map<AttentionTensor, uint64_t> expected{
-      {AttentionTensor::SoftmaxSum, 0},    {AttentionTensor::QueryAccumulator, 1024},
-      {AttentionTensor::QkvOffsets, 1280}, {AttentionTensor::OOffsets, 1536},
-      {AttentionTensor::LseOffsets, 1792}, {AttentionTensor::GradientOffsets, 2048}};
+  const std::map<AttentionTensor, uint64_t> expected{{AttentionTensor::SoftmaxSum, 0},
+                                                     {AttentionTensor::QueryAccumulator, 1024},
+                                                     {AttentionTensor::QkvOffsets, 1280},
+                                                     {AttentionTensor::OOffsets, 1536},
+                                                     {AttentionTensor::LseOffsets, 1792}};
   EXPECT_EQ(workspace.offsets, expected);
-  EXPECT_EQ(workspace.ownBytes, 2304u);
+  EXPECT_EQ(workspace.ownBytes, 2048u);
   plan::Attention dense = valid();
   dense.set_form(plan::Attention::DENSE);
   EXPECT_EQ(layoutWorkspace(dense, pieces).ownBytes, 1280u);

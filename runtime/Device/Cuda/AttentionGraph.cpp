@@ -69,7 +69,7 @@ private:
   const int64_t entries, length, tokens, heads, kvHeads, width;
   const cudnnDataType_t type;
   AttentionGraph result;
-  GraphTensor qkvOffsets, oOffsets, lseOffsets, gradientOffsets, queryLens, keyLens, minusInfinity;
+  GraphTensor qkvOffsets, oOffsets, lseOffsets, queryLens, keyLens, minusInfinity;
 };
 
 GraphTensor Builder::activation(Tensor tensor, int64_t headCount, uint64_t pitch, const GraphTensor *offsets,
@@ -99,12 +99,9 @@ void Builder::bindDocuments() {
   auto integers = [&](Tensor tensor, int64_t count) {
     return graph().tensor({{count, 1, 1, 1}, {1, 1, 1, 1}, CUDNN_DATA_INT32, bind(tensor)});
   };
-  qkvOffsets = integers(Tensor::QkvOffsets, entries + 1);
+  qkvOffsets = integers(Tensor::QkvOffsets, entries + 1); // of the gradients as well: checkAttention() wants one pitch
   oOffsets = integers(Tensor::OOffsets, entries + 1);
   lseOffsets = integers(Tensor::LseOffsets, entries + 1);
-  // One tensor for both where the pitches agree: the form that was measured.
-  const bool own = plan.direction() == plan::Attention::BACKWARD && plan.d_qkv_pitch() != plan.qkv_pitch();
-  gradientOffsets = own ? integers(Tensor::GradientOffsets, entries + 1) : qkvOffsets;
   queryLens = integers(Tensor::DocumentLens, entries);
   keyLens = integers(Tensor::KeyLens, entries);
 }
@@ -202,12 +199,13 @@ void Builder::keyGradient(const GraphTensor &weights, const GraphTensor &rows, c
     return graph().matmul(transposed, rows, gradient, overrides);
   TensorSpec spec{{entries, heads, length, width}, fullStrides(), type};
   if (packed) {
-    // cuDNN multiplies the gradient's own offsets by heads / kvHeads here. It is charged as f32, as its front end
-    // does, though the elements are 16-bit.
+    // cuDNN multiplies the gradient's own offsets by heads / kvHeads here. Elements are 16-bit (its front end charges
+    // 4 bytes); behind the last row one tile stays free, in case a version stores whole tiles.
+    constexpr int64_t TileRows = 128;
     const int64_t group = heads / kvHeads, row = gradient.strides[2] * group;
     spec.strides = {gradient.strides[0] * group, gradient.strides[1], row, 1};
-    spec.raggedOffset = &gradientOffsets;
-    spec.id = piece(fullHeads, 4 * ((tokens - 1) * row + heads * width));
+    spec.raggedOffset = &qkvOffsets;
+    spec.id = piece(fullHeads, 2 * ((tokens - 1 + TileRows) * row + heads * width));
   }
   const GraphTensor full = graph().tensor(spec);
   graph().matmul(transposed, rows, full, overrides);
@@ -229,7 +227,7 @@ void Builder::queryGradient(const GraphTensor &dS, const GraphTensor &k, const G
   TensorSpec spec{{entries, heads, length, width}, fullStrides()};
   if (packed) {
     spec.strides = gradient.strides;
-    spec.raggedOffset = &gradientOffsets;
+    spec.raggedOffset = &qkvOffsets;
     spec.id = piece(Tensor::QueryAccumulator, 4 * ((tokens - 1) * gradient.strides[2] + heads * width));
   } else {
     spec.id = piece(Tensor::QueryAccumulator, 4 * entries * heads * length * width);
@@ -248,9 +246,9 @@ void Builder::backward() {
   const GraphTensor o = activation(Tensor::O, heads, plan.o_pitch(), &oOffsets);
   const GraphTensor dO = activation(Tensor::DO, heads, plan.o_pitch(), &oOffsets);
   const GraphTensor statistics = lse();
-  const GraphTensor dQ = activation(Tensor::DQ, heads, plan.d_qkv_pitch(), &gradientOffsets);
-  const GraphTensor dK = activation(Tensor::DK, kvHeads, plan.d_qkv_pitch(), &gradientOffsets);
-  const GraphTensor dV = activation(Tensor::DV, kvHeads, plan.d_qkv_pitch(), &gradientOffsets);
+  const GraphTensor dQ = activation(Tensor::DQ, heads, plan.d_qkv_pitch(), &qkvOffsets);
+  const GraphTensor dK = activation(Tensor::DK, kvHeads, plan.d_qkv_pitch(), &qkvOffsets);
+  const GraphTensor dV = activation(Tensor::DV, kvHeads, plan.d_qkv_pitch(), &qkvOffsets);
   const GraphTensor scale = g.scalar(bind(Tensor::Scale));
   minusInfinity = g.scalar(bind(Tensor::MinusInfinity));
   const CudnnGraph::Overrides overrides{ragged ? &queryLens : nullptr, ragged ? &keyLens : nullptr, nullptr};

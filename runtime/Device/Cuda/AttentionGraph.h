@@ -22,13 +22,12 @@ enum class AttentionTensor : int64_t {
   DQ,
   DK,
   DV,
-  DocumentOffsets, ///< not a tensor of the graph: the source of the four scaled ones below
+  DocumentOffsets, ///< not a tensor of the graph: the source of the three scaled ones below
   DocumentLens,
   Workspace,
   QkvOffsets, ///< i32 [max_documents + 1] element offsets: token offset · pitch
   OOffsets,
   LseOffsets,
-  GradientOffsets,
   KeyLens,
   Scale, ///< host scalars
   MinusInfinity,

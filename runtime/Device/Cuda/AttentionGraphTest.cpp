@@ -67,7 +67,7 @@ uint64_t pieceBytes(const Case &c) {
   if (!c.deterministic)
     bytes += 4 * (c.documents ? (tokens - 1) * pitch + row : tokens * row);
   if (c.documents && c.heads != c.kvHeads)
-    bytes += 2 * 4 * ((tokens - 1) * pitch * (c.heads / c.kvHeads) + row);
+    bytes += 2 * 2 * ((tokens - 1 + 128) * pitch * (c.heads / c.kvHeads) + row);
   return bytes;
 }
 

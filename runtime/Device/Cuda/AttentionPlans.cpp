@@ -47,8 +47,7 @@ AttentionWorkspace layoutWorkspace(const plan::Attention &attention, const std::
   for (const WorkspacePiece &piece : pieces)
     place(piece.tensor, piece.bytes);
   if (attention.form() == plan::Attention::RAGGED)
-    for (AttentionTensor tensor : {AttentionTensor::QkvOffsets, AttentionTensor::OOffsets, AttentionTensor::LseOffsets,
-                                   AttentionTensor::GradientOffsets})
+    for (AttentionTensor tensor : {AttentionTensor::QkvOffsets, AttentionTensor::OOffsets, AttentionTensor::LseOffsets})
       place(tensor, OffsetScaler::arrayBytes(attention.max_documents() + 1));
   return workspace;
 }
@@ -208,10 +207,10 @@ Status AttentionPlans::run(CUstream stream, uint32_t number, std::span<void *con
   if (prepared.attention.form() == plan::Attention::RAGGED) {
     void *scaled = prepared.pointer(AttentionTensor::QkvOffsets, args);
     const plan::Attention &a = prepared.attention;
-    FT_RETURN_IF_ERROR(scaler.run(stream, args[static_cast<size_t>(AttentionTensor::DocumentOffsets) - 1], scaled,
-                                  static_cast<uint32_t>(a.max_documents() + 1),
-                                  {static_cast<int32_t>(a.qkv_pitch()), static_cast<int32_t>(a.o_pitch()),
-                                   static_cast<int32_t>(a.heads()), static_cast<int32_t>(a.d_qkv_pitch())}));
+    FT_RETURN_IF_ERROR(scaler.run(
+        stream, args[static_cast<size_t>(AttentionTensor::DocumentOffsets) - 1], scaled,
+        static_cast<uint32_t>(a.max_documents() + 1),
+        {static_cast<int32_t>(a.qkv_pitch()), static_cast<int32_t>(a.o_pitch()), static_cast<int32_t>(a.heads())}));
   }
   return executeGraph(cudnn, handle, prepared.plan, prepared.ids, pointers, workspace, prepared.text);
 }

@@ -12,7 +12,7 @@ constexpr const char *Source = R"(
 .address_size 64
 .visible .entry ftc_scale_offsets(
   .param .u64 offsets, .param .u64 out, .param .u32 count, .param .u32 pitch,
-  .param .u32 factor0, .param .u32 factor1, .param .u32 factor2, .param .u32 factor3)
+  .param .u32 factor0, .param .u32 factor1, .param .u32 factor2)
 {
   .reg .pred %p;
   .reg .b32 %i, %n, %b, %t, %v, %w, %f, %pitch;
@@ -45,10 +45,6 @@ constexpr const char *Source = R"(
   ld.param.u32 %f, [factor2];
   mul.lo.s32 %w, %v, %f;
   st.global.u32 [%dst], %w;
-  add.u64 %dst, %dst, %step;
-  ld.param.u32 %f, [factor3];
-  mul.lo.s32 %w, %v, %f;
-  st.global.u32 [%dst], %w;
 DONE:
   ret;
 }
@@ -69,7 +65,7 @@ Status OffsetScaler::run(CUstream stream, const void *offsets, void *out, uint32
   constexpr uint32_t Threads = 128;
   uint32_t pitch = static_cast<uint32_t>(arrayBytes(count));
   std::array<int32_t, Outputs> values = factors;
-  void *arguments[] = {&offsets, &out, &count, &pitch, &values[0], &values[1], &values[2], &values[3]};
+  void *arguments[] = {&offsets, &out, &count, &pitch, &values[0], &values[1], &values[2]};
   return driver->check(driver->launchKernel(function, (count + Threads - 1) / Threads, 1, 1, Threads, 1, 1, 0, stream,
                                             arguments, nullptr),
                        "scaling document offsets");

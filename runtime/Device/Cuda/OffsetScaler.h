@@ -9,10 +9,10 @@
 namespace ft::rt {
 
 /// cuDNN wants, per ragged tensor, token offset · pitch; plans carry token offsets alone. The one kernel of this
-/// driver that is not from a plan: four products per document, enqueued before each ragged attention (about 2 µs).
+/// driver that is not from a plan: three products per document, enqueued before each ragged attention (about 2 µs).
 class OffsetScaler {
 public:
-  static constexpr uint32_t Outputs = 4;
+  static constexpr uint32_t Outputs = 3;
 
   /// Bytes from one output array to the next for `count` offsets.
   static uint64_t arrayBytes(uint64_t count) { return (count * 4 + 255) / 256 * 256; }

@@ -58,11 +58,11 @@ void scaleOffsets(void **arguments, std::function<void()> &work) {
   auto *offsets = argument<const int32_t *>(arguments, 0);
   auto *out = argument<std::byte *>(arguments, 1);
   auto count = argument<uint32_t>(arguments, 2), pitch = argument<uint32_t>(arguments, 3);
-  int32_t factors[4];
-  for (int j = 0; j < 4; ++j)
+  int32_t factors[3];
+  for (int j = 0; j < 3; ++j)
     factors[j] = argument<int32_t>(arguments, 4 + j);
   work = [=] {
-    for (int j = 0; j < 4; ++j)
+    for (int j = 0; j < 3; ++j)
       for (uint32_t i = 0; i < count; ++i)
         reinterpret_cast<int32_t *>(out + size_t(j) * pitch)[i] = offsets[i] * factors[j];
   };

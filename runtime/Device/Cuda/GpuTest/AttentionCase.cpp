@@ -26,7 +26,7 @@ std::string AttentionShape::name() const {
 uint64_t attentionReserve(const AttentionShape &s, plan::Attention::Direction direction) {
   auto piece = [](uint64_t bytes) { return roundUp(bytes, 256); };
   const bool ragged = s.documents > 0;
-  const uint64_t offsetArrays = ragged ? 4 * piece(4 * (s.documents + 1)) : 0;
+  const uint64_t offsetArrays = ragged ? 3 * piece(4 * (s.documents + 1)) : 0;
   if (direction == plan::Attention::FORWARD)
     return (ragged ? 256 * std::max<uint64_t>(s.documents, 64) + 768 : 256) + offsetArrays;
   const uint64_t entries = ragged ? s.documents : s.batch, length = ragged ? s.documentLen : s.sequenceLen;
@@ -40,7 +40,7 @@ uint64_t attentionReserve(const AttentionShape &s, plan::Attention::Direction di
   if (!s.deterministic)
     pieces += piece(4 * (ragged ? (s.tokens() - 1) * s.gradientPitch() + row : s.tokens() * row));
   if (ragged && group > 1)
-    pieces += 2 * piece(4 * ((s.tokens() - 1) * s.gradientPitch() * group + row));
+    pieces += 2 * piece(2 * ((s.tokens() - 1 + 128) * s.gradientPitch() * group + row));
   return piece(library) + pieces + offsetArrays;
 }
 
