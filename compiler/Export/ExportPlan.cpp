@@ -309,13 +309,18 @@ void ft::addImages(const CompiledKernels &compiled, plan::Plan &plan, PlanSectio
 }
 
 void ft::addStaging(plan::Plan &plan) {
-  plan::StagingLayout layout = plan::stagingLayout(plan.batch(), plan.inputs(), plan.outputs());
-  plan::Arena *arena = plan.add_arenas();
-  arena->set_name("staging");
-  arena->set_space(plan::Arena::PINNED);
-  arena->set_size((layout.totalBytes + 255) / 256 * 256);
-  arena->set_alignment(256);
-  arena->set_largest_live(arena->size());
+  plan::StagingLayout layout = plan::stagingLayout(plan);
+  auto addArena = [&](const char *name, plan::Arena::Space space, uint64_t bytes) {
+    plan::Arena *arena = plan.add_arenas();
+    arena->set_name(name);
+    arena->set_space(space);
+    arena->set_size((bytes + 255) / 256 * 256);
+    arena->set_alignment(256);
+    arena->set_largest_live(arena->size());
+  };
+  if (plan.target().driver() == plan::CUDA && layout.slotsBytes > 0)
+    addArena("slots", plan::Arena::DEVICE, layout.slotsBytes);
+  addArena("staging", plan::Arena::PINNED, layout.stagingBytes);
 }
 
 void ft::addExports(plan::Plan &plan) {

@@ -22,9 +22,12 @@ public:
   }
 
   MemoryPeak run() {
-    for (auto &[name, buffer] : buffers)
-      if (plan::ArenaOp arena = arenas.lookup(buffer.getArenaAttr().getAttr()); !arena.getTransient())
-        append(arena, buffer);
+    // Inputs first, behind each other: one copy fills them all (runtime/Plan/Staging.h).
+    for (bool inputs : {true, false})
+      for (auto &[name, buffer] : buffers)
+        if (plan::ArenaOp arena = arenas.lookup(buffer.getArenaAttr().getAttr());
+            !arena.getTransient() && (buffer.getBufferClass() == plan::BufferClass::Input) == inputs)
+          append(arena, buffer);
     for (auto segment : module.getOps<plan::SegmentOp>())
       packSegment(segment);
     return std::move(peak);

@@ -20,9 +20,9 @@ struct MemoryPeak {
   llvm::SmallVector<PeakValue> values; ///< largest first
 };
 
-/// Persistent arenas: buffers one behind the other. Transient arenas: each segment is packed on its own against the
-/// lifetimes of its buffers (first to last step that names them), the arena is as large as the largest segment.
-/// Buffers are aligned to 256 bytes.
+/// Persistent arenas: buffers one behind the other, inputs before all else. Transient arenas: each segment is packed on
+/// its own against the lifetimes of its buffers (first to last step that names them), the arena is as large as the
+/// largest segment. Buffers are aligned to 256 bytes.
 MemoryPeak assignMemory(mlir::ModuleOp module);
 
 } // namespace ft

@@ -52,6 +52,10 @@ std::string memoryTable(const Compilation &c) {
           fmt::format("   largest live set {} (+{:.2f} %)", arena.largest_live(), over));
       continue;
     }
+    if (arena.name() == "slots") {
+      row(arena.name(), "batch records", arena.size());
+      continue;
+    }
     std::map<plan::Buffer::Class, uint64_t> classes;
     for (const plan::Buffer &buffer : plan.buffers())
       if (buffer.arena() == static_cast<uint32_t>(i))

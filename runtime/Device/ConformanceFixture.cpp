@@ -13,7 +13,7 @@ Expected<std::unique_ptr<Device>> &openedDevice(const std::string &driver) {
   if (found == devices.end()) {
     auto opened = driver == "Cuda" ? openCudaDevice(0) : openCpuDevice(0);
     if (opened.ok()) {
-      Status queues = (*opened)->createQueues(2, 4);
+      Status queues = (*opened)->createQueues(2, 5);
       if (!queues.ok())
         opened = queues;
     }

@@ -61,10 +61,11 @@ public:
   virtual Status attention(uint32_t stream, uint32_t handle, std::span<void *const> args) = 0;
   virtual Status copy(uint32_t stream, const Region &dst, const Region &src) = 0;
   virtual Status fill(uint32_t stream, const Region &dst, uint8_t value) = 0;
+  /// An event that was never recorded counts as one that has happened.
   virtual Status record(uint32_t stream, uint32_t event) = 0;
   virtual Status wait(uint32_t stream, uint32_t event) = 0;
   virtual Status synchronize() = 0;
-  /// Blocks the host until the event, recorded before, has happened; a driver may wait for more.
+  /// Blocks the host until the event has happened; a driver may wait for more.
   virtual Status synchronizeEvent(uint32_t) { return synchronize(); }
 
   /// Host ↔ device, `bytes` contiguous; `host` is pinned or the call blocks.

@@ -123,6 +123,42 @@ TEST_P(QueueConformance, EventsOrderStreamsAndKeepTheTime) {
   EXPECT_GE(*allMs, *kernelMs);
 }
 
+TEST_P(QueueConformance, AnEventThatWasNeverRecordedHasHappened) {
+  constexpr uint32_t never = 5; // no other test of this program records it
+  EXPECT_TRUE(device().wait(1, never).ok());
+  EXPECT_TRUE(device().synchronizeEvent(never).ok());
+  EXPECT_TRUE(device().synchronize().ok());
+}
+
+TEST_P(QueueConformance, RecordsTravelAheadOfTheWorkThatReadsThem) {
+  const size_t count = 1 << 20, bytes = count * sizeof(float);
+  const float factor = loadScaleAdd();
+  float *sum = toDevice(std::vector<float>(count, 0.0f)), *input = toDevice(std::vector<float>(count, -1.0f));
+  float *slots[2], *records[2];
+  for (int i = 0; i < 2; ++i) {
+    slots[i] = toDevice(std::vector<float>(count, -1.0f));
+    records[i] = static_cast<float *>(*device().reserve(plan::Arena::PINNED, bytes, 256));
+  }
+  ASSERT_TRUE(device().synchronize().ok());
+  void *const args[] = {input, sum, sum};
+  const uint32_t arrived[] = {1, 2}, taken[] = {3, 4};
+  float expected = 0;
+  for (int round = 0; round < 9; ++round) {
+    const int i = round % 2;
+    ASSERT_TRUE(device().synchronizeEvent(arrived[i]).ok());
+    std::fill_n(records[i], count, static_cast<float>(round));
+    ASSERT_TRUE(device().wait(1, taken[i]).ok());
+    ASSERT_TRUE(device().upload(1, slots[i], records[i], bytes).ok());
+    ASSERT_TRUE(device().record(1, arrived[i]).ok());
+    ASSERT_TRUE(device().wait(0, arrived[i]).ok());
+    ASSERT_TRUE(device().copy(0, {input, 1, bytes, bytes}, {slots[i], 1, bytes, bytes}).ok());
+    ASSERT_TRUE(device().record(0, taken[i]).ok());
+    ASSERT_TRUE(device().launch(0, 0, count, args).ok());
+    expected = factor * static_cast<float>(round) + expected;
+  }
+  EXPECT_EQ(toHost(sum, count), std::vector<float>(count, expected));
+}
+
 TEST_P(QueueConformance, CapturesWhereItSaysSo) {
   if (!device().supportsCapture()) {
     EXPECT_EQ(device().beginCapture().code(), Code::Failed);

@@ -37,8 +37,7 @@ Status LoadedPlan::checkTarget() const {
 Status LoadedPlan::prepare(const PlanFile &file, const LoadedPlanOptions &options) {
   FT_ASSIGN_OR_RETURN(arenaSet, Arenas::reserve(source, executor));
   stagingArea.emplace(source, *arenaSet);
-  const uint32_t streams = std::max(1, source.streams_size());
-  FT_RETURN_IF_ERROR(executor.createQueues(streams, source.event_count() + ExecutorEvents::count));
+  FT_RETURN_IF_ERROR(executor.createQueues(queues.streams, queues.events));
   std::vector<ImageView> images;
   for (const plan::Image &image : source.images())
     images.push_back({&image, file.section(image.section())});
@@ -67,15 +66,16 @@ bool LoadedPlan::has(plan::Segment::Kind kind) const {
   return std::any_of(segments.begin(), segments.end(), [&](const SegmentRunner &s) { return s.kind() == kind; });
 }
 
-Status LoadedPlan::beginRecord() {
-  const uint32_t slot = stagingArea->slot();
-  return slotRecorded[slot] ? executor.synchronizeEvent(events.slot[slot]) : Status();
-}
+Status LoadedPlan::beginRecord() { return executor.synchronizeEvent(queues.arrived[stagingArea->turn()]); }
 
-Status LoadedPlan::endRecord() {
-  const uint32_t slot = stagingArea->slot();
-  FT_RETURN_IF_ERROR(executor.record(0, events.slot[slot]));
-  slotRecorded[slot] = true;
+Status LoadedPlan::submitRecord() {
+  const uint32_t index = stagingArea->turn();
+  const std::span<char> record = stagingArea->record(index);
+  if (char *slot = stagingArea->slot(index)) {
+    FT_RETURN_IF_ERROR(executor.wait(queues.uploads, queues.taken[index]));
+    FT_RETURN_IF_ERROR(executor.upload(queues.uploads, slot, record.data(), record.size()));
+    FT_RETURN_IF_ERROR(executor.record(queues.uploads, queues.arrived[index]));
+  }
   stagingArea->advance();
   return {};
 }
@@ -90,7 +90,7 @@ Status LoadedPlan::run(plan::Segment::Kind kind) {
 
 Expected<uint32_t> LoadedPlan::endOutputs() {
   const uint32_t slot = stagingArea->ringSlot();
-  FT_RETURN_IF_ERROR(executor.record(0, events.ring[slot]));
+  FT_RETURN_IF_ERROR(executor.record(0, queues.ring[slot]));
   stagingArea->advanceRing();
   return slot;
 }

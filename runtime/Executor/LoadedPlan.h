@@ -29,35 +29,36 @@ public:
   StagingArea &staging() { return *stagingArea; }
   bool has(plan::Segment::Kind kind) const;
 
-  /// The host's turn on the next batch record: waits until the device has read what the record held before.
+  /// The host's turn on the next batch record: waits until the device has no use for the bytes that it held before.
   Status beginRecord();
-  /// Enqueues a segment; it reads the record begun last. Fails with BadInput where the plan has no such segment.
+  /// Ends the host's turn: the record is on its way to the device, behind nothing but what still reads its slot. A
+  /// record that no segment receives is lost with the next but one.
+  Status submitRecord();
+  /// Enqueues a segment; if it receives, the record submitted last. Fails with BadInput where the plan has no such
+  /// segment.
   Status run(plan::Segment::Kind kind);
-  /// Ends the host's turn: the next beginRecord takes the other record.
-  Status endRecord();
   /// Marks the outputs that segments have emitted since the last call as one record of the ring; its slot.
   Expected<uint32_t> endOutputs();
   /// Waits for the outputs of a slot. Readable until the next but one endOutputs.
-  Status waitOutputs(uint32_t slot) { return executor.synchronizeEvent(events.ring[slot]); }
+  Status waitOutputs(uint32_t slot) { return executor.synchronizeEvent(queues.ring[slot]); }
   /// A number of f64 [1] in a slot; 0 where the plan has no such output.
   double number(plan::Output::Kind kind, uint32_t slot) const;
 
   const Profile &profile() const { return measured; }
 
 private:
-  LoadedPlan(const plan::Plan &plan, Device &device) : source(plan), executor(device), events(plan.event_count()) {}
+  LoadedPlan(const plan::Plan &plan, Device &device) : source(plan), executor(device), queues(plan) {}
   Status checkTarget() const;
   Status prepare(const PlanFile &file, const LoadedPlanOptions &options);
   Status capture();
 
   const plan::Plan &source;
   Device &executor;
-  ExecutorEvents events;
+  const ExecutorQueues queues;
   std::optional<Arenas> arenaSet;
   std::optional<StagingArea> stagingArea;
   std::vector<SegmentRunner> segments;
   Profile measured;
-  bool slotRecorded[2] = {false, false};
 };
 
 } // namespace ft::rt

@@ -56,10 +56,6 @@ TEST(LoadedPlan, RefusesWhatDoesNotFitNamingTheArenas) {
 }
 
 TEST(LoadedPlan, RefusesAnotherDriver) {
-  plan::Plan plan = TinyPlan::make(1);
-  plan.clear_images(), plan.clear_kernels(), plan.clear_segments();
-  plan.mutable_target()->set_driver(plan::CUDA);
-  plan.mutable_target()->set_name("h200");
-  plan.mutable_target()->set_arch("sm_90");
-  EXPECT_TRUE(holds(refusal(plan, Code::CannotRun), {"target h200", "driver cuda", "ftrun --devices"}));
+  EXPECT_TRUE(
+      holds(refusal(TinyPlan::makeForGpu(1), Code::CannotRun), {"target h200", "driver cuda", "ftrun --devices"}));
 }

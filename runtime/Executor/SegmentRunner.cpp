@@ -23,7 +23,7 @@ Status checkExchangeStreams(const plan::Segment &segment) {
 Expected<SegmentRunner> SegmentRunner::create(const plan::Plan &plan, int index, const Arenas &arenas,
                                               const StagingArea &staging, Device &device) {
   const plan::Segment &segment = plan.segments(index);
-  SegmentRunner runner(segment, device, ExecutorEvents(plan.event_count()));
+  SegmentRunner runner(plan, index, device);
   for (int i = 0; i < segment.steps_size(); ++i) {
     const plan::Step &step = segment.steps(i);
     FT_ASSIGN_OR_RETURN(auto made, makeStep(plan, step, arenas, staging, device));
@@ -77,11 +77,11 @@ Status SegmentRunner::enqueueWithEvents(ExecutableStep &step, bool waits) {
 
 Status SegmentRunner::measure(ExecutableStep &step) {
   const plan::Step &source = step.source();
-  FT_RETURN_IF_ERROR(device->record(source.stream(), events.probe[0]));
+  FT_RETURN_IF_ERROR(device->record(source.stream(), queues.probe[0]));
   FT_RETURN_IF_ERROR(enqueueWithEvents(step, false));
-  FT_RETURN_IF_ERROR(device->record(source.stream(), events.probe[1]));
+  FT_RETURN_IF_ERROR(device->record(source.stream(), queues.probe[1]));
   FT_RETURN_IF_ERROR(device->synchronize());
-  FT_ASSIGN_OR_RETURN(const double ms, device->elapsedMs(events.probe[0], events.probe[1]));
+  FT_ASSIGN_OR_RETURN(const double ms, device->elapsedMs(queues.probe[0], queues.probe[1]));
   std::string detail = source.name();
   if (source.has_launch())
     detail = plan->kernels(source.launch().kernel()).name();

@@ -17,18 +17,6 @@ struct ProfileEntry {
 /// By "kind" and by "kind/name of the kernel".
 using Profile = std::map<std::string, ProfileEntry>;
 
-/// Events behind the plan's own that the executor uses.
-struct ExecutorEvents {
-  uint32_t slot[2];  ///< the device has read batch record 0, 1
-  uint32_t ring[2];  ///< output record 0, 1 is complete
-  uint32_t probe[2]; ///< around a measured step
-  static constexpr uint32_t count = 6;
-  explicit ExecutorEvents(uint32_t planEvents) {
-    for (uint32_t i = 0; i < 2; ++i)
-      slot[i] = planEvents + 1 + i, ring[i] = planEvents + 3 + i, probe[i] = planEvents + 5 + i;
-  }
-};
-
 /// The steps of one segment in order. Receive and Emit exchange data with the host at addresses that change, so they
 /// run before and behind the rest, which may be captured as one graph.
 class SegmentRunner {
@@ -48,12 +36,12 @@ public:
   Status warmUpAndCapture();
   bool wantsCapture() const { return segment->capture(); }
 
-  /// Enqueues the segment. Batch records are read from, outputs written to, the staging area's current records.
+  /// Enqueues the segment. It receives the batch record submitted last; outputs go to the staging area's current one.
   Status run();
 
 private:
-  SegmentRunner(const plan::Segment &segment, Device &device, ExecutorEvents events)
-      : segment(&segment), device(&device), events(events) {}
+  SegmentRunner(const plan::Plan &plan, int segment, Device &device)
+      : segment(&plan.segments(segment)), device(&device), queues(plan) {}
   Status enqueueWithEvents(ExecutableStep &step, bool waits);
   Status runBody();
   Status runStep(size_t index);
@@ -61,7 +49,7 @@ private:
 
   const plan::Segment *segment;
   Device *device;
-  ExecutorEvents events;
+  ExecutorQueues queues;
   std::vector<std::unique_ptr<ExecutableStep>> receive, body, emit;
   std::vector<int> bodyIndex;          // position in the segment
   std::vector<uint32_t> receiveEvents; // events that receive steps record

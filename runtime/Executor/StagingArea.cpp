@@ -3,22 +3,22 @@
 using namespace ft;
 using namespace ft::rt;
 
+StagingArea::StagingArea(const plan::Plan &plan, const Arenas &arenas)
+    : plan(&plan), layout(plan::stagingLayout(plan)), host(arenas.arenaAddress("staging")),
+      slots(arenas.arenaAddress("slots")) {
+  if (plan.inputs_size() > 0)
+    device = arenas.bufferAddress(layout.firstInput);
+}
+
 void *StagingArea::input(plan::BatchInput::Kind kind) const {
   for (int i = 0; i < plan->inputs_size(); ++i)
     if (plan->inputs(i).kind() == kind)
-      return base + current * layout.inputRecordBytes + layout.inputOffsets[i];
-  return nullptr;
-}
-
-const char *StagingArea::staged(uint32_t buffer, uint64_t offset) const {
-  for (int i = 0; i < plan->inputs_size(); ++i)
-    if (plan->inputs(i).buffer() == buffer && offset < plan::batchInputBytes(plan->batch(), plan->inputs(i).kind()))
-      return base + current * layout.inputRecordBytes + layout.inputOffsets[i] + offset;
+      return record(current).data() + layout.inputOffsets[i];
   return nullptr;
 }
 
 char *StagingArea::output(int index, uint32_t slot) const {
-  return base + 2 * layout.inputRecordBytes + slot * layout.outputRecordBytes + layout.outputOffsets[index];
+  return host + 2 * layout.inputRecordBytes + slot * layout.outputRecordBytes + layout.outputOffsets[index];
 }
 
 const void *StagingArea::output(plan::Output::Kind kind, uint32_t slot) const {

@@ -1,4 +1,4 @@
-// Where batch records wait for the device and outputs wait for the host: the plan's arena "staging".
+// Where batch records wait for the device and outputs wait for the host: the plan's arenas "staging" and "slots".
 #pragma once
 
 #include "runtime/Executor/Arenas.h"
@@ -6,20 +6,41 @@
 
 namespace ft::rt {
 
-/// Two batch records, filled in turns, and two output records. The host fills record `slot()` while the device may
-/// still read the other; `advance` moves on. The executor guards both with events.
+/// Streams and events behind the plan's own that the executor uses.
+struct ExecutorQueues {
+  uint32_t uploads = 0;             ///< the stream of batch records on their way to the device
+  uint32_t arrived[2] = {};         ///< batch record 0, 1 is in its slot
+  uint32_t taken[2] = {};           ///< the inputs hold what slot 0, 1 held
+  uint32_t ring[2] = {};            ///< output record 0, 1 is complete
+  uint32_t probe[2] = {};           ///< around a measured step
+  uint32_t streams = 0, events = 0; ///< how many there are, the plan's included
+
+  explicit ExecutorQueues(const plan::Plan &plan) : events(plan.event_count()) {
+    uploads = std::max(1, plan.streams_size());
+    streams = uploads + 1;
+    for (uint32_t *pair : {arrived, taken, ring, probe})
+      pair[0] = ++events, pair[1] = ++events;
+  }
+};
+
+/// Addresses of two batch records, filled in turns, and of two output records. The host fills record `turn()` while
+/// the device may still read the other, which is the one submitted last; LoadedPlan guards both with events.
 class StagingArea {
 public:
-  /// Of a plan that checkPlan accepts: it has the arena, large enough.
-  StagingArea(const plan::Plan &plan, const Arenas &arenas)
-      : plan(&plan), layout(plan::stagingLayout(plan)), base(arenas.arenaAddress("staging")) {}
+  /// Of a plan that checkPlan accepts: it has the arenas, large enough.
+  StagingArea(const plan::Plan &plan, const Arenas &arenas);
 
-  uint32_t slot() const { return current; }
+  uint32_t turn() const { return current; }
+  uint32_t submitted() const { return current ^ 1; }
   void advance() { current ^= 1; }
-  /// Host address of an input in the current record; null where the plan has no such input.
+  /// Host address of an input in the record of this turn; null where the plan has no such input.
   void *input(plan::BatchInput::Kind kind) const;
-  /// Host address in the current record of byte `offset` of an input buffer; null where no input lies there.
-  const char *staged(uint32_t buffer, uint64_t offset) const;
+
+  /// Each record is `record(r).size()` contiguous bytes, as the inputs are on the device.
+  std::span<char> record(uint32_t index) const { return {host + index * layout.inputRecordBytes, layout.inputBytes}; }
+  char *inputs() const { return device; }
+  /// Device address of the record's slot; null where the plan has no slots.
+  char *slot(uint32_t index) const { return slots ? slots + index * layout.inputRecordBytes : nullptr; }
 
   /// Outputs are written to record `ringSlot` and read from it one step later.
   uint32_t ringSlot() const { return ring; }
@@ -32,7 +53,7 @@ public:
 private:
   const plan::Plan *plan;
   plan::StagingLayout layout;
-  char *base = nullptr;
+  char *host = nullptr, *device = nullptr, *slots = nullptr;
   uint32_t current = 0, ring = 0;
 };
 

@@ -84,21 +84,26 @@ private:
   const uint8_t value;
 };
 
-/// Uploads the current batch record, on the host's turn: the addresses change with the slot, so this step is never
-/// part of a graph.
+/// The inputs take over the batch record that was submitted last. Which of two that is changes from run to run, so
+/// this step is never part of a graph. Where there are slots, the record comes from its slot, which is free then.
 class ReceiveStep final : public ExecutableStep {
 public:
-  ReceiveStep(const plan::Step &step, const Arenas &arenas, const StagingArea &staging)
-      : ExecutableStep(step), arenas(arenas), staging(staging) {}
+  ReceiveStep(const plan::Plan &plan, const plan::Step &step, const StagingArea &staging)
+      : ExecutableStep(step), queues(plan), staging(staging) {}
   Status enqueue(Device &device) override {
-    for (const plan::Operand &dst : step->receive().dst())
-      FT_RETURN_IF_ERROR(device.upload(stream, arenas.region(dst).base, staging.staged(dst.buffer(), dst.offset()),
-                                       dst.row_bytes() * std::max<uint64_t>(1, dst.rows())));
-    return {};
+    const uint32_t index = staging.submitted();
+    const std::span<char> record = staging.record(index);
+    char *slot = staging.slot(index);
+    if (!slot)
+      return device.upload(stream, staging.inputs(), record.data(), record.size());
+    FT_RETURN_IF_ERROR(device.wait(stream, queues.arrived[index]));
+    const Region inputs{staging.inputs(), 1, record.size(), record.size()};
+    FT_RETURN_IF_ERROR(device.copy(stream, inputs, {slot, 1, record.size(), record.size()}));
+    return device.record(stream, queues.taken[index]);
   }
 
 private:
-  const Arenas &arenas;
+  const ExecutorQueues queues;
   const StagingArea &staging;
 };
 
@@ -184,7 +189,7 @@ Expected<std::unique_ptr<ExecutableStep>> ft::rt::makeStep(const plan::Plan &pla
   case plan::Step::kMemset:
     return Made(std::make_unique<MemsetStep>(step, arenas));
   case plan::Step::kReceive:
-    return Made(std::make_unique<ReceiveStep>(step, arenas, staging));
+    return Made(std::make_unique<ReceiveStep>(plan, step, staging));
   case plan::Step::kEmit:
     return Made(std::make_unique<EmitStep>(plan, step, arenas, staging));
   case plan::Step::KIND_NOT_SET:

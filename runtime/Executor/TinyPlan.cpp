@@ -222,8 +222,22 @@ plan::Plan TinyPlan::make(uint64_t accumulation) {
   builder.makeKernels();
   builder.makeSegments();
   builder.makeTensors();
-  builder.arena("staging", plan::Arena::PINNED, plan::stagingLayout(builder.plan).totalBytes);
+  builder.arena("staging", plan::Arena::PINNED, plan::stagingLayout(builder.plan).stagingBytes);
   return builder.plan;
+}
+
+plan::Plan TinyPlan::makeForGpu(uint64_t accumulation) {
+  plan::Plan plan = make(accumulation);
+  plan.mutable_target()->set_driver(plan::CUDA);
+  plan.mutable_target()->set_name("h200"), plan.mutable_target()->set_arch("sm_90");
+  plan::Image *image = plan.mutable_images(0);
+  image->set_format(plan::Image::CUBIN), image->set_arch("sm_90"), image->clear_entry_offsets();
+  for (plan::Kernel &kernel : *plan.mutable_kernels())
+    kernel.set_threads(1), kernel.set_items_per_block(1);
+  plan::Arena *slots = plan.add_arenas();
+  slots->set_name("slots"), slots->set_space(plan::Arena::DEVICE), slots->set_alignment(256);
+  slots->set_size(plan::stagingLayout(plan).slotsBytes);
+  return plan;
 }
 
 std::vector<std::byte> TinyPlan::kernelImage() {

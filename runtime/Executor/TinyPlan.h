@@ -13,6 +13,8 @@ struct TinyPlan {
 
   /// The plan, with the kernels as section 1 (CPU) and constants as section 2.
   static plan::Plan make(uint64_t accumulation);
+  /// The same for a GPU that ReorderingDevice plays: its image is called a cubin.
+  static plan::Plan makeForGpu(uint64_t accumulation);
   static std::vector<std::byte> kernelImage();
   static std::vector<std::byte> constants();
   /// Writes plan.bin and reads it back; the plan passes checkPlan and verifyPlan.

@@ -31,8 +31,8 @@ Expected<std::optional<EvaluationMetrics>> ft::rt::evaluate(LoadedPlan &plan, Ba
     BatchScalars scalars;
     scalars.microBatch = info->microBatch;
     scalars.writeTo(plan.staging());
+    FT_RETURN_IF_ERROR(plan.submitRecord());
     FT_RETURN_IF_ERROR(plan.run(plan::Segment::EVALUATE));
-    FT_RETURN_IF_ERROR(plan.endRecord());
     FT_ASSIGN_OR_RETURN(const uint32_t slot, plan.endOutputs());
     FT_RETURN_IF_ERROR(plan.waitOutputs(slot));
     sum += plan.number(plan::Output::LOSS, slot);
@@ -60,7 +60,7 @@ Expected<TrainingResult> Trainer::run() {
     if (immediate)
       FT_RETURN_IF_ERROR(finishPending());
     result.interrupted = interrupts.requested();
-    if (evaluation && options.evalSteps && step % options.evalSteps == 0 && !stops(step))
+    if (evaluatesAfter(step) && !stops(step))
       FT_RETURN_IF_ERROR(evaluateBetween(step));
   }
   FT_RETURN_IF_ERROR(finishPending());
@@ -83,25 +83,33 @@ Expected<Trainer::Pending> Trainer::enqueueStep(uint64_t step) {
   return enqueued;
 }
 
+/// Takes the next micro-batch, which is this one, and sends its record to the device.
+Status Trainer::stage(uint64_t step, uint64_t index) {
+  FT_RETURN_IF_ERROR(plan.beginRecord());
+  staged = data.next(plan.staging());
+  if (!staged || staged->stepTargets == 0)
+    return badInput(fmt::format("step {}: its batches hold no target token; every label is −100", step));
+  BatchScalars scalars;
+  scalars.inverseTargets = 1.0 / static_cast<double>(staged->stepTargets);
+  scalars.learningRate = schedule.learningRate(step);
+  scalars.biasCorrection1 = 1.0 - std::pow(options.beta1, static_cast<double>(step));
+  scalars.biasCorrection2 = 1.0 - std::pow(options.beta2, static_cast<double>(step));
+  scalars.step = step;
+  scalars.microBatch = index;
+  scalars.firstPosition = staged->firstRow * plan.plan().batch().sequence_len();
+  scalars.writeTo(plan.staging());
+  return plan.submitRecord();
+}
+
 Status Trainer::enqueueMicroBatch(Pending &enqueued, uint64_t index, bool last) {
   StepMetrics &metrics = enqueued.metrics;
-  FT_RETURN_IF_ERROR(plan.beginRecord());
-  const std::optional<BatchInfo> info = data.next(plan.staging());
-  if (!info || info->stepTargets == 0)
-    return badInput(fmt::format("step {}: its batches hold no target token; every label is −100", metrics.step));
+  if (!staged)
+    FT_RETURN_IF_ERROR(stage(metrics.step, index));
   const plan::Batch &batch = plan.plan().batch();
-  BatchScalars scalars;
-  scalars.inverseTargets = 1.0 / static_cast<double>(info->stepTargets);
-  scalars.learningRate = metrics.learningRate;
-  scalars.biasCorrection1 = 1.0 - std::pow(options.beta1, static_cast<double>(metrics.step));
-  scalars.biasCorrection2 = 1.0 - std::pow(options.beta2, static_cast<double>(metrics.step));
-  scalars.step = metrics.step;
-  scalars.microBatch = index;
-  scalars.firstPosition = info->firstRow * batch.sequence_len();
-  scalars.writeTo(plan.staging());
-  metrics.targetTokens = info->stepTargets;
-  metrics.tokens += info->tokens;
+  metrics.targetTokens = staged->stepTargets;
+  metrics.tokens += staged->tokens;
   metrics.paddedTokens += batch.micro_batch_size() * batch.sequence_len();
+  staged.reset();
   FT_RETURN_IF_ERROR(plan.run(index == 0 ? plan::Segment::ACCUMULATE_FIRST : plan::Segment::ACCUMULATE_NEXT));
   if (last && metrics.step == 1 && options.beforeFirstUpdate) {
     FT_RETURN_IF_ERROR(plan.device().synchronize());
@@ -109,7 +117,10 @@ Status Trainer::enqueueMicroBatch(Pending &enqueued, uint64_t index, bool last) 
   }
   if (last)
     FT_RETURN_IF_ERROR(plan.run(plan::Segment::UPDATE));
-  return plan.endRecord();
+  // The next record travels while the device works on this one. An evaluation needs the records for itself.
+  if (!last)
+    return stage(metrics.step, index + 1);
+  return stops(metrics.step) || evaluatesAfter(metrics.step) ? Status() : stage(metrics.step + 1, 0);
 }
 
 Status Trainer::finishPending() {

@@ -56,9 +56,11 @@ private:
   };
   Expected<Pending> enqueueStep(uint64_t step);
   Status enqueueMicroBatch(Pending &pending, uint64_t index, bool last);
+  Status stage(uint64_t step, uint64_t index);
   Status finishStep(const Pending &pending);
   Status finishPending();
   Status evaluateBetween(uint64_t step);
+  bool evaluatesAfter(uint64_t step) const { return evaluation && options.evalSteps && step % options.evalSteps == 0; }
   bool stops(uint64_t step) const;
 
   LoadedPlan &plan;
@@ -72,6 +74,7 @@ private:
 
   TrainingResult result;
   std::optional<Pending> pending;
+  std::optional<BatchInfo> staged; ///< the micro-batch to run next, where its record is on its way already
   Clock::time_point lastFinished;
   double lossSum = 0;
 };

@@ -1,6 +1,7 @@
 // The loop on a hand-made plan, against the same arithmetic on the host.
 #include "runtime/Executor/Trainer.h"
 #include "runtime/Executor/Generator.h"
+#include "runtime/Executor/ReorderingDevice.h"
 #include "runtime/Executor/TinyPlan.h"
 #include "runtime/Weights/Load.h"
 
@@ -31,6 +32,21 @@ protected:
     auto opened = openCpuDevice(threads);
     ASSERT_TRUE(opened.ok()) << opened.status().message();
     device = std::move(*opened);
+    start(options);
+  }
+
+  /// Onto a GPU that runs its streams in that order.
+  ReorderingDevice &loadOnGpu(uint64_t accumulation, ReorderingDevice::Order order) {
+    evaluation.reset(), loaded.reset(), device.reset(), file.reset();
+    file = TinyPlan::write(TinyPlan::makeForGpu(accumulation), testing::TempDir() + "trainer-test-plan.bin");
+    auto reordering = std::make_unique<ReorderingDevice>(std::move(*openCpuDevice(1)), order);
+    ReorderingDevice &gpu = *reordering;
+    device = std::move(reordering);
+    start({});
+    return gpu;
+  }
+
+  void start(LoadedPlanOptions options) {
     auto made = LoadedPlan::load(*file, *device, options);
     ASSERT_TRUE(made.ok()) << made.status().message();
     loaded = std::move(*made);
@@ -141,6 +157,25 @@ TEST_F(TrainerTest, PoisonAndThreadsChangeNoBit) {
   EXPECT_EQ(train(options).meanLoss, loss);
   EXPECT_EQ(weights(), clean);
   EXPECT_TRUE(std::isnan(*reinterpret_cast<float *>(loaded->arenas().bufferAddress(4)))) << "nothing was poisoned";
+}
+
+TEST_F(TrainerTest, EventsAloneOrderRecordsAndSegments) {
+  using Order = ReorderingDevice::Order;
+  TrainerOptions options;
+  options.totalSteps = 20, options.evalSteps = 6;
+  for (uint64_t accumulation : {1, 3}) {
+    load(TinyPlan::make(accumulation));
+    const double loss = train(options, 10, TinyPlan::data(7)).meanLoss;
+    const std::vector<float> expected = weights();
+    const double held = (*evaluate(*loaded, *evaluation, 20, *interrupts))->loss;
+    for (Order order : {Order::LastFirst, Order::Lazy}) {
+      SCOPED_TRACE(testing::Message() << "accumulation " << accumulation << ", order " << int(order));
+      loadOnGpu(accumulation, order);
+      EXPECT_EQ(train(options, 10, TinyPlan::data(7)).meanLoss, loss);
+      EXPECT_EQ(weights(), expected);
+      EXPECT_EQ((*evaluate(*loaded, *evaluation, 20, *interrupts))->loss, held);
+    }
+  }
 }
 
 TEST_F(TrainerTest, PoisonFindsAReadThatIsNotDeclared) {

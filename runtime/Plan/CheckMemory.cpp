@@ -167,15 +167,55 @@ static Status inputAndOutputKinds(const plan::Plan &plan) {
   return {};
 }
 
+/// A batch record arrives by one copy, so all of the inputs lie side by side (Staging.h).
+static Status inputsAreOneRecord(const plan::Plan &plan) {
+  std::set<uint32_t> inputs;
+  for (const plan::BatchInput &input : plan.inputs())
+    inputs.insert(input.buffer());
+  const plan::Buffer &first = plan.buffers(int(*inputs.begin()));
+  uint64_t begin = first.offset(), end = begin;
+  for (uint32_t index : inputs) {
+    const plan::Buffer &buffer = plan.buffers(int(index));
+    if (buffer.arena() != first.arena())
+      return bad("inputs \"{}\" and \"{}\" lie in different arenas; must be in one", first.name(), buffer.name());
+    begin = std::min(begin, buffer.offset());
+    end = std::max(end, buffer.offset() + buffer.size());
+  }
+  for (int i = 0; i < plan.buffers_size(); ++i) {
+    const plan::Buffer &other = plan.buffers(i);
+    if (other.arena() == first.arena() && !inputs.contains(uint32_t(i)) && other.offset() < end &&
+        other.offset() + other.size() > begin)
+      return bad("buffer \"{}\" lies between the inputs; a batch record would overwrite it", other.name());
+  }
+  return {};
+}
+
+/// An arena for what the executor keeps there; no step may touch it.
+static Status executorArena(const plan::Plan &plan, std::string_view name, plan::Arena::Space space, uint64_t bytes) {
+  for (int i = 0; i < plan.arenas_size(); ++i) {
+    const plan::Arena &arena = plan.arenas(i);
+    if (arena.name() != name || arena.space() != space || arena.size() < bytes)
+      continue;
+    for (const plan::Buffer &buffer : plan.buffers())
+      if (buffer.arena() == uint32_t(i))
+        return bad("buffer \"{}\" lies in arena \"{}\"; it is the executor's and holds no buffers", buffer.name(),
+                   name);
+    return {};
+  }
+  return bad("inputs and outputs need a {} arena \"{}\" of at least {} bytes; there is none",
+             plan::Arena::Space_Name(space), name, bytes);
+}
+
 Status inputsAndOutputs(const plan::Plan &plan) {
   FT_RETURN_IF_ERROR(inputAndOutputKinds(plan));
-  if (plan.inputs_size() == 0 && plan.outputs_size() == 0)
-    return {};
-  const uint64_t bytes = plan::stagingLayout(plan).totalBytes;
-  for (const plan::Arena &arena : plan.arenas())
-    if (arena.name() == "staging" && arena.space() == plan::Arena::PINNED && arena.size() >= bytes)
-      return {};
-  return bad("inputs and outputs need a PINNED arena \"staging\" of at least {} bytes; there is none", bytes);
+  if (plan.inputs_size() > 0)
+    FT_RETURN_IF_ERROR(inputsAreOneRecord(plan));
+  const plan::StagingLayout layout = plan::stagingLayout(plan);
+  if (layout.stagingBytes > 0)
+    FT_RETURN_IF_ERROR(executorArena(plan, "staging", plan::Arena::PINNED, layout.stagingBytes));
+  if (layout.slotsBytes > 0 && plan.target().driver() == plan::CUDA)
+    FT_RETURN_IF_ERROR(executorArena(plan, "slots", plan::Arena::DEVICE, layout.slotsBytes));
+  return {};
 }
 
 } // namespace ft::rt::check

@@ -173,8 +173,36 @@ TEST(CheckPlan, InputsAndOutputs) {
       {[](auto &p) { p.mutable_outputs(0)->set_offset(huge); },
        "outputs[0]: LOSS needs 8 bytes at offset 18446744073709"},
       {[](auto &p) { p.mutable_arenas(5)->set_size(100); },
-       "inputs and outputs need a PINNED arena \"staging\" of at least 384 bytes"},
+       "inputs and outputs need a PINNED arena \"staging\" of at least 640 bytes"},
+      {[](auto &p) {
+         p.mutable_buffers(6)->set_arena(TestPlan::Weights), p.mutable_buffers(6)->set_offset(512),
+             p.mutable_arenas(TestPlan::Weights)->set_size(1024);
+       },
+       "inputs \"tokens\" and \"scalars\" lie in different arenas; must be in one"},
+      {[](auto &p) { p.mutable_buffers(7)->set_offset(192), p.mutable_arenas(TestPlan::Io)->set_size(512); },
+       "buffer \"loss\" lies between the inputs; a batch record would overwrite it"},
+      {[](auto &p) { p.mutable_buffers(8)->set_arena(TestPlan::Staging); },
+       "buffer \"loss\" lies in arena \"staging\"; it is the executor's and holds no buffers"},
   });
+}
+
+TEST(CheckPlan, SlotsOfAGpu) {
+  auto sample = [] {
+    plan::Plan plan = samplePlan();
+    setCuda(plan);
+    plan.clear_images(), plan.clear_kernels(), plan.clear_segments();
+    return plan;
+  };
+  expectEach(
+      {
+          {[](auto &p) { p.mutable_arenas()->RemoveLast(); },
+           "inputs and outputs need a DEVICE arena \"slots\" of at least 512 bytes; there is none"},
+          {[](auto &p) { p.mutable_arenas(6)->set_size(511); }, "need a DEVICE arena \"slots\" of at least 512 bytes"},
+          {[](auto &p) { p.mutable_arenas(6)->set_space(plan::Arena::PINNED); }, "need a DEVICE arena \"slots\""},
+          {[](auto &p) { p.mutable_buffers(5)->set_arena(6), p.mutable_buffers(5)->set_offset(0); },
+           "buffer \"y\" lies in arena \"slots\"; it is the executor's and holds no buffers"},
+      },
+      sample);
 }
 
 TEST(CheckPlan, Tensors) {

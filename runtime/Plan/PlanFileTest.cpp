@@ -170,7 +170,7 @@ TEST_F(PlanFileTest, FailedChecksNameTheFile) {
 
 TEST_F(PlanFileTest, PtxEndsWithNul) {
   plan::Plan plan = samplePlan();
-  plan.mutable_target()->set_driver(plan::CUDA);
+  setCuda(plan);
   plan.mutable_target()->set_arch("sm_90");
   for (plan::Kernel &kernel : *plan.mutable_kernels())
     kernel.set_threads(128), kernel.set_items_per_block(1);

@@ -229,6 +229,16 @@ inline plan::Plan samplePlan() {
   return t.plan;
 }
 
+/// Makes a plan one for a GPU, as far as memory goes.
+inline void setCuda(plan::Plan &plan) {
+  plan.mutable_target()->set_driver(plan::CUDA);
+  plan::Arena &slots = *plan.add_arenas();
+  slots.set_name("slots");
+  slots.set_space(plan::Arena::DEVICE);
+  slots.set_size(plan::stagingLayout(plan).slotsBytes);
+  slots.set_alignment(256);
+}
+
 /// Sections 1 and 2 of the sample: an image of 64 bytes and constants of 128.
 struct SampleSections {
   std::string image = std::string(64, '\xc3'), constants = std::string(128, 'c');

@@ -92,8 +92,8 @@ struct Loaded {
     FT_RETURN_IF_ERROR(filler.fillPrompt(ids, record.pointers()));
     record.copyTo(plan->staging());
     BatchScalars().writeTo(plan->staging());
+    FT_RETURN_IF_ERROR(plan->submitRecord());
     FT_RETURN_IF_ERROR(plan->run(plan::Segment::GENERATE));
-    FT_RETURN_IF_ERROR(plan->endRecord());
     FT_ASSIGN_OR_RETURN(const uint32_t slot, plan->endOutputs());
     FT_RETURN_IF_ERROR(plan->waitOutputs(slot));
     const auto *values = static_cast<const float *>(plan->staging().output(plan::Output::LOGITS, slot));

@@ -1,6 +1,6 @@
 // RUN: ft-opt %s --plan-assign-memory | FileCheck %s
 
-// Persistent buffers lie one behind the other; a transient buffer takes the place of one that has died.
+// Persistent buffers lie one behind the other, inputs first; a transient buffer takes the place of one that has died.
 
 // CHECK: plan.arena device @weights {largest_live = 768 : i64, size = 768 : i64}
 plan.arena device @weights
@@ -10,6 +10,14 @@ plan.arena device @activations {transient}
 plan.buffer @w in @weights weight 300
 // CHECK: plan.buffer @v in @weights weight 200 {offset = 512 : i64}
 plan.buffer @v in @weights weight 200
+// CHECK: plan.arena device @io {largest_live = 768 : i64, size = 768 : i64}
+plan.arena device @io
+// CHECK: plan.buffer @loss in @io output 8 {offset = 512 : i64}
+plan.buffer @loss in @io output 8
+// CHECK: plan.buffer @tokens in @io input 64 {offset = 0 : i64}
+plan.buffer @tokens in @io input 64
+// CHECK: plan.buffer @labels in @io input 64 {offset = 256 : i64}
+plan.buffer @labels in @io input 64
 // CHECK: plan.buffer @a in @activations activation 1024 {offset = [[A:.*]] : i64}
 plan.buffer @a in @activations activation 1024
 // CHECK: plan.buffer @b in @activations activation 256
