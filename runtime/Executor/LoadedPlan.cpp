@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 
 using namespace ft;
 using namespace ft::rt;
@@ -66,7 +67,14 @@ bool LoadedPlan::has(plan::Segment::Kind kind) const {
   return std::any_of(segments.begin(), segments.end(), [&](const SegmentRunner &s) { return s.kind() == kind; });
 }
 
-Status LoadedPlan::beginRecord() { return executor.synchronizeEvent(queues.arrived[stagingArea->turn()]); }
+Status LoadedPlan::waitFor(uint32_t event) {
+  const auto start = std::chrono::steady_clock::now();
+  FT_RETURN_IF_ERROR(executor.synchronizeEvent(event));
+  waited += std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  return {};
+}
+
+Status LoadedPlan::beginRecord() { return waitFor(queues.arrived[stagingArea->turn()]); }
 
 Status LoadedPlan::submitRecord() {
   const uint32_t index = stagingArea->turn();

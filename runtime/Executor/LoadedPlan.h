@@ -40,7 +40,9 @@ public:
   /// Marks the outputs that segments have emitted since the last call as one record of the ring; its slot.
   Expected<uint32_t> endOutputs();
   /// Waits for the outputs of a slot. Readable until the next but one endOutputs.
-  Status waitOutputs(uint32_t slot) { return executor.synchronizeEvent(queues.ring[slot]); }
+  Status waitOutputs(uint32_t slot) { return waitFor(queues.ring[slot]); }
+  /// Milliseconds that the host has waited for the device so far, in beginRecord and waitOutputs.
+  double waitedMs() const { return waited; }
   /// A number of f64 [1] in a slot; 0 where the plan has no such output.
   double number(plan::Output::Kind kind, uint32_t slot) const;
 
@@ -51,6 +53,7 @@ private:
   Status checkTarget() const;
   Status prepare(const PlanFile &file, const LoadedPlanOptions &options);
   Status capture();
+  Status waitFor(uint32_t event);
 
   const plan::Plan &source;
   Device &executor;
@@ -59,6 +62,7 @@ private:
   std::optional<StagingArea> stagingArea;
   std::vector<SegmentRunner> segments;
   Profile measured;
+  double waited = 0;
 };
 
 } // namespace ft::rt

@@ -20,6 +20,8 @@ public:
 
   /// How often the host, having waited for something, found stream 0 without work.
   uint64_t timesRunDry() const { return runDry; }
+  /// How often usedBytes() was asked.
+  uint64_t memoryQuestions() const { return questions; }
 
   const DeviceInfo &info() const override { return description; }
   Expected<void *> reserve(plan::Arena::Space space, uint64_t size, uint64_t alignment) override {
@@ -45,6 +47,7 @@ public:
   Expected<uint32_t> endCapture() override;
   Status launchGraph(uint32_t graph) override;
   Expected<double> elapsedMs(uint32_t from, uint32_t to) override { return inner->elapsedMs(from, to); }
+  uint64_t usedBytes() override { return ++questions; }
 
 private:
   using Work = std::function<Status()>;
@@ -70,7 +73,7 @@ private:
   std::vector<Event> events;
   std::vector<std::vector<Work>> graphs;
   bool capturing = false;
-  uint64_t runDry = 0;
+  uint64_t runDry = 0, questions = 0;
 };
 
 } // namespace ft::rt

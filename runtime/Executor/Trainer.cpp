@@ -10,16 +10,21 @@
 using namespace ft;
 using namespace ft::rt;
 
-namespace {
-uint64_t memoryNow(Device &device) { return device.hostAccessible() ? residentBytes() : device.usedBytes(); }
-} // namespace
-
+// The loss of a micro-batch is read while the device works on the next one.
 Expected<std::optional<EvaluationMetrics>> ft::rt::evaluate(LoadedPlan &plan, BatchFeed &feed, uint64_t step,
                                                             const Interrupts &interrupts) {
   const auto start = std::chrono::steady_clock::now();
   EvaluationMetrics metrics;
   metrics.step = step;
   double sum = 0;
+  std::optional<uint32_t> pending;
+  auto finish = [&]() -> Status {
+    if (!pending)
+      return {};
+    FT_RETURN_IF_ERROR(plan.waitOutputs(*pending));
+    sum += plan.number(plan::Output::LOSS, *pending);
+    return {};
+  };
   feed.source().rewind();
   while (true) {
     if (interrupts.requested())
@@ -34,13 +39,26 @@ Expected<std::optional<EvaluationMetrics>> ft::rt::evaluate(LoadedPlan &plan, Ba
     FT_RETURN_IF_ERROR(plan.submitRecord());
     FT_RETURN_IF_ERROR(plan.run(plan::Segment::EVALUATE));
     FT_ASSIGN_OR_RETURN(const uint32_t slot, plan.endOutputs());
-    FT_RETURN_IF_ERROR(plan.waitOutputs(slot));
-    sum += plan.number(plan::Output::LOSS, slot);
+    FT_RETURN_IF_ERROR(finish());
+    pending = slot;
     metrics.targetTokens += info->targets;
   }
+  FT_RETURN_IF_ERROR(finish());
   metrics.loss = sum / static_cast<double>(std::max<uint64_t>(1, metrics.targetTokens));
   metrics.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return std::optional<EvaluationMetrics>(metrics);
+}
+
+/// All memory is taken before the first step, and a GPU's driver takes its time and its locks to tell: once a second is
+/// often enough.
+uint64_t Trainer::memoryAt(Clock::time_point now) {
+  if (plan.device().hostAccessible())
+    return residentBytes();
+  if (memoryBytes == 0 || now - memoryMeasured >= std::chrono::seconds(1)) {
+    memoryBytes = plan.device().usedBytes();
+    memoryMeasured = now;
+  }
+  return memoryBytes;
 }
 
 bool Trainer::stops(uint64_t step) const {
@@ -51,6 +69,7 @@ bool Trainer::stops(uint64_t step) const {
 Expected<TrainingResult> Trainer::run() {
   const auto start = Clock::now();
   lastFinished = start;
+  lastWaitedMs = plan.waitedMs();
   const bool immediate = plan.device().hostAccessible();
   for (uint64_t step = 1; !stops(step - 1); ++step) {
     FT_ASSIGN_OR_RETURN(Pending enqueued, enqueueStep(step));
@@ -136,10 +155,12 @@ Status Trainer::finishStep(const Pending &finished) {
   StepMetrics metrics = finished.metrics;
   const auto now = Clock::now();
   metrics.stepMs = std::chrono::duration<double, std::milli>(now - lastFinished).count();
+  metrics.hostMs = metrics.stepMs - (plan.waitedMs() - lastWaitedMs);
   lastFinished = now;
+  lastWaitedMs = plan.waitedMs();
   metrics.loss = plan.number(plan::Output::LOSS, finished.slot);
   metrics.gradNorm = plan.number(plan::Output::GRAD_NORM, finished.slot);
-  metrics.memoryBytes = memoryNow(plan.device());
+  metrics.memoryBytes = memoryAt(now);
   const auto *status = static_cast<const int32_t *>(plan.staging().output(plan::Output::STATUS, finished.slot));
   if (status && status[0] != 0 && !result.bad)
     result.bad = BadStep{static_cast<uint64_t>(status[1]), static_cast<uint64_t>(status[2]), status[3] == 2};
@@ -163,6 +184,7 @@ Status Trainer::evaluateBetween(uint64_t step) {
   }
   result.interrupted = interrupts.requested();
   lastFinished = Clock::now();
+  lastWaitedMs = plan.waitedMs();
   result.seconds -= std::chrono::duration<double>(lastFinished - start).count(); // training alone
   return {};
 }

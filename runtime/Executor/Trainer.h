@@ -60,6 +60,7 @@ private:
   Status finishStep(const Pending &pending);
   Status finishPending();
   Status evaluateBetween(uint64_t step);
+  uint64_t memoryAt(Clock::time_point now);
   bool evaluatesAfter(uint64_t step) const { return evaluation && options.evalSteps && step % options.evalSteps == 0; }
   bool stops(uint64_t step) const;
 
@@ -75,7 +76,9 @@ private:
   TrainingResult result;
   std::optional<Pending> pending;
   std::optional<BatchInfo> staged; ///< the micro-batch to run next, where its record is on its way already
-  Clock::time_point lastFinished;
+  Clock::time_point lastFinished, memoryMeasured;
+  double lastWaitedMs = 0;
+  uint64_t memoryBytes = 0;
   double lossSum = 0;
 };
 

@@ -178,6 +178,21 @@ TEST_F(TrainerTest, EventsAloneOrderRecordsAndSegments) {
   }
 }
 
+TEST_F(TrainerTest, TheDeviceAlwaysHasMoreToDo) {
+  TrainerOptions options;
+  options.totalSteps = 20;
+  for (uint64_t accumulation : {1, 3}) {
+    const ReorderingDevice &gpu = loadOnGpu(accumulation, ReorderingDevice::Order::Lazy);
+    const double seconds = train(options).seconds;
+    EXPECT_EQ(gpu.timesRunDry(), 1u) << "it must be idle only when the last step is done";
+    EXPECT_GT(loaded->waitedMs(), 0.0);
+    EXPECT_LE(gpu.memoryQuestions(), 1 + static_cast<uint64_t>(seconds));
+    auto feed = BatchFeed::evaluation(file->plan, TinyPlan::data(7));
+    ASSERT_TRUE(evaluate(*loaded, **feed, 20, *interrupts).ok());
+    EXPECT_EQ(gpu.timesRunDry(), 2u) << "the same of an evaluation's last batch";
+  }
+}
+
 TEST_F(TrainerTest, PoisonFindsAReadThatIsNotDeclared) {
   // The gradient kernel's read of `error` is hidden behind another buffer's declaration: the value looks dead before.
   plan::Plan plan = TinyPlan::make(1);

@@ -52,13 +52,13 @@ std::string ft::rt::formatBar(const StepMetrics &m, unsigned columns) {
 }
 
 std::string ft::rt::toJson(const StepMetrics &m) {
-  return fmt::format("{{\"step\":{},\"loss\":{},\"grad_norm\":{},\"learning_rate\":{},\"tokens_per_second\":{},"
-                     "\"padded_tokens_per_second\":{},\"target_tokens_per_second\":{},\"step_ms\":{},\"tokens\":{},"
-                     "\"target_tokens\":{},\"memory_bytes\":{}}}",
-                     m.step, jsonNumber(m.loss), jsonNumber(m.gradNorm), jsonNumber(m.learningRate),
-                     jsonNumber(m.tokensPerSecond()), jsonNumber(m.paddedTokensPerSecond()),
-                     jsonNumber(m.targetTokensPerSecond()), jsonNumber(m.stepMs), m.tokens, m.targetTokens,
-                     m.memoryBytes);
+  return fmt::format(
+      "{{\"step\":{},\"loss\":{},\"grad_norm\":{},\"learning_rate\":{},\"tokens_per_second\":{},"
+      "\"padded_tokens_per_second\":{},\"target_tokens_per_second\":{},\"step_ms\":{},\"host_ms\":{},\"tokens\":{},"
+      "\"target_tokens\":{},\"memory_bytes\":{}}}",
+      m.step, jsonNumber(m.loss), jsonNumber(m.gradNorm), jsonNumber(m.learningRate), jsonNumber(m.tokensPerSecond()),
+      jsonNumber(m.paddedTokensPerSecond()), jsonNumber(m.targetTokensPerSecond()), jsonNumber(m.stepMs),
+      jsonNumber(m.hostMs), m.tokens, m.targetTokens, m.memoryBytes);
 }
 
 std::string ft::rt::toJson(const EvaluationMetrics &m) {

@@ -11,7 +11,7 @@ namespace {
 StepMetrics sample() {
   StepMetrics m;
   m.step = 18, m.totalSteps = 40, m.loss = 3.43125, m.gradNorm = 0.75, m.learningRate = 4.1e-4;
-  m.tokens = 900, m.targetTokens = 300, m.paddedTokens = 1024, m.stepMs = 1500, m.memoryBytes = 3u << 29;
+  m.tokens = 900, m.targetTokens = 300, m.paddedTokens = 1024, m.stepMs = 1500, m.hostMs = 20, m.memoryBytes = 3u << 29;
   return m;
 }
 } // namespace
@@ -26,7 +26,7 @@ TEST(StepMetrics, JsonHasUnits) {
   EXPECT_EQ(toJson(sample()),
             "{\"step\":18,\"loss\":3.43125,\"grad_norm\":0.75,\"learning_rate\":0.00041,\"tokens_per_second\":600,"
             "\"padded_tokens_per_second\":682.6666666666666,\"target_tokens_per_second\":200,\"step_ms\":1500,"
-            "\"tokens\":900,\"target_tokens\":300,\"memory_bytes\":1610612736}");
+            "\"host_ms\":20,\"tokens\":900,\"target_tokens\":300,\"memory_bytes\":1610612736}");
 }
 
 TEST(StepMetrics, JsonStaysJsonWhereNumbersAreNotFinite) {
