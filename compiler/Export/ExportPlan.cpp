@@ -42,7 +42,11 @@ public:
         return failure();
     for (auto segment : module.getOps<plan::SegmentOp>())
       exportSegment(segment);
-    plan.add_streams("compute");
+    if (auto streams = module->getAttrOfType<ArrayAttr>("plan.streams"))
+      for (auto name : streams.getAsRange<StringAttr>())
+        plan.add_streams(name.str());
+    else
+      plan.add_streams("compute");
     return success();
   }
 
@@ -163,6 +167,15 @@ private:
       auto attribute = op->getAttrOfType<FloatAttr>(name);
       return attribute ? attribute.getValueAsDouble() : 0.0;
     };
+    auto integer = [&](StringRef name) {
+      auto attribute = op->getAttrOfType<IntegerAttr>(name);
+      return attribute ? attribute.getInt() : 0;
+    };
+    step.set_stream(integer("stream"));
+    if (auto waits = op->getAttrOfType<DenseI64ArrayAttr>("wait"))
+      step.mutable_wait()->Add(waits.asArrayRef().begin(), waits.asArrayRef().end());
+    step.set_record(integer("record"));
+    plan.set_event_count(std::max(plan.event_count(), step.record()));
     step.set_flops(real("flops"));
     step.set_predicted_us(real("predicted_us"));
     double bytes = 0;

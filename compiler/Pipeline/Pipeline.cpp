@@ -7,6 +7,7 @@
 #include "compiler/Pipeline/Options.h"
 #include "compiler/Pipeline/Predict.h"
 #include "compiler/Planning/Bufferize.h"
+#include "compiler/Planning/Schedule.h"
 #include "compiler/Sharding/Partition.h"
 #include "runtime/Plan/Verify.h"
 
@@ -159,10 +160,15 @@ rt::Expected<Compilation> planOnce(const CompileRequest &request, Compilation c,
   phases.run("partition", [&] { return partition(module, MeshSpec{}, Strategy::Ddp); });
   // Fusion: which operations run together.
   phases.run("fuse", [&] { return fuse(module, c.target.column_partials()); });
-  // Planning: steps over buffers, then an address for every byte.
+  // Planning: steps over buffers; streams and an order by predicted times; last an address for every byte, since memory
+  // may be used again only by what comes later on every stream.
   phases.run("bufferize", [&] { return bufferize(module, planning); });
   phases.run("predict", [&] {
     predictTimes(module, c.target);
+    return success();
+  });
+  phases.run("schedule", [&] {
+    schedule(module);
     return success();
   });
   phases.run("assign-memory", [&] {

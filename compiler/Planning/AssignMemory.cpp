@@ -1,5 +1,6 @@
 #include "compiler/Planning/AssignMemory.h"
 
+#include "compiler/Planning/HappensBefore.h"
 #include "compiler/Planning/OffsetPacking.h"
 
 #include "mlir/IR/Builders.h"
@@ -10,6 +11,28 @@ using namespace mlir;
 using namespace ft;
 
 constexpr int64_t bufferAlignment = 256;
+
+/// The order of a segment's steps that their streams and events give.
+static HappensBefore orderOf(plan::SegmentOp segment) {
+  auto number = [](Operation &step, StringRef name) {
+    auto attribute = step.getAttrOfType<IntegerAttr>(name);
+    return attribute ? attribute.getInt() : 0;
+  };
+  unsigned streams = 1;
+  for (Operation &step : segment.getBody().front())
+    streams = std::max<unsigned>(streams, number(step, "stream") + 1);
+  HappensBefore order(streams);
+  llvm::DenseMap<int64_t, int64_t> recordedBy; // event → step
+  for (auto [index, step] : llvm::enumerate(segment.getBody().front())) {
+    SmallVector<int64_t> after;
+    if (auto waits = step.getAttrOfType<DenseI64ArrayAttr>("wait"))
+      for (int64_t event : waits.asArrayRef())
+        after.push_back(recordedBy.lookup(event));
+    order.append(number(step, "stream"), after);
+    recordedBy[number(step, "record")] = index;
+  }
+  return order;
+}
 
 namespace {
 class MemoryAssigner {
@@ -46,6 +69,7 @@ private:
     llvm::MapVector<Attribute, Lifetime> lifetimes;
     SmallVector<std::string> stepNames;
     plan::ArenaOp arena;
+    const HappensBefore order = orderOf(segment);
     for (Operation &step : segment.getBody().front()) {
       int64_t index = stepNames.size();
       stepNames.push_back(step.getAttrOfType<StringAttr>("name").str());
@@ -57,7 +81,7 @@ private:
         arena = home;
         auto [it, isNew] = lifetimes.try_emplace(operand.getBuffer().getAttr(),
                                                  Lifetime{index, index, static_cast<int64_t>(buffer.getSize())});
-        it->second.last = index;
+        it->second.last = std::max(it->second.last, order.lastBeside(index));
       }
     }
     if (lifetimes.empty())

@@ -21,8 +21,9 @@ struct MemoryPeak {
 };
 
 /// Persistent arenas: buffers one behind the other, inputs before all else. Transient arenas: each segment is packed on
-/// its own against the lifetimes of its buffers (first to last step that names them), the arena is as large as the
-/// largest segment. Buffers are aligned to 256 bytes.
+/// its own against the lifetimes of its buffers, the arena is as large as the largest segment. A buffer lives from the
+/// first step that names it to the last one that may start before all that name it have finished: on one stream, that
+/// is the last that names it. Buffers are aligned to 256 bytes.
 MemoryPeak assignMemory(mlir::ModuleOp module);
 
 } // namespace ft

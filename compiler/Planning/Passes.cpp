@@ -2,9 +2,11 @@
 
 #include "compiler/Planning/AssignMemory.h"
 #include "compiler/Planning/Bufferize.h"
+#include "compiler/Planning/Schedule.h"
 
 namespace ft {
 #define GEN_PASS_DEF_BUFFERIZEPASS
+#define GEN_PASS_DEF_SCHEDULEPASS
 #define GEN_PASS_DEF_ASSIGNMEMORYPASS
 #include "compiler/Planning/Planning.h.inc"
 
@@ -21,6 +23,11 @@ struct Bufferize : impl::BufferizePassBase<Bufferize> {
     if (failed(bufferize(getOperation(), options)))
       signalPassFailure();
   }
+};
+
+struct ScheduleSteps : impl::SchedulePassBase<ScheduleSteps> {
+  using SchedulePassBase::SchedulePassBase;
+  void runOnOperation() override { schedule(getOperation(), {prefetchDepth}); }
 };
 
 struct AssignMemory : impl::AssignMemoryPassBase<AssignMemory> {

@@ -15,6 +15,14 @@ def BufferizePass : Pass<"plan-bufferize", "::mlir::ModuleOp"> {
   ];
 }
 
+def SchedulePass : Pass<"plan-schedule", "::mlir::ModuleOp"> {
+  let summary = "Give every step its stream, its place in the order and the events that it needs";
+  let dependentDialects = ["::ft::plan::PlanDialect"];
+  let options = [
+    Option<"prefetchDepth", "prefetch-depth", "int64_t", "2", "values fetched ahead of their first use">,
+  ];
+}
+
 def AssignMemoryPass : Pass<"plan-assign-memory", "::mlir::ModuleOp"> {
   let summary = "Give every buffer its offset and every arena its size";
   let dependentDialects = ["::ft::plan::PlanDialect"];

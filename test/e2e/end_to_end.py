@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import pathlib
+import re
 import signal
 import struct
 import subprocess
@@ -64,6 +66,16 @@ class Compile(WorkshopTest):
             self.assertEqual(result.code, 0, result.text)
             for arena in ("weights", "optimizer", "gradients", "activations"):
                 self.assertIn(arena, result.out)
+
+    def test_every_recipe_is_packed_within_five_percent_of_its_largest_live_set(self):
+        recipes = sorted(pathlib.Path("recipes").glob("*.textproto"))
+        self.assertGreater(len(recipes), 20)
+        for recipe in recipes:
+            result = call(FTC, "check", recipe)
+            self.assertIn(result.code, (0, 2), result.text) # 2: it does not fit, but it is planned
+            over = re.search(r"activations .* largest live set \d+ \(\+([0-9.]+) %\)", result.text)
+            self.assertIsNotNone(over, f"{recipe}: {result.text}")
+            self.assertLessEqual(float(over.group(1)), 5, recipe)
 
 
 class Run(WorkshopTest):

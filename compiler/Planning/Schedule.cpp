@@ -1,0 +1,164 @@
+#include "compiler/Planning/Schedule.h"
+
+#include "compiler/Planning/ListSchedule.h"
+
+#include "mlir/IR/Builders.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SetVector.h"
+
+using namespace mlir;
+using namespace ft;
+
+static auto operandsOf(Operation *step) {
+  return step->getAttrOfType<ArrayAttr>("operands_").getAsRange<plan::OperandAttr>();
+}
+
+static int64_t endOf(plan::OperandAttr o) {
+  return o.getOffset() + (o.getBatch() - 1) * o.getBatchPitch() + (o.getRows() - 1) * o.getPitch() + o.getRowBytes();
+}
+
+static bool isContiguous(plan::OperandAttr o) {
+  return o.getBatch() == 1 && (o.getRows() == 1 || o.getPitch() == o.getRowBytes());
+}
+
+/// Whether two regions of a buffer may share a byte: exact for blocks of one matrix, else by their first and last byte.
+static bool mayOverlap(plan::OperandAttr a, plan::OperandAttr b) {
+  if (endOf(a) <= b.getOffset() || endOf(b) <= a.getOffset())
+    return false;
+  int64_t pitch = a.getPitch();
+  auto isBlock = [&](plan::OperandAttr o) {
+    return o.getBatch() == 1 && o.getPitch() == pitch && o.getOffset() % pitch + o.getRowBytes() <= pitch;
+  };
+  if (pitch == 0 || !isBlock(a) || !isBlock(b))
+    return true;
+  auto meet = [](int64_t x, int64_t xs, int64_t y, int64_t ys) { return x < y + ys && y < x + xs; };
+  return meet(a.getOffset() % pitch, a.getRowBytes(), b.getOffset() % pitch, b.getRowBytes()) &&
+         meet(a.getOffset() / pitch, a.getRows(), b.getOffset() / pitch, b.getRows());
+}
+
+namespace {
+
+class SegmentScheduler {
+public:
+  SegmentScheduler(plan::SegmentOp s, const SymbolTable &t, const ScheduleOptions &o)
+      : segment(s), symbols(t), options(o) {
+    for (Operation &step : segment.getBody().front())
+      steps.push_back(&step);
+  }
+
+  /// The number of streams that the segment needs.
+  unsigned run() {
+    if (!assignStreams())
+      return 1;
+    findDependences();
+    joinStreams();
+    apply(listSchedule(tasks, streams, options.prefetchDepth));
+    return streams;
+  }
+
+private:
+  bool isTransfer(Operation *step) const {
+    return isa<plan::CopyOp>(step) && llvm::any_of(operandsOf(step), [&](plan::OperandAttr operand) {
+             auto buffer = symbols.lookup<plan::BufferOp>(operand.getBuffer().getAttr());
+             return symbols.lookup<plan::ArenaOp>(buffer.getArenaAttr().getAttr()).getSpace() != plan::Space::Device;
+           });
+  }
+
+  /// A graph begins and ends on stream 0, between the exchanges with the host. So what stands before the first or
+  /// behind the last computation stays on its stream: there is nothing there to hide it behind.
+  bool assignStreams() {
+    tasks.resize(steps.size());
+    for (auto [i, step] : llvm::enumerate(steps)) {
+      auto us = step->getAttrOfType<FloatAttr>("predicted_us");
+      tasks[i].us = us ? us.getValueAsDouble() : 0;
+      if (!isTransfer(step) && !isa<plan::ReceiveOp, plan::EmitOp>(step)) {
+        first = first < 0 ? i : first;
+        last = i;
+      }
+    }
+    for (int64_t i = first + 1; i < last; ++i)
+      if (isTransfer(steps[i])) {
+        tasks[i].stream = static_cast<unsigned>(Resource::Copy);
+        streams = std::max(streams, tasks[i].stream + 1);
+      }
+    return streams > 1;
+  }
+
+  /// Read after write, write after read, write after write, on regions that may overlap. What a write covers whole
+  /// needs no more edges: whoever conflicts with it conflicts with the write.
+  void findDependences() {
+    struct Access {
+      int64_t step;
+      plan::OperandAttr operand;
+    };
+    llvm::DenseMap<Attribute, SmallVector<Access>> accesses;
+    for (auto [i, step] : llvm::enumerate(steps)) {
+      llvm::SmallSetVector<int64_t, 8> inputs, others;
+      for (plan::OperandAttr operand : operandsOf(step))
+        for (const Access &earlier : accesses[operand.getBuffer().getAttr()]) {
+          bool wrote = earlier.operand.getWrite() != 0;
+          if ((wrote || operand.getWrite() != 0) && mayOverlap(earlier.operand, operand))
+            (wrote && operand.getRead() != 0 ? inputs : others).insert(earlier.step);
+        }
+      for (plan::OperandAttr operand : operandsOf(step)) {
+        SmallVector<Access> &list = accesses[operand.getBuffer().getAttr()];
+        if (operand.getWrite() != 0 && isContiguous(operand))
+          llvm::erase_if(list, [&](const Access &a) {
+            return a.step != int64_t(i) && a.operand.getOffset() >= operand.getOffset() &&
+                   endOf(a.operand) <= endOf(operand);
+          });
+        list.push_back({int64_t(i), operand});
+      }
+      others.remove_if([&](int64_t other) { return inputs.contains(other); });
+      tasks[i].inputs.assign(inputs.begin(), inputs.end());
+      tasks[i].after.assign(others.begin(), others.end());
+    }
+  }
+
+  /// Every stream starts behind the first computation and has ended before the last.
+  void joinStreams() {
+    for (int64_t i = first + 1; i < last; ++i)
+      if (tasks[i].stream != 0) {
+        tasks[i].after.push_back(first);
+        tasks[last].after.push_back(i);
+      }
+  }
+
+  void apply(const TaskOrder &schedule) {
+    Builder builder(segment.getContext());
+    llvm::DenseMap<int64_t, int64_t> events; // the event behind a step
+    for (int64_t i : schedule.order)
+      for (int64_t before : schedule.waits[i])
+        events.try_emplace(before, events.size() + 1);
+    Block *block = &segment.getBody().front();
+    for (int64_t i : schedule.order) {
+      Operation *step = steps[i];
+      step->moveBefore(block, block->end());
+      SmallVector<int64_t> waits;
+      for (int64_t before : schedule.waits[i])
+        waits.push_back(events.lookup(before));
+      step->setAttr("stream", builder.getI64IntegerAttr(tasks[i].stream));
+      step->setAttr("wait", builder.getDenseI64ArrayAttr(waits));
+      step->setAttr("record", builder.getI64IntegerAttr(events.lookup(i)));
+    }
+  }
+
+  plan::SegmentOp segment;
+  const SymbolTable &symbols;
+  const ScheduleOptions &options;
+  SmallVector<Operation *> steps;
+  SmallVector<Task, 0> tasks; // parallel to the steps
+  unsigned streams = 1;
+  int64_t first = -1, last = -1; // computations
+};
+
+} // namespace
+
+void ft::schedule(ModuleOp module, const ScheduleOptions &options) {
+  constexpr StringRef names[] = {"compute", "copy"}; // by Resource
+  SymbolTable symbols(module);
+  unsigned streams = 1;
+  for (auto segment : module.getOps<plan::SegmentOp>())
+    streams = std::max(streams, SegmentScheduler(segment, symbols, options).run());
+  module->setAttr("plan.streams", Builder(module.getContext()).getStrArrayAttr(ArrayRef(names).take_front(streams)));
+}

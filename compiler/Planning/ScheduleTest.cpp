@@ -1,0 +1,119 @@
+// Random segments through schedule and memory, judged by the runtime's verifier, which shares no code with them.
+#include "compiler/Planning/Schedule.h"
+
+#include "compiler/Export/ExportPlan.h"
+#include "compiler/Planning/AssignMemory.h"
+#include "runtime/Plan/Verify.h"
+
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/Parser/Parser.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+
+using namespace ft;
+
+namespace {
+
+/// Computes on device values of two blocks side by side, fetches blocks from pinned memory and brings them back.
+class RandomProgram {
+public:
+  explicit RandomProgram(unsigned seed) : random(seed) {}
+
+  std::string text(int steps) {
+    std::string header = "plan.arena device @activations {transient}\nplan.arena pinned @host\n";
+    for (int i = 0; i < values; ++i) {
+      header += fmt::format("plan.buffer @d{} in @activations activation {}\n", i, size(i));
+      header += fmt::format("plan.buffer @h{} in @host optimizer_state {} {{initial_version = 1 : i64}}\n", i, size(i));
+    }
+    body = "plan.segment @update {\n";
+    compute();
+    for (int i = 0; i < steps; ++i)
+      random() % 2 ? compute() : random() % 3 ? fetch() : bringBack();
+    compute();
+    return header + body + "}\n";
+  }
+
+private:
+  static constexpr int values = 6;
+  static int rowBytes(int value) { return 64 << value % 3; }
+  static int size(int value) { return 4 * 2 * rowBytes(value); }
+
+  std::string block(const char *space, int value, int half, int read, int write) {
+    return fmt::format("#plan.operand<buffer = @{}{}, offset = {}, rows = 4, rowBytes = {}, pitch = {}{}{}>", space,
+                       value, half * rowBytes(value), rowBytes(value), 2 * rowBytes(value),
+                       read ? fmt::format(", read = {}", read) : "", write ? fmt::format(", write = {}", write) : "");
+  }
+  void step(const std::string &kind, const std::string &operands) {
+    body += fmt::format("  plan.{} \"s\" {}[{}] {{predicted_us = {}.0 : f64}}\n", kind,
+                        kind == "launch" ? "@k items 1 " : "", operands, random() % 20);
+  }
+  /// A device block that holds something, or none.
+  std::optional<std::pair<int, int>> held() {
+    const int start = random() % (2 * values);
+    for (int i = 0; i < 2 * values; ++i)
+      if (const int at = (start + i) % (2 * values); versions[at / 2][at % 2])
+        return std::pair(at / 2, at % 2);
+    return std::nullopt;
+  }
+  /// Writes a block, which it may read, or both of a value; may read a block of another.
+  void compute() {
+    const int value = random() % values, half = random() % 2;
+    std::string operands;
+    if (auto source = held(); random() % 4 && source && *source != std::pair(value, half))
+      operands = block("d", source->first, source->second, versions[source->first][source->second], 0) + ", ";
+    if (operands.empty() && random() % 2) {
+      versions[value][0] = versions[value][1] = ++last;
+      return step("launch", fmt::format("#plan.operand<buffer = @d{}, offset = 0, rows = 4, rowBytes = {}, pitch = {}, "
+                                        "write = {}>",
+                                        value, 2 * rowBytes(value), 2 * rowBytes(value), last));
+    }
+    int &version = versions[value][half];
+    const int read = random() % 2 ? version : 0;
+    version = ++last;
+    step("launch", operands + block("d", value, half, read, version));
+  }
+  void fetch() {
+    const int value = random() % values, half = random() % 2;
+    versions[value][half] = ++last;
+    step("copy", block("h", value, half, 1, 0) + ", " + block("d", value, half, 0, last));
+  }
+  void bringBack() {
+    if (auto source = held()) {
+      auto [value, half] = *source;
+      step("copy", block("d", value, half, versions[value][half], 0) + ", " + block("h", value, half, 0, 1));
+    }
+  }
+
+  std::mt19937 random;
+  std::string body;
+  int versions[values][2] = {}, last = 1;
+};
+
+TEST(Schedule, TheVerifierAcceptsWhatItMakesOfRandomSegments) {
+  mlir::MLIRContext context;
+  context.loadDialect<plan::PlanDialect>();
+  int overlapped = 0, events = 0;
+  for (unsigned seed = 0; seed < 300; ++seed) {
+    const std::string text = RandomProgram(seed).text(4 + seed % 40);
+    auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
+    ASSERT_TRUE(module) << text;
+    schedule(*module, {1 + seed % 3});
+    assignMemory(*module);
+    plan::Plan plan;
+    plan.mutable_target()->set_driver(plan::CUDA); // segments are captured
+    PlanSections sections;
+    ASSERT_TRUE(mlir::succeeded(exportModule(*module, plan, sections)));
+    const rt::Status status = rt::verifyPlan(plan);
+    ASSERT_TRUE(status.ok()) << "seed " << seed << ": " << status.message() << "\n" << text;
+    overlapped += plan.streams_size() == 2;
+    events += plan.event_count();
+  }
+  EXPECT_GT(overlapped, 200);
+  EXPECT_GT(events, 300);
+}
+
+} // namespace
