@@ -1,8 +1,8 @@
 // The plan dialect: where every byte lies and when every step runs. One operation for one message of plan.proto.
 //
-// Created by plan-bufferize, with buffers that have no offsets yet; plan-assign-memory gives them; compiler/Export
-// writes the module as plan.bin. Steps have no SSA operands: they name buffers, and value versions tell what each
-// reads and writes.
+// Created by plan-bufferize, with steps on no particular stream and buffers without offsets; plan-schedule gives the
+// ones, plan-assign-memory the others; compiler/Export writes the module as plan.bin. Steps have no SSA operands: they
+// name buffers, and value versions tell what each reads and writes.
 #ifndef PLAN_OPS_TD
 #define PLAN_OPS_TD
 
