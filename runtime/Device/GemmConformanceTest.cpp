@@ -125,7 +125,8 @@ void GemmConformance::check(const plan::Gemm &gemm) {
       }
 }
 
-constexpr Size sizes[] = {{1, 1, 1}, {16, 64, 32}, {37, 53, 71}, {64, 16, 576}, {100, 48, 300}, {256, 192, 64}};
+constexpr Size sizes[] = {{1, 1, 1},      {16, 64, 32},   {37, 53, 71},  {64, 16, 576},
+                          {100, 48, 300}, {256, 192, 64}, {261, 403, 77}};
 } // namespace
 
 TEST_P(GemmConformance, F32AllTransposesAndPitches) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <random>
 
@@ -70,6 +71,50 @@ TEST(CpuGemm, F64HasTheSameBitsForEveryNumberOfThreads) {
   for (uint64_t i = 0; i < k; ++i)
     sum += a[5 * k + i] * b[i * n + 7];
   EXPECT_EQ(results[0][5 * n + 7], sum);
+}
+
+TEST(CpuGemm, F32IsDividedOverAnyTeam) {
+  struct Case {
+    uint64_t m, n, k, batch;
+    bool transB;
+  };
+  // A grid by rows and by columns, a batch that cuts through its items, transposed panels with tails, fewer columns
+  // than the members could share.
+  for (Case c : {Case{301, 97, 33, 1, false},
+                 {40, 900, 33, 1, false},
+                 {70, 60, 24, 3, false},
+                 {270, 1013, 45, 1, true},
+                 {270, 100, 45, 1, true}})
+    for (uint32_t threads : {1, 2, 3, 4, 7}) {
+      plan::Gemm gemm = makeGemm(c.m, c.n, c.k, plan::F32);
+      gemm.set_batch(c.batch);
+      gemm.set_stride_a(c.m * c.k), gemm.set_stride_b(c.k * c.n), gemm.set_stride_d(c.m * c.n);
+      gemm.set_trans_b(c.transB);
+      if (c.transB)
+        gemm.set_ldb(c.k);
+      gemm.mutable_workspace()->set_row_bytes(1 << 20);
+      const std::vector<double> exactA = randomNumbers(c.batch * c.m * c.k, 1);
+      const std::vector<double> exactB = randomNumbers(c.batch * c.k * c.n, 2);
+      const std::vector<float> a(exactA.begin(), exactA.end()), b(exactB.begin(), exactB.end());
+      std::vector<float> d(c.batch * c.m * c.n), workspace((1 << 20) / 4);
+      auto device = openCpuDevice(threads);
+      ASSERT_TRUE(device.ok()) << device.status().message();
+      auto handle = (*device)->prepareGemm(gemm);
+      ASSERT_TRUE(handle.ok()) << handle.status().message();
+      ASSERT_TRUE((*device)->gemm(0, *handle, a.data(), b.data(), d.data(), workspace.data()).ok());
+      for (uint64_t i = 0; i < d.size(); ++i) {
+        const uint64_t item = i / (c.m * c.n), row = i / c.n % c.m, column = i % c.n;
+        double sum = 0, size = 0;
+        for (uint64_t k = 0; k < c.k; ++k) {
+          const double x = a[(item * c.m + row) * c.k + k];
+          const double y = b[item * c.k * c.n + (c.transB ? column * c.k + k : k * c.n + column)];
+          sum += x * y, size += std::abs(x * y);
+        }
+        // k products and sums in any order: Higham, §3.1.
+        ASSERT_NEAR(d[i], sum, (c.k + 1) * 0x1p-24 * size)
+            << c.m << "x" << c.n << "x" << c.k << " on " << threads << " threads, element " << i;
+      }
+    }
 }
 
 TEST(CpuGemm, WorksWithinThePlansWorkspaceOrNamesBothSizes) {

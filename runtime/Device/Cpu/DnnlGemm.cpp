@@ -31,8 +31,8 @@ dnnl_status_t describe(const DnnlApi &api, dnnl_memory_desc_t &desc, plan::DType
 
 class DnnlGemm final : public PreparedGemm {
 public:
-  DnnlGemm(const plan::Gemm &gemm, const DnnlContext &context)
-      : name(gemmName(gemm)), context(context), api(context.api) {}
+  DnnlGemm(const plan::Gemm &gemm, const DnnlContext &context, std::string_view form)
+      : name(gemmName(gemm)), form(form), context(context), api(context.api) {}
   ~DnnlGemm() override;
 
   Status prepare(const plan::Gemm &gemm);
@@ -46,7 +46,7 @@ private:
                               dnnl_primitive_desc_t &chosen);
   Status createMemories(const_dnnl_primitive_desc_t chosen);
 
-  const std::string name;
+  const std::string name, form;
   const DnnlContext &context;
   const DnnlApi &api;
   dnnl_memory_desc_t aDesc{}, bDesc{}, dDesc{};
@@ -78,8 +78,8 @@ Status DnnlGemm::describeOperands(const plan::Gemm &gemm) {
   return {};
 }
 
-/// oneDNN lists implementations fastest first; the first whose scratchpad fits is taken, but never its reference loops:
-/// they are correct, and a hundred times slower than a plan may expect.
+/// oneDNN lists implementations fastest first; the first of this form whose scratchpad fits is taken, but never its
+/// reference loops: they are correct, and a hundred times slower than a plan may expect.
 Status DnnlGemm::chooseImplementation(const plan::Gemm &gemm, const_dnnl_primitive_attr_t attributes,
                                       dnnl_primitive_desc_t &chosen) {
   dnnl_matmul_desc_t desc{};
@@ -98,10 +98,10 @@ Status DnnlGemm::chooseImplementation(const plan::Gemm &gemm, const_dnnl_primiti
     const uint64_t needed = scratchpad ? api.dnnl_memory_desc_get_size(scratchpad) : 0;
     const char *name = "";
     api.dnnl_primitive_desc_query(candidate, dnnl_query_impl_info_str, 0, &name);
-    const bool reference = std::string_view(name).starts_with("ref");
-    if (!reference)
+    const bool wanted = !std::string_view(name).starts_with("ref") && std::string_view(name).starts_with(form);
+    if (wanted)
       smallest = std::min(smallest, needed);
-    if (!reference && needed <= reserved) {
+    if (wanted && needed <= reserved) {
       chosen = candidate;
       break;
     }
@@ -170,8 +170,9 @@ Status DnnlGemm::run(const void *a, const void *b, void *d, void *workspace) {
 }
 } // namespace
 
-Expected<std::unique_ptr<PreparedGemm>> ft::rt::makeDnnlGemm(const plan::Gemm &gemm, const DnnlContext &context) {
-  auto made = std::make_unique<DnnlGemm>(gemm, context);
+Expected<std::unique_ptr<PreparedGemm>> ft::rt::makeDnnlGemm(const plan::Gemm &gemm, const DnnlContext &context,
+                                                             std::string_view form) {
+  auto made = std::make_unique<DnnlGemm>(gemm, context, form);
   FT_RETURN_IF_ERROR(made->prepare(gemm));
   return std::unique_ptr<PreparedGemm>(std::move(made));
 }

@@ -106,9 +106,14 @@ Expected<std::unique_ptr<PreparedGemm>> GemmCache::make(const plan::Gemm &gemm) 
     FT_ASSIGN_OR_RETURN(context, DnnlContext::create(libraries.dnnl));
   }
   const bool allF32 = gemm.a_type() == plan::F32 && gemm.b_type() == plan::F32 && gemm.d_type() == plan::F32;
+  const bool native = bf16Products && gemm.a_type() == plan::BF16 && gemm.b_type() == plan::BF16;
+  // With few columns the team's inner kernel is mostly empty; oneDNN's first form is better where it reads A by rows.
+  const bool thin = gemm.n() < 48 && !gemm.trans_a();
+  if ((allF32 || native) && !thin)
+    if (auto divided = makeTeamGemm(gemm, *context, team); divided.ok())
+      return divided;
   if (allF32)
     return makeDnnlGemm(gemm, *context);
-  const bool native = bf16Products && gemm.a_type() == plan::BF16 && gemm.b_type() == plan::BF16;
   if (native)
     if (auto direct = makeDnnlGemm(gemm, *context); direct.ok())
       return direct;

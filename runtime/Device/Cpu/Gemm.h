@@ -9,6 +9,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace ft::rt {
@@ -44,16 +45,22 @@ uint64_t workspaceBytes(const plan::Gemm &gemm);
 /// FP64_TRUE alone; about a tenth of a tuned library's speed.
 std::unique_ptr<PreparedGemm> makePlainGemm(const plan::Gemm &gemm, const Team &team);
 
-/// oneDNN's first implementation that works within the plan's workspace: f32, and bf16 where the processor multiplies
-/// it. Fails with CannotRun, naming both sizes, where none does.
-Expected<std::unique_ptr<PreparedGemm>> makeDnnlGemm(const plan::Gemm &gemm, const DnnlContext &context);
+/// oneDNN's first implementation, of those whose name starts with `form`, that works within the plan's workspace: f32,
+/// and bf16 where the processor multiplies it. Fails with CannotRun, naming both sizes, where none does.
+Expected<std::unique_ptr<PreparedGemm>> makeDnnlGemm(const plan::Gemm &gemm, const DnnlContext &context,
+                                                     std::string_view form = "");
+
+/// The same types, divided over the team: a block of D for each member, multiplied by oneDNN on one thread. Fails with
+/// CannotRun where oneDNN has no such form.
+Expected<std::unique_ptr<PreparedGemm>> makeTeamGemm(const plan::Gemm &gemm, const DnnlContext &context,
+                                                     const Team &team);
 
 /// Any mixture of f32 and bf16 as f32 products: panels of A and B are widened into the workspace, summed in f32 and
 /// rounded once. For processors without bf16 products. Fails with CannotRun where the workspace holds no panel.
 Expected<std::unique_ptr<PreparedGemm>> makePanelGemm(const plan::Gemm &gemm, const DnnlContext &context,
                                                       const Team &team);
 
-/// Chooses among the three and shares what is equal.
+/// Chooses among the four and shares what is equal.
 class GemmCache {
 public:
   GemmCache(const CpuLibraries &libraries, const Team &team, bool bf16Products)
