@@ -83,7 +83,8 @@ constexpr Format twice{
     -746, 710,  0x3fe6a09e667f3bcd, 2.2250738585072014e-308};
 
 // exp(x) = 2^n · exp(r), n = round(x / ln 2). The scale is applied in two halves: 2^n alone may leave the range where
-// the result does not. Comparisons are false for NaN, which so passes through.
+// the result does not. The bits of roundingShift above those of n leave their word when the halves become exponents.
+// Comparisons are false for NaN, which so passes through.
 Value expandExp(Arithmetic &a, Value x, const Format &format) {
   x = a.select(a.compare(arith::CmpFPredicate::OGT, x, format.expHigh), a.constant(format.expHigh), x);
   x = a.select(a.compare(arith::CmpFPredicate::OLT, x, format.expLow), a.constant(format.expLow), x);
@@ -98,7 +99,7 @@ Value expandExp(Arithmetic &a, Value x, const Format &format) {
                                   1.0 / 120,        1.0 / 24,        1.0 / 6,        0.5};
   Value p = a.polynomial(r, &format == &single ? ArrayRef<double>(cephes) : ArrayRef<double>(taylor));
   Value y = a.add(a.fma(p, a.mul(r, r), r), a.constant(1.0));
-  Value power = a.subInt(a.bits(shifted), a.constantInt(format.roundingBits));
+  Value power = a.bits(shifted);
   Value half = arith::ShRSIOp::create(a.b, power, a.constantInt(1));
   for (Value part : {half, a.subInt(power, half)}) {
     Value exponent = a.addInt(part, a.constantInt(format.bias));

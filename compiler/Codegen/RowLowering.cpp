@@ -24,11 +24,13 @@ void RowLowering::emitBlock(Block &block) {
 
 void RowLowering::emitRegion(Operation *op) {
   auto outside = kept; // tiles emitted inside do not dominate what follows
+  auto outsideCarried = carried;
   if (auto loop = dyn_cast<scf::ForOp>(op))
     emitFor(loop);
   else
     emitIf(cast<scf::IfOp>(op));
   kept = std::move(outside);
+  carried = std::move(outsideCarried);
 }
 
 /// The scalar operands of a terminator; rows are recomputed where they are needed.
@@ -73,6 +75,7 @@ void RowLowering::emitIf(scf::IfOp op) {
   auto branch = scf::IfOp::create(b, types, scalars.lookup(op.getCondition()), /*addThenBlock=*/true,
                                   /*addElseBlock=*/hasElse);
   auto inside = kept;
+  auto insideCarried = carried;
   for (auto [from, to] : llvm::zip(op->getRegions(), branch->getRegions())) {
     if (from.empty())
       continue;
@@ -82,6 +85,7 @@ void RowLowering::emitIf(scf::IfOp op) {
       block.back().erase(); // an implicit yield
     b.setInsertionPointToEnd(&block);
     kept = inside;
+    carried = insideCarried;
     emitBlock(from.front());
     scf::YieldOp::create(b, scalarsOf(from.front().getTerminator()->getOperands(), scalars));
   }
@@ -114,6 +118,9 @@ void RowLowering::emitPhase(const Phase &phase) {
         results.push_back(neutral(reduction.getKind(), type));
       }
     llvm::append_range(partial, walkRow(group, results));
+    for (Operation *op : group.slice)
+      if (carrier(op))
+        carried.insert(op);
     if (shared)
       synchronise();
   }
@@ -151,10 +158,23 @@ RowLowering::Reductions RowLowering::emitTile(const RowGroup &group, const Tile 
       Value &sum = partial[next++];
       sum = vector::makeArithReduction(b, b.getLoc(), reduction.getKind(), sum, value);
     } else if (!rows.contains(op->getResult(0))) {
-      emitRow(op, tile, rows);
+      emitCarried(op, tile, rows);
     }
   }
   return partial;
+}
+
+/// What the operation of a carried row would need is dead then; LLVM removes it.
+void RowLowering::emitCarried(Operation *op, const Tile &tile, IRMapping &rows) {
+  Value memory = carrier(op), result = op->getResult(0);
+  if (memory && carried.contains(op)) {
+    auto type = VectorType::get({tile.width}, getElementTypeOrSelf(result.getType()));
+    rows.map(result, vector::LoadOp::create(b, type, memory, tile.offset).getResult());
+    return;
+  }
+  emitRow(op, tile, rows);
+  if (memory)
+    vector::StoreOp::create(b, rows.lookup(result), memory, tile.offset);
 }
 
 Value RowLowering::lookup(Value value, IRMapping &rows) {

@@ -49,6 +49,9 @@ protected:
   virtual llvm::MaybeAlign alignment(const Access &access, int64_t width) { return {}; }
   /// Called for the body's own loops once they are built.
   virtual void annotateLoop(mlir::scf::ForOp loop) {}
+  /// Memory that carries this row from the first walk that computes it to the later ones, a multiple of the tile's
+  /// width long; null where they compute it again.
+  virtual mlir::Value carrier(mlir::Operation *row) { return {}; }
   /// Called around a store to shared memory (RowPhases::isShared).
   virtual void synchronise() {}
 
@@ -72,6 +75,7 @@ private:
   void emitIf(mlir::scf::IfOp op);
   void emitScalar(mlir::Operation *op, mlir::IRMapping &values);
   void emitRow(mlir::Operation *op, const Tile &tile, mlir::IRMapping &rows);
+  void emitCarried(mlir::Operation *op, const Tile &tile, mlir::IRMapping &rows);
   void emitRowLoop(mlir::scf::ForOp op, const Tile &tile, mlir::IRMapping &rows);
   void emitRowIf(mlir::scf::IfOp op, const Tile &tile, mlir::IRMapping &rows);
   void emitRowBlock(mlir::Block &block, const Tile &tile, mlir::IRMapping &rows);
@@ -84,6 +88,7 @@ private:
 
   mlir::IRMapping scalars;                                     // the spine
   std::map<std::pair<int64_t, int64_t>, mlir::IRMapping> kept; // (row length, tile number) → tiles still valid here
+  llvm::DenseSet<mlir::Operation *> carried;                   // rows whose carriers are filled here
 };
 
 /// Emits `kernel` as a func.func over the operands and items [begin, end). See CpuRows.cpp.

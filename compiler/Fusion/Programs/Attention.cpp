@@ -59,7 +59,7 @@ RowProgram buildAttentionSoftmax(OpBuilder &builder, StringRef name, const Atten
   Value weights = b.select(at.valid, b.exp(b.sub(scores, max)), zero);
   Value sum = b.sum(weights);
   b.storeScalar(b.add(max, b.log(sum)), p[3], at.statistic);
-  b.storeRow(b.div(weights, sum), p[0], at.place);
+  b.storeRow(b.mul(weights, b.div(b.number(1.0, compute), sum)), p[0], at.place);
   return p.finish(tile.heads * tile.rows);
 }
 

@@ -32,7 +32,7 @@ RowProgram buildHeadLoss(OpBuilder &builder, StringRef name, const MatrixLayout 
   b.storeScalar(b.select(isTarget, nll, zero), p[3], p.item());
   if (gradient) {
     Value weight = b.convert(p.runScalar(p[2], RunScalar::InverseTargets), compute);
-    Value probability = b.div(b.exp(b.sub(row, max)), sum);
+    Value probability = b.mul(b.exp(b.sub(row, max)), b.div(b.number(1.0, compute), sum));
     Value lanes = b.lanes(logits.columns);
     Value isLabel = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, lanes, b.broadcast(label, logits.columns));
     Value difference = b.select(isLabel, b.sub(probability, b.number(1.0, compute)), probability);
