@@ -61,9 +61,9 @@ class WorkshopTest(unittest.TestCase):
         path.write_text("\n".join(lines) + "\n")
         return path
 
-    def compile(self, name="plan", *options, **fields):
+    def compile(self, name="plan", *options, environment=None, **fields):
         plan = self.folder / f"{name}.bin"
-        result = call(FTC, "compile", self.recipe(name, **fields), "-o", plan, *options)
+        result = call(FTC, "compile", self.recipe(name, **fields), "-o", plan, *options, environment=environment)
         self.assertEqual(result.code, 0, result.text)
         return plan
 
