@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""cuDNN's attention against the tiled form, in whole training steps on a GPU, both against f32 on the processor.
+"""cuDNN's attention against the tiled form, in whole training steps on a GPU, both against f64 on the processor.
 
 FTC_TARGET names the GPU's target (h200 where not given). Skipped where ftrun finds no GPU of it.
 """
@@ -19,9 +19,9 @@ ON_GPU = {"target": f'"{TARGET}"', "precision": "BF16_MIXED"}
 # Rows of documents with a shorter one at the end: whole tiles of cuDNN's, and no multiple of anything. The recipe's data
 # is text, so that the plan is for documents; the run then takes synthetic ones.
 SHAPES = {
-    "grouped heads of 16": dict(base_model='"tiny-gqa"', sequence_len=128, max_document_len=50),
-    "grouped heads of 8": dict(base_model='"tiny-tied"', sequence_len=104, max_document_len=33),
-    "grouped heads of 64": dict(base_model='"smollm2-135m"', sequence_len=256, max_document_len=100),
+    "grouped heads of 16": dict(base_model='"tiny-gqa"', sequence_len=128, max_document_len=50, micro_batch_size=4),
+    "grouped heads of 8": dict(base_model='"tiny-tied"', sequence_len=104, max_document_len=33, micro_batch_size=4),
+    "grouped heads of 64": dict(base_model='"smollm2-135m"', sequence_len=256, max_document_len=100, micro_batch_size=2),
 }
 ADAPTERS = {"lora": '{ r: 8 lora_alpha: 16 target_modules: "all-linear" }', "full": None}
 
@@ -37,7 +37,7 @@ class LibraryAttention(WorkshopTest):
     """Gradients of one step, norm-wise.
 
     Both forms round what the other rounds: activations, probabilities and gradients to bf16, each by 2^-9 at most. So
-    both are as far from f32, and from each other, as bf16 gradients of other roundings are. Measured on a processor,
+    both are as far from f64, and from each other, as bf16 gradients of other roundings are. Measured on a processor,
     BF16_TRUE against BF16_MIXED: whole gradients 0.5 % of two layers and 1.5 % of thirty, the worst tensor 1.1 % and
     3.5 %. Twice that is allowed, and in one tensor four times as much.
     """
@@ -71,13 +71,13 @@ class LibraryAttention(WorkshopTest):
                 if form == "full" and "smollm2" in lengths["base_model"]:
                     continue  # hundreds of millions of numbers in Python
                 with self.subTest(f"{shape}, {form}"):
-                    fields = dict(lengths, lora=lora, micro_batch_size=4, gradient_accumulation_steps=1,
-                                  max_documents_per_row=4, template='"chatml"', data='{ train: "text.jsonl" }')
-                    exact = self.step("exact", None, dict(fields, precision="FP32_TRUE"))
+                    fields = dict(gradient_accumulation_steps=1, max_documents_per_row=4, lora=lora,
+                                  template='"chatml"', data='{ train: "text.jsonl" }', **lengths)
+                    exact = self.step("exact", None, dict(fields, precision="FP64_TRUE"))
                     library = self.step("library", "ragged", dict(fields, **ON_GPU))
                     tiled = self.step("tiled", "tiled", dict(fields, **ON_GPU), self.tiled_recipes())
-                    pairs = {"library from tiled": (library, tiled), "library from f32": (library, exact),
-                             "tiled from f32": (tiled, exact)}
+                    pairs = {"library from tiled": (library, tiled), "library from f64": (library, exact),
+                             "tiled from f64": (tiled, exact)}
                     errors = {what: (whole(*pair), worst(*pair)) for what, pair in pairs.items()}
                     print(f"{shape}, {form}: " + "; ".join(
                         f"{what} {error:.1e}, worst {tensor:.1e} ({name})"
