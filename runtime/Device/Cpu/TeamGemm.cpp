@@ -15,8 +15,10 @@ using namespace ft::rt;
 namespace {
 // D is cut in multiples of the inner kernel's tile.
 constexpr int64_t tileRows = 8, tileColumns = 48;
-// Below this many rows of D a transposed panel is not used often enough.
-constexpr int64_t panelMinRows = 256;
+// Below this many rows of D a transposed panel is not used often enough: read from memory, or (of a batch: small) from
+// the cache.
+constexpr int64_t panelMinRows = 256, batchPanelMinRows = 64;
+constexpr int64_t panelBytes = 256 << 10; // a quarter of a core's level-2 cache
 
 int64_t bytes(plan::DType type) { return type == plan::BF16 ? 2 : 4; }
 
@@ -102,19 +104,23 @@ private:
 
 void TeamGemm::choosePanels() {
   const bool f32 = gemm.a_type() == plan::F32 && gemm.b_type() == plan::F32;
-  if (!f32 || !gemm.trans_b() || gemm.batch() > 1 || int64_t(gemm.m()) < panelMinRows)
+  const bool batched = gemm.batch() > 1;
+  const int64_t m = gemm.m(), n = gemm.n(), columnBytes = 4 * int64_t(gemm.k());
+  if (!f32 || !gemm.trans_b() || m < (batched ? batchPanelMinRows : panelMinRows))
     return;
-  for (int64_t columns : {2 * tileColumns, tileColumns})
-    if (!panelColumns && int64_t(gemm.n()) >= columns * int64_t(team.threads()) &&
-        int64_t(gemm.k()) * columns * 4 <= partWorkspace)
-      panelColumns = columns;
+  if (!batched && n < 2 * tileColumns * int64_t(team.threads()))
+    return;
+  const int64_t columns = std::max<int64_t>(1, panelBytes / columnBytes / tileColumns) * tileColumns;
+  if (columns * columnBytes <= partWorkspace)
+    panelColumns = std::min(columns, n);
 }
 
-/// The division under which the members read the fewest rows of A and columns of B; panels are never shared.
+/// The division under which the members read the fewest rows of A and columns of B; but of one product, no two members
+/// transpose the same panel.
 void TeamGemm::chooseGrid() {
   const int64_t threads = team.threads(), rows = std::max<int64_t>(1, gemm.batch()) * int64_t(gemm.m());
   auto cost = [&](int64_t across) { return rows / (threads / across) + int64_t(gemm.n()) / across; };
-  gridColumns = panelColumns ? threads : 1;
+  gridColumns = panelColumns && gemm.batch() <= 1 ? threads : 1;
   for (int64_t across = 2; !panelColumns && across <= threads; ++across)
     if (threads % across == 0 && across * tileColumns <= int64_t(gemm.n()) && cost(across) < cost(gridColumns))
       gridColumns = across;
