@@ -1,5 +1,6 @@
 #include "compiler/Pipeline/Options.h"
 
+#include "runtime/Plan/AttentionWorkspace.h"
 #include "runtime/Support/Strings.h"
 
 #include "llvm/Support/MathExtras.h"
@@ -86,29 +87,17 @@ static bool isRagged(const Recipe &r) {
   return r.packing() && r.max_documents_per_row() > 1 && r.data().train().rfind("synthetic:", 0) != 0;
 }
 
-/// Bytes that cuDNN's attention needs, as measured on cuDNN 9.19 and Hopper (docs/rationale/attention-workspace.md),
-/// with a margin for what other versions keep per document.
+/// Bytes that cuDNN's attention needs, with a margin for what other versions keep per document.
 static int64_t attentionWorkspace(const PlanningOptions &options, const ModelConfig &model, const BatchShape &shape) {
-  auto page = [](int64_t bytes) { return static_cast<int64_t>(llvm::alignTo(bytes, 256)); };
-  int64_t tokens = shape.tokens(), heads = model.heads, headDim = shape.headLanes;
-  int64_t group = heads / model.kvHeads, pitch = (heads + 2 * model.kvHeads) * headDim;
-  int64_t documents = options.maxDocuments;
-  int64_t longest = options.raggedAttention ? options.maxDocumentLen : shape.sequenceLen;
-  int64_t scores = 2 * heads * llvm::alignTo(longest, 64) * llvm::alignTo(longest, 128); // dP of one document, bf16
-  int64_t library = 256 + (group > 1 ? 4 * tokens * heads * headDim : 0) +
-                    (options.deterministic ? shape.microBatchSize * scores : 0);
-  if (options.raggedAttention)
-    library = options.deterministic ? 384 * documents + 1024 + documents * scores : 448 * documents + 1152;
-  int64_t bytes = page(library) + page(4 * tokens * heads);
-  if (!options.deterministic)
-    bytes += options.raggedAttention ? page(4 * ((tokens - 1) * pitch + heads * headDim))
-                                     : page(4 * tokens * heads * headDim);
-  if (options.raggedAttention) {
-    if (group > 1)
-      bytes += 2 * page(2 * ((tokens - 1 + 128) * pitch * group + heads * headDim)); // dK, dV of all heads and a tile
-    bytes += 3 * page(4 * (documents + 1));                                          // scaled offsets
-  }
-  return bytes + 65536 + 512 * documents;
+  plan::Attention backward; // needs more than forward
+  backward.set_direction(plan::Attention::BACKWARD);
+  backward.set_form(options.raggedAttention ? plan::Attention::RAGGED : plan::Attention::DENSE);
+  backward.set_deterministic(options.deterministic);
+  backward.set_batch(shape.microBatchSize), backward.set_sequence_len(shape.sequenceLen);
+  backward.set_heads(model.heads), backward.set_kv_heads(model.kvHeads), backward.set_head_dim(shape.headLanes);
+  backward.set_max_documents(options.maxDocuments), backward.set_max_document_len(options.maxDocumentLen);
+  backward.set_d_qkv_pitch((model.heads + 2 * model.kvHeads) * shape.headLanes);
+  return static_cast<int64_t>(rt::attentionWorkspaceBytes(backward).total()) + 65536 + 512 * options.maxDocuments;
 }
 
 PlanningOptions ft::planningOptions(const LoadedRecipe &recipe, const recipe::TargetSpec &target,

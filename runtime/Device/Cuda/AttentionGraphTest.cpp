@@ -1,5 +1,6 @@
 // cuDNN builds the graphs for a described H200, without a GPU, and asks for the workspaces that were measured.
 #include "runtime/Device/Cuda/AttentionPlans.h"
+#include "runtime/Plan/AttentionWorkspace.h"
 
 #include <gtest/gtest.h>
 
@@ -44,33 +45,6 @@ plan::Attention makeAttention(const Case &c, plan::Attention::Direction directio
   return attention;
 }
 
-uint64_t roundUp(uint64_t value, uint64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
-
-/// What cuDNN asks for itself.
-uint64_t libraryBytes(const Case &c, bool backward) {
-  if (!backward)
-    return c.documents ? 256 * std::max<uint64_t>(c.documents, 64) + 768 : 256;
-  // The deterministic form keeps dS in 16 bits, rows in 64s and columns in 128s.
-  const uint64_t entries = c.documents ? c.documents : c.batch, length = c.documents ? c.documentLen : c.sequenceLen;
-  const uint64_t kept = c.deterministic ? entries * c.heads * roundUp(length, 64) * roundUp(length, 128) * 2 : 0;
-  if (c.documents)
-    return kept + (c.deterministic ? 384 * c.documents + 1024 : 448 * c.documents + 1152);
-  // Grouped heads: dK and dV of every query head in 16 bits.
-  return kept + 256 + (c.heads != c.kvHeads ? 4 * c.batch * c.heads * c.sequenceLen * c.headDim : 0);
-}
-
-/// What the graph has of its own in backward: row sums, the f32 dQ accumulator, ragged dK and dV of every query head.
-uint64_t pieceBytes(const Case &c) {
-  const uint64_t tokens = c.batch * c.sequenceLen, row = c.heads * c.headDim;
-  const uint64_t pitch = (c.heads + 2 * c.kvHeads) * c.headDim;
-  uint64_t bytes = 4 * tokens * c.heads;
-  if (!c.deterministic)
-    bytes += 4 * (c.documents ? (tokens - 1) * pitch + row : tokens * row);
-  if (c.documents && c.heads != c.kvHeads)
-    bytes += 2 * 2 * ((tokens - 1 + 128) * pitch * (c.heads / c.kvHeads) + row);
-  return bytes;
-}
-
 class AttentionGraphTest : public testing::Test {
 protected:
   void SetUp() override {
@@ -89,8 +63,7 @@ protected:
                             uint64_t *ownBytes = nullptr) {
     AttentionGraph graph = buildAttention(api, attention, Hopper);
     if (ownBytes)
-      for (const WorkspacePiece &piece : graph.pieces)
-        *ownBytes += piece.bytes;
+      *ownBytes = layoutWorkspace(attention, graph.pieces).ownBytes;
     return graph.graph->build({nullptr, h200.get()}, limit);
   }
 
@@ -110,17 +83,19 @@ TEST_F(AttentionGraphTest, PlansNeedTheWorkspacesOfTheFormula) {
       {8, 2048, 32, 4, 64, 0, 0, false},      {8, 2048, 32, 4, 64, 0, 0, true},  {8, 2048, 32, 32, 128, 0, 0, false},
       {2, 200, 9, 3, 64, 0, 0, false},        {2, 300, 9, 9, 64, 0, 0, true},    {8, 2048, 32, 4, 64, 64, 2048, false},
       {8, 2048, 32, 32, 128, 128, 512, true}, {2, 256, 9, 3, 64, 8, 100, false}, {2, 256, 9, 3, 64, 8, 100, true},
+      {2, 256, 4, 4, 72, 8, 100, false},      {2, 256, 4, 4, 72, 8, 100, true},  {2, 256, 9, 3, 72, 8, 100, false},
+      {4, 104, 3, 1, 8, 64, 33, true},
   };
   for (const Case &c : cases)
     for (auto direction : {plan::Attention::FORWARD, plan::Attention::BACKWARD}) {
       const plan::Attention attention = makeAttention(c, direction);
       ASSERT_TRUE(checkAttention(attention, Hopper).ok()) << checkAttention(attention, Hopper).message();
-      uint64_t pieces = 0;
-      const bool backward = direction == plan::Attention::BACKWARD;
-      auto plan = build(attention, Unlimited, &pieces);
+      uint64_t own = 0;
+      auto plan = build(attention, Unlimited, &own);
       ASSERT_TRUE(plan.ok()) << plan.status().message();
-      EXPECT_EQ(plan->workspaceBytes, libraryBytes(c, backward)) << describeAttention(attention);
-      EXPECT_EQ(pieces, backward ? pieceBytes(c) : 0) << describeAttention(attention);
+      const AttentionWorkspaceBytes formula = attentionWorkspaceBytes(attention);
+      EXPECT_EQ(plan->workspaceBytes, formula.library) << describeAttention(attention);
+      EXPECT_EQ(own, formula.own) << describeAttention(attention);
     }
 }
 

@@ -1,5 +1,7 @@
 #include "runtime/Device/Cuda/GpuTest/AttentionCase.h"
 
+#include "runtime/Plan/AttentionWorkspace.h"
+
 #include <algorithm>
 #include <cmath>
 
@@ -8,8 +10,6 @@ namespace ft::rt {
 namespace {
 
 constexpr uint64_t GuardBytes = 1 << 20;
-
-uint64_t roundUp(uint64_t value, uint64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
 } // namespace
 
@@ -21,27 +21,6 @@ std::string AttentionShape::name() const {
   if (qkvPadding || oPadding || gradientPadding)
     text += fmt::format(", pitch +{} +{} +{}", qkvPadding, oPadding, gradientPadding);
   return text;
-}
-
-uint64_t attentionReserve(const AttentionShape &s, plan::Attention::Direction direction) {
-  auto piece = [](uint64_t bytes) { return roundUp(bytes, 256); };
-  const bool ragged = s.documents > 0;
-  const uint64_t offsetArrays = ragged ? 3 * piece(4 * (s.documents + 1)) : 0;
-  if (direction == plan::Attention::FORWARD)
-    return (ragged ? 256 * std::max<uint64_t>(s.documents, 64) + 768 : 256) + offsetArrays;
-  const uint64_t entries = ragged ? s.documents : s.batch, length = ragged ? s.documentLen : s.sequenceLen;
-  const uint64_t row = s.heads * s.headDim, group = s.heads / s.kvHeads;
-  uint64_t library = ragged ? 448 * s.documents + 1152 : 256;
-  if (s.deterministic)
-    library += entries * s.heads * roundUp(length, 64) * roundUp(length, 128) * 2;
-  if (!ragged && group > 1)
-    library += 4 * s.tokens() * row;
-  uint64_t pieces = piece(4 * s.tokens() * s.heads);
-  if (!s.deterministic)
-    pieces += piece(4 * (ragged ? (s.tokens() - 1) * s.gradientPitch() + row : s.tokens() * row));
-  if (ragged && group > 1)
-    pieces += 2 * piece(2 * ((s.tokens() - 1 + 128) * s.gradientPitch() * group + row));
-  return piece(library) + pieces + offsetArrays;
 }
 
 plan::Attention makeAttention(const AttentionShape &s, plan::Attention::Direction direction) {
@@ -58,7 +37,7 @@ plan::Attention makeAttention(const AttentionShape &s, plan::Attention::Directio
   if (direction == plan::Attention::BACKWARD)
     attention.set_d_qkv_pitch(s.gradientPitch());
   attention.mutable_workspace()->set_rows(1);
-  attention.mutable_workspace()->set_row_bytes(attentionReserve(s, direction));
+  attention.mutable_workspace()->set_row_bytes(attentionWorkspaceBytes(attention).total());
   return attention;
 }
 
@@ -91,13 +70,14 @@ bool AttentionGpuTest::open(const AttentionShape &wanted, uint64_t seed) {
   const uint64_t tokens = shape.tokens();
   for (auto direction : {plan::Attention::FORWARD, plan::Attention::BACKWARD}) {
     const int i = direction == plan::Attention::BACKWARD;
-    auto handle = device().prepareAttention(makeAttention(shape, direction));
+    const plan::Attention attention = makeAttention(shape, direction);
+    auto handle = device().prepareAttention(attention);
     if (!handle.ok()) {
       addRow(shape.name(), "REFUSED: " + handle.status().message());
       return false;
     }
     handles[i] = *handle;
-    reserves[i] = attentionReserve(shape, direction);
+    reserves[i] = attention.workspace().row_bytes();
   }
   Noise noise(seed);
   auto fill = [&](std::vector<float> &values, uint64_t count, float scale) {

@@ -23,9 +23,7 @@ struct AttentionShape {
   std::string name() const;
 };
 
-/// What the compiler reserves: the formula of AttentionGraphTest, each part rounded up to 256 bytes.
-uint64_t attentionReserve(const AttentionShape &shape, plan::Attention::Direction direction);
-
+/// Reserves the workspace that the compiler reserves, less its margin.
 plan::Attention makeAttention(const AttentionShape &shape, plan::Attention::Direction direction);
 
 /// Documents of one batch by a seed; `gaps`: rows end in tokens of no document; `full`: every row is one.
