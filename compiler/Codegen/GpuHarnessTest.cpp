@@ -7,8 +7,7 @@ namespace ft {
 namespace {
 
 const char *scaleAdd = R"(
-kernel.func @scaleAdd(%a: memref<$Nxf32>, %b: memref<$Nxf32>, %out: memref<$Nxf32>)
-    attributes {inplace = [[0, 2]]} item %i {
+kernel.func @scaleAdd(%a: memref<$Nxf32>, %b: memref<$Nxf32>, %out: memref<$Nxf32>)$A item %i {
   %three = arith.constant 3.0 : f32
   %x = memref.load %a[%i] : memref<$Nxf32>
   %y = memref.load %b[%i] : memref<$Nxf32>
@@ -34,7 +33,10 @@ protected:
     return values;
   }
   void run(float *out, int64_t items) {
-    TestKernels compiled = compileText(instantiate(scaleAdd, length, length), testTarget());
+    std::string text = instantiate(scaleAdd, length, length);
+    // A kernel that is compiled for operands in one place may use either pointer for both.
+    text.replace(text.find("$A"), 2, out == a.data() ? " attributes {inplace = [[0, 2]]}" : "");
+    TestKernels compiled = compileText(text, testTarget());
     ASSERT_EQ(compiled.operandBytes.at(0), std::vector<uint64_t>(3, length * sizeof(float)));
     runKernel(compiled, compiled.images.at(0), 0, {a.data(), b.data(), out}, items);
   }
