@@ -129,20 +129,9 @@ public:
     if (scores.elementType == storage)
       return scores;
     int64_t target = values.freshVersion();
-    convert(what, tileUse(scores, version, 0), tileUse(rounded, 0, target));
+    out.convert(what, tileUse(scores, version, 0), tileUse(rounded, 0, target));
     version = target;
     return rounded;
-  }
-
-  void convert(StringRef what, const PlaceUse &from, const PlaceUse &to) {
-    auto layout = [](const Place &p) { return MatrixLayout{p.elementType, p.rows, p.columns, p.pitch}; };
-    MatrixLayout source = layout(from.place), target = layout(to.place);
-    std::string text;
-    llvm::raw_string_ostream(text) << "copy" << source.type << target.type << source.rows << "x" << source.columns
-                                   << "/" << source.pitch << "/" << target.pitch;
-    const RowProgram &program =
-        out.kernels.get("copy", text, [&](OpBuilder &b, StringRef n) { return buildCopy(b, n, source, target); });
-    out.launch(what, program, {from, to});
   }
 
   StepEmitter &out;
@@ -249,8 +238,7 @@ LogicalResult ft::emitAttentionBackward(StepEmitter &out, SegmentLayout &values,
 
   Place delta = values.scratch("delta", o.rows, tiles.heads, tiles.statistic);
   int64_t deltaVersion = values.freshVersion();
-  MatrixLayout gradientLayout{gradient.elementType, gradient.rows, gradient.columns, gradient.pitch};
-  MatrixLayout outputLayout{o.elementType, o.rows, o.columns, o.pitch};
+  MatrixLayout gradientLayout = matrixOf(gradient), outputLayout = matrixOf(o);
   std::string key;
   llvm::raw_string_ostream(key) << "delta" << o.elementType << o.rows << "x" << o.columns << "/" << o.pitch << "/"
                                 << gradient.pitch << "/" << tiles.headDim;
@@ -297,8 +285,8 @@ LogicalResult ft::emitAttentionBackward(StepEmitter &out, SegmentLayout &values,
     if (wide)
       continue;
     auto round = [&](StringRef what, const Place &sum, int64_t version, const Place &target, int64_t targetVersion) {
-      tiles.convert(what, {sum, version, 0},
-                    {target.slice(tiles.firstKey, tiles.sequence, 0, target.columns), 0, targetVersion});
+      out.convert(what, {sum, version, 0},
+                  {target.slice(tiles.firstKey, tiles.sequence, 0, target.columns), 0, targetVersion});
     };
     round("round_dk", keySum, dkVersion, dk, values.version(op.getDK()));
     round("round_dv", valueSum, dvVersion, dv, values.version(op.getDV()));

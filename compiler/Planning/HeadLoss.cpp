@@ -14,8 +14,6 @@ static std::string layoutKey(StringRef name, const MatrixLayout &layout) {
   return key;
 }
 
-static MatrixLayout matrix(const Place &p) { return {p.elementType, p.rows, p.columns, p.pitch}; }
-
 namespace {
 struct HeadValues {
   Value x, weight, labels, scalars, loss, dx, dw, accumulate;
@@ -41,7 +39,7 @@ static void emitChunks(StepEmitter &out, SegmentLayout &values, const HeadValues
     forward.transB = true;
     out.gemm("logits", forward);
 
-    MatrixLayout layout = matrix(current);
+    MatrixLayout layout = matrixOf(current);
     bool gradient = static_cast<bool>(head.dx);
     StringRef name = gradient ? "head_loss_grad" : "head_loss";
     const RowProgram &program = out.kernels.get(name, layoutKey(name, layout), [&](OpBuilder &b, StringRef n) {
@@ -98,7 +96,7 @@ LogicalResult ft::emitEmbeddingGrad(StepEmitter &out, SegmentLayout &values, mod
   else if (values.aliasOf(grad.getResult()) < 0)
     out.copy("accumulate", {values.place(grad.getAccumulate()), values.version(grad.getAccumulate()), 0},
              {table, 0, version});
-  MatrixLayout from = matrix(source), to = matrix(table);
+  MatrixLayout from = matrixOf(source), to = matrixOf(table);
   int64_t segments = values.place(grad.getIds()).columns;
   std::string key = layoutKey(layoutKey(accumulate ? "embedding_grad+" : "embedding_grad", from), to);
   const RowProgram &program = out.kernels.get("embedding_grad", key, [&](OpBuilder &b, StringRef n) {

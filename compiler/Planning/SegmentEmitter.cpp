@@ -157,7 +157,7 @@ private:
     llvm::raw_string_ostream(key) << "gather_row" << x.elementType << result.elementType << x.rows << "x" << x.columns
                                   << "/" << x.pitch;
     const RowProgram &program = out.kernels.get("gather_row", key, [&](OpBuilder &b, StringRef n) {
-      return buildGatherRow(b, n, {x.elementType, x.rows, x.columns, x.pitch}, result.elementType);
+      return buildGatherRow(b, n, matrixOf(x), result.elementType);
     });
     out.launch("", program, {reading(gather.getX()), reading(gather.getIndex()), writing(gather.getResult())});
     return success();

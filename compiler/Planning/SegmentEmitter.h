@@ -14,6 +14,9 @@ struct PlaceUse {
   int64_t batch = 1, batchPitchBytes = 0;
 };
 
+/// The place as kernels know it.
+inline MatrixLayout matrixOf(const Place &place) { return {place.elementType, place.rows, place.columns, place.pitch}; }
+
 /// What a GEMM multiplies: A and B with their transposes, D with the version that it accumulates onto (read != 0).
 struct GemmSpec {
   PlaceUse a, b, d;
@@ -32,6 +35,8 @@ public:
   /// `uses` in the order of the program's arguments; read and write versions are taken where its accesses say so.
   void launch(llvm::StringRef what, const RowProgram &program, llvm::ArrayRef<PlaceUse> uses);
   void copy(llvm::StringRef what, const PlaceUse &from, const PlaceUse &to);
+  /// A kernel that moves `from` to `to`, of the same rows and columns, and converts it to the type there.
+  void convert(llvm::StringRef what, const PlaceUse &from, const PlaceUse &to);
   void memset(llvm::StringRef what, const PlaceUse &to);
 
   mlir::Attribute operand(const PlaceUse &use) const;

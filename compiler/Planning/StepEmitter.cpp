@@ -1,3 +1,4 @@
+#include "compiler/Fusion/Programs/Programs.h"
 #include "compiler/Planning/SegmentEmitter.h"
 
 #include "llvm/Support/raw_ostream.h"
@@ -67,6 +68,16 @@ void StepEmitter::copy(StringRef what, const PlaceUse &from, const PlaceUse &to)
   plan::CopyOp::create(builder, builder.getUnknownLoc(), stepName(what),
                        builder.getArrayAttr({operand({from.place, from.read, 0}), operand({to.place, 0, to.write})}), 0,
                        {}, 0, llvm::APFloat(0.0), llvm::APFloat(0.0));
+}
+
+void StepEmitter::convert(StringRef what, const PlaceUse &from, const PlaceUse &to) {
+  MatrixLayout source = matrixOf(from.place), target = matrixOf(to.place);
+  std::string key;
+  llvm::raw_string_ostream(key) << "copy" << source.type << target.type << source.rows << "x" << source.columns << "/"
+                                << source.pitch << "/" << target.pitch;
+  const RowProgram &program =
+      kernels.get("copy", key, [&](OpBuilder &b, StringRef n) { return buildCopy(b, n, source, target); });
+  launch(what, program, {from, to});
 }
 
 void StepEmitter::memset(StringRef what, const PlaceUse &to) {

@@ -77,30 +77,11 @@ LogicalResult ft::emitGradNorm(StepEmitter &out, SegmentLayout &values, const Va
   return success();
 }
 
-/// Converts one working copy that lies in a border.
-static void emitBorderCopy(StepEmitter &out, const PlaceUse &from, const PlaceUse &to) {
-  auto layout = [](const Place &p) { return MatrixLayout{p.elementType, p.rows, p.columns, p.pitch}; };
-  MatrixLayout source = layout(from.place), target = layout(to.place);
-  std::string key;
-  llvm::raw_string_ostream(key) << "copy" << source.type << target.type << source.rows << "x" << source.columns << "/"
-                                << source.pitch << "/" << target.pitch;
-  const RowProgram &program =
-      out.kernels.get("copy", key, [&](OpBuilder &b, StringRef n) { return buildCopy(b, n, source, target); });
-  out.launch("border", program, {from, to});
-}
-
 static void emitCopies(StepEmitter &out, const VariableLayout &variables, const Bucket &bucket) {
   const Bucket::Member &member = bucket.members.front();
   Place from = wholeBucket(bucket.parameter, elementType(member.parameter), bucket.elements);
   Place to = wholeBucket(bucket.workingCopy, elementType(member.workingCopy), bucket.elements);
-  auto layout = [](const Place &p) { return MatrixLayout{p.elementType, p.rows, p.columns, p.pitch}; };
-  std::string key;
-  llvm::raw_string_ostream(key) << "copy" << from.elementType << to.elementType << from.rows << "x" << from.columns
-                                << "/" << from.pitch << "/" << to.pitch;
-  const RowProgram &program = out.kernels.get(
-      "copy", key, [&](OpBuilder &b, StringRef n) { return buildCopy(b, n, layout(from), layout(to)); });
-  out.launch("working_copy", program,
-             {{from, variables.version(from.buffer), 0}, {to, 0, variables.version(to.buffer)}});
+  out.convert("working_copy", {from, variables.version(from.buffer), 0}, {to, 0, variables.version(to.buffer)});
 }
 
 namespace {
@@ -145,7 +126,7 @@ LogicalResult UpdateEmitter::emit(StepEmitter &out, SegmentLayout &values, const
     return op->emitOpError("updates a variable that is in no bucket");
   if (isa<model::CastOp>(op) && values.place(op->getResult(0)).buffer != bucket->workingCopy) {
     Value from = op->getOperand(0), to = op->getResult(0);
-    emitBorderCopy(out, {values.place(from), values.version(from), 0}, {values.place(to), 0, values.version(to)});
+    out.convert("border", {values.place(from), values.version(from), 0}, {values.place(to), 0, values.version(to)});
     return success();
   }
   if (!done.insert(bucket->parameter).second)
