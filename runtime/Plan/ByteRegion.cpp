@@ -53,21 +53,27 @@ ByteRegion outerItem(const ByteRegion &r, int64_t j) {
   return {r.start + j * r.outerPitch, r.rowBytes, r.count, r.pitch, 1, 0};
 }
 
-/// A region of two levels as regions of one level, along the level with fewer items.
-int64_t lineCount(const ByteRegion &r) { return std::min(r.count, r.outerCount); }
+/// A region of two levels, as far as it can touch `other`, as regions of one level: its outer items near the hull of
+/// `other`, or row i of every item for each i, whichever are fewer.
+class Lines {
+public:
+  Lines(const ByteRegion &region, const ByteRegion &other)
+      : r(region), items(itemsTouching(region.start, region.outerPitch, region.innerSpan(), 0, region.outerCount - 1,
+                                       other.start, other.end())),
+        byItem(items.last - items.first < r.count) {}
 
-ByteRegion line(const ByteRegion &r, int64_t i) {
-  if (r.outerCount <= r.count)
-    return outerItem(r, i);
-  return normalised(r.start + i * r.pitch, r.rowBytes, r.outerCount, r.outerPitch, 1, 0);
-}
+  int64_t size() const { return byItem ? std::max<int64_t>(0, items.last - items.first + 1) : r.count; }
+  ByteRegion operator[](int64_t i) const {
+    if (byItem)
+      return outerItem(r, items.first + i);
+    return normalised(r.start + i * r.pitch, r.rowBytes, r.outerCount, r.outerPitch, 1, 0);
+  }
 
-/// The lines that can touch a region with this hull.
-Range linesTouching(const ByteRegion &r, const ByteRegion &other) {
-  if (r.outerCount > r.count)
-    return {0, r.count - 1};
-  return itemsTouching(r.start, r.outerPitch, r.innerSpan(), 0, r.outerCount - 1, other.start, other.end());
-}
+private:
+  const ByteRegion &r;
+  Range items;
+  bool byItem;
+};
 
 /// The rows of one level that cover a region: its outer items without their gaps.
 ByteRegion fatRows(const ByteRegion &r) {
@@ -268,11 +274,11 @@ bool intersects(const ByteRegion &a, const ByteRegion &b, WorkBudget &budget) {
         return true;
     return false;
   }
-  const bool splitA = a.outerCount > 1 && (b.outerCount == 1 || lineCount(a) <= lineCount(b));
-  const ByteRegion &split = splitA ? a : b, &whole = splitA ? b : a;
-  const Range lines = linesTouching(split, whole);
-  for (int64_t i = lines.first; i <= lines.last; ++i)
-    if (!budget.spend() || intersects(line(split, i), whole, budget))
+  const Lines linesOfA(a, b), linesOfB(b, a);
+  const bool splitA = a.outerCount > 1 && (b.outerCount == 1 || linesOfA.size() <= linesOfB.size());
+  const Lines &lines = splitA ? linesOfA : linesOfB;
+  for (int64_t i = 0; i < lines.size(); ++i)
+    if (!budget.spend() || intersects(lines[i], splitA ? b : a, budget))
       return true;
   return false;
 }
@@ -311,21 +317,22 @@ void subtract(const ByteRegion &a, const ByteRegion &b, std::vector<ByteRegion> 
     return;
   if (b.outerCount > 1) {
     std::vector<ByteRegion> left{a}, next;
-    const Range lines = linesTouching(b, a);
-    for (int64_t i = lines.first; i <= lines.last; ++i) {
+    const Lines lines(b, a);
+    for (int64_t i = 0; i < lines.size(); ++i) {
       if (!budget.spend(int64_t(left.size())))
         return;
       next.clear();
       for (const ByteRegion &piece : left)
-        subtract(piece, line(b, i), next, budget);
+        subtract(piece, lines[i], next, budget);
       left.swap(next);
     }
     rest.insert(rest.end(), left.begin(), left.end());
     return;
   }
   if (a.outerCount > 1) {
-    for (int64_t i = 0; i < lineCount(a) && budget.spend(); ++i)
-      subtract(line(a, i), b, rest, budget);
+    const Lines lines(a, a);
+    for (int64_t i = 0; i < lines.size() && budget.spend(); ++i)
+      subtract(lines[i], b, rest, budget);
     return;
   }
   if (a.count == 1 || b.count == 1 || a.pitch == b.pitch)

@@ -120,6 +120,19 @@ TEST(ByteRegion, LongRowsOfUnequalPitchNeedNoWork) {
   EXPECT_FALSE(budget.exhausted());
 }
 
+TEST(ByteRegion, OneItemOfManyIsFoundWithoutTheOthers) {
+  // A matrix against 16 rows in each of 4096 like it: one of the 4096 can touch, 16 rows through all of them would.
+  WorkBudget budget{100};
+  const ByteRegion batch = *makeRegion(2560 * 512, 384, 16, 512, 4096, 1 << 21);
+  const ByteRegion matrix = *makeRegion(int64_t(7) << 21, 384, 2576, 512, 1, 0);
+  EXPECT_TRUE(intersects(matrix, batch, budget));
+  std::vector<ByteRegion> rest;
+  subtract(matrix, batch, rest, budget);
+  ASSERT_EQ(rest.size(), 1u);
+  EXPECT_EQ(rest[0], *makeRegion(matrix.start, 384, 2560, 512, 1, 0));
+  EXPECT_FALSE(budget.exhausted());
+}
+
 TEST(ByteRegion, AdversarialGeometryRunsIntoTheBudget) {
   // Columns at multiples of 8 against columns of another pitch beside them: no line of either decides alone.
   WorkBudget budget{1000};
