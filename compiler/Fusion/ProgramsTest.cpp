@@ -124,6 +124,22 @@ TEST_P(Programs, EmbeddingGradient) {
   }
 }
 
+TEST_P(Programs, MovesBatchesOfMatrices) {
+  // Three matrices of two rows, behind each other in the source and a row apart in the target.
+  FloatMatrix source(storage, 6, c.length, c.padding), target(storage, 9, c.length, c.padding + 8);
+  source.randomize(8);
+  const FloatMatrix before = target;
+  MatrixLayout from = source.layout, to = target.layout;
+  from.rows = to.rows = 2;
+  run(
+      [&](OpBuilder &b) {
+        return buildCopy(b, "copy", from, to, {3, 2 * from.pitch, 3 * to.pitch});
+      },
+      {source.data(), target.data()});
+  expectMatrix(target, 0, 1,
+               [&](int64_t r, int64_t j) { return r % 3 == 2 ? before.get(r, j) : source.get(r / 3 * 2 + r % 3, j); });
+}
+
 TEST_P(Programs, MovesMatrices) {
   FloatMatrix source(storage, c.rows, c.length, c.padding), target(type("bf16"), c.rows, c.length, c.padding + 7);
   source.randomize(6);

@@ -1,6 +1,8 @@
 // Filling, copying and adding matrices with pitches.
 #include "compiler/Fusion/Programs/ProgramBuilder.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
 using namespace mlir;
 
 namespace ft {
@@ -11,11 +13,25 @@ RowProgram buildFill(OpBuilder &builder, StringRef name, const MatrixLayout &mat
   return p.finish(matrix.rows);
 }
 
-RowProgram buildCopy(OpBuilder &builder, StringRef name, const MatrixLayout &source, const MatrixLayout &target) {
-  ProgramBuilder p(builder, name, {matrixArgument(source, Access::Read), matrixArgument(target, Access::Write)});
+static ProgramArgument batchArgument(const MatrixLayout &matrix, int64_t count, int64_t pitch, Access access) {
+  auto strides = StridedLayoutAttr::get(matrix.type.getContext(), 0, {pitch, matrix.pitch, 1});
+  return {MemRefType::get({count, matrix.rows, matrix.columns}, matrix.type, strides), access};
+}
+
+RowProgram buildCopy(OpBuilder &builder, StringRef name, const MatrixLayout &source, const MatrixLayout &target,
+                     const MatrixBatch &batch) {
+  SmallVector<ProgramArgument> arguments{matrixArgument(source, Access::Read), matrixArgument(target, Access::Write)};
+  if (batch.count > 1)
+    arguments = {batchArgument(source, batch.count, batch.sourcePitch, Access::Read),
+                 batchArgument(target, batch.count, batch.targetPitch, Access::Write)};
+  ProgramBuilder p(builder, name, arguments);
   SmallVector<Value> at{p.item(), p.b.index(0)};
+  if (batch.count > 1) {
+    Value rows = p.b.index(source.rows);
+    at = {arith::DivUIOp::create(p.b, p.item(), rows), arith::RemUIOp::create(p.b, p.item(), rows), p.b.index(0)};
+  }
   p.b.storeRow(p.b.loadRow(p[0], at, source.columns, source.type), p[1], at);
-  return p.finish(source.rows);
+  return p.finish(batch.count * source.rows);
 }
 
 RowProgram buildAdd(OpBuilder &builder, StringRef name, const MatrixLayout &lhs, const MatrixLayout &rhs,

@@ -110,9 +110,14 @@ RowProgram buildAddScalar(mlir::OpBuilder &builder, mlir::StringRef name, bool i
 /// Every element = value. Argument: matrix.
 RowProgram buildFill(mlir::OpBuilder &builder, mlir::StringRef name, const MatrixLayout &matrix, double value);
 
-/// target = source, converted, round to nearest even. Arguments: source, target.
+/// `count` equal matrices; the pitches are elements from one to the next.
+struct MatrixBatch {
+  int64_t count = 1, sourcePitch = 0, targetPitch = 0;
+};
+
+/// target = source, converted, round to nearest even. Arguments: source, target. One item a row of each matrix.
 RowProgram buildCopy(mlir::OpBuilder &builder, mlir::StringRef name, const MatrixLayout &source,
-                     const MatrixLayout &target);
+                     const MatrixLayout &target, const MatrixBatch &batch = {});
 
 /// sum = lhs + rhs, rounded once. Arguments: lhs, rhs, sum; `inPlace` (then sum has lhs' layout): lhs (ReadWrite), rhs.
 RowProgram buildAdd(mlir::OpBuilder &builder, mlir::StringRef name, const MatrixLayout &lhs, const MatrixLayout &rhs,
