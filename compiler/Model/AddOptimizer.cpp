@@ -10,6 +10,13 @@ using namespace ft::model;
 
 namespace {
 
+/// What the working copy of a parameter of this value holds.
+Value inTypeOf(VariableOp copy, Value value, Location loc, OpBuilder &builder) {
+  if (copy.getTensorType() == value.getType())
+    return value;
+  return CastOp::create(builder, loc, copy.getTensorType(), value);
+}
+
 class UpdateBuilder {
 public:
   UpdateBuilder(ModuleOp module, const OptimizerOptions &options)
@@ -96,7 +103,7 @@ private:
     }
     write(parameter, after);
     if (VariableOp copy = findDerived(module, parameter.getSymName(), Role::WorkingCopy))
-      write(copy, CastOp::create(builder, here, copy.getTensorType(), after));
+      write(copy, inTypeOf(copy, after, here, builder));
   }
 
   ModuleOp module;
@@ -119,8 +126,7 @@ void buildInitialize(ModuleOp module) {
     auto master = module.lookupSymbol<VariableOp>(*copy.getOf());
     Location loc = placed(module.getContext(), copy.getSymName());
     Value value = ReadOp::create(builder, loc, master.getTensorType(), master.getSymName());
-    value = CastOp::create(builder, loc, copy.getTensorType(), value);
-    WriteOp::create(builder, loc, copy.getSymName(), value);
+    WriteOp::create(builder, loc, copy.getSymName(), inTypeOf(copy, value, loc, builder));
   }
 }
 

@@ -42,9 +42,9 @@ Type elementOf(Value value) { return cast<RankedTensorType>(value.getType()).get
 
 class Retyper {
 public:
-  Retyper(ModuleOp module, Precision precision, bool accumulates)
-      : module(module), symbols(module), builder(module.getContext()), types(typesOf(builder, precision, accumulates)) {
-  }
+  Retyper(ModuleOp module, Precision precision, bool accumulates, bool copyAdapters)
+      : module(module), symbols(module), builder(module.getContext()), types(typesOf(builder, precision, accumulates)),
+        copyAdapters(copyAdapters) {}
 
   LogicalResult run() {
     retypeVariables();
@@ -165,13 +165,14 @@ private:
     return pointers;
   }
 
-  /// A trained weight that is not stored in the work type: its copy is read in its place.
+  /// A trained weight that is not stored in the work type, or an adapter to be copied: its copy is read in its place.
   void copyOperand(OpOperand &operand) {
     auto read = operand.get().getDefiningOp<ReadOp>();
-    if (!read || elementOf(read) == types.work)
+    if (!read)
       return;
     auto parameter = symbols.lookup<VariableOp>(read.getVariable());
-    if (!parameter.isTrained())
+    const bool wanted = elementOf(read) != types.work || (copyAdapters && parameter.getRole() == Role::Adapter);
+    if (!parameter.isTrained() || !wanted)
       return;
     VariableOp &copy = copies[parameter];
     if (!copy) {
@@ -185,11 +186,12 @@ private:
   SymbolTable symbols;
   OpBuilder builder;
   Types types;
+  bool copyAdapters;
   llvm::DenseMap<Operation *, VariableOp> copies;
 };
 
 } // namespace
 
-LogicalResult ft::applyPrecision(ModuleOp module, Precision precision, bool accumulates) {
-  return Retyper(module, precision, accumulates).run();
+LogicalResult ft::applyPrecision(ModuleOp module, Precision precision, bool accumulates, bool copyAdapters) {
+  return Retyper(module, precision, accumulates, copyAdapters).run();
 }

@@ -9,8 +9,9 @@ namespace ft {
 
 /// Retypes a module that was built in f32: parameters as stored, values as computed, working copies of trained
 /// weights where the products read another type than the masters', gradient_type of trained parameters.
-/// `accumulates`: gradients are summed over more than one micro-batch. Runs before differentiation, which follows
-/// the types it finds.
-mlir::LogicalResult applyPrecision(mlir::ModuleOp module, Precision precision, bool accumulates);
+/// `accumulates`: gradients are summed over more than one micro-batch. `copyAdapters`: adapters have working copies
+/// even where they are stored in the products' type. Runs before differentiation, which follows the types it finds.
+mlir::LogicalResult applyPrecision(mlir::ModuleOp module, Precision precision, bool accumulates,
+                                   bool copyAdapters = false);
 
 } // namespace ft

@@ -34,6 +34,7 @@ struct OptimizerOptions {
 
 struct ModelOptions {
   Precision precision = Precision::Fp32True;
+  bool copyAdapters = false; ///< GEMMs read a working copy of every adapter, of its own type where that is the GEMMs'
   std::optional<LoraOptions> lora; ///< absent: every parameter is trained
   OptimizerOptions optimizer;
   int64_t accumulationSteps = 1; ///< micro-batches per step, at least 1

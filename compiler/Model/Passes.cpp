@@ -53,7 +53,7 @@ struct ApplyPrecisionPass : impl::ApplyPrecisionBase<ApplyPrecisionPass> {
       getOperation().emitError("mode is \"") << mode << "\"; must be FP64_TRUE, FP32_TRUE, BF16_TRUE or BF16_MIXED";
       return signalPassFailure();
     }
-    if (failed(applyPrecision(getOperation(), *precision, accumulates)))
+    if (failed(applyPrecision(getOperation(), *precision, accumulates, copyAdapters)))
       signalPassFailure();
   }
 };

@@ -18,6 +18,7 @@ def ApplyPrecision : Pass<"ft-apply-precision", "::mlir::ModuleOp"> {
   let options = [
     Option<"mode", "mode", "std::string", "\"FP32_TRUE\"", "FP64_TRUE, FP32_TRUE, BF16_TRUE or BF16_MIXED">,
     Option<"accumulates", "accumulates", "bool", "false", "more than one micro-batch a step">,
+    Option<"copyAdapters", "copy-adapters", "bool", "false", "working copies of adapters even where types agree">,
   ];
 }
 

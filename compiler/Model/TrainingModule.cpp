@@ -66,7 +66,8 @@ LogicalResult ft::checkTrainingModule(ModuleOp module) {
 LogicalResult ft::buildTrainingModule(ModuleOp module, const ModelOptions &options) {
   if (options.lora && (failed(insertAdapters(module, *options.lora)) || failed(verify(module))))
     return failure();
-  if (failed(applyPrecision(module, options.precision, options.accumulationSteps > 1)) || failed(verify(module)))
+  if (failed(applyPrecision(module, options.precision, options.accumulationSteps > 1, options.copyAdapters)) ||
+      failed(verify(module)))
     return failure();
   if (failed(differentiate(module)) || failed(verify(module)))
     return failure();

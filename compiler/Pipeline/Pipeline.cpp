@@ -150,6 +150,7 @@ rt::Expected<Compilation> planOnce(const CompileRequest &request, Compilation c,
   PlanningOptions planning = planningOptions(c.recipe, c.target, c.model, shape, deterministic);
   if (request.loraForm != "auto")
     planning.foldAdapters = request.loraForm == "folded";
+  model.copyAdapters = planning.foldAdapters; // a border holds copies, whatever their type
 
   Phases phases(module, request.dumpDir);
   // Import: the model as tensors, one function each for training, evaluation and generation.

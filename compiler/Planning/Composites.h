@@ -15,14 +15,18 @@ mlir::LogicalResult emitGradNorm(StepEmitter &out, SegmentLayout &values, const 
                                  model::GradNormOp norm);
 
 /// The per-parameter updates of a segment as one launch per bucket: the first member's operation emits it, the others
-/// are covered by it. A cast that refreshes a working copy belongs to its parameter's bucket.
+/// are covered by it. A cast that refreshes a working copy belongs to its parameter's bucket; the copies at one place
+/// of equal borders are one launch behind the last of them.
 class UpdateEmitter {
 public:
   mlir::LogicalResult emit(StepEmitter &out, SegmentLayout &values, const VariableLayout &variables,
                            mlir::Operation *op);
+  /// `copies`: VariableLayout::borderedWith of a variable that the segment writes here.
+  void refreshBorder(StepEmitter &out, const VariableLayout &variables, mlir::ArrayRef<model::VariableOp> copies);
 
 private:
-  llvm::DenseSet<mlir::Attribute> done; ///< parameter buffers of buckets that were emitted
+  llvm::DenseSet<mlir::Attribute> done;                        ///< parameter buffers that were emitted
+  llvm::DenseMap<const model::VariableOp *, size_t> refreshed; ///< by list of copies: how many were written
 };
 
 /// The constant table i32[tiles] that tiled attention reads its tile bases from, and its version.

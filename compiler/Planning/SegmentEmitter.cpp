@@ -115,9 +115,13 @@ private:
   }
 
   LogicalResult emitWrite(StepEmitter &out, model::WriteOp write) {
-    if (!values.needsCopy(write))
+    if (ArrayRef<model::VariableOp> copies = variables.borderedWith(write.getVariable()); !copies.empty()) {
+      updates.refreshBorder(out, variables, copies);
       return success();
+    }
     const Place &target = variables.place(write.getVariable());
+    if (!values.needsCopy(write) || values.place(write.getValue()) == target)
+      return success();
     out.setName(write.getVariable());
     out.copy("write", reading(write.getValue()), {target, 0, variables.version(target.buffer)});
     return success();
@@ -218,14 +222,19 @@ private:
     return runs;
   }
 
-  /// One GEMM over [x | s] and [W | B]; s is copied behind x under x's version.
+  /// One GEMM over [x | s] and [W | B]; s is copied behind x under x's version, neighbours at once.
   LogicalResult emitFolded(StepEmitter &out, model::LinearOp linear, Place border) {
+    ValueRange lowRank = linear.getLowRank();
     int64_t column = 0;
-    for (Value s : linear.getLowRank()) {
-      const Place &from = values.place(s);
-      out.copy("border", reading(s),
-               {border.slice(0, border.rows, column, from.columns), 0, values.version(linear.getX())});
-      column += from.columns;
+    for (size_t begin = 0, end; begin < lowRank.size(); begin = end) {
+      for (end = begin + 1; end < lowRank.size(); ++end)
+        if (!values.place(lowRank[end - 1]).isLeftOf(values.place(lowRank[end])))
+          break;
+      PlaceUse from = reading(lowRank[begin]);
+      from.place = widened(lowRank.slice(begin, end - begin));
+      out.copy("border", from,
+               {border.slice(0, border.rows, column, from.place.columns), 0, values.version(linear.getX())});
+      column += from.place.columns;
     }
     GemmSpec spec;
     spec.a = reading(linear.getX());

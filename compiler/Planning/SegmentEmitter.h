@@ -35,7 +35,7 @@ public:
   /// `uses` in the order of the program's arguments; read and write versions are taken where its accesses say so.
   void launch(llvm::StringRef what, const RowProgram &program, llvm::ArrayRef<PlaceUse> uses);
   void copy(llvm::StringRef what, const PlaceUse &from, const PlaceUse &to);
-  /// A kernel that moves `from` to `to`, of the same rows and columns, and converts it to the type there.
+  /// A kernel that moves `from` to `to`, of the same rows, columns and batch, and converts it to the type there.
   void convert(llvm::StringRef what, const PlaceUse &from, const PlaceUse &to);
   void memset(llvm::StringRef what, const PlaceUse &to);
 

@@ -212,16 +212,15 @@ SmallVector<OperandRun> SegmentLayout::weightRuns(ValueRange weights) const {
   return runs;
 }
 
-/// The gradients of a run that shall lie side by side. Those of q, k and v stay among themselves where the library
-/// wants them at the pitch of q, k and v.
-ValueRange SegmentLayout::gradientsOf(model::LinearBwdInputOp backward, OperandRun run) const {
+/// The gradients of a run shall lie side by side. Those of q, k and v stay among themselves where the library wants
+/// them at the pitch of q, k and v.
+void SegmentLayout::requestBundles(model::LinearBwdInputOp backward, OperandRun run) {
   ValueRange grads = backward.getGrads().slice(run.begin, run.end - run.begin);
-  if (!separateAttentionGradients)
-    return grads;
-  size_t count = llvm::count_if(grads, [&](Value v) {
+  size_t apart = !separateAttentionGradients ? 0 : llvm::count_if(grads, [&](Value v) {
     return storages[storageOf.lookup(v)].chain.front().getDefiningOp<model::AttentionBwdOp>();
   });
-  return count ? grads.take_front(count) : grads;
+  requestBundle(grads.take_front(apart));
+  requestBundle(grads.drop_front(apart));
 }
 
 void SegmentLayout::formBundles() {
@@ -230,32 +229,39 @@ void SegmentLayout::formBundles() {
       requestBundle(linear.getResults().slice(run.begin, run.end - run.begin));
   for (auto backward : segment.getOps<model::LinearBwdInputOp>())
     for (OperandRun run : weightRuns(backward.getWeights()))
-      requestBundle(gradientsOf(backward, run));
+      requestBundles(backward, run);
   // The library writes dq, dk and dv into one buffer. Last, because a product that reads them decides the versions;
   // below the first adapter there is none.
   for (auto attention : segment.getOps<model::AttentionBwdOp>())
     requestBundle(attention->getResults());
 }
 
+/// Neighbours that fit share a buffer; a value that lies elsewhere already parts those before it from those behind it.
 void SegmentLayout::requestBundle(ValueRange values) {
-  if (values.size() < 2)
-    return;
-  SmallVector<int64_t> members;
+  SmallVector<Value> tuple;
+  auto close = [&] {
+    if (tuple.size() > 1) {
+      SmallVector<int64_t> members = llvm::map_to_vector(tuple, [&](Value v) { return storageOf.lookup(v); });
+      for (int64_t m : members)
+        storages[m].bundle = bundles.size();
+      bundles.push_back(members);
+      tuples.push_back(tuple);
+    }
+    tuple.clear();
+  };
   for (Value v : values) {
     const Storage &storage = storages[storageOf.lookup(v)];
-    bool fits = !storage.variable && storage.bundle < 0 && storage.border == 0 &&
-                !llvm::is_contained(members, storageOf.lookup(v)) &&
+    auto sharesStorage = [&](Value other) { return storageOf.lookup(other) == storageOf.lookup(v); };
+    bool fits = !storage.variable && storage.bundle < 0 && storage.border == 0 && llvm::none_of(tuple, sharesStorage) &&
                 storage.place.rows == placeOfType(values[0]).rows &&
                 storage.place.elementType == placeOfType(values[0]).elementType &&
                 storage.place.columns * elementBytes(v) % 16 == 0;
-    if (!fits)
-      return;
-    members.push_back(storageOf.lookup(v));
+    if (fits)
+      tuple.push_back(v);
+    else
+      close();
   }
-  for (int64_t m : members)
-    storages[m].bundle = bundles.size();
-  bundles.push_back(members);
-  tuples.emplace_back(values.begin(), values.end());
+  close();
 }
 
 //===-- buffers and versions -------------------------------------------------------------------------------------===//

@@ -63,7 +63,7 @@ private:
   void bindWrites();
   void formBorders();
   void formBundles();
-  mlir::ValueRange gradientsOf(model::LinearBwdInputOp backward, OperandRun run) const;
+  void requestBundles(model::LinearBwdInputOp backward, OperandRun run);
   void requestBundle(mlir::ValueRange values);
   void createBuffers();
   void assignVersions();

@@ -72,11 +72,14 @@ void StepEmitter::copy(StringRef what, const PlaceUse &from, const PlaceUse &to)
 
 void StepEmitter::convert(StringRef what, const PlaceUse &from, const PlaceUse &to) {
   MatrixLayout source = matrixOf(from.place), target = matrixOf(to.place);
+  MatrixBatch batch{from.batch, from.batchPitchBytes / from.place.elementBytes(),
+                    to.batchPitchBytes / to.place.elementBytes()};
   std::string key;
   llvm::raw_string_ostream(key) << "copy" << source.type << target.type << source.rows << "x" << source.columns << "/"
-                                << source.pitch << "/" << target.pitch;
+                                << source.pitch << "/" << target.pitch << " " << batch.count << "/" << batch.sourcePitch
+                                << "/" << batch.targetPitch;
   const RowProgram &program =
-      kernels.get("copy", key, [&](OpBuilder &b, StringRef n) { return buildCopy(b, n, source, target); });
+      kernels.get("copy", key, [&](OpBuilder &b, StringRef n) { return buildCopy(b, n, source, target, batch); });
   launch(what, program, {from, to});
 }
 

@@ -119,16 +119,33 @@ static BucketUpdate describe(const VariableLayout &variables, const Bucket &buck
   return update;
 }
 
+void UpdateEmitter::refreshBorder(StepEmitter &out, const VariableLayout &variables,
+                                  ArrayRef<model::VariableOp> copies) {
+  if (++refreshed[copies.data()] < copies.size())
+    return;
+  auto master = [&](size_t i) { return variables.place(*model::VariableOp(copies[i]).getOf()); };
+  auto copy = [&](size_t i) { return variables.place(model::VariableOp(copies[i]).getSymName()); };
+  auto distance = [](const Place &from, const Place &to) { return to.offsetBytes - from.offsetBytes; };
+  // The copies are at one distance by their layout; the masters are as far as their bucket has equal neighbours.
+  for (size_t begin = 0, end; begin < copies.size(); begin = end) {
+    const Place from = master(begin), to = copy(begin);
+    const int64_t step = begin + 1 < copies.size() ? distance(from, master(begin + 1)) : 0;
+    for (end = begin + 1; end < copies.size() && step > 0; ++end)
+      if (master(end).buffer != from.buffer || distance(master(end - 1), master(end)) != step)
+        break;
+    const int64_t batch = end - begin;
+    out.convert("border", {from, variables.version(from.buffer), 0, batch, batch > 1 ? step : 0},
+                {to, 0, variables.version(to.buffer), batch, batch > 1 ? distance(to, copy(begin + 1)) : 0});
+  }
+}
+
 LogicalResult UpdateEmitter::emit(StepEmitter &out, SegmentLayout &values, const VariableLayout &variables,
                                   Operation *op) {
   const Bucket *bucket = bucketOf(variables, values.place(op->getOperand(0)));
   if (!bucket)
     return op->emitOpError("updates a variable that is in no bucket");
-  if (isa<model::CastOp>(op) && values.place(op->getResult(0)).buffer != bucket->workingCopy) {
-    Value from = op->getOperand(0), to = op->getResult(0);
-    out.convert("border", {values.place(from), values.version(from), 0}, {values.place(to), 0, values.version(to)});
-    return success();
-  }
+  if (isa<model::CastOp>(op) && values.place(op->getResult(0)).buffer != bucket->workingCopy)
+    return success(); // into a border: with the write behind it
   if (!done.insert(bucket->parameter).second)
     return success();
   if (isa<model::CastOp>(op)) {

@@ -1,5 +1,7 @@
 #include "compiler/Planning/VariableLayout.h"
 
+#include "compiler/Planning/Borders.h"
+
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/StringSet.h"
@@ -34,7 +36,8 @@ public:
     findGroups();
     findUpdates();
     if (fold)
-      placeBorderedGroups();
+      for (const BorderStack &stack : findBorders(module))
+        placeBorders(stack);
     for (auto &[name, v] : variables)
       if (v.getRole() == Role::Trainable || v.getRole() == Role::Adapter)
         addToBucket(v);
@@ -77,84 +80,29 @@ private:
     });
   }
 
-  //===-- borders ------------------------------------------------------------------------------------------------===//
-
-  /// A linear with adapters: its weights, and for each adapter A, B and the weight that B belongs to.
-  struct Bordered {
-    SmallVector<VariableOp> weights;
-    struct Adapter {
-      VariableOp a, b;
-      int64_t weight;
-    };
-    SmallVector<Adapter> adapters;
-  };
-
-  VariableOp variableOf(Value value) {
-    auto read = value ? value.getDefiningOp<model::ReadOp>() : model::ReadOp();
-    return read ? variables.lookup(read.getVariable()) : VariableOp();
-  }
-
-  /// The linear's buffers as a bordered group, or nothing where it has no adapters or they are not working copies.
-  std::optional<Bordered> borderedGroup(model::LinearOp linear) {
-    Bordered group;
-    for (Value w : linear.getWeights())
-      group.weights.push_back(variableOf(w));
-    for (auto [s, b, weight] :
-         llvm::zip_equal(linear.getLowRank(), linear.getLowRankWeights(), linear.getLowRankOf())) {
-      auto down = s.getDefiningOp<model::LinearOp>();
-      if (!down)
-        return std::nullopt;
-      Value a = down.getWeights()[cast<OpResult>(s).getResultNumber()];
-      group.adapters.push_back({variableOf(a), variableOf(b), weight});
-    }
-    auto frozen = [](VariableOp v) { return v && v.getRole() == Role::Frozen; };
-    auto copy = [](VariableOp v) { return v && v.getRole() == Role::WorkingCopy; };
-    bool fits = !group.adapters.empty() && llvm::all_of(group.weights, frozen) &&
-                llvm::all_of(group.adapters, [&](const Bordered::Adapter &x) { return copy(x.a) && copy(x.b); });
-    return fits ? std::optional(group) : std::nullopt;
-  }
-
-  void placeBorderedGroups() {
-    module.walk([&](model::LinearOp linear) {
-      std::optional<Bordered> group = borderedGroup(linear);
-      if (group && !layout.places.contains(group->weights.front().getSymName()))
-        placeBordered(*group);
-    });
-  }
-
-  /// [[W_0, B_0 0], [W_1, 0 B_1], [A_0, 0], [A_1, 0]], if ranks and columns add up to whole 16-byte vectors.
-  void placeBordered(Bordered &group) {
-    int64_t columns = group.weights.front().getTensorType().getDimSize(1), border = 0, rows = 0;
-    int64_t bytes = elementType(group.weights.front()).getIntOrFloatBitWidth() / 8;
-    for (Bordered::Adapter &adapter : group.adapters)
-      border += adapter.a.getTensorType().getDimSize(0);
-    for (VariableOp w : group.weights)
-      rows += w.getTensorType().getDimSize(0);
-    if (border * bytes % 16 != 0 || columns * bytes % 16 != 0)
-      return;
-    int64_t pitch = columns + border;
-    FlatSymbolRefAttr buffer = createBuffer(group.weights.front().getSymName(), "weights", plan::BufferClass::Weight,
-                                            (rows + border) * pitch * bytes, true);
-    SmallVector<int64_t> firstRow;
-    int64_t row = 0, column = columns;
-    for (VariableOp w : group.weights) {
-      firstRow.push_back(row);
-      placeAt(w, buffer, row * pitch, pitch);
-      row += w.getTensorType().getDimSize(0);
-    }
-    for (Bordered::Adapter &adapter : group.adapters) {
-      int64_t rank = adapter.a.getTensorType().getDimSize(0);
-      placeAt(adapter.a, buffer, row * pitch, pitch);
-      placeAt(adapter.b, buffer, firstRow[adapter.weight] * pitch + column, pitch);
-      row += rank;
-      column += rank;
+  void placeBorders(const BorderStack &stack) {
+    const BorderedGroup &first = stack.groups.front();
+    const int64_t bytes = stack.distance() * first.elementType().getIntOrFloatBitWidth() / 8;
+    FlatSymbolRefAttr buffer = createBuffer(first.parts.front().name(), "weights", plan::BufferClass::Weight,
+                                            stack.groups.size() * bytes, true);
+    for (auto [i, group] : llvm::enumerate(stack.groups))
+      for (const BorderedGroup::Part &part : group.parts)
+        placeAt(part.variable, buffer, i * stack.distance() + part.offset, group.pitch);
+    for (auto [p, part] : llvm::enumerate(first.parts)) {
+      if (VariableOp(part.variable).getRole() != Role::WorkingCopy)
+        continue;
+      SmallVector<VariableOp> &copies = layout.borderCopies.emplace_back();
+      for (const BorderedGroup &group : stack.groups) {
+        copies.push_back(group.parts[p].variable);
+        layout.borderOf[copies.back().getSymName()] = layout.borderCopies.size() - 1;
+      }
     }
   }
 
-  /// The working copy of `v` that lies in its bucket: none where it is in a border.
+  /// The working copy of `v` that lies in its bucket: none where it is in a border, or of v's type and so v itself.
   VariableOp bucketCopy(VariableOp v) {
     VariableOp copy = companion(v, Role::WorkingCopy);
-    return copy && !layout.places.contains(copy.getSymName()) ? copy : VariableOp();
+    return copy && copy.getType() != v.getType() && !layout.borderOf.contains(copy.getSymName()) ? copy : VariableOp();
   }
 
   /// Parameters whose updates differ in an attribute (weight decay) go into different buckets.
@@ -237,6 +185,10 @@ private:
       return symbol;
     };
     bucket.parameter = buffer(&Bucket::Member::parameter, "parameter", "weights", plan::BufferClass::Weight, true);
+    for (Bucket::Member &member : bucket.members)
+      if (VariableOp copy = companion(member.parameter, Role::WorkingCopy);
+          copy && copy.getType() == member.parameter.getType())
+        layout.places.try_emplace(copy.getSymName(), layout.places[member.parameter.getSymName()]);
     bucket.workingCopy = buffer(&Bucket::Member::workingCopy, "copy", "weights", plan::BufferClass::Weight, false);
     // The padding between members is read as zeros by the norm and the update.
     bucket.gradient = buffer(&Bucket::Member::gradient, "gradient", "gradients", plan::BufferClass::Gradient, true);
@@ -360,6 +312,11 @@ void VariableLayout::addTable(OpBuilder &builder, StringRef name, ArrayRef<int32
   place.columns = place.pitch = count;
   places[name] = place;
   versions[place.buffer.getAttr()] = version;
+}
+
+ArrayRef<VariableOp> VariableLayout::borderedWith(StringRef variable) const {
+  auto it = borderOf.find(variable);
+  return it == borderOf.end() ? ArrayRef<VariableOp>() : ArrayRef(borderCopies[it->second]);
 }
 
 FailureOr<VariableLayout> VariableLayout::create(ModuleOp module, bool foldAdapters) {

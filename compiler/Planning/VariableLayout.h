@@ -9,6 +9,8 @@
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringMap.h"
 
+#include <vector>
+
 namespace ft {
 
 /// A strided two-dimensional place in a buffer: rows × columns elements at `pitch` elements from row to row. A tensor
@@ -19,6 +21,7 @@ struct Place {
   int64_t rows = 1, columns = 0, pitch = 0;
   mlir::Type elementType;
 
+  bool operator==(const Place &) const = default;
   int64_t elementBytes() const { return elementType.getIntOrFloatBitWidth() / 8; }
   /// rows × columns at (row, column) inside this place.
   Place slice(int64_t row, int64_t rowCount, int64_t column, int64_t columnCount) const {
@@ -46,8 +49,8 @@ struct Place {
 struct Bucket {
   struct Member {
     model::VariableOp parameter, gradient, expAvg, expAvgSq; ///< null where absent
-    model::VariableOp workingCopy;                           ///< null where absent or in a border
-    int64_t offset = 0;                                      ///< elements
+    model::VariableOp workingCopy; ///< null where absent, in a border, or the parameter itself
+    int64_t offset = 0;            ///< elements
   };
   llvm::SmallVector<Member> members;
   int64_t elements = 0;
@@ -60,8 +63,8 @@ class VariableLayout {
 public:
   /// Creates the persistent arenas, their buffers and the parameter map at the end of `module`.
   ///
-  /// `foldAdapters`: where adapters have working copies, they lie in the border of their base weights' buffer,
-  /// [[W, B], [A, 0]] with zeros elsewhere, so that one GEMM over [x | s] is the linear with its adapters.
+  /// `foldAdapters`: where adapters have working copies, they lie in the borders of their base weights (Borders.h). A
+  /// copy of its parameter's type that no border takes is the parameter itself.
   static mlir::FailureOr<VariableLayout> create(mlir::ModuleOp module, bool foldAdapters);
 
   /// Adds a constant i32 table to the weights.
@@ -70,6 +73,9 @@ public:
   const Place &place(llvm::StringRef variable) const { return places.find(variable)->second; }
   int64_t version(mlir::FlatSymbolRefAttr buffer) const { return versions.lookup(buffer.getAttr()); }
   llvm::ArrayRef<Bucket> allBuckets() const { return buckets; }
+  /// The working copies at one place of equal borders, `variable` among them, at a constant distance from each other;
+  /// none where it lies in no border.
+  llvm::ArrayRef<model::VariableOp> borderedWith(llvm::StringRef variable) const;
   /// The first version number that no variable uses.
   int64_t firstFreeVersion() const { return nextVersion; }
 
@@ -78,6 +84,8 @@ private:
   llvm::StringMap<Place> places;
   llvm::DenseMap<mlir::StringAttr, int64_t> versions;
   llvm::SmallVector<Bucket> buckets;
+  std::vector<llvm::SmallVector<model::VariableOp>> borderCopies;
+  llvm::StringMap<size_t> borderOf; ///< index into borderCopies
   int64_t nextVersion = 1;
 };
 

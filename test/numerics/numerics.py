@@ -17,6 +17,7 @@ MODELS = {
     "tied": dict(base_model='"tiny-tied"'),
     "lora": dict(lora=LORA),
     "dropout": dict(lora=DROPOUT),
+    "tied-dropout": dict(base_model='"tiny-tied"', lora=QV.replace("lora_alpha", "lora_dropout: 0.25 lora_alpha")),
     "head-dim-100": dict(base_model='"tiny-head-dim-100"', lora=QV),
     "unpacked": dict(packing="false", max_document_len=None, max_documents_per_row=None),
 }
@@ -95,16 +96,30 @@ class BatchSplit(WorkshopTest):
 
 
 class Folding(WorkshopTest):
+    def both(self, **fields):
+        """Gradients of the two forms, and whether the first has a folded GEMM."""
+        forms = [self.gradients(self.compile(form, "--lora-form", form, **fields), form)
+                 for form in ("folded", "unfolded")]
+        self.assertNotIn(b"_proj.folded", self.bytes("unfolded.bin"))
+        return (*forms, b"_proj.folded" in self.bytes("folded.bin"))
+
     def test_folded_adapters_give_the_gradients_of_unfolded_ones(self):
         """One GEMM over a bordered weight or GEMMs of their own: sums in another order."""
-        for name in ("lora", "dropout", "head-dim-100"):
-            for precision, tolerance in (("FP64_TRUE", 1e-10), ("FP32_TRUE", 5e-6), ("BF16_MIXED", 4e-2)):
-                fields = dict(MODELS[name], precision=precision)
-                forms = [self.gradients(self.compile(form, "--lora-form", form, **fields), form)
-                         for form in ("folded", "unfolded")]
-                error, tensor = worst(*forms)
+        for name in ("lora", "dropout", "tied-dropout", "head-dim-100"):
+            for precision, tolerance in (("FP64_TRUE", 1e-10), ("FP32_TRUE", 2e-6), ("BF16_MIXED", 4e-2)):
+                folded, unfolded, folds = self.both(**dict(MODELS[name], precision=precision))
+                error, tensor = worst(folded, unfolded)
                 self.assertLess(error, tolerance, f"{name} {precision}: {tensor}")
-                self.assertNotEqual(self.bytes("folded.bin"), self.bytes("unfolded.bin"), name)
+                rows_of_40_bytes = (name, precision) == ("head-dim-100", "BF16_MIXED")
+                self.assertEqual(folds, not rows_of_40_bytes, f"{name} {precision}")
+
+    def test_ranks_that_fill_no_vector_are_not_folded(self):
+        """Rank 1: 12 bytes of q, k and v in f32; in double precision gate and up alone fill 16."""
+        for precision in ("FP32_TRUE", "FP64_TRUE"):
+            rank = '{ r: 1 lora_alpha: 2 target_modules: "all-linear" }'
+            folded, unfolded, folds = self.both(lora=rank, precision=precision)
+            self.assertEqual(folds, precision == "FP64_TRUE")
+            self.assertLess(worst(folded, unfolded)[0], 1e-10, precision)  # in f32: the same steps
 
     def test_whole_runs_agree_as_well(self):
         """The borders follow the adapters through every update."""

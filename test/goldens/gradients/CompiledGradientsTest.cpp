@@ -1,6 +1,7 @@
-// ftc and ftrun whole: each golden case compiled for the cpu in every precision, its first step run from seeded weights
-// and synthetic tokens, and every gradient that `ftrun --dump-gradients` writes compared, norm-wise, with the
-// independent ones in double precision. Memory is poisoned: a value that is read before it is written shows as NaN.
+// ftc and ftrun whole: each golden case compiled for the cpu in every precision, with adapters folded into their base
+// weights and not, its first step run from seeded weights and synthetic tokens, and every gradient that
+// `ftrun --dump-gradients` writes compared, norm-wise, with the independent ones in double precision. Memory is
+// poisoned: a value that is read before it is written shows as NaN.
 #include "test/goldens/gradients/Golden.h"
 
 #include <gtest/gtest.h>
@@ -29,10 +30,22 @@ constexpr Mode modes[] = {{"FP64_TRUE", "FP64_TRUE", 1e-10},
                           {"BF16_TRUE", "BF16_TRUE", 4e-2},
                           {"BF16_MIXED", "BF16_MIXED", 4e-2}};
 
-using Case = std::tuple<Golden, Mode>;
+struct Case {
+  Golden golden;
+  Mode mode;
+  std::string form; ///< of adapters
 
-std::filesystem::path folderOf(const Golden &golden, const Mode &mode) {
-  return std::filesystem::path(testing::TempDir()) / ("ftc-gradients-" + golden.name + "-" + mode.name);
+  std::string name() const { return golden.name + "_" + mode.name + (golden.lora ? "_" + form : ""); }
+};
+
+std::vector<Case> allCases() {
+  std::vector<Case> cases;
+  for (const Golden &golden : readGoldens())
+    for (const Mode &mode : modes)
+      for (const char *form : {"unfolded", "folded"})
+        if (golden.lora || form == std::string("unfolded"))
+          cases.push_back({golden, mode, form});
+  return cases;
 }
 
 void writeRecipe(const Golden &golden, const Mode &mode, const std::filesystem::path &path) {
@@ -57,14 +70,14 @@ int run(const std::string &command) { return std::system(command.c_str()); }
 class CompiledGradients : public testing::TestWithParam<Case> {};
 
 TEST_P(CompiledGradients, EqualTheGolden) {
-  const auto &[golden, mode] = GetParam();
-  const std::filesystem::path folder = folderOf(golden, mode);
+  const auto &[golden, mode, form] = GetParam();
+  const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) / ("ftc-" + GetParam().name());
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder);
   const std::string at = folder.string();
   writeRecipe(golden, mode, folder / "recipe.textproto");
-  ASSERT_EQ(run(FTC_FTC " compile " + at + "/recipe.textproto" + mode.flags + " -o " + at + "/plan.bin > " + at +
-                "/ftc.log 2>&1"),
+  ASSERT_EQ(run(FTC_FTC " compile " + at + "/recipe.textproto" + mode.flags + " --lora-form " + form + " -o " + at +
+                "/plan.bin > " + at + "/ftc.log 2>&1"),
             0)
       << "see " << at << "/ftc.log";
   ASSERT_EQ(run(FTC_FTRUN " " + at + "/plan.bin --model seeded:" + std::to_string(golden.modelSeed) +
@@ -81,12 +94,10 @@ TEST_P(CompiledGradients, EqualTheGolden) {
   std::filesystem::remove_all(folder);
 }
 
-INSTANTIATE_TEST_SUITE_P(Goldens, CompiledGradients,
-                         testing::Combine(testing::ValuesIn(readGoldens()), testing::ValuesIn(modes)),
-                         [](const auto &info) {
-                           std::string name = std::get<Golden>(info.param).name + "_" + std::get<Mode>(info.param).name;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(Goldens, CompiledGradients, testing::ValuesIn(allCases()), [](const auto &info) {
+  std::string name = info.param.name();
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+});
 
 } // namespace
