@@ -4,7 +4,7 @@
 
 include "dialects/Ft/FtBase.td"
 
-def Ft_VariableOp : Ft_Op<"variable", [Symbol]> {
+def Ft_VariableOp : Ft_Op<"variable", [Symbol, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "declare a tensor that outlives a segment";
   let description = [{
     A parameter, gradient, moment, working copy, constant table, batch input or output: one buffer of the plan. Created
@@ -29,7 +29,8 @@ def Ft_VariableOp : Ft_Op<"variable", [Symbol]> {
     ```
 
     - (C1) the type is a ranked tensor of static shape with at least one element.
-    - (C2) `of` is given exactly for the roles gradient, exp_avg, exp_avg_sq and working_copy.
+    - (C2) `of` is given exactly for the roles gradient, exp_avg, exp_avg_sq and working_copy, and names a trained
+      parameter.
     - (C3) `key` is given exactly for parameters (frozen, trainable, adapter), gradients and moments.
     - (C4) `init.kind` is one of those above, with its own fields and no other's; `names` has one name per element.
     - (C5) `io` is given exactly for the roles input and output, and is a kind of BatchInput or Output.

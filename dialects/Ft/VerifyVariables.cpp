@@ -116,6 +116,15 @@ static FailureOr<VariableOp> lookUp(Operation *op, FlatSymbolRefAttr symbol, Sym
   return variable;
 }
 
+LogicalResult VariableOp::verifySymbolUses(SymbolTableCollection &table) {
+  if (!getOf())
+    return success();
+  auto parameter = table.lookupNearestSymbolFrom<VariableOp>(*this, getOfAttr());
+  if (parameter && parameter.isTrained())
+    return success();
+  return emitOpError("(C2) `of` must name a trainable or adapter variable; ") << getOfAttr() << " is none";
+}
+
 LogicalResult ReadOp::verifySymbolUses(SymbolTableCollection &table) {
   auto variable = lookUp(*this, getVariableAttr(), table);
   if (failed(variable))

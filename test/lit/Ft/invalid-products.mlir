@@ -72,6 +72,54 @@ func.func @invalid(%x: tensor<16x8xf32>, %w: tensor<12x8xf32>, %s: tensor<16x3xb
 
 // -----
 
+func.func @invalid(%x: tensor<16x8xf32>) {
+  // expected-error @+1 {{(C1) has no weight; must have at least one}}
+  "ft.linear"(%x) {low_rank_of = array<i64>, operandSegmentSizes = array<i32: 1, 0, 0, 0>} : (tensor<16x8xf32>) -> ()
+  return
+}
+
+// -----
+
+func.func @invalid(%x: tensor<16x8xf32>, %w: tensor<12x8xf32>, %s: tensor<16x3xf32>, %b: tensor<12x3xf32>) {
+  // expected-error @+1 {{(C4) number of low-rank weights is 2; must be 1}}
+  %y = ft.linear %x, [%w] low_rank [%s] [%b, %b] {low_rank_of = array<i64: 0>} : (tensor<16x8xf32>, tensor<12x8xf32>, tensor<16x3xf32>, tensor<12x3xf32>, tensor<12x3xf32>) -> tensor<16x12xf32>
+  return
+}
+
+// -----
+
+func.func @invalid(%x: tensor<16x8xf32>, %w: tensor<12x8xf32>, %s: tensor<16x3xf32>, %b: tensor<12x3xbf16>) {
+  // expected-error @+1 {{(C5) low-rank weight has elements of type 'bf16'; must be 'f32'}}
+  %y = ft.linear %x, [%w] low_rank [%s] [%b] {low_rank_of = array<i64: 0>} : (tensor<16x8xf32>, tensor<12x8xf32>, tensor<16x3xf32>, tensor<12x3xbf16>) -> tensor<16x12xf32>
+  return
+}
+
+// -----
+
+func.func @invalid() {
+  // expected-error @+1 {{(C1) has no gradient; must have at least one}}
+  %dx = ft.linear_bwd_input [], [] : () -> tensor<16x8xf32>
+  return
+}
+
+// -----
+
+func.func @invalid(%d: tensor<16x12xf32>, %w: tensor<12x8xf32>, %e: tensor<16x4xbf16>, %v: tensor<4x8xbf16>) {
+  // expected-error @+1 {{(C4) gradient has elements of type 'bf16'; must be 'f32'}}
+  %dx = ft.linear_bwd_input [%d, %e], [%w, %v] : (tensor<16x12xf32>, tensor<16x4xbf16>, tensor<12x8xf32>, tensor<4x8xbf16>) -> tensor<16x8xf32>
+  return
+}
+
+// -----
+
+func.func @invalid(%d: tensor<16x12xbf16>, %x: tensor<16x8xf32>) {
+  // expected-error @+1 {{(C1) gradient has elements of type 'bf16'; must be 'f32'}}
+  %dw = ft.linear_bwd_weight %d, %x : (tensor<16x12xbf16>, tensor<16x8xf32>) -> tensor<12x8xf32>
+  return
+}
+
+// -----
+
 func.func @invalid(%d: tensor<16x11xf32>, %w: tensor<12x8xf32>) {
   // expected-error @+1 {{(C2) gradient has shape [16, 11]; must be [16, 12]}}
   %dx = ft.linear_bwd_input [%d], [%w] : (tensor<16x11xf32>, tensor<12x8xf32>) -> tensor<16x8xf32>

@@ -32,6 +32,14 @@ func.func @invalid(%v: tensor<1xf64>, %st: tensor<4xi32>, %s: tensor<8xf64>) {
 
 // -----
 
+func.func @invalid() {
+  // expected-error @+1 {{(C1) has no gradient; must have at least one}}
+  %n = ft.grad_norm : () -> tensor<1xf64>
+  return
+}
+
+// -----
+
 func.func @invalid(%a: tensor<8xf32>) {
   // expected-error @+1 {{(C2) norm has shape [2]; must be [1]}}
   %n = ft.grad_norm %a : (tensor<8xf32>) -> tensor<2xf64>

@@ -15,6 +15,17 @@ ft.variable frozen @a : tensor<8xf32> {key = "a", of = @b}
 
 // -----
 
+// expected-error @+1 {{(C2) `of` must name a trainable or adapter variable; @b is none}}
+ft.variable gradient @a : tensor<8xf32> {key = "a", of = @b}
+
+// -----
+
+ft.variable frozen @b : tensor<8xf32> {key = "b"}
+// expected-error @+1 {{(C2) `of` must name a trainable or adapter variable; @b is none}}
+ft.variable working_copy @a : tensor<8xbf16> {of = @b}
+
+// -----
+
 // expected-error @+1 {{(C3) `key` must be given for parameters, gradients and moments, and only there}}
 ft.variable frozen @a : tensor<8xf32>
 

@@ -29,7 +29,7 @@ func.func @evaluate() {
 
 // -----
 
-ft.variable frozen @w : tensor<64x64xf32> {key = "w"}
+ft.variable trainable @w : tensor<64x64xf32> {key = "w"}
 ft.variable gradient @dw : tensor<64x64xf32> {key = "w", of = @w}
 ft.variable input @in : tensor<32x64xf32> {io = "TOKENS"}
 ft.variable output @out : tensor<32x64xf32> {io = "LOGITS"}
@@ -129,7 +129,7 @@ func.func @casts() {
 
 // -----
 
-ft.variable frozen @w : tensor<64x64xf32> {key = "w"}
+ft.variable trainable @w : tensor<64x64xf32> {key = "w"}
 ft.variable trainable @norm : tensor<64xf32> {key = "norm"}
 ft.variable gradient @dw : tensor<64x64xf32> {key = "w", of = @w}
 ft.variable input @in : tensor<32x64xf32> {io = "TOKENS"}
