@@ -1,6 +1,7 @@
 #include "compiler/Planning/Bufferize.h"
 
 #include "compiler/Planning/Composites.h"
+#include "dialects/Dist/Dist.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
@@ -27,6 +28,9 @@ static void createTileBases(ModuleOp module, OpBuilder &builder, VariableLayout 
 }
 
 LogicalResult ft::bufferize(ModuleOp module, const PlanningOptions &options) {
+  for (auto mesh : module.getOps<dist::MeshOp>())
+    if (mesh.getRanks() > 1)
+      return mesh.emitOpError("has ") << mesh.getRanks() << " ranks; Planning writes plans of one rank";
   FailureOr<VariableLayout> variables = VariableLayout::create(module, options.foldAdapters);
   if (failed(variables))
     return failure();
