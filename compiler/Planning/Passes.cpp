@@ -4,6 +4,12 @@
 #include "compiler/Planning/Bufferize.h"
 #include "compiler/Planning/Schedule.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
 namespace ft {
 #define GEN_PASS_DEF_BUFFERIZEPASS
 #define GEN_PASS_DEF_SCHEDULEPASS

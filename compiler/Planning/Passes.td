@@ -5,7 +5,9 @@ include "mlir/Pass/PassBase.td"
 
 def BufferizePass : Pass<"plan-bufferize", "::mlir::ModuleOp"> {
   let summary = "Turn segments over tensors into steps over buffers";
-  let dependentDialects = ["::ft::plan::PlanDialect", "::ft::kernel::KernelDialect"];
+  let dependentDialects = ["::ft::plan::PlanDialect", "::ft::kernel::KernelDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::vector::VectorDialect"];
   let options = [
     Option<"libraryAttention", "library-attention", "bool", "false", "attention by the library, else tiled">,
     Option<"foldAdapters", "fold-adapters", "bool", "false", "adapters in the border of their base weights">,

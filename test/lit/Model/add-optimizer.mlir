@@ -27,11 +27,15 @@
 // CHECK: ft.write @w, %[[W]]
 // CHECK: %[[COPY:.+]] = ft.cast %[[W]]
 // CHECK: ft.write @w.working_copy, %[[COPY]]
-// ADAMW: ft.adamw %{{.+}}, %[[DN]]{{.*}} weight_decay = 0.000000e+00 : f64
+// ADAMW: %[[N:.+]], %{{.+}}, %{{.+}} = ft.adamw %{{.+}}, %[[DN]]{{.*}} weight_decay = 0.000000e+00 : f64
+// ADAMW: ft.write @n, %[[N]]
+// ADAMW-NEXT: ft.write @n.working_copy, %[[N]]
 // CHECK-LABEL: func.func @initialize()
 // CHECK: %[[MASTER:.+]] = ft.read @w : tensor<12x8xf32>
 // CHECK: %[[FIRST:.+]] = ft.cast %[[MASTER]] : tensor<12x8xf32> to tensor<12x8xbf16>
 // CHECK: ft.write @w.working_copy, %[[FIRST]]
+// CHECK: %[[SAME:.+]] = ft.read @n : tensor<8xf32>
+// CHECK-NEXT: ft.write @n.working_copy, %[[SAME]]
 
 // NORMS: ft.variable exp_avg @n.exp_avg : tensor<8xbf16>
 // NORMS-COUNT-2: weight_decay = 1.000000e-01 : f64
@@ -43,5 +47,6 @@ ft.variable output @status : tensor<4xi32> {io = "STATUS"}
 ft.variable trainable @w : tensor<12x8xf32> {key = "w"}
 ft.variable trainable @n : tensor<8xf32> {key = "n"}
 ft.variable working_copy @w.working_copy : tensor<12x8xbf16> {of = @w}
+ft.variable working_copy @n.working_copy : tensor<8xf32> {of = @n}
 ft.variable gradient @w.gradient : tensor<12x8xf32> {key = "w", of = @w}
 ft.variable gradient @n.gradient : tensor<8xf32> {key = "n", of = @n}

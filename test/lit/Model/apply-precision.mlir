@@ -1,5 +1,6 @@
 // RUN: ft-opt %s --ft-apply-precision=mode=FP64_TRUE | FileCheck %s --check-prefix=FP64
 // RUN: ft-opt %s --ft-apply-precision=mode=FP32_TRUE | FileCheck %s --check-prefix=FP32
+// RUN: ft-opt %s --ft-apply-precision="mode=FP32_TRUE copy-adapters" | FileCheck %s --check-prefix=COPIED
 // RUN: ft-opt %s --ft-apply-precision=mode=BF16_TRUE | FileCheck %s --check-prefix=TRUE
 // RUN: ft-opt %s --ft-apply-precision="mode=BF16_TRUE accumulates" | FileCheck %s --check-prefix=SUMMED
 // RUN: ft-opt %s --ft-apply-precision=mode=BF16_MIXED | FileCheck %s --check-prefix=MIXED
@@ -23,6 +24,15 @@
 // FP32-NOT: working_copy
 // FP32-NOT: ft.cast
 // FP32: ft.linear {{.*}} -> tensor<1x12xf32>
+
+// COPIED-NOT: working_copy @up.weight
+// COPIED: working_copy @up.a.working_copy : tensor<2x8xf32> {of = @up.a}
+// COPIED: working_copy @up.b.working_copy : tensor<8x2xf32> {of = @up.b}
+// COPIED-LABEL: func.func @forward
+// COPIED-DAG: %[[A:.+]] = ft.read @up.a.working_copy : tensor<2x8xf32>
+// COPIED-DAG: %[[B:.+]] = ft.read @up.b.working_copy : tensor<8x2xf32>
+// COPIED: %[[S:.+]] = ft.linear %{{.+}}, [%[[A]]]
+// COPIED: ft.linear %{{.+}} low_rank[%[[S]]] [%[[B]]]
 
 // TRUE: trainable @table.weight : tensor<12x8xbf16> {gradient_type = f32
 // TRUE: trainable @norm.weight : tensor<8xbf16> {gradient_type = bf16
