@@ -49,13 +49,17 @@ __attribute__((target("avx2"))) void transposeTile(const float *source, int64_t 
   }
 }
 
-/// target [columns × rows], dense, = sourceᵀ.
+/// target [columns × rows], dense, = sourceᵀ. The next eight rows are fetched meanwhile: eight short streams at a time
+/// teach the processor's own prefetcher nothing.
 void transposePanel(const float *source, int64_t pitch, int64_t rows, int64_t columns, float *target) {
   const int64_t wholeRows = rows / 8 * 8, wholeColumns = columns / 8 * 8;
   for (int64_t r = 0; r < rows; r += 8) {
     const bool whole = r < wholeRows;
-    for (int64_t c = 0; whole && c < wholeColumns; c += 8)
+    for (int64_t c = 0; whole && c < wholeColumns; c += 8) {
+      for (int64_t i = 0; c % 16 == 0 && i < 8; ++i)
+        __builtin_prefetch(source + (r + 8 + i) * pitch + c);
       transposeTile(source + r * pitch + c, pitch, target + c * rows + r, rows);
+    }
     for (int64_t i = r; i < std::min(rows, r + 8); ++i)
       for (int64_t c = whole ? wholeColumns : 0; c < columns; ++c)
         target[c * rows + i] = source[i * pitch + c];
