@@ -1,4 +1,4 @@
-// GEMM as a oneDNN matmul primitive with a scratchpad of the plan's.
+// GEMM as a oneDNN matmul primitive with a scratchpad of the plan's, and as its sgemm.
 #include "runtime/Device/Cpu/Gemm.h"
 
 #include <fmt/format.h>
@@ -168,7 +168,31 @@ Status DnnlGemm::run(const void *a, const void *b, void *d, void *workspace) {
   done = done && api.dnnl_primitive_execute(primitive, context.stream, argumentCount, arguments.data()) == dnnl_success;
   return done ? Status() : failed(fmt::format("{}: oneDNN fails to execute {}", name, implementation));
 }
+
+class DnnlSgemm final : public PreparedGemm {
+public:
+  DnnlSgemm(const plan::Gemm &gemm, const DnnlApi &api) : gemm(gemm), api(api) {}
+
+  Status run(const void *a, const void *b, void *d, void *) override {
+    const auto size = [](uint64_t count) { return static_cast<dnnl_dim_t>(count); };
+    const dnnl_status_t status =
+        api.dnnl_sgemm(gemm.trans_a() ? 'T' : 'N', gemm.trans_b() ? 'T' : 'N', size(gemm.m()), size(gemm.n()),
+                       size(gemm.k()), static_cast<float>(gemm.alpha()), static_cast<const float *>(a),
+                       size(gemm.lda()), static_cast<const float *>(b), size(gemm.ldb()),
+                       static_cast<float>(gemm.beta()), static_cast<float *>(d), size(gemm.ldd()));
+    return status == dnnl_success ? Status() : failed(gemmName(gemm) + ": oneDNN's sgemm fails");
+  }
+  std::string description() const override { return "oneDNN gemm:sgemm"; }
+
+private:
+  const plan::Gemm gemm;
+  const DnnlApi &api;
+};
 } // namespace
+
+std::unique_ptr<PreparedGemm> ft::rt::makeDnnlSgemm(const plan::Gemm &gemm, const DnnlContext &context) {
+  return std::make_unique<DnnlSgemm>(gemm, context.api);
+}
 
 Expected<std::unique_ptr<PreparedGemm>> ft::rt::makeDnnlGemm(const plan::Gemm &gemm, const DnnlContext &context,
                                                              std::string_view form) {

@@ -50,8 +50,11 @@ std::unique_ptr<PreparedGemm> makePlainGemm(const plan::Gemm &gemm, const Team &
 Expected<std::unique_ptr<PreparedGemm>> makeDnnlGemm(const plan::Gemm &gemm, const DnnlContext &context,
                                                      std::string_view form = "");
 
-/// The same types, divided over the team: a block of D for each member, multiplied by oneDNN on one thread. Fails with
-/// CannotRun where oneDNN has no such form.
+/// f32 through oneDNN's sgemm: the matmul primitive's "gemm:jit" without a microsecond of its call.
+std::unique_ptr<PreparedGemm> makeDnnlSgemm(const plan::Gemm &gemm, const DnnlContext &context);
+
+/// The types of makeDnnlGemm, divided over the team: a block of D for each member, multiplied by oneDNN on one thread.
+/// Fails with CannotRun where oneDNN has no such form.
 Expected<std::unique_ptr<PreparedGemm>> makeTeamGemm(const plan::Gemm &gemm, const DnnlContext &context,
                                                      const Team &team);
 

@@ -1,6 +1,7 @@
-// GEMM divided over the team by ourselves: each member multiplies its block of D by one-thread calls of oneDNN's
-// "gemm:jit", which takes any pitch. On Zen 4 its inner kernel reaches 98 % of the peak where B lies row by row, "brg"
-// 95 %, and oneDNN's own division of it leaves members idle (a batch of 3 on 2 threads) or cuts columns too finely.
+// GEMM divided over the team by ourselves: each member multiplies its block of D by one-thread calls of oneDNN's sgemm
+// (bf16: its "gemm:jit"), which takes any pitch. On Zen 4 its inner kernel reaches 98 % of the peak where B lies row by
+// row, "brg" 95 %, and oneDNN's own division of it leaves members idle (a batch of 3 on 2 threads) or cuts columns too
+// finely.
 //
 // Where B is transposed and D has many rows, a member transposes a panel of B into its share of the workspace first: 2
 // to 3 % of the time, against 8 % for the form that reads B as it lies.
@@ -91,6 +92,7 @@ private:
     Status status;
   };
 
+  bool isF32() const { return gemm.a_type() == plan::F32; }
   void choosePanels();
   void chooseGrid();
   Status addBlocks(Part &part, int64_t row, int64_t rowEnd, int64_t column, int64_t columnEnd,
@@ -107,10 +109,9 @@ private:
 };
 
 void TeamGemm::choosePanels() {
-  const bool f32 = gemm.a_type() == plan::F32 && gemm.b_type() == plan::F32;
   const bool batched = gemm.batch() > 1;
   const int64_t m = gemm.m(), n = gemm.n(), columnBytes = 4 * int64_t(gemm.k());
-  if (!f32 || !gemm.trans_b() || m < (batched ? batchPanelMinRows : panelMinRows))
+  if (!isF32() || !gemm.trans_b() || m < (batched ? batchPanelMinRows : panelMinRows))
     return;
   if (!batched && n < 2 * tileColumns * int64_t(team.threads()))
     return;
@@ -137,14 +138,15 @@ Expected<size_t> TeamGemm::productOf(Part &part, int64_t rows, int64_t columns, 
       return i;
   plan::Gemm block = gemm;
   block.set_m(rows), block.set_n(columns), block.set_batch(0);
+  if (panelColumns)
+    block.set_trans_b(false), block.set_ldb(columns);
   block.mutable_workspace()->Clear();
   block.mutable_workspace()->set_row_bytes(partWorkspace);
-  if (panelColumns) {
-    block.set_trans_b(false), block.set_ldb(columns);
-    block.mutable_workspace()->set_row_bytes(0);
-  }
-  FT_ASSIGN_OR_RETURN(std::unique_ptr<PreparedGemm> made, makeDnnlGemm(block, context, "gemm"));
-  part.products.push_back({rows, columns, std::move(made)});
+  Expected<std::unique_ptr<PreparedGemm>> made =
+      isF32() ? makeDnnlSgemm(block, context) : makeDnnlGemm(block, context, "gemm");
+  if (!made.ok())
+    return made.status();
+  part.products.push_back({rows, columns, std::move(*made)});
   return part.products.size() - 1;
 }
 
