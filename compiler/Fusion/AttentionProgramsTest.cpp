@@ -81,6 +81,43 @@ TEST_P(AttentionPrograms, SoftmaxAndItsBackward) {
   });
 }
 
+TEST_P(AttentionPrograms, ResultsOfTheirOwnAreThoseInPlaceRounded) {
+  AttentionTile apart = tile;
+  apart.resultType = type(std::string(GetParam()) == "f64" ? "f32" : "bf16");
+  apart.resultPitch = keys + 7, apart.resultHeadPitch = rows * (keys + 7) + 32;
+  const FloatMatrix scores = tileMatrix(1), gradient = tileMatrix(2);
+  FloatMatrix p = scores, ds = gradient, lse(statistic, rows, heads, modelHeads - heads), delta = lse;
+  run([&](OpBuilder &b) { return buildAttentionSoftmax(b, "softmax", tile); },
+      {p.data(), starts.data(), &baseValue, lse.data()});
+  delta.randomize(3);
+  FloatMatrix from = scores, fromD = gradient, lseAgain = lse;
+  FloatMatrix roundedP(apart.resultType, heads, apart.resultHeadPitch), roundedS = roundedP;
+  auto expectRounded = [&](const FloatMatrix &actual, const FloatMatrix &expected) {
+    for (int64_t head = 0; head < heads; ++head)
+      for (int64_t row = 0; row < rows; ++row)
+        for (int64_t key = 0; key < keys; ++key) {
+          const double value = get(expected, head, row, key);
+          ASSERT_NEAR(actual.get(head, row * apart.resultPitch + key), value, 0x1p-8 * std::abs(value));
+        }
+  };
+  run([&](OpBuilder &b) { return buildAttentionSoftmax(b, "softmax", apart); },
+      {from.data(), starts.data(), &baseValue, lseAgain.data(), roundedP.data()});
+  expectRounded(roundedP, p);
+
+  FloatMatrix again = scores;
+  run([&](OpBuilder &b) { return buildAttentionSoftmaxBackward(b, "backward", tile, scale); },
+      {again.data(), ds.data(), starts.data(), &baseValue, lse.data(), delta.data()});
+  run([&](OpBuilder &b) { return buildAttentionSoftmaxBackward(b, "backward", apart, scale); },
+      {from.data(), fromD.data(), starts.data(), &baseValue, lse.data(), delta.data(), roundedP.data(),
+       roundedS.data()});
+  expectRounded(roundedP, again);
+  expectRounded(roundedS, ds);
+  for (int64_t head = 0; head < heads; ++head)
+    for (int64_t at = 0; at < tile.headPitch; ++at)
+      ASSERT_TRUE(from.get(head, at) == scores.get(head, at) && fromD.get(head, at) == gradient.get(head, at))
+          << "wrote into what it reads";
+}
+
 TEST_P(AttentionPrograms, Delta) {
   const int64_t headDim = 100;
   FloatMatrix gradient(storage, rows, 3 * headDim, 4), output(storage, rows, 3 * headDim), delta(statistic, rows, 3);

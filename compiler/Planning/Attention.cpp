@@ -4,7 +4,7 @@
 // end, a row kernel that masks and normalises them in place, and products with V. Heads that share a key head are
 // `group` batched GEMMs over the key heads. Scratch is one tile, whatever the sequence. Backward makes the scores
 // again; tiles run from the last to the first, because the last one reaches every key: it writes dK and dV and the
-// others add. Where storage is bf16, scores and sums over tiles are f32 and what a GEMM reads is rounded once.
+// others add. Where storage is bf16, scores and sums over tiles are f32 and the row kernels round what a GEMM reads.
 #include "compiler/Fusion/Programs/Programs.h"
 #include "compiler/Planning/Composites.h"
 
@@ -33,6 +33,8 @@ public:
     vVersion = values.version(op.getV());
   }
 
+  /// True where what GEMMs read is of the statistics' type.
+  bool wide() const { return storage == statistic; }
   int64_t tileCount() const { return (sequence + tileRows - 1) / tileRows; }
 
   /// Points at tile `t` of row `b`.
@@ -106,13 +108,18 @@ public:
     }
   }
 
-  AttentionTile description(const Place &scores, const Place &lse) const {
-    return {scores.elementType, heads, rows, keys, scores.pitch, rows * scores.pitch, lse.pitch};
+  /// `result`: where the row kernels leave what GEMMs read; the scores themselves, or their like in the storage type.
+  AttentionTile description(const Place &scores, const Place &lse, const Place &result) const {
+    AttentionTile tile{scores.elementType, heads, rows, keys, scores.pitch, rows * scores.pitch, lse.pitch};
+    if (!wide())
+      tile.resultType = storage, tile.resultPitch = result.pitch, tile.resultHeadPitch = rows * result.pitch;
+    return tile;
   }
   std::string key(StringRef name, const AttentionTile &t) const {
     std::string text;
     llvm::raw_string_ostream(text) << name << t.type << t.heads << "," << t.rows << "," << t.keys << "," << t.pitch
-                                   << "," << t.headPitch << "," << t.statisticPitch << "," << scale;
+                                   << "," << t.headPitch << "," << t.statisticPitch << "," << t.resultPitch << ","
+                                   << scale;
     return text;
   }
   PlaceUse tokensOfTile(const PlaceUse &use) const { return {use.place.slice(0, 1, firstRow, rows), use.read, 0}; }
@@ -122,16 +129,6 @@ public:
   PlaceUse base() const {
     const Place &table = values.variableLayout().place(tileBases);
     return {table.slice(0, 1, tile, 1), values.variableLayout().version(table.buffer), 0};
-  }
-
-  /// The tile as a GEMM operand of the storage type: itself, or rounded into `rounded`.
-  const Place &asStorage(StringRef what, const Place &scores, int64_t &version, const Place &rounded) {
-    if (scores.elementType == storage)
-      return scores;
-    int64_t target = values.freshVersion();
-    out.convert(what, tileUse(scores, version, 0), tileUse(rounded, 0, target));
-    version = target;
-    return rounded;
   }
 
   StepEmitter &out;
@@ -197,20 +194,21 @@ LogicalResult ft::emitAttention(StepEmitter &out, SegmentLayout &values, model::
   Tiles tiles(out, values, op);
   const Place &o = values.place(op.getO()), &lse = values.place(op.getLse());
   Place scores = tiles.scoresScratch("scores", tiles.statistic);
-  Place rounded = tiles.storage == tiles.statistic ? Place() : tiles.scoresScratch("probabilities", tiles.storage);
+  Place p = tiles.wide() ? scores : tiles.scoresScratch("probabilities", tiles.storage);
   for (int64_t b = 0; b < tiles.batch; ++b)
     for (int64_t t = 0; t < tiles.tileCount(); ++t) {
       tiles.select(b, t);
       int64_t raw = values.freshVersion(), version = values.freshVersion();
       tiles.scoresGemm("scores", tiles.q, tiles.qVersion, tiles.k, tiles.kVersion, scores, raw, tiles.scale);
-      AttentionTile tile = tiles.description(scores, lse);
+      AttentionTile tile = tiles.description(scores, lse, p);
       const RowProgram &softmax =
           out.kernels.get("attention_softmax", tiles.key("softmax", tile),
                           [&](OpBuilder &builder, StringRef n) { return buildAttentionSoftmax(builder, n, tile); });
-      out.launch("softmax", softmax,
-                 {tiles.tileUse(scores, raw, version), tiles.tokensOfTile(tiles.starts), tiles.base(),
-                  tiles.statisticOfTile(lse, 0, values.version(op.getLse()))});
-      const Place &p = tiles.asStorage("round", scores, version, rounded);
+      SmallVector<PlaceUse> uses{tiles.tileUse(scores, raw, version), tiles.tokensOfTile(tiles.starts), tiles.base(),
+                                 tiles.statisticOfTile(lse, 0, values.version(op.getLse()))};
+      if (!tiles.wide())
+        uses.push_back(tiles.tileUse(p, 0, version));
+      out.launch("softmax", softmax, uses);
       tiles.queryGemm("output", p, version, tiles.v, tiles.vVersion, o, values.version(op.getO()));
     }
   return success();
@@ -234,7 +232,7 @@ LogicalResult ft::emitAttentionBackward(StepEmitter &out, SegmentLayout &values,
   Tiles tiles(out, values, op);
   const Place &lse = values.place(op.getLse()), &o = values.place(op.getO()), &gradient = values.place(op.getDO());
   int64_t lseVersion = values.version(op.getLse()), gradientVersion = values.version(op.getDO());
-  bool wide = tiles.storage == tiles.statistic;
+  const bool wide = tiles.wide();
 
   Place delta = values.scratch("delta", o.rows, tiles.heads, tiles.statistic);
   int64_t deltaVersion = values.freshVersion();
@@ -249,10 +247,10 @@ LogicalResult ft::emitAttentionBackward(StepEmitter &out, SegmentLayout &values,
              {reading(values, op.getDO()), reading(values, op.getO()), {delta, 0, deltaVersion}});
 
   Place scores = tiles.scoresScratch("scores", tiles.statistic), dP = tiles.scoresScratch("dp", tiles.statistic);
-  Place roundedP, roundedS, keySum, valueSum;
+  Place p = scores, s = dP, keySum, valueSum;
   if (!wide) {
-    roundedP = tiles.scoresScratch("probabilities", tiles.storage);
-    roundedS = tiles.scoresScratch("ds", tiles.storage);
+    p = tiles.scoresScratch("probabilities", tiles.storage);
+    s = tiles.scoresScratch("ds", tiles.storage);
     keySum = values.scratch("dk", tiles.sequence, dk.columns, tiles.statistic);
     valueSum = values.scratch("dv", tiles.sequence, dv.columns, tiles.statistic);
   }
@@ -265,17 +263,18 @@ LogicalResult ft::emitAttentionBackward(StepEmitter &out, SegmentLayout &values,
       int64_t pVersion = values.freshVersion(), sVersion = values.freshVersion();
       tiles.scoresGemm("scores", tiles.q, tiles.qVersion, tiles.k, tiles.kVersion, scores, raw, tiles.scale);
       tiles.scoresGemm("dp", gradient, gradientVersion, tiles.v, tiles.vVersion, dP, rawD, 1.0);
-      AttentionTile tile = tiles.description(scores, lse);
+      AttentionTile tile = tiles.description(scores, lse, p);
       const RowProgram &softmax = out.kernels.get("attention_softmax_backward", tiles.key("backward", tile),
                                                   [&](OpBuilder &builder, StringRef n) {
                                                     return buildAttentionSoftmaxBackward(builder, n, tile, tiles.scale);
                                                   });
-      out.launch("softmax", softmax,
-                 {tiles.tileUse(scores, raw, pVersion), tiles.tileUse(dP, rawD, sVersion),
-                  tiles.tokensOfTile(tiles.starts), tiles.base(), tiles.statisticOfTile(lse, lseVersion, 0),
-                  tiles.statisticOfTile(delta, deltaVersion, 0)});
-      const Place &p = tiles.asStorage("round_p", scores, pVersion, roundedP);
-      const Place &s = tiles.asStorage("round_ds", dP, sVersion, roundedS);
+      SmallVector<PlaceUse> uses{
+          tiles.tileUse(scores, raw, pVersion),      tiles.tileUse(dP, rawD, sVersion),
+          tiles.tokensOfTile(tiles.starts),          tiles.base(),
+          tiles.statisticOfTile(lse, lseVersion, 0), tiles.statisticOfTile(delta, deltaVersion, 0)};
+      if (!wide)
+        uses.append({tiles.tileUse(p, 0, pVersion), tiles.tileUse(s, 0, sVersion)});
+      out.launch("softmax", softmax, uses);
       bool accumulate = t != tiles.tileCount() - 1;
       int64_t first = wide ? tiles.firstKey : 0;
       tiles.keyGemm("dv", p, pVersion, gradient, gradientVersion, wide ? dv : valueSum, first, dvVersion, accumulate);

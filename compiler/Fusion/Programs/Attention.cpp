@@ -9,10 +9,17 @@ using namespace mlir;
 
 namespace ft {
 
+static ProgramArgument matrices(const AttentionTile &tile, Type type, int64_t headPitch, int64_t pitch, Access access) {
+  auto layout = StridedLayoutAttr::get(type.getContext(), 0, {headPitch, pitch, 1});
+  return {MemRefType::get({tile.heads, tile.rows, tile.keys}, type, layout), access};
+}
+
 static ProgramArgument tileArgument(const AttentionTile &tile) {
-  SmallVector<int64_t> shape{tile.heads, tile.rows, tile.keys};
-  auto layout = StridedLayoutAttr::get(tile.type.getContext(), 0, {tile.headPitch, tile.pitch, 1});
-  return {MemRefType::get(shape, tile.type, layout), Access::ReadWrite};
+  return matrices(tile, tile.type, tile.headPitch, tile.pitch, tile.resultType ? Access::Read : Access::ReadWrite);
+}
+
+static ProgramArgument resultArgument(const AttentionTile &tile) {
+  return matrices(tile, tile.resultType, tile.resultHeadPitch, tile.resultPitch, Access::Write);
 }
 
 static ProgramArgument statisticArgument(const AttentionTile &tile, Access access) {
@@ -47,9 +54,11 @@ static TileRow locate(ProgramBuilder &p, const AttentionTile &tile, Value docume
 
 RowProgram buildAttentionSoftmax(OpBuilder &builder, StringRef name, const AttentionTile &tile) {
   Type compute = getComputeType(tile.type), i32 = builder.getI32Type();
-  ProgramBuilder p(builder, name,
-                   {tileArgument(tile), vectorArgument(i32, tile.rows, Access::Read),
-                    vectorArgument(i32, 1, Access::Read), statisticArgument(tile, Access::Write)});
+  SmallVector<ProgramArgument> arguments{tileArgument(tile), vectorArgument(i32, tile.rows, Access::Read),
+                                         vectorArgument(i32, 1, Access::Read), statisticArgument(tile, Access::Write)};
+  if (tile.resultType)
+    arguments.push_back(resultArgument(tile));
+  ProgramBuilder p(builder, name, arguments);
   RowBuilder &b = p.b;
   TileRow at = locate(p, tile, p[1], p[2]);
   Value scores = b.loadRow(p[0], at.place, tile.keys, compute);
@@ -59,16 +68,21 @@ RowProgram buildAttentionSoftmax(OpBuilder &builder, StringRef name, const Atten
   Value weights = b.select(at.valid, b.exp(b.sub(scores, max)), zero);
   Value sum = b.sum(weights);
   b.storeScalar(b.add(max, b.log(sum)), p[3], at.statistic);
-  b.storeRow(b.mul(weights, b.div(b.number(1.0, compute), sum)), p[0], at.place);
+  b.storeRow(b.mul(weights, b.div(b.number(1.0, compute), sum)), p[tile.resultType ? 4 : 0], at.place);
   return p.finish(tile.heads * tile.rows);
 }
 
 RowProgram buildAttentionSoftmaxBackward(OpBuilder &builder, StringRef name, const AttentionTile &tile, double scale) {
   Type compute = getComputeType(tile.type), i32 = builder.getI32Type();
-  ProgramBuilder p(builder, name,
-                   {tileArgument(tile), tileArgument(tile), vectorArgument(i32, tile.rows, Access::Read),
-                    vectorArgument(i32, 1, Access::Read), statisticArgument(tile, Access::Read),
-                    statisticArgument(tile, Access::Read)});
+  SmallVector<ProgramArgument> arguments{tileArgument(tile),
+                                         tileArgument(tile),
+                                         vectorArgument(i32, tile.rows, Access::Read),
+                                         vectorArgument(i32, 1, Access::Read),
+                                         statisticArgument(tile, Access::Read),
+                                         statisticArgument(tile, Access::Read)};
+  if (tile.resultType)
+    arguments.append(2, resultArgument(tile));
+  ProgramBuilder p(builder, name, arguments);
   RowBuilder &b = p.b;
   TileRow at = locate(p, tile, p[2], p[3]);
   Value lse = b.loadScalar(p[4], at.statistic, compute), delta = b.loadScalar(p[5], at.statistic, compute);
@@ -77,8 +91,9 @@ RowProgram buildAttentionSoftmaxBackward(OpBuilder &builder, StringRef name, con
   Value gradient = b.loadRow(p[1], at.place, tile.keys, compute);
   Value probability = b.select(at.valid, b.exp(b.sub(scores, lse)), zero);
   Value scoreGradient = b.mul(b.mul(probability, b.sub(gradient, delta)), b.number(scale, compute));
-  b.storeRow(probability, p[0], at.place);
-  b.storeRow(b.select(at.valid, scoreGradient, zero), p[1], at.place);
+  const unsigned results = tile.resultType ? 6 : 0;
+  b.storeRow(probability, p[results], at.place);
+  b.storeRow(b.select(at.valid, scoreGradient, zero), p[results + 1], at.place);
   return p.finish(tile.heads * tile.rows);
 }
 

@@ -30,15 +30,19 @@ struct AttentionTile {
   int64_t pitch = 0;          ///< elements between rows
   int64_t headPitch = 0;      ///< elements between matrices
   int64_t statisticPitch = 0; ///< elements between tokens in lse and delta: the model's heads
+  mlir::Type resultType = {}; ///< of matrices of their own for what the programs compute, rounded; null: in place
+  int64_t resultPitch = 0, resultHeadPitch = 0;
 };
 
-/// Scores (already scaled) to probabilities in place, under the causal mask and inside the query's document; masked
-/// columns become exactly zero. Arguments: scores [heads, rows, keys], document_start i32[rows] from the tile's first
-/// token on, base i32[1], lse statistic[rows, heads] from (first token, h0) on (written). One item a row.
+/// Scores (already scaled) to probabilities, under the causal mask and inside the query's document; masked columns
+/// become exactly zero. Arguments: scores [heads, rows, keys], document_start i32[rows] from the tile's first token on,
+/// base i32[1], lse statistic[rows, heads] from (first token, h0) on (written), and where not in place the
+/// probabilities. One item a row.
 RowProgram buildAttentionSoftmax(mlir::OpBuilder &builder, mlir::StringRef name, const AttentionTile &tile);
 
-/// Recomputed scores and dP = dO · Vᵀ to P and dS = P ∘ (dP − delta) · scale, in place; masked columns exactly zero.
-/// Arguments: scores (P), dP (dS), document_start, base, lse (read), delta statistic[rows, heads], laid out as lse.
+/// Recomputed scores and dP = dO · Vᵀ to P and dS = P ∘ (dP − delta) · scale; masked columns exactly zero. Arguments:
+/// scores, dP, document_start, base, lse (read), delta statistic[rows, heads], laid out as lse, and where not in place
+/// P and dS.
 RowProgram buildAttentionSoftmaxBackward(mlir::OpBuilder &builder, mlir::StringRef name, const AttentionTile &tile,
                                          double scale);
 
