@@ -5,8 +5,9 @@
 //   - The spine is the scalar program: scalar operations, loops and conditions, and the anchors, which are the
 //     operations that need a whole row at once: reductions (row → scalar) and row stores.
 //   - Row values are not stored, but where a target carries one from walk to walk. Each anchor walks its row tile by
-//     tile, recomputing the slice of elementwise operations back to the loads that it needs. Loops and conditions that yield rows and hold no anchor belong to
-//     slices like any elementwise operation: the loop over tiles stands outside, the loop of the body inside.
+//     tile, recomputing the slice of elementwise operations back to the loads that it needs. Loops and conditions that
+//     yield rows and hold no anchor belong to slices like any elementwise operation: the loop over tiles stands
+//     outside, the loop of the body inside.
 //   - A phase is a set of anchors that one walk can serve: within a block an anchor's phase is the number of
 //     reductions on the longest path to it. Anchors of one phase and one row length share a loop (a group).
 //   - Segments keep the program order where phases would not: spine loops and conditions stand alone, and reading
