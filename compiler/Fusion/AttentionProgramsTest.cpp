@@ -83,7 +83,7 @@ TEST_P(AttentionPrograms, SoftmaxAndItsBackward) {
 
 TEST_P(AttentionPrograms, ResultsOfTheirOwnAreThoseInPlaceRounded) {
   AttentionTile apart = tile;
-  apart.resultType = type(std::string(GetParam()) == "f64" ? "f32" : "bf16");
+  apart.resultType = type(GetParam().type == "f64" ? "f32" : "bf16");
   apart.resultPitch = keys + 7, apart.resultHeadPitch = rows * (keys + 7) + 32;
   const FloatMatrix scores = tileMatrix(1), gradient = tileMatrix(2);
   FloatMatrix p = scores, ds = gradient, lse(statistic, rows, heads, modelHeads - heads), delta = lse;
