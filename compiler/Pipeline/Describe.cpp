@@ -134,7 +134,8 @@ static void addNotes(const Compilation &c, const PlanningOptions &planning, cons
     stats.add_notes(
         fmt::format("deterministic AUTO: {} has no deterministic attention for packed documents", c.target.name()));
   else
-    stats.add_notes("deterministic AUTO gave determinism up: the workspace of deterministic attention does not fit");
+    stats.add_notes("deterministic AUTO took attention that is not deterministic: the other needs more workspace, and "
+                    "does not fit");
 }
 
 void ft::describePlan(Compilation &c, const CompileRequest &request, const PlanningOptions &planning,

@@ -21,12 +21,15 @@ static double stepBytes(Operation *step) {
 
 static double rate(Operation *step, const recipe::TargetSpec &target) {
   Type type = Type();
+  double share = target.sustained_share();
   if (auto gemm = dyn_cast<plan::GemmOp>(step))
     type = gemm.getAType();
-  if (auto attention = dyn_cast<plan::AttentionOp>(step))
+  if (auto attention = dyn_cast<plan::AttentionOp>(step)) {
     type = attention.getType();
+    share = target.attention_share();
+  }
   double tflops = type && type.isBF16() && target.bf16_tflops() > 0 ? target.bf16_tflops() : target.f32_tflops();
-  return tflops * 1e6 * target.sustained_share(); // flops per microsecond
+  return tflops * 1e6 * share; // flops per microsecond
 }
 
 void ft::predictTimes(ModuleOp module, const recipe::TargetSpec &target) {

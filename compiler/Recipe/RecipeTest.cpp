@@ -113,4 +113,12 @@ TEST_F(RecipeTest, KnowsTargets) {
   EXPECT_NE(loadTarget(recipes, "h20").status().message().find("did you mean \"h200\""), std::string::npos);
 }
 
+TEST_F(RecipeTest, RefusesTargetsWithoutRates) {
+  fs::create_directories(folder / "targets");
+  write("targets/mine.textproto", "name: \"mine\" f32_tflops: 1 sustained_share: 1.5");
+  EXPECT_NE(
+      loadTarget(folder.string(), "mine").status().message().find("sustained_share is 1.5; must be in [0.001, 1]"),
+      std::string::npos);
+}
+
 } // namespace

@@ -25,6 +25,26 @@ std::vector<std::string> ft::targetNames(const std::string &folder) {
   return names;
 }
 
+/// What phases divide by or step with.
+static rt::Status checkNumbers(const std::string &file, const recipe::TargetSpec &spec) {
+  struct Number {
+    const char *field;
+    double value, low, high;
+  };
+  constexpr double huge = 1e12;
+  for (const Number &number : {Number{"f32_tflops", spec.f32_tflops(), 1e-6, huge},
+                               {"sustained_share", spec.sustained_share(), 1e-3, 1},
+                               {"attention_share", spec.library_attention() ? spec.attention_share() : 1, 1e-3, 1},
+                               {"memory_gb_per_s", spec.memory_gb_per_s(), 1e-3, huge},
+                               {"column_partials", double(spec.column_partials()), 1, 1 << 20},
+                               {"head_chunk_tokens", double(spec.head_chunk_tokens()), 1, 1 << 30},
+                               {"attention_tile_rows", double(spec.attention_tile_rows()), 1, 1 << 20}})
+    if (!(number.value >= number.low && number.value <= number.high))
+      return rt::badInput(
+          fmt::format("{}: {} is {}; must be in [{}, {}]", file, number.field, number.value, number.low, number.high));
+  return rt::Status();
+}
+
 rt::Expected<recipe::TargetSpec> ft::loadTarget(const std::string &folder, const std::string &name) {
   std::vector<std::string> names = targetNames(folder);
   if (std::find(names.begin(), names.end(), name) == names.end())
@@ -37,6 +57,7 @@ rt::Expected<recipe::TargetSpec> ft::loadTarget(const std::string &folder, const
   recipe::TargetSpec spec;
   if (!google::protobuf::TextFormat::ParseFromString(content.str(), &spec) || spec.name() != name)
     return rt::badInput(fmt::format("{}: is not the target file of {}", path.string(), name));
+  FT_RETURN_IF_ERROR(checkNumbers(path.string(), spec));
   return spec;
 }
 
