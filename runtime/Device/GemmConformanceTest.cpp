@@ -116,8 +116,8 @@ void GemmConformance::check(const plan::Gemm &gemm) {
         }
         const double exact = gemm.alpha() * sum + gemm.beta() * d.values[at];
         const double rounded = std::abs(exact) + (gemm.beta() != 0 ? std::abs(gemm.alpha() * sum) : 0);
-        const double bound = (gemm.k() + 3) * unit * (std::abs(gemm.alpha()) * size + std::abs(d.values[at])) +
-                             outUnit * rounded * 1.01;
+        const double bound =
+            (gemm.k() + 3) * unit * (std::abs(gemm.alpha()) * size + std::abs(d.values[at])) + outUnit * rounded * 1.01;
         ASSERT_NEAR(read(got, d.type, at), exact, bound)
             << fmt::format("element {} {} of {}x{}x{} batch {}, transposed {} {}, pitches {} {} {}, alpha {} beta {}",
                            r, c, gemm.m(), gemm.n(), gemm.k(), i, gemm.trans_a(), gemm.trans_b(), gemm.lda(),
