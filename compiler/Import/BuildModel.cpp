@@ -263,8 +263,9 @@ LogicalResult checkShape(Location loc, const ModelConfig &config, const BatchSha
   if (shape.microBatchSize < 1 || shape.microBatchSize > maxTokens / shape.sequenceLen)
     return emitError(loc) << "micro_batch_size is " << shape.microBatchSize << "; must be in [1, "
                           << maxTokens / shape.sequenceLen << "] with sequence_len " << shape.sequenceLen;
-  if (shape.headLanes && (shape.headLanes < config.headDim || shape.headLanes % 2))
-    return emitError(loc) << "a head is stored in " << shape.headLanes << " lanes; must be even and at least head_dim, "
+  if (shape.headLanes && (shape.headLanes < config.headDim || shape.headLanes % 4))
+    return emitError(loc) << "a head is stored in " << shape.headLanes
+                          << " lanes; must be a multiple of 4 and at least head_dim, "
                           << "which is " << config.headDim;
   if (shape.maxDocuments < shape.microBatchSize)
     return emitError(loc) << "the cap on documents of a micro-batch is " << shape.maxDocuments

@@ -14,7 +14,7 @@ struct BatchShape {
   int64_t sequenceLen = 0;    ///< tokens per row
   int64_t maxDocuments = 0;   ///< per micro-batch, the cap on packed documents
   bool generate = false;      ///< build @generate: one row, the logits of one position
-  int64_t headLanes = 0;      ///< elements of a head as stored, even, at least head_dim; 0: head_dim
+  int64_t headLanes = 0;      ///< elements of a head as stored, a multiple of 4, at least head_dim; 0: head_dim
 
   int64_t tokens() const { return microBatchSize * sequenceLen; }
 };

@@ -82,10 +82,8 @@ ModelOptions ft::modelOptions(const LoadedRecipe &recipe) {
   return options;
 }
 
-/// Rows may hold several documents.
-static bool isRagged(const Recipe &r) {
-  return r.packing() && r.max_documents_per_row() > 1 && r.data().train().rfind("synthetic:", 0) != 0;
-}
+/// Rows may hold several documents: the plan's caps say so, and every token file keeps to them.
+static bool isRagged(const Recipe &r) { return r.packing() && r.max_documents_per_row() > 1; }
 
 /// Bytes that cuDNN's attention needs, with a margin for what other versions keep per document.
 static int64_t attentionWorkspace(const PlanningOptions &options, const ModelConfig &model, const BatchShape &shape) {

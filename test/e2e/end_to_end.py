@@ -67,6 +67,18 @@ class Compile(WorkshopTest):
             for arena in ("weights", "optimizer", "gradients", "activations"):
                 self.assertIn(arena, result.out)
 
+    def test_the_caps_alone_decide_whether_attention_sees_documents(self):
+        """--data may name any token file within the caps, whatever the recipe's own data is."""
+        for caps, form in ((dict(max_document_len=12, max_documents_per_row=2), "RAGGED"),
+                           (dict(max_document_len=24, max_documents_per_row=1), "DENSE"),
+                           (dict(max_document_len=24, max_documents_per_row=3), "RAGGED"),
+                           (dict(max_document_len=None, max_documents_per_row=None, packing="false"), "DENSE")):
+            plan = self.compile("gpu", "--gpu", "h200", precision="BF16_TRUE", **caps)
+            steps = [line for line in call(FTC, "explain", plan).out.splitlines() if " attention FORWARD " in line]
+            self.assertTrue(steps)
+            for step in steps:
+                self.assertIn(f" attention FORWARD {form} ", step, caps)
+
     def test_every_recipe_is_packed_within_five_percent_of_its_largest_live_set(self):
         recipes = sorted(pathlib.Path("recipes").glob("*.textproto"))
         self.assertGreater(len(recipes), 20)

@@ -10,7 +10,7 @@
 // DOCUMENTS: the cap on documents of a micro-batch is 3; must be at least micro_batch_size, which is 4
 // MISSING: no-such-model: cannot be read
 
-// LANES: a head is stored in 12 lanes; must be even and at least head_dim, which is 16
+// LANES: a head is stored in 12 lanes; must be a multiple of 4 and at least head_dim, which is 16
 
 module {}
 
