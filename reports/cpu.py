@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures ftc and ftrun on this machine's processor; writes reports/results/cpu.json and reports/cpu.md.
 
-    reports/cpu.py [--bin build/bin] [--model GGUF] [--peer SCRIPT --hf DIR [--python PYTHON]] [--steps 6] [PART ...]
+    reports/cpu.py [--bin build/bin] [--model GGUF] [--peer SCRIPT --hf DIR [--python PYTHON]] [--steps 6] [--pairs 3] [PART ...]
 
 Parts, all by default: compile (time and peak memory of ftc on the four LoRA benchmarks), train (SmolLM2-135M LoRA at
 4 x 256 tokens, FP32_TRUE and BF16_TRUE; with --peer the same by transformers and PEFT right after, on the same cores:
@@ -90,11 +90,14 @@ def peers(options, precision):
 
 
 def measure_train(options, folder):
-    rows = {}
-    for precision in options.precision:
-        rows[precision] = dict(ftrun=ours(options, folder, precision))
-        if options.peer:
-            rows[precision]["peer"] = peers(options, precision)
+    """Pairs, one program right after the other: the machine itself changes by a tenth within minutes."""
+    rows = {precision: [] for precision in options.precision}
+    for _ in range(options.pairs):
+        for precision in options.precision:
+            pair = dict(ftrun=ours(options, folder, precision))
+            if options.peer:
+                pair["peer"] = peers(options, precision)
+            rows[precision].append(pair)
     return rows
 
 
@@ -156,6 +159,17 @@ def gib(size):
     return f"{size / 2**30:.2f}"
 
 
+def ratios(item):
+    precision, pairs = item
+    pairs = [pair for pair in pairs if "peer" in pair]
+    if not pairs:
+        return ""
+    speed = [pair["ftrun"]["tokens_per_second"] / pair["peer"]["tokens_per_second"] for pair in pairs]
+    memory = [pair["ftrun"]["peak_bytes"] / pair["peer"]["peak_bytes"] for pair in pairs]
+    return (f"\n\n{precision}: {statistics.median(speed):.2f} × the peer's tokens/s ({min(speed):.2f} to {max(speed):.2f} over "
+            f"{len(pairs)} pairs), {statistics.median(memory):.2f} × its memory.")
+
+
 def report(results):
     parts = [f"# On a processor\n\n`reports/cpu.py` wrote this on {results['cpu']}, {CORES} cores. \"Others\" is how many "
              "cores other\nprocesses took during the measurement: above 0.1 the number says little about this program."]
@@ -166,11 +180,12 @@ def report(results):
              for name, row in results["compile"].items()]))
     if "train" in results:
         parts.append("## SmolLM2-135M, LoRA r 16 on all linears, 4 × 256 tokens\n\nMedian of the steps behind the "
-                     "first; the peer is transformers with PEFT on the same cores, right after.\n\n" + table(
+                     "first; the peer is transformers with PEFT on the same cores, right after, in each pair.\n\n" + table(
                          ["precision", "", "tokens/s", "CPU seconds in all", "peak GiB", "others"],
                          [[precision, who, row["tokens_per_second"], row["cpu_seconds"], gib(row["peak_bytes"]),
                            row["other_cores"]]
-                          for precision, pair in results["train"].items() for who, row in pair.items()]))
+                          for precision, pairs in results["train"].items() for pair in pairs
+                          for who, row in pair.items()]) + "".join(map(ratios, results["train"].items())))
     if "rates" in results:
         rates = results["rates"]
         parts.append(f"## Rates in {rates['steps']} steps in f32 (others: {rates['other_cores']})\n\n" + table(
@@ -197,6 +212,7 @@ def main():
     parser.add_argument("--hf", type=pathlib.Path, help="folder of the model for the peer")
     parser.add_argument("--python", default="python3", help="with torch, transformers and peft")
     parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--pairs", type=int, default=3, help="of ftrun and the peer, in turns")
     parser.add_argument("--precision", nargs="+", choices=("FP32_TRUE", "BF16_TRUE"), default=["FP32_TRUE", "BF16_TRUE"])
     parser.add_argument("part", nargs="*", help="compile, train, rates")
     options = parser.parse_args()

@@ -108,8 +108,9 @@ TEST_P(Ptx, KeepsItsPromises) {
     EXPECT_NE(ptx.find(image.arch == "sm_80" ? ".version 7.0" : ".version 7.8"), std::string::npos);
     for (const char *forbidden : {".approx", ".ftz", ".extern", "\tmul.f32", "\tadd.f32"})
       EXPECT_EQ(ptx.find(forbidden), std::string::npos) << forbidden;
-    if (c.text == norm) // read-only operands go through the read-only cache
+    if (c.text == norm) { // read-only operands go through the read-only cache
       EXPECT_NE(ptx.find("ld.global.nc"), std::string::npos);
+    }
     if (c.wide) { // all but the scalars' accesses are 16 bytes wide
       std::regex access(R"((ld|st)\.global(\.nc)?\.(v\d\.)?b(\d+))");
       for (std::sregex_iterator it(ptx.begin(), ptx.end(), access), end; it != end; ++it) {
