@@ -74,7 +74,8 @@ def ours(options, folder, precision):
     recipe, plan, out = folder / "recipe.textproto", folder / "plan.bin", folder / f"out-{precision}"
     recipe.write_text(RECIPE.format(precision=precision))
     timed([options.bin / "ftc", "compile", recipe, "-o", plan])
-    _, row = timed([options.bin / "ftrun", plan, "--model", options.model, "--stop-after", options.steps, "--out", out])
+    _, row = timed([options.bin / "ftrun", plan, "--model", options.model, "--stop-after", options.steps, "--out", out,
+                    "--overwrite"])
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     rates = [line["tokens_per_second"] for line in lines if line.get("step", 0) > 1 and "step_ms" in line]
     summary = json.loads((out / "summary.json").read_text())["memory"]
