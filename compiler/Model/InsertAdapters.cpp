@@ -84,26 +84,31 @@ private:
     return success();
   }
 
-  /// `dim` of the adapter is `weightDim` of its weight, and padded as that.
-  VariableOp declareAdapter(VariableOp weight, StringRef part, ArrayRef<int64_t> dims, int64_t dim, int64_t weightDim) {
+  /// The padding of `weight` where it is in dimension `dim`.
+  static PaddingAttr paddingAlong(VariableOp weight, int64_t dim) {
+    PaddingAttr padding = weight.getPaddingAttr();
+    return padding && padding.getDim() == dim ? padding : PaddingAttr();
+  }
+
+  /// Dimension `shared` of the adapter is that of its weight, and padded as that.
+  VariableOp declareAdapter(VariableOp weight, StringRef part, ArrayRef<int64_t> dims, int64_t shared) {
     const std::string name = (moduleName(weight) + "." + part + ".weight").str();
     Type element = weight.getTensorType().getElementType();
     VariableOp adapter = declareVariable(module, name, RankedTensorType::get(dims, element), Role::Adapter);
     adapter.setKey("base_model.model." + name);
-    if (PaddingAttr padding = weight.getPaddingAttr(); padding && padding.getDim() == weightDim)
-      adapter.setPaddingAttr(PaddingAttr::get(module.getContext(), dim, padding.getUsed(), padding.getBlock()));
+    adapter.setPaddingAttr(paddingAlong(weight, shared));
     symbols.insert(adapter);
     return adapter;
   }
 
   void declarePair(VariableOp weight) {
     const int64_t out = weight.getTensorType().getDimSize(0), in = weight.getTensorType().getDimSize(1);
-    VariableOp a = declareAdapter(weight, "lora_A", {options.r, in}, 1, 1);
+    VariableOp a = declareAdapter(weight, "lora_A", {options.r, in}, 1);
     // kaiming_uniform with a = √5.
     const double halfWidth = 1 / std::sqrt(double(weight.getLogicalShape()[1]));
     a.setInitAttr(builder.getDictionaryAttr({builder.getNamedAttr("kind", builder.getStringAttr("uniform")),
                                              builder.getNamedAttr("scale", builder.getF64FloatAttr(halfWidth))}));
-    VariableOp b = declareAdapter(weight, "lora_B", {out, options.r}, 0, 0);
+    VariableOp b = declareAdapter(weight, "lora_B", {out, options.r}, 0);
     b.setInitAttr(builder.getDictionaryAttr(builder.getNamedAttr("kind", builder.getStringAttr("zeros"))));
   }
 
@@ -143,10 +148,9 @@ private:
       return op.getX();
     Value key = readWhole(function, keys[siteOf(op)]);
     Value scalars = readWhole(function, findInputOutput(module, "SCALARS"));
-    PaddingAttr padding = parameterOf(op.getWeights().front(), symbols).getPaddingAttr();
     return DropoutOp::create(builder, placed(module.getContext(), placeOf(op.getLoc()) + ".dropout"),
                              op.getX().getType(), op.getX(), key, scalars, APFloat(options.dropout),
-                             padding && padding.getDim() == 1 ? padding : PaddingAttr());
+                             paddingAlong(parameterOf(op.getWeights().front(), symbols), 1));
   }
 
   void adapt(func::FuncOp function, LinearOp op) {

@@ -2,6 +2,7 @@
 #include "compiler/Import/BuildModel.h"
 #include "compiler/Import/ModelConfig.h"
 #include "compiler/Model/TrainingModule.h"
+#include "compiler/Sharding/Boxing.h"
 #include "compiler/Sharding/FactorRule.h"
 #include "compiler/Sharding/Partition.h"
 
@@ -137,6 +138,12 @@ TEST_F(Sharding, AWrongRuleIsRefused) {
   adds.added({e, f}, 0);
   adds.result({adds.letter("g", LetterKind::Free), f});
   expectRefused(cast, adds, "adds an operand to a result with other letters");
+}
+
+/// Ranks that the module is for.
+int64_t worldSize(ModuleOp module) {
+  dist::MeshOp mesh = findMesh(module);
+  return mesh ? mesh.getRanks() : 1;
 }
 
 TEST_F(Sharding, OneRankLeavesTheModuleAsItWas) {

@@ -160,8 +160,3 @@ LogicalResult ft::partition(ModuleOp module, const MeshSpec &mesh, Strategy stra
   overlap(module, strategy == Strategy::Fsdp ? fsdpInFlight : 0);
   return success();
 }
-
-int64_t ft::worldSize(ModuleOp module) {
-  MeshOp mesh = findMesh(module);
-  return mesh ? mesh.getRanks() : 1;
-}

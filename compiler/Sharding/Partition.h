@@ -33,7 +33,4 @@ mlir::LogicalResult partition(mlir::ModuleOp module, const MeshSpec &mesh, Strat
 /// variable that is split keeps dist.sharding and gets dist.global.
 mlir::LogicalResult insertCollectives(mlir::ModuleOp module);
 
-/// Ranks that the module is for: those of its dist.mesh, or 1.
-int64_t worldSize(mlir::ModuleOp module);
-
 } // namespace ft

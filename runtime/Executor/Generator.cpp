@@ -14,7 +14,7 @@ Expected<Generator> Generator::create(LoadedPlan &plan) {
   return Generator(plan, shape);
 }
 
-Expected<uint32_t> Generator::next(std::span<const uint32_t> ids) {
+Expected<std::span<const float>> Generator::logits(std::span<const uint32_t> ids) {
   FT_RETURN_IF_ERROR(plan->beginRecord());
   FT_RETURN_IF_ERROR(filler.fillPrompt(ids, record.pointers()));
   record.copyTo(plan->staging());
@@ -23,11 +23,10 @@ Expected<uint32_t> Generator::next(std::span<const uint32_t> ids) {
   FT_RETURN_IF_ERROR(plan->run(plan::Segment::GENERATE));
   FT_ASSIGN_OR_RETURN(const uint32_t slot, plan->endOutputs());
   FT_RETURN_IF_ERROR(plan->waitOutputs(slot));
-  const auto *logits = static_cast<const float *>(plan->staging().output(plan::Output::LOGITS, slot));
-  if (!logits)
+  const auto *values = static_cast<const float *>(plan->staging().output(plan::Output::LOGITS, slot));
+  if (!values)
     return badInput("the plan's segment GENERATE emits no LOGITS: compile the plan again");
-  const auto *end = logits + plan->plan().batch().vocab_size();
-  return static_cast<uint32_t>(std::max_element(logits, end) - logits);
+  return std::span(values, plan->plan().batch().vocab_size());
 }
 
 Expected<Answer> Generator::generate(std::span<const uint32_t> prompt, uint64_t maxNewTokens,
@@ -37,7 +36,8 @@ Expected<Answer> Generator::generate(std::span<const uint32_t> prompt, uint64_t 
   while (answer.ids.size() < maxNewTokens && !interrupts.requested()) {
     if (!answer.ids.empty() && ids.size() >= plan->plan().batch().max_document_len())
       break;
-    FT_ASSIGN_OR_RETURN(const uint32_t token, next(ids));
+    FT_ASSIGN_OR_RETURN(const std::span<const float> scores, logits(ids));
+    const auto token = static_cast<uint32_t>(std::max_element(scores.begin(), scores.end()) - scores.begin());
     if (isEnd(token)) {
       answer.ended = true;
       break;

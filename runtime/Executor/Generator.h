@@ -22,10 +22,11 @@ public:
   Expected<Answer> generate(std::span<const uint32_t> prompt, uint64_t maxNewTokens,
                             const std::function<bool(uint32_t)> &isEnd, const Interrupts &interrupts);
 
+  /// The logits [vocab_size] of the token that follows `ids`, until the next call.
+  Expected<std::span<const float>> logits(std::span<const uint32_t> ids);
+
 private:
   Generator(LoadedPlan &plan, const BatchShape &shape) : plan(&plan), filler(shape), record(plan.plan(), shape) {}
-  /// The next token after `ids`.
-  Expected<uint32_t> next(std::span<const uint32_t> ids);
 
   LoadedPlan *plan;
   BatchFiller filler;

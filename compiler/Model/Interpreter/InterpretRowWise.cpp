@@ -86,8 +86,7 @@ void Interpreter::dropout(DropoutOp op) {
   for (int64_t t = 0; t < x.dim(0); ++t)
     for (int64_t i = 0; i < x.dim(1); ++i) {
       const uint64_t position = first + uint64_t(t);
-      const int64_t feature =
-          padding ? padding.usedOf(i / padding.getBlock() * padding.getBlock()) + i % padding.getBlock() : i;
+      const int64_t feature = padding ? i - i / padding.getBlock() * (padding.getBlock() - padding.getUsed()) : i;
       const auto words = rt::philox4x32(
           {uint32_t(scalars.numbers[Step]), uint32_t(position), uint32_t(position >> 32), uint32_t(feature / 4)}, key);
       y.at(t, i) = words[feature % 4] < threshold ? 0 : x.at(t, i) / (1 - p);

@@ -83,7 +83,11 @@ void attentionBwd(AttentionBwdOp op, FactorRule &rule) {
 }
 
 // 1/N counts the targets of all ranks and arrives as a scalar, so that losses and gradients of ranks simply add.
-void headLoss(HeadLossOp op, FactorRule &rule) {
+struct HeadLetters {
+  unsigned tokens, features, vocabulary;
+};
+
+template <typename Op> HeadLetters headOperands(Op op, FactorRule &rule) {
   const unsigned tokens = rule.letter("tokens", LetterKind::Summed);
   const unsigned features = rule.letter("features", LetterKind::Whole);
   const unsigned vocabulary = rule.letter("vocabulary", LetterKind::Whole);
@@ -91,17 +95,16 @@ void headLoss(HeadLossOp op, FactorRule &rule) {
   rule.operand({vocabulary, features});
   rule.operand({tokens});
   rule.operand(rule.whole(op.getScalars(), "scalars"));
+  return {tokens, features, vocabulary};
+}
+
+void headLoss(HeadLossOp op, FactorRule &rule) {
+  headOperands(op, rule);
   rule.result(rule.whole(op.getLoss(), "loss"));
 }
 
 void headLossGrad(HeadLossGradOp op, FactorRule &rule) {
-  const unsigned tokens = rule.letter("tokens", LetterKind::Summed);
-  const unsigned features = rule.letter("features", LetterKind::Whole);
-  const unsigned vocabulary = rule.letter("vocabulary", LetterKind::Whole);
-  rule.operand({tokens, features});
-  rule.operand({vocabulary, features});
-  rule.operand({tokens});
-  rule.operand(rule.whole(op.getScalars(), "scalars"));
+  const auto [tokens, features, vocabulary] = headOperands(op, rule);
   if (op.getAccumulate())
     rule.added({vocabulary, features}, 2);
   rule.result(rule.whole(op.getLoss(), "loss"));

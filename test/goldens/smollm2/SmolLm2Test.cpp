@@ -85,19 +85,9 @@ struct Loaded {
 
   /// The logits of the token that follows `ids`.
   Expected<Numbers> logits(const std::vector<uint32_t> &ids) {
-    FT_ASSIGN_OR_RETURN(const BatchShape shape, BatchShape::from(file->plan.batch()));
-    BatchFiller filler(shape);
-    HostRecord record(file->plan, shape);
-    FT_RETURN_IF_ERROR(plan->beginRecord());
-    FT_RETURN_IF_ERROR(filler.fillPrompt(ids, record.pointers()));
-    record.copyTo(plan->staging());
-    BatchScalars().writeTo(plan->staging());
-    FT_RETURN_IF_ERROR(plan->submitRecord());
-    FT_RETURN_IF_ERROR(plan->run(plan::Segment::GENERATE));
-    FT_ASSIGN_OR_RETURN(const uint32_t slot, plan->endOutputs());
-    FT_RETURN_IF_ERROR(plan->waitOutputs(slot));
-    const auto *values = static_cast<const float *>(plan->staging().output(plan::Output::LOGITS, slot));
-    return Numbers(values, values + file->plan.batch().vocab_size());
+    FT_ASSIGN_OR_RETURN(Generator generator, Generator::create(*plan));
+    FT_ASSIGN_OR_RETURN(const std::span<const float> values, generator.logits(ids));
+    return Numbers(values.begin(), values.end());
   }
 };
 
