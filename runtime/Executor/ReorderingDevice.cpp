@@ -1,5 +1,7 @@
 #include "runtime/Executor/ReorderingDevice.h"
 
+#include <algorithm>
+
 using namespace ft;
 using namespace ft::rt;
 
@@ -69,8 +71,9 @@ Expected<bool> ReorderingDevice::advance(uint32_t stream) {
     return false;
   if (next.work)
     FT_RETURN_IF_ERROR(next.work());
+  ran += stream == 0;
   if (next.records)
-    events[next.records].happened = next.count;
+    events[next.records].happened = next.count, events[next.records].at = ran;
   streams[stream].pop_front();
   return true;
 }
@@ -99,8 +102,11 @@ Status ReorderingDevice::require(uint32_t event, uint64_t count) {
 }
 
 Status ReorderingDevice::synchronizeEvent(uint32_t event) {
-  if (events[event].happened == events[event].recorded)
+  if (events[event].happened == events[event].recorded) {
+    if (events[event].recorded)
+      latest = std::max(latest, ran - events[event].at);
     return {};
+  }
   FT_RETURN_IF_ERROR(require(event, events[event].recorded));
   runDry += streams[0].empty();
   return {};

@@ -20,6 +20,8 @@ public:
 
   /// How often the host, having waited for something, found stream 0 without work.
   uint64_t timesRunDry() const { return runDry; }
+  /// How much stream 0 had done after what the host then waited for, at most: so late the host sees it.
+  uint64_t latestWait() const { return latest; }
   /// How often usedBytes() was asked.
   uint64_t memoryQuestions() const { return questions; }
 
@@ -58,6 +60,7 @@ private:
   };
   struct Event {
     uint64_t recorded = 0, happened = 0;
+    uint64_t at = 0; ///< entries of stream 0 that had run when it happened
   };
   Status enqueue(uint32_t stream, Entry entry);
   /// Runs the next entry of a stream if it may run now.
@@ -73,7 +76,7 @@ private:
   std::vector<Event> events;
   std::vector<std::vector<Work>> graphs;
   bool capturing = false;
-  uint64_t runDry = 0, questions = 0;
+  uint64_t runDry = 0, questions = 0, ran = 0, latest = 0;
 };
 
 } // namespace ft::rt

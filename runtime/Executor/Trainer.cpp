@@ -96,8 +96,13 @@ Expected<Trainer::Pending> Trainer::enqueueStep(uint64_t step) {
   enqueued.metrics.totalSteps = options.totalSteps;
   enqueued.metrics.learningRate = schedule.learningRate(step);
   const uint64_t count = std::max<uint64_t>(1, plan.plan().batch().gradient_accumulation_steps());
-  for (uint64_t index = 0; index < count; ++index)
+  for (uint64_t index = 0; index < count; ++index) {
     FT_RETURN_IF_ERROR(enqueueMicroBatch(enqueued, index, index + 1 == count));
+    // The device has work again. A further record would wait for a slot, and the step before would seem to end that
+    // late.
+    if (index == 0 && count > 1)
+      FT_RETURN_IF_ERROR(finishPending());
+  }
   FT_ASSIGN_OR_RETURN(enqueued.slot, plan.endOutputs());
   return enqueued;
 }

@@ -193,6 +193,16 @@ TEST_F(TrainerTest, TheDeviceAlwaysHasMoreToDo) {
   }
 }
 
+TEST_F(TrainerTest, AStepEndsWhenTheDeviceEndsIt) {
+  TrainerOptions options;
+  options.totalSteps = 20;
+  for (uint64_t accumulation : {1, 3, 8}) {
+    const ReorderingDevice &gpu = loadOnGpu(accumulation, ReorderingDevice::Order::Lazy);
+    train(options);
+    EXPECT_EQ(gpu.latestWait(), 0u) << "accumulation " << accumulation;
+  }
+}
+
 TEST_F(TrainerTest, PoisonFindsAReadThatIsNotDeclared) {
   // The gradient kernel's read of `error` is hidden behind another buffer's declaration: the value looks dead before.
   plan::Plan plan = TinyPlan::make(1);

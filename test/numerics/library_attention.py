@@ -3,6 +3,7 @@
 
 FTC_TARGET names the GPU's target (h200 where not given). Skipped where ftrun finds no GPU of it.
 """
+import json
 import os
 import pathlib
 import re
@@ -16,13 +17,22 @@ TARGET = os.environ.get("FTC_TARGET", "h200")
 RECIPES = pathlib.Path(os.environ.get("FTC_RECIPES_DIR", pathlib.Path(__file__).resolve().parents[2] / "recipes"))
 ON_GPU = {"target": f'"{TARGET}"', "precision": "BF16_MIXED"}
 
-# Rows of documents with a shorter one at the end: whole tiles of cuDNN's, and no multiple of anything. The recipe's data
-# is text, so that the plan is for documents; the run then takes synthetic ones.
+
+def heads_of(query, key, lanes):
+    """Rows of documents for two narrow layers with these heads, those of the recipes' models."""
+    return dict(heads=(query, key, lanes), sequence_len=256, max_document_len=100, micro_batch_size=2)
+
+
+# Rows of documents with a shorter one at the end: whole tiles of cuDNN's, and no multiple of anything.
 SHAPES = {
     "grouped heads of 16": dict(base_model='"tiny-gqa"', sequence_len=128, max_document_len=50, micro_batch_size=4),
     "grouped heads of 8": dict(base_model='"tiny-tied"', sequence_len=104, max_document_len=33, micro_batch_size=4),
     "grouped heads of 64": dict(base_model='"smollm2-135m"', sequence_len=256, max_document_len=100, micro_batch_size=2,
                                 deterministic="FALSE"),
+    "the 1.1B model's heads": heads_of(32, 4, 64),
+    "the 3B model's heads, padded": heads_of(32, 32, 100),
+    "the 7B model's heads": heads_of(32, 32, 128),
+    "the 13B model's heads": heads_of(40, 40, 128),
 }
 ADAPTERS = {"lora": '{ r: 8 lora_alpha: 16 target_modules: "all-linear" }', "full": None}
 
@@ -42,6 +52,16 @@ class LibraryAttention(WorkshopTest):
     BF16_TRUE against BF16_MIXED: whole gradients 0.5 % of two layers and 1.5 % of thirty, the worst tensor 1.1 % and
     3.5 %. Twice that is allowed, and in one tensor four times as much.
     """
+
+    def model(self, query, key, lanes):
+        """The folder of a model with these heads."""
+        folder = self.folder / "model"
+        folder.mkdir(exist_ok=True)
+        config = json.loads((RECIPES / "models" / "tiny-gqa" / "config.json").read_text())
+        config |= {"num_attention_heads": query, "num_key_value_heads": key, "head_dim": lanes,
+                   "max_position_embeddings": 256}
+        (folder / "config.json").write_text(json.dumps(config))
+        return f'"{folder}"'
 
     def tiled_recipes(self):
         """The folder recipes with a target that has no library attention."""
@@ -67,13 +87,15 @@ class LibraryAttention(WorkshopTest):
 
     def test_gradients_agree_with_the_tiled_form(self):
         for shape, lengths in SHAPES.items():
+            lengths = dict(lengths)
+            if heads := lengths.pop("heads", None):
+                lengths["base_model"] = self.model(*heads)
             tolerance = 3e-2 if "smollm2" in lengths["base_model"] else 1e-2
             for form, lora in ADAPTERS.items():
                 if form == "full" and "smollm2" in lengths["base_model"]:
                     continue  # hundreds of millions of numbers in Python
                 with self.subTest(f"{shape}, {form}"):
-                    fields = dict(gradient_accumulation_steps=1, max_documents_per_row=4, lora=lora,
-                                  template='"chatml"', data='{ train: "text.jsonl" }', **lengths)
+                    fields = dict(gradient_accumulation_steps=1, max_documents_per_row=4, lora=lora, **lengths)
                     exact = self.step("exact", None, dict(fields, precision="FP64_TRUE"))
                     library = self.step("library", "ragged", dict(fields, **ON_GPU))
                     tiled = self.step("tiled", "tiled", dict(fields, **ON_GPU), self.tiled_recipes())
