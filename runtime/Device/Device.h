@@ -64,6 +64,8 @@ public:
   /// An event that was never recorded counts as one that has happened.
   virtual Status record(uint32_t stream, uint32_t event) = 0;
   virtual Status wait(uint32_t stream, uint32_t event) = 0;
+  /// Records an event for elapsedMs alone. Captured, every replay of the graph records it anew.
+  virtual Status stamp(uint32_t stream, uint32_t event) = 0;
   virtual Status synchronize() = 0;
   /// Blocks the host until the event has happened; a driver may wait for more.
   virtual Status synchronizeEvent(uint32_t) { return synchronize(); }

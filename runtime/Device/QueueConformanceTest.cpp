@@ -185,5 +185,31 @@ TEST_P(QueueConformance, CapturesWhereItSaysSo) {
   EXPECT_EQ(toHost(sum, count)[1], factor * a[1] + once);
 }
 
+TEST_P(QueueConformance, EveryReplayStampsAnew) {
+  if (!device().supportsCapture())
+    return;
+  loadScaleAdd();
+  const size_t count = 1 << 22;
+  float *a = toDevice(randomFloats(count)), *out = toDevice(std::vector<float>(count));
+  void *const args[] = {a, a, out};
+  constexpr uint32_t start = 1, from = 3, to = 4;
+  ASSERT_TRUE(device().synchronize().ok());
+  ASSERT_TRUE(device().beginCapture().ok());
+  ASSERT_TRUE(device().stamp(0, from).ok());
+  ASSERT_TRUE(device().launch(0, 0, count, args).ok());
+  ASSERT_TRUE(device().stamp(0, to).ok());
+  auto graph = device().endCapture();
+  ASSERT_TRUE(graph.ok()) << graph.status().message();
+  for (int replay = 0; replay < 2; ++replay) {
+    ASSERT_TRUE(device().stamp(0, start).ok());
+    ASSERT_TRUE(device().launchGraph(*graph).ok());
+    ASSERT_TRUE(device().synchronize().ok());
+    auto before = device().elapsedMs(start, from), kernel = device().elapsedMs(from, to);
+    ASSERT_TRUE(before.ok() && kernel.ok());
+    EXPECT_GE(*before, 0.0) << "replay " << replay;
+    EXPECT_GT(*kernel, 0.0) << "replay " << replay;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Cpu, QueueConformance, testing::Values("Cpu"));
 INSTANTIATE_TEST_SUITE_P(Cuda, QueueConformance, testing::Values("Cuda"));

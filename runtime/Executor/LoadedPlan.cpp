@@ -12,8 +12,9 @@ Expected<std::unique_ptr<LoadedPlan>> LoadedPlan::load(const PlanFile &file, Dev
                                                        const LoadedPlanOptions &options) {
   std::unique_ptr<LoadedPlan> loaded(new LoadedPlan(file.plan, device));
   FT_RETURN_IF_ERROR(loaded->checkTarget());
+  loaded->waits = device.hostAccessible() || options.poison || options.profile;
   FT_RETURN_IF_ERROR(loaded->prepare(file, options));
-  if (device.supportsCapture() && !options.poison && !options.profile)
+  if (device.supportsCapture() && !options.poison)
     FT_RETURN_IF_ERROR(loaded->capture());
   return loaded;
 }
@@ -38,7 +39,8 @@ Status LoadedPlan::checkTarget() const {
 Status LoadedPlan::prepare(const PlanFile &file, const LoadedPlanOptions &options) {
   FT_ASSIGN_OR_RETURN(arenaSet, Arenas::reserve(source, executor));
   stagingArea.emplace(source, *arenaSet);
-  FT_RETURN_IF_ERROR(executor.createQueues(queues.streams, queues.events));
+  const uint32_t stamps = options.profile ? StepTimer::eventsNeeded(source) : 0;
+  FT_RETURN_IF_ERROR(executor.createQueues(queues.streams, queues.events + stamps));
   std::vector<ImageView> images;
   for (const plan::Image &image : source.images())
     images.push_back({&image, file.section(image.section())});
@@ -48,7 +50,7 @@ Status LoadedPlan::prepare(const PlanFile &file, const LoadedPlanOptions &option
     if (options.poison)
       FT_RETURN_IF_ERROR(runner.enablePoison(source, i, *arenaSet));
     if (options.profile)
-      runner.enableProfile(source, measured);
+      runner.enableProfile(source, queues.events + 1, measured);
     segments.push_back(std::move(runner));
   }
   return {};

@@ -37,6 +37,8 @@ public:
   /// Enqueues a segment; if it receives, the record submitted last. Fails with BadInput where the plan has no such
   /// segment.
   Status run(plan::Segment::Kind kind);
+  /// True where run() returns with its work done: on the CPU, poisoned or measured.
+  bool runWaits() const { return waits; }
   /// Marks the outputs that segments have emitted since the last call as one record of the ring; its slot.
   Expected<uint32_t> endOutputs();
   /// Waits for the outputs of a slot. Readable until the next but one endOutputs.
@@ -63,6 +65,7 @@ private:
   std::vector<SegmentRunner> segments;
   Profile measured;
   double waited = 0;
+  bool waits = false;
 };
 
 } // namespace ft::rt

@@ -51,6 +51,9 @@ Status ReorderingDevice::record(uint32_t stream, uint32_t event) {
 Status ReorderingDevice::wait(uint32_t stream, uint32_t event) {
   return enqueue(stream, {{}, 0, event, events[event].recorded});
 }
+Status ReorderingDevice::stamp(uint32_t stream, uint32_t event) {
+  return enqueue(stream, {[=, this] { return inner->record(stream, event); }});
+}
 
 Status ReorderingDevice::enqueue(uint32_t stream, Entry entry) {
   if (capturing) {

@@ -45,9 +45,11 @@ Status SegmentRunner::enablePoison(const plan::Plan &plan, int index, const Aren
   return {};
 }
 
-void SegmentRunner::enableProfile(const plan::Plan &source, Profile &into) {
-  plan = &source;
-  profile = &into;
+void SegmentRunner::enableProfile(const plan::Plan &source, uint32_t firstEvent, Profile &into) {
+  std::vector<const plan::Step *> steps;
+  for (const auto &step : body)
+    steps.push_back(&step->source());
+  timer.emplace(source, std::move(steps), firstEvent, into);
 }
 
 Status SegmentRunner::warmUpAndCapture() {
@@ -65,51 +67,39 @@ Status SegmentRunner::warmUpAndCapture() {
   return {};
 }
 
-Status SegmentRunner::enqueueWithEvents(ExecutableStep &step, bool waits) {
-  const plan::Step &source = step.source();
-  if (waits)
-    for (uint32_t event : source.wait())
-      if (waitForReceive || std::find(receiveEvents.begin(), receiveEvents.end(), event) == receiveEvents.end())
-        FT_RETURN_IF_ERROR(device->wait(source.stream(), event));
-  FT_RETURN_IF_ERROR(step.enqueue(*device));
-  return source.record() ? device->record(source.stream(), source.record()) : Status();
-}
-
-Status SegmentRunner::measure(ExecutableStep &step) {
-  const plan::Step &source = step.source();
-  FT_RETURN_IF_ERROR(device->record(source.stream(), queues.probe[0]));
-  FT_RETURN_IF_ERROR(enqueueWithEvents(step, false));
-  FT_RETURN_IF_ERROR(device->record(source.stream(), queues.probe[1]));
-  FT_RETURN_IF_ERROR(device->synchronize());
-  FT_ASSIGN_OR_RETURN(const double ms, device->elapsedMs(queues.probe[0], queues.probe[1]));
-  std::string detail = source.name();
-  if (source.has_launch())
-    detail = plan->kernels(source.launch().kernel()).name();
-  else if (source.has_gemm())
-    detail = fmt::format("{}{}x{}x{}", source.gemm().batch() > 1 ? fmt::format("{} of ", source.gemm().batch()) : "",
-                         source.gemm().m(), source.gemm().n(), source.gemm().k());
-  for (const std::string &key : {std::string(stepKindName(source)), stepKindName(source) + ("/" + detail)}) {
-    ProfileEntry &entry = (*profile)[key];
-    entry.ms += ms;
-    entry.flops += source.flops();
-    entry.bytes += source.bytes();
-    entry.predictedMs += source.predicted_us() * 1e-3;
-    ++entry.calls;
-  }
+Status SegmentRunner::waitForEvents(const plan::Step &step) {
+  for (uint32_t event : step.wait())
+    if (waitForReceive || std::find(receiveEvents.begin(), receiveEvents.end(), event) == receiveEvents.end())
+      FT_RETURN_IF_ERROR(device->wait(step.stream(), event));
   return {};
 }
 
-Status SegmentRunner::runStep(size_t index) {
+Status SegmentRunner::enqueueAndRecord(ExecutableStep &step) {
+  FT_RETURN_IF_ERROR(step.enqueue(*device));
+  return step.source().record() ? device->record(step.source().stream(), step.source().record()) : Status();
+}
+
+Status SegmentRunner::runPoisoned(size_t index) {
   ExecutableStep &step = *body[index];
-  if (!poison)
-    return profile ? measure(step) : enqueueWithEvents(step, true);
   const PoisonSchedule::Around &around = poison->steps[bodyIndex[index]];
   for (const Region &region : around.before)
     FT_RETURN_IF_ERROR(device->fill(step.source().stream(), region, PoisonSchedule::value));
-  FT_RETURN_IF_ERROR(enqueueWithEvents(step, true));
+  FT_RETURN_IF_ERROR(waitForEvents(step.source()));
+  FT_RETURN_IF_ERROR(enqueueAndRecord(step));
   for (const Region &region : around.after)
     FT_RETURN_IF_ERROR(device->fill(step.source().stream(), region, PoisonSchedule::value));
   return device->synchronize();
+}
+
+Status SegmentRunner::runStep(size_t index) {
+  if (poison)
+    return runPoisoned(index);
+  ExecutableStep &step = *body[index];
+  FT_RETURN_IF_ERROR(waitForEvents(step.source()));
+  if (timer)
+    FT_RETURN_IF_ERROR(timer->begin(index, *device));
+  FT_RETURN_IF_ERROR(enqueueAndRecord(step));
+  return timer ? timer->end(index, *device) : Status();
 }
 
 Status SegmentRunner::runBody() {
@@ -118,12 +108,19 @@ Status SegmentRunner::runBody() {
   return {};
 }
 
-Status SegmentRunner::run() {
-  // A graph starts and ends on stream 0, and so do the exchanges around it: their own events need no waiting for.
-  for (auto &step : receive)
-    FT_RETURN_IF_ERROR(enqueueWithEvents(*step, !graph));
-  FT_RETURN_IF_ERROR(graph ? device->launchGraph(*graph) : runBody());
-  for (auto &step : emit)
-    FT_RETURN_IF_ERROR(enqueueWithEvents(*step, !graph));
+/// A graph starts and ends on stream 0, and so do the exchanges around it: their own events need no waiting for.
+Status SegmentRunner::exchange(const std::vector<std::unique_ptr<ExecutableStep>> &steps) {
+  for (const auto &step : steps) {
+    if (!graph)
+      FT_RETURN_IF_ERROR(waitForEvents(step->source()));
+    FT_RETURN_IF_ERROR(enqueueAndRecord(*step));
+  }
   return {};
+}
+
+Status SegmentRunner::run() {
+  FT_RETURN_IF_ERROR(exchange(receive));
+  FT_RETURN_IF_ERROR(graph ? device->launchGraph(*graph) : runBody());
+  FT_RETURN_IF_ERROR(exchange(emit));
+  return timer && !poison ? timer->collect(*device) : Status();
 }

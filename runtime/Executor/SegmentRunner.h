@@ -2,20 +2,12 @@
 #pragma once
 
 #include "runtime/Executor/Poison.h"
+#include "runtime/Executor/StepTimer.h"
 #include "runtime/Executor/Steps.h"
 
-#include <map>
 #include <optional>
 
 namespace ft::rt {
-
-/// Milliseconds and calls of one group of steps.
-struct ProfileEntry {
-  double ms = 0, flops = 0, bytes = 0, predictedMs = 0;
-  uint64_t calls = 0;
-};
-/// By "kind" and by "kind/name of the kernel".
-using Profile = std::map<std::string, ProfileEntry>;
 
 /// The steps of one segment in order. Receive and Emit exchange data with the host at addresses that change, so they
 /// run before and behind the rest, which may be captured as one graph.
@@ -30,8 +22,9 @@ public:
 
   /// Poisons every run from now on; such runs are eager and wait after each step.
   Status enablePoison(const plan::Plan &plan, int index, const Arenas &arenas);
-  /// Measures every run from now on into `profile`; such runs are eager and wait after each step.
-  void enableProfile(const plan::Plan &plan, Profile &profile);
+  /// Measures every run from now on into `profile`; the host waits behind each. Stamps are the events from
+  /// `firstEvent`.
+  void enableProfile(const plan::Plan &plan, uint32_t firstEvent, Profile &profile);
   /// Runs the steps once, then records them as a graph that later runs replay. The device must support capture.
   Status warmUpAndCapture();
   bool wantsCapture() const { return segment->capture(); }
@@ -41,23 +34,23 @@ public:
 
 private:
   SegmentRunner(const plan::Plan &plan, int segment, Device &device)
-      : segment(&plan.segments(segment)), device(&device), queues(plan) {}
-  Status enqueueWithEvents(ExecutableStep &step, bool waits);
+      : segment(&plan.segments(segment)), device(&device) {}
+  Status waitForEvents(const plan::Step &step);
+  Status enqueueAndRecord(ExecutableStep &step);
+  Status exchange(const std::vector<std::unique_ptr<ExecutableStep>> &steps);
   Status runBody();
   Status runStep(size_t index);
-  Status measure(ExecutableStep &step);
+  Status runPoisoned(size_t index);
 
   const plan::Segment *segment;
   Device *device;
-  ExecutorQueues queues;
   std::vector<std::unique_ptr<ExecutableStep>> receive, body, emit;
   std::vector<int> bodyIndex;          // position in the segment
   std::vector<uint32_t> receiveEvents; // events that receive steps record
   bool waitForReceive = true;
   std::optional<PoisonSchedule> poison;
   std::optional<uint32_t> graph;
-  Profile *profile = nullptr;
-  const plan::Plan *plan = nullptr;
+  std::optional<StepTimer> timer;
 };
 
 } // namespace ft::rt

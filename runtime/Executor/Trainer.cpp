@@ -70,7 +70,7 @@ Expected<TrainingResult> Trainer::run() {
   const auto start = Clock::now();
   lastFinished = start;
   lastWaitedMs = plan.waitedMs();
-  const bool immediate = plan.device().hostAccessible();
+  const bool immediate = plan.runWaits();
   for (uint64_t step = 1; !stops(step - 1); ++step) {
     FT_ASSIGN_OR_RETURN(Pending enqueued, enqueueStep(step));
     if (!immediate)

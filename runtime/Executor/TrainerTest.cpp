@@ -36,13 +36,13 @@ protected:
   }
 
   /// Onto a GPU that runs its streams in that order.
-  ReorderingDevice &loadOnGpu(uint64_t accumulation, ReorderingDevice::Order order) {
+  ReorderingDevice &loadOnGpu(uint64_t accumulation, ReorderingDevice::Order order, LoadedPlanOptions options = {}) {
     evaluation.reset(), loaded.reset(), device.reset(), file.reset();
     file = TinyPlan::write(TinyPlan::makeForGpu(accumulation), testing::TempDir() + "trainer-test-plan.bin");
     auto reordering = std::make_unique<ReorderingDevice>(std::move(*openCpuDevice(1)), order);
     ReorderingDevice &gpu = *reordering;
     device = std::move(reordering);
-    start({});
+    start(options);
     return gpu;
   }
 
@@ -333,13 +333,19 @@ TEST_F(TrainerTest, GeneratesWhatItLearned) {
 TEST_F(TrainerTest, MeasuresByKindOfStep) {
   LoadedPlanOptions options;
   options.profile = true;
-  load(TinyPlan::make(2), options);
   TrainerOptions steps;
   steps.totalSteps = 5;
-  train(steps);
-  const Profile &profile = loaded->profile();
-  EXPECT_EQ(profile.at("launch").calls, 5u * (2 * 3 + 1));
-  EXPECT_EQ(profile.at("launch/errors").calls, 10u);
-  EXPECT_EQ(profile.at("memset").calls, 10u);
-  EXPECT_GT(profile.at("launch").ms, 0.0);
+  for (bool graphs : {false, true}) {
+    if (graphs)
+      loadOnGpu(2, ReorderingDevice::Order::Lazy, options);
+    else
+      load(TinyPlan::make(2), options);
+    train(steps);
+    const Profile &profile = loaded->profile();
+    EXPECT_EQ(profile.at("launch").calls, 5u * (2 * 3 + 1));
+    EXPECT_EQ(profile.at("launch/errors").calls, 10u);
+    EXPECT_EQ(profile.at("memset").calls, 10u);
+    for (const auto &[name, entry] : profile)
+      EXPECT_GT(entry.ms, 0.0) << name << (graphs ? " in graphs" : "");
+  }
 }

@@ -149,6 +149,13 @@ Status CudaDevice::wait(uint32_t stream, uint32_t event) {
                       "waiting for an event");
 }
 
+Status CudaDevice::stamp(uint32_t stream, uint32_t event) {
+  FT_RETURN_IF_ERROR(checkQueue(stream));
+  FT_RETURN_IF_ERROR(checkEvent(event));
+  const unsigned int flags = capturing ? CU_EVENT_RECORD_EXTERNAL : CU_EVENT_RECORD_DEFAULT;
+  return driver.check(driver.eventRecordWithFlags(events[event - 1], streams[stream], flags), "stamping an event");
+}
+
 Status CudaDevice::synchronize() { return driver.check(driver.ctxSynchronize(), "waiting for the GPU"); }
 
 Status CudaDevice::synchronizeEvent(uint32_t event) {
@@ -159,12 +166,15 @@ Status CudaDevice::synchronizeEvent(uint32_t event) {
 // Thread-local mode: other threads of the process may allocate or load meanwhile; this one may not.
 Status CudaDevice::beginCapture() {
   FT_RETURN_IF_ERROR(checkQueue(0));
-  return driver.check(driver.streamBeginCapture(streams[0], CU_STREAM_CAPTURE_MODE_THREAD_LOCAL),
-                      "beginning a capture");
+  FT_RETURN_IF_ERROR(
+      driver.check(driver.streamBeginCapture(streams[0], CU_STREAM_CAPTURE_MODE_THREAD_LOCAL), "beginning a capture"));
+  capturing = true;
+  return {};
 }
 
 Expected<uint32_t> CudaDevice::endCapture() {
   FT_RETURN_IF_ERROR(checkQueue(0));
+  capturing = false;
   CUgraph graph = nullptr;
   FT_RETURN_IF_ERROR(driver.check(driver.streamEndCapture(streams[0], &graph),
                                   "ending a capture (every stream that joined must be waited for by stream 0)"));

@@ -40,6 +40,7 @@ public:
   Status fill(uint32_t stream, const Region &dst, uint8_t value) override;
   Status record(uint32_t stream, uint32_t event) override;
   Status wait(uint32_t stream, uint32_t event) override;
+  Status stamp(uint32_t stream, uint32_t event) override;
   Status synchronize() override;
   Status synchronizeEvent(uint32_t event) override;
   Status upload(uint32_t stream, void *device, const void *host, uint64_t bytes) override;
@@ -81,6 +82,7 @@ private:
   std::vector<CUmodule> modules;
   std::vector<LoadedKernel> kernels;
   std::vector<CUgraphExec> graphs;
+  bool capturing = false;
   std::vector<void *> parameters; ///< of launch(), kept to allocate nothing there
   Status cublasStatus, cudnnStatus;
   CublasApi cublas;

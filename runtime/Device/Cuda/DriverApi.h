@@ -45,6 +45,7 @@ namespace ft::rt {
   X(eventCreate, cuEventCreate)                                                                                        \
   X(eventDestroy, cuEventDestroy_v2)                                                                                   \
   X(eventRecord, cuEventRecord)                                                                                        \
+  X(eventRecordWithFlags, cuEventRecordWithFlags)                                                                      \
   X(eventSynchronize, cuEventSynchronize)                                                                              \
   X(eventElapsedTime, cuEventElapsedTime)                                                                              \
   X(moduleLoadDataEx, cuModuleLoadDataEx)                                                                              \

@@ -164,6 +164,12 @@ CUresult cuEventDestroy_v2(CUevent event) { return delete reinterpret_cast<Event
 CUresult cuEventRecord(CUevent event, CUstream) {
   return enqueue([=] { *reinterpret_cast<Event *>(event) = {std::chrono::steady_clock::now(), true}; });
 }
+CUresult cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned flags) {
+  // Refused as the driver does: an external record belongs to a capture. A plain one there would not be in the graph.
+  if (flags != (capturing ? CU_EVENT_RECORD_EXTERNAL : CU_EVENT_RECORD_DEFAULT))
+    return CUDA_ERROR_INVALID_VALUE;
+  return cuEventRecord(event, stream);
+}
 CUresult cuEventSynchronize(CUevent) { return CUDA_SUCCESS; }
 CUresult cuEventElapsedTime(float *milliseconds, CUevent from, CUevent to) {
   auto *first = reinterpret_cast<Event *>(from), *last = reinterpret_cast<Event *>(to);
