@@ -7,8 +7,8 @@
 
 namespace ft {
 
-/// Sets `predicted_us` of every step: the larger of flops over the sustained rate and bytes over the copy rate, plus
-/// the cost of a launch. Bytes are those that operands declare.
+/// Sets `predicted_us` of every step from the rates that its kind reaches on the target, the cost of a launch included:
+/// the larger of what its flops and what the bytes of its operands take.
 void predictTimes(mlir::ModuleOp module, const recipe::TargetSpec &target);
 
 } // namespace ft

@@ -35,6 +35,8 @@ static rt::Status checkNumbers(const std::string &file, const recipe::TargetSpec
   for (const Number &number : {Number{"f32_tflops", spec.f32_tflops(), 1e-6, huge},
                                {"sustained_share", spec.sustained_share(), 1e-3, 1},
                                {"attention_share", spec.library_attention() ? spec.attention_share() : 1, 1e-3, 1},
+                               {"gemm_memory_share", spec.gemm_memory_share(), 1e-3, 1},
+                               {"row_memory_share", spec.row_memory_share(), 1e-3, 1},
                                {"memory_gb_per_s", spec.memory_gb_per_s(), 1e-3, huge},
                                {"column_partials", double(spec.column_partials()), 1, 1 << 20},
                                {"head_chunk_tokens", double(spec.head_chunk_tokens()), 1, 1 << 30},

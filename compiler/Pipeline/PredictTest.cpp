@@ -1,0 +1,109 @@
+#include "compiler/Pipeline/Predict.h"
+
+#include "dialects/Plan/PlanDialect.h"
+
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/Parser/Parser.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+using namespace ft;
+
+namespace {
+/// Products at 50 TFLOP/s in bf16 and at 5 in f32; 1000 GB/s, half of it in products and four fifths in row kernels.
+recipe::TargetSpec roundTarget() {
+  recipe::TargetSpec target;
+  target.set_bf16_tflops(100), target.set_f32_tflops(10);
+  target.set_sustained_share(0.5), target.set_attention_share(0.5);
+  target.set_memory_gb_per_s(1000), target.set_gemm_memory_share(0.5), target.set_row_memory_share(0.8);
+  target.set_launch_us(2), target.set_multiprocessors(100);
+  return target;
+}
+
+std::string operand(int64_t rows, int64_t rowBytes, const std::string &access) {
+  return fmt::format("#plan.operand<buffer = @x, offset = 0, rows = {}, rowBytes = {}, pitch = {}, {}>", rows, rowBytes,
+                     rowBytes, access);
+}
+
+/// The prediction for one step, the launch included.
+double predicted(const std::string &step) {
+  mlir::DialectRegistry registry;
+  registry.insert<plan::PlanDialect>();
+  mlir::MLIRContext context(registry);
+  const std::string text = "plan.arena device @a\nplan.buffer @x in @a activation 1000000000\n"
+                           "plan.buffer @attention.workspace in @a workspace 1000000000\n"
+                           "plan.segment @update {\n" +
+                           step + "\n}\n";
+  auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
+  if (!module)
+    return ADD_FAILURE() << text, 0;
+  predictTimes(*module, roundTarget());
+  auto segment = *module->getOps<plan::SegmentOp>().begin();
+  return segment.getBody().front().front().getAttrOfType<mlir::FloatAttr>("predicted_us").getValueAsDouble();
+}
+
+double gemm(const std::string &type, int64_t m, int64_t n, int64_t k, bool accumulates) {
+  const int64_t element = type == "f32" ? 4 : 2;
+  const std::string a = operand(m, element * k, "read = 1"), b = operand(n, element * k, "read = 1"),
+                    d = operand(m, n * 4, accumulates ? "read = 2, write = 3" : "write = 3");
+  return predicted(fmt::format("plan.gemm \"g\" {}, {}, f32 accumulate f32 m {} n {} k {} [{}, {}, {}] "
+                               "{{lda = {} : i64, ldb = {} : i64, ldd = {} : i64, trans_b, beta = {}.0 : f64, "
+                               "flops = {:.1f} : f64}}",
+                               type, type, m, n, k, a, b, d, k, k, n, int(accumulates), 2.0 * m * n * k));
+}
+
+double attention(int64_t lanes, bool ragged, bool deterministic) {
+  std::string operands;
+  for (int i = 0; i < 9; ++i)
+    operands += operand(1, 2 * lanes, i < 6 ? "read = 1" : "write = 2") + ", ";
+  if (ragged)
+    operands += operand(1, 8, "read = 1") + ", " + operand(1, 4, "read = 1") + ", ";
+  operands += "#plan.operand<buffer = @attention.workspace, offset = 0, rows = 1, rowBytes = 8000000, pitch = 8000000, "
+              "write = 1>";
+  return predicted(fmt::format("plan.attention \"a\" bf16 [{}] {{backward, {}{}has_workspace, batch = 1 : i64, "
+                               "sequence_len = 1 : i64, heads = 1 : i64, kv_heads = 1 : i64, head_dim = {} : i64, "
+                               "scale = 1.0 : f64, max_documents = 1 : i64, max_document_len = 1 : i64, qkv_pitch = {} "
+                               ": i64, o_pitch = {} : i64, d_qkv_pitch = {} : i64, flops = 1.0e10 : f64}}",
+                               operands, ragged ? "ragged, " : "", deterministic ? "deterministic, " : "", lanes, lanes,
+                               lanes, lanes));
+}
+
+TEST(Predict, ALargeProductIsArithmetic) {
+  EXPECT_NEAR(gemm("bf16", 4096, 4096, 4096, false), 2 * std::pow(4096, 3) / 50e6 + 2, 1e-3);
+  EXPECT_NEAR(gemm("f32", 4096, 4096, 4096, false), 2 * std::pow(4096, 3) / 5e6 + 2, 1e-3);
+}
+
+TEST(Predict, AnAccumulatingProductMovesItsResultBehindItsSums) {
+  const double sum = 2.0 * 4096 * 4096 * 512 / 50e6, d = 2.0 * 4096 * 4096 * 4 / 1e6;
+  EXPECT_NEAR(gemm("bf16", 4096, 4096, 512, true), sum + d + 2, 1e-3);
+}
+
+TEST(Predict, ANarrowProductIsBandwidth) {
+  const double bytes = 2.0 * 16384 * (4096 + 16) + 4096 * 16 * 4;
+  EXPECT_NEAR(gemm("bf16", 4096, 16, 16384, false), bytes / 0.5e6 + 2, 1e-3);
+}
+
+TEST(Predict, ASmallProductLeavesMultiprocessorsIdle) {
+  // 4 × 2 tiles of 128 × 64 on 100 multiprocessors.
+  EXPECT_NEAR(gemm("f32", 512, 128, 512, false), 2.0 * 512 * 128 * 512 / (5e6 * 0.08) + 2, 1e-3);
+}
+
+TEST(Predict, ARowKernelIsBandwidth) {
+  EXPECT_NEAR(predicted("plan.launch \"l\" @k items 1 [" + operand(1000, 8000, "read = 1, write = 2") + "]"),
+              16e6 / 0.8e6 + 2, 1e-3);
+  EXPECT_NEAR(
+      predicted("plan.copy \"c\" [" + operand(1000, 8000, "read = 1") + ", " + operand(1000, 8000, "write = 2") + "]"),
+      16e6 / 1e6 + 2, 1e-3);
+}
+
+TEST(Predict, AttentionTakesLongerInNarrowHeadsAndBetweenDocuments) {
+  const double whole = 1e10 / 50e6;
+  EXPECT_NEAR(attention(128, false, true), whole + 2, 1e-3);
+  EXPECT_NEAR(attention(64, false, true), whole * (1 + 41.0 / 64) / (1 + 41.0 / 128) + 2, 1e-3);
+  EXPECT_NEAR(attention(128, true, false), whole / 0.6 + 9 * 2, 1e-3);
+  EXPECT_NEAR(attention(128, true, true), whole / 0.6 + 9 * 2 + 4e6 / 1e6, 1e-3);
+}
+} // namespace
