@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <unistd.h>
 
@@ -10,15 +11,10 @@ using namespace ft::rt;
 namespace fs = std::filesystem;
 
 namespace {
-/// What a run of the plan writes at the top of its folder.
 void removeOwnFiles(const fs::path &folder, const plan::Plan &plan) {
   std::error_code ignored;
-  fs::remove(folder / "metrics.jsonl", ignored);
-  fs::remove(folder / "summary.json", ignored);
-  for (const plan::ExportFile &file : plan.exports())
-    fs::remove(folder / file.file(), ignored);
-  for (const plan::Text &text : plan.texts())
-    fs::remove(folder / text.file(), ignored);
+  for (const std::string &name : OutputFolder::names(plan))
+    fs::remove(folder / name, ignored);
   for (const fs::directory_entry &entry : fs::directory_iterator(folder, ignored))
     if (entry.path().filename().string().starts_with("failed-step-"))
       fs::remove_all(entry.path(), ignored);
@@ -58,6 +54,31 @@ Expected<std::string> OutputFolder::failedStepFolder(uint64_t step) const {
   if (error)
     return failed(fmt::format("{}: cannot be created: {}", path, error.message()));
   return path;
+}
+
+std::vector<std::string> OutputFolder::names(const plan::Plan &plan) {
+  std::vector<std::string> names = {"metrics.jsonl", "summary.json"};
+  for (const plan::ExportFile &file : plan.exports())
+    names.push_back(file.file());
+  for (const plan::Text &text : plan.texts())
+    names.push_back(text.file());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::vector<std::string> OutputFolder::files(const plan::Plan &plan) const {
+  std::vector<std::string> files;
+  std::error_code ignored;
+  auto add = [&](const fs::path &folder) {
+    for (const std::string &name : names(plan))
+      if (fs::exists(folder / name, ignored))
+        files.push_back((folder / name).string());
+  };
+  for (const fs::directory_entry &entry : fs::directory_iterator(folder, ignored))
+    if (entry.path().filename().string().starts_with("failed-step-"))
+      add(entry.path());
+  add(folder);
+  return files;
 }
 
 void ft::rt::removeUnfinishedFiles(const std::string &folder) {

@@ -5,6 +5,7 @@
 #include "runtime/Support/Status.h"
 
 #include <string>
+#include <vector>
 
 namespace ft::rt {
 
@@ -14,6 +15,11 @@ public:
   /// finished run or anything else is refused with BadInput unless `overwrite`, which removes what a run of this plan
   /// writes and nothing else.
   static Expected<OutputFolder> prepare(const std::string &path, const plan::Plan &plan, bool overwrite);
+
+  /// What a run of the plan writes at the top of its folder, sorted.
+  static std::vector<std::string> names(const plan::Plan &plan);
+  /// The paths of those that are there, and of those of a failed step.
+  std::vector<std::string> files(const plan::Plan &plan) const;
 
   const std::string &path() const { return folder; }
   std::string file(const std::string &name) const { return folder + "/" + name; }

@@ -4,10 +4,12 @@
 #include "runtime/Executor/Session.h"
 #include "runtime/Plan/Verify.h"
 #include "runtime/Support/AtomicFile.h"
+#include "runtime/Support/MappedFile.h"
 #include "runtime/Weights/Export.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 using namespace ft;
@@ -19,6 +21,28 @@ std::string folderOf(const std::string &path) {
   return folder.empty() ? "." : folder;
 }
 
+std::string oneLine(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
+  return text;
+}
+
+/// What ftrun was told beside the recipe goes with it, as comments: a run's folder says all that made it.
+void noteSettings(const RunOptions &options, plan::Plan &plan) {
+  std::string lines;
+  for (const std::string &setting : options.settings)
+    lines += fmt::format("# ftrun --set {}\n", oneLine(setting));
+  if (options.maxSteps)
+    lines += fmt::format("# ftrun --max-steps {}\n", *options.maxSteps);
+  if (!options.data.empty())
+    lines += fmt::format("# ftrun --data {}\n", oneLine(options.data));
+  if (!options.adapter.empty())
+    lines += fmt::format("# ftrun --adapter {}\n", oneLine(options.adapter));
+  for (plan::Text &text : *plan.mutable_texts())
+    if (text.file() == resolvedRecipeFile)
+      *text.mutable_content() += lines;
+}
+
 Status readPlan(Session &s) {
   FT_ASSIGN_OR_RETURN(PlanFile read, readPlanFile(s.options.plan));
   s.file = std::make_unique<PlanFile>(std::move(read));
@@ -28,6 +52,30 @@ Status readPlan(Session &s) {
     FT_RETURN_IF_ERROR(applySetting(run, setting));
   if (s.options.maxSteps)
     run.set_max_steps(*s.options.maxSteps);
+  noteSettings(s.options, s.file->plan);
+  return {};
+}
+
+bool trainsAdapters(const plan::Plan &plan) {
+  return std::any_of(plan.tensors().begin(), plan.tensors().end(),
+                     [](const plan::Tensor &tensor) { return tensor.role() == plan::Tensor::ADAPTER; });
+}
+
+/// A whole model leaves with what a Hugging Face folder holds beside weights and config.json.
+Status keepTokenizerFiles(Session &s) {
+  std::error_code none;
+  if (trainsAdapters(s.plan()) || !std::filesystem::is_directory(s.options.model, none))
+    return {};
+  for (const char *name :
+       {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
+        "merges.txt", "tokenizer.model", "chat_template.jinja", "generation_config.json"}) {
+    const std::string path = (std::filesystem::path(s.options.model) / name).string();
+    if (!std::filesystem::is_regular_file(path, none))
+      continue;
+    FT_ASSIGN_OR_RETURN(const MappedFile mapped, MappedFile::open(path));
+    const auto bytes = mapped.bytes();
+    s.addText(name, std::string(reinterpret_cast<const char *>(bytes.data()), bytes.size()));
+  }
   return {};
 }
 
@@ -40,7 +88,7 @@ Status openModel(Session &s) {
   if (!s.options.adapter.empty()) {
     FT_ASSIGN_OR_RETURN(s.adapter, AdapterSource::open(s.options.adapter, s.plan()));
   }
-  return {};
+  return keepTokenizerFiles(s);
 }
 
 Status openData(Session &s) {
@@ -52,6 +100,7 @@ Status openData(Session &s) {
   const bool text = !isSynthetic(train.source) || run.generate().max_new_tokens() > 0;
   if (text && !s.model->isSeeded()) {
     FT_ASSIGN_OR_RETURN(s.codec, TextCodec::load(s.options.model, run.template_()));
+    s.addText("template.txt", s.codec->promptTemplate().text());
   } else if (!isSynthetic(train.source)) {
     return badInput(
         fmt::format("{} needs the model's tokenizer, and --model {} has none: name a model with its files, or "
@@ -68,11 +117,40 @@ Status openData(Session &s) {
   return {};
 }
 
+/// Whether both name one place that is there.
+bool same(const std::string &a, const std::string &b) {
+  std::error_code none;
+  return !a.empty() && !b.empty() && std::filesystem::equivalent(a, b, none);
+}
+
+/// --overwrite must not remove what the run reads.
+Status keepApart(const Session &s, const std::string &out) {
+  for (const auto &[option, source] : {std::pair("--model", s.options.model), {"--adapter", s.options.adapter}}) {
+    bool reads = same(out, source);
+    for (const std::string &name : OutputFolder::names(s.plan()))
+      reads |= same(out + "/" + name, source);
+    if (reads)
+      return badInput(fmt::format("--out {}: holds what {} reads; name another folder", out, option));
+  }
+  return {};
+}
+
+Status openGradientsFolder(const std::string &path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error)
+    return badInput(fmt::format("--dump-gradients {}: cannot be created: {}", path, error.message()));
+  return {};
+}
+
 Status openFolder(Session &s) {
   const plan::Run &run = s.plan().run();
   std::string path = s.options.out.empty() ? run.output_dir() : s.options.out;
   if (path.empty())
     path = "out/" + s.plan().name();
+  FT_RETURN_IF_ERROR(keepApart(s, path));
+  if (!s.options.dumpGradients.empty())
+    FT_RETURN_IF_ERROR(openGradientsFolder(s.options.dumpGradients));
   FT_ASSIGN_OR_RETURN(s.folder, OutputFolder::prepare(path, s.plan(), s.options.overwrite));
   if (s.options.onFolder)
     s.options.onFolder(path);
@@ -82,7 +160,11 @@ Status openFolder(Session &s) {
 
 Status openDevice(Session &s) {
   const bool cuda = s.plan().target().driver() == plan::CUDA;
-  auto opened = cuda ? openCudaDevice(s.options.gpu) : openCpuDevice(s.options.threads);
+  if (!cuda && s.options.gpu)
+    return badInput(fmt::format("--gpu {}: the plan is for target {}; leave --gpu out, or compile the recipe for a GPU "
+                                "with ftc compile --gpu NAME",
+                                *s.options.gpu, s.plan().target().name()));
+  auto opened = cuda ? openCudaDevice(s.options.gpu.value_or(0)) : openCpuDevice(s.options.threads);
   if (!opened.ok())
     return Status(opened.status().code(),
                   fmt::format("the plan is for target {}: {}", s.plan().target().name(), opened.status().message()));
@@ -157,8 +239,6 @@ Status exportTo(Session &s, const std::string &folder) {
 }
 
 Status dumpTo(Session &s, const std::string &folder) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
   const Arenas &arenas = s.loaded->arenas();
   return dumpGradients(
       s.plan(),
@@ -183,16 +263,6 @@ Status train(Session &s) {
   return {};
 }
 
-std::vector<std::string> filesIn(const std::string &folder) {
-  std::vector<std::string> files;
-  std::error_code error;
-  for (const auto &entry : std::filesystem::recursive_directory_iterator(folder, error))
-    if (entry.is_regular_file())
-      files.push_back(entry.path().string());
-  std::sort(files.begin(), files.end());
-  return files;
-}
-
 /// Saves what there is and says how the run ended.
 Status finish(Session &s) {
   std::string saved = s.folder->path();
@@ -202,7 +272,7 @@ Status finish(Session &s) {
   FT_RETURN_IF_ERROR(exportTo(s, saved));
   const MemoryOutcome memory = memoryOutcome(s);
   FT_RETURN_IF_ERROR(writeFileAtomically(s.folder->file("summary.json"), summaryJson(s, memory)));
-  s.console.line(closing(s, memory, filesIn(s.folder->path())));
+  s.console.line(closing(s, memory, s.folder->files(s.plan())));
   if (s.options.profile)
     s.console.line(formatProfile(s.loaded->profile()));
   if (s.training.bad)

@@ -13,6 +13,17 @@ using namespace ft;
 using namespace ft::rt;
 
 namespace {
+/// Behind two spaces each, so that the recipe stands apart.
+std::string indented(std::string_view text) {
+  std::string lines;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    lines += fmt::format("  {}\n", text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
+
 std::string batchLine(const Session &s) {
   const plan::Batch &batch = s.plan().batch();
   const TokenFile &file = *s.train.file;
@@ -46,6 +57,9 @@ std::string ft::rt::banner(const Session &s) {
   const plan::Plan &plan = s.plan();
   std::string text = fmt::format("plan {} (sha256 {}), by {}; run only plans you made: they hold machine code\n",
                                  plan.name(), s.file->digest, plan.compiler());
+  for (const plan::Text &kept : plan.texts())
+    if (kept.file() == resolvedRecipeFile)
+      text += "recipe:\n" + indented(kept.content());
   text += fmt::format("target {}: {}, {}, {} free\n", plan.target().name(), info.name, info.arch,
                       formatBytes(info.freeBytes));
   for (const std::string &library : info.libraries)

@@ -4,8 +4,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
 #include <charconv>
-#include <cmath>
 #include <functional>
 #include <limits>
 #include <map>
@@ -23,22 +24,25 @@ template <typename Number> bool parse(std::string_view text, Number &number) {
   return error == std::errc() && end == text.data() + text.size();
 }
 
-Setter integer(void (plan::Run::*set)(uint64_t), uint64_t least = 0) {
+constexpr uint64_t mostSteps = 1000000000;
+
+Setter integer(void (plan::Run::*set)(uint64_t), uint64_t least, uint64_t most) {
   return [=](plan::Run &run, std::string_view text) -> std::string {
     uint64_t value = 0;
-    if (!parse(text, value) || value < least)
-      return fmt::format("an integer of at least {}", least);
+    if (!parse(text, value) || value < least || value > most)
+      return fmt::format("an integer in [{}, {}]", least, most);
     (run.*set)(value);
     return {};
   };
 }
 
-Setter real(void (plan::Run::*set)(double), double least, double most) {
+enum class Low { Closed, Open };
+
+Setter real(void (plan::Run::*set)(double), Low low, double most) {
   return [=](plan::Run &run, std::string_view text) -> std::string {
     double value = 0;
-    if (!parse(text, value) || !std::isfinite(value) || value < least || value > most)
-      return std::isinf(most) ? fmt::format("a number of at least {}", least)
-                              : fmt::format("a number in [{}, {}]", least, most);
+    if (!parse(text, value) || !(low == Low::Open ? value > 0 : value >= 0) || !(value <= most))
+      return fmt::format("a number in {}0, {}]", low == Low::Open ? '(' : '[', most);
     (run.*set)(value);
     return {};
   };
@@ -53,11 +57,13 @@ Setter flag(void (plan::Run::*set)(bool)) {
   };
 }
 
+/// Recipes write the names of enumerations in capitals: both are taken.
 Setter choice(std::string *(plan::Run::*field)(), std::vector<std::string> legal) {
   return [=](plan::Run &run, std::string_view text) -> std::string {
     std::string names;
     for (const std::string &name : legal) {
-      if (name == text) {
+      if (std::equal(name.begin(), name.end(), text.begin(), text.end(),
+                     [](char a, char b) { return a == std::tolower(static_cast<unsigned char>(b)); })) {
         *(run.*field)() = name;
         return {};
       }
@@ -76,23 +82,23 @@ Setter path(std::string *(plan::Run::*field)()) {
 
 const std::map<std::string, Setter, std::less<>> &setters() {
   using plan::Run;
-  constexpr double none = std::numeric_limits<double>::infinity();
+  // The ranges of recipe.proto; 0 stands for a field that a recipe leaves out.
   static const std::map<std::string, Setter, std::less<>> table = {
-      {"seed", integer(&Run::set_seed)},
-      {"learning_rate", real(&Run::set_learning_rate, 0, none)},
+      {"seed", integer(&Run::set_seed, 0, std::numeric_limits<uint64_t>::max())},
+      {"learning_rate", real(&Run::set_learning_rate, Low::Open, 10)},
       {"lr_scheduler_type", choice(&Run::mutable_lr_scheduler_type, {"constant", "linear", "cosine"})},
-      {"warmup_steps", integer(&Run::set_warmup_steps)},
-      {"warmup_ratio", real(&Run::set_warmup_ratio, 0, 1)},
-      {"max_steps", integer(&Run::set_max_steps)},
-      {"num_epochs", real(&Run::set_num_epochs, 0, none)},
-      {"logging_steps", integer(&Run::set_logging_steps, 1)},
-      {"eval_steps", integer(&Run::set_eval_steps)},
+      {"warmup_steps", integer(&Run::set_warmup_steps, 0, mostSteps)},
+      {"warmup_ratio", real(&Run::set_warmup_ratio, Low::Closed, 1)},
+      {"max_steps", integer(&Run::set_max_steps, 0, mostSteps)},
+      {"num_epochs", real(&Run::set_num_epochs, Low::Open, 10000)},
+      {"logging_steps", integer(&Run::set_logging_steps, 1, mostSteps)},
+      {"eval_steps", integer(&Run::set_eval_steps, 0, mostSteps)},
       {"output_dir", path(&Run::mutable_output_dir)},
       {"data.train", path(&Run::mutable_data_train)},
       {"data.eval", path(&Run::mutable_data_eval)},
       {"template", choice(&Run::mutable_template_, {"alpaca", "chatml"})},
       {"train_on_prompt", flag(&Run::set_train_on_prompt)},
-      {"val_set_size", real(&Run::set_val_set_size, 0, none)},
+      {"val_set_size", real(&Run::set_val_set_size, Low::Closed, 0.5)},
       {"generate.instruction",
        [](Run &run, std::string_view text) {
          run.mutable_generate()->set_instruction(std::string(text));
@@ -106,8 +112,8 @@ const std::map<std::string, Setter, std::less<>> &setters() {
       {"generate.max_new_tokens",
        [](Run &run, std::string_view text) {
          uint64_t value = 0;
-         if (!parse(text, value))
-           return std::string("an integer of at least 0");
+         if (!parse(text, value) || value > 65536)
+           return std::string("an integer in [0, 65536]");
          run.mutable_generate()->set_max_new_tokens(value);
          return std::string();
        }},

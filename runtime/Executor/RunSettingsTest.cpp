@@ -8,7 +8,7 @@ using namespace ft::rt;
 TEST(RunSettings, SetsFieldsOfEveryType) {
   plan::Run run;
   for (const char *assignment :
-       {"learning_rate=2.5e-4", "seed=7", "train_on_prompt=true", "lr_scheduler_type=cosine", "data.train=a=b.jsonl",
+       {"learning_rate=2.5e-4", "seed=7", "train_on_prompt=true", "lr_scheduler_type=COSINE", "data.train=a=b.jsonl",
         "generate.max_new_tokens=0", "warmup_ratio=0.03", "template=chatml"}) {
     Status status = applySetting(run, assignment);
     EXPECT_TRUE(status.ok()) << status.message();
@@ -26,10 +26,17 @@ TEST(RunSettings, RefusesWithNameValueAndRange) {
   run.set_learning_rate(1);
   const std::pair<const char *, const char *> cases[] = {
       {"learning_rate", "--set learning_rate: must be name=value"},
-      {"learning_rate=-1", "--set learning_rate: is \"-1\"; must be a number of at least 0"},
-      {"learning_rate=1e-3x", "--set learning_rate: is \"1e-3x\"; must be a number of at least 0"},
+      {"learning_rate=-1", "--set learning_rate: is \"-1\"; must be a number in (0, 10]"},
+      {"learning_rate=1e-3x", "--set learning_rate: is \"1e-3x\"; must be a number in (0, 10]"},
+      {"learning_rate=0", "--set learning_rate: is \"0\"; must be a number in (0, 10]"},
+      {"learning_rate=nan", "--set learning_rate: is \"nan\"; must be a number in (0, 10]"},
+      {"num_epochs=1e300", "--set num_epochs: is \"1e300\"; must be a number in (0, 10000]"},
+      {"val_set_size=3", "--set val_set_size: is \"3\"; must be a number in [0, 0.5]"},
+      {"max_steps=-1", "--set max_steps: is \"-1\"; must be an integer in [0, 1000000000]"},
+      {"generate.max_new_tokens=65537",
+       "--set generate.max_new_tokens: is \"65537\"; must be an integer in [0, 65536]"},
       {"warmup_ratio=1.5", "--set warmup_ratio: is \"1.5\"; must be a number in [0, 1]"},
-      {"logging_steps=0", "--set logging_steps: is \"0\"; must be an integer of at least 1"},
+      {"logging_steps=0", "--set logging_steps: is \"0\"; must be an integer in [1, 1000000000]"},
       {"train_on_prompt=yes", "--set train_on_prompt: is \"yes\"; must be true or false"},
       {"lr_scheduler_type=step", "--set lr_scheduler_type: is \"step\"; must be constant or linear or cosine"},
       {"learning_rat=1", "--set learning_rat: no run-time field of this name; did you mean \"learning_rate\"?; what a "

@@ -103,6 +103,52 @@ TEST_F(RunTest, StopAfterAndMaxSteps) {
   EXPECT_EQ(summary["max_steps"], 9);
 }
 
+TEST_F(RunTest, SaysAllThatItWasMadeFrom) {
+  plan::Plan plan = TinyPlan::make(2);
+  plan::Text *recipe = plan.add_texts();
+  recipe->set_file("recipe.resolved.textproto");
+  recipe->set_content("seed: 42\n");
+  ASSERT_TRUE(TinyPlan::write(plan, options.plan));
+  options.maxSteps = 3;
+  ASSERT_TRUE(run().ok());
+  EXPECT_EQ(text("out/recipe.resolved.textproto"), "seed: 42\n# ftrun --set val_set_size=0.1\n"
+                                                   "# ftrun --set max_steps=30\n# ftrun --max-steps 3\n");
+  EXPECT_NE(text("stdout").find("recipe:\n  seed: 42\n"), std::string::npos) << text("stdout");
+}
+
+TEST_F(RunTest, KeepsTokenizerFilesOfAWholeModel) {
+  ASSERT_TRUE(run().ok());
+  std::ofstream(folder + "/out/tokenizer.json") << "{}";
+  std::ofstream(folder + "/out/notes.txt") << "mine";
+  options.model = folder + "/out";
+  options.out = folder + "/next";
+  Status status = run();
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(text("next/tokenizer.json"), "{}");
+  EXPECT_FALSE(fs::exists(folder + "/next/notes.txt"));
+}
+
+TEST_F(RunTest, NamesOnlyFilesOfItsOwn) {
+  fs::create_directories(folder + "/out");
+  std::ofstream(folder + "/out/thesis.txt") << "mine";
+  options.overwrite = true;
+  ASSERT_TRUE(run().ok());
+  EXPECT_NE(text("stdout").find("wrote " + folder + "/out/summary.json"), std::string::npos);
+  EXPECT_EQ(text("stdout").find("thesis"), std::string::npos);
+}
+
+TEST_F(RunTest, RefusesToWriteOverWhatItReads) {
+  ASSERT_TRUE(run().ok());
+  options.overwrite = true;
+  for (const std::string model : {"/out", "/out/model.safetensors"}) {
+    options.model = folder + model;
+    Status status = run();
+    EXPECT_EQ(status.code(), Code::BadInput);
+    EXPECT_NE(status.message().find("holds what --model reads"), std::string::npos) << status.message();
+    EXPECT_TRUE(fs::exists(folder + "/out/model.safetensors"));
+  }
+}
+
 TEST_F(RunTest, DumpsTheFirstStepsGradients) {
   options.stopAfter = 1;
   options.dumpGradients = folder + "/gradients";
@@ -111,17 +157,25 @@ TEST_F(RunTest, DumpsTheFirstStepsGradients) {
   EXPECT_NE(file.find("table.weight"), std::string::npos);
   const std::string numbers = file.substr(file.size() - 4 * TinyPlan::vocab);
   EXPECT_NE(numbers, std::string(numbers.size(), '\0'));
+  options.dumpGradients = options.plan + "/below-a-file";
+  options.overwrite = true;
+  EXPECT_EQ(run().code(), Code::BadInput);
 }
 
 TEST_F(RunTest, SavesTheLastGoodStateWhereNumbersAreNotFinite) {
-  options.settings.push_back("learning_rate=1e39");
+  ASSERT_TRUE(run().ok());
+  // A weight that is not a number, in the exported table's last bytes.
+  const std::string bad = folder + "/bad.safetensors", good = text("out/model.safetensors");
+  std::ofstream(bad) << good.substr(0, good.size() - 4) << "\xff\xff\xff\x7f";
+  options.model = bad, options.overwrite = true;
   Status status = run();
   EXPECT_EQ(status.code(), Code::Failed);
-  EXPECT_NE(status.message().find("step 2, micro-batch 1: the loss is not finite"), std::string::npos)
+  EXPECT_NE(status.message().find(": the loss is not finite; the model was not updated"), std::string::npos)
       << status.message();
-  EXPECT_TRUE(fs::exists(folder + "/out/failed-step-2/model.safetensors"));
+  EXPECT_TRUE(fs::exists(folder + "/out/failed-step-1/model.safetensors"));
+  EXPECT_NE(text("stdout").find("wrote " + folder + "/out/failed-step-1/model.safetensors"), std::string::npos);
   EXPECT_FALSE(fs::exists(folder + "/out/model.safetensors"));
-  EXPECT_EQ(nlohmann::json::parse(text("out/summary.json"))["failed"]["step"], 2);
+  EXPECT_EQ(nlohmann::json::parse(text("out/summary.json"))["failed"]["step"], 1);
 }
 
 TEST_F(RunTest, SavesWhereItIsInterrupted) {
@@ -152,6 +206,11 @@ TEST_F(RunTest, RefusesBeforeItWritesAnything) {
       {"/nonexistent", "synthetic:1", "/nonexistent"},
       {"seeded:1", "data.jsonl", "seeded:1 has none"},
   };
+  options.gpu = 0;
+  EXPECT_EQ(run().message(),
+            "--gpu 0: the plan is for target cpu; leave --gpu out, or compile the recipe for a GPU with "
+            "ftc compile --gpu NAME");
+  options.gpu.reset();
   for (const auto &[model, data, message] : cases) {
     options.model = model, options.data = data;
     Status status = run();

@@ -11,6 +11,9 @@
 
 namespace ft::rt {
 
+/// The recipe with every default, as ftc stores it in a plan.
+constexpr std::string_view resolvedRecipeFile = "recipe.resolved.textproto";
+
 struct Session {
   Session(const RunOptions &options, const Interrupts &interrupts, Console &console)
       : options(options), interrupts(interrupts), console(console) {}
@@ -36,6 +39,12 @@ struct Session {
   TrainingResult training;
 
   const plan::Plan &plan() const { return file->plan; }
+  /// A file that the run leaves beside what the plan says.
+  void addText(const std::string &name, std::string content) {
+    plan::Text *text = file->plan.add_texts();
+    text->set_file(name);
+    text->set_content(std::move(content));
+  }
   bool generates() const { return codec && plan().run().generate().max_new_tokens() > 0; }
 };
 

@@ -172,8 +172,6 @@ class Run(WorkshopTest):
     def test_numbers_that_are_not_finite_exit_3_and_save_the_last_good_state(self):
         plan = self.compile(max_grad_norm=0, optim="SGD")
         result = call(*self.command(plan, "out", "--set", "learning_rate=10", "--max-steps", "400"))
-        if result.code == 0:
-            result = call(*self.command(plan, "out", "--overwrite", "--set", "learning_rate=1e38"))
         self.refused(result, 3, "not finite")
         bad = [path for path in (self.folder / "out").iterdir() if path.name.startswith("failed-step-")]
         self.assertEqual(len(bad), 1)

@@ -23,7 +23,9 @@ protected:
     ASSERT_TRUE(TinyPlan::write(TinyPlan::make(1), plan));
   }
 
-  pid_t start(std::vector<std::string> arguments) {
+  /// Its output goes to `output`, or to the descriptor `to`; −1 closes both streams.
+  static constexpr int toFile = -2;
+  pid_t start(std::vector<std::string> arguments, int to = toFile) {
     arguments.insert(arguments.begin(), FTC_FTRUN);
     std::vector<char *> raw;
     for (std::string &argument : arguments)
@@ -31,9 +33,12 @@ protected:
     raw.push_back(nullptr);
     const pid_t child = fork();
     if (child == 0) {
-      const int file = open(output.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666);
-      dup2(file, 1);
-      dup2(file, 2);
+      const int file = to == toFile ? open(output.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666) : to;
+      for (int stream : {1, 2})
+        if (file < 0)
+          close(stream);
+        else
+          dup2(file, stream);
       execv(raw[0], raw.data());
       _exit(127);
     }
@@ -77,11 +82,32 @@ TEST_F(FtrunTest, Exits1OnBadInput) {
       {{plan, "--model", "seeded:1", "--unknown"}, "--unknown"},
       {{plan, "--model", "seeded:1", "--set", "learning_rat=1"}, "did you mean \"learning_rate\""},
       {{plan, "--model", "seeded:1", "--init-adapters", "maybe"}, "maybe"},
+      {{plan, "--model", "seeded:1", "--max-steps", "-1"}, "-1 not in range 1 to 1000000000"},
+      {{plan, "--model", "seeded:1", "--stop-after", "0"}, "0 not in range 1 to 1000000000"},
+      {{plan, "--model", "seeded:1", "--threads", "1000000"}, "1000000 not in range 1 to 1024"},
   };
   for (const auto &[arguments, message] : cases) {
     EXPECT_EQ(run(arguments), 1) << message;
     EXPECT_NE(text(output).find(message), std::string::npos) << text(output);
   }
+}
+
+TEST_F(FtrunTest, TrainsOnWhereNobodyReadsWhatItPrints) {
+  const std::vector<std::string> arguments = {plan,          "--model", "seeded:1", "--out",           out,
+                                              "--max-steps", "100",     "--set",    "val_set_size=0.1"};
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  close(ends[0]);
+  EXPECT_EQ(wait(start(arguments, ends[1])), 0);
+  close(ends[1]);
+  const std::string weights = text(out + "/model.safetensors");
+  EXPECT_FALSE(weights.empty());
+  fs::remove_all(out);
+  EXPECT_EQ(wait(start(arguments, -1)), 0); // closed: no file of the run may take the number of a standard stream
+  EXPECT_EQ(text(out + "/model.safetensors"), weights);
+  std::istringstream lines(text(out + "/metrics.jsonl"));
+  for (std::string line; std::getline(lines, line);)
+    EXPECT_EQ(line.substr(0, 8), "{\"step\":");
 }
 
 TEST_F(FtrunTest, Exits2WhereItCannotRun) {
@@ -94,8 +120,11 @@ TEST_F(FtrunTest, Exits2WhereItCannotRun) {
 }
 
 TEST_F(FtrunTest, Exits3OnNumbersThatAreNotFinite) {
-  EXPECT_EQ(run({plan, "--model", "seeded:1", "--out", out, "--set", "learning_rate=1e39"}), 3);
-  EXPECT_TRUE(fs::exists(out + "/failed-step-2/model.safetensors"));
+  ASSERT_EQ(run({plan, "--model", "seeded:1", "--out", out, "--max-steps", "1"}), 0);
+  const std::string bad = folder + "/bad.safetensors", good = text(out + "/model.safetensors");
+  std::ofstream(bad) << good.substr(0, good.size() - 4) << "\xff\xff\xff\x7f"; // a weight that is not a number
+  EXPECT_EQ(run({plan, "--model", bad, "--out", out, "--overwrite"}), 3);
+  EXPECT_TRUE(fs::exists(out + "/failed-step-1/model.safetensors"));
 }
 
 TEST_F(FtrunTest, FirstInterruptSavesAndExits4) {

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <csignal>
+#include <fcntl.h>
 #include <mutex>
 #include <unistd.h>
 
@@ -56,10 +57,12 @@ void addOptions(CLI::App &app, RunOptions &options, bool &devices) {
                  "training data instead of the recipe's: JSON, JSONL, tokens or synthetic:SEED");
   app.add_option("--out", options.out, "output folder (default: out/<recipe name>)");
   app.add_flag("--overwrite", options.overwrite, "replace what an earlier run left in the output folder");
-  app.add_option("--max-steps", options.maxSteps, "steps of the schedule, instead of the recipe's");
-  app.add_option("--stop-after", options.stopAfter, "stop after so many steps of the schedule");
-  app.add_option("--threads", options.threads, "CPU threads (default: every usable processor)");
-  app.add_option("--gpu", options.gpu, "number of the GPU (default: 0)");
+  const CLI::Range steps(uint64_t(1), uint64_t(1000000000)); // as recipe.proto's max_steps
+  app.add_option("--max-steps", options.maxSteps, "steps of the schedule, instead of the recipe's")->check(steps);
+  app.add_option("--stop-after", options.stopAfter, "stop after so many steps of the schedule")->check(steps);
+  app.add_option("--threads", options.threads, "CPU threads (default: every usable processor)")
+      ->check(CLI::Range(1, 1024));
+  app.add_option("--gpu", options.gpu, "number of the GPU (default: 0)")->check(CLI::Range(0, 1023));
   app.add_option("--set", options.settings, "name=value of a run-time field, for example learning_rate=1e-4");
   app.add_option("--dump-gradients", options.dumpGradients, "write the first step's gradients into this folder");
   app.add_option_function<std::string>(
@@ -72,7 +75,16 @@ void addOptions(CLI::App &app, RunOptions &options, bool &devices) {
 }
 } // namespace
 
+/// A reader that goes away must not end a training, and a closed standard stream must not become a file of the run.
+static void keepStandardStreams() {
+  std::signal(SIGPIPE, SIG_IGN);
+  for (int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (fcntl(descriptor, F_GETFD) < 0)
+      (void)!open("/dev/null", O_RDWR); // takes the lowest free number, which is this one
+}
+
 int main(int argc, char **argv) {
+  keepStandardStreams();
   RunOptions options;
   bool devices = false;
   CLI::App app(
