@@ -6,11 +6,16 @@
 #include <fmt/format.h>
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/io/tokenizer.h>
+#include <google/protobuf/stubs/strutil.h>
 #include <google/protobuf/text_format.h>
 #include <google/protobuf/unknown_field_set.h>
 
+#include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <optional>
 #include <sstream>
 
 using namespace ft;
@@ -83,38 +88,102 @@ const FieldDescriptor *fieldAnywhere(const Descriptor &message, const std::strin
   return nullptr;
 }
 
-std::string legalNames(const FieldDescriptor &field) {
-  std::string names;
-  for (int i = 1; i < field.enum_type()->value_count(); ++i) // 0 is UNSPECIFIED
-    names += (i > 1 ? ", " : "") + field.enum_type()->value(i)->name();
-  return names;
+/// What a field takes, for people.
+std::string legalValues(const FieldDescriptor &field) {
+  switch (field.cpp_type()) {
+  case FieldDescriptor::CPPTYPE_ENUM:
+    return "one of " + enumNames(*field.enum_type());
+  case FieldDescriptor::CPPTYPE_UINT64:
+    return "an integer in [0, 2^64)";
+  case FieldDescriptor::CPPTYPE_DOUBLE:
+    return "a number";
+  case FieldDescriptor::CPPTYPE_BOOL:
+    return "true or false";
+  case FieldDescriptor::CPPTYPE_MESSAGE:
+    return "{ … }, with fields of its own";
+  default:
+    return "text in quotes";
+  }
 }
 
-/// Turns the parser's sentences into ours.
-std::string explain(const std::string &message) {
+/// Byte `column` of a line as the tokenizer counts, for which a tab reaches to the next multiple of 8.
+size_t byteAt(std::string_view line, int column) {
+  size_t byte = 0;
+  for (int reached = 0; byte < line.size() && reached < column; ++byte)
+    reached += line[byte] == '\t' ? 8 - reached % 8 : 1;
+  return byte;
+}
+
+struct FieldValue {
+  std::string field, value;
+};
+
+/// Of the two sentences that name both, and that come with the place of the token behind the value.
+std::optional<FieldValue> lateFieldValue(const std::string &message) {
+  if (message.find("Unknown enumeration value") != std::string::npos)
+    return FieldValue{between(message, "for field \"", "\""), between(message, "value of \"", "\"")};
+  if (message.find("Invalid value for boolean field") != std::string::npos)
+    return FieldValue{between(message, "field \"", "\""), between(message, "Value: \"", "\"")};
+  return std::nullopt;
+}
+
+/// "rank: 1x" at the column of "1x" → field rank, value 1x. An empty name where none stands on this line.
+FieldValue fieldValueAt(std::string_view line, int column) {
+  const size_t at = byteAt(line, column);
+  size_t end = line.find_last_not_of(" \t:[-", at ? at - 1 : 0);
+  if (at == 0 || end == std::string_view::npos)
+    return {};
+  size_t begin = end + 1;
+  while (begin > 0 && (std::isalnum(static_cast<unsigned char>(line[begin - 1])) || line[begin - 1] == '_'))
+    --begin;
+  size_t from = line.find_first_not_of(" \t:[", end + 1), to = from;
+  if (from == std::string_view::npos)
+    return {};
+  if (line[from] == '"')
+    to = std::min(line.find('"', from + 1), line.size() - 1) + 1;
+  else
+    to = std::min(line.find_first_of(" \t,;{}]#\r", from), line.size());
+  return {std::string(line.substr(begin, end + 1 - begin)), std::string(line.substr(from, to - from))};
+}
+
+/// Turns the parser's sentences into ours; `line` is where it stopped, at `column`.
+std::string explain(const std::string &message, std::string_view line, int column) {
   if (message.find("has no field named") != std::string::npos) {
     std::string type = between(message, "Message type \"", "\""), name = between(message, "no field named \"", "\"");
     const Descriptor *descriptor = messageNamed(type);
     std::string owner = descriptor == recipe::Recipe::descriptor() ? "a recipe" : type.substr(type.rfind('.') + 1);
     return fmt::format("{} has no field {}{}", owner, name, descriptor ? hintFor(*descriptor, name) : "");
   }
-  if (message.find("Unknown enumeration value") != std::string::npos) {
-    std::string value = between(message, "value of \"", "\""), name = between(message, "for field \"", "\"");
-    const FieldDescriptor *field = fieldAnywhere(*recipe::Recipe::descriptor(), name);
-    return fmt::format("{} is {}; must be one of {}", name, value, field ? legalNames(*field) : "its names");
-  }
-  return message;
+  if (message == "Expected identifier, got: ")
+    return "the file ends within { …; a } is missing";
+  if (message.find("multiple times") != std::string::npos)
+    return message;
+  const FieldValue at = lateFieldValue(message).value_or(fieldValueAt(line, column));
+  const FieldDescriptor *field = at.field.empty() ? nullptr : fieldAnywhere(*recipe::Recipe::descriptor(), at.field);
+  return field ? fmt::format("{} is {}; must be {}", at.field, at.value, legalValues(*field)) : message;
 }
 
 class Errors : public google::protobuf::io::ErrorCollector {
 public:
-  explicit Errors(std::string f) : file(std::move(f)) {}
-  void AddError(int line, int, const std::string &message) override {
+  Errors(std::string f, std::string_view s) : file(std::move(f)), source(s) {}
+  void AddError(int line, int column, const std::string &message) override {
+    if (const auto late = lateFieldValue(message))
+      while (line > 0 && lineOf(line).find(late->value) == std::string_view::npos)
+        --line;
     if (text.empty())
-      text = line >= 0 ? fmt::format("{}:{}: {}", file, line + 1, explain(message))
-                       : fmt::format("{}: {}", file, explain(message));
+      text = line >= 0 ? fmt::format("{}:{}: {}", file, line + 1, explain(message, lineOf(line), column))
+                       : fmt::format("{}: {}", file, explain(message, {}, 0));
   }
   std::string file, text;
+
+private:
+  std::string_view lineOf(int line) const {
+    std::string_view rest = source;
+    for (; line > 0 && !rest.empty(); --line)
+      rest.remove_prefix(std::min(rest.find('\n'), rest.size() - 1) + 1);
+    return rest.substr(0, rest.find('\n'));
+  }
+  std::string_view source;
 };
 
 void collectPlaces(const google::protobuf::Message &message, TextFormat::ParseInfoTree *tree, const std::string &prefix,
@@ -131,6 +200,20 @@ void collectPlaces(const google::protobuf::Message &message, TextFormat::ParseIn
       if (TextFormat::ParseInfoTree *inner = tree->GetTreeForNested(field, -1))
         collectPlaces(message.GetReflection()->GetMessage(message, field), inner, path + ".", file, places);
   }
+}
+
+/// The number of a field that the schema does not know, at any depth; 0 where there is none.
+int unknownField(const google::protobuf::Message &message) {
+  const google::protobuf::Reflection &reflection = *message.GetReflection();
+  if (reflection.GetUnknownFields(message).field_count() > 0)
+    return reflection.GetUnknownFields(message).field(0).number();
+  std::vector<const FieldDescriptor *> set;
+  reflection.ListFields(message, &set);
+  for (const FieldDescriptor *field : set)
+    if (field->message_type() && !field->is_repeated())
+      if (int number = unknownField(reflection.GetMessage(message, field)))
+        return number;
+  return 0;
 }
 
 /// "a.b" = "v" as text proto: `a { b: v }`, strings quoted.
@@ -153,8 +236,12 @@ Status overrideText(const std::string &override, std::string &text, std::string 
       closing += " }";
       continue;
     }
-    bool quote = field->type() == FieldDescriptor::TYPE_STRING && value.rfind('[', 0) != 0 && value.rfind('"', 0) != 0;
-    text += part + ": " + (quote ? "\"" + value + "\"" : value);
+    const bool string = field->type() == FieldDescriptor::TYPE_STRING, list = field->is_repeated();
+    if (!string && (value.empty() ||
+                    value.find_first_of(" \t\n:{},;#[]") != std::string::npos)) // a value, not a piece of a recipe
+      return badInput(fmt::format("--set {}: {} is {}; must be {}", override, part, value, legalValues(*field)));
+    const bool asIs = !string || value.rfind('"', 0) == 0 || (list && value.rfind('[', 0) == 0);
+    text += part + ": " + (asIs ? value : "\"" + google::protobuf::CEscape(value) + "\"");
   }
   if (message)
     return badInput(fmt::format("--set {}: {} has fields of its own; name one of them", override, path));
@@ -167,7 +254,7 @@ Status applyOverrides(const std::vector<std::string> &overrides, recipe::Recipe 
     std::string text, path;
     FT_RETURN_IF_ERROR(overrideText(override, text, path));
     recipe::Recipe patch;
-    Errors errors("--set " + override);
+    Errors errors("--set " + override, text);
     TextFormat::Parser parser;
     parser.RecordErrorsTo(&errors);
     if (!parser.ParseFromString(text, &patch)) {
@@ -186,25 +273,37 @@ Status applyOverrides(const std::vector<std::string> &overrides, recipe::Recipe 
 
 } // namespace
 
+std::string ft::enumNames(const google::protobuf::EnumDescriptor &type) {
+  std::string names;
+  for (int i = 1; i < type.value_count(); ++i) // 0 is UNSPECIFIED
+    names += (i > 1 ? ", " : "") + type.value(i)->name();
+  return names;
+}
+
 Status ft::parseRecipe(const std::string &path, const std::vector<std::string> &overrides, recipe::Recipe &fields,
                        FieldPlaces &places) {
   std::ifstream file(path, std::ios::binary);
-  std::stringstream content;
-  if (!file || !(content << file.rdbuf()))
+  if (!file || std::filesystem::is_directory(path))
     return badInput(fmt::format("{}: cannot be read; a recipe is a .textproto or .pb file", path));
-  if (std::filesystem::path(path).extension() == ".pb") {
-    if (!fields.ParseFromString(content.str()))
+  std::string content{std::istreambuf_iterator<char>(file), {}};
+  const std::string extension = std::filesystem::path(path).extension().string();
+  if (extension == ".yaml" || extension == ".yml" || extension == ".json")
+    return badInput(
+        fmt::format("{}: recipes in YAML or JSON are not supported yet; write a .textproto or .pb file", path));
+  if (extension == ".pb") {
+    if (!fields.ParseFromString(content))
       return badInput(fmt::format("{}: is not a binary recipe (message ft.recipe.Recipe)", path));
-    if (fields.GetReflection()->GetUnknownFields(fields).field_count() > 0)
-      return badInput(fmt::format("{}: holds field number {}, which no recipe has", path,
-                                  fields.GetReflection()->GetUnknownFields(fields).field(0).number()));
+    if (int number = unknownField(fields))
+      return badInput(fmt::format("{}: holds field number {}, which no recipe has", path, number));
   } else {
-    Errors errors(path);
+    if (content.rfind("\xEF\xBB\xBF", 0) == 0) // a byte order mark, as some editors write it
+      content.erase(0, 3);
+    Errors errors(path, content);
     TextFormat::ParseInfoTree tree;
     TextFormat::Parser parser;
     parser.RecordErrorsTo(&errors);
     parser.WriteLocationsTo(&tree);
-    if (!parser.ParseFromString(content.str(), &fields))
+    if (!parser.ParseFromString(content, &fields))
       return badInput(errors.text);
     collectPlaces(fields, &tree, "", path, places);
   }

@@ -85,7 +85,14 @@ TEST_F(RecipeTest, NamesPlaceValueRangeAndWayOut) {
   EXPECT_EQ(errorOf("lora_r: 3"), "bad.textproto:1: a recipe has no field lora_r; it is called lora.r here");
   EXPECT_EQ(errorOf("\nprecision: FP32"), "bad.textproto:2: precision is FP32; must be one of FP32_TRUE, BF16_TRUE, "
                                           "BF16_MIXED, FP16_MIXED, FP64_TRUE");
-  EXPECT_EQ(errorOf("sequence_len: \"x\""), "bad.textproto:1: Expected integer, got: \"x\"");
+  EXPECT_EQ(errorOf("sequence_len: \"x\""), "bad.textproto:1: sequence_len is \"x\"; must be an integer in [0, 2^64)");
+  EXPECT_EQ(errorOf("\n\twarmup_steps : -2 seed: 3"),
+            "bad.textproto:2: warmup_steps is -2; must be an integer in [0, 2^64)");
+  EXPECT_EQ(errorOf("packing: maybe\n\nseed: 1"), "bad.textproto:1: packing is maybe; must be true or false");
+  EXPECT_EQ(errorOf("optim: ADAM\n\nseed: 1"), "bad.textproto:1: optim is ADAM; must be one of ADAMW, SGD");
+  EXPECT_EQ(errorOf("lora: 16"), "bad.textproto:1: lora is 16; must be { … }, with fields of its own");
+  EXPECT_EQ(errorOf("lora { r: 16"), "bad.textproto:1: the file ends within { …; a } is missing");
+  EXPECT_EQ(errorOf(""), "bad.textproto: base_model is missing; write base_model: \"smollm2-135m\"");
   EXPECT_EQ(errorOf("precision: FP32_TRUE"),
             "bad.textproto: base_model is missing; write base_model: \"smollm2-135m\"");
   EXPECT_EQ(errorOf(good, {"lora.rank=3"}), "--set lora.rank=3: there is no field rank; it is called r here");
@@ -96,10 +103,54 @@ TEST_F(RecipeTest, NamesPlaceValueRangeAndWayOut) {
             "up_proj, down_proj, or all-linear alone; did you mean \"q_proj\"?");
 }
 
+TEST_F(RecipeTest, RefusesValuesOfEnumsWithoutAName) {
+  EXPECT_EQ(errorOf(good + "optim: 17\n"), "bad.textproto:7: optim is 17; must be one of ADAMW, SGD");
+  EXPECT_EQ(errorOf(good + "optim: UNSPECIFIED\n"), "bad.textproto:7: optim is UNSPECIFIED; must be one of ADAMW, SGD");
+  EXPECT_EQ(errorOf(good, {"parallelism.strategy=9"}),
+            "--set parallelism.strategy=9: parallelism.strategy is 9; must be one of DDP, FSDP, ZERO1, ZERO2, ZERO3");
+}
+
+TEST_F(RecipeTest, RefusesFieldsOfABinaryRecipeThatItDoesNotKnow) {
+  write("nested.pb", "\x42\x03\xf8\x07\x01"); // field 8, lora, with field 127
+  EXPECT_NE(loadRecipe((folder / "nested.pb").string(), {}).status().message().find("field number 127"),
+            std::string::npos);
+}
+
+TEST_F(RecipeTest, RefusesCapsThatDoNotCoverARow) {
+  EXPECT_EQ(
+      errorOf(good + "max_document_len: 32\n"),
+      "bad.textproto:7: max_document_len is 32, and with max_documents_per_row 4 covers 128 tokens of a row; must "
+      "cover sequence_len 256: set max_documents_per_row to at least 8");
+  EXPECT_EQ(errorOf(good + "max_document_len: 32 max_documents_per_row: 7\n").substr(0, 15), "bad.textproto:7");
+  EXPECT_EQ(errorOf(good + "max_document_len: 32 max_documents_per_row: 8\n"), "accepted");
+  EXPECT_NE(errorOf(good + "max_document_len: 128 packing: false\n").find("or set packing: true"), std::string::npos);
+}
+
+TEST_F(RecipeTest, RefusesNumbersThatTrainingCannotUse) {
+  EXPECT_EQ(errorOf(good + "adam_epsilon: 1e-50"), "bad.textproto:7: adam_epsilon is 1e-50; must be in [1e-37, 1]");
+  EXPECT_EQ(
+      errorOf(good + "data { eval: \"synthetic:x\" }"),
+      "bad.textproto:7: data.eval is synthetic:x; must be a path, or synthetic:SEED with an integer in [0, 2^64)");
+}
+
+TEST_F(RecipeTest, TakesAnOverrideAsAValueAndNothingElse) {
+  for (const std::string path : {R"(C:\new)", R"(a"b)", "[x]"}) {
+    auto loaded = loadRecipe(write("good.textproto", good), {"output_dir=" + path});
+    ASSERT_TRUE(loaded.ok()) << loaded.status().message();
+    EXPECT_EQ(loaded->fields.output_dir(), path);
+  }
+  EXPECT_EQ(errorOf(good, {"seed=1 packing: false"}),
+            "--set seed=1 packing: false: seed is 1 packing: false; must be an integer in [0, 2^64)");
+  EXPECT_EQ(errorOf(good, {"learning_rate="}), "--set learning_rate=: learning_rate is ; must be a number");
+}
+
+TEST_F(RecipeTest, ReadsFilesWithAByteOrderMark) { EXPECT_EQ(errorOf("\xEF\xBB\xBF" + good), "accepted"); }
+
 TEST_F(RecipeTest, RefusesWhatIsNotSupportedYetByName) {
   auto with = [&](const std::string &line) { return errorOf(std::string(full) + line); };
   EXPECT_EQ(with("quantization { type: \"NF4\" }"),
-            "bad.textproto:6: quantization a quantised base is not supported yet; leave it out");
+            "bad.textproto:6: quantization asks for a quantised base, which is not supported yet; leave it out");
+  EXPECT_EQ(errorOf(good, {"quantization.type=NF4"}).substr(0, 28), "--set quantization.type=NF4:");
   EXPECT_NE(with("parallelism { strategy: FSDP }").find("parallelism.strategy"), std::string::npos);
   EXPECT_NE(with("gradient_checkpointing: FULL").find("gradient_checkpointing"), std::string::npos);
   EXPECT_NE(with("lora { use_dora: true }").find("lora.use_dora"), std::string::npos);

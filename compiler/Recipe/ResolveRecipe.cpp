@@ -8,6 +8,7 @@
 #include <google/protobuf/text_format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 
 using namespace ft;
@@ -18,13 +19,20 @@ using rt::Status;
 
 namespace {
 
+/// A message that --set reached through one of its fields has that field's place.
+std::string placeOf(const FieldPlaces &places, const std::string &field, const std::string &file) {
+  if (auto found = places.find(field); found != places.end())
+    return found->second;
+  auto inner = places.lower_bound(field + ".");
+  return inner != places.end() && inner->first.rfind(field + ".", 0) == 0 ? inner->second : file;
+}
+
 class Checker {
 public:
   Checker(const FieldPlaces &p, const std::string &f) : places(p), file(f) {}
 
   Status error(const std::string &field, const std::string &text) const {
-    auto it = places.find(field);
-    return badInput(fmt::format("{}: {} {}", it == places.end() ? file : it->second, field, text));
+    return badInput(fmt::format("{}: {} {}", placeOf(places, field, file), field, text));
   }
   template <typename T> Status range(const std::string &field, T value, bool good, std::string_view legal) const {
     return good ? Status() : error(field, fmt::format("is {}; must be in {}", value, legal));
@@ -36,7 +44,7 @@ public:
     return present ? Status() : badInput(fmt::format("{}: {} is missing; write {}", file, field, example));
   }
   Status unsupported(const std::string &field, std::string_view value, std::string_view wayOut) const {
-    return error(field, fmt::format("{} is not supported yet; {}", value, wayOut));
+    return error(field, fmt::format("asks for {}, which is not supported yet; {}", value, wayOut));
   }
 
 private:
@@ -59,6 +67,27 @@ Status checkRequired(const Recipe &r, const Checker &check) {
   return check.required("learning_rate", r.has_learning_rate(), "learning_rate: 2e-4");
 }
 
+/// Numbers that no name stands for, and the name that says nothing, come through the parser as values of open enums.
+Status checkEnums(const google::protobuf::Message &message, const std::string &prefix, const Checker &check) {
+  using google::protobuf::FieldDescriptor;
+  std::vector<const FieldDescriptor *> set;
+  const google::protobuf::Reflection &reflection = *message.GetReflection();
+  reflection.ListFields(message, &set);
+  for (const FieldDescriptor *field : set) {
+    const std::string name = prefix + field->name();
+    if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE)
+      FT_RETURN_IF_ERROR(checkEnums(reflection.GetMessage(message, field), name + ".", check));
+    if (field->cpp_type() != FieldDescriptor::CPPTYPE_ENUM)
+      continue;
+    const int value = reflection.GetEnumValue(message, field);
+    if (value == 0 || !field->enum_type()->FindValueByNumber(value))
+      return check.error(name,
+                         fmt::format("is {}; must be one of {}", value == 0 ? "UNSPECIFIED" : std::to_string(value),
+                                     enumNames(*field->enum_type())));
+  }
+  return Status();
+}
+
 /// Known fields whose passes do not exist yet are refused by name.
 Status checkUnsupported(const Recipe &r, const Checker &check) {
   if (r.precision() == recipe::Precision::FP16_MIXED)
@@ -74,9 +103,9 @@ Status checkUnsupported(const Recipe &r, const Checker &check) {
     return check.unsupported(r.has_save_steps() ? "save_steps" : "save_total_limit", "checkpoints during a run",
                              "leave it out");
   if (r.lora().use_rslora())
-    return check.unsupported("lora.use_rslora", "true", "set lora_alpha to alpha · √r for the same scale");
+    return check.unsupported("lora.use_rslora", "rsLoRA", "set lora_alpha to alpha · √r for the same scale");
   if (r.lora().use_dora())
-    return check.unsupported("lora.use_dora", "true", "leave it out");
+    return check.unsupported("lora.use_dora", "DoRA", "leave it out");
   if (r.lora().modules_to_save_size() > 0)
     return check.unsupported("lora.modules_to_save", r.lora().modules_to_save(0), "leave it out");
   if (r.parallelism().strategy() > recipe::Strategy::DDP || r.parallelism().dp_shard_size() > 1 ||
@@ -113,6 +142,16 @@ Status resolveBatch(Recipe &r, const Checker &check) {
   if (!r.packing() && r.max_documents_per_row() != 1)
     return check.error("max_documents_per_row",
                        fmt::format("is {}; without packing a row holds one sample", r.max_documents_per_row()));
+  // As the packer covers rows: padding lies in documents as well.
+  if (r.max_documents_per_row() * r.max_document_len() < r.sequence_len())
+    return check.error("max_document_len",
+                       fmt::format("is {}, and with max_documents_per_row {} covers {} tokens of a row; must cover "
+                                   "sequence_len {}: {}",
+                                   r.max_document_len(), r.max_documents_per_row(),
+                                   r.max_documents_per_row() * r.max_document_len(), r.sequence_len(),
+                                   r.packing() ? fmt::format("set max_documents_per_row to at least {}",
+                                                             (r.sequence_len() - 1) / r.max_document_len() + 1)
+                                               : "leave it out, or set packing: true"));
   return Status();
 }
 
@@ -162,8 +201,9 @@ Status resolveOptimizer(Recipe &r, const Checker &check) {
   auto unit = [](double v) { return v >= 0 && v < 1; };
   FT_RETURN_IF_ERROR(check.range("adam_beta1", r.adam_beta1(), unit(r.adam_beta1()), "[0, 1)"));
   FT_RETURN_IF_ERROR(check.range("adam_beta2", r.adam_beta2(), unit(r.adam_beta2()), "[0, 1)"));
+  // Below the smallest normal f32 the update of a weight without gradient would be 0 / 0.
   FT_RETURN_IF_ERROR(
-      check.range("adam_epsilon", r.adam_epsilon(), r.adam_epsilon() > 0 && r.adam_epsilon() <= 1, "(0, 1]"));
+      check.range("adam_epsilon", r.adam_epsilon(), r.adam_epsilon() >= 1e-37 && r.adam_epsilon() <= 1, "[1e-37, 1]"));
   FT_RETURN_IF_ERROR(check.range("sgd_momentum", r.sgd_momentum(), unit(r.sgd_momentum()), "[0, 1)"));
   FT_RETURN_IF_ERROR(
       check.range("weight_decay", r.weight_decay(), r.weight_decay() >= 0 && r.weight_decay() <= 1, "[0, 1]"));
@@ -199,6 +239,19 @@ Status resolveSchedule(Recipe &r, const Checker &check) {
   return Status();
 }
 
+Status checkSource(const std::string &field, const std::string &source, const Checker &check) {
+  constexpr std::string_view prefix = "synthetic:";
+  if (source.rfind(prefix, 0) != 0)
+    return Status();
+  const std::string seed = source.substr(prefix.size());
+  uint64_t value = 0;
+  auto [end, error] = std::from_chars(seed.data(), seed.data() + seed.size(), value);
+  return error == std::errc() && end == seed.data() + seed.size()
+             ? Status()
+             : check.error(
+                   field, fmt::format("is {}; must be a path, or synthetic:SEED with an integer in [0, 2^64)", source));
+}
+
 Status resolveText(Recipe &r, const Checker &check) {
   FT_DEFAULT(r, template_, "alpaca");
   FT_DEFAULT(r, train_on_prompt, false);
@@ -207,6 +260,8 @@ Status resolveText(Recipe &r, const Checker &check) {
     return check.error("template", fmt::format("is {}; must be alpaca or chatml", r.template_()));
   FT_RETURN_IF_ERROR(
       check.range("val_set_size", r.val_set_size(), r.val_set_size() >= 0 && r.val_set_size() <= 0.5, "[0, 0.5]"));
+  FT_RETURN_IF_ERROR(checkSource("data.train", r.data().train(), check));
+  FT_RETURN_IF_ERROR(checkSource("data.eval", r.data().eval(), check));
   if (r.has_generate()) {
     FT_DEFAULT(*r.mutable_generate(), max_new_tokens, 128);
     FT_RETURN_IF_ERROR(check.integer("generate.max_new_tokens", r.generate().max_new_tokens(), 1, 65536));
@@ -218,6 +273,7 @@ Status resolveText(Recipe &r, const Checker &check) {
 
 Status ft::resolveRecipe(Recipe &r, const FieldPlaces &places, const std::string &file) {
   Checker check(places, file);
+  FT_RETURN_IF_ERROR(checkEnums(r, "", check));
   FT_RETURN_IF_ERROR(checkRequired(r, check));
   FT_RETURN_IF_ERROR(checkUnsupported(r, check));
   FT_DEFAULT(r, target, "cpu");
@@ -232,15 +288,20 @@ Status ft::resolveRecipe(Recipe &r, const FieldPlaces &places, const std::string
   return resolveText(r, check);
 }
 
+std::string LoadedRecipe::place(const std::string &field) const { return placeOf(places, field, path); }
+
+void LoadedRecipe::printResolved() { google::protobuf::TextFormat::PrintToString(fields, &resolvedText); }
+
 Expected<LoadedRecipe> ft::loadRecipe(const std::string &path, const std::vector<std::string> &overrides) {
   LoadedRecipe loaded;
-  FieldPlaces places;
-  FT_RETURN_IF_ERROR(parseRecipe(path, overrides, loaded.fields, places));
-  FT_RETURN_IF_ERROR(resolveRecipe(loaded.fields, places, path));
+  loaded.path = path;
+  FT_RETURN_IF_ERROR(parseRecipe(path, overrides, loaded.fields, loaded.places));
+  loaded.globalBatch = loaded.fields.has_global_batch_size();
+  FT_RETURN_IF_ERROR(resolveRecipe(loaded.fields, loaded.places, path));
   std::filesystem::path file(path);
   loaded.name = file.stem().string();
   loaded.folder = file.parent_path().empty() ? "." : file.parent_path().string();
-  google::protobuf::TextFormat::PrintToString(loaded.fields, &loaded.resolvedText);
+  loaded.printResolved();
   if (loaded.fields.optim() == recipe::Optimizer::ADAMW && loaded.fields.adam_beta2() > 0.98 &&
       loaded.fields.optimizer_state_dtype() == recipe::StateDtype::BF16)
     loaded.notes.push_back("adam_beta2 is above 0.98 with BF16 moments: bf16 cannot hold 0.999 · v, so v never decays");
