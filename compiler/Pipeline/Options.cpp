@@ -143,6 +143,6 @@ rt::Status ft::unknownModel(const CompileRequest &request, const LoadedRecipe &r
   std::sort(names.begin(), names.end());
   return rt::badInput(
       fmt::format("{}: base_model {} is neither a known model ({}) nor a folder with a config.json ({}){}",
-                  request.recipePath, recipe.fields.base_model(), fmt::join(names, ", "), tried,
+                  recipe.place("base_model"), recipe.fields.base_model(), fmt::join(names, ", "), tried,
                   rt::suggestion(recipe.fields.base_model(), std::span<const std::string>(names))));
 }

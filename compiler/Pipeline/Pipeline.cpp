@@ -107,8 +107,14 @@ std::string findModel(const CompileRequest &request, const LoadedRecipe &recipe)
 rt::Status loadInputs(const CompileRequest &request, Compilation &c) {
   FT_ASSIGN_OR_RETURN(c.recipe, loadRecipe(request.recipePath, request.overrides));
   std::string target = request.gpu.empty() ? c.recipe.fields.target() : request.gpu;
-  FT_ASSIGN_OR_RETURN(c.target, loadTarget(request.recipesFolder, target));
+  rt::Expected<recipe::TargetSpec> spec = loadTarget(request.recipesFolder, target);
+  if (!spec.ok())
+    return rt::Status(spec.status().code(),
+                      fmt::format("{}: {}", request.gpu.empty() ? c.recipe.place("target") : "--gpu " + request.gpu,
+                                  spec.status().message()));
+  c.target = std::move(*spec);
   c.recipe.fields.set_target(target);
+  c.recipe.printResolved();
   std::string model = findModel(request, c.recipe);
   if (!fs::exists(fs::path(model) / "config.json"))
     return unknownModel(request, c.recipe, model);
@@ -124,9 +130,13 @@ rt::Status loadInputs(const CompileRequest &request, Compilation &c) {
 uint64_t Compilation::neededBytes() const {
   uint64_t bytes = target.outside_arenas_bytes();
   for (const plan::Arena &arena : plan.arenas())
-    if (arena.space() == plan::Arena::DEVICE)
+    if (counts(arena))
       bytes += arena.size();
   return bytes;
+}
+
+bool Compilation::counts(const plan::Arena &arena) const {
+  return target.driver() == "cpu" || arena.space() == plan::Arena::DEVICE;
 }
 
 namespace {
@@ -143,7 +153,9 @@ rt::Expected<Compilation> planOnce(const CompileRequest &request, Compilation c,
     ScopedDiagnosticHandler handler(c.context.get(), [&](Diagnostic &d) { message = d.str(); });
     c.module = buildModel(c.context.get(), c.model, shape);
     if (!c.module)
-      return rt::badInput(fmt::format("{}: {}", request.recipePath, message));
+      return rt::badInput(fmt::format(
+          "{}: {}", message.rfind("sequence_len", 0) == 0 ? c.recipe.place("sequence_len") : request.recipePath,
+          message));
   }
   ModuleOp module = *c.module;
   ModelOptions model = modelOptions(c.recipe);

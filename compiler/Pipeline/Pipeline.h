@@ -34,7 +34,9 @@ struct Compilation {
   PlanSections sections;
   MemoryPeak peak;
 
-  /// Device arenas and what lies outside them, in bytes.
+  /// Whether an arena takes memory of the target; on a processor all do.
+  bool counts(const plan::Arena &arena) const;
+  /// Those arenas and what lies outside them, in bytes.
   uint64_t neededBytes() const;
   /// False where the target's memory is known and too small.
   bool fits() const { return target.memory_bytes() == 0 || neededBytes() <= target.memory_bytes(); }

@@ -44,7 +44,7 @@ std::string memoryTable(const Compilation &c) {
   };
   for (int i = 0; i < plan.arenas_size(); ++i) {
     const plan::Arena &arena = plan.arenas(i);
-    if (arena.space() != plan::Arena::DEVICE)
+    if (!c.counts(arena))
       continue;
     if (arena.name() == "activations") {
       double over = arena.largest_live() ? 100.0 * (double(arena.size()) / arena.largest_live() - 1) : 0;
@@ -52,7 +52,7 @@ std::string memoryTable(const Compilation &c) {
           fmt::format("   largest live set {} (+{:.2f} %)", arena.largest_live(), over));
       continue;
     }
-    if (arena.name() == "slots") {
+    if (arena.name() == "slots" || arena.name() == "staging") {
       row(arena.name(), "batch records", arena.size());
       continue;
     }
@@ -69,7 +69,7 @@ std::string memoryTable(const Compilation &c) {
   if (c.target.memory_bytes())
     row("has", "", c.target.memory_bytes());
   for (const plan::Arena &arena : plan.arenas())
-    if (arena.space() == plan::Arena::PINNED)
+    if (!c.counts(arena))
       text += fmt::format("  pinned host memory: {} bytes\n", arena.size());
   return text;
 }
@@ -155,10 +155,12 @@ std::string ft::waysOut(const Compilation &c, const CompileRequest &request) {
   if (r.precision() == recipe::Precision::FP32_TRUE && c.target.bf16())
     candidates.push_back({"precision=BF16_TRUE"});
   for (uint64_t rows = r.micro_batch_size() / 2; rows >= 1; rows /= 2)
-    if (r.micro_batch_size() % rows == 0)
-      candidates.push_back({fmt::format("micro_batch_size={}", rows),
-                            fmt::format("gradient_accumulation_steps={}",
-                                        r.gradient_accumulation_steps() * (r.micro_batch_size() / rows))});
+    if (r.micro_batch_size() % rows == 0) {
+      candidates.push_back({fmt::format("micro_batch_size={}", rows)});
+      if (!c.recipe.globalBatch) // which would follow by itself
+        candidates.back().push_back(fmt::format("gradient_accumulation_steps={}",
+                                                r.gradient_accumulation_steps() * (r.micro_batch_size() / rows)));
+    }
   if (r.optim() == recipe::Optimizer::ADAMW && !r.has_lora() && r.precision() == recipe::Precision::BF16_TRUE &&
       r.optimizer_state_dtype() == recipe::StateDtype::F32)
     candidates.push_back({"optimizer_state_dtype=BF16"});
@@ -186,6 +188,8 @@ std::string ft::waysOut(const Compilation &c, const CompileRequest &request) {
     text += fmt::format("  fits with{}: {} ({} saved, predicted step ×{:.2f})\n", flags, gib(compiled->neededBytes()),
                         gib(c.neededBytes() - compiled->neededBytes()), slower);
   }
-  return text.empty() ? "  none of: a smaller micro-batch, bf16, another optimizer, adapters; take a larger target\n"
-                      : text;
+  if (text.empty())
+    return "  none of: a smaller micro-batch, bf16, another optimizer, adapters; take a larger target";
+  text.pop_back();
+  return text;
 }

@@ -42,6 +42,29 @@ class Compile(WorkshopTest):
         result = call(FTC, "compile", recipe, "-o", self.folder / "absent" / "plan.bin")
         self.assertEqual(result.code, 1)
         self.assertIn("absent", result.err)
+        self.refused(call(FTC, "chek", recipe), 1, "no command chek", 'did you mean "check"?')
+        self.refused(call(FTC, "compile", recipe, "-o", self.folder), 1, "is a folder; must be a file")
+        self.refused(call(FTC, "check", recipe, "--gpu", "h20"), 1, "--gpu h20", 'did you mean "h200"?')
+
+    def test_the_resolved_recipe_names_the_target_that_was_taken(self):
+        self.compile("a")
+        plan = self.folder / "gpu.bin"
+        self.assertEqual(call(FTC, "compile", self.folder / "a.textproto", "--gpu", "h200", "-o", plan).code, 0)
+        self.assertIn(b'\ntarget: "h200"\n', plan.read_bytes())
+
+    def test_check_counts_what_a_run_reserves(self):
+        plan = self.compile()
+        needs = int(re.search(r"needs +(\d+)", call(FTC, "check", self.folder / "plan.textproto").text).group(1))
+        self.train(plan, "out")
+        memory = self.summary("out")["memory"]
+        self.assertEqual(needs, memory["predicted_arenas_bytes"] + memory["predicted_outside_bytes"])
+
+    def test_ways_out_keep_to_the_global_batch_size(self):
+        fields = dict(base_model='"tiny-llama-1.1b"', precision="BF16_TRUE", sequence_len=512, micro_batch_size=64,
+                      max_document_len=None, max_documents_per_row=None, lora=LORA, gradient_accumulation_steps=None, global_batch_size=128)
+        result = call(FTC, "check", self.recipe(**fields), "--gpu", "rtx4090")
+        self.refused(result, 2, "fits with --set micro_batch_size=")
+        self.assertNotIn("gradient_accumulation_steps", result.text)
 
     def test_a_recipe_that_does_not_fit_exits_2_and_writes_nothing(self):
         plan = self.folder / "plan.bin"

@@ -5,6 +5,8 @@
 
 namespace ft {
 
+/// BadInput where `path`, of -o, cannot become a file.
+rt::Status checkOutput(const std::string &path);
 /// Exits 2 and writes nothing where the plan does not fit.
 rt::Status compileCommand(CompileRequest request, const std::string &output);
 rt::Status checkCommand(const CompileRequest &request);

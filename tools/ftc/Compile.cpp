@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fmt/format.h>
+#include <unistd.h>
 
 using namespace ft;
 namespace fs = std::filesystem;
@@ -13,12 +14,23 @@ static rt::Status doesNotFit(const Compilation &c, const CompileRequest &request
   return rt::cannotRun(verdict(c) + "\n" + waysOut(c, request));
 }
 
+rt::Status ft::checkOutput(const std::string &path) {
+  fs::path folder = fs::path(path).parent_path();
+  if (folder.empty())
+    folder = ".";
+  if (fs::is_directory(path))
+    return rt::badInput(fmt::format("-o {}: is a folder; must be a file", path));
+  if (!fs::is_directory(folder))
+    return rt::badInput(fmt::format("-o {}: there is no folder {}; make it, or name another", path, folder.string()));
+  if (access(folder.c_str(), W_OK | X_OK) != 0)
+    return rt::badInput(fmt::format("-o {}: folder {} is not writable; name another", path, folder.string()));
+  return rt::Status();
+}
+
 rt::Status ft::compileCommand(CompileRequest request, const std::string &output) {
+  FT_RETURN_IF_ERROR(checkOutput(output));
   fs::path folder = fs::path(output).parent_path();
   request.planFolder = folder.empty() ? "." : folder.string();
-  if (!fs::is_directory(request.planFolder))
-    return rt::badInput(
-        fmt::format("-o {}: there is no folder {}; make it, or name another", output, request.planFolder));
   FT_ASSIGN_OR_RETURN(Compilation c, planRecipe(request));
   fmt::print("{}", describe(c));
   if (!c.fits())

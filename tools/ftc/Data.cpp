@@ -6,6 +6,8 @@
 using namespace ft;
 
 rt::Status ft::dataCommand(const CompileRequest &request, const std::string &model, const std::string &output) {
+  if (!output.empty())
+    FT_RETURN_IF_ERROR(checkOutput(output));
   FT_ASSIGN_OR_RETURN(Compilation c, planRecipe(request));
   rt::DataCommand command;
   command.run = c.plan.run();

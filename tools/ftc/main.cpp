@@ -1,7 +1,9 @@
 // ftc: recipes to plans. One function a command; the work is in compiler/ and runtime/.
+#include "runtime/Support/Strings.h"
 #include "tools/ftc/Commands.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 
 using namespace ft;
@@ -38,6 +40,13 @@ int main(int argc, char **argv) {
   addRecipeOptions(*data, request);
   data->add_option("--model", model, "GGUF file, or folder with tokenizer.json")->required();
   data->add_option("-o", dataOutput, "token file; default: the cache");
+  const std::string_view first = argc > 1 ? argv[1] : "-";
+  if (const std::string_view names[] = {"compile", "check", "explain", "data"};
+      !first.starts_with('-') && std::find(std::begin(names), std::end(names), first) == std::end(names)) {
+    std::fprintf(stderr, "ftc: there is no command %s; must be compile, check, explain or data%s\n", argv[1],
+                 rt::suggestion(first, std::span<const std::string_view>(names)).c_str());
+    return 1;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {
