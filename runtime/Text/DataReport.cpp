@@ -8,7 +8,8 @@ namespace ft::rt {
 namespace {
 constexpr size_t LongestSample = 2000; // bytes shown
 
-/// Every line of `text` behind a bar, cut where it gets too long (never inside a character).
+/// Every line of `text` behind a bar, cut where it gets too long (never inside a character). What would steer a
+/// terminal is spelled out.
 std::string quoted(std::string text) {
   if (text.size() > LongestSample) {
     size_t end = LongestSample;
@@ -18,7 +19,9 @@ std::string quoted(std::string text) {
   }
   std::string out = "    | ";
   for (char c : text)
-    out += c == '\n' ? std::string("\n    | ") : std::string(1, c);
+    out += c == '\n'                                       ? std::string("\n    | ")
+           : (uint8_t(c) < 0x20 && c != '\t') || c == 0x7F ? fmt::format("\\x{:02x}", c)
+                                                           : std::string(1, c);
   return out + "\n";
 }
 } // namespace

@@ -209,6 +209,8 @@ DataRequest DataRequest::train(const plan::Run &run, const BatchShape &shape, st
 DataRequest DataRequest::evaluation(const plan::Run &run, const BatchShape &shape, std::string baseFolder,
                                     const std::string &dataArgument) {
   DataRequest request = train(run, shape, std::move(baseFolder), dataArgument);
+  if (isSynthetic(run.data_eval()))
+    request.source = run.data_eval();
   if (isSynthetic(request.source)) {
     request.identity.split = Split::Evaluation;
     request.identity.valSetSize = 0;
@@ -227,7 +229,13 @@ DataRequest DataRequest::evaluation(const plan::Run &run, const BatchShape &shap
 Expected<EncodedData> encodeSamples(const SampleFile &file, const TokenFileIdentity &identity, const TextCodec &codec) {
   EncodedData result;
   result.stats.lines = file.lines;
-  for (const Sample *sample : samplesOf(file, identity)) {
+  const std::vector<const Sample *> chosen = samplesOf(file, identity);
+  if (chosen.empty())
+    return badInput(
+        fmt::format("{}: val_set_size {} holds out {} of {} samples; none is left to train on: add samples, "
+                    "or name held-out ones in data.eval",
+                    file.path, identity.valSetSize, file.samples.size(), file.samples.size()));
+  for (const Sample *sample : chosen) {
     auto encoded = codec.encodeSample(*sample, identity.shape.maxDocumentLen);
     if (!encoded)
       return badInput(

@@ -196,6 +196,12 @@ TEST_F(PreparedDataTest, ValSetSizeSplitsWithoutOverlap) {
   EXPECT_EQ(seen.size(), 40u);
   run.set_val_set_size(4);
   EXPECT_EQ(prepare()->file->documents(), 36u);
+  run.set_val_set_size(0.1);
+  write("train.jsonl", "{\"instruction\":\"Say\",\"output\":\"It is.\"}\n");
+  EXPECT_EQ(refusal(),
+            (folder / "train.jsonl").string() +
+                ": val_set_size 0.1 holds out 1 of 1 samples; none is left to train on: add samples, or name "
+                "held-out ones in data.eval");
 }
 
 TEST_F(PreparedDataTest, SyntheticNeedsNoTokenizerAndBringsItsOwnHeldOutData) {
@@ -205,6 +211,12 @@ TEST_F(PreparedDataTest, SyntheticNeedsNoTokenizerAndBringsItsOwnHeldOutData) {
   auto held = preparedData(DataRequest::evaluation(run, shape(), folder.string(), "synthetic:7"), nullptr);
   ASSERT_TRUE(train.ok() && held.ok());
   EXPECT_FALSE(std::ranges::equal(train->file->bytes(), held->file->bytes()));
+  run.set_data_eval("synthetic:8");
+  auto named = preparedData(DataRequest::evaluation(run, shape(), folder.string(), "synthetic:7"), nullptr);
+  auto beside = preparedData(DataRequest::evaluation(run, shape(), folder.string(), ""), nullptr); // train.jsonl
+  ASSERT_TRUE(named.ok() && beside.ok());
+  EXPECT_EQ(named->file->name(), "synthetic:8");
+  EXPECT_TRUE(std::ranges::equal(named->file->bytes(), beside->file->bytes()));
   EXPECT_EQ(refusal("synthetic:x"),
             "data \"synthetic:x\": the seed must be an integer in [0, 2^64), as in synthetic:1");
   auto without = preparedData(trainRequest(), nullptr);
@@ -223,6 +235,9 @@ TEST_F(PreparedDataTest, ReportMarksWhatIsNotTrained) {
   EXPECT_NE(text.find("  samples 1, truncated 0, dropped without a target 0\n"), std::string::npos) << text;
   EXPECT_NE(text.find("end of turn trained in 1 of 1\n"), std::string::npos) << text;
   EXPECT_NE(text.find("    | ⟦<|im_start|>system\n    | You are"), std::string::npos) << text;
+  DataReport steering = report;
+  steering.sample = "a\x1b[31m\r\tb\x7f";
+  EXPECT_NE(formatReport(steering, "t").find("    | a\\x1b[31m\\x0d\tb\\x7f\n"), std::string::npos);
 }
 
 TEST_F(PreparedDataTest, CommandPacksBothAndReports) {

@@ -70,6 +70,7 @@ Status readArray(std::string_view text, SampleFile &file) {
 }
 
 Status readLines(std::string_view text, SampleFile &file) {
+  const std::string_view whole = text;
   uint64_t number = 0;
   while (!text.empty()) {
     const size_t end = std::min(text.find('\n'), text.size());
@@ -83,6 +84,10 @@ Status readLines(std::string_view text, SampleFile &file) {
       FT_ASSIGN_OR_RETURN(Sample sample, readSample(json::parse(line), number, where));
       file.samples.push_back(std::move(sample));
     } catch (const json::parse_error &error) {
+      if (number == 1 && json::accept(whole))
+        return badInput(fmt::format("{}: is one JSON object over several lines; must be an array of objects, or one "
+                                    "object a line",
+                                    file.path));
       return badInput(fmt::format("{}: not JSON: {}", where, reason(error)));
     }
   }

@@ -57,6 +57,8 @@ TEST_F(Samples, ErrorsNamePlaceFieldAndValue) {
   EXPECT_TRUE(refusal("[{\"instruction\":\"i\",\n\"output\":\"o\",\n}]").starts_with(":3: not JSON: syntax error"));
   EXPECT_TRUE(refusal("{\"instruction\":\"i\",\"output\":\"o\"}\n{\"instr").starts_with(":2: not JSON: syntax error"));
   EXPECT_TRUE(refusal("{\"instruction\":\"\xff\",\"output\":\"o\"}").starts_with(":1: not JSON: syntax error"));
+  EXPECT_EQ(refusal("{\n\"instruction\":\"i\",\n\"output\":\"o\"\n}\n"),
+            ": is one JSON object over several lines; must be an array of objects, or one object a line");
   refusal(std::string(2000000, '['));
 }
 
