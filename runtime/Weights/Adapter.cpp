@@ -16,25 +16,31 @@ namespace {
 constexpr std::string_view configName = "adapter_config.json", weightsName = "adapter_model.safetensors";
 
 /// Fields of PEFT's LoraConfig that change the meaning of the tensors. A field that is absent is null.
-constexpr std::string_view comparedFields[] = {"peft_type",
-                                               "r",
-                                               "lora_alpha",
-                                               "target_modules",
-                                               "use_rslora",
-                                               "use_dora",
-                                               "use_qalora",
-                                               "bias",
-                                               "lora_bias",
-                                               "fan_in_fan_out",
-                                               "modules_to_save",
-                                               "rank_pattern",
-                                               "alpha_pattern",
-                                               "layer_replication",
-                                               "layers_to_transform",
-                                               "layers_pattern",
-                                               "exclude_modules",
-                                               "target_parameters",
-                                               "trainable_token_indices"};
+constexpr std::string_view meaningFields[] = {"peft_type",
+                                              "r",
+                                              "lora_alpha",
+                                              "use_rslora",
+                                              "use_dora",
+                                              "use_qalora",
+                                              "use_bdlora",
+                                              "bias",
+                                              "lora_bias",
+                                              "fan_in_fan_out",
+                                              "modules_to_save",
+                                              "rank_pattern",
+                                              "alpha_pattern",
+                                              "layer_replication",
+                                              "target_parameters",
+                                              "trainable_token_indices",
+                                              "alora_invocation_tokens",
+                                              "arrow_config",
+                                              "kasa_config",
+                                              "monteclora_config"};
+
+/// Which modules have adapters. The tensors say it themselves, and PEFT spells it in several ways (last parts of names,
+/// whole names, an expression): compared only to explain tensors that differ.
+constexpr std::string_view placeFields[] = {"target_modules", "exclude_modules", "layers_to_transform",
+                                            "layers_pattern"};
 
 /// Values that mean "not used" are one value; lists of names are sets.
 Json normalised(const Json &config, std::string_view field) {
@@ -52,13 +58,26 @@ Json normalised(const Json &config, std::string_view field) {
 std::string printed(const Json &value) { return value.dump(-1, ' ', true, Json::error_handler_t::replace); }
 
 void compareConfigs(const std::string &place, const Json &has, const Json &expected,
-                    std::vector<std::string> &problems) {
-  for (std::string_view field : comparedFields) {
+                    std::span<const std::string_view> fields, std::vector<std::string> &problems) {
+  for (std::string_view field : fields) {
     Json a = normalised(has, field), b = normalised(expected, field);
     if (a != b)
       problems.push_back(
           fmt::format("{}: {} is {}; the plan was compiled for {}", place, field, printed(a), printed(b)));
   }
+}
+
+/// PiSSA, OLoRA and their like move a part of the base into the adapter: their tensors belong to another base.
+bool keepsBase(const Json &init) {
+  return init.is_null() || init.is_boolean() || init == "gaussian" || init == "eva" || init == "orthogonal";
+}
+
+void checkInit(const std::string &place, const Json &config, std::vector<std::string> &problems) {
+  auto init = config.find("init_lora_weights");
+  if (init != config.end() && !keepsBase(*init))
+    problems.push_back(fmt::format("{}: init_lora_weights is {}, which changes the base's weights; save the adapter as "
+                                   "plain LoRA with PEFT's path_initial_model_for_weight_conversion",
+                                   place, printed(*init)));
 }
 
 const plan::Text *findText(const plan::Plan &plan, std::string_view file) {
@@ -123,8 +142,13 @@ Expected<AdapterSource> AdapterSource::open(const std::string &folder, const pla
 
   AdapterSource source(std::move(file));
   std::vector<std::string> problems;
-  compareConfigs(configPath, config, expected, problems);
-  FT_RETURN_IF_ERROR(source.match(plan, *exported, problems));
+  compareConfigs(configPath, config, expected, meaningFields, problems);
+  checkInit(configPath, config, problems);
+  std::vector<std::string> tensorProblems;
+  FT_RETURN_IF_ERROR(source.match(plan, *exported, tensorProblems));
+  if (!tensorProblems.empty())
+    compareConfigs(configPath, config, expected, placeFields, problems);
+  problems.insert(problems.end(), tensorProblems.begin(), tensorProblems.end());
   FT_RETURN_IF_ERROR(problemsStatus("adapter " + folder, problems));
   return source;
 }

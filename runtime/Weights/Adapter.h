@@ -9,10 +9,10 @@ namespace ft::rt {
 /// A folder that PEFT, or a finished run, wrote. Producers point into its mapping: it must outlive them.
 class AdapterSource {
 public:
-  /// Compares adapter_config.json field by field with the text of that name in the plan (rank, alpha, targets and
-  /// everything else that changes what the tensors mean; not dropout, names or task), and the tensors by name, shape
-  /// and type with the plan's export of adapter_model.safetensors: missing and extra ones are problems. All differences
-  /// are in one BadInput message.
+  /// Compares adapter_config.json field by field with the text of that name in the plan (rank, alpha and everything
+  /// else that changes what the tensors mean; not dropout, names or task), and the tensors by name, shape and type with
+  /// the plan's export of adapter_model.safetensors: missing and extra ones are problems, named with the config's
+  /// target modules where those differ too. All differences are in one BadInput message.
   static Expected<AdapterSource> open(const std::string &folder, const plan::Plan &plan);
 
   /// What fills tensor `index` of the plan; empty where the adapter does not hold it.

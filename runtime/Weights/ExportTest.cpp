@@ -176,15 +176,34 @@ TEST(Adapter, ComparesTheConfigFieldByField) {
   // PEFT's own spelling: other order, unused fields present, names and dropout free.
   FT_EXPECT_OK(statusFor(R"({"peft_type":"LORA","r":4,"lora_alpha":8,"target_modules":["q_proj","v_proj"],"bias":"none",
                              "use_dora":false,"modules_to_save":null,"rank_pattern":{},"lora_dropout":0.5,
-                             "base_model_name_or_path":"x","task_type":"CAUSAL_LM"})"));
-  Status status =
-      statusFor(R"({"peft_type":"LORA","r":8,"lora_alpha":16,"target_modules":["q_proj"],"use_dora":true})");
+                             "base_model_name_or_path":"x","task_type":"CAUSAL_LM","init_lora_weights":"gaussian"})"));
+  Status status = statusFor(R"({"peft_type":"LORA","r":8,"lora_alpha":16,"use_dora":true})");
   expectError(status, "adapter_config.json: r is 8; the plan was compiled for 4");
   expectError(status, "lora_alpha is 16; the plan was compiled for 8");
-  expectError(status, "target_modules is [\"q_proj\"]; the plan was compiled for [\"q_proj\",\"v_proj\"]");
   expectError(status, "use_dora is true; the plan was compiled for null");
-  expectError(status, "4 problems");
+  expectError(status, "3 problems");
   expectError(statusFor("[]"), "must be an object");
+  const std::string plain = R"({"peft_type":"LORA","r":4,"lora_alpha":8,)";
+  for (const char *init : {"pissa", "pissa_niter_16", "olora", "loftq"})
+    expectError(statusFor(plain + R"("init_lora_weights":")" + init + "\"}"),
+                std::string("init_lora_weights is \"") + init + "\", which changes the base's weights");
+  expectError(statusFor(plain + R"("alora_invocation_tokens":[1]})"), "alora_invocation_tokens is [1]");
+}
+
+TEST(Adapter, TensorsSayWhichModulesHaveAdapters) {
+  Fixture f;
+  ScratchFolder scratch;
+  FT_EXPECT_OK(exportFiles(f.plan, f.reader(), scratch.path()));
+  plan::Plan narrower = f.plan;
+  narrower.mutable_exports(0)->mutable_tensors()->RemoveLast();
+  const std::string plain = R"({"peft_type":"LORA","r":4,"lora_alpha":8,"target_modules":)";
+  // What PEFT makes of "all-linear" in a small model, and an expression.
+  for (const char *targets : {R"(["model.layers.0.self_attn.q_proj"])", R"(".*(q|v)_proj")"}) {
+    scratch.write("adapter_config.json", plain + targets + "}");
+    FT_EXPECT_OK(AdapterSource::open(scratch.path(), f.plan).status());
+    expectError(AdapterSource::open(scratch.path(), narrower).status(),
+                std::string("target_modules is ") + targets + "; the plan was compiled for [\"q_proj\",\"v_proj\"]");
+  }
 }
 
 TEST(Adapter, NamesTensorsThatDoNotFit) {
