@@ -43,6 +43,17 @@ std::string ft::adapterConfig(const LoadedRecipe &recipe, const ModelConfig &mod
   return json.dump(2) + "\n";
 }
 
+/// The model's config.json with the type of the weights that a full run writes, which need not be the base's.
+static std::string writtenConfig(const LoadedRecipe &recipe, const ModelConfig &model) {
+  const recipe::Precision::Mode precision = recipe.fields.precision();
+  nlohmann::json json = nlohmann::json::parse(model.canonicalJson);
+  json.erase("dtype");
+  json["torch_dtype"] = precision == recipe::Precision::BF16_TRUE   ? "bfloat16"
+                        : precision == recipe::Precision::FP64_TRUE ? "float64"
+                                                                    : "float32";
+  return json.dump(2) + "\n";
+}
+
 static void describeRun(const Compilation &c, const CompileRequest &request, plan::Run &run) {
   const Recipe &r = c.recipe.fields;
   run.set_seed(r.seed());
@@ -165,7 +176,7 @@ void ft::describePlan(Compilation &c, const CompileRequest &request, const Plann
   if (c.recipe.fields.has_lora())
     addText("adapter_config.json", adapterConfig(c.recipe, c.model));
   else
-    addText("config.json", c.model.canonicalJson + "\n");
+    addText("config.json", writtenConfig(c.recipe, c.model));
 }
 
 void ft::finishPlan(Compilation &c) {

@@ -5,6 +5,7 @@
 #include "runtime/Plan/Verify.h"
 #include "runtime/Support/AtomicFile.h"
 #include "runtime/Support/MappedFile.h"
+#include "runtime/Text/TokenizerFiles.h"
 #include "runtime/Weights/Export.h"
 
 #include <fmt/format.h>
@@ -230,12 +231,19 @@ Status lookAtModel(Session &s, uint64_t step, std::optional<EvaluationMetrics> &
   return {};
 }
 
+/// Whether the run writes a whole model, which is one with its tokenizer; an adapter finds both with its base.
+bool writesModel(const plan::Plan &plan) {
+  return std::any_of(plan.texts().begin(), plan.texts().end(),
+                     [](const plan::Text &text) { return text.file() == "config.json"; });
+}
+
 Status exportTo(Session &s, const std::string &folder) {
   const Arenas &arenas = s.loaded->arenas();
-  return exportFiles(
+  FT_RETURN_IF_ERROR(exportFiles(
       s.plan(),
       [&](uint32_t buffer, uint64_t offset, std::span<std::byte> out) { return arenas.read(buffer, offset, out); },
-      folder);
+      folder));
+  return writesModel(s.plan()) && !s.model->folder().empty() ? copyTokenizerFiles(s.model->folder(), folder) : Status();
 }
 
 Status dumpTo(Session &s, const std::string &folder) {

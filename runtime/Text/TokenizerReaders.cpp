@@ -269,18 +269,20 @@ Expected<TokenizerSpec> readJsonTokenizer(const std::string &folder) {
 
 Expected<Tokenizer> loadTokenizer(const std::string &modelPath) {
   std::error_code ignored;
-  if (!fs::is_directory(modelPath, ignored)) {
+  fs::path folder(modelPath);
+  if (folder.extension() == ".safetensors") {
+    folder = folder.has_parent_path() ? folder.parent_path() : ".";
+  } else if (!fs::is_directory(folder, ignored)) {
     FT_ASSIGN_OR_RETURN(TokenizerSpec spec, readGgufTokenizer(modelPath));
     return Tokenizer::create(std::move(spec));
   }
-  const fs::path folder(modelPath);
   if (!fs::exists(folder / "tokenizer.json", ignored)) {
     const bool sentencePiece = fs::exists(folder / "tokenizer.model", ignored);
-    return badInput(fmt::format("{}: holds no tokenizer.json{}", modelPath,
+    return badInput(fmt::format("{}: holds no tokenizer.json{}", folder.string(),
                                 sentencePiece ? ", but a tokenizer.model (SentencePiece), which is not supported yet"
                                               : "; put the model's tokenizer files there"));
   }
-  FT_ASSIGN_OR_RETURN(TokenizerSpec spec, readJsonTokenizer(modelPath));
+  FT_ASSIGN_OR_RETURN(TokenizerSpec spec, readJsonTokenizer(folder.string()));
   return Tokenizer::create(std::move(spec));
 }
 

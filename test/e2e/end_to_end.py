@@ -135,6 +135,20 @@ class Run(WorkshopTest):
         self.train(plan, "second", model=self.folder / "first")
         self.assertLess(self.losses("second")[0], self.losses("first")[0])
 
+    def test_a_full_run_says_the_type_it_wrote_and_keeps_the_tokenizer(self):
+        self.train(self.compile(), "base", "--stop-after", "1")
+        base = self.folder / "base"
+        config = json.loads((base / "config.json").read_text())
+        del config["torch_dtype"]
+        (base / "config.json").write_text(json.dumps(dict(config, dtype="float16")))
+        (base / "tokenizer.json").write_text("{}")
+        for precision, written in (("FP32_TRUE", "float32"), ("BF16_TRUE", "bfloat16"), ("BF16_MIXED", "float32")):
+            plan = self.compile(base_model=f'"{base}"', precision=precision, max_steps=1)
+            self.train(plan, precision, model=base)
+            own = json.loads(self.bytes(precision, "config.json"))
+            self.assertEqual(own, dict(config, torch_dtype=written))
+            self.assertEqual(self.bytes(precision, "tokenizer.json"), b"{}")
+
     def test_an_adapter_of_one_run_starts_another(self):
         plan = self.compile(lora=LORA, gradient_accumulation_steps=None)
         self.train(plan, "whole", "--max-steps", "4", "--stop-after", "3", "--set", "learning_rate=1e-2")
