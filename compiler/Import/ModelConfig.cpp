@@ -214,6 +214,7 @@ Expected<ModelConfig> ft::parseModelConfig(StringRef file, StringRef text) {
   fields.refuseUnknown();
   if (Error error = fields.takeError())
     return error;
+  config.text = text.str();
   config.canonicalJson = formatv("{0}", *root).str();
   return config;
 }

@@ -25,6 +25,7 @@ struct ModelConfig {
   double ropeTheta = 10000;
   double rmsNormEps = 1e-6;
   bool tiedHead = false;     ///< tie_word_embeddings: the head is the embedding table
+  std::string text;          ///< the file as it is
   std::string canonicalJson; ///< the file, keys sorted and spaces gone: what a digest of the model is taken over
 };
 

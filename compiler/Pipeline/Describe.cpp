@@ -43,10 +43,13 @@ std::string ft::adapterConfig(const LoadedRecipe &recipe, const ModelConfig &mod
   return json.dump(2) + "\n";
 }
 
-/// The model's config.json with the type of the weights that a full run writes, which need not be the base's.
+/// The model's config.json with the type of the weights that a full run writes, which need not be the base's. Numbers
+/// stay as they are written: transformers refuses 1 where it expects 1.0, which the canonical text does not tell apart.
 static std::string writtenConfig(const LoadedRecipe &recipe, const ModelConfig &model) {
   const recipe::Precision::Mode precision = recipe.fields.precision();
-  nlohmann::json json = nlohmann::json::parse(model.canonicalJson);
+  nlohmann::json json = nlohmann::json::parse(model.text, nullptr, /*allow_exceptions=*/false);
+  if (json.is_discarded()) // half a surrogate pair, which the canonical text has replaced
+    json = nlohmann::json::parse(model.canonicalJson);
   json.erase("dtype");
   json["torch_dtype"] = precision == recipe::Precision::BF16_TRUE   ? "bfloat16"
                         : precision == recipe::Precision::FP64_TRUE ? "float64"

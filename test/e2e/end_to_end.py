@@ -140,13 +140,14 @@ class Run(WorkshopTest):
         base = self.folder / "base"
         config = json.loads((base / "config.json").read_text())
         del config["torch_dtype"]
-        (base / "config.json").write_text(json.dumps(dict(config, dtype="float16")))
+        (base / "config.json").write_text(json.dumps(dict(config, dtype="float16", rms_norm_eps=1.0)))
         (base / "tokenizer.json").write_text("{}")
         for precision, written in (("FP32_TRUE", "float32"), ("BF16_TRUE", "bfloat16"), ("BF16_MIXED", "float32")):
             plan = self.compile(base_model=f'"{base}"', precision=precision, max_steps=1)
             self.train(plan, precision, model=base)
             own = json.loads(self.bytes(precision, "config.json"))
-            self.assertEqual(own, dict(config, torch_dtype=written))
+            self.assertEqual(own, dict(config, torch_dtype=written, rms_norm_eps=1.0))
+            self.assertIsInstance(own["rms_norm_eps"], float)
             self.assertEqual(self.bytes(precision, "tokenizer.json"), b"{}")
 
     def test_an_adapter_of_one_run_starts_another(self):
