@@ -77,7 +77,7 @@ Sha256Digest digestOf(const TokenizerSpec &spec) {
   number(spec.tokens.size());
   for (size_t id = 0; id < spec.tokens.size(); ++id) {
     text(spec.tokens[id]);
-    number(uint64_t(spec.kinds[id]));
+    number(uint64_t(spec.kinds[id]) | spec.normalized.count(id) << 8);
   }
   number(spec.merges.size());
   for (const auto &[left, right] : spec.merges) {
@@ -129,11 +129,11 @@ Expected<Tokenizer> Tokenizer::create(TokenizerSpec spec) {
   result.tokenBytes.reserve(spec.tokens.size());
   for (const std::string &token : spec.tokens)
     result.tokenBytes.push_back(alphabet.bytesOf(token));
+  result.indexAdded(spec);
   if (spec.ignoreMerges)
     for (uint32_t id = 0; id < spec.tokens.size(); ++id)
-      if (!spec.tokens[id].empty())
+      if (!spec.tokens[id].empty() && spec.kinds[id] == TokenizerSpec::Kind::Normal)
         result.wholePieces[result.tokenBytes[id]] = id;
-  result.indexAdded(spec);
   result.startsWithBos = spec.addBos;
   result.bosId = spec.bos;
   result.eosId = spec.eos;
@@ -144,19 +144,18 @@ Expected<Tokenizer> Tokenizer::create(TokenizerSpec spec) {
 
 void Tokenizer::indexAdded(const TokenizerSpec &spec) {
   for (uint32_t id = 0; id < spec.tokens.size(); ++id)
-    if (spec.kinds[id] != TokenizerSpec::Kind::Normal && !spec.tokens[id].empty())
-      addedByFirstByte[uint8_t(spec.tokens[id][0])].push_back(id);
-  // An added token's text is matched as it is written; it stands for its own bytes.
-  for (auto &bucket : addedByFirstByte) {
-    for (uint32_t id : bucket)
-      tokenBytes[id] = spec.tokens[id];
-    std::stable_sort(bucket.begin(), bucket.end(),
-                     [&](uint32_t a, uint32_t b) { return tokenBytes[a].size() > tokenBytes[b].size(); });
-  }
+    if (spec.kinds[id] != TokenizerSpec::Kind::Normal && !spec.tokens[id].empty()) {
+      added[spec.normalized.count(id)][uint8_t(spec.tokens[id][0])].push_back(id);
+      tokenBytes[id] = spec.tokens[id]; // matched as it is written, it stands for its own bytes
+    }
+  for (AddedIndex &index : added)
+    for (auto &bucket : index)
+      std::stable_sort(bucket.begin(), bucket.end(),
+                       [&](uint32_t a, uint32_t b) { return tokenBytes[a].size() > tokenBytes[b].size(); });
 }
 
-std::optional<uint32_t> Tokenizer::matchAdded(std::string_view text) const {
-  for (uint32_t id : addedByFirstByte[uint8_t(text[0])])
+std::optional<uint32_t> Tokenizer::matchAdded(const AddedIndex &index, std::string_view text) const {
+  for (uint32_t id : index[uint8_t(text[0])])
     if (text.starts_with(tokenBytes[id]))
       return id;
   return std::nullopt;
@@ -165,9 +164,10 @@ std::optional<uint32_t> Tokenizer::matchAdded(std::string_view text) const {
 std::optional<uint32_t> Tokenizer::special(std::string_view text) const {
   if (text.empty())
     return std::nullopt;
-  for (uint32_t id : addedByFirstByte[uint8_t(text[0])])
-    if (tokenBytes[id] == text)
-      return id;
+  for (const AddedIndex &index : added)
+    for (uint32_t id : index[uint8_t(text[0])])
+      if (tokenBytes[id] == text)
+        return id;
   return std::nullopt;
 }
 
@@ -192,19 +192,26 @@ Status Tokenizer::encode(std::string_view bytes, std::vector<uint32_t> &ids) con
   if (!isWellFormedUtf8(bytes))
     text = replaced = replaceIllFormedUtf8(bytes);
   BytePairEncoder::Scratch scratch;
+  return encodeFrom(0, text, scratch, ids);
+}
+
+Status Tokenizer::encodeFrom(size_t index, std::string_view text, BytePairEncoder::Scratch &scratch,
+                             std::vector<uint32_t> &ids) const {
+  if (index == added.size())
+    return encodePlain(text, scratch, ids);
   size_t plain = 0;
   for (size_t at = 0; at < text.size();) {
-    const auto added = matchAdded(text.substr(at));
-    if (!added) {
+    const auto token = matchAdded(added[index], text.substr(at));
+    if (!token) {
       ++at;
       continue;
     }
-    FT_RETURN_IF_ERROR(encodePlain(text.substr(plain, at - plain), scratch, ids));
-    ids.push_back(*added);
-    at += tokenBytes[*added].size();
+    FT_RETURN_IF_ERROR(encodeFrom(index + 1, text.substr(plain, at - plain), scratch, ids));
+    ids.push_back(*token);
+    at += tokenBytes[*token].size();
     plain = at;
   }
-  return encodePlain(text.substr(plain), scratch, ids);
+  return encodeFrom(index + 1, text.substr(plain), scratch, ids);
 }
 
 std::string Tokenizer::decode(std::span<const uint32_t> ids, bool skipControl) const {

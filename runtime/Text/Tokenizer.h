@@ -6,6 +6,7 @@
 #include "runtime/Text/PreTokenizer.h"
 
 #include <optional>
+#include <set>
 #include <span>
 
 namespace ft::rt {
@@ -21,6 +22,7 @@ struct TokenizerSpec {
   std::string pre;                                         ///< see PreTokenizer::named
   std::vector<std::string> tokens;                         ///< by id, in the byte-level alphabet; empty: no such token
   std::vector<Kind> kinds;                                 ///< by id
+  std::set<uint32_t> normalized;                           ///< added tokens matched between the others only
   std::vector<std::pair<std::string, std::string>> merges; ///< in order of rank
   bool ignoreMerges = false;                               ///< a piece that is a token needs no merges (Llama 3)
   bool addBos = false;                                     ///< a text starts with `bos`
@@ -37,7 +39,8 @@ public:
   static Expected<Tokenizer> create(TokenizerSpec spec);
 
   /// Appends the ids of `text`, without beginning or end of text. Ill-formed UTF-8 is read as U+FFFD. Control and
-  /// added tokens are matched wherever they stand, leftmost and longest first.
+  /// added tokens are matched wherever they stand, leftmost and longest first; those that are `normalized` after the
+  /// others, in what these leave.
   Status encode(std::string_view text, std::vector<uint32_t> &ids) const;
 
   /// Well-formed UTF-8 (U+FFFD where the bytes of the ids are none). Ids outside the vocabulary give nothing.
@@ -55,9 +58,14 @@ public:
 
 private:
   Tokenizer(PreTokenizer pre, BytePairEncoder encoder) : pre(std::move(pre)), encoder(std::move(encoder)) {}
+  /// Added tokens by first byte, longest first.
+  using AddedIndex = std::array<std::vector<uint32_t>, 256>;
   Status encodePlain(std::string_view text, BytePairEncoder::Scratch &scratch, std::vector<uint32_t> &ids) const;
+  /// Matches the added tokens of the indices from `index` on, one index after the other.
+  Status encodeFrom(size_t index, std::string_view text, BytePairEncoder::Scratch &scratch,
+                    std::vector<uint32_t> &ids) const;
   /// The added token that starts at `text`'s first byte, the longest one.
-  std::optional<uint32_t> matchAdded(std::string_view text) const;
+  std::optional<uint32_t> matchAdded(const AddedIndex &index, std::string_view text) const;
   void indexAdded(const TokenizerSpec &spec);
 
   PreTokenizer pre;
@@ -65,7 +73,7 @@ private:
   std::string sourceName;
   std::vector<std::string> tokenBytes;
   std::vector<TokenizerSpec::Kind> kinds;
-  std::array<std::vector<uint32_t>, 256> addedByFirstByte;    ///< longest first
+  std::array<AddedIndex, 2> added;                            ///< the second: normalized
   std::unordered_map<std::string_view, uint32_t> wholePieces; ///< views of tokenBytes; filled where merges are ignored
   bool startsWithBos = false;
   std::optional<uint32_t> bosId, eosId;

@@ -173,9 +173,11 @@ Status readAddedTokens(const json &added, TokenizerSpec &spec) {
       if (valueOr(token, flag, false))
         return badInput(fmt::format("{}: added token \"{}\" has {}: true, which is not supported; must be false",
                                     spec.source, content, flag));
-    FT_RETURN_IF_ERROR(
-        place(spec, content, member(token, "id"),
-              valueOr(token, "special", false) ? TokenizerSpec::Kind::Control : TokenizerSpec::Kind::Added));
+    const bool special = valueOr(token, "special", false);
+    const json &id = member(token, "id");
+    FT_RETURN_IF_ERROR(place(spec, content, id, special ? TokenizerSpec::Kind::Control : TokenizerSpec::Kind::Added));
+    if (valueOr(token, "normalized", !special))
+      spec.normalized.insert(id.get<uint32_t>());
   }
   return {};
 }

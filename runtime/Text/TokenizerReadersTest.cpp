@@ -147,6 +147,15 @@ TEST_F(TokenizerReaders, JsonWithTokenizerConfig) {
   EXPECT_TRUE(tokenizer->addBos());
 }
 
+TEST_F(TokenizerReaders, AddedTokensAreNormalizedUnlessSpecialOrSaidOtherwise) {
+  write("tokenizer.json", replaced(GoodJson, "true}]",
+                                   "true},{\"id\":4,\"content\":\"x\"},{\"id\":5,\"content\":"
+                                   "\"y\",\"normalized\":false}]"));
+  auto spec = readJsonTokenizer(folder.string());
+  ASSERT_TRUE(spec.ok()) << spec.status().message();
+  EXPECT_EQ(spec->normalized, std::set<uint32_t>{4});
+}
+
 TEST_F(TokenizerReaders, AWeightsFileHasTheTokenizerOfItsFolder) {
   write("tokenizer.json", GoodJson);
   auto tokenizer = loadTokenizer((folder / "model.safetensors").string());

@@ -123,6 +123,25 @@ TEST(Tokenizer, RoundTripsAndNamesSpecials) {
   EXPECT_EQ(tokenizer->decode(outside, false), "ab");
 }
 
+/// As `tokenizers` does: what is not normalized is found first, and what is only in between, longer or not.
+TEST(Tokenizer, NormalizedTokensAreMatchedBetweenTheOthers) {
+  TokenizerSpec spec = tinySpec();
+  spec.tokens.push_back("b<s>");
+  spec.tokens.push_back("bb");
+  spec.kinds.resize(7, TokenizerSpec::Kind::Added);
+  auto encode = [&](const char *text) {
+    auto tokenizer = Tokenizer::create(spec);
+    EXPECT_TRUE(tokenizer.ok()) << tokenizer.status().message();
+    EXPECT_EQ(tokenizer->special("b<s>"), 5u);
+    std::vector<uint32_t> ids;
+    EXPECT_TRUE(tokenizer->encode(text, ids).ok());
+    return ids;
+  };
+  EXPECT_EQ(encode("ab<s>bb"), (std::vector<uint32_t>{0, 5, 6}));
+  spec.normalized = {5, 6};
+  EXPECT_EQ(encode("ab<s>bb"), (std::vector<uint32_t>{2, 4, 6}));
+}
+
 TEST(Tokenizer, BytesWithoutTokenGiveNone) {
   auto tokenizer = Tokenizer::create(tinySpec());
   ASSERT_TRUE(tokenizer.ok());
@@ -143,6 +162,7 @@ TEST(Tokenizer, DigestSeesEveryPart) {
   };
   differs([](TokenizerSpec &s) { s.merges.pop_back(); });
   differs([](TokenizerSpec &s) { s.kinds[3] = TokenizerSpec::Kind::Added; });
+  differs([](TokenizerSpec &s) { s.normalized.insert(4); });
   differs([](TokenizerSpec &s) { s.tokens[4] = "<t>"; });
   differs([](TokenizerSpec &s) { s.pre = "smollm"; });
   differs([](TokenizerSpec &s) { s.addBos = true; });
