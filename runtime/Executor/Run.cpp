@@ -5,7 +5,6 @@
 #include "runtime/Plan/Verify.h"
 #include "runtime/Support/AtomicFile.h"
 #include "runtime/Support/MappedFile.h"
-#include "runtime/Text/TokenizerFiles.h"
 #include "runtime/Weights/Export.h"
 
 #include <fmt/format.h>
@@ -64,13 +63,14 @@ bool trainsAdapters(const plan::Plan &plan) {
 
 /// A whole model leaves with what a Hugging Face folder holds beside weights and config.json.
 Status keepTokenizerFiles(Session &s) {
-  std::error_code none;
-  if (trainsAdapters(s.plan()) || !std::filesystem::is_directory(s.options.model, none))
+  const std::filesystem::path folder = s.model->folder();
+  if (trainsAdapters(s.plan()) || folder.empty())
     return {};
+  std::error_code none;
   for (const char *name :
        {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
         "merges.txt", "tokenizer.model", "chat_template.jinja", "generation_config.json"}) {
-    const std::string path = (std::filesystem::path(s.options.model) / name).string();
+    const std::string path = (folder / name).string();
     if (!std::filesystem::is_regular_file(path, none))
       continue;
     FT_ASSIGN_OR_RETURN(const MappedFile mapped, MappedFile::open(path));
@@ -231,19 +231,12 @@ Status lookAtModel(Session &s, uint64_t step, std::optional<EvaluationMetrics> &
   return {};
 }
 
-/// Whether the run writes a whole model, which is one with its tokenizer; an adapter finds both with its base.
-bool writesModel(const plan::Plan &plan) {
-  return std::any_of(plan.texts().begin(), plan.texts().end(),
-                     [](const plan::Text &text) { return text.file() == "config.json"; });
-}
-
 Status exportTo(Session &s, const std::string &folder) {
   const Arenas &arenas = s.loaded->arenas();
-  FT_RETURN_IF_ERROR(exportFiles(
+  return exportFiles(
       s.plan(),
       [&](uint32_t buffer, uint64_t offset, std::span<std::byte> out) { return arenas.read(buffer, offset, out); },
-      folder));
-  return writesModel(s.plan()) && !s.model->folder().empty() ? copyTokenizerFiles(s.model->folder(), folder) : Status();
+      folder);
 }
 
 Status dumpTo(Session &s, const std::string &folder) {

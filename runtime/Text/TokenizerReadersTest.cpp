@@ -1,7 +1,5 @@
 #include "runtime/Text/Tokenizer.h"
 
-#include "runtime/Text/TokenizerFiles.h"
-
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -161,20 +159,6 @@ TEST_F(TokenizerReaders, AWeightsFileHasTheTokenizerOfItsFolder) {
   auto tokenizer = loadTokenizer((folder / "model.safetensors").string());
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
   EXPECT_EQ(tokenizer->source(), (folder / "tokenizer.json").string());
-}
-
-TEST_F(TokenizerReaders, FilesAreCopiedBesideATrainedModel) {
-  const fs::path trained = folder / "trained";
-  fs::create_directories(trained);
-  write("tokenizer.json", GoodJson);
-  write("chat_template.jinja", "{{ messages }}");
-  write("model.safetensors", "weights");
-  ASSERT_TRUE(copyTokenizerFiles(folder.string(), trained.string()).ok());
-  EXPECT_EQ(std::distance(fs::directory_iterator(trained), fs::directory_iterator()), 2);
-  EXPECT_TRUE(loadTokenizer(trained.string()).ok());
-  EXPECT_EQ(fs::file_size(trained / "chat_template.jinja"), 14u);
-  EXPECT_TRUE(copyTokenizerFiles(folder.string(), folder.string()).ok());
-  EXPECT_FALSE(copyTokenizerFiles(folder.string(), (folder / "absent").string()).ok());
 }
 
 TEST_F(TokenizerReaders, TemplateProcessingAsksForBos) {
