@@ -109,6 +109,14 @@ Status openData(Session &s) {
                     train.source, s.options.model));
   }
   const TextCodec *codec = s.codec ? &*s.codec : nullptr;
+  if (codec && run.generate().max_new_tokens() > 0) {
+    FT_ASSIGN_OR_RETURN(s.prompt, codec->encodePrompt(run.generate().instruction(), run.generate().input()));
+    if (s.prompt.size() > shape.row.maxDocumentLen)
+      return badInput(
+          fmt::format("generate: its prompt has {} tokens; at most max_document_len, {}: shorten it or compile "
+                      "with longer documents",
+                      s.prompt.size(), shape.row.maxDocumentLen));
+  }
   FT_ASSIGN_OR_RETURN(s.train, preparedData(train, codec));
   if (hasEvaluation(run)) {
     const DataRequest held = DataRequest::evaluation(run, shape, base, s.options.data);
@@ -221,9 +229,8 @@ Status lookAtModel(Session &s, uint64_t step, std::optional<EvaluationMetrics> &
     return {};
   const plan::Generate &generate = s.plan().run().generate();
   FT_ASSIGN_OR_RETURN(Generator generator, Generator::create(*s.loaded));
-  FT_ASSIGN_OR_RETURN(const auto prompt, s.codec->encodePrompt(generate.instruction(), generate.input()));
   FT_ASSIGN_OR_RETURN(const Answer made, generator.generate(
-                                             prompt, generate.max_new_tokens(),
+                                             s.prompt, generate.max_new_tokens(),
                                              [&](uint32_t id) { return s.codec->isEndOfTurn(id); }, s.interrupts));
   answer = s.codec->decode(made.ids);
   s.console.line(fmt::format("answer after step {} to \"{}{}{}\":\n  {}{}", step, generate.instruction(),

@@ -26,7 +26,8 @@ struct Session {
   std::optional<ModelSource> model;
   std::optional<AdapterSource> adapter;
   std::optional<TextCodec> codec;
-  PreparedData train, held; ///< held.file is null without held-out data
+  std::vector<uint32_t> prompt; ///< of the answer to generate; empty where none is
+  PreparedData train, held;     ///< held.file is null without held-out data
   std::optional<OutputFolder> folder;
   std::unique_ptr<Device> device;
   std::unique_ptr<LoadedPlan> loaded;
@@ -45,7 +46,7 @@ struct Session {
     text->set_file(name);
     text->set_content(std::move(content));
   }
-  bool generates() const { return codec && plan().run().generate().max_new_tokens() > 0; }
+  bool generates() const { return !prompt.empty(); }
 };
 
 /// The lines before the first step: target, libraries, digest, memory table, data, batches.
