@@ -45,6 +45,7 @@ TEST(ModelConfig, ReadsEveryNamedModel) {
       {"tiny-gqa", 32, 56, 2, 4, 2, 16, 72, 1e-5, 1e4, false},
       {"tiny-tied", 24, 40, 2, 3, 1, 8, 64, 1e-5, 1e5, true},
       {"tiny-head-dim-100", 20, 56, 2, 2, 1, 100, 64, 1e-6, 1e4, false},
+      {"tiny-odd", 30, 37, 1, 5, 1, 12, 101, 1e-3, 5e5, false},
   };
   for (const Row &row : rows) {
     auto config = readModelConfig(std::string("recipes/models/") + row.name);

@@ -41,6 +41,9 @@ CASES = {
                                  lora=dict(r=4, alpha=8, dropout=0.25, targets=ALL)),
     "tied-lora-qv-dropout": dict(model="tiny-tied", **PACKED,
                                  lora=dict(r=3, alpha=6, dropout=0.1, targets=["q_proj", "v_proj"])),
+    # Widths that fill no vector: 30, 37, 60, 101; ranks of 3.
+    "odd-packed": dict(model="tiny-odd", **dict(PACKED, accumulation=2)),
+    "odd-lora-all-dropout": dict(model="tiny-odd", **PACKED, lora=dict(r=3, alpha=5, dropout=0.1, targets=ALL)),
     "head-dim-100-lora-all": dict(model="tiny-head-dim-100", **PACKED,
                                   lora=dict(r=4, alpha=4, dropout=0.0, targets=ALL)),
 }
