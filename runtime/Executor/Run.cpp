@@ -4,7 +4,7 @@
 #include "runtime/Executor/Session.h"
 #include "runtime/Plan/Verify.h"
 #include "runtime/Support/AtomicFile.h"
-#include "runtime/Support/MappedFile.h"
+#include "runtime/Text/TokenizerFiles.h"
 #include "runtime/Weights/Export.h"
 
 #include <fmt/format.h>
@@ -61,22 +61,17 @@ bool trainsAdapters(const plan::Plan &plan) {
                      [](const plan::Tensor &tensor) { return tensor.role() == plan::Tensor::ADAPTER; });
 }
 
-/// A whole model leaves with what a Hugging Face folder holds beside weights and config.json.
-Status keepTokenizerFiles(Session &s) {
-  const std::filesystem::path folder = s.model->folder();
-  if (trainsAdapters(s.plan()) || folder.empty())
+/// A whole model leaves with its tokenizer; an adapter finds it with its base.
+Status keepTokenizer(Session &s) {
+  if (trainsAdapters(s.plan()))
     return {};
-  std::error_code none;
-  for (const char *name :
-       {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
-        "merges.txt", "tokenizer.model", "chat_template.jinja", "generation_config.json"}) {
-    const std::string path = (folder / name).string();
-    if (!std::filesystem::is_regular_file(path, none))
-      continue;
-    FT_ASSIGN_OR_RETURN(const MappedFile mapped, MappedFile::open(path));
-    const auto bytes = mapped.bytes();
-    s.addText(name, std::string(reinterpret_cast<const char *>(bytes.data()), bytes.size()));
+  auto files = tokenizerFiles(*s.model);
+  if (!files.ok()) {
+    s.console.line(fmt::format("note: no tokenizer goes with the trained model: {}", files.status().message()));
+    return {};
   }
+  for (NamedFile &file : *files)
+    s.addText(file.name, std::move(file.content));
   return {};
 }
 
@@ -89,7 +84,7 @@ Status openModel(Session &s) {
   if (!s.options.adapter.empty()) {
     FT_ASSIGN_OR_RETURN(s.adapter, AdapterSource::open(s.options.adapter, s.plan()));
   }
-  return keepTokenizerFiles(s);
+  return keepTokenizer(s);
 }
 
 Status openData(Session &s) {

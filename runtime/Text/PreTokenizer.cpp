@@ -133,6 +133,8 @@ std::string_view PreTokenizer::nameOfPattern(std::string_view pattern) {
   return pattern == Gpt2Json ? "gpt-2" : pattern == Llama3Json ? "llama-bpe" : "";
 }
 
+std::string_view PreTokenizer::patternOf(std::string_view name) { return name == "llama-bpe" ? Llama3Json : ""; }
+
 Status PreTokenizer::split(std::string_view text, std::vector<std::string_view> &pieces) const {
   // One pair of offsets: no pattern has groups that are read.
   std::unique_ptr<pcre2_match_data, decltype(&pcre2_match_data_free)> match(pcre2_match_data_create(1, nullptr),

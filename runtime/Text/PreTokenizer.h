@@ -21,6 +21,8 @@ public:
 
   /// The name of a pattern as tokenizer.json spells it (`Split` with a regex), empty where it is not known.
   static std::string_view nameOfPattern(std::string_view pattern);
+  /// The pattern of a name in that spelling, empty where tokenizer.json has no such Split for it.
+  static std::string_view patternOf(std::string_view name);
 
   /// `text` must be well-formed UTF-8. Appends views of it that, joined, give it again. Fails only where PCRE2 runs
   /// out of its limits.
