@@ -87,6 +87,31 @@ Status openModel(Session &s) {
   return keepTokenizer(s);
 }
 
+/// What generation would find out after the start.
+Status checkPrompt(const Session &s) {
+  if (!s.generates())
+    return {};
+  const plan::Plan &plan = s.plan();
+  if (std::none_of(plan.segments().begin(), plan.segments().end(),
+                   [](const plan::Segment &segment) { return segment.kind() == plan::Segment::GENERATE; }))
+    return badInput("generate.max_new_tokens is set, but the plan is of a recipe without generate; compile it with "
+                    "generate { instruction: … }");
+  const plan::Generate &generate = plan.run().generate();
+  FT_ASSIGN_OR_RETURN(const auto prompt, s.codec->encodePrompt(generate.instruction(), generate.input()));
+  if (prompt.size() > plan.batch().max_document_len())
+    return badInput(
+        fmt::format("generate.instruction and generate.input take {} tokens in template {}; must be at most "
+                    "max_document_len {}: shorten them",
+                    prompt.size(), plan.run().template_(), plan.batch().max_document_len()));
+  for (const uint32_t id : prompt)
+    if (id >= plan.batch().vocab_size())
+      return badInput(
+          fmt::format("generate.instruction has token {} of {}; must be below the model's vocab_size {}: the "
+                      "tokenizer does not belong to this model",
+                      id, s.codec->tokenizer().source(), plan.batch().vocab_size()));
+  return {};
+}
+
 Status openData(Session &s) {
   const plan::Run &run = s.plan().run();
   FT_ASSIGN_OR_RETURN(const BatchShape shape, BatchShape::from(s.plan().batch()));
@@ -103,6 +128,7 @@ Status openData(Session &s) {
                     "pass --data synthetic:SEED",
                     train.source, s.options.model));
   }
+  FT_RETURN_IF_ERROR(checkPrompt(s));
   const TextCodec *codec = s.codec ? &*s.codec : nullptr;
   if (codec && run.generate().max_new_tokens() > 0) {
     FT_ASSIGN_OR_RETURN(s.prompt, codec->encodePrompt(run.generate().instruction(), run.generate().input()));

@@ -62,7 +62,8 @@ class Compile(WorkshopTest):
 
     def test_ways_out_keep_to_the_global_batch_size(self):
         fields = dict(base_model='"tiny-llama-1.1b"', precision="BF16_TRUE", sequence_len=512, micro_batch_size=64,
-                      max_document_len=None, max_documents_per_row=None, lora=LORA, gradient_accumulation_steps=None, global_batch_size=128)
+                      max_document_len=None, max_documents_per_row=None, lora=LORA,
+                      gradient_accumulation_steps=None, global_batch_size=128)
         result = call(FTC, "check", self.recipe(**fields), "--gpu", "rtx4090")
         self.refused(result, 2, "fits with --set micro_batch_size=")
         self.assertNotIn("gradient_accumulation_steps", result.text)
@@ -209,6 +210,18 @@ class Run(WorkshopTest):
         (out / "summary.json").unlink()  # as after a power cut
         self.train(plan, "out")
         self.assertEqual((out / "thesis.txt").read_text(), "mine")
+
+    def test_a_prompt_that_cannot_be_answered_is_refused_before_the_start(self):
+        self.train(self.compile(), "model")  # a folder of weights, which a tokenizer of another model joins
+        shutil.copy("test/goldens/text/digits/tokenizer.json", self.folder / "model")
+        silent = self.compile("silent", template='"chatml"')
+        asks = self.compile("asks", template='"chatml"', generate='{ instruction: "Say" max_new_tokens: 2 }')
+        for plan, setting, parts in (
+                (asks, "seed=1", ["generate.instruction", "at most max_document_len 9"]),
+                (silent, "generate.max_new_tokens=2", ["recipe without generate"])):
+            result = call(*self.command(plan, "out", "--set", setting, model=self.folder / "model"))
+            self.refused(result, 1, *parts)
+            self.assertFalse((self.folder / "out").exists())
 
     def test_stop_after_ends_early_on_the_schedule(self):
         plan = self.compile(lr_scheduler_type="COSINE", max_steps=8)
