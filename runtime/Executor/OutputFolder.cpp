@@ -1,9 +1,14 @@
 #include "runtime/Executor/OutputFolder.h"
 
+#include "runtime/Plan/StepOperands.h"
+#include "runtime/Support/Strings.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
+#include <numeric>
 #include <unistd.h>
 
 using namespace ft;
@@ -18,6 +23,40 @@ void removeOwnFiles(const fs::path &folder, const plan::Plan &plan) {
   for (const fs::directory_entry &entry : fs::directory_iterator(folder, ignored))
     if (entry.path().filename().string().starts_with("failed-step-"))
       fs::remove_all(entry.path(), ignored);
+}
+/// The bytes of the tensors that a run of the plan leaves.
+uint64_t exportedBytes(const plan::Plan &plan) {
+  uint64_t bytes = 0;
+  for (const plan::ExportFile &file : plan.exports())
+    for (const plan::ExportTensor &exported : file.tensors()) {
+      if (exported.tensor() >= static_cast<uint32_t>(plan.tensors_size()))
+        continue; // the export says so
+      const plan::Tensor &tensor = plan.tensors(static_cast<int>(exported.tensor()));
+      bytes += std::accumulate(tensor.shape().begin(), tensor.shape().end(), dtypeBytes(exported.dtype()),
+                               std::multiplies<uint64_t>());
+    }
+  return bytes;
+}
+
+/// A disk that is full behind the last step would cost the whole run. What an earlier run left there makes room.
+Status checkRoom(const std::string &path, const plan::Plan &plan) {
+  std::error_code error;
+  fs::path there = fs::absolute(path);
+  while (!fs::exists(there, error) && there.has_relative_path())
+    there = there.parent_path();
+  const fs::space_info space = fs::space(there, error);
+  if (error)
+    return {}; // a file system that does not tell
+  uint64_t room = space.available;
+  for (const std::string &name : OutputFolder::names(plan))
+    if (const uintmax_t size = fs::file_size(fs::path(path) / name, error); !error)
+      room += size;
+  const uint64_t needs = exportedBytes(plan);
+  if (needs <= room)
+    return {};
+  return cannotRun(
+      fmt::format("--out {}: the results take {}, and {} are free there; make room, or name another folder", path,
+                  formatBytes(needs), formatBytes(room)));
 }
 } // namespace
 
@@ -37,8 +76,9 @@ Expected<OutputFolder> OutputFolder::prepare(const std::string &path, const plan
       return badInput(fmt::format("--out {}: holds files that no run of ftrun wrote; name another folder or pass "
                                   "--overwrite, which keeps them",
                                   path));
-    removeOwnFiles(folder, plan);
   }
+  FT_RETURN_IF_ERROR(checkRoom(path, plan));
+  removeOwnFiles(folder, plan);
   fs::create_directories(folder, error);
   if (error)
     return badInput(fmt::format("--out {}: cannot be created: {}", path, error.message()));

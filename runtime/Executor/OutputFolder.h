@@ -13,7 +13,7 @@ class OutputFolder {
 public:
   /// Creates the folder, or takes one that is empty or holds an unfinished run (metrics.jsonl without summary.json). A
   /// finished run or anything else is refused with BadInput unless `overwrite`, which removes what a run of this plan
-  /// writes and nothing else.
+  /// writes and nothing else. CannotRun, with all left as it is, where the disk has no room for the plan's exports.
   static Expected<OutputFolder> prepare(const std::string &path, const plan::Plan &plan, bool overwrite);
 
   /// What a run of the plan writes at the top of its folder, sorted.

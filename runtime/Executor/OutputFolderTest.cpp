@@ -61,6 +61,22 @@ TEST_F(OutputFolderTest, OverwriteRemovesOwnFilesOnly) {
     EXPECT_FALSE(fs::exists(path + "/" + name)) << name;
 }
 
+TEST_F(OutputFolderTest, RefusesADiskWithoutRoomForTheResultsAndLeavesWhatIsThere) {
+  plan::Tensor *tensor = plan.add_tensors();
+  tensor->add_shape(uint64_t(1) << 30), tensor->add_shape(uint64_t(1) << 24);
+  plan::ExportTensor *exported = plan.mutable_exports(0)->add_tensors();
+  exported->set_tensor(0), exported->set_dtype(plan::F32);
+  auto refused = OutputFolder::prepare(path + "/new", plan, false);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.status().code(), Code::CannotRun);
+  EXPECT_NE(refused.status().message().find("the results take 64.00 PiB, and "), std::string::npos)
+      << refused.status().message();
+  EXPECT_FALSE(fs::exists(path));
+  touch("summary.json");
+  EXPECT_FALSE(OutputFolder::prepare(path, plan, true).ok());
+  EXPECT_TRUE(fs::exists(path + "/summary.json"));
+}
+
 TEST_F(OutputFolderTest, RefusesAFile) {
   std::ofstream(path) << "x";
   EXPECT_NE(refusal().find("is a file"), std::string::npos);
