@@ -135,6 +135,24 @@ rt::Status ft::checkTarget(const LoadedRecipe &recipe, const recipe::TargetSpec 
   return rt::Status();
 }
 
+/// Tiled attention is unrolled: some 20 steps for each tile of query rows, and a plan holds 2^20 (CheckSteps.cpp).
+constexpr int64_t mostAttentionTiles = 1 << 15;
+
+rt::Status ft::checkSize(const LoadedRecipe &recipe, const ModelConfig &model, const PlanningOptions &planning) {
+  const recipe::Recipe &r = recipe.fields;
+  if (planning.libraryAttention)
+    return rt::Status();
+  const int64_t tiles = model.layers * static_cast<int64_t>(r.micro_batch_size()) *
+                        llvm::divideCeil(r.sequence_len(), planning.attentionTileRows);
+  if (tiles <= mostAttentionTiles)
+    return rt::Status();
+  return rt::badInput(
+      fmt::format("{}: micro_batch_size is {}; with sequence_len {} and {} layers attention has {} tiles, "
+                  "must be at most {}: lower it, and raise gradient_accumulation_steps",
+                  recipe.place("micro_batch_size"), r.micro_batch_size(), r.sequence_len(), model.layers, tiles,
+                  mostAttentionTiles));
+}
+
 rt::Status ft::unknownModel(const CompileRequest &request, const LoadedRecipe &recipe, const std::string &tried) {
   std::vector<std::string> names;
   std::error_code ignored;

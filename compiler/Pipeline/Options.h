@@ -16,6 +16,8 @@ PlanningOptions planningOptions(const LoadedRecipe &recipe, const recipe::Target
 
 /// Refuses what the target has no instructions or no libraries for, with CannotRun.
 rt::Status checkTarget(const LoadedRecipe &recipe, const recipe::TargetSpec &target);
+/// Refuses with BadInput what would be too long a plan.
+rt::Status checkSize(const LoadedRecipe &recipe, const ModelConfig &model, const PlanningOptions &planning);
 /// The error for a base_model that is neither known nor a folder: what was tried and the nearest name.
 rt::Status unknownModel(const CompileRequest &request, const LoadedRecipe &recipe, const std::string &tried);
 

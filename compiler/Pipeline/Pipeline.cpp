@@ -160,6 +160,7 @@ rt::Expected<Compilation> planOnce(const CompileRequest &request, Compilation c,
   ModuleOp module = *c.module;
   ModelOptions model = modelOptions(c.recipe);
   PlanningOptions planning = planningOptions(c.recipe, c.target, c.model, shape, deterministic);
+  FT_RETURN_IF_ERROR(checkSize(c.recipe, c.model, planning));
   if (request.loraForm != "auto")
     planning.foldAdapters = request.loraForm == "folded";
   model.copyAdapters = planning.foldAdapters; // a border holds copies, whatever their type
