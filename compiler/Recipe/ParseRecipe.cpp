@@ -30,30 +30,38 @@ namespace {
 /// Names that other tools use for our fields.
 struct Alias {
   std::string_view theirs, ours;
+  bool sameValues = false; ///< then it is taken, with a note; else it is named in the refusal
 };
 constexpr Alias aliases[] = {
-    {"lora_r", "lora.r"},
-    {"lora_alpha", "lora.lora_alpha"},
-    {"lora_dropout", "lora.lora_dropout"},
-    {"lora_target_modules", "lora.target_modules"},
+    {"lora_r", "lora.r", true},
+    {"lora_alpha", "lora.lora_alpha", true},
+    {"lora_dropout", "lora.lora_dropout", true},
+    {"lora_target_modules", "lora.target_modules", true},
     {"alpha", "lora.lora_alpha"},
     {"rank", "r"},
-    {"cutoff_len", "sequence_len"},
-    {"max_seq_length", "sequence_len"},
+    {"cutoff_len", "sequence_len", true},
+    {"max_seq_length", "sequence_len", true},
     {"max_length", "sequence_len"},
-    {"per_device_train_batch_size", "micro_batch_size"},
+    {"per_device_train_batch_size", "micro_batch_size", true},
     {"batch_size", "micro_batch_size"},
-    {"model_name_or_path", "base_model"},
+    {"model_name_or_path", "base_model", true},
     {"model", "base_model"},
     {"lr", "learning_rate"},
     {"epochs", "num_epochs"},
-    {"num_train_epochs", "num_epochs"},
+    {"num_train_epochs", "num_epochs", true},
     {"optimizer", "optim"},
     {"lr_scheduler", "lr_scheduler_type"},
     {"load_in_4bit", "quantization"},
     {"max_grad_norm_clip", "max_grad_norm"},
     {"dataset", "data"},
 };
+
+/// Null where `name` is none, or one whose values mean something else.
+const Alias *takenAlias(std::string_view name) {
+  const Alias *found = std::find_if(std::begin(aliases), std::end(aliases),
+                                    [&](const Alias &alias) { return alias.sameValues && alias.theirs == name; });
+  return found == std::end(aliases) ? nullptr : found;
+}
 
 std::string hintFor(const Descriptor &message, std::string_view name) {
   for (const Alias &alias : aliases)
@@ -166,15 +174,19 @@ std::string explain(const std::string &message, std::string_view line, int colum
 class Errors : public google::protobuf::io::ErrorCollector {
 public:
   Errors(std::string f, std::string_view s) : file(std::move(f)), source(s) {}
-  void AddError(int line, int column, const std::string &message) override {
+  void AddError(int at, int column, const std::string &sentence) override {
+    if (!text.empty())
+      return;
+    line = at, message = sentence;
     if (const auto late = lateFieldValue(message))
       while (line > 0 && lineOf(line).find(late->value) == std::string_view::npos)
         --line;
-    if (text.empty())
-      text = line >= 0 ? fmt::format("{}:{}: {}", file, line + 1, explain(message, lineOf(line), column))
-                       : fmt::format("{}: {}", file, explain(message, {}, 0));
+    text = line >= 0 ? fmt::format("{}:{}: {}", file, line + 1, explain(message, lineOf(line), column))
+                     : fmt::format("{}: {}", file, explain(message, {}, 0));
   }
-  std::string file, text;
+  std::string file, text; ///< where, and the first error in our words
+  std::string message;    ///< the same in the parser's
+  int line = -1;
 
 private:
   std::string_view lineOf(int line) const {
@@ -216,11 +228,17 @@ int unknownField(const google::protobuf::Message &message) {
   return 0;
 }
 
+/// One assignment, "lora.r=16", and where it stands.
+struct Override {
+  std::string assignment, place;
+};
+
 /// "a.b" = "v" as text proto: `a { b: v }`, strings quoted.
-Status overrideText(const std::string &override, std::string &text, std::string &path) {
+Status overrideText(const Override &item, std::string &text, std::string &path) {
+  const std::string &override = item.assignment;
   size_t equals = override.find('=');
   if (equals == std::string::npos || equals == 0)
-    return badInput(fmt::format("--set {}: must be FIELD=VALUE, for example lora.r=16", override));
+    return badInput(fmt::format("{}: must be FIELD=VALUE, for example lora.r=16", item.place));
   path = override.substr(0, equals);
   std::string value = override.substr(equals + 1), closing;
   const Descriptor *message = recipe::Recipe::descriptor();
@@ -229,7 +247,7 @@ Status overrideText(const std::string &override, std::string &text, std::string 
     const FieldDescriptor *field = message ? message->FindFieldByName(part) : nullptr;
     if (!field)
       return badInput(
-          fmt::format("--set {}: there is no field {}{}", override, part, message ? hintFor(*message, part) : ""));
+          fmt::format("{}: there is no field {}{}", item.place, part, message ? hintFor(*message, part) : ""));
     message = field->message_type();
     if (message) {
       text += part + " { ";
@@ -239,36 +257,95 @@ Status overrideText(const std::string &override, std::string &text, std::string 
     const bool string = field->type() == FieldDescriptor::TYPE_STRING, list = field->is_repeated();
     if (!string && (value.empty() ||
                     value.find_first_of(" \t\n:{},;#[]") != std::string::npos)) // a value, not a piece of a recipe
-      return badInput(fmt::format("--set {}: {} is {}; must be {}", override, part, value, legalValues(*field)));
+      return badInput(fmt::format("{}: {} is {}; must be {}", item.place, part, value, legalValues(*field)));
     const bool asIs = !string || value.rfind('"', 0) == 0 || (list && value.rfind('[', 0) == 0);
     text += part + ": " + (asIs ? value : "\"" + google::protobuf::CEscape(value) + "\"");
   }
   if (message)
-    return badInput(fmt::format("--set {}: {} has fields of its own; name one of them", override, path));
+    return badInput(fmt::format("{}: {} has fields of its own; name one of them", item.place, path));
   text += closing;
   return Status();
 }
 
-Status applyOverrides(const std::vector<std::string> &overrides, recipe::Recipe &fields, FieldPlaces &places) {
-  for (const std::string &override : overrides) {
-    std::string text, path;
-    FT_RETURN_IF_ERROR(overrideText(override, text, path));
-    recipe::Recipe patch;
-    Errors errors("--set " + override, text);
+Status applyOverride(const Override &item, recipe::Recipe &fields, FieldPlaces &places) {
+  std::string text, path;
+  FT_RETURN_IF_ERROR(overrideText(item, text, path));
+  recipe::Recipe patch;
+  Errors errors("", text);
+  TextFormat::Parser parser;
+  parser.RecordErrorsTo(&errors);
+  if (!parser.ParseFromString(text, &patch)) // ":1: …", which is no line of a file
+    return badInput(item.place + errors.text.substr(std::min<size_t>(2, errors.text.size())));
+  if (path == "lora.target_modules")
+    fields.mutable_lora()->clear_target_modules();
+  fields.MergeFrom(patch);
+  places[path] = item.place;
+  return Status();
+}
+
+/// Takes an alias that stopped the parser out of a text, on one line at the top level: `lora_r: 8` → lora.r=8.
+std::optional<Override> takeAlias(const Errors &errors, std::string &text, std::vector<std::string> &notes) {
+  const std::string name = between(errors.message, "no field named \"", "\"");
+  const Alias *alias = takenAlias(name);
+  if (!alias || errors.message.find("Message type \"ft.recipe.Recipe\"") == std::string::npos)
+    return std::nullopt;
+  size_t begin = 0;
+  for (int line = 0; line < errors.line; ++line)
+    begin = text.find('\n', begin) + 1;
+  const std::string_view line = std::string_view(text).substr(begin, text.find('\n', begin) - begin);
+  const size_t at = line.find(name), from = line.find_first_not_of(" \t:", at + name.size());
+  if (at == std::string_view::npos || from == std::string_view::npos)
+    return std::nullopt;
+  const size_t to = line[from] == '"'   ? line.find('"', from + 1) + 1
+                    : line[from] == '[' ? line.find(']', from) + 1
+                                        : std::min(line.find_first_of(" \t,;{}#\r", from), line.size());
+  if (to <= from)
+    return std::nullopt;
+  Override taken{fmt::format("{}={}", alias->ours, line.substr(from, to - from)),
+                 fmt::format("{}:{}", errors.file, errors.line + 1)};
+  const size_t end = to < line.size() && (line[to] == ',' || line[to] == ';') ? to + 1 : to;
+  text.replace(begin + at, end - at, end - at, ' '); // places of what follows stay
+  notes.push_back(fmt::format("{} is taken as {}", name, alias->ours));
+  return taken;
+}
+
+/// The text's own fields, then its aliases.
+Status parseText(std::string text, const std::string &path, recipe::Recipe &fields, FieldPlaces &places,
+                 std::vector<std::string> &notes) {
+  std::vector<Override> taken; // their notes name no file: a plan keeps them, and its bytes do not depend on places
+  while (true) {
+    Errors errors(path, text);
+    TextFormat::ParseInfoTree tree;
     TextFormat::Parser parser;
     parser.RecordErrorsTo(&errors);
-    if (!parser.ParseFromString(text, &patch)) {
-      std::string plain = errors.text;
-      if (size_t line = plain.find(":1: "); line != std::string::npos)
-        plain.replace(line, 4, ": ");
-      return badInput(plain);
+    parser.WriteLocationsTo(&tree);
+    if (parser.ParseFromString(text, &fields)) {
+      collectPlaces(fields, &tree, "", path, places);
+      break;
     }
-    if (path == "lora.target_modules")
-      fields.mutable_lora()->clear_target_modules();
-    fields.MergeFrom(patch);
-    places[path] = "--set " + override;
+    std::optional<Override> alias = takeAlias(errors, text, notes);
+    if (!alias)
+      return badInput(errors.text);
+    taken.push_back(std::move(*alias));
+  }
+  for (const Override &alias : taken) {
+    const std::string field = alias.assignment.substr(0, alias.assignment.find('='));
+    if (places.count(field))
+      return badInput(fmt::format("{}: {} is set in {} already; leave one out", alias.place, field, places[field]));
+    FT_RETURN_IF_ERROR(applyOverride(alias, fields, places));
   }
   return Status();
+}
+
+/// --set takes aliases as a text does.
+Override setOption(const std::string &argument, std::vector<std::string> &notes) {
+  Override item{argument, "--set " + argument};
+  const size_t equals = std::min(argument.find('='), argument.size());
+  if (const Alias *alias = takenAlias(std::string_view(argument).substr(0, equals))) {
+    notes.push_back(fmt::format("{} is taken as {}", alias->theirs, alias->ours));
+    item.assignment = std::string(alias->ours) + argument.substr(equals);
+  }
+  return item;
 }
 
 } // namespace
@@ -281,7 +358,7 @@ std::string ft::enumNames(const google::protobuf::EnumDescriptor &type) {
 }
 
 Status ft::parseRecipe(const std::string &path, const std::vector<std::string> &overrides, recipe::Recipe &fields,
-                       FieldPlaces &places) {
+                       FieldPlaces &places, std::vector<std::string> &notes) {
   std::ifstream file(path, std::ios::binary);
   if (!file || std::filesystem::is_directory(path))
     return badInput(fmt::format("{}: cannot be read; a recipe is a .textproto or .pb file", path));
@@ -298,14 +375,9 @@ Status ft::parseRecipe(const std::string &path, const std::vector<std::string> &
   } else {
     if (content.rfind("\xEF\xBB\xBF", 0) == 0) // a byte order mark, as some editors write it
       content.erase(0, 3);
-    Errors errors(path, content);
-    TextFormat::ParseInfoTree tree;
-    TextFormat::Parser parser;
-    parser.RecordErrorsTo(&errors);
-    parser.WriteLocationsTo(&tree);
-    if (!parser.ParseFromString(content, &fields))
-      return badInput(errors.text);
-    collectPlaces(fields, &tree, "", path, places);
+    FT_RETURN_IF_ERROR(parseText(std::move(content), path, fields, places, notes));
   }
-  return applyOverrides(overrides, fields, places);
+  for (const std::string &override : overrides)
+    FT_RETURN_IF_ERROR(applyOverride(setOption(override, notes), fields, places));
+  return Status();
 }

@@ -37,9 +37,10 @@ rt::Expected<LoadedRecipe> loadRecipe(const std::string &path, const std::vector
 /// "ADAMW, SGD".
 std::string enumNames(const google::protobuf::EnumDescriptor &type);
 
-/// Parses without checking values; fills `places`.
+/// Parses without checking values; fills `places`. Names of other tools whose values mean the same are taken, with a
+/// note.
 rt::Status parseRecipe(const std::string &path, const std::vector<std::string> &overrides, recipe::Recipe &fields,
-                       FieldPlaces &places);
+                       FieldPlaces &places, std::vector<std::string> &notes);
 /// Fills defaults, then checks ranges and what fields mean together.
 rt::Status resolveRecipe(recipe::Recipe &fields, const FieldPlaces &places, const std::string &file);
 

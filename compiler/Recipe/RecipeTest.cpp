@@ -82,7 +82,7 @@ TEST_F(RecipeTest, NamesPlaceValueRangeAndWayOut) {
             "bad.textproto:7: lora.lora_dropout is 1.2; must be in [0, 1)");
   EXPECT_EQ(errorOf("sequense_len: 3"),
             "bad.textproto:1: a recipe has no field sequense_len; did you mean \"sequence_len\"?");
-  EXPECT_EQ(errorOf("lora_r: 3"), "bad.textproto:1: a recipe has no field lora_r; it is called lora.r here");
+  EXPECT_EQ(errorOf("lr: 3"), "bad.textproto:1: a recipe has no field lr; it is called learning_rate here");
   EXPECT_EQ(errorOf("\nprecision: FP32"), "bad.textproto:2: precision is FP32; must be one of FP32_TRUE, BF16_TRUE, "
                                           "BF16_MIXED, FP16_MIXED, FP64_TRUE");
   EXPECT_EQ(errorOf("sequence_len: \"x\""), "bad.textproto:1: sequence_len is \"x\"; must be an integer in [0, 2^64)");
@@ -142,6 +142,29 @@ TEST_F(RecipeTest, TakesAnOverrideAsAValueAndNothingElse) {
   EXPECT_EQ(errorOf(good, {"seed=1 packing: false"}),
             "--set seed=1 packing: false: seed is 1 packing: false; must be an integer in [0, 2^64)");
   EXPECT_EQ(errorOf(good, {"learning_rate="}), "--set learning_rate=: learning_rate is ; must be a number");
+}
+
+TEST_F(RecipeTest, TakesNamesOfOtherToolsWithANote) {
+  const std::string text = "cutoff_len: 256 # tokens\n"
+                           "lora_r: 4; lora_target_modules: [\"q_proj\", \"k_proj\"]\n"
+                           "model_name_or_path: \"smollm2-135m\",\n"
+                           "precision: FP32_TRUE micro_batch_size: 4 learning_rate: 1\n";
+  auto loaded = loadRecipe(write("theirs.textproto", text), {"lora_alpha=32", "num_train_epochs=2"});
+  ASSERT_TRUE(loaded.ok()) << loaded.status().message();
+  EXPECT_EQ(loaded->fields.sequence_len(), 256u);
+  EXPECT_EQ(loaded->fields.lora().r(), 4u);
+  EXPECT_EQ(loaded->fields.lora().lora_alpha(), 32);
+  EXPECT_EQ(loaded->fields.lora().target_modules_size(), 2);
+  EXPECT_EQ(loaded->fields.base_model(), "smollm2-135m");
+  EXPECT_EQ(loaded->fields.num_epochs(), 2);
+  ASSERT_EQ(loaded->notes.size(), 6u);
+  EXPECT_EQ(loaded->notes[1], "lora_r is taken as lora.r");
+  EXPECT_EQ(loaded->notes[5], "num_train_epochs is taken as num_epochs");
+  EXPECT_EQ(errorOf(std::string(full) + "lora_r: 0\n"), "bad.textproto:6: lora.r is 0; must be in [1, 1024]");
+  EXPECT_EQ(errorOf(std::string(full) + "lora_r: x\n"), "bad.textproto:6: r is x; must be an integer in [0, 2^64)");
+  EXPECT_EQ(errorOf(good + "lora_r: 2\n").substr(0, 33), "bad.textproto:7: lora.r is set in");
+  EXPECT_EQ(errorOf(std::string(full) + "lora_r: {}\n"),
+            "bad.textproto:6: a recipe has no field lora_r; it is called lora.r here");
 }
 
 TEST_F(RecipeTest, ReadsFilesWithAByteOrderMark) { EXPECT_EQ(errorOf("\xEF\xBB\xBF" + good), "accepted"); }

@@ -295,7 +295,7 @@ void LoadedRecipe::printResolved() { google::protobuf::TextFormat::PrintToString
 Expected<LoadedRecipe> ft::loadRecipe(const std::string &path, const std::vector<std::string> &overrides) {
   LoadedRecipe loaded;
   loaded.path = path;
-  FT_RETURN_IF_ERROR(parseRecipe(path, overrides, loaded.fields, loaded.places));
+  FT_RETURN_IF_ERROR(parseRecipe(path, overrides, loaded.fields, loaded.places, loaded.notes));
   loaded.globalBatch = loaded.fields.has_global_batch_size();
   FT_RETURN_IF_ERROR(resolveRecipe(loaded.fields, loaded.places, path));
   std::filesystem::path file(path);
