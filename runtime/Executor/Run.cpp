@@ -87,23 +87,23 @@ Status openModel(Session &s) {
   return keepTokenizer(s);
 }
 
-/// What generation would find out after the start.
-Status checkPrompt(const Session &s) {
-  if (!s.generates())
-    return {};
+/// Encodes what is to be answered; what generation would find out after the start is found here.
+Status preparePrompt(Session &s) {
   const plan::Plan &plan = s.plan();
+  const plan::Generate &generate = plan.run().generate();
+  if (!s.codec || generate.max_new_tokens() == 0)
+    return {};
   if (std::none_of(plan.segments().begin(), plan.segments().end(),
                    [](const plan::Segment &segment) { return segment.kind() == plan::Segment::GENERATE; }))
     return badInput("generate.max_new_tokens is set, but the plan is of a recipe without generate; compile it with "
                     "generate { instruction: … }");
-  const plan::Generate &generate = plan.run().generate();
-  FT_ASSIGN_OR_RETURN(const auto prompt, s.codec->encodePrompt(generate.instruction(), generate.input()));
-  if (prompt.size() > plan.batch().max_document_len())
+  FT_ASSIGN_OR_RETURN(s.prompt, s.codec->encodePrompt(generate.instruction(), generate.input()));
+  if (s.prompt.size() > plan.batch().max_document_len())
     return badInput(
         fmt::format("generate.instruction and generate.input take {} tokens in template {}; must be at most "
                     "max_document_len {}: shorten them",
-                    prompt.size(), plan.run().template_(), plan.batch().max_document_len()));
-  for (const uint32_t id : prompt)
+                    s.prompt.size(), plan.run().template_(), plan.batch().max_document_len()));
+  for (const uint32_t id : s.prompt)
     if (id >= plan.batch().vocab_size())
       return badInput(
           fmt::format("generate.instruction has token {} of {}; must be below the model's vocab_size {}: the "
@@ -128,16 +128,8 @@ Status openData(Session &s) {
                     "pass --data synthetic:SEED",
                     train.source, s.options.model));
   }
-  FT_RETURN_IF_ERROR(checkPrompt(s));
+  FT_RETURN_IF_ERROR(preparePrompt(s));
   const TextCodec *codec = s.codec ? &*s.codec : nullptr;
-  if (codec && run.generate().max_new_tokens() > 0) {
-    FT_ASSIGN_OR_RETURN(s.prompt, codec->encodePrompt(run.generate().instruction(), run.generate().input()));
-    if (s.prompt.size() > shape.row.maxDocumentLen)
-      return badInput(
-          fmt::format("generate: its prompt has {} tokens; at most max_document_len, {}: shorten it or compile "
-                      "with longer documents",
-                      s.prompt.size(), shape.row.maxDocumentLen));
-  }
   FT_ASSIGN_OR_RETURN(s.train, preparedData(train, codec));
   if (hasEvaluation(run)) {
     const DataRequest held = DataRequest::evaluation(run, shape, base, s.options.data);

@@ -191,16 +191,6 @@ class Run(WorkshopTest):
                 self.refused(call(*command, "--out", self.folder / "out"), 1, *parts)
                 self.assertFalse((self.folder / "out").exists())
 
-    def test_refuses_a_prompt_that_no_row_holds(self):
-        self.train(self.compile(), "base", "--stop-after", "1")
-        for name in ("tokenizer.json", "tokenizer_config.json"):
-            shutil.copy(f"test/goldens/text/gpt2/{name}", self.folder / "base")
-        generate = '{ instruction: "Say what this is, in many words." }'
-        plan = self.compile("generating", generate=generate)
-        self.refused(call(*self.command(plan, "out", model=self.folder / "base")), 1, "generate: its prompt has",
-                     "max_document_len, 9")
-        self.assertFalse((self.folder / "out").exists())
-
     def test_takes_a_folder_only_if_it_is_its_own(self):
         plan, out = self.compile(), self.folder / "out"
         out.mkdir()
