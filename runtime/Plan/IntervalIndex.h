@@ -3,14 +3,15 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <random>
 #include <utility>
 #include <vector>
 
 namespace ft::rt {
 
 /// A set of (start, end, id), start < end, ids unique: insert, erase and the start of a visit in O(log n) expected,
-/// each found interval in O(1) to O(log n). A treap ordered by start, with the furthest end of each subtree; priorities
-/// are a hash of the id, so equal histories give equal trees.
+/// each found interval in O(1) to O(log n). A treap ordered by start, with the furthest end of each subtree. Priorities
+/// are a hash of the id and a number that no file can know: none can make the tree, and the recursion on it, deep.
 class IntervalIndex {
 public:
   void insert(int64_t start, int64_t end, uint32_t id) {
@@ -19,7 +20,7 @@ public:
       nodes.emplace_back();
     else
       fresh = spare.back(), spare.pop_back();
-    nodes[fresh] = {start, end, end, id, hash(id), -1, -1};
+    nodes[fresh] = {start, end, end, id, hash(id ^ salt), -1, -1};
     auto [before, after] = split(root, start, id);
     root = merge(merge(before, fresh), after);
   }
@@ -105,6 +106,7 @@ private:
   std::vector<Node> nodes;
   std::vector<int32_t> spare;
   int32_t root = -1;
+  uint32_t salt = std::random_device()();
 };
 
 } // namespace ft::rt

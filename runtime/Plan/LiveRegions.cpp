@@ -19,10 +19,13 @@ void LiveRegions::Table::drop(uint32_t id) {
   spare.push_back(id);
 }
 
-/// Ids of the records whose hull touches the region's hull; valid until the next call.
+/// Ids of the records whose hull touches the region's hull; valid until the next call. None once the budget is
+/// exhausted.
 std::vector<uint32_t> &LiveRegions::touching(const Table &table, const ByteRegion &region) {
   found.clear();
-  table.index.visit(region.start, region.end(), [&](uint32_t id) { found.push_back(id); });
+  if (!budget.exhausted())
+    table.index.visit(region.start, region.end(), [&](uint32_t id) { found.push_back(id); });
+  budget.spend(int64_t(found.size()));
   return found;
 }
 

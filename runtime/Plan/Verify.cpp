@@ -47,9 +47,13 @@ const char *kindName(Kind kind) {
   }
 }
 
+/// What runs between steps, in any order and number.
+bool isEval(Kind kind) {
+  return kind == plan::Segment::EVALUATE || kind == plan::Segment::GENERATE || kind == plan::Segment::SAVE;
+}
+
 /// Whether a segment may write a class of buffer (V5).
 bool mayWrite(Kind kind, Buffer::Class written) {
-  const bool eval = kind == plan::Segment::EVALUATE || kind == plan::Segment::GENERATE || kind == plan::Segment::SAVE;
   switch (written) {
   case Buffer::WEIGHT:
   case Buffer::OPTIMIZER_STATE:
@@ -57,7 +61,7 @@ bool mayWrite(Kind kind, Buffer::Class written) {
   case Buffer::CONSTANT:
     return kind == plan::Segment::INITIALIZE;
   case Buffer::GRADIENT:
-    return !eval;
+    return !isEval(kind);
   default:
     return true;
   }
@@ -71,7 +75,7 @@ public:
 private:
   Status flatten();
   void fillInitialValues();
-  std::vector<Kind> sequence() const;
+  std::vector<std::vector<Kind>> sequences() const;
   Status runSegment(const FlatSegment &flat);
   Status runStep(const FlatSegment &flat, uint32_t step);
   Status startStep(const FlatSegment &flat, uint32_t step);
@@ -126,6 +130,7 @@ void Verifier::fillInitialValues() {
     return earlier.segment == initialFill || earlier.run != later.run ||
            static_cast<const StreamClocks *>(context)->finished(earlier.stream, earlier.position, later.stream);
   };
+  arenas.clear();
   for (int i = 0; i < plan.arenas_size(); ++i)
     arenas.emplace_back(ordered, &clocks, budget);
   for (int i = 0; i < plan.buffers_size(); ++i) {
@@ -140,25 +145,34 @@ void Verifier::fillInitialValues() {
   }
 }
 
-/// Three steps, of as many micro-batches as the plan has but at most three; eval before, between and twice in a row.
-std::vector<Kind> Verifier::sequence() const {
+/// Runs that lead from each kind of segment to each that may come next, directly and through what must lie between.
+/// That covers all orders: which value a byte holds is a matter of who wrote it last, and others may come between only
+/// if they leave it. A step has as many micro-batches as the plan, but at most three: further ones find the same.
+std::vector<std::vector<Kind>> Verifier::sequences() const {
+  std::vector<Kind> evals;
+  for (const FlatSegment &flat : segments)
+    if (isEval(flat.segment->kind()))
+      evals.push_back(flat.segment->kind());
   const uint64_t micro = plan.batch().gradient_accumulation_steps();
-  std::vector<Kind> kinds{plan::Segment::INITIALIZE};
-  auto eval = [&] {
-    kinds.insert(kinds.end(),
-                 {plan::Segment::EVALUATE, plan::Segment::GENERATE, plan::Segment::SAVE, plan::Segment::EVALUATE});
-  };
+  std::vector<std::vector<Kind>> all{{plan::Segment::INITIALIZE}};
+  std::vector<Kind> &training = all[0];
   auto step = [&](uint64_t next) {
-    kinds.push_back(plan::Segment::ACCUMULATE_FIRST);
-    kinds.insert(kinds.end(), next, plan::Segment::ACCUMULATE_NEXT);
-    kinds.push_back(plan::Segment::UPDATE);
+    training.push_back(plan::Segment::ACCUMULATE_FIRST);
+    training.insert(training.end(), next, plan::Segment::ACCUMULATE_NEXT);
+    training.push_back(plan::Segment::UPDATE);
   };
-  eval();
-  step(micro >= 3 ? 2 : micro >= 2 ? 1 : 0);
-  step(micro >= 2 ? 1 : 0);
-  eval();
-  step(micro >= 2 ? 1 : 0);
-  return kinds;
+  step(micro > 2 ? 2 : micro > 1);
+  step(micro > 1);
+  for (size_t i = 0; i < evals.size(); ++i) {
+    // Behind UPDATE, behind itself, before and behind each other, and before the next step.
+    training.insert(training.end(), {evals[i], evals[i]});
+    for (size_t j = i + 1; j < evals.size(); ++j)
+      training.insert(training.end(), {evals[j], evals[i]});
+    step(micro > 1);
+  }
+  for (Kind eval : evals)
+    all.push_back({plan::Segment::INITIALIZE, eval});
+  return all;
 }
 
 /// What buffers hold across the border of a segment, by class (V1).
@@ -249,7 +263,7 @@ Status Verifier::startStep(const FlatSegment &flat, uint32_t index) {
 /// (V3)
 Status Verifier::checkOperandsApart(const FlatSegment &flat, uint32_t step) {
   for (size_t i = flat.firstOperand[step]; i < flat.firstOperand[step + 1]; ++i)
-    for (size_t j = flat.firstOperand[step]; j < i; ++j) {
+    for (size_t j = flat.firstOperand[step]; j < i && budget.spend(); ++j) {
       const FlatOperand &a = flat.operands[j], &b = flat.operands[i];
       if (a.arena != b.arena || (a.write == 0 && b.write == 0) || !intersects(a.region, b.region, budget))
         continue;
@@ -321,11 +335,12 @@ Status Verifier::runSegment(const FlatSegment &flat) {
   for (int i = 0; i < flat.segment->steps_size(); ++i) {
     const plan::Step &step = flat.segment->steps(i);
     FT_RETURN_IF_ERROR(startStep(flat, uint32_t(i)));
-    FT_RETURN_IF_ERROR(runStep(flat, uint32_t(i)));
-    if (budget.exhausted())
+    const Status found = runStep(flat, uint32_t(i));
+    if (budget.exhausted()) // then what was found means nothing
       return badInput(fmt::format("{}: the regions up to here are too irregular to be verified; give operands of one "
                                   "buffer equal pitches",
                                   nameOf(flat.index, uint32_t(i))));
+    FT_RETURN_IF_ERROR(found);
     // A captured segment's graph begins behind its receive, and a stream joins the capture inside the graph.
     clocks.finish(step.stream(), step.record(), !(flat.segment->capture() && step.has_receive()));
   }
@@ -336,15 +351,17 @@ Status Verifier::runSegment(const FlatSegment &flat) {
 
 Status Verifier::run() {
   FT_RETURN_IF_ERROR(flatten());
-  fillInitialValues();
   // Irregular regions of honest plans cost some hundred units a step; a dishonest plan is refused within a second.
   budget.left = 5'000'000;
   for (const FlatSegment &flat : segments)
-    budget.left += uint64_t(10'000) * flat.segment->steps_size();
-  for (Kind kind : sequence())
-    for (const FlatSegment &flat : segments)
-      if (flat.segment->kind() == kind)
-        FT_RETURN_IF_ERROR(runSegment(flat));
+    budget.left += int64_t(1'000) * flat.segment->steps_size();
+  for (const std::vector<Kind> &sequence : sequences()) {
+    fillInitialValues();
+    for (Kind kind : sequence)
+      for (const FlatSegment &flat : segments)
+        if (flat.segment->kind() == kind)
+          FT_RETURN_IF_ERROR(runSegment(flat));
+  }
   return {};
 }
 

@@ -10,7 +10,8 @@ namespace ft::rt {
 ///
 ///   INITIALIZE · eval* · (ACCUMULATE_FIRST · ACCUMULATE_NEXT* · UPDATE · eval*)*,  eval = EVALUATE | GENERATE | SAVE
 ///
-/// unrolled over three steps, with and without eval between them, and proves on exact byte regions:
+/// unrolled so that each segment meets each that may stand before it, and proves on exact byte regions, for every order
+/// that this allows:
 ///  (V1) every byte that an operand reads was last written with exactly the version it names. Buffers with an
 ///       initial_version start written; the others, and buffers of class ACTIVATION and WORKSPACE at the end of each
 ///       segment, hold nothing. INPUT buffers hold nothing at the start of a segment other than UPDATE.

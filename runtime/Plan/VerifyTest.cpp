@@ -3,8 +3,9 @@
 #include "runtime/Plan/CheckPlan.h"
 #include "runtime/Plan/TestPlan.h"
 
-#include <functional>
+#include <algorithm>
 #include <gtest/gtest.h>
+#include <numeric>
 
 using namespace ft;
 using namespace ft::rt;
@@ -149,6 +150,37 @@ TEST(Verify, PersistentStateHasItsWriters) {
   expectError(u.plan, "class CONSTANT, which UPDATE must not write");
 }
 
+TEST(Verify, WhatRunsBetweenStepsMayRunAgainAndInAnyOrder) {
+  const Segment::Kind evals[] = {Segment::EVALUATE, Segment::GENERATE, Segment::SAVE};
+  // Each of the pair alone finds what it reads, whatever else there is; one behind the other does not.
+  for (auto first : evals)
+    for (auto second : evals) {
+      TestPlan t;
+      const uint32_t out = t.buffer("out", TestPlan::Io, 16, Buffer::OUTPUT, 1);
+      if (first == second) {
+        t.launch(second, "count", {t.whole(out, 1, 2)});
+      } else {
+        t.memset(first, "spoil", t.whole(out, 0, 2));
+        t.launch(second, "use", {t.whole(out, 1, 0)});
+      }
+      for (auto other : evals)
+        if (other != first && other != second)
+          t.memset(other, "restore", t.whole(out, 0, 1));
+      t.memset(First, "restore", t.whole(out, 0, 1));
+      expectError(t.plan, "reads version 1 from bytes [0, 16) of buffer \"out\", of which some hold version 2");
+    }
+}
+
+TEST(Verify, AnyOfThemMayComeFirst) {
+  TestPlan t;
+  const uint32_t out = t.buffer("out", TestPlan::Io, 16, Buffer::OUTPUT);
+  t.memset(Segment::EVALUATE, "make", t.whole(out, 0, 1));
+  t.memset(Update, "make", t.whole(out, 0, 1));
+  t.launch(Segment::GENERATE, "use", {t.whole(out, 1, 0)});
+  expectError(t.plan, "GENERATE step 0 \"use\": operands[0]: reads version 1 from bytes [0, 16) of buffer \"out\", of "
+                      "which some hold no value then");
+}
+
 TEST(Verify, DeadValuesStillHideWhatTheyOverwrote) {
   // A gradient in `activations` whose bytes a transient of EVALUATE shares: gone after it, whatever the transient is.
   TestPlan t;
@@ -287,6 +319,42 @@ TEST(Verify, AdversarialGeometryIsRefusedInTime) {
   t.memset(First, "x", x);
   t.memset(First, "y", y);
   expectError(t.plan, "\"y\": the regions up to here are too irregular to be verified");
+}
+
+TEST(Verify, ManyOverlappingHullsAreRefusedInTime) {
+  // Columns of one matrix: no two share a byte, all of their hulls do.
+  TestPlan t;
+  constexpr uint64_t columns = 1 << 16;
+  const uint32_t a = t.buffer("a", TestPlan::Activations, 2 * 16 * columns, Buffer::ACTIVATION);
+  for (uint64_t column = 0; column < columns; ++column)
+    t.memset(First, "column", t.rows(a, 16 * column, 2, 16, 16 * columns, 0, 1));
+  expectError(t.plan, "the regions up to here are too irregular to be verified");
+}
+
+TEST(Verify, ManyOperandsAreRefusedInTime) {
+  TestPlan t;
+  const uint32_t a = t.buffer("a", TestPlan::Weights, 1 << 20, Buffer::WEIGHT, 1);
+  t.launch(First, "many", std::vector<Operand>(1 << 16, t.whole(a, 1, 0)));
+  expectError(t.plan, "\"many\": the regions up to here are too irregular to be verified");
+}
+
+TEST(Verify, BuffersInAnOrderMadeForAHashDoNotExhaustTheStack) {
+  auto hash = [](uint32_t x) {
+    x = (x ^ (x >> 16)) * 0x7feb352du;
+    x = (x ^ (x >> 15)) * 0x846ca68bu;
+    return x ^ (x >> 16);
+  };
+  std::vector<uint32_t> ids(1 << 19);
+  std::iota(ids.begin(), ids.end(), 0u);
+  std::sort(ids.begin(), ids.end(), [&](uint32_t x, uint32_t y) { return hash(x) > hash(y); });
+  TestPlan t;
+  std::vector<uint64_t> place(ids.size());
+  for (size_t i = 0; i < ids.size(); ++i)
+    place[ids[i]] = 16 * i;
+  for (uint64_t offset : place)
+    t.bufferAt("w", TestPlan::Weights, offset, 16, Buffer::WEIGHT, 1);
+  t.launch(First, "read", {t.whole(0, 1, 0)});
+  EXPECT_TRUE(verifyPlan(t.plan).ok()) << verifyPlan(t.plan).message();
 }
 
 TEST(Verify, UncheckedPlansAreRefusedNotFollowed) {
