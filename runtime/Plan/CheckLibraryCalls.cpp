@@ -25,6 +25,9 @@ Status matrix(const plan::Plan &plan, const Matrix &x, uint64_t batch) {
   if (batch > 1 && x.stride == 0 && x.access != Access::Read)
     return bad("its batch stride is 0: {} batches would write onto each other", batch);
   const uint64_t width = plan::dtypeBytes(x.type);
+  if (x.operand.offset() % width != 0)
+    return bad("its offset is {}; must be a multiple of {}, the size of {}", x.operand.offset(), width,
+               plan::DType_Name(x.type));
   return at(sameBytes(plan, x.operand, x.rows, x.cols * width, x.leading * width, batch, x.stride * width), [&] {
     return fmt::format("{} × {} {} at leading dimension {}", x.rows, x.cols, plan::DType_Name(x.type), x.leading);
   });
@@ -98,7 +101,7 @@ Status attentionOperand(const plan::Plan &plan, const AttentionOperand &x) {
   return {};
 }
 
-Status attentionShape(const plan::Plan &plan, const plan::Attention &x) {
+Status attentionShape(const plan::Plan &plan, const plan::Attention &x, uint64_t rows) {
   if (plan.target().driver() != plan::CUDA)
     return bad("is a library call that the target's driver {} does not have; compile with attention \"tiled\"",
                plan::Driver_Name(plan.target().driver()));
@@ -118,16 +121,21 @@ Status attentionShape(const plan::Plan &plan, const plan::Attention &x) {
     return bad("heads is {}; must be a multiple of kv_heads, {}", x.heads(), x.kv_heads());
   for (uint64_t pitch : {x.qkv_pitch(), x.o_pitch(), x.d_qkv_pitch()})
     FT_RETURN_IF_ERROR(range("pitch", pitch, 0, maxExtent));
+  // What the host writes of documents must be what the library was made for.
+  const plan::Batch &batch = plan.batch();
+  if (x.batch() != rows || x.sequence_len() != batch.sequence_len())
+    return bad("is for {} rows of {} tokens; the segment works on {} of {}", x.batch(), x.sequence_len(), rows,
+               batch.sequence_len());
   if (x.form() == plan::Attention::DENSE)
-    return {};
-  FT_RETURN_IF_ERROR(range("max_documents", x.max_documents(), 1, 1 << 30));
-  return range("max_document_len", x.max_document_len(), 1, x.sequence_len());
+    return range("batch.max_documents_per_row, where form is DENSE,", batch.max_documents_per_row(), 1, 1);
+  FT_RETURN_IF_ERROR(range("max_documents", x.max_documents(), batch.max_documents(), batch.max_documents()));
+  return range("max_document_len", x.max_document_len(), batch.max_document_len(), x.sequence_len());
 }
 
 } // namespace
 
-Status attention(const plan::Plan &plan, const plan::Attention &x) {
-  FT_RETURN_IF_ERROR(attentionShape(plan, x));
+Status attention(const plan::Plan &plan, const plan::Attention &x, uint64_t rows) {
+  FT_RETURN_IF_ERROR(attentionShape(plan, x, rows));
   const bool backward = x.direction() == plan::Attention::BACKWARD, ragged = x.form() == plan::Attention::RAGGED;
   const uint64_t tokens = x.batch() * x.sequence_len(), documents = 4 * x.max_documents();
   const uint64_t q = 2 * x.heads() * x.head_dim(), kv = 2 * x.kv_heads() * x.head_dim(); // bytes of a token

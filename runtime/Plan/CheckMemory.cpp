@@ -139,7 +139,9 @@ Status kernelsAndImages(const plan::Plan &plan, std::span<const Section> section
   return {};
 }
 
-static Status inputAndOutputKinds(const plan::Plan &plan) {
+static Status inputKinds(const plan::Plan &plan) {
+  std::set<int> kinds;
+  std::set<uint32_t> buffers;
   for (int i = 0; i < plan.inputs_size(); ++i) {
     const plan::BatchInput &input = plan.inputs(i);
     if (input.kind() == plan::BatchInput::KIND_UNSPECIFIED || !plan::BatchInput::Kind_IsValid(input.kind()))
@@ -147,11 +149,19 @@ static Status inputAndOutputKinds(const plan::Plan &plan) {
     FT_RETURN_IF_ERROR(at(index("buffer", input.buffer(), plan.buffers_size(), "buffers"),
                           [&] { return fmt::format("inputs[{}]", i); }));
     const uint64_t bytes = plan::batchInputBytes(plan.batch(), input.kind());
-    if (plan.buffers(int(input.buffer())).size() < bytes)
+    if (plan.buffers(int(input.buffer())).size() != bytes)
       return bad("inputs[{}]: {} needs {} bytes, its buffer \"{}\" has {}", i,
                  plan::BatchInput::Kind_Name(input.kind()), bytes, plan.buffers(int(input.buffer())).name(),
                  plan.buffers(int(input.buffer())).size());
+    if (!kinds.insert(input.kind()).second || !buffers.insert(input.buffer()).second)
+      return bad("inputs[{}]: {} or its buffer \"{}\" stands twice; each must stand once", i,
+                 plan::BatchInput::Kind_Name(input.kind()), plan.buffers(int(input.buffer())).name());
   }
+  return {};
+}
+
+static Status outputKinds(const plan::Plan &plan) {
+  std::set<int> kinds;
   for (int i = 0; i < plan.outputs_size(); ++i) {
     const plan::Output &output = plan.outputs(i);
     if (output.kind() == plan::Output::KIND_UNSPECIFIED || !plan::Output::Kind_IsValid(output.kind()))
@@ -163,6 +173,14 @@ static Status inputAndOutputKinds(const plan::Plan &plan) {
     if (output.offset() > buffer.size() || bytes > buffer.size() - output.offset())
       return bad("outputs[{}]: {} needs {} bytes at offset {}, its buffer \"{}\" has {}", i,
                  plan::Output::Kind_Name(output.kind()), bytes, output.offset(), buffer.name(), buffer.size());
+    if (!kinds.insert(output.kind()).second)
+      return bad("outputs[{}]: {} stands twice; each must stand once", i, plan::Output::Kind_Name(output.kind()));
+    for (int j = 0; j < i; ++j) // few: each kind stands once
+      if (const plan::Output &other = plan.outputs(j);
+          other.buffer() == output.buffer() && other.offset() < output.offset() + bytes &&
+          output.offset() < other.offset() + plan::outputBytes(plan.batch(), other.kind()))
+        return bad("outputs[{}]: {} shares bytes of buffer \"{}\" with {}", i, plan::Output::Kind_Name(output.kind()),
+                   buffer.name(), plan::Output::Kind_Name(other.kind()));
   }
   return {};
 }
@@ -207,13 +225,16 @@ static Status executorArena(const plan::Plan &plan, std::string_view name, plan:
 }
 
 Status inputsAndOutputs(const plan::Plan &plan) {
-  FT_RETURN_IF_ERROR(inputAndOutputKinds(plan));
+  FT_RETURN_IF_ERROR(inputKinds(plan));
+  FT_RETURN_IF_ERROR(outputKinds(plan));
   if (plan.inputs_size() > 0)
     FT_RETURN_IF_ERROR(inputsAreOneRecord(plan));
   const plan::StagingLayout layout = plan::stagingLayout(plan);
   if (layout.stagingBytes > 0)
     FT_RETURN_IF_ERROR(executorArena(plan, "staging", plan::Arena::PINNED, layout.stagingBytes));
-  if (layout.slotsBytes > 0 && plan.target().driver() == plan::CUDA)
+  const bool slots = std::any_of(plan.arenas().begin(), plan.arenas().end(),
+                                 [](const plan::Arena &arena) { return arena.name() == "slots"; });
+  if (layout.slotsBytes > 0 && (slots || plan.target().driver() == plan::CUDA))
     FT_RETURN_IF_ERROR(executorArena(plan, "slots", plan::Arena::DEVICE, layout.slotsBytes));
   return {};
 }

@@ -31,7 +31,8 @@ inline Status index(std::string_view name, uint64_t value, int count, std::strin
 
 /// A name that can be printed: UTF-8 without control characters, not empty.
 Status text(std::string_view field, std::string_view value);
-/// A file name without a folder: letters, digits, '.', '_', '-', not starting with '.'.
+/// A file name without a folder, not longer than file systems take: letters, digits, '.', '_', '-', not starting with
+/// '.'.
 Status fileName(std::string_view field, std::string_view value);
 /// low <= value <= high, and finite.
 Status range(std::string_view field, double value, double low, double high);
@@ -57,6 +58,7 @@ Status access(const plan::Operand &operand, Access access);
 Status sameBytes(const plan::Plan &plan, const plan::Operand &operand, uint64_t rows, uint64_t rowBytes, uint64_t pitch,
                  uint64_t batch, uint64_t batchPitch);
 Status gemm(const plan::Plan &plan, const plan::Gemm &gemm);
-Status attention(const plan::Plan &plan, const plan::Attention &attention);
+/// `rows`: of a batch, as many as the segment works on.
+Status attention(const plan::Plan &plan, const plan::Attention &attention, uint64_t rows);
 
 } // namespace ft::rt::check

@@ -24,7 +24,10 @@ Status fileName(std::string_view field, std::string_view value) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
            c == '-';
   };
+  constexpr size_t longest = 200; // of the 255 bytes that file systems take: what is written aside has a longer name
   FT_RETURN_IF_ERROR(text(field, value));
+  if (value.size() > longest)
+    return bad("{} has {} characters; must have at most {}", field, value.size(), longest);
   if (value.front() == '.' || !std::all_of(value.begin(), value.end(), legal))
     return bad("{} is \"{}\"; must be a file name of letters, digits, '.', '_' and '-', not starting with '.'", field,
                value);
@@ -77,6 +80,8 @@ Status checkIdentity(const plan::Plan &plan) {
   if (target.driver() != plan::CPU && target.driver() != plan::CUDA)
     return check::bad("target.driver is {}; must be CPU ({}) or CUDA ({})", int(target.driver()), int(plan::CPU),
                       int(plan::CUDA));
+  FT_RETURN_IF_ERROR(check::range("target.memory", target.memory(), 0, maxPlanBytes - 1));
+  FT_RETURN_IF_ERROR(check::range("target.outside_arenas", target.outside_arenas(), 0, maxPlanBytes - 1));
   if (target.attention() != "library" && target.attention() != "tiled")
     return check::bad("target.attention is \"{}\"; must be \"library\" or \"tiled\"", target.attention());
   return {};

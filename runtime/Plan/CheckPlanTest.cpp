@@ -59,6 +59,10 @@ TEST(CheckPlan, VersionsAndIdentity) {
       {[](auto &p) { p.mutable_target()->set_attention("flash"); },
        "target.attention is \"flash\"; must be \"library\""},
       {[](auto &p) { p.clear_target(); }, "target.name is empty"},
+      {[](auto &p) { p.set_name(std::string(201, 'n')); }, "name has 201 characters; must have at most 200"},
+      {[](auto &p) { p.mutable_target()->set_memory(huge); }, "target.memory is 18446744073709551615; must be in [0, "},
+      {[](auto &p) { p.mutable_target()->set_outside_arenas(huge); },
+       "target.outside_arenas is 18446744073709551615; must be in [0, "},
       {[](auto &p) { p.add_mesh()->set_name("dp"); }, "mesh axis \"dp\" has size 0"},
       {[](auto &p) {
          p.add_mesh()->set_name("dp");
@@ -88,7 +92,11 @@ TEST(CheckPlan, BatchAndRun) {
        "run: lr_scheduler_type is \"step\"; must be constant, linear or cosine"},
       {[](auto &p) { p.mutable_run()->set_warmup_ratio(1.5); }, "run: warmup_ratio is 1.5; must be in [0, 1]"},
       {[](auto &p) { p.mutable_run()->set_max_steps(0); }, "run: max_steps and num_epochs are both 0"},
-      {[](auto &p) { p.mutable_run()->set_adam_beta2(1.01); }, "run: adam_beta2 is 1.01; must be in [0, 1]"},
+      {[](auto &p) { p.mutable_run()->set_adam_beta2(1.01); }, "run: adam_beta2 is 1.01; must be in [0, 0.9"},
+      {[](auto &p) { p.mutable_run()->set_adam_beta1(1); }, "run: adam_beta1 is 1; must be in [0, 0.9"},
+      {[](auto &p) { p.mutable_run()->set_max_steps(huge); },
+       "run: max_steps is 18446744073709551615; must be in [0, "},
+      {[](auto &p) { p.mutable_run()->set_warmup_steps(huge); }, "run: warmup_steps is 18446744073709551615"},
       {[](auto &p) { p.mutable_run()->set_template_("vicuna"); },
        "run: template is \"vicuna\"; must be alpaca or chatml"},
   });
@@ -140,7 +148,7 @@ TEST(CheckPlan, KernelsAndImages) {
       {[](auto &p) { p.mutable_images(0)->set_entry_offsets(2, 64); },
        "images[0]: entry_offsets[2] (\"sgd\") is 64; must be below the image's 64 bytes"},
       {[](auto &p) { p.mutable_images(0)->add_entry_offsets(0); },
-       "images[0]: has 4 entry_offsets; must have 3, one a kernel"},
+       "images[0]: has 5 entry_offsets; must have 4, one a kernel"},
       {[](auto &p) { p.mutable_images(0)->set_format(plan::Image::PTX); },
        "images[0]: format is PTX, which the target's driver CPU does not run"},
       {[](auto &p) { p.mutable_images(0)->set_format(plan::Image::Format(8)); },
@@ -168,6 +176,17 @@ TEST(CheckPlan, InputsAndOutputs) {
       {[](auto &p) { p.mutable_inputs(0)->set_buffer(8); },
        "inputs[0]: TOKENS needs 16 bytes, its buffer \"loss\" has 8"},
       {[](auto &p) { p.mutable_outputs(0)->set_kind(plan::Output::KIND_UNSPECIFIED); }, "outputs[0]: kind is 0"},
+      {[](auto &p) { p.mutable_inputs(1)->set_kind(plan::BatchInput::LABELS), p.mutable_inputs(1)->set_buffer(6); },
+       "inputs[1]: LABELS or its buffer \"tokens\" stands twice; each must stand once"},
+      {[](auto &p) { p.mutable_inputs(0)->set_kind(plan::BatchInput::SCALARS), p.mutable_inputs(0)->set_buffer(7); },
+       "inputs[1]: SCALARS or its buffer \"scalars\" stands twice"},
+      {[](auto &p) { *p.add_outputs() = p.outputs(0); }, "outputs[1]: LOSS stands twice; each must stand once"},
+      {[](auto &p) {
+         p.mutable_buffers(8)->set_size(16), p.mutable_arenas(TestPlan::Io)->set_size(144);
+         p.add_outputs()->set_kind(plan::Output::GRAD_NORM);
+         p.mutable_outputs(1)->set_buffer(8), p.mutable_outputs(1)->set_offset(4);
+       },
+       "outputs[1]: GRAD_NORM shares bytes of buffer \"loss\" with LOSS"},
       {[](auto &p) { p.mutable_outputs(0)->set_offset(8); },
        "outputs[0]: LOSS needs 8 bytes at offset 8, its buffer \"loss\" has 8"},
       {[](auto &p) { p.mutable_outputs(0)->set_offset(huge); },
@@ -183,6 +202,8 @@ TEST(CheckPlan, InputsAndOutputs) {
        "buffer \"loss\" lies between the inputs; a batch record would overwrite it"},
       {[](auto &p) { p.mutable_buffers(8)->set_arena(TestPlan::Staging); },
        "buffer \"loss\" lies in arena \"staging\"; it is the executor's and holds no buffers"},
+      {[](auto &p) { setCuda(p), p.mutable_target()->set_driver(plan::CPU), p.mutable_arenas(6)->set_size(511); },
+       "need a DEVICE arena \"slots\" of at least 512 bytes"},
   });
 }
 
@@ -212,6 +233,10 @@ TEST(CheckPlan, Tensors) {
       {[](auto &p) { p.mutable_tensors(0)->set_dtype(plan::DType(20)); }, "tensors[0] \"model.w\": dtype is 20"},
       {[](auto &p) { p.mutable_tensors(0)->set_role(plan::Tensor::RANDOM_KEYS); },
        "dtype is F32; must be I64 for RANDOM_KEYS"},
+      {[](auto &p) { p.mutable_tensors(0)->set_buffer(2); },
+       "lies in buffer \"w.exp_avg\" of class OPTIMIZER_STATE; must be of class WEIGHT, as it is TRAINABLE"},
+      {[](auto &p) { p.mutable_tensors(0)->set_buffer(1); },
+       "lies in buffer \"w.working\" without an initial version; must have one"},
       {[](auto &p) { p.mutable_tensors(0)->set_buffer(9); }, "tensors[0] \"model.w\": buffer is 9; must be below 9"},
       {[](auto &p) { p.mutable_tensors(0)->set_shape(0, 0); }, "shape[0] is 0; must be at least 1"},
       {[](auto &p) { p.mutable_tensors(0)->set_shape(0, huge); }, "shape has 2^56 elements or more"},
@@ -225,7 +250,7 @@ TEST(CheckPlan, Tensors) {
       {[](auto &p) { p.mutable_tensors(0)->set_offset(2); }, "offset is 2; must be a multiple of 4, the size of F32"},
       {[](auto &p) { p.mutable_tensors(0)->set_offset(huge - 3); },
        "128 bytes at offset 18446744073709551612 end behind"},
-      {[](auto &p) { p.mutable_tensors(1)->set_role(plan::Tensor::TRAINABLE); },
+      {[](auto &p) { p.mutable_tensors(1)->set_role(plan::Tensor::TRAINABLE), p.mutable_tensors(1)->set_buffer(0); },
        "tensors[1] \"model.w\": stands twice with role TRAINABLE"},
       {[](auto &p) { p.mutable_tensors(0)->set_gguf_rope_heads(3); }, "gguf_rope_heads is 3; the rows must divide"},
       {[](auto &p) { p.mutable_tensors(0)->mutable_init()->set_kind(plan::Init::Kind(30)); }, "init.kind is 30"},
@@ -240,6 +265,8 @@ TEST(CheckPlan, Tensors) {
        "init needs 128 bytes at 18446744073709551615 of section 2"},
       {[](auto &p) { p.mutable_tensors(0)->mutable_init()->set_kind(plan::Init::RANDOM_KEYS); },
        "init has 0 key_names; must have 32, one an element"},
+      {[](auto &p) { p.mutable_tensors(1)->set_buffer(0), p.mutable_tensors(1)->set_role(plan::Tensor::FROZEN); },
+       "tensors[0] \"model.w\" and tensors[1] \"model.w\" share bytes of buffer \"w\""},
   });
 }
 
@@ -254,8 +281,13 @@ TEST(CheckPlan, ExportsAndTexts) {
       {[](auto &p) { p.mutable_exports(0)->mutable_tensors(0)->set_tensor(2); },
        "exports[0] \"model.safetensors\": \"model.w\": tensor is 2; must be below 2"},
       {[](auto &p) { p.mutable_exports(0)->mutable_tensors(0)->clear_dtype(); }, "\"model.w\": dtype is 0"},
+      {[](auto &p) { p.mutable_exports(0)->mutable_tensors(0)->set_dtype(plan::I32); },
+       "\"model.w\": dtype is I32; the tensor is of F32, and only floating types become another"},
+      {[](auto &p) { p.mutable_texts(0)->set_file("summary.json"); }, "the file \"summary.json\" stands twice"},
       {[](auto &p) { *p.mutable_exports(0)->add_tensors() = p.exports(0).tensors(0); },
        "the key \"model.w\" stands twice"},
+      {[](auto &p) { p.mutable_facts(0)->set_config_key("vocab_size"); },
+       "facts[0]: vocab_size is 8; must be batch.vocab_size, 16"},
       {[](auto &p) { p.mutable_facts(0)->clear_config_key(); }, "facts[0]: config_key is empty"},
   });
 }
@@ -291,8 +323,16 @@ TEST(CheckPlan, StepsAndOperands) {
       {[](auto &p) { step(p, 1, 3).set_record(3); }, loss + "record is 3; must be in [0, 0]"},
       {[](auto &p) { step(p, 1, 3).clear_kind(); }, loss + "is of a kind that this program does not know",
        Code::CannotRun},
-      {[](auto &p) { launch(p).set_kernel(3); }, loss + "launch: kernel is 3; must be below 3, the number of kernels"},
+      {[](auto &p) { launch(p).set_kernel(4); }, loss + "launch: kernel is 4; must be below 4, the number of kernels"},
       {[](auto &p) { launch(p).set_items(0); }, loss + "launch: items is 0; must be in [1, "},
+      {[](auto &p) { step(p, 2, 1).mutable_launch()->set_items(5); },
+       "ACCUMULATE_NEXT step 1 \"embed.forward\": has 5 items and 2 operands, another launch of the kernel 4 and 2; "
+       "must be the same"},
+      {[](auto &p) { step(p, 4, 3).mutable_launch()->mutable_operands()->RemoveLast(); },
+       "EVALUATE step 3 \"loss\": has 4 items and 2 operands, another launch of the kernel 4 and 3"},
+      {[](auto &p) { step(p, 4, 3).mutable_launch()->mutable_operands(0)->set_rows(3); },
+       "EVALUATE step 3 \"loss\": operands[0] differs from another launch of the kernel in more than buffer, offset "
+       "and versions"},
       {[](auto &p) { launch(p).mutable_operands(1)->set_buffer(9); },
        loss + "operands[1]: buffer is 9; must be below 9"},
       {[](auto &p) { launch(p).mutable_operands(1)->clear_read(); },
@@ -332,6 +372,7 @@ TEST(CheckPlan, StepsAndOperands) {
        "receive: dst[0]: must have a write version and no read version"},
       {[](auto &p) { step(p, 3, 2).mutable_emit()->mutable_src(0)->set_row_bytes(4); },
        "emit: src[0]: 4 bytes at offset 0 of buffer \"loss\" are not an output"},
+      {[](auto &p) { p.clear_inputs(); }, "receive: there are no inputs to receive"},
   });
 }
 
@@ -340,6 +381,8 @@ TEST(CheckPlan, Gemm) {
   expectEach({
       {[](auto &p) { gemm(p).set_m(0); }, place + "m is 0; must be in [1, "},
       {[](auto &p) { gemm(p).set_k(huge); }, place + "k is 18446744073709551615; must be in [1, "},
+      {[](auto &p) { gemm(p).mutable_b()->set_offset(2), gemm(p).mutable_b()->set_rows(3); },
+       place + "b: its offset is 2; must be a multiple of 4, the size of F32"},
       {[](auto &p) { gemm(p).set_lda(7); }, place + "a: its leading dimension is 7; must be in [8, "},
       {[](auto &p) { gemm(p).set_lda(9); },
        place + "a: 4 × 8 F32 at leading dimension 9: the shape means 4 rows of 32 bytes at pitch 36 from byte 0; the "
@@ -379,6 +422,8 @@ plan::Plan attentionPlan() {
   TestPlan t;
   t.plan.mutable_target()->set_driver(plan::CUDA);
   t.plan.mutable_target()->set_arch("sm_90");
+  t.plan.mutable_batch()->set_micro_batch_size(2);
+  t.plan.mutable_batch()->set_max_documents_per_row(1);
   const uint32_t qkv = t.buffer("qkv", TestPlan::Activations, 8 * 64, Buffer::ACTIVATION);
   const uint32_t o = t.buffer("o", TestPlan::Activations, 8 * 32, Buffer::ACTIVATION);
   const uint32_t lse = t.buffer("lse", TestPlan::Activations, 64, Buffer::ACTIVATION);
@@ -403,6 +448,7 @@ plan::Plan raggedPlan() {
   plan::Plan plan = attentionPlan();
   TestPlan t;
   t.plan = plan;
+  t.plan.mutable_batch()->set_max_documents(3);
   plan::Attention &x = *t.plan.mutable_segments(0)->mutable_steps(0)->mutable_attention();
   x.set_direction(plan::Attention::BACKWARD);
   x.set_form(plan::Attention::RAGGED);
@@ -450,12 +496,20 @@ TEST(CheckPlan, Attention) {
           {[](auto &p) { *attention(p).mutable_d_o() = attention(p).q(); },
            place + "d_o: is present; the direction and form want it absent"},
           {[](auto &p) { attention(p).set_form(plan::Attention::RAGGED); },
-           place + "max_documents is 0; must be in [1, "},
+           place + "max_documents is 0; must be in [2, 2]"},
+          {[](auto &p) { p.mutable_batch()->set_micro_batch_size(1); },
+           place + "is for 2 rows of 4 tokens; the segment works on 1 of 4"},
+          {[](auto &p) { p.mutable_segments(0)->set_kind(Segment::GENERATE); },
+           "GENERATE step 0 \"attention\": attention: is for 2 rows of 4 tokens; the segment works on 1 of 4"},
+          {[](auto &p) { p.mutable_batch()->set_max_documents_per_row(2); },
+           place + "batch.max_documents_per_row, where form is DENSE, is 2; must be in [1, 1]"},
       },
       attentionPlan);
   expectEach(
-      {{[](auto &p) { attention(p).set_max_document_len(5); }, "max_document_len is 5; must be in [1, 4]"},
-       {[](auto &p) { attention(p).set_max_documents(4); },
+      {{[](auto &p) { attention(p).set_max_document_len(5); }, "max_document_len is 5; must be in [4, 4]"},
+       {[](auto &p) { attention(p).set_max_document_len(3); }, "max_document_len is 3; must be in [4, 4]"},
+       {[](auto &p) { attention(p).set_max_documents(4); }, "max_documents is 4; must be in [3, 3]"},
+       {[](auto &p) { attention(p).set_max_documents(4), p.mutable_batch()->set_max_documents(4); },
         "document_offsets: the shape means bytes [0, 20); the operand declares bytes [0, 16)"},
        {[](auto &p) { attention(p).mutable_d_q()->set_read(1); }, "d_q: must have a write version and no read"},
        {[](auto &p) { attention(p).mutable_d_k()->set_buffer(0); }, "d_q, d_k and d_v lie in buffers 3, 0 and 3"},

@@ -22,16 +22,20 @@ Status batch(const plan::Batch &batch) {
 
 Status run(const plan::Run &run) {
   constexpr double many = 1e18;
+  constexpr uint64_t maxSteps = uint64_t(1) << 53;  // schedules count in doubles
+  constexpr double belowOne = 0x1.fffffffffffffp-1; // bias corrections divide by 1 − beta^t
   FT_RETURN_IF_ERROR(range("learning_rate", run.learning_rate(), 0, many));
   const std::string &schedule = run.lr_scheduler_type();
   if (schedule != "constant" && schedule != "linear" && schedule != "cosine")
     return bad("lr_scheduler_type is \"{}\"; must be constant, linear or cosine", schedule);
   FT_RETURN_IF_ERROR(range("warmup_ratio", run.warmup_ratio(), 0, 1));
   FT_RETURN_IF_ERROR(range("num_epochs", run.num_epochs(), 0, many));
+  FT_RETURN_IF_ERROR(range("max_steps", run.max_steps(), 0, maxSteps));
+  FT_RETURN_IF_ERROR(range("warmup_steps", run.warmup_steps(), 0, maxSteps));
   if (run.max_steps() == 0 && run.num_epochs() == 0)
     return bad("max_steps and num_epochs are both 0; one must be positive");
-  FT_RETURN_IF_ERROR(range("adam_beta1", run.adam_beta1(), 0, 1));
-  FT_RETURN_IF_ERROR(range("adam_beta2", run.adam_beta2(), 0, 1));
+  FT_RETURN_IF_ERROR(range("adam_beta1", run.adam_beta1(), 0, belowOne));
+  FT_RETURN_IF_ERROR(range("adam_beta2", run.adam_beta2(), 0, belowOne));
   FT_RETURN_IF_ERROR(range("val_set_size", run.val_set_size(), 0, many));
   const std::string &prompt = run.template_();
   if (!prompt.empty() && prompt != "alpaca" && prompt != "chatml")

@@ -4,6 +4,7 @@
 #include "runtime/Plan/StepOperands.h"
 
 #include <set>
+#include <tuple>
 
 namespace ft::rt::check {
 
@@ -69,6 +70,23 @@ Status launch(const plan::Plan &plan, const plan::Launch &launch) {
   return {};
 }
 
+/// A kernel's code is made for one shape (plan-format.md, Kernel ABI).
+Status sameShape(const plan::Launch &launch, const plan::Launch &other) {
+  if (launch.items() != other.items() || launch.operands_size() != other.operands_size())
+    return bad("has {} items and {} operands, another launch of the kernel {} and {}; must be the same", launch.items(),
+               launch.operands_size(), other.items(), other.operands_size());
+  for (int i = 0; i < launch.operands_size(); ++i) {
+    const plan::Operand &x = launch.operands(i), &y = other.operands(i);
+    auto fields = [](const plan::Operand &o) {
+      return std::tuple(o.rows(), o.row_bytes(), o.rows() > 1 ? o.pitch() : 0, std::max<uint64_t>(o.batch(), 1),
+                        o.batch() > 1 ? o.batch_pitch() : 0, o.read() != 0, o.write() != 0);
+    };
+    if (fields(x) != fields(y))
+      return bad("operands[{}] differs from another launch of the kernel in more than buffer, offset and versions", i);
+  }
+  return {};
+}
+
 Status copy(const plan::Copy &copy) {
   const plan::Operand &src = copy.src(), &dst = copy.dst();
   FT_RETURN_IF_ERROR(at(access(src, Access::Read), [] { return "src"; }));
@@ -87,6 +105,8 @@ Status memset(const plan::Memset &memset) {
 
 /// Each destination is the head of an input's buffer, as far as a record fills it.
 Status receive(const plan::Plan &plan, const plan::Receive &receive) {
+  if (plan.inputs_size() == 0)
+    return bad("there are no inputs to receive");
   for (int i = 0; i < receive.dst_size(); ++i) {
     const plan::Operand &dst = receive.dst(i);
     auto place = [&] { return fmt::format("dst[{}]", i); };
@@ -133,7 +153,7 @@ Status operands(const plan::Plan &plan, const plan::Step &step) {
   return status;
 }
 
-Status step(const plan::Plan &plan, const plan::Step &step) {
+Status step(const plan::Plan &plan, const plan::Segment &segment, const plan::Step &step) {
   FT_RETURN_IF_ERROR(text("name", step.name()));
   FT_RETURN_IF_ERROR(index("stream", step.stream(), plan.streams_size(), "streams"));
   for (uint32_t event : step.wait())
@@ -145,8 +165,10 @@ Status step(const plan::Plan &plan, const plan::Step &step) {
     return at(launch(plan, step.launch()), [] { return "launch"; });
   case plan::Step::kGemm:
     return at(gemm(plan, step.gemm()), [] { return "gemm"; });
-  case plan::Step::kAttention:
-    return at(attention(plan, step.attention()), [] { return "attention"; });
+  case plan::Step::kAttention: {
+    const uint64_t rows = segment.kind() == plan::Segment::GENERATE ? 1 : plan.batch().micro_batch_size();
+    return at(attention(plan, step.attention(), rows), [] { return "attention"; });
+  }
   case plan::Step::kCopy:
     return at(copy(step.copy()), [] { return "copy"; });
   case plan::Step::kMemset:
@@ -209,12 +231,21 @@ Status segments(const plan::Plan &plan) {
   FT_RETURN_IF_ERROR(
       range("the number of streams", uint64_t(plan.streams_size()), plan.segments_size() > 0, maxStreams));
   FT_RETURN_IF_ERROR(range("event_count", plan.event_count(), 0, maxEvents));
+  std::vector<const plan::Launch *> launches(size_t(plan.kernels_size())); // the first of each kernel
   for (const plan::Segment &segment : plan.segments()) {
     FT_RETURN_IF_ERROR(exchanges(segment));
-    for (int i = 0; i < segment.steps_size(); ++i)
-      FT_RETURN_IF_ERROR(at(step(plan, segment.steps(i)), [&] {
-        return fmt::format("{} step {} \"{}\"", plan::Segment::Kind_Name(segment.kind()), i, segment.steps(i).name());
-      }));
+    for (int i = 0; i < segment.steps_size(); ++i) {
+      const plan::Step &x = segment.steps(i);
+      auto place = [&] {
+        return fmt::format("{} step {} \"{}\"", plan::Segment::Kind_Name(segment.kind()), i, x.name());
+      };
+      FT_RETURN_IF_ERROR(at(step(plan, segment, x), place));
+      if (!x.has_launch())
+        continue;
+      const plan::Launch *&first = launches[x.launch().kernel()];
+      first = first ? first : &x.launch();
+      FT_RETURN_IF_ERROR(at(sameShape(x.launch(), *first), place));
+    }
   }
   return {};
 }

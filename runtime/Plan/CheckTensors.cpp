@@ -27,19 +27,24 @@ Expected<uint64_t> product(std::string_view field, const google::protobuf::Repea
   return total;
 }
 
+/// Dimensions in order of strides, each with its stride and size in elements; those of size 1 left out.
+std::vector<std::pair<uint64_t, uint64_t>> levelsOf(const plan::Tensor &tensor) {
+  std::vector<std::pair<uint64_t, uint64_t>> levels;
+  for (int i = 0; i < tensor.sizes_size(); ++i)
+    if (tensor.sizes(i) > 1)
+      levels.emplace_back(tensor.strides(i), tensor.sizes(i));
+  std::sort(levels.begin(), levels.end());
+  return levels;
+}
+
 /// sizes at strides, in order of strides, without two elements at one place; the last byte inside the buffer.
 Status layout(const plan::Plan &plan, const plan::Tensor &tensor) {
   const plan::Buffer &buffer = plan.buffers(int(tensor.buffer()));
   const uint64_t width = plan::dtypeBytes(tensor.dtype());
   if (tensor.sizes_size() != tensor.strides_size())
     return bad("has {} sizes and {} strides; must have as many", tensor.sizes_size(), tensor.strides_size());
-  std::vector<std::pair<uint64_t, uint64_t>> levels; // stride, size
-  for (int i = 0; i < tensor.sizes_size(); ++i)
-    if (tensor.sizes(i) > 1)
-      levels.emplace_back(tensor.strides(i), tensor.sizes(i));
-  std::sort(levels.begin(), levels.end());
   unsigned __int128 extent = 1; // elements, of the levels so far
-  for (auto [stride, size] : levels) {
+  for (auto [stride, size] : levelsOf(tensor)) {
     if (stride < extent)
       return bad("a stride of {} elements puts two elements at one place; must be at least {}", stride,
                  uint64_t(extent));
@@ -55,6 +60,23 @@ Status layout(const plan::Plan &plan, const plan::Tensor &tensor) {
     return bad("{} bytes at offset {} end behind buffer \"{}\" of {} bytes", bytes, tensor.offset(), buffer.name(),
                buffer.size());
   return {};
+}
+
+/// Where the tensors of a role lie.
+plan::Buffer::Class classOf(plan::Tensor::Role role) {
+  switch (role) {
+  case plan::Tensor::FROZEN:
+  case plan::Tensor::TRAINABLE:
+  case plan::Tensor::ADAPTER:
+    return plan::Buffer::WEIGHT;
+  case plan::Tensor::GRADIENT:
+    return plan::Buffer::GRADIENT;
+  case plan::Tensor::EXP_AVG:
+  case plan::Tensor::EXP_AVG_SQ:
+    return plan::Buffer::OPTIMIZER_STATE;
+  default:
+    return plan::Buffer::CONSTANT;
+  }
 }
 
 Status init(const plan::Tensor &tensor, uint64_t elements, std::span<const Section> sections) {
@@ -86,6 +108,14 @@ Status tensor(const plan::Plan &plan, const plan::Tensor &tensor, std::span<cons
   if (tensor.role() == plan::Tensor::RANDOM_KEYS && tensor.dtype() != plan::I64)
     return bad("dtype is {}; must be I64 for RANDOM_KEYS", plan::DType_Name(tensor.dtype()));
   FT_RETURN_IF_ERROR(index("buffer", tensor.buffer(), plan.buffers_size(), "buffers"));
+  const plan::Buffer &buffer = plan.buffers(int(tensor.buffer()));
+  if (buffer.class_() != classOf(tensor.role()))
+    return bad("lies in buffer \"{}\" of class {}; must be of class {}, as it is {}", buffer.name(),
+               plan::Buffer::Class_Name(buffer.class_()), plan::Buffer::Class_Name(classOf(tensor.role())),
+               plan::Tensor::Role_Name(tensor.role()));
+  if (buffer.initial_version() == 0 && tensor.role() != plan::Tensor::GRADIENT)
+    return bad("lies in buffer \"{}\" without an initial version; must have one, since loading fills it",
+               buffer.name());
   FT_ASSIGN_OR_RETURN(const uint64_t elements, product("shape", tensor.shape()));
   FT_ASSIGN_OR_RETURN(const uint64_t laidOut, product("sizes", tensor.sizes()));
   if (elements != laidOut)
@@ -95,6 +125,10 @@ Status tensor(const plan::Plan &plan, const plan::Tensor &tensor, std::span<cons
   if (heads > 0 && (tensor.shape_size() == 0 || tensor.shape(0) % (2 * heads) != 0))
     return bad("gguf_rope_heads is {}; the rows must divide into as many heads of pairs", heads);
   return tensor.has_init() ? init(tensor, elements, sections) : Status();
+}
+
+bool floating(plan::DType type) {
+  return type == plan::F64 || type == plan::F32 || type == plan::BF16 || type == plan::F16;
 }
 
 Status exportFile(const plan::Plan &plan, const plan::ExportFile &file) {
@@ -107,8 +141,66 @@ Status exportFile(const plan::Plan &plan, const plan::ExportFile &file) {
                           [&] { return fmt::format("\"{}\"", tensor.key()); }));
     if (plan::dtypeBytes(tensor.dtype()) == 0)
       return bad("\"{}\": dtype is {}; must be one of DType", tensor.key(), int(tensor.dtype()));
+    const plan::DType stored = plan.tensors(int(tensor.tensor())).dtype();
+    if (stored != tensor.dtype() && !(floating(stored) && floating(tensor.dtype())))
+      return bad("\"{}\": dtype is {}; the tensor is of {}, and only floating types become another", tensor.key(),
+                 plan::DType_Name(tensor.dtype()), plan::DType_Name(stored));
   }
   return {};
+}
+
+struct Piece {
+  uint32_t buffer;
+  ByteRegion bytes; // in the buffer
+  int tensor;
+};
+
+/// The bytes of a tensor: contiguous runs in two levels, once for each element of the dimensions outside these.
+void addPieces(const plan::Tensor &tensor, int index, std::vector<Piece> &pieces, WorkBudget &budget) {
+  const uint64_t width = plan::dtypeBytes(tensor.dtype());
+  auto levels = levelsOf(tensor);
+  uint64_t run = 1;
+  while (!levels.empty() && levels.front().first == run) {
+    run *= levels.front().second;
+    levels.erase(levels.begin());
+  }
+  levels.insert(levels.end(), 2, {0, 1}); // at least two, outermost last
+  uint64_t repeats = 1;
+  for (size_t i = 2; i < levels.size(); ++i)
+    repeats *= levels[i].second;
+  for (uint64_t repeat = 0; repeat < repeats && budget.spend(); ++repeat) {
+    uint64_t start = tensor.offset(), rest = repeat;
+    for (size_t i = 2; i < levels.size(); ++i) {
+      start += rest % levels[i].second * levels[i].first * width;
+      rest /= levels[i].second;
+    }
+    auto bytes = makeRegion(start, run * width, levels[0].second, levels[0].first * width, levels[1].second,
+                            levels[1].first * width);
+    if (bytes.ok()) // as layout() has made sure
+      pieces.push_back({tensor.buffer(), *bytes, index});
+  }
+}
+
+/// Loading fills tensors in any order and at once: no two may share a byte.
+Status tensorsApart(const plan::Plan &plan) {
+  WorkBudget budget{1'000'000};
+  std::vector<Piece> pieces;
+  for (int i = 0; i < plan.tensors_size(); ++i)
+    addPieces(plan.tensors(i), i, pieces, budget);
+  std::sort(pieces.begin(), pieces.end(), [](const Piece &a, const Piece &b) {
+    return std::pair(a.buffer, a.bytes.start) < std::pair(b.buffer, b.bytes.start);
+  });
+  for (size_t i = 0; i < pieces.size(); ++i)
+    for (size_t j = i + 1; j < pieces.size() && budget.spend(); ++j) {
+      const Piece &a = pieces[i], &b = pieces[j];
+      if (a.buffer != b.buffer || b.bytes.start >= a.bytes.end())
+        break;
+      if (a.tensor != b.tensor && intersects(a.bytes, b.bytes, budget) && !budget.exhausted())
+        return bad("tensors[{}] \"{}\" and tensors[{}] \"{}\" share bytes of buffer \"{}\"", a.tensor,
+                   plan.tensors(a.tensor).key(), b.tensor, plan.tensors(b.tensor).key(),
+                   plan.buffers(int(a.buffer)).name());
+    }
+  return budget.exhausted() ? bad("the tensors' strides are too irregular to be verified") : Status();
 }
 
 } // namespace
@@ -122,11 +214,11 @@ Status tensors(const plan::Plan &plan, std::span<const Section> sections) {
     if (!names.emplace(t.key(), t.role()).second)
       return bad("{}: stands twice with role {}", place(), plan::Tensor::Role_Name(t.role()));
   }
-  return {};
+  return tensorsApart(plan);
 }
 
 Status exportsAndFacts(const plan::Plan &plan) {
-  std::set<std::string_view> files;
+  std::set<std::string_view> files{"metrics.jsonl", "summary.json"}; // the run's own
   auto file = [&](const std::string &name) -> Status {
     FT_RETURN_IF_ERROR(fileName("file", name));
     return files.insert(name).second ? Status() : bad("the file \"{}\" stands twice", name);
@@ -138,8 +230,14 @@ Status exportsAndFacts(const plan::Plan &plan) {
   }
   for (int i = 0; i < plan.texts_size(); ++i)
     FT_RETURN_IF_ERROR(at(file(plan.texts(i).file()), [&] { return fmt::format("texts[{}]", i); }));
-  for (int i = 0; i < plan.facts_size(); ++i)
-    FT_RETURN_IF_ERROR(at(text("config_key", plan.facts(i).config_key()), [&] { return fmt::format("facts[{}]", i); }));
+  for (int i = 0; i < plan.facts_size(); ++i) {
+    const plan::ModelFact &fact = plan.facts(i);
+    FT_RETURN_IF_ERROR(at(text("config_key", fact.config_key()), [&] { return fmt::format("facts[{}]", i); }));
+    // Kernels index with tokens, which this bounds.
+    if (fact.config_key() == "vocab_size" && fact.integer() != int64_t(plan.batch().vocab_size()))
+      return bad("facts[{}]: vocab_size is {}; must be batch.vocab_size, {}", i, fact.integer(),
+                 plan.batch().vocab_size());
+  }
   return {};
 }
 

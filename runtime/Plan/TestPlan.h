@@ -143,10 +143,11 @@ inline plan::Plan samplePlan() {
   t.kernel("embed");
   t.kernel("loss");
   t.kernel("sgd");
+  t.kernel("loss.next");
   t.plan.add_images()->set_format(plan::Image::CPU_BLOB);
   t.plan.mutable_images(0)->set_arch("x86-64-v3");
   t.plan.mutable_images(0)->set_section(1);
-  for (uint64_t entry : {0, 16, 32})
+  for (uint64_t entry : {0, 16, 32, 48})
     t.plan.mutable_images(0)->add_entry_offsets(entry);
   for (auto [kind, buffer] : {std::pair(plan::BatchInput::TOKENS, tokens), {plan::BatchInput::SCALARS, scalars}}) {
     t.plan.add_inputs()->set_kind(kind);
@@ -177,7 +178,7 @@ inline plan::Plan samplePlan() {
     gemm.set_alpha(1);
     t.launch(kind, "loss", {t.rows(y, 0, 4, 16, 24, 1, 2), t.whole(scalars, 1, 0), t.whole(loss, next, 1)})
         .mutable_launch()
-        ->set_kernel(1);
+        ->set_kernel(next ? 3 : 1);
   };
   auto backward = [&](Segment::Kind kind, bool next) {
     plan::Gemm &gemm = *t.step(kind, "linear.backward").mutable_gemm();
