@@ -22,8 +22,9 @@ Expected<Schedule> Schedule::create(const plan::Run &run, uint64_t totalSteps) {
   schedule.kind = static_cast<Kind>(found - names.begin());
   schedule.peak = run.learning_rate();
   schedule.total = totalSteps;
-  schedule.warmup = run.warmup_steps() ? run.warmup_steps()
-                                       : static_cast<uint64_t>(std::ceil(run.warmup_ratio() * double(totalSteps)));
+  schedule.warmup = run.warmup_steps()
+                        ? run.warmup_steps()
+                        : static_cast<uint64_t>(std::min(std::ceil(run.warmup_ratio() * double(totalSteps)), 0x1p63));
   return schedule;
 }
 

@@ -48,6 +48,8 @@ TEST(Schedule, RatioRoundsUpAndStepsWin) {
   plan::Run run = makeRun("linear", 0);
   run.set_warmup_ratio(0.11);
   EXPECT_EQ(Schedule::create(run, 40)->warmupSteps(), 5u);
+  run.set_warmup_ratio(1);
+  EXPECT_EQ(Schedule::create(run, UINT64_MAX)->warmupSteps(), uint64_t(1) << 63);
   run.set_warmup_steps(2);
   EXPECT_EQ(Schedule::create(run, 40)->warmupSteps(), 2u);
   EXPECT_DOUBLE_EQ(Schedule::create(makeRun("linear", 0), 40)->learningRate(1), 5e-4);

@@ -63,6 +63,10 @@ Expected<BatchShape> BatchShape::from(const plan::Batch &batch) {
   const uint64_t tokens = batch.micro_batch_size() * batch.sequence_len();
   if (tokens > 1u << 30)
     return badInput(fmt::format("the plan's micro-batch has {} tokens; at most {}", tokens, 1u << 30));
+  const uint64_t stepRows = batch.micro_batch_size() * batch.gradient_accumulation_steps();
+  if (stepRows > 1u << 24) // the batch source draws them at once
+    return badInput(fmt::format(
+        "the plan's step has {} rows, micro_batch_size x gradient_accumulation_steps; at most {}", stepRows, 1u << 24));
   const uint64_t documents = batch.micro_batch_size() * batch.max_documents_per_row();
   if (batch.max_documents() < documents)
     return badInput(fmt::format("the plan's batch.max_documents is {}; must be at least micro_batch_size x "
@@ -150,7 +154,11 @@ Status BatchFiller::fillPrompt(std::span<const uint32_t> ids, const BatchRecord 
     std::fill_n(record.labels, shape.tokens(), NoTarget);
   if (record.rowIndex)
     *record.rowIndex = int32_t(ids.size()) - 1;
-  fillDocuments(views, record);
+  // GENERATE has memory for row 0 alone: no document may lie behind it.
+  for (int32_t *array : {record.positions, record.documentStart})
+    if (array)
+      std::fill_n(array, shape.tokens(), 0);
+  fillDocuments(std::span(views).first(1), record);
   fillSegments(views, record);
   return {};
 }

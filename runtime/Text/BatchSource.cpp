@@ -2,6 +2,7 @@
 
 #include "runtime/Text/DataRandom.h"
 
+#include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
 #include <numeric>
@@ -198,7 +199,7 @@ uint64_t totalSteps(const plan::Run &run, const BatchShape &shape, uint64_t rows
   if (run.max_steps() > 0)
     return run.max_steps();
   const double steps = std::ceil(run.num_epochs() * double(rows) / double(shape.rowsPerStep()));
-  return steps < 1 ? 1 : uint64_t(steps);
+  return uint64_t(std::clamp(steps, 1.0, 0x1p53));
 }
 
 } // namespace ft::rt

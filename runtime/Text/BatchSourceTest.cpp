@@ -167,7 +167,12 @@ TEST(BatchFiller, PromptIsOneDocumentOfRowZero) {
   const std::vector<uint32_t> ids = {7, 3, 7};
   ASSERT_TRUE(filler.fillPrompt(ids, arrays.record).ok());
   EXPECT_EQ(arrays.at(BatchInput::TOKENS), (std::vector<int32_t>{7, 3, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}));
-  EXPECT_EQ(arrays.at(BatchInput::POSITIONS), (std::vector<int32_t>{0, 1, 2, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 5, 6, 7}));
+  EXPECT_EQ(arrays.at(BatchInput::POSITIONS), (std::vector<int32_t>{0, 1, 2, 0, 1, 2, 3, 4, 0, 0, 0, 0, 0, 0, 0, 0}));
+  const auto offsets = arrays.at(BatchInput::DOCUMENT_OFFSETS), lens = arrays.at(BatchInput::DOCUMENT_LENS);
+  EXPECT_EQ(std::vector<int32_t>(offsets.begin(), offsets.begin() + 2), (std::vector<int32_t>{0, 3}));
+  EXPECT_EQ(std::vector<int32_t>(lens.begin(), lens.begin() + 2), (std::vector<int32_t>{3, 5}));
+  for (size_t d = 2; d < lens.size(); ++d) // none behind row 0, where GENERATE has no memory
+    EXPECT_EQ(std::pair(offsets[d], lens[d]), std::pair(8, 0));
   EXPECT_EQ(arrays.at(BatchInput::LABELS), std::vector<int32_t>(16, -100));
   EXPECT_EQ(arrays.at(BatchInput::ROW_INDEX), std::vector<int32_t>{2});
   const auto ids2 = arrays.at(BatchInput::SEGMENT_IDS);
@@ -198,6 +203,11 @@ TEST(BatchShape, RefusesPlansThatDoNotHoldTogether) {
               b.set_max_document_len(1 << 20);
             }),
             "the plan's micro-batch has 1099511627776 tokens; at most 1073741824");
+  EXPECT_EQ(refusal([](auto &b) {
+              b.set_micro_batch_size(64), b.set_max_documents(1 << 20);
+              b.set_gradient_accumulation_steps(1 << 20);
+            }),
+            "the plan's step has 67108864 rows, micro_batch_size x gradient_accumulation_steps; at most 16777216");
 }
 
 /// Trains over three epochs and looks at every micro-batch: coverage, N, order, prefetching into two records.
@@ -354,6 +364,8 @@ TEST(BatchSource, StepsFollowFromEpochs) {
   EXPECT_EQ(totalSteps(run, shape, 10), 8u); // 30 rows, 4 a step
   run.set_num_epochs(0.1);
   EXPECT_EQ(totalSteps(run, shape, 10), 1u);
+  run.set_num_epochs(1e300);
+  EXPECT_EQ(totalSteps(run, shape, 10), uint64_t(1) << 53);
   run.set_max_steps(5);
   EXPECT_EQ(totalSteps(run, shape, 10), 5u);
 }
