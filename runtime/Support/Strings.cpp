@@ -34,10 +34,24 @@ size_t editDistance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
+std::string printable(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (char c : text)
+    if ((static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7f)
+      out += fmt::format("\\x{:02x}", c);
+    else
+      out += c;
+  return out;
+}
+
 template <typename Text> static std::string nearest(std::string_view name, std::span<const Text> candidates) {
   size_t best = std::clamp<size_t>(name.size() / 3, 1, 4) + 1;
   std::string_view found;
   for (const Text &candidate : candidates) {
+    // Lengths alone tell most of many long names apart.
+    if (std::max(candidate.size(), name.size()) - std::min(candidate.size(), name.size()) >= best)
+      continue;
     const size_t distance = editDistance(name, candidate);
     if (distance < best) {
       best = distance;

@@ -21,6 +21,11 @@ TEST(Strings, EditDistance) {
   EXPECT_EQ(editDistance("same", "same"), 0u);
 }
 
+TEST(Strings, Printable) {
+  EXPECT_EQ(printable("two\n\tlines · é"), "two\n\tlines · é");
+  EXPECT_EQ(printable(std::string_view("\0\x1b[2J\r\x7f", 7)), "\\x00\\x1b[2J\\x0d\\x7f");
+}
+
 TEST(Strings, NearestName) {
   const std::vector<std::string> names = {"learning_rate", "max_steps", "seed"};
   EXPECT_EQ(nearestName("learnig_rate", names), "learning_rate");

@@ -110,9 +110,9 @@ Status AdapterSource::match(const plan::Plan &plan, const plan::ExportFile &expo
     const plan::Tensor &tensor = plan.tensors(int(item.tensor()));
     const TensorView *view = file.tensor(item.key());
     if (!view)
-      problems.push_back(fmt::format("{}: tensor \"{}\" {} is missing{}", file.path(), item.key(),
-                                     shapeText(spanOf(tensor.shape())),
-                                     suggestion(item.key(), std::span<const std::string>(names))));
+      problems.push_back(fmt::format(
+          "{}: tensor \"{}\" {} is missing{}", file.path(), item.key(), shapeText(spanOf(tensor.shape())),
+          problems.size() < shownProblems ? suggestion(item.key(), std::span<const std::string>(names)) : ""));
     else if (auto problem = shapeOrTypeProblem(*view, tensor))
       problems.push_back(fmt::format("{}: tensor \"{}\" {}", file.path(), item.key(), *problem));
     else

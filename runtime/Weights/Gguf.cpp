@@ -13,6 +13,10 @@ namespace {
 
 enum ValueType : uint32_t { U8, I8, U16, I16, U32, I32, F32, Bool, String, Array, U64, I64, F64 };
 
+/// Most bytes of a string, and elements of an array, that are read: vocabularies and chat templates are far smaller,
+/// and a damaged count must not make the reader copy the tensors behind it.
+constexpr uint64_t maxLength = 1 << 24;
+
 /// ggml's type ids, for the types that are read and for the names of those that are not.
 constexpr std::string_view ggmlNames[] = {"F32",     "F16",    "Q4_0",    "Q4_1",  "Q4_2",   "Q4_3",  "Q5_0",  "Q5_1",
                                           "Q8_0",    "Q8_1",   "Q2_K",    "Q3_K",  "Q4_K",   "Q5_K",  "Q6_K",  "Q8_K",
@@ -55,6 +59,8 @@ public:
     FT_RETURN_IF_ERROR(read(length, what));
     if (length > left())
       return fail(fmt::format("{} claims {} bytes; the file has {} left", what, length, left()));
+    if (length > maxLength)
+      return fail(fmt::format("{} has {} bytes; {} are the most that is read", what, length, maxLength));
     text.assign(reinterpret_cast<const char *>(bytes.data() + at), length);
     at += length;
     return {};
@@ -123,6 +129,8 @@ Status readArray(Parser &parser, GgufValue::Payload &payload, const std::string 
     return parser.fail(fmt::format("{} is an array of value type {}; must be 0..12 and not 9, an array", key, type));
   uint64_t count = 0;
   FT_RETURN_IF_ERROR(parser.readCount(count, leastBytes(type), "elements of " + key));
+  if (count > maxLength)
+    return parser.fail(fmt::format("{} has {} elements; {} are the most that is read", key, count, maxLength));
   if (type == String) {
     GgufValue::Texts texts(count);
     for (std::string &text : texts)

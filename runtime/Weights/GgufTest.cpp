@@ -113,6 +113,11 @@ TEST(Gguf, RefusesWhatIsNotWellFormed) {
                            .data(64)
                            .text),
               "key \"k\" appears twice");
+  constexpr uint64_t tooLong = (1 << 24) + 1; // the bytes are there, but in the tensors
+  const std::string zeros(tooLong, '\0');
+  expectError(openText(Draft().header(0, 1).name("k").add<uint32_t>(9).add<uint32_t>(0).add(tooLong).text + zeros),
+              "k has 16777217 elements; 16777216 are the most that is read");
+  expectError(openText(Draft().header(0, 1).add(tooLong).text + zeros), "a metadata key has 16777217 bytes");
   for (uint32_t alignment : {0u, 4u, 48u, 1u << 31})
     expectError(openText(Draft().header(0, 1).name("general.alignment").add<uint32_t>(4).add(alignment).text),
                 "must be a power of two");

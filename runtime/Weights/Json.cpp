@@ -7,10 +7,20 @@
 
 namespace ft::rt {
 
+namespace {
+constexpr int maxNesting = 64;
+constexpr uint64_t maxBytes = 100'000'000; // as of a safetensors header; indices of the largest models have a few MB
+} // namespace
+
 Expected<Json> parseJson(std::string_view text, const std::string &place) {
   std::vector<std::set<std::string>> seen; // keys of the open objects
   std::string duplicate;
-  auto callback = [&](int, Json::parse_event_t event, Json &value) {
+  bool tooDeep = false;
+  auto callback = [&](int depth, Json::parse_event_t event, Json &value) {
+    if (depth > maxNesting) { // dropped, since whatever walks a value recurses
+      tooDeep = true;
+      return false;
+    }
     if (event == Json::parse_event_t::object_start)
       seen.emplace_back();
     else if (event == Json::parse_event_t::object_end)
@@ -21,6 +31,8 @@ Expected<Json> parseJson(std::string_view text, const std::string &place) {
   };
   try {
     Json parsed = Json::parse(text.begin(), text.end(), callback);
+    if (tooDeep)
+      return badInput(fmt::format("{}: nests deeper than {} levels; no file of a model does", place, maxNesting));
     if (!duplicate.empty())
       return badInput(fmt::format("{}: the key \"{}\" appears twice in one object", place, duplicate));
     return parsed;
@@ -31,6 +43,8 @@ Expected<Json> parseJson(std::string_view text, const std::string &place) {
 
 Expected<Json> readJsonObject(const std::string &path) {
   FT_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path));
+  if (file.size() > maxBytes)
+    return badInput(fmt::format("{}: has {} bytes; {} is the most that is read", path, file.size(), maxBytes));
   FT_ASSIGN_OR_RETURN(Json json, parseJson({reinterpret_cast<const char *>(file.bytes().data()), file.size()}, path));
   if (!json.is_object())
     return badInput(fmt::format("{}: the root is a JSON {}; must be an object", path, json.type_name()));

@@ -41,13 +41,12 @@ Expected<uint64_t> parseSeed(std::string_view text) {
 Status problemsStatus(const std::string &what, const std::vector<std::string> &problems) {
   if (problems.empty())
     return {};
-  constexpr size_t shown = 20;
   std::string text =
       fmt::format("{} does not fit the plan: {} problem{}", what, problems.size(), problems.size() == 1 ? "" : "s");
-  for (size_t i = 0; i < std::min(shown, problems.size()); ++i)
+  for (size_t i = 0; i < std::min(shownProblems, problems.size()); ++i)
     text += "\n  " + problems[i];
-  if (problems.size() > shown)
-    text += fmt::format("\n  and {} more", problems.size() - shown);
+  if (problems.size() > shownProblems)
+    text += fmt::format("\n  and {} more", problems.size() - shownProblems);
   return badInput(std::move(text));
 }
 
@@ -141,9 +140,9 @@ Status ModelSource::check(const plan::Plan &plan) const {
     known.insert(name);
     auto it = found.find(name);
     if (it == found.end())
-      problems.push_back(fmt::format("{}: tensor \"{}\" {} is missing{}", sourcePath, name,
-                                     shapeText(spanOf(tensor.shape())),
-                                     suggestion(name, std::span<const std::string>(names))));
+      problems.push_back(
+          fmt::format("{}: tensor \"{}\" {} is missing{}", sourcePath, name, shapeText(spanOf(tensor.shape())),
+                      problems.size() < shownProblems ? suggestion(name, std::span<const std::string>(names)) : ""));
     else if (auto problem = shapeOrTypeProblem(*it->second.view, tensor))
       problems.push_back(fmt::format("{}: tensor \"{}\" {}", it->second.file, name, *problem));
   }

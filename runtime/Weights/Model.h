@@ -53,7 +53,9 @@ private:
   std::optional<SafetensorsSet> safetensors;
 };
 
-/// "WHAT does not fit the plan: 2 problems", then one a line, at most 20; ok where there is none.
+/// How many problems are told one by one; the others are counted.
+inline constexpr size_t shownProblems = 20;
+/// "WHAT does not fit the plan: 2 problems", then one a line; ok where there is none.
 Status problemsStatus(const std::string &what, const std::vector<std::string> &problems);
 /// Whether `view` can fill `tensor`; else what differs.
 std::optional<std::string> shapeOrTypeProblem(const TensorView &view, const plan::Tensor &tensor);

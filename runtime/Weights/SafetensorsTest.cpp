@@ -1,5 +1,6 @@
 #include "runtime/Weights/Safetensors.h"
 #include "runtime/Weights/Convert.h"
+#include "runtime/Weights/Json.h"
 #include "runtime/Weights/SafetensorsWriter.h"
 #include "runtime/Weights/WeightsTesting.h"
 
@@ -112,6 +113,18 @@ TEST(Safetensors, SurvivesCutAndDamagedFiles) {
     }
   }
   EXPECT_GT(refused, 300);
+}
+
+TEST(Json, RefusesWhatWouldExhaustTheStack) {
+  auto nested = [](size_t levels) {
+    return "{\"a\": " + std::string(levels, '[') + std::string(levels, ']') + ", \"b\": {\"a\": 1}}";
+  };
+  EXPECT_TRUE(parseJson(nested(60), "x").ok());
+  for (size_t levels : {65u, 1'000'000u})
+    expectError(parseJson(nested(levels), "x").status(), "x: nests deeper than 64 levels");
+  ScratchFolder scratch;
+  expectError(readJsonObject(scratch.write("cut.json", "{\"a\": " + std::string(1'000'000, '['))).status(),
+              "cut.json: not valid JSON");
 }
 
 TEST(SafetensorsWriter, WritesWhatTheReaderReads) {
