@@ -1,5 +1,7 @@
 #include "runtime/Metrics/Console.h"
 
+#include "runtime/Support/Strings.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -35,7 +37,7 @@ void Console::put(std::string_view text) {
 void Console::line(std::string_view text) {
   if (barShown)
     put("\r\033[K");
-  put(text);
+  put(printable(text));
   put("\n");
   if (barShown)
     put(formatBar(last, terminalColumns(descriptor)));

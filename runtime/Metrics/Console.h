@@ -14,7 +14,7 @@ public:
   /// `descriptor` stays the caller's. A bar is drawn where it is a terminal.
   explicit Console(int descriptor);
 
-  /// A line of its own; a bar in its way is redrawn behind it.
+  /// A line of its own, without what would drive a terminal; a bar in its way is redrawn behind it.
   void line(std::string_view text);
   /// A step: a bar on a terminal, a line under the columns' names elsewhere, every `loggingSteps` steps.
   void step(const StepMetrics &metrics, uint64_t loggingSteps);

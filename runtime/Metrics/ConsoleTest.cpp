@@ -37,6 +37,18 @@ TEST(Console, PrintsPlainLinesEveryLoggingStepsAndTheLast) {
                      formatStep(someStep(5)) + "\n");
 }
 
+TEST(Console, LinesDoNotDriveTheTerminal) {
+  int pipeEnds[2];
+  ASSERT_EQ(pipe(pipeEnds), 0);
+  Console console(pipeEnds[1]);
+  console.line("a\x1b[2Jb\nc");
+  close(pipeEnds[1]);
+  char text[64];
+  const std::string got(text, read(pipeEnds[0], text, sizeof text));
+  close(pipeEnds[0]);
+  EXPECT_EQ(got, "a\\x1b[2Jb\nc\n");
+}
+
 TEST(JsonLines, AppendsWholeLines) {
   const std::string path = testing::TempDir() + "lines.jsonl";
   {

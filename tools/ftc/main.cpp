@@ -59,6 +59,6 @@ int main(int argc, char **argv) {
                                           : dataCommand(request, model, dataOutput);
   std::fflush(stdout); // the verdict stands behind the table, wherever both go
   if (!status.ok())
-    std::fprintf(stderr, "%s\n", status.message().c_str());
+    std::fprintf(stderr, "%s\n", rt::printable(status.message()).c_str());
   return static_cast<int>(status.code());
 }

@@ -119,6 +119,6 @@ int main(int argc, char **argv) {
   Status status = interrupts.ok() ? runPlan(options, **interrupts, console) : interrupts.status();
   console.finish();
   if (!status.ok())
-    fmt::print(stderr, "ftrun: {}\n", status.message());
+    fmt::print(stderr, "ftrun: {}\n", printable(status.message()));
   return static_cast<int>(status.code());
 }
