@@ -20,6 +20,8 @@ namespace {
 
 // Sizes beyond this are mistakes; the bound keeps every product of two sizes inside 64 bits.
 constexpr int64_t maxSize = int64_t(1) << 30;
+constexpr int64_t maxLayers = 1024; // each is built
+constexpr int maxNesting = 64;      // the parser recurses
 
 Error makeError(const Twine &message) { return createStringError(message); }
 
@@ -64,16 +66,16 @@ class FieldReader {
 public:
   FieldReader(StringRef file, const json::Object &object) : file(file), object(object) {}
 
-  int64_t size(StringRef field, std::optional<int64_t> absent = std::nullopt) {
+  int64_t size(StringRef field, std::optional<int64_t> absent = std::nullopt, int64_t most = maxSize) {
     const json::Value *value = find(field);
     if (!value) {
       if (!absent)
-        fail(field, "missing", formatv("an integer in [1, {0}]", maxSize));
+        fail(field, "missing", formatv("an integer in [1, {0}]", most));
       return absent.value_or(1);
     }
     std::optional<int64_t> number = value->getAsInteger();
-    if (!number || *number < 1 || *number > maxSize)
-      fail(field, print(*value), formatv("an integer in [1, {0}]", maxSize));
+    if (!number || *number < 1 || *number > most)
+      fail(field, print(*value), formatv("an integer in [1, {0}]", most));
     return number.value_or(1);
   }
 
@@ -181,7 +183,27 @@ void readFixedFields(FieldReader &fields) {
 
 } // namespace
 
+/// Whether brackets outside strings open more than `most` levels.
+static bool nestsDeeperThan(StringRef text, int most) {
+  int depth = 0;
+  bool inString = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (inString && c == '\\')
+      ++i;
+    else if (c == '"')
+      inString = !inString;
+    else if (!inString && (c == '[' || c == '{') && ++depth > most)
+      return true;
+    else if (!inString && (c == ']' || c == '}'))
+      --depth;
+  }
+  return false;
+}
+
 Expected<ModelConfig> ft::parseModelConfig(StringRef file, StringRef text) {
+  if (nestsDeeperThan(text, maxNesting))
+    return makeError(file + ": nests deeper than " + Twine(maxNesting) + " levels; no config.json does");
   Expected<json::Value> root = json::parse(text);
   if (!root)
     return makeError(file + ": not JSON: " + toString(root.takeError()));
@@ -195,7 +217,7 @@ Expected<ModelConfig> ft::parseModelConfig(StringRef file, StringRef text) {
   config.vocabSize = fields.size("vocab_size");
   config.hiddenSize = fields.size("hidden_size");
   config.intermediateSize = fields.size("intermediate_size");
-  config.layers = fields.size("num_hidden_layers");
+  config.layers = fields.size("num_hidden_layers", std::nullopt, maxLayers);
   config.heads = fields.size("num_attention_heads");
   config.kvHeads = fields.size("num_key_value_heads", config.heads);
   config.headDim = fields.size("head_dim", std::max<int64_t>(config.hiddenSize / config.heads, 1));

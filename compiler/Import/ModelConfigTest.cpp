@@ -101,6 +101,8 @@ TEST(ModelConfig, NamesWhatItDoesNotUnderstand) {
 
 TEST(ModelConfig, ChecksRanges) {
   EXPECT_EQ(errorWith("hidden_size", 0), "config.json: hidden_size is 0; must be an integer in [1, 1073741824]");
+  EXPECT_EQ(errorWith("num_hidden_layers", 1025),
+            "config.json: num_hidden_layers is 1025; must be an integer in [1, 1024]");
   EXPECT_EQ(errorWith("hidden_size", "64"),
             "config.json: hidden_size is \"64\"; must be an integer in [1, 1073741824]");
   EXPECT_EQ(errorWith("num_key_value_heads", 3),
@@ -114,6 +116,12 @@ TEST(ModelConfig, ChecksRanges) {
             "config.json: vocab_size is missing; must be an integer in [1, 1073741824]");
   EXPECT_NE(errorOf(parseModelConfig("config.json", "{")).find("config.json: not JSON"), std::string::npos);
   EXPECT_EQ(errorOf(parseModelConfig("config.json", "[]")), "config.json: holds no JSON object");
+}
+
+TEST(ModelConfig, RefusesWhatWouldExhaustTheStack) {
+  for (size_t levels : {65u, 1'000'000u})
+    EXPECT_EQ(errorOf(ft::parseModelConfig("config.json", "{\"a\": \"[\\\"[\", \"b\": " + std::string(levels, '['))),
+              "config.json: nests deeper than 64 levels; no config.json does");
 }
 
 TEST(ModelConfig, CanonicalTextDoesNotDependOnOrder) {

@@ -19,7 +19,10 @@ static std::string schedulerName(recipe::Scheduler::Kind kind) {
 static std::string dataPath(const std::string &path, const LoadedRecipe &recipe, const std::string &planFolder) {
   if (path.empty() || path.rfind("synthetic:", 0) == 0 || fs::path(path).is_absolute())
     return path;
-  return fs::proximate(fs::path(recipe.folder) / path, planFolder).generic_string();
+  const fs::path file = fs::path(recipe.folder) / path;
+  std::error_code error; // of a path that no file can have: the run will say so
+  const fs::path relative = fs::proximate(file, planFolder, error);
+  return error ? file.generic_string() : relative.generic_string();
 }
 
 std::string ft::adapterConfig(const LoadedRecipe &recipe, const ModelConfig &model) {

@@ -99,7 +99,8 @@ LogicalResult fuse(ModuleOp module, int64_t columnPartials) {
 
 std::string findModel(const CompileRequest &request, const LoadedRecipe &recipe) {
   fs::path named = fs::path(request.recipesFolder) / "models" / recipe.fields.base_model();
-  if (fs::exists(named / "config.json"))
+  std::error_code ignored; // a name that no file can have is an unknown model
+  if (fs::exists(named / "config.json", ignored))
     return named.string();
   return (fs::path(recipe.folder) / recipe.fields.base_model()).string();
 }
@@ -116,7 +117,8 @@ rt::Status loadInputs(const CompileRequest &request, Compilation &c) {
   c.recipe.fields.set_target(target);
   c.recipe.printResolved();
   std::string model = findModel(request, c.recipe);
-  if (!fs::exists(fs::path(model) / "config.json"))
+  std::error_code ignored;
+  if (!fs::exists(fs::path(model) / "config.json", ignored))
     return unknownModel(request, c.recipe, model);
   llvm::Expected<ModelConfig> config = readModelConfig(model);
   if (!config)

@@ -25,6 +25,7 @@ class Compile(WorkshopTest):
             (dict(learning_rate=0), ["learning_rate"]),
             (dict(precision=None), ["precision"]),
             (dict(precision="FP16_MIXED"), ["FP16_MIXED"]),
+            (dict(base_model=f'"{5000 * "a"}"'), ["base_model aaa", "neither a known model"]),
             (dict(base_model='"tiny-gqq"'), ["tiny-gqq", 'did you mean "tiny-gqa"?']),
             (dict(target='"cpuu"'), ["cpuu"]),
             (dict(lora='{ r: 4 use_dora: true }'), ["use_dora"]),

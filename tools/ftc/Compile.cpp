@@ -18,9 +18,10 @@ rt::Status ft::checkOutput(const std::string &path) {
   fs::path folder = fs::path(path).parent_path();
   if (folder.empty())
     folder = ".";
-  if (fs::is_directory(path))
+  std::error_code ignored;
+  if (fs::is_directory(path, ignored))
     return rt::badInput(fmt::format("-o {}: is a folder; must be a file", path));
-  if (!fs::is_directory(folder))
+  if (!fs::is_directory(folder, ignored))
     return rt::badInput(fmt::format("-o {}: there is no folder {}; make it, or name another", path, folder.string()));
   if (access(folder.c_str(), W_OK | X_OK) != 0)
     return rt::badInput(fmt::format("-o {}: folder {} is not writable; name another", path, folder.string()));
