@@ -20,8 +20,9 @@ namespace {
 
 // Sizes beyond this are mistakes; the bound keeps every product of two sizes inside 64 bits.
 constexpr int64_t maxSize = int64_t(1) << 30;
-constexpr int64_t maxLayers = 1024; // each is built
-constexpr int maxNesting = 64;      // the parser recurses
+constexpr int64_t maxLayers = 1024;  // each is built
+constexpr int64_t maxHeadDim = 4096; // tables of rotations are computed
+constexpr int maxNesting = 64;       // the parser recurses
 
 Error makeError(const Twine &message) { return createStringError(message); }
 
@@ -228,6 +229,8 @@ Expected<ModelConfig> ft::parseModelConfig(StringRef file, StringRef text) {
   if (config.heads % config.kvHeads)
     fields.fail("num_key_value_heads", Twine(config.kvHeads),
                 "a divisor of num_attention_heads, which is " + Twine(config.heads));
+  if (config.headDim > maxHeadDim)
+    fields.fail("head_dim", Twine(config.headDim), "at most " + Twine(maxHeadDim));
   if (config.headDim % 4)
     fields.fail("head_dim", Twine(config.headDim), "a multiple of 4");
   if (!object->get("head_dim") && config.hiddenSize % config.heads)

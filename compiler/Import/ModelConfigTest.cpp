@@ -107,6 +107,8 @@ TEST(ModelConfig, ChecksRanges) {
             "config.json: hidden_size is \"64\"; must be an integer in [1, 1073741824]");
   EXPECT_EQ(errorWith("num_key_value_heads", 3),
             "config.json: num_key_value_heads is 3; must be a divisor of num_attention_heads, which is 4");
+  EXPECT_EQ(errorWith("head_dim", 4100), "config.json: head_dim is 4100; must be at most 4096");
+  EXPECT_EQ(errorWith("hidden_size", 65536), "config.json: head_dim is 16384; must be at most 4096");
   EXPECT_EQ(errorWith("head_dim", 18), "config.json: head_dim is 18; must be a multiple of 4");
   EXPECT_EQ(errorWith("rms_norm_eps", -1), "config.json: rms_norm_eps is -1; must be a number in (0, 1]");
   EXPECT_EQ(errorWith("tie_word_embeddings", 1), "config.json: tie_word_embeddings is 1; must be true or false");

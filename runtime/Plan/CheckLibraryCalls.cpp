@@ -37,6 +37,13 @@ bool floating(plan::DType type) {
   return type == plan::F64 || type == plan::F32 || type == plan::BF16 || type == plan::F16;
 }
 
+/// Libraries take a workspace as one run of bytes.
+Status workspace(const plan::Plan &plan, const plan::Operand &operand) {
+  FT_RETURN_IF_ERROR(access(operand, Access::WriteOrUpdate));
+  FT_ASSIGN_OR_RETURN(const ByteRegion region, operandRegion(plan, operand));
+  return region.contiguous() ? Status() : bad("is {} rows; must be one run of bytes", region.count);
+}
+
 Status gemmTypes(const plan::Gemm &gemm) {
   for (plan::DType type : {gemm.a_type(), gemm.b_type(), gemm.d_type()})
     if (!floating(type))
@@ -73,7 +80,7 @@ Status gemm(const plan::Plan &plan, const plan::Gemm &gemm) {
   for (const Matrix &x : matrices)
     FT_RETURN_IF_ERROR(at(matrix(plan, x, gemm.batch()), [&] { return x.name; }));
   if (gemm.has_workspace())
-    return at(access(gemm.workspace(), Access::WriteOrUpdate), [] { return "workspace"; });
+    return at(workspace(plan, gemm.workspace()), [] { return "workspace"; });
   return {};
 }
 
@@ -161,7 +168,7 @@ Status attention(const plan::Plan &plan, const plan::Attention &x, uint64_t rows
     return bad("d_q, d_k and d_v lie in buffers {}, {} and {}; RAGGED needs them in one", x.d_q().buffer(),
                x.d_k().buffer(), x.d_v().buffer());
   if (x.has_workspace())
-    return at(access(x.workspace(), Access::WriteOrUpdate), [] { return "workspace"; });
+    return at(workspace(plan, x.workspace()), [] { return "workspace"; });
   return {};
 }
 

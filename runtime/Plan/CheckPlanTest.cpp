@@ -412,6 +412,8 @@ TEST(CheckPlan, Gemm) {
        },
        place + "d: its batch stride is 0: 2 batches would write onto each other"},
       {[](auto &p) { *gemm(p).mutable_workspace() = gemm(p).a(); }, place + "workspace: must have a write version"},
+      {[](auto &p) { *gemm(p).mutable_workspace() = gemm(p).d(); },
+       place + "workspace: is 4 rows; must be one run of bytes"},
   });
 }
 
