@@ -21,6 +21,7 @@ namespace {
 // Sizes beyond this are mistakes; the bound keeps every product of two sizes inside 64 bits.
 constexpr int64_t maxSize = int64_t(1) << 30;
 constexpr int64_t maxLayers = 1024;  // each is built
+constexpr int64_t maxHeads = 1024;   // each has steps of its own where attention is tiled
 constexpr int64_t maxHeadDim = 4096; // tables of rotations are computed
 constexpr int maxNesting = 64;       // the parser recurses
 
@@ -219,7 +220,7 @@ Expected<ModelConfig> ft::parseModelConfig(StringRef file, StringRef text) {
   config.hiddenSize = fields.size("hidden_size");
   config.intermediateSize = fields.size("intermediate_size");
   config.layers = fields.size("num_hidden_layers", std::nullopt, maxLayers);
-  config.heads = fields.size("num_attention_heads");
+  config.heads = fields.size("num_attention_heads", std::nullopt, maxHeads);
   config.kvHeads = fields.size("num_key_value_heads", config.heads);
   config.headDim = fields.size("head_dim", std::max<int64_t>(config.hiddenSize / config.heads, 1));
   config.maxPositions = fields.size("max_position_embeddings");

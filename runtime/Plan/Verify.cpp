@@ -351,10 +351,11 @@ Status Verifier::runSegment(const FlatSegment &flat) {
 
 Status Verifier::run() {
   FT_RETURN_IF_ERROR(flatten());
-  // Irregular regions of honest plans cost some hundred units a step; a dishonest plan is refused within a second.
-  budget.left = 5'000'000;
+  // Tiled attention costs an honest plan about five units a step and head; a dishonest one is refused in seconds.
+  int64_t steps = 0;
   for (const FlatSegment &flat : segments)
-    budget.left += int64_t(1'000) * flat.segment->steps_size();
+    steps += flat.segment->steps_size();
+  budget.left = std::min<int64_t>(5'000'000 + 5'000 * steps, 1'000'000'000);
   for (const std::vector<Kind> &sequence : sequences()) {
     fillInitialValues();
     for (Kind kind : sequence)
