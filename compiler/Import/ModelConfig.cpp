@@ -20,7 +20,7 @@ namespace {
 
 // Sizes beyond this are mistakes; the bound keeps every product of two sizes inside 64 bits.
 constexpr int64_t maxSize = int64_t(1) << 30;
-constexpr int64_t maxLayers = 1024;  // each is built
+constexpr int64_t maxLayers = 256;   // each is built
 constexpr int64_t maxHeads = 1024;   // each has steps of its own where attention is tiled
 constexpr int64_t maxHeadDim = 4096; // tables of rotations are computed
 constexpr int maxNesting = 64;       // the parser recurses

@@ -101,8 +101,8 @@ TEST(ModelConfig, NamesWhatItDoesNotUnderstand) {
 
 TEST(ModelConfig, ChecksRanges) {
   EXPECT_EQ(errorWith("hidden_size", 0), "config.json: hidden_size is 0; must be an integer in [1, 1073741824]");
-  EXPECT_EQ(errorWith("num_hidden_layers", 1025),
-            "config.json: num_hidden_layers is 1025; must be an integer in [1, 1024]");
+  EXPECT_EQ(errorWith("num_hidden_layers", 257),
+            "config.json: num_hidden_layers is 257; must be an integer in [1, 256]");
   EXPECT_EQ(errorWith("num_attention_heads", 1025),
             "config.json: num_attention_heads is 1025; must be an integer in [1, 1024]");
   EXPECT_EQ(errorWith("hidden_size", "64"),

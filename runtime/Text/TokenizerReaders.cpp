@@ -4,6 +4,7 @@
 #include "runtime/Text/Tokenizer.h"
 #include "runtime/Weights/Gguf.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -120,11 +121,11 @@ std::string preTokenizerName(const json &pre) {
   return "";
 }
 
-/// Puts a token at its id; the vocabulary grows to it.
-Status place(TokenizerSpec &spec, const std::string &token, const json &id, TokenizerSpec::Kind kind) {
-  if (!id.is_number_unsigned() || id.get<uint64_t>() >= MaxVocabulary)
-    return badInput(fmt::format("{}: token \"{}\" has id {}; must be an integer below {}", spec.source, token,
-                                id.dump(), MaxVocabulary));
+/// Puts a token at its id, below `limit`; the vocabulary grows to it.
+Status place(TokenizerSpec &spec, const std::string &token, const json &id, TokenizerSpec::Kind kind, uint64_t limit) {
+  if (!id.is_number_unsigned() || id.get<uint64_t>() >= limit)
+    return badInput(
+        fmt::format("{}: token \"{}\" has id {}; must be an integer below {}", spec.source, token, id.dump(), limit));
   const auto at = id.get<uint64_t>();
   if (at >= spec.tokens.size()) {
     spec.tokens.resize(at + 1);
@@ -135,7 +136,7 @@ Status place(TokenizerSpec &spec, const std::string &token, const json &id, Toke
   return {};
 }
 
-Status readModel(const json &model, TokenizerSpec &spec) {
+Status readModel(const json &model, TokenizerSpec &spec, uint64_t limit) {
   const std::string type = valueOr<std::string>(model, "type", "BPE");
   if (type != "BPE" || valueOr(model, "byte_fallback", false))
     return badInput(fmt::format("{}: model is {}{}; only byte-level BPE is supported (SentencePiece follows later)",
@@ -148,7 +149,7 @@ Status readModel(const json &model, TokenizerSpec &spec) {
   if (!vocabulary.is_object() || !merges.is_array())
     return badInput(fmt::format("{}: model.vocab must be an object and model.merges an array", spec.source));
   for (const auto &[token, id] : vocabulary.items())
-    FT_RETURN_IF_ERROR(place(spec, token, id, TokenizerSpec::Kind::Normal));
+    FT_RETURN_IF_ERROR(place(spec, token, id, TokenizerSpec::Kind::Normal, limit));
   for (const json &merge : merges) {
     if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
       spec.merges.emplace_back(merge[0].get<std::string>(), merge[1].get<std::string>());
@@ -164,7 +165,7 @@ Status readModel(const json &model, TokenizerSpec &spec) {
   return {};
 }
 
-Status readAddedTokens(const json &added, TokenizerSpec &spec) {
+Status readAddedTokens(const json &added, TokenizerSpec &spec, uint64_t limit) {
   if (!added.is_array() && !added.is_null())
     return badInput(fmt::format("{}: added_tokens must be an array", spec.source));
   for (const json &token : added) {
@@ -175,7 +176,8 @@ Status readAddedTokens(const json &added, TokenizerSpec &spec) {
                                     spec.source, content, flag));
     const bool special = valueOr(token, "special", false);
     const json &id = member(token, "id");
-    FT_RETURN_IF_ERROR(place(spec, content, id, special ? TokenizerSpec::Kind::Control : TokenizerSpec::Kind::Added));
+    FT_RETURN_IF_ERROR(
+        place(spec, content, id, special ? TokenizerSpec::Kind::Control : TokenizerSpec::Kind::Added, limit));
     if (valueOr(token, "normalized", !special))
       spec.normalized.insert(id.get<uint32_t>());
   }
@@ -253,12 +255,15 @@ Expected<TokenizerSpec> readJsonTokenizer(const std::string &folder) {
   if (const json &normalizer = member(file, "normalizer"); !normalizer.is_null())
     return badInput(fmt::format("{}: normalizer {} is not supported; must be null", spec.source, normalizer.dump()));
   spec.pre = preTokenizerName(member(file, "pre_tokenizer"));
-  FT_RETURN_IF_ERROR(readModel(member(file, "model"), spec));
+  const json &model = member(file, "model"), &added = member(file, "added_tokens");
+  // Ids are dense but for a few that were left free; a small file must not make the vocabulary large.
+  const uint64_t limit = std::min<uint64_t>(MaxVocabulary, 2 * (member(model, "vocab").size() + added.size()) + 1024);
+  FT_RETURN_IF_ERROR(readModel(model, spec, limit));
   if (spec.pre.empty())
     return badInput(fmt::format("{}: pre_tokenizer {} is not known; those known are GPT-2's ByteLevel, SmolLM's Digits "
                                 "and ByteLevel, and Llama 3's Split and ByteLevel",
                                 spec.source, member(file, "pre_tokenizer").dump()));
-  FT_RETURN_IF_ERROR(readAddedTokens(member(file, "added_tokens"), spec));
+  FT_RETURN_IF_ERROR(readAddedTokens(added, spec, limit));
   readPostProcessor(member(file, "post_processor"), spec);
   const fs::path config = fs::path(folder) / "tokenizer_config.json";
   std::error_code ignored;
