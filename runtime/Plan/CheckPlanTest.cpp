@@ -372,6 +372,9 @@ TEST(CheckPlan, StepsAndOperands) {
        "receive: dst[0]: must have a write version and no read version"},
       {[](auto &p) { step(p, 3, 2).mutable_emit()->mutable_src(0)->set_row_bytes(4); },
        "emit: src[0]: 4 bytes at offset 0 of buffer \"loss\" are not an output"},
+      {[](auto &p) { step(p, 3, 2).mutable_emit()->clear_src(); },
+       "UPDATE does not emit LOSS, which the host reads behind it"},
+      {[](auto &p) { p.mutable_segments(4)->mutable_steps()->RemoveLast(); }, "EVALUATE does not emit LOSS"},
       {[](auto &p) { p.clear_inputs(); }, "receive: there are no inputs to receive"},
   });
 }

@@ -201,6 +201,31 @@ Status exchanges(const plan::Segment &segment) {
   return {};
 }
 
+/// Whether the host reads an output behind a segment.
+bool isReadBehind(plan::Segment::Kind segment, plan::Output::Kind output) {
+  switch (output) {
+  case plan::Output::LOSS:
+    return segment == plan::Segment::UPDATE || segment == plan::Segment::EVALUATE;
+  case plan::Output::LOGITS:
+    return segment == plan::Segment::GENERATE;
+  default:
+    return segment == plan::Segment::UPDATE;
+  }
+}
+
+/// What the host reads behind a segment must have left in it, or it would read what was there before.
+Status emitsAll(const plan::Plan &plan, const plan::Segment &segment) {
+  std::set<std::pair<uint32_t, uint64_t>> emitted; // buffer and offset: emit() has made sure that they are outputs
+  for (const plan::Step &step : segment.steps())
+    for (const plan::Operand &src : step.emit().src())
+      emitted.emplace(src.buffer(), src.offset());
+  for (const plan::Output &output : plan.outputs())
+    if (isReadBehind(segment.kind(), output.kind()) && !emitted.contains({output.buffer(), output.offset()}))
+      return bad("{} does not emit {}, which the host reads behind it", plan::Segment::Kind_Name(segment.kind()),
+                 plan::Output::Kind_Name(output.kind()));
+  return {};
+}
+
 Status segmentKinds(const plan::Plan &plan) {
   std::set<int> kinds;
   int64_t steps = 0;
@@ -246,6 +271,7 @@ Status segments(const plan::Plan &plan) {
       first = first ? first : &x.launch();
       FT_RETURN_IF_ERROR(at(sameShape(x.launch(), *first), place));
     }
+    FT_RETURN_IF_ERROR(emitsAll(plan, segment));
   }
   return {};
 }
