@@ -79,7 +79,7 @@ def Plan_ArenaOp : Plan_Op<"arena", [Symbol]> {
   let hasVerifier = 1;
 }
 
-def Plan_BufferOp : Plan_Op<"buffer", [Symbol]> {
+def Plan_BufferOp : Plan_Op<"buffer", [Symbol, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "name a piece of an arena";
   let description = [{
     Bytes. plan-bufferize creates buffers without `offset`; plan-assign-memory gives every one its place.
@@ -100,7 +100,7 @@ def Plan_BufferOp : Plan_Op<"buffer", [Symbol]> {
   let hasVerifier = 1;
 }
 
-def Plan_TensorOp : Plan_Op<"tensor"> {
+def Plan_TensorOp : Plan_Op<"tensor", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "map a named tensor onto a buffer";
   let description = [{
     One row of the parameter map (plan.proto, Tensor): the dense row-major tensor of `shape` read as an array of

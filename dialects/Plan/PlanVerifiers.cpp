@@ -30,11 +30,15 @@ LogicalResult ArenaOp::verify() {
 }
 
 LogicalResult BufferOp::verify() {
-  auto arena = SymbolTable::lookupNearestSymbolFrom<ArenaOp>(getOperation(), getArenaAttr());
-  if (!arena) // (C1)
-    return emitOpError("(C1) names no arena: ") << getArenaAttr();
   if (static_cast<int64_t>(getSize()) <= 0) // (C2)
     return emitOpError("(C2) size ") << getSize() << " must be positive";
+  return success();
+}
+
+LogicalResult BufferOp::verifySymbolUses(SymbolTableCollection &table) {
+  auto arena = table.lookupNearestSymbolFrom<ArenaOp>(getOperation(), getArenaAttr());
+  if (!arena) // (C1)
+    return emitOpError("(C1) names no arena: ") << getArenaAttr();
   if (auto offset = getOffset()) { // (C3)
     if (*offset % 256 != 0)
       return emitOpError("(C3) offset ") << *offset << " is not a multiple of 256";
@@ -55,7 +59,11 @@ static int64_t product(ArrayRef<int64_t> values) {
 LogicalResult TensorOp::verify() {
   if (getSizes().size() != getStrides().size() || product(getSizes()) != product(getShape())) // (C1)
     return emitOpError("(C1) sizes, strides and shape do not fit each other");
-  auto buffer = SymbolTable::lookupNearestSymbolFrom<BufferOp>(getOperation(), getBufferAttr());
+  return success();
+}
+
+LogicalResult TensorOp::verifySymbolUses(SymbolTableCollection &table) {
+  auto buffer = table.lookupNearestSymbolFrom<BufferOp>(getOperation(), getBufferAttr());
   if (!buffer)
     return emitOpError("(C2) names no buffer: ") << getBufferAttr();
   int64_t last = 0;
