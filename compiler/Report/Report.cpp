@@ -1,9 +1,10 @@
 #include "compiler/Report/Report.h"
 
+#include "runtime/Support/Strings.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <map>
 
 using namespace ft;
@@ -75,20 +76,8 @@ std::string memoryTable(const Compilation &c) {
 }
 
 /// "accumulate_first.7.layers.3.mlp.gate_up_proj" → "layers.*.mlp.gate_up_proj".
-std::string withoutNumbers(const std::string &buffer) {
-  size_t begin = buffer.find('.', buffer.find('.') + 1) + 1;
-  std::string text;
-  for (size_t i = begin; i < buffer.size(); ++i) {
-    bool layer = std::isdigit(static_cast<unsigned char>(buffer[i])) && buffer[i - 1] == '.';
-    if (!layer)
-      text += buffer[i];
-    else {
-      text += '*';
-      while (i + 1 < buffer.size() && std::isdigit(static_cast<unsigned char>(buffer[i + 1])))
-        ++i;
-    }
-  }
-  return text;
+std::string withoutNumbers(std::string_view buffer) {
+  return rt::ofAllLayers(buffer.substr(buffer.find('.', buffer.find('.') + 1) + 1));
 }
 
 /// What lives at the fullest moment, the same place of all layers as one row.

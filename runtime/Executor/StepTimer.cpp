@@ -1,6 +1,7 @@
 #include "runtime/Executor/StepTimer.h"
 
 #include "runtime/Executor/Steps.h"
+#include "runtime/Support/Strings.h"
 
 #include <fmt/format.h>
 
@@ -43,7 +44,7 @@ static std::string detailOf(const plan::Step &step, const plan::Plan &plan) {
   if (step.has_launch())
     return plan.kernels(static_cast<int>(step.launch().kernel())).name();
   if (!step.has_gemm())
-    return step.name();
+    return ofAllLayers(step.name());
   const plan::Gemm &gemm = step.gemm();
   return fmt::format("{}{}x{}x{}", gemm.batch() > 1 ? fmt::format("{} of ", gemm.batch()) : "", gemm.m(), gemm.n(),
                      gemm.k());

@@ -34,6 +34,21 @@ size_t editDistance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
+std::string ofAllLayers(std::string_view name) {
+  auto isDigit = [](char c) { return c >= '0' && c <= '9'; };
+  std::string out;
+  for (size_t i = 0; i < name.size(); ++i) {
+    if (i == 0 || name[i - 1] != '.' || !isDigit(name[i])) {
+      out += name[i];
+      continue;
+    }
+    out += '*';
+    while (i + 1 < name.size() && isDigit(name[i + 1]))
+      ++i;
+  }
+  return out;
+}
+
 std::string printable(std::string_view text) {
   std::string out;
   out.reserve(text.size());

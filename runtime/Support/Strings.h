@@ -17,6 +17,9 @@ size_t editDistance(std::string_view a, std::string_view b);
 /// `text` with control characters other than newlines and tabs as "\x1b": what a file says must not drive a terminal.
 std::string printable(std::string_view text);
 
+/// "layers.3.mlp" → "layers.*.mlp": the same place of all layers.
+std::string ofAllLayers(std::string_view name);
+
 /// The candidate nearest to `name`, the first among equals; empty where none is within a third of the name's length
 /// (at least 1, at most 4 edits), because a far suggestion misleads.
 std::string nearestName(std::string_view name, std::span<const std::string> candidates);

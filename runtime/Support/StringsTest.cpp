@@ -26,6 +26,12 @@ TEST(Strings, Printable) {
   EXPECT_EQ(printable(std::string_view("\0\x1b[2J\r\x7f", 7)), "\\x00\\x1b[2J\\x0d\\x7f");
 }
 
+TEST(Strings, OfAllLayers) {
+  EXPECT_EQ(ofAllLayers("layers.12.mlp.up_proj"), "layers.*.mlp.up_proj");
+  EXPECT_EQ(ofAllLayers("3.layers.7"), "3.layers.*");
+  EXPECT_EQ(ofAllLayers("copy_2.b1"), "copy_2.b1");
+}
+
 TEST(Strings, NearestName) {
   const std::vector<std::string> names = {"learning_rate", "max_steps", "seed"};
   EXPECT_EQ(nearestName("learnig_rate", names), "learning_rate");

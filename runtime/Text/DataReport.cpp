@@ -1,5 +1,7 @@
 #include "runtime/Text/DataReport.h"
 
+#include "runtime/Support/Strings.h"
+
 #include <algorithm>
 #include <fmt/format.h>
 
@@ -18,10 +20,8 @@ std::string quoted(std::string text) {
     text = text.substr(0, end) + " …";
   }
   std::string out = "    | ";
-  for (char c : text)
-    out += c == '\n'                                       ? std::string("\n    | ")
-           : (uint8_t(c) < 0x20 && c != '\t') || c == 0x7F ? fmt::format("\\x{:02x}", c)
-                                                           : std::string(1, c);
+  for (char c : printable(text))
+    out += c == '\n' ? std::string("\n    | ") : std::string(1, c);
   return out + "\n";
 }
 } // namespace
