@@ -19,6 +19,10 @@ sigset_t handledSignals() {
   sigemptyset(&set);
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGTERM);
+  // Under nohup a closed terminal changes nothing; a blocked signal would arrive although it is ignored.
+  struct sigaction hangup = {};
+  if (sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
+    sigaddset(&set, SIGHUP);
   return set;
 }
 
@@ -54,6 +58,11 @@ void Interrupts::watch() {
     signalfd_siginfo info;
     if (!(waits[0].revents & POLLIN) || read(signals, &info, sizeof info) != sizeof info)
       continue;
+    if (info.ssi_signo == SIGHUP) { // kernel and shell may both say that the terminal is gone: never a second request
+      int none = 0;
+      count.compare_exchange_strong(none, 1);
+      continue;
+    }
     if (count.fetch_add(1) + 1 < 2)
       continue;
     freezeCreator();

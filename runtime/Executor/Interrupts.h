@@ -1,4 +1,4 @@
-// SIGINT and SIGTERM as something that a loop can ask about.
+// SIGINT, SIGTERM and SIGHUP as something that a loop can ask about.
 #pragma once
 
 #include "runtime/Support/Status.h"
@@ -15,14 +15,15 @@ namespace ft::rt {
 /// thread: threads inherit the mask that keeps the signals away from them.
 class Interrupts {
 public:
-  /// `onSecond` runs on that thread at the second signal; it is meant to end the process. Before that the thread that
-  /// called create is stopped for good (or 5 s have passed), so that it starts no file that nobody would finish.
+  /// `onSecond` runs on that thread at the second SIGINT or SIGTERM; it is meant to end the process. Before that the
+  /// thread that called create is stopped for good (or 5 s have passed), so that it starts no file that nobody would
+  /// finish.
   static Expected<std::unique_ptr<Interrupts>> create(std::function<void()> onSecond);
   ~Interrupts();
   Interrupts(const Interrupts &) = delete;
   Interrupts &operator=(const Interrupts &) = delete;
 
-  /// True from the first signal on.
+  /// True from the first signal on, unless that is a SIGHUP that the process was started to ignore.
   bool requested() const { return count.load(std::memory_order_relaxed) > 0; }
 
 private:
