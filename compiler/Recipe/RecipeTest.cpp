@@ -193,6 +193,13 @@ TEST_F(RecipeTest, RefusesTargetsWithoutRates) {
   EXPECT_NE(
       loadTarget(folder.string(), "mine").status().message().find("sustained_share is 1.5; must be in [0.001, 1]"),
       std::string::npos);
+  auto refused = [&](const std::string &text, const std::string &part) {
+    write("targets/mine.textproto", text);
+    const std::string message = loadTarget(folder.string(), "mine").status().message();
+    EXPECT_NE(message.find(part), std::string::npos) << message;
+  };
+  refused("name: \"mine\"\nf32_tflop: 1", "mine.textproto:2: Message type \"ft.recipe.TargetSpec\" has no field");
+  refused("name: \"yours\"", "name is \"yours\"; must be \"mine\"");
 }
 
 } // namespace

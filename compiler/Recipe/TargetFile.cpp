@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/text_format.h>
 
 #include <algorithm>
@@ -24,6 +25,19 @@ std::vector<std::string> ft::targetNames(const std::string &folder) {
   std::sort(names.begin(), names.end());
   return names;
 }
+
+namespace {
+/// The parser's first complaint and its line, from 1; 0: none.
+class FirstError : public google::protobuf::io::ErrorCollector {
+public:
+  void AddError(int at, int, const std::string &message) override {
+    if (line == 0)
+      line = at + 1, text = message;
+  }
+  int line = 0;
+  std::string text;
+};
+} // namespace
 
 /// What phases divide by or step with.
 static rt::Status checkNumbers(const std::string &file, const recipe::TargetSpec &spec) {
@@ -57,8 +71,15 @@ rt::Expected<recipe::TargetSpec> ft::loadTarget(const std::string &folder, const
   std::stringstream content;
   content << file.rdbuf();
   recipe::TargetSpec spec;
-  if (!google::protobuf::TextFormat::ParseFromString(content.str(), &spec) || spec.name() != name)
-    return rt::badInput(fmt::format("{}: is not the target file of {}", path.string(), name));
+  FirstError error;
+  google::protobuf::TextFormat::Parser parser;
+  parser.RecordErrorsTo(&error);
+  if (!parser.ParseFromString(content.str(), &spec))
+    return rt::badInput(fmt::format("{}:{}: {}; recipes/target.proto says what a target file holds", path.string(),
+                                    error.line, error.text));
+  if (spec.name() != name)
+    return rt::badInput(
+        fmt::format("{}: name is \"{}\"; must be \"{}\" as the file's", path.string(), spec.name(), name));
   FT_RETURN_IF_ERROR(checkNumbers(path.string(), spec));
   return spec;
 }
