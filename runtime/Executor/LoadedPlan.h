@@ -39,6 +39,14 @@ public:
   Status run(plan::Segment::Kind kind);
   /// True where run() returns with its work done: on the CPU, poisoned or measured.
   bool runWaits() const { return waits; }
+  /// Notes when the device comes here, behind what is enqueued and before the next endOutputs: the end of a step, as
+  /// the device sees it. Two steps may be on their way, hence the third mark, which the time of the first starts from.
+  static constexpr uint32_t marks = 3;
+  Status mark(uint64_t step) { return executor.stamp(0, queues.marks[step % marks]); }
+  /// From the mark of the step before to that of this one, whose outputs have been waited for.
+  Expected<double> stepMs(uint64_t step) {
+    return executor.elapsedMs(queues.marks[(step + marks - 1) % marks], queues.marks[step % marks]);
+  }
   /// Marks the outputs that segments have emitted since the last call as one record of the ring; its slot.
   Expected<uint32_t> endOutputs();
   /// Waits for the outputs of a slot. Readable until the next but one endOutputs.

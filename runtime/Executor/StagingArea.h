@@ -12,6 +12,7 @@ struct ExecutorQueues {
   uint32_t arrived[2] = {};         ///< batch record 0, 1 is in its slot
   uint32_t taken[2] = {};           ///< the inputs hold what slot 0, 1 held
   uint32_t ring[2] = {};            ///< output record 0, 1 is complete
+  uint32_t marks[3] = {};           ///< see LoadedPlan::mark
   uint32_t streams = 0, events = 0; ///< how many there are, the plan's included
 
   explicit ExecutorQueues(const plan::Plan &plan) : events(plan.event_count()) {
@@ -19,6 +20,8 @@ struct ExecutorQueues {
     streams = uploads + 1;
     for (uint32_t *pair : {arrived, taken, ring})
       pair[0] = ++events, pair[1] = ++events;
+    for (uint32_t &mark : marks)
+      mark = ++events;
   }
 };
 

@@ -70,6 +70,7 @@ Expected<TrainingResult> Trainer::run() {
   const auto start = Clock::now();
   lastFinished = start;
   lastWaitedMs = plan.waitedMs();
+  FT_RETURN_IF_ERROR(plan.mark(0));
   const bool immediate = plan.runWaits();
   for (uint64_t step = 1; !stops(step - 1); ++step) {
     FT_ASSIGN_OR_RETURN(Pending enqueued, enqueueStep(step));
@@ -98,11 +99,11 @@ Expected<Trainer::Pending> Trainer::enqueueStep(uint64_t step) {
   const uint64_t count = std::max<uint64_t>(1, plan.plan().batch().gradient_accumulation_steps());
   for (uint64_t index = 0; index < count; ++index) {
     FT_RETURN_IF_ERROR(enqueueMicroBatch(enqueued, index, index + 1 == count));
-    // The device has work again. A further record would wait for a slot, and the step before would seem to end that
-    // late.
+    // The device has work again. A further record would wait for a slot, and the step before would be told that late.
     if (index == 0 && count > 1)
       FT_RETURN_IF_ERROR(finishPending());
   }
+  FT_RETURN_IF_ERROR(plan.mark(step));
   FT_ASSIGN_OR_RETURN(enqueued.slot, plan.endOutputs());
   return enqueued;
 }
@@ -159,8 +160,9 @@ Status Trainer::finishStep(const Pending &finished) {
   FT_RETURN_IF_ERROR(plan.waitOutputs(finished.slot));
   StepMetrics metrics = finished.metrics;
   const auto now = Clock::now();
-  metrics.stepMs = std::chrono::duration<double, std::milli>(now - lastFinished).count();
-  metrics.hostMs = metrics.stepMs - (plan.waitedMs() - lastWaitedMs);
+  FT_ASSIGN_OR_RETURN(metrics.stepMs, plan.stepMs(metrics.step));
+  metrics.hostMs =
+      std::chrono::duration<double, std::milli>(now - lastFinished).count() - plan.waitedMs() + lastWaitedMs;
   lastFinished = now;
   lastWaitedMs = plan.waitedMs();
   metrics.loss = plan.number(plan::Output::LOSS, finished.slot);
@@ -188,6 +190,7 @@ Status Trainer::evaluateBetween(uint64_t step) {
     FT_RETURN_IF_ERROR(lines.write(toJson(*metrics)));
   }
   result.interrupted = interrupts.requested();
+  FT_RETURN_IF_ERROR(plan.mark(step)); // the next step's time starts here
   lastFinished = Clock::now();
   lastWaitedMs = plan.waitedMs();
   result.seconds -= std::chrono::duration<double>(lastFinished - start).count(); // training alone

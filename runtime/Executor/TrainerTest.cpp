@@ -10,6 +10,8 @@
 #include <cmath>
 #include <csignal>
 #include <fcntl.h>
+#include <fstream>
+#include <nlohmann/json.hpp>
 #include <unistd.h>
 
 using namespace ft;
@@ -198,8 +200,16 @@ TEST_F(TrainerTest, AStepEndsWhenTheDeviceEndsIt) {
   options.totalSteps = 20;
   for (uint64_t accumulation : {1, 3, 8}) {
     const ReorderingDevice &gpu = loadOnGpu(accumulation, ReorderingDevice::Order::Lazy);
-    train(options);
+    const double seconds = train(options).seconds;
     EXPECT_EQ(gpu.latestWait(), 0u) << "accumulation " << accumulation;
+    double sum = 0;
+    std::ifstream metrics(linesPath);
+    for (std::string line; std::getline(metrics, line);) {
+      sum += nlohmann::json::parse(line)["step_ms"].get<double>();
+      EXPECT_GT(nlohmann::json::parse(line)["step_ms"], 0.0) << line;
+    }
+    EXPECT_GT(sum, 0.2e3 * seconds) << "steps follow each other without gaps";
+    EXPECT_LE(sum, 1e3 * seconds);
   }
 }
 

@@ -63,7 +63,7 @@ TEST_F(TokenizerFiles, AreCopiedFromAFolderAndNoneOfASeed) {
   const std::string header = R"({"t":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})";
   const uint64_t size = header.size();
   write("model.safetensors", std::string(reinterpret_cast<const char *>(&size), 8) + header + std::string(4, '\0'));
-  for (const std::string path : {folder.string(), (folder / "model.safetensors").string()}) {
+  for (const std::string &path : {folder.string(), (folder / "model.safetensors").string()}) {
     auto model = ModelSource::open(path);
     ASSERT_TRUE(model.ok()) << model.status().message();
     auto files = tokenizerFiles(*model);
