@@ -15,6 +15,7 @@ ReorderingDevice::ReorderingDevice(std::unique_ptr<Device> device, Order o) : in
 Status ReorderingDevice::createQueues(uint32_t streamCount, uint32_t eventCount) {
   streams.resize(streamCount);
   events.resize(eventCount + 1);
+  stamps.resize(eventCount + 1);
   return inner->createQueues(streamCount, eventCount);
 }
 
@@ -52,7 +53,10 @@ Status ReorderingDevice::wait(uint32_t stream, uint32_t event) {
   return enqueue(stream, {{}, 0, event, events[event].recorded});
 }
 Status ReorderingDevice::stamp(uint32_t stream, uint32_t event) {
-  return enqueue(stream, {[=, this] { return inner->record(stream, event); }});
+  return enqueue(stream, {[=, this] {
+                   stamps[event] = ticks;
+                   return Status();
+                 }});
 }
 
 Status ReorderingDevice::enqueue(uint32_t stream, Entry entry) {
@@ -72,6 +76,7 @@ Expected<bool> ReorderingDevice::advance(uint32_t stream) {
   Entry &next = streams[stream].front();
   if (next.waits && events[next.waits].happened < next.count)
     return false;
+  ticks += stream == 0 && next.work;
   if (next.work)
     FT_RETURN_IF_ERROR(next.work());
   ran += stream == 0;
@@ -137,8 +142,10 @@ Expected<uint32_t> ReorderingDevice::endCapture() {
 }
 Status ReorderingDevice::launchGraph(uint32_t graph) {
   return enqueue(0, {[=, this] {
-                   for (const Work &work : graphs[graph])
+                   for (const Work &work : graphs[graph]) {
+                     ++ticks;
                      FT_RETURN_IF_ERROR(work());
+                   }
                    return Status();
                  }});
 }

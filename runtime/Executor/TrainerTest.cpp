@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <unistd.h>
 
 using namespace ft;
@@ -200,16 +201,15 @@ TEST_F(TrainerTest, AStepEndsWhenTheDeviceEndsIt) {
   options.totalSteps = 20;
   for (uint64_t accumulation : {1, 3, 8}) {
     const ReorderingDevice &gpu = loadOnGpu(accumulation, ReorderingDevice::Order::Lazy);
-    const double seconds = train(options).seconds;
+    train(options);
     EXPECT_EQ(gpu.latestWait(), 0u) << "accumulation " << accumulation;
-    double sum = 0;
+    // The device's time counts its work, of which every step has as much, the first and the last as well.
+    std::set<double> times;
     std::ifstream metrics(linesPath);
-    for (std::string line; std::getline(metrics, line);) {
-      sum += nlohmann::json::parse(line)["step_ms"].get<double>();
-      EXPECT_GT(nlohmann::json::parse(line)["step_ms"], 0.0) << line;
-    }
-    EXPECT_GT(sum, 0.2e3 * seconds) << "steps follow each other without gaps";
-    EXPECT_LE(sum, 1e3 * seconds);
+    for (std::string line; std::getline(metrics, line);)
+      times.insert(nlohmann::json::parse(line)["step_ms"].get<double>());
+    ASSERT_EQ(times.size(), 1u);
+    EXPECT_GE(*times.begin(), 3.0 * accumulation);
   }
 }
 
