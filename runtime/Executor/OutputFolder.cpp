@@ -24,6 +24,7 @@ void removeOwnFiles(const fs::path &folder, const plan::Plan &plan) {
     if (entry.path().filename().string().starts_with("failed-step-"))
       fs::remove_all(entry.path(), ignored);
 }
+
 /// The bytes of the tensors that a run of the plan leaves.
 uint64_t exportedBytes(const plan::Plan &plan) {
   uint64_t bytes = 0;

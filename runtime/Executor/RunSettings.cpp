@@ -24,8 +24,6 @@ template <typename Number> bool parse(std::string_view text, Number &number) {
   return error == std::errc() && end == text.data() + text.size();
 }
 
-constexpr uint64_t mostSteps = 1000000000;
-
 Setter integer(void (plan::Run::*set)(uint64_t), uint64_t least, uint64_t most) {
   return [=](plan::Run &run, std::string_view text) -> std::string {
     uint64_t value = 0;

@@ -21,7 +21,8 @@ using Profile = std::map<std::string, ProfileEntry>;
 /// steps follow each other as in training, and the host's part in starting them is not measured.
 class StepTimer {
 public:
-  /// Events 1 to this number for each segment, one behind the other's use, behind those of the plan and its executor.
+  /// How many events the stamps of any segment take at most. Segments share them: each is collected before the next
+  /// runs.
   static uint32_t eventsNeeded(const plan::Plan &plan);
 
   /// `steps` of `plan` in the order in which they are enqueued; stamps are the events from `firstEvent`.

@@ -14,8 +14,7 @@ struct StepMetrics {
   uint64_t tokens = 0, targetTokens = 0; ///< of the step, padding excluded
   uint64_t paddedTokens = 0;             ///< rows × sequence_len
   double stepMs = 0;
-  double hostMs =
-      0; ///< of stepMs, in which the host did not wait for the device; near stepMs, the device may wait for it
+  double hostMs = 0; ///< in which the host did not wait for the device; near stepMs, the device may wait for the host
   uint64_t memoryBytes = 0; ///< held now by this process on the device
 
   double tokensPerSecond() const { return perSecond(tokens); }

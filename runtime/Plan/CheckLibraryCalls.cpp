@@ -33,10 +33,6 @@ Status matrix(const plan::Plan &plan, const Matrix &x, uint64_t batch) {
   });
 }
 
-bool floating(plan::DType type) {
-  return type == plan::F64 || type == plan::F32 || type == plan::BF16 || type == plan::F16;
-}
-
 /// Libraries take a workspace as one run of bytes.
 Status workspace(const plan::Plan &plan, const plan::Operand &operand) {
   FT_RETURN_IF_ERROR(access(operand, Access::WriteOrUpdate));

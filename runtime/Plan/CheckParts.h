@@ -29,6 +29,10 @@ inline Status index(std::string_view name, uint64_t value, int count, std::strin
   return bad("{} is {}; must be below {}, the number of {}", name, value, count, what);
 }
 
+inline bool floating(plan::DType type) {
+  return type == plan::F64 || type == plan::F32 || type == plan::BF16 || type == plan::F16;
+}
+
 /// A name that can be printed: UTF-8 without control characters, not empty.
 Status text(std::string_view field, std::string_view value);
 /// A file name without a folder, not longer than file systems take: letters, digits, '.', '_', '-', not starting with

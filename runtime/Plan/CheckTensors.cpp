@@ -127,10 +127,6 @@ Status tensor(const plan::Plan &plan, const plan::Tensor &tensor, std::span<cons
   return tensor.has_init() ? init(tensor, elements, sections) : Status();
 }
 
-bool floating(plan::DType type) {
-  return type == plan::F64 || type == plan::F32 || type == plan::BF16 || type == plan::F16;
-}
-
 Status exportFile(const plan::Plan &plan, const plan::ExportFile &file) {
   std::set<std::string_view> keys;
   for (const plan::ExportTensor &tensor : file.tensors()) {

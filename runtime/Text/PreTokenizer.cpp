@@ -37,20 +37,21 @@ constexpr const char *Llama3 =
     "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n" LETTER NUMBER "]?[" LETTER "]+|[" NUMBER "]{1,3}| ?[^" SPACE LETTER NUMBER
     "]+[\\r\\n]*|[" SPACE "]*[\\r\\n]+|[" SPACE "]+(?![^" SPACE "])|[" SPACE "]+";
 
-struct Known {
-  std::string_view name;
-  std::array<const char *, 2> stages; // null: none
-};
-constexpr Known KnownPreTokenizers[] = {
-    {"gpt-2", {Gpt2, nullptr}},
-    {"smollm", {SingleDigits, Gpt2}},
-    {"starcoder", {SingleDigits, Gpt2}},
-    {"llama-bpe", {Llama3, nullptr}},
-};
-
 constexpr std::string_view Gpt2Json = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 constexpr std::string_view Llama3Json =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+
+struct Known {
+  std::string_view name;
+  std::array<const char *, 2> stages; // null: none
+  std::string_view json;              // the pattern of a Split that is the same; empty: none
+};
+constexpr Known KnownPreTokenizers[] = {
+    {"gpt-2", {Gpt2, nullptr}, Gpt2Json},
+    {"smollm", {SingleDigits, Gpt2}, ""},
+    {"starcoder", {SingleDigits, Gpt2}, ""},
+    {"llama-bpe", {Llama3, nullptr}, Llama3Json},
+};
 
 std::string describe(int error) {
   std::array<PCRE2_UCHAR, 160> text{};
@@ -130,10 +131,18 @@ Expected<PreTokenizer> PreTokenizer::named(std::string_view name) {
 }
 
 std::string_view PreTokenizer::nameOfPattern(std::string_view pattern) {
-  return pattern == Gpt2Json ? "gpt-2" : pattern == Llama3Json ? "llama-bpe" : "";
+  for (const Known &known : KnownPreTokenizers)
+    if (!pattern.empty() && known.json == pattern)
+      return known.name;
+  return "";
 }
 
-std::string_view PreTokenizer::patternOf(std::string_view name) { return name == "llama-bpe" ? Llama3Json : ""; }
+std::string_view PreTokenizer::patternOf(std::string_view name) {
+  for (const Known &known : KnownPreTokenizers)
+    if (known.name == name)
+      return known.json;
+  return "";
+}
 
 Status PreTokenizer::split(std::string_view text, std::vector<std::string_view> &pieces) const {
   // One pair of offsets: no pattern has groups that are read.

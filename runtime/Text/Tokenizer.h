@@ -11,6 +11,8 @@
 
 namespace ft::rt {
 
+class GgufFile;
+
 /// What a tokenizer's file says, before any of it is believed.
 struct TokenizerSpec {
   enum class Kind : uint8_t {
@@ -80,12 +82,12 @@ private:
   Sha256Digest identity{};
 };
 
-/// The tokenizer of a model: a GGUF file, or a folder with Hugging Face's tokenizer.json.
+/// The tokenizer of a model: a GGUF file, or Hugging Face's tokenizer.json in a folder or beside a .safetensors file.
 /// Refuses tokenizers of other families (SentencePiece, WordPiece) by name.
 Expected<Tokenizer> loadTokenizer(const std::string &modelPath);
 
 /// The two readers behind it.
-Expected<TokenizerSpec> readGgufTokenizer(const std::string &path);
+Expected<TokenizerSpec> readGgufTokenizer(const GgufFile &file);
 Expected<TokenizerSpec> readJsonTokenizer(const std::string &folder);
 
 } // namespace ft::rt

@@ -114,7 +114,7 @@ std::string tokenizerConfigJson(const TokenizerSpec &spec, const std::string &ch
 Expected<std::vector<NamedFile>> tokenizerFiles(const ModelSource &model) {
   if (!model.gguf())
     return model.isSeeded() ? std::vector<NamedFile>() : filesOf(model.folder());
-  FT_ASSIGN_OR_RETURN(const TokenizerSpec spec, readGgufTokenizer(model.path()));
+  FT_ASSIGN_OR_RETURN(const TokenizerSpec spec, readGgufTokenizer(*model.gguf()));
   FT_ASSIGN_OR_RETURN(std::string tokenizer, tokenizerJson(spec));
   const GgufValue *chatTemplate = model.gguf()->find("tokenizer.chat_template");
   const std::string *text = chatTemplate ? chatTemplate->text() : nullptr;

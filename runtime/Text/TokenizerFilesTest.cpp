@@ -1,27 +1,17 @@
 #include "runtime/Text/TokenizerFiles.h"
+#include "runtime/Weights/WeightsTesting.h"
 
-#include <filesystem>
-#include <fstream>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 
 using namespace ft::rt;
-namespace fs = std::filesystem;
+using namespace std::string_view_literals;
 
 namespace {
 
-class TokenizerFiles : public testing::TestWithParam<const char *> {
+class TokenizerFiles : public ::testing::TestWithParam<const char *> {
 protected:
-  void SetUp() override {
-    folder = fs::temp_directory_path() / ("ftc-tokenizer-files-" + std::to_string(getpid()));
-    fs::create_directories(folder);
-  }
-  void TearDown() override { fs::remove_all(folder); }
-  void write(const std::string &name, const std::string &content) {
-    std::ofstream(folder / name, std::ios::binary) << content;
-  }
-  fs::path folder;
+  ft::rt::testing::ScratchFolder folder;
 };
 
 TEST_P(TokenizerFiles, ComeBackAsTheyWere) {
@@ -29,9 +19,9 @@ TEST_P(TokenizerFiles, ComeBackAsTheyWere) {
   ASSERT_TRUE(spec.ok()) << spec.status().message();
   auto text = tokenizerJson(*spec);
   ASSERT_TRUE(text.ok()) << text.status().message();
-  write("tokenizer.json", *text);
-  write("tokenizer_config.json", tokenizerConfigJson(*spec, "{{ messages }}"));
-  auto again = readJsonTokenizer(folder.string());
+  folder.write("tokenizer.json", *text);
+  folder.write("tokenizer_config.json", tokenizerConfigJson(*spec, "{{ messages }}"));
+  auto again = readJsonTokenizer(folder.path());
   ASSERT_TRUE(again.ok()) << again.status().message();
   EXPECT_EQ(again->pre, spec->pre);
   EXPECT_EQ(again->tokens, spec->tokens);
@@ -43,7 +33,7 @@ TEST_P(TokenizerFiles, ComeBackAsTheyWere) {
   EXPECT_EQ(again->bos, spec->bos);
   EXPECT_EQ(again->eos, spec->eos);
 }
-INSTANTIATE_TEST_SUITE_P(All, TokenizerFiles, testing::Values("gpt2", "digits", "llama3"),
+INSTANTIATE_TEST_SUITE_P(All, TokenizerFiles, ::testing::Values("gpt2", "digits", "llama3"),
                          [](const auto &info) { return std::string(info.param); });
 
 TEST_F(TokenizerFiles, NamesTheChatTemplateAndRefusesAnUnknownPreTokenizer) {
@@ -56,14 +46,12 @@ TEST_F(TokenizerFiles, NamesTheChatTemplateAndRefusesAnUnknownPreTokenizer) {
 }
 
 TEST_F(TokenizerFiles, AreCopiedFromAFolderAndNoneOfASeed) {
-  write("tokenizer.json", "{}");
-  write("chat_template.jinja", "{{ messages }}");
-  write("notes.txt", "mine");
-  // One f32 tensor t of one number.
-  const std::string header = R"({"t":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})";
-  const uint64_t size = header.size();
-  write("model.safetensors", std::string(reinterpret_cast<const char *>(&size), 8) + header + std::string(4, '\0'));
-  for (const std::string &path : {folder.string(), (folder / "model.safetensors").string()}) {
+  folder.write("tokenizer.json", "{}");
+  folder.write("chat_template.jinja", "{{ messages }}");
+  folder.write("notes.txt", "mine");
+  folder.write("model.safetensors", ft::rt::testing::safetensorsText(
+                                        R"({"t":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", "\0\0\0\0"sv));
+  for (const std::string &path : {folder.path(), folder.path("model.safetensors")}) {
     auto model = ModelSource::open(path);
     ASSERT_TRUE(model.ok()) << model.status().message();
     auto files = tokenizerFiles(*model);

@@ -218,8 +218,8 @@ void readSpecialNames(const json &config, TokenizerSpec &spec) {
 
 } // namespace
 
-Expected<TokenizerSpec> readGgufTokenizer(const std::string &path) {
-  FT_ASSIGN_OR_RETURN(const GgufFile file, GgufFile::open(path));
+Expected<TokenizerSpec> readGgufTokenizer(const GgufFile &file) {
+  const std::string &path = file.path();
   auto textOf = [&](std::string_view key) {
     const GgufValue *value = file.find(key);
     return value && value->text() ? *value->text() : std::string();
@@ -280,7 +280,8 @@ Expected<Tokenizer> loadTokenizer(const std::string &modelPath) {
   if (folder.extension() == ".safetensors") {
     folder = folder.has_parent_path() ? folder.parent_path() : ".";
   } else if (!fs::is_directory(folder, ignored)) {
-    FT_ASSIGN_OR_RETURN(TokenizerSpec spec, readGgufTokenizer(modelPath));
+    FT_ASSIGN_OR_RETURN(const GgufFile file, GgufFile::open(modelPath));
+    FT_ASSIGN_OR_RETURN(TokenizerSpec spec, readGgufTokenizer(file));
     return Tokenizer::create(std::move(spec));
   }
   if (!fs::exists(folder / "tokenizer.json", ignored)) {

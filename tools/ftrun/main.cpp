@@ -2,6 +2,7 @@
 #include "runtime/Device/Device.h"
 #include "runtime/Executor/OutputFolder.h"
 #include "runtime/Executor/Run.h"
+#include "runtime/Executor/RunSettings.h"
 #include "runtime/Support/Strings.h"
 
 #include <CLI/CLI.hpp>
@@ -57,7 +58,7 @@ void addOptions(CLI::App &app, RunOptions &options, bool &devices) {
                  "training data instead of the recipe's: JSON, JSONL, tokens or synthetic:SEED");
   app.add_option("--out", options.out, "output folder (default: out/<recipe name>)");
   app.add_flag("--overwrite", options.overwrite, "replace what an earlier run left in the output folder");
-  const CLI::Range steps(uint64_t(1), uint64_t(1000000000)); // as recipe.proto's max_steps
+  const CLI::Range steps(uint64_t(1), mostSteps);
   app.add_option("--max-steps", options.maxSteps, "steps of the schedule, instead of the recipe's")->check(steps);
   app.add_option("--stop-after", options.stopAfter, "stop after so many steps of the schedule")->check(steps);
   app.add_option("--threads", options.threads, "CPU threads (default: every usable processor)")
