@@ -1,5 +1,5 @@
 // ftrun as a user meets it: exit codes, interrupts, what it prints.
-#include "runtime/Executor/TinyPlan.h"
+#include "runtime/Program/TinyPlan.h"
 
 #include <gtest/gtest.h>
 

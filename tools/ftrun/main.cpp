@@ -1,9 +1,9 @@
 // ftrun: executes a plan.
 #include "runtime/Device/Device.h"
-#include "runtime/Executor/OutputFolder.h"
-#include "runtime/Executor/Run.h"
-#include "runtime/Executor/RunSettings.h"
 #include "runtime/Support/Strings.h"
+#include "runtime/Training/OutputFolder.h"
+#include "runtime/Training/Run.h"
+#include "runtime/Training/RunSettings.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>

@@ -3,7 +3,7 @@
 //
 // Tolerances: both sides round in f32 and sum in different orders. Logits: |difference| against |logits|, 2-norms,
 // through thirty layers; losses and norms of five steps relative.
-#include "runtime/Executor/Generator.h"
+#include "runtime/Training/Generator.h"
 #include "runtime/Weights/Load.h"
 #include "test/goldens/gradients/Golden.h"
 
@@ -59,33 +59,32 @@ protected:
 /// A plan with the model's weights, before the first step.
 struct Loaded {
   std::unique_ptr<PlanFile> file;
-  std::unique_ptr<Device> device;
-  std::unique_ptr<LoadedPlan> plan;
+  std::unique_ptr<RankProgram> program;
 
   Status load(const std::string &path) {
     FT_ASSIGN_OR_RETURN(PlanFile read, readPlanFile(path));
     file = std::make_unique<PlanFile>(std::move(read));
-    FT_ASSIGN_OR_RETURN(device, openCpuDevice(0));
-    FT_ASSIGN_OR_RETURN(plan, LoadedPlan::load(*file, *device, {}));
+    FT_ASSIGN_OR_RETURN(std::unique_ptr<Device> device, openCpuDevice(0));
+    FT_ASSIGN_OR_RETURN(program, RankProgram::load(*file, std::move(device), {}));
     FT_ASSIGN_OR_RETURN(const ModelSource model, ModelSource::open(modelPath().string()));
     LoadOptions options;
     options.seed = file->plan.run().seed();
     options.section = [&](uint32_t index) { return file->section(index); };
     LoadTarget target;
-    const Arenas &arenas = plan->arenas();
+    const Arenas &arenas = program->arenas();
     target.hostBuffer = [&](uint32_t buffer) { return reinterpret_cast<std::byte *>(arenas.bufferAddress(buffer)); };
     target.sink = [&](uint32_t buffer, uint64_t offset, std::span<const std::byte> bytes) {
       return arenas.write(buffer, offset, bytes);
     };
     FT_RETURN_IF_ERROR(loadModel(file->plan, model, options, target));
-    if (plan->has(plan::Segment::INITIALIZE))
-      FT_RETURN_IF_ERROR(plan->run(plan::Segment::INITIALIZE));
-    return device->synchronize();
+    if (program->has(plan::Segment::INITIALIZE))
+      FT_RETURN_IF_ERROR(program->run(plan::Segment::INITIALIZE));
+    return program->device().synchronize();
   }
 
   /// The logits of the token that follows `ids`.
   Expected<Numbers> logits(const std::vector<uint32_t> &ids) {
-    FT_ASSIGN_OR_RETURN(Generator generator, Generator::create(*plan));
+    FT_ASSIGN_OR_RETURN(Generator generator, Generator::create(*program));
     FT_ASSIGN_OR_RETURN(const std::span<const float> values, generator.logits(ids));
     return Numbers(values.begin(), values.end());
   }

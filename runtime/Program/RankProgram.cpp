@@ -1,0 +1,111 @@
+#include "runtime/Program/RankProgram.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+using namespace ft;
+using namespace ft::rt;
+
+Expected<std::unique_ptr<RankProgram>> RankProgram::load(const PlanFile &file, std::unique_ptr<Device> device,
+                                                         const RankProgramOptions &options) {
+  std::unique_ptr<RankProgram> program(new RankProgram(file.plan, std::move(device)));
+  FT_RETURN_IF_ERROR(program->checkTarget());
+  program->waits = program->device().hostAccessible() || options.poison || options.profile;
+  FT_RETURN_IF_ERROR(program->prepare(file, options));
+  if (program->device().supportsCapture() && !options.poison)
+    FT_RETURN_IF_ERROR(program->capture());
+  return program;
+}
+
+Status RankProgram::checkTarget() const {
+  const DeviceInfo &info = driver->info();
+  const plan::Target &target = source.target();
+  const bool hostPlan = target.driver() == plan::CPU;
+  if (hostPlan != driver->hostAccessible())
+    return cannotRun(fmt::format("the plan is for target {} (driver {}); this device is {}: compile with --gpu NAME, "
+                                 "where ftrun --devices lists the names",
+                                 target.name(), hostPlan ? "cpu" : "cuda", info.name));
+  const bool named = std::find(info.targets.begin(), info.targets.end(), target.name()) != info.targets.end();
+  // Cubins and PTX of one architecture run on every device of it; whether the arenas fit is checked when they are made.
+  if (!hostPlan && !named && target.arch() != info.arch)
+    return cannotRun(fmt::format("the plan is for target {} ({}); this device is {} ({}): compile with --gpu {}",
+                                 target.name(), target.arch(), info.name, info.arch,
+                                 info.targets.empty() ? "for it" : info.targets.front()));
+  return {};
+}
+
+Status RankProgram::prepare(const PlanFile &file, const RankProgramOptions &options) {
+  FT_ASSIGN_OR_RETURN(arenaSet, Arenas::reserve(source, *driver));
+  stagingArea.emplace(source, *arenaSet);
+  const uint32_t stamps = options.profile ? StepTimer::eventsNeeded(source) : 0;
+  FT_RETURN_IF_ERROR(driver->createQueues(queues.streams, queues.events + stamps));
+  std::vector<ImageView> images;
+  for (const plan::Image &image : source.images())
+    images.push_back({&image, file.section(image.section())});
+  FT_RETURN_IF_ERROR(driver->loadKernels(source, images));
+  for (int i = 0; i < source.segments_size(); ++i) {
+    FT_ASSIGN_OR_RETURN(SegmentRunner runner, SegmentRunner::create(source, i, *arenaSet, *stagingArea, *driver));
+    if (options.poison)
+      FT_RETURN_IF_ERROR(runner.enablePoison(source, i, *arenaSet));
+    if (options.profile)
+      runner.enableProfile(source, queues.events + 1, measured);
+    segments.push_back(std::move(runner));
+  }
+  return {};
+}
+
+/// Warm-up runs compute on zeros; what they leave behind is zeroed again, so that a captured and an eager run start
+/// from the same bits.
+Status RankProgram::capture() {
+  for (SegmentRunner &segment : segments)
+    if (segment.wantsCapture())
+      FT_RETURN_IF_ERROR(segment.warmUpAndCapture());
+  return arenaSet->zero();
+}
+
+bool RankProgram::has(plan::Segment::Kind kind) const {
+  return std::any_of(segments.begin(), segments.end(), [&](const SegmentRunner &s) { return s.kind() == kind; });
+}
+
+Status RankProgram::waitFor(uint32_t event) {
+  const auto start = std::chrono::steady_clock::now();
+  FT_RETURN_IF_ERROR(driver->synchronizeEvent(event));
+  waited += std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  return {};
+}
+
+Status RankProgram::beginRecord() { return waitFor(queues.arrived[stagingArea->turn()]); }
+
+Status RankProgram::submitRecord() {
+  const uint32_t index = stagingArea->turn();
+  const std::span<char> record = stagingArea->record(index);
+  if (char *slot = stagingArea->slot(index)) {
+    FT_RETURN_IF_ERROR(driver->wait(queues.uploads, queues.taken[index]));
+    FT_RETURN_IF_ERROR(driver->upload(queues.uploads, slot, record.data(), record.size()));
+    FT_RETURN_IF_ERROR(driver->record(queues.uploads, queues.arrived[index]));
+  }
+  stagingArea->advance();
+  return {};
+}
+
+Status RankProgram::run(plan::Segment::Kind kind) {
+  for (SegmentRunner &segment : segments)
+    if (segment.kind() == kind)
+      return segment.run();
+  return badInput(fmt::format("the plan has no segment {}; compile it again with what the run asks for",
+                              plan::Segment::Kind_Name(kind)));
+}
+
+Expected<uint32_t> RankProgram::endOutputs() {
+  const uint32_t slot = stagingArea->ringSlot();
+  FT_RETURN_IF_ERROR(driver->record(0, queues.ring[slot]));
+  stagingArea->advanceRing();
+  return slot;
+}
+
+double RankProgram::number(plan::Output::Kind kind, uint32_t slot) const {
+  const void *value = stagingArea->output(kind, slot);
+  return value ? *static_cast<const double *>(value) : 0.0;
+}

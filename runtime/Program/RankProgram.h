@@ -1,0 +1,81 @@
+// What runs a plan on one rank: what ftrun makes between reading plan.bin and loading weights.
+#pragma once
+
+#include "runtime/Plan/PlanFile.h"
+#include "runtime/Program/SegmentRunner.h"
+
+namespace ft::rt {
+
+struct RankProgramOptions {
+  bool poison = false;
+  bool profile = false;
+};
+
+/// A device with the arenas, kernels, prepared segments, graphs and timers of one plan on it. One thread drives it; it
+/// shares nothing with the programs of other ranks but the plan file, which must outlive it. Moving is not possible:
+/// steps hold addresses inside it.
+class RankProgram {
+public:
+  /// Checks that the plan is for this device, reserves the arenas, loads kernels, prepares every step, and captures
+  /// what the plan wants captured; the arenas are zeroed when it returns. Errors: CannotRun for what this machine
+  /// lacks, BadInput for a plan that contradicts itself.
+  static Expected<std::unique_ptr<RankProgram>> load(const PlanFile &file, std::unique_ptr<Device> device,
+                                                     const RankProgramOptions &options);
+  RankProgram(const RankProgram &) = delete;
+  RankProgram &operator=(const RankProgram &) = delete;
+
+  const plan::Plan &plan() const { return source; }
+  Device &device() { return *driver; }
+  const Arenas &arenas() const { return *arenaSet; }
+  StagingArea &staging() { return *stagingArea; }
+  bool has(plan::Segment::Kind kind) const;
+
+  /// The host's turn on the next batch record: waits until the device has no use for the bytes that it held before.
+  Status beginRecord();
+  /// Ends the host's turn: the record is on its way to the device, behind nothing but what still reads its slot. A
+  /// record that no segment receives is lost with the next but one.
+  Status submitRecord();
+  /// Enqueues a segment; if it receives, the record submitted last. Fails with BadInput where the plan has no such
+  /// segment.
+  Status run(plan::Segment::Kind kind);
+  /// True where run() returns with its work done: on the CPU, poisoned or measured.
+  bool runWaits() const { return waits; }
+  /// Notes when the device comes here, behind what is enqueued and before the next endOutputs: the end of a step, as
+  /// the device sees it. Two steps may be on their way, hence the third mark, which the time of the first starts from.
+  static constexpr uint32_t marks = 3;
+  Status mark(uint64_t step) { return driver->stamp(0, queues.marks[step % marks]); }
+  /// From the mark of the step before to that of this one, whose outputs have been waited for.
+  Expected<double> stepMs(uint64_t step) {
+    return driver->elapsedMs(queues.marks[(step + marks - 1) % marks], queues.marks[step % marks]);
+  }
+  /// Marks the outputs that segments have emitted since the last call as one record of the ring; its slot.
+  Expected<uint32_t> endOutputs();
+  /// Waits for the outputs of a slot. Readable until the next but one endOutputs.
+  Status waitOutputs(uint32_t slot) { return waitFor(queues.ring[slot]); }
+  /// Milliseconds that the host has waited for the device so far, in beginRecord and waitOutputs.
+  double waitedMs() const { return waited; }
+  /// A number of f64 [1] in a slot; 0 where the plan has no such output.
+  double number(plan::Output::Kind kind, uint32_t slot) const;
+
+  const Profile &profile() const { return measured; }
+
+private:
+  RankProgram(const plan::Plan &plan, std::unique_ptr<Device> device)
+      : source(plan), driver(std::move(device)), queues(plan) {}
+  Status checkTarget() const;
+  Status prepare(const PlanFile &file, const RankProgramOptions &options);
+  Status capture();
+  Status waitFor(uint32_t event);
+
+  const plan::Plan &source;
+  const std::unique_ptr<Device> driver; // outlives what lies on it
+  const ProgramQueues queues;
+  std::optional<Arenas> arenaSet;
+  std::optional<StagingArea> stagingArea;
+  std::vector<SegmentRunner> segments;
+  Profile measured;
+  double waited = 0;
+  bool waits = false;
+};
+
+} // namespace ft::rt

@@ -1,0 +1,62 @@
+#include "runtime/Program/RankProgram.h"
+#include "runtime/Program/TinyPlan.h"
+
+#include <gtest/gtest.h>
+
+using namespace ft;
+using namespace ft::rt;
+
+namespace {
+/// Why the plan does not load on this CPU, empty if it does.
+std::string refusal(const plan::Plan &plan, Code code) {
+  auto file = TinyPlan::write(plan, testing::TempDir() + "rank-program-test.bin");
+  auto device = openCpuDevice(0);
+  EXPECT_TRUE(file && device.ok());
+  if (!file || !device.ok())
+    return "not read";
+  auto program = RankProgram::load(*file, std::move(*device), {});
+  if (program.ok())
+    return {};
+  EXPECT_EQ(program.status().code(), code);
+  return program.status().message();
+}
+
+plan::Arena *arenaNamed(plan::Plan &plan, const std::string &name) {
+  for (plan::Arena &arena : *plan.mutable_arenas())
+    if (arena.name() == name)
+      return &arena;
+  return nullptr;
+}
+
+testing::AssertionResult holds(const std::string &message, std::initializer_list<const char *> parts) {
+  for (const char *part : parts)
+    if (message.find(part) == std::string::npos)
+      return testing::AssertionFailure() << "\"" << part << "\" is not in: " << message;
+  return testing::AssertionSuccess();
+}
+} // namespace
+
+TEST(RankProgram, LoadsAndZeroesItsArenas) {
+  auto file = TinyPlan::write(TinyPlan::make(1), testing::TempDir() + "rank-program-test.bin");
+  auto device = openCpuDevice(1);
+  auto program = RankProgram::load(*file, std::move(*device), {});
+  ASSERT_TRUE(program.ok()) << program.status().message();
+  for (int i = 0; i < file->plan.arenas_size(); ++i)
+    for (std::byte byte : (*program)->arenas().arena(i))
+      ASSERT_EQ(byte, std::byte(0));
+  EXPECT_TRUE((*program)->has(plan::Segment::EVALUATE));
+  EXPECT_FALSE((*program)->has(plan::Segment::SAVE));
+  Status missing = (*program)->run(plan::Segment::SAVE);
+  EXPECT_TRUE(holds(missing.message(), {"no segment SAVE"}));
+}
+
+TEST(RankProgram, RefusesWhatDoesNotFitNamingTheArenas) {
+  plan::Plan plan = TinyPlan::make(1);
+  arenaNamed(plan, "activations")->set_size(uint64_t(1) << 45);
+  EXPECT_TRUE(holds(refusal(plan, Code::CannotRun), {"32.00 TiB", "activations", "free", "micro_batch_size"}));
+}
+
+TEST(RankProgram, RefusesAnotherDriver) {
+  EXPECT_TRUE(
+      holds(refusal(TinyPlan::makeForGpu(1), Code::CannotRun), {"target h200", "driver cuda", "ftrun --devices"}));
+}

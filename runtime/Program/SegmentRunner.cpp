@@ -1,0 +1,126 @@
+#include "runtime/Program/SegmentRunner.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+using namespace ft;
+using namespace ft::rt;
+
+namespace {
+/// A graph starts and ends on stream 0, so what happens around it must be there as well.
+Status checkExchangeStreams(const plan::Segment &segment) {
+  for (const plan::Step &step : segment.steps())
+    if ((step.has_receive() || step.has_emit()) && step.stream() != 0)
+      return badInput(
+          fmt::format("step {}: is on stream {}; a {} of a captured segment must be on stream 0: compile the "
+                      "plan again",
+                      step.name(), step.stream(), stepKindName(step)));
+  return {};
+}
+} // namespace
+
+Expected<SegmentRunner> SegmentRunner::create(const plan::Plan &plan, int index, const Arenas &arenas,
+                                              const StagingArea &staging, Device &device) {
+  const plan::Segment &segment = plan.segments(index);
+  SegmentRunner runner(plan, index, device);
+  for (int i = 0; i < segment.steps_size(); ++i) {
+    const plan::Step &step = segment.steps(i);
+    FT_ASSIGN_OR_RETURN(auto made, makeStep(plan, step, arenas, staging, device));
+    if (step.has_receive()) {
+      runner.receive.push_back(std::move(made));
+      runner.receiveEvents.push_back(step.record());
+    } else if (step.has_emit()) {
+      runner.emit.push_back(std::move(made));
+    } else {
+      runner.body.push_back(std::move(made));
+      runner.bodyIndex.push_back(i);
+    }
+  }
+  return runner;
+}
+
+Status SegmentRunner::enablePoison(const plan::Plan &plan, int index, const Arenas &arenas) {
+  FT_ASSIGN_OR_RETURN(poison, makePoisonSchedule(plan, index, arenas));
+  return {};
+}
+
+void SegmentRunner::enableProfile(const plan::Plan &source, uint32_t firstEvent, Profile &into) {
+  std::vector<const plan::Step *> steps;
+  for (const auto &step : body)
+    steps.push_back(&step->source());
+  timer.emplace(source, std::move(steps), firstEvent, into);
+}
+
+Status SegmentRunner::warmUpAndCapture() {
+  FT_RETURN_IF_ERROR(checkExchangeStreams(*segment));
+  // Both runs are without the host's part, so its events are not waited for either.
+  waitForReceive = false;
+  FT_RETURN_IF_ERROR(runBody());
+  FT_RETURN_IF_ERROR(device->synchronize());
+  FT_RETURN_IF_ERROR(device->beginCapture());
+  Status body = runBody();
+  auto captured = device->endCapture(); // also after a failure: a stream must not stay in capture
+  FT_RETURN_IF_ERROR(body);
+  FT_RETURN_IF_ERROR(captured.status());
+  graph = *captured;
+  return {};
+}
+
+Status SegmentRunner::waitForEvents(const plan::Step &step) {
+  for (uint32_t event : step.wait())
+    if (waitForReceive || std::find(receiveEvents.begin(), receiveEvents.end(), event) == receiveEvents.end())
+      FT_RETURN_IF_ERROR(device->wait(step.stream(), event));
+  return {};
+}
+
+Status SegmentRunner::enqueueAndRecord(ExecutableStep &step) {
+  FT_RETURN_IF_ERROR(step.enqueue(*device));
+  return step.source().record() ? device->record(step.source().stream(), step.source().record()) : Status();
+}
+
+Status SegmentRunner::runPoisoned(size_t index) {
+  ExecutableStep &step = *body[index];
+  const PoisonSchedule::Around &around = poison->steps[bodyIndex[index]];
+  for (const Region &region : around.before)
+    FT_RETURN_IF_ERROR(device->fill(step.source().stream(), region, PoisonSchedule::value));
+  FT_RETURN_IF_ERROR(waitForEvents(step.source()));
+  FT_RETURN_IF_ERROR(enqueueAndRecord(step));
+  for (const Region &region : around.after)
+    FT_RETURN_IF_ERROR(device->fill(step.source().stream(), region, PoisonSchedule::value));
+  return device->synchronize();
+}
+
+Status SegmentRunner::runStep(size_t index) {
+  if (poison)
+    return runPoisoned(index);
+  ExecutableStep &step = *body[index];
+  FT_RETURN_IF_ERROR(waitForEvents(step.source()));
+  if (timer)
+    FT_RETURN_IF_ERROR(timer->begin(index, *device));
+  FT_RETURN_IF_ERROR(enqueueAndRecord(step));
+  return timer ? timer->end(index, *device) : Status();
+}
+
+Status SegmentRunner::runBody() {
+  for (size_t i = 0; i < body.size(); ++i)
+    FT_RETURN_IF_ERROR(runStep(i));
+  return {};
+}
+
+/// A graph starts and ends on stream 0, and so do the exchanges around it: their own events need no waiting for.
+Status SegmentRunner::exchange(const std::vector<std::unique_ptr<ExecutableStep>> &steps) {
+  for (const auto &step : steps) {
+    if (!graph)
+      FT_RETURN_IF_ERROR(waitForEvents(step->source()));
+    FT_RETURN_IF_ERROR(enqueueAndRecord(*step));
+  }
+  return {};
+}
+
+Status SegmentRunner::run() {
+  FT_RETURN_IF_ERROR(exchange(receive));
+  FT_RETURN_IF_ERROR(graph ? device->launchGraph(*graph) : runBody());
+  FT_RETURN_IF_ERROR(exchange(emit));
+  return timer && !poison ? timer->collect(*device) : Status();
+}

@@ -1,0 +1,99 @@
+#include "runtime/Training/Interrupts.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+using namespace ft::rt;
+
+namespace {
+sigset_t handledSignals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGTERM);
+  // Under nohup a closed terminal changes nothing; a blocked signal would arrive although it is ignored.
+  struct sigaction hangup = {};
+  if (sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
+    sigaddset(&set, SIGHUP);
+  return set;
+}
+
+/// Runs on the thread that is to stop, with the address of its flag.
+void stopHere(int, siginfo_t *info, void *) {
+  static_cast<std::atomic<bool> *>(info->si_value.sival_ptr)->store(true);
+  while (true)
+    pause();
+}
+} // namespace
+
+Expected<std::unique_ptr<Interrupts>> Interrupts::create(std::function<void()> onSecond) {
+  std::unique_ptr<Interrupts> interrupts(new Interrupts(std::move(onSecond)));
+  const sigset_t set = handledSignals();
+  interrupts->creator = pthread_self();
+  if (pthread_sigmask(SIG_BLOCK, &set, nullptr) != 0)
+    return cannotRun("this system does not let a program block SIGINT and SIGTERM");
+  interrupts->signals = signalfd(-1, &set, SFD_CLOEXEC);
+  interrupts->stop = eventfd(0, EFD_CLOEXEC);
+  if (interrupts->signals < 0 || interrupts->stop < 0)
+    return cannotRun(fmt::format("cannot watch SIGINT and SIGTERM: {}", std::strerror(errno)));
+  interrupts->thread = std::thread([raw = interrupts.get()] { raw->watch(); });
+  return interrupts;
+}
+
+void Interrupts::watch() {
+  pollfd waits[] = {{signals, POLLIN, 0}, {stop, POLLIN, 0}};
+  while (true) {
+    if (poll(waits, 2, -1) < 0 && errno != EINTR)
+      return;
+    if (waits[1].revents)
+      return;
+    signalfd_siginfo info;
+    if (!(waits[0].revents & POLLIN) || read(signals, &info, sizeof info) != sizeof info)
+      continue;
+    if (info.ssi_signo == SIGHUP) { // kernel and shell may both say that the terminal is gone: never a second request
+      int none = 0;
+      count.compare_exchange_strong(none, 1);
+      continue;
+    }
+    if (count.fetch_add(1) + 1 < 2)
+      continue;
+    freezeCreator();
+    onSecond();
+  }
+}
+
+void Interrupts::freezeCreator() {
+  struct sigaction action = {};
+  action.sa_sigaction = stopHere;
+  action.sa_flags = SA_SIGINFO;
+  sigaction(SIGRTMIN, &action, nullptr);
+  sigval flag = {};
+  flag.sival_ptr = &frozen;
+  if (pthread_sigqueue(creator, SIGRTMIN, flag) != 0)
+    return;
+  for (int i = 0; i < 5000 && !frozen; ++i) // a write to a slow disk ends first
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
+
+Interrupts::~Interrupts() {
+  if (thread.joinable()) {
+    const uint64_t one = 1;
+    if (write(stop, &one, sizeof one) == sizeof one)
+      thread.join();
+    else
+      thread.detach();
+  }
+  const sigset_t set = handledSignals();
+  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+  for (int descriptor : {signals, stop})
+    if (descriptor >= 0)
+      close(descriptor);
+}

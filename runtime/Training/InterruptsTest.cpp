@@ -1,0 +1,60 @@
+#include "runtime/Training/Interrupts.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <csignal>
+#include <unistd.h>
+
+using namespace ft::rt;
+
+namespace {
+template <typename Condition> bool soon(Condition condition) {
+  for (int i = 0; i < 2000 && !condition(); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  return condition();
+}
+} // namespace
+
+TEST(InterruptsDeathTest, FirstSignalIsARequestSecondStopsTheCreator) {
+  EXPECT_EXIT(
+      {
+        std::atomic<uint64_t> turns{0};
+        auto interrupts = Interrupts::create([&] {
+          const uint64_t now = turns;
+          std::this_thread::sleep_for(std::chrono::milliseconds(20));
+          _exit(turns == now ? 7 : 8); // the creator stands still
+        });
+        if (!interrupts.ok() || (*interrupts)->requested())
+          _exit(1);
+        kill(getpid(), SIGTERM);
+        if (!soon([&] { return (*interrupts)->requested(); }))
+          _exit(2);
+        kill(getpid(), SIGINT);
+        while (true)
+          ++turns;
+      },
+      testing::ExitedWithCode(7), "");
+}
+
+TEST(InterruptsDeathTest, AClosedTerminalIsOneRequestUnlessItIsIgnored) {
+  auto child = [](bool ignored) {
+    signal(SIGHUP, ignored ? SIG_IGN : SIG_DFL);
+    auto interrupts = Interrupts::create([] { _exit(1); });
+    if (!interrupts.ok())
+      _exit(2);
+    for (int i = 0; i < 2; ++i) {
+      kill(getpid(), SIGHUP);
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    _exit((*interrupts)->requested() == ignored ? 3 : 0);
+  };
+  EXPECT_EXIT(child(false), testing::ExitedWithCode(0), "");
+  EXPECT_EXIT(child(true), testing::ExitedWithCode(0), "");
+}
+
+TEST(Interrupts, EndsWithoutASignal) {
+  auto interrupts = Interrupts::create([] { FAIL(); });
+  ASSERT_TRUE(interrupts.ok());
+  interrupts->reset();
+}

@@ -1,0 +1,133 @@
+#include "runtime/Training/OutputFolder.h"
+
+#include "runtime/Plan/StepOperands.h"
+#include "runtime/Support/Strings.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+#include <numeric>
+#include <unistd.h>
+
+using namespace ft;
+using namespace ft::rt;
+namespace fs = std::filesystem;
+
+namespace {
+void removeOwnFiles(const fs::path &folder, const plan::Plan &plan) {
+  std::error_code ignored;
+  for (const std::string &name : OutputFolder::names(plan))
+    fs::remove(folder / name, ignored);
+  for (const fs::directory_entry &entry : fs::directory_iterator(folder, ignored))
+    if (entry.path().filename().string().starts_with("failed-step-"))
+      fs::remove_all(entry.path(), ignored);
+}
+
+/// The bytes of the tensors that a run of the plan leaves.
+uint64_t exportedBytes(const plan::Plan &plan) {
+  uint64_t bytes = 0;
+  for (const plan::ExportFile &file : plan.exports())
+    for (const plan::ExportTensor &exported : file.tensors()) {
+      if (exported.tensor() >= static_cast<uint32_t>(plan.tensors_size()))
+        continue; // the export says so
+      const plan::Tensor &tensor = plan.tensors(static_cast<int>(exported.tensor()));
+      bytes += std::accumulate(tensor.shape().begin(), tensor.shape().end(), dtypeBytes(exported.dtype()),
+                               std::multiplies<uint64_t>());
+    }
+  return bytes;
+}
+
+/// A disk that is full behind the last step would cost the whole run. What an earlier run left there makes room.
+Status checkRoom(const std::string &path, const plan::Plan &plan) {
+  std::error_code error;
+  fs::path there = fs::absolute(path);
+  while (!fs::exists(there, error) && there.has_relative_path())
+    there = there.parent_path();
+  const fs::space_info space = fs::space(there, error);
+  if (error)
+    return {}; // a file system that does not tell
+  uint64_t room = space.available;
+  for (const std::string &name : OutputFolder::names(plan))
+    if (const uintmax_t size = fs::file_size(fs::path(path) / name, error); !error)
+      room += size;
+  const uint64_t needs = exportedBytes(plan);
+  if (needs <= room)
+    return {};
+  return cannotRun(
+      fmt::format("--out {}: the results take {}, and {} are free there; make room, or name another folder", path,
+                  formatBytes(needs), formatBytes(room)));
+}
+} // namespace
+
+Expected<OutputFolder> OutputFolder::prepare(const std::string &path, const plan::Plan &plan, bool overwrite) {
+  std::error_code error;
+  const fs::path folder = path;
+  if (fs::exists(folder, error) && !fs::is_directory(folder, error))
+    return badInput(fmt::format("--out {}: is a file; must be a folder or a new name", path));
+  if (fs::is_directory(folder, error) && !fs::is_empty(folder, error)) {
+    const bool finished = fs::exists(folder / "summary.json", error);
+    const bool ours = finished || fs::exists(folder / "metrics.jsonl", error);
+    if (!overwrite && finished)
+      return badInput(fmt::format("--out {}: holds a finished run (summary.json); name another folder or pass "
+                                  "--overwrite",
+                                  path));
+    if (!overwrite && !ours)
+      return badInput(fmt::format("--out {}: holds files that no run of ftrun wrote; name another folder or pass "
+                                  "--overwrite, which keeps them",
+                                  path));
+  }
+  FT_RETURN_IF_ERROR(checkRoom(path, plan));
+  removeOwnFiles(folder, plan);
+  fs::create_directories(folder, error);
+  if (error)
+    return badInput(fmt::format("--out {}: cannot be created: {}", path, error.message()));
+  if (access(path.c_str(), W_OK | X_OK) != 0)
+    return badInput(fmt::format("--out {}: is not writable; name another folder", path));
+  return OutputFolder(path);
+}
+
+Expected<std::string> OutputFolder::failedStepFolder(uint64_t step) const {
+  const std::string path = file(fmt::format("failed-step-{}", step));
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error)
+    return failed(fmt::format("{}: cannot be created: {}", path, error.message()));
+  return path;
+}
+
+std::vector<std::string> OutputFolder::names(const plan::Plan &plan) {
+  std::vector<std::string> names = {"metrics.jsonl", "summary.json"};
+  for (const plan::ExportFile &file : plan.exports())
+    names.push_back(file.file());
+  for (const plan::Text &text : plan.texts())
+    names.push_back(text.file());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::vector<std::string> OutputFolder::files(const plan::Plan &plan) const {
+  std::vector<std::string> files;
+  std::error_code ignored;
+  auto add = [&](const fs::path &folder) {
+    for (const std::string &name : names(plan))
+      if (fs::exists(folder / name, ignored))
+        files.push_back((folder / name).string());
+  };
+  for (const fs::directory_entry &entry : fs::directory_iterator(folder, ignored))
+    if (entry.path().filename().string().starts_with("failed-step-"))
+      add(entry.path());
+  add(folder);
+  return files;
+}
+
+void ft::rt::removeUnfinishedFiles(const std::string &folder) {
+  const std::string mark = fmt::format(".tmp.{}.", getpid());
+  std::error_code error;
+  for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
+    if (it->path().filename().string().find(mark) != std::string::npos) {
+      std::error_code ignored;
+      fs::remove(it->path(), ignored);
+    }
+}

@@ -1,0 +1,95 @@
+#include "runtime/Training/OutputFolder.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fmt/format.h>
+#include <fstream>
+#include <unistd.h>
+
+using namespace ft;
+using namespace ft::rt;
+namespace fs = std::filesystem;
+
+namespace {
+class OutputFolderTest : public testing::Test {
+protected:
+  void SetUp() override {
+    fs::remove_all(path);
+    plan.add_exports()->set_file("adapter_model.safetensors");
+    plan.add_texts()->set_file("adapter_config.json");
+  }
+  void touch(const std::string &name) {
+    fs::create_directories(fs::path(path + "/" + name).parent_path());
+    std::ofstream(path + "/" + name) << "x";
+  }
+  std::string refusal(bool overwrite = false) {
+    auto folder = OutputFolder::prepare(path, plan, overwrite);
+    EXPECT_TRUE(folder.ok() || folder.status().code() == Code::BadInput);
+    return folder.ok() ? "" : folder.status().message();
+  }
+  const std::string path = testing::TempDir() + "output-folder-test";
+  plan::Plan plan;
+};
+} // namespace
+
+TEST_F(OutputFolderTest, TakesNewEmptyAndUnfinishedFolders) {
+  EXPECT_EQ(refusal(), "");
+  EXPECT_TRUE(fs::is_directory(path));
+  EXPECT_EQ(refusal(), "");
+  touch("metrics.jsonl");
+  EXPECT_EQ(refusal(), "");
+}
+
+TEST_F(OutputFolderTest, RefusesFinishedAndForeignOnes) {
+  touch("summary.json");
+  EXPECT_NE(refusal().find("finished run"), std::string::npos);
+  fs::remove_all(path);
+  touch("thesis.tex");
+  EXPECT_NE(refusal().find("no run of ftrun wrote"), std::string::npos);
+  EXPECT_NE(refusal().find(path), std::string::npos);
+}
+
+TEST_F(OutputFolderTest, OverwriteRemovesOwnFilesOnly) {
+  for (const char *name : {"summary.json", "metrics.jsonl", "adapter_model.safetensors", "adapter_config.json",
+                           "failed-step-3/adapter_model.safetensors", "thesis.tex"})
+    touch(name);
+  EXPECT_EQ(refusal(true), "");
+  EXPECT_TRUE(fs::exists(path + "/thesis.tex"));
+  for (const char *name :
+       {"summary.json", "metrics.jsonl", "adapter_model.safetensors", "adapter_config.json", "failed-step-3"})
+    EXPECT_FALSE(fs::exists(path + "/" + name)) << name;
+}
+
+TEST_F(OutputFolderTest, RefusesADiskWithoutRoomForTheResultsAndLeavesWhatIsThere) {
+  plan::Tensor *tensor = plan.add_tensors();
+  tensor->add_shape(uint64_t(1) << 30), tensor->add_shape(uint64_t(1) << 24);
+  plan::ExportTensor *exported = plan.mutable_exports(0)->add_tensors();
+  exported->set_tensor(0), exported->set_dtype(plan::F32);
+  auto refused = OutputFolder::prepare(path + "/new", plan, false);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.status().code(), Code::CannotRun);
+  EXPECT_NE(refused.status().message().find("the results take 64.00 PiB, and "), std::string::npos)
+      << refused.status().message();
+  EXPECT_FALSE(fs::exists(path));
+  touch("summary.json");
+  EXPECT_FALSE(OutputFolder::prepare(path, plan, true).ok());
+  EXPECT_TRUE(fs::exists(path + "/summary.json"));
+}
+
+TEST_F(OutputFolderTest, RefusesAFile) {
+  std::ofstream(path) << "x";
+  EXPECT_NE(refusal().find("is a file"), std::string::npos);
+  fs::remove(path);
+}
+
+TEST_F(OutputFolderTest, RemovesWhatThisProcessLeftUnfinished) {
+  const std::string own = fmt::format("a.safetensors.tmp.{}.0", getpid());
+  touch(own);
+  touch("failed-step-1/" + own);
+  touch("a.safetensors.tmp.1.0");
+  removeUnfinishedFiles(path);
+  EXPECT_FALSE(fs::exists(path + "/" + own));
+  EXPECT_FALSE(fs::exists(path + "/failed-step-1/" + own));
+  EXPECT_TRUE(fs::exists(path + "/a.safetensors.tmp.1.0"));
+}

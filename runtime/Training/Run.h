@@ -1,0 +1,36 @@
+// A whole run of ftrun, from plan.bin to the files that it leaves.
+#pragma once
+
+#include "runtime/Metrics/Console.h"
+#include "runtime/Training/Interrupts.h"
+
+#include <optional>
+#include <vector>
+
+namespace ft::rt {
+
+struct RunOptions {
+  std::string plan;    ///< path of plan.bin
+  std::string model;   ///< folder, .safetensors, .gguf or "seeded:SEED"
+  std::string adapter; ///< folder of a PEFT adapter to start from; empty: none
+  std::string data;    ///< stands for the recipe's training data; empty: the recipe's own
+  std::string out;     ///< empty: out/<recipe name>
+  bool overwrite = false;
+  std::optional<uint64_t> maxSteps;  ///< the schedule's horizon
+  uint64_t stopAfter = 0;            ///< steps; 0: at the horizon
+  uint32_t threads = 0;              ///< CPU: 0 takes every usable processor
+  std::optional<uint32_t> gpu;       ///< CUDA ordinal; the first where it is not given
+  std::vector<std::string> settings; ///< "name=value" of --set
+  std::string dumpGradients;         ///< folder; empty: no dump
+  bool initAdaptersNormal = false;   ///< B from N(0, 0.02²), so that no gradient vanishes
+  bool poison = false, profile = false;
+  /// Told where the run writes as soon as that is decided.
+  std::function<void(const std::string &folder)> onFolder;
+};
+
+/// Trains, evaluates, generates and saves as the plan says. Ok after a finished run; Interrupted where `interrupts`
+/// asked for an end and everything is saved; Failed where loss or gradient norm were not finite, with the last good
+/// state saved; other errors as the parts return them: BadInput and CannotRun always before the first step.
+Status runPlan(const RunOptions &options, const Interrupts &interrupts, Console &console);
+
+} // namespace ft::rt
