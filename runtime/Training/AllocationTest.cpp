@@ -144,9 +144,11 @@ TEST(Allocations, TheTrainingLoopTakesNothing) {
   auto feed = BatchFeed::training(file->plan, tinyData(8), 42);
   auto held = BatchFeed::evaluation(file->plan, tinyData(5));
   auto interrupts = Interrupts::create([] {});
-  auto lines = JsonLines::create("/dev/null");
+  OneRank lockstep(**interrupts);
   const int nowhere = open("/dev/null", O_WRONLY);
   Console console(nowhere);
+  Journal journal(console, 1);
+  ASSERT_TRUE(journal.keepMetrics("/dev/null").ok());
   TrainerOptions options;
   options.totalSteps = 50;
   options.evalSteps = 10;
@@ -156,7 +158,7 @@ TEST(Allocations, TheTrainingLoopTakesNothing) {
   };
   plan::Run run;
   run.set_learning_rate(1), run.set_lr_scheduler_type("cosine"), run.set_warmup_steps(5);
-  Trainer trainer(**program, **feed, held->get(), *Schedule::create(run, 50), options, console, *lines, **interrupts);
+  Trainer trainer(**program, **feed, held->get(), *Schedule::create(run, 50), options, journal, lockstep);
   auto result = trainer.run();
   const Caught caught = disarm();
   close(nowhere);

@@ -1,5 +1,4 @@
-// What a run prints before and after, and summary.json.
-#include "runtime/Training/Session.h"
+#include "runtime/Training/RunReport.h"
 
 #include "runtime/Support/Strings.h"
 #include "runtime/Text/DataReport.h"
@@ -24,9 +23,9 @@ std::string indented(std::string_view text) {
   return lines;
 }
 
-std::string batchLine(const Session &s) {
-  const plan::Batch &batch = s.plan().batch();
-  const TokenFile &file = *s.train.file;
+std::string batchLine(const RunInputs &inputs) {
+  const plan::Batch &batch = inputs.plan().batch();
+  const TokenFile &file = *inputs.train.file;
   const double rowsPerStep =
       static_cast<double>(batch.micro_batch_size() * std::max<uint64_t>(1, batch.gradient_accumulation_steps()));
   const double rows = static_cast<double>(file.rows());
@@ -36,7 +35,7 @@ std::string batchLine(const Session &s) {
                      batch.gradient_accumulation_steps() == 1 ? "" : "es",
                      rowsPerStep * static_cast<double>(batch.sequence_len()),
                      rowsPerStep * static_cast<double>(file.documents()) / rows,
-                     rowsPerStep * static_cast<double>(file.stats().targets) / rows, s.steps, rows / rowsPerStep);
+                     rowsPerStep * static_cast<double>(file.stats().targets) / rows, inputs.steps, rows / rowsPerStep);
 }
 
 nlohmann::json memoryJson(const MemoryOutcome &m) {
@@ -52,65 +51,66 @@ nlohmann::json evaluationJson(const std::optional<EvaluationMetrics> &m) {
 }
 } // namespace
 
-std::string ft::rt::banner(const Session &s) {
-  const DeviceInfo &info = s.program->device().info();
-  const plan::Plan &plan = s.plan();
+std::string ft::rt::banner(const RunInputs &inputs, const DeviceInfo &device) {
+  const plan::Plan &plan = inputs.plan();
   std::string text = fmt::format("plan {} (sha256 {}), by {}; run only plans you made: they hold machine code\n",
-                                 plan.name(), s.file->digest, plan.compiler());
+                                 plan.name(), inputs.file->digest, plan.compiler());
   for (const plan::Text &kept : plan.texts())
     if (kept.file() == resolvedRecipeFile)
       text += "recipe:\n" + indented(kept.content());
-  text += fmt::format("target {}: {}, {}, {} free\n", plan.target().name(), info.name, info.arch,
-                      formatBytes(info.freeBytes));
-  for (const std::string &library : info.libraries)
+  text += fmt::format("target {}: {}, {}, {} free\n", plan.target().name(), device.name, device.arch,
+                      formatBytes(device.freeBytes));
+  for (const std::string &library : device.libraries)
     text += fmt::format("library {}\n", library);
   text += fmt::format("deterministic: {}\nmemory:\n{}", plan.deterministic() ? "yes" : "no", memoryTable(plan));
-  const Tokenizer *tokenizer = s.codec ? &s.codec->tokenizer() : nullptr;
-  for (const std::string &note : s.train.notes)
+  const Tokenizer *tokenizer = inputs.codec ? &inputs.codec->tokenizer() : nullptr;
+  for (const std::string &note : inputs.train.notes)
     text += note + "\n";
-  text += formatReport(dataReport(*s.train.file, tokenizer), "training data");
-  if (s.held.file)
-    text += formatReport(dataReport(*s.held.file, tokenizer), "held-out data");
-  text += batchLine(s);
+  text += formatReport(dataReport(*inputs.train.file, tokenizer), "training data");
+  if (inputs.held.file)
+    text += formatReport(dataReport(*inputs.held.file, tokenizer), "held-out data");
+  text += batchLine(inputs);
   if (plan.stats().predicted_step_us() > 0)
     text += fmt::format("predicted: {:.1f} ms a step\n", plan.stats().predicted_step_us() * 1e-3);
   text.pop_back();
   return text;
 }
 
-MemoryOutcome ft::rt::memoryOutcome(const Session &s) {
+MemoryOutcome ft::rt::memoryOutcome(RankProgram &program) {
   MemoryOutcome outcome;
-  const Arenas &arenas = s.program->arenas();
+  const plan::Plan &plan = program.plan();
+  Device &device = program.device();
+  const Arenas &arenas = program.arenas();
   outcome.predictedArenas = arenas.deviceBytes();
-  outcome.predictedOutside = s.plan().target().outside_arenas();
+  outcome.predictedOutside = plan.target().outside_arenas();
   std::vector<AddressRange> ranges;
-  for (int i = 0; i < s.plan().arenas_size(); ++i) {
+  for (int i = 0; i < plan.arenas_size(); ++i) {
     const auto begin = reinterpret_cast<uintptr_t>(arenas.arena(i).data());
-    if (s.program->device().hostAccessible() || s.plan().arenas(i).space() != plan::Arena::DEVICE)
+    if (device.hostAccessible() || plan.arenas(i).space() != plan::Arena::DEVICE)
       ranges.push_back({begin, begin + arenas.arena(i).size()});
   }
   const ProcessMemory process = readProcessMemory(ranges);
-  if (s.program->device().hostAccessible()) {
+  if (device.hostAccessible()) {
     outcome.measuredArenas = process.arenaBytes;
     outcome.measuredOutside = process.programBytes;
     outcome.measuredMapped = process.mappedFileBytes;
     outcome.measuredPeak = process.peakBytes;
   } else {
     outcome.measuredArenas = arenas.deviceBytes();
-    outcome.measuredOutside =
-        s.program->device().usedBytes() - std::min(s.program->device().usedBytes(), arenas.deviceBytes());
+    outcome.measuredOutside = device.usedBytes() - std::min(device.usedBytes(), arenas.deviceBytes());
   }
   return outcome;
 }
 
-std::string ft::rt::closing(const Session &s, const MemoryOutcome &memory, const std::vector<std::string> &files) {
-  const TrainingResult &t = s.training;
+std::string ft::rt::closing(const RunResult &result, const MemoryOutcome &memory,
+                            const std::vector<std::string> &files) {
+  const TrainingResult &t = result.training;
   std::string text = fmt::format("train_runtime {:.2f} s, train_tokens_per_second {:.1f}, train_loss {:.4f}\n",
                                  t.seconds, t.seconds > 0 ? static_cast<double>(t.tokens) / t.seconds : 0, t.meanLoss);
-  if (s.after)
-    text +=
-        fmt::format("eval_loss {:.4f}, perplexity {:.2f}{}\n", s.after->loss, s.after->perplexity(),
-                    s.before ? fmt::format(" (before: {:.4f}, {:.2f})", s.before->loss, s.before->perplexity()) : "");
+  const std::optional<EvaluationMetrics> &before = result.before.evaluation, &after = result.after.evaluation;
+  if (after)
+    text += fmt::format("eval_loss {:.4f}, perplexity {:.2f}{}\n", after->loss, after->perplexity(),
+                        before ? fmt::format(" (before: {:.4f}, {:.2f})", before->loss, before->perplexity()) : "");
   text += formatMemoryOutcome(memory);
   for (const std::string &file : files)
     text += "wrote " + file + "\n";
@@ -118,22 +118,23 @@ std::string ft::rt::closing(const Session &s, const MemoryOutcome &memory, const
   return text;
 }
 
-std::string ft::rt::summaryJson(const Session &s, const MemoryOutcome &memory) {
-  const TrainingResult &t = s.training;
+std::string ft::rt::summaryJson(const RunInputs &inputs, const DeviceInfo &device, const RunResult &result,
+                                bool interrupted, const MemoryOutcome &memory) {
+  const TrainingResult &t = result.training;
   nlohmann::ordered_json json;
-  json["name"] = s.plan().name();
-  json["plan_sha256"] = s.file->digest;
-  json["compiler"] = s.plan().compiler();
-  json["target"] = s.plan().target().name();
-  json["device"] = s.program->device().info().name;
-  json["arch"] = s.program->device().info().arch;
-  json["libraries"] = s.program->device().info().libraries;
-  json["deterministic"] = s.plan().deterministic();
-  json["seed"] = s.plan().run().seed();
-  json["model"] = s.options.model;
+  json["name"] = inputs.plan().name();
+  json["plan_sha256"] = inputs.file->digest;
+  json["compiler"] = inputs.plan().compiler();
+  json["target"] = inputs.plan().target().name();
+  json["device"] = device.name;
+  json["arch"] = device.arch;
+  json["libraries"] = device.libraries;
+  json["deterministic"] = inputs.plan().deterministic();
+  json["seed"] = inputs.plan().run().seed();
+  json["model"] = inputs.options.model;
   json["steps"] = t.steps;
-  json["max_steps"] = s.steps;
-  json["interrupted"] = s.interrupts.requested();
+  json["max_steps"] = inputs.steps;
+  json["interrupted"] = interrupted;
   if (t.bad)
     json["failed"] = {{"step", t.bad->step},
                       {"micro_batch", t.bad->microBatch},
@@ -142,11 +143,11 @@ std::string ft::rt::summaryJson(const Session &s, const MemoryOutcome &memory) {
   json["train_tokens_per_second"] = t.seconds > 0 ? static_cast<double>(t.tokens) / t.seconds : 0;
   json["train_target_tokens_per_second"] = t.seconds > 0 ? static_cast<double>(t.targetTokens) / t.seconds : 0;
   json["train_loss"] = t.meanLoss;
-  json["eval_before"] = evaluationJson(s.before);
-  json["eval_after"] = evaluationJson(s.after);
-  if (s.generates()) {
-    json["answer_before"] = s.answerBefore;
-    json["answer_after"] = s.answerAfter;
+  json["eval_before"] = evaluationJson(result.before.evaluation);
+  json["eval_after"] = evaluationJson(result.after.evaluation);
+  if (inputs.generates()) {
+    json["answer_before"] = result.before.answer;
+    json["answer_after"] = result.after.answer;
   }
   json["memory"] = memoryJson(memory);
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";

@@ -1,9 +1,9 @@
 // The training loop.
 #pragma once
 
-#include "runtime/Metrics/Console.h"
 #include "runtime/Training/BatchFeed.h"
-#include "runtime/Training/Interrupts.h"
+#include "runtime/Training/Journal.h"
+#include "runtime/Training/Lockstep.h"
 #include "runtime/Training/Schedule.h"
 
 namespace ft::rt {
@@ -19,31 +19,31 @@ struct TrainingResult {
   double meanLoss = 0; ///< over the finished steps
   double seconds = 0;  ///< of training alone
   uint64_t tokens = 0, targetTokens = 0;
-  bool interrupted = false;
+  bool interrupted = false; ///< before its last step
   std::optional<BadStep> bad;
 };
 
 struct TrainerOptions {
   uint64_t totalSteps = 0; ///< the schedule's horizon
   uint64_t stopAfter = 0;  ///< 0: at the horizon
-  uint64_t evalSteps = 0, loggingSteps = 1;
+  uint64_t evalSteps = 0;
   double beta1 = 0, beta2 = 0;
   /// Runs once, after the first step's last accumulation and before its update.
   std::function<Status()> beforeFirstUpdate;
 };
 
-/// Evaluates a whole split: the token-weighted mean. Nothing where an interrupt ended it early.
-Expected<std::optional<EvaluationMetrics>> evaluate(RankProgram &plan, BatchFeed &feed, uint64_t step,
-                                                    const Interrupts &interrupts);
+/// Evaluates a whole split: the token-weighted mean. Nothing where the ranks agreed to end it early.
+Expected<std::optional<EvaluationMetrics>> evaluate(RankProgram &program, BatchFeed &feed, uint64_t step,
+                                                    Lockstep &lockstep);
 
 /// Drives accumulate_first · accumulate_next* · update. On an asynchronous device the metrics of a step are read while
 /// the next one runs.
 class Trainer {
 public:
-  Trainer(RankProgram &plan, BatchFeed &data, BatchFeed *evaluation, Schedule schedule, TrainerOptions options,
-          Console &console, JsonLines &lines, const Interrupts &interrupts)
-      : plan(plan), data(data), evaluation(evaluation), schedule(schedule), options(std::move(options)),
-        console(console), lines(lines), interrupts(interrupts) {}
+  Trainer(RankProgram &program, BatchFeed &data, BatchFeed *evaluation, Schedule schedule, TrainerOptions options,
+          Journal &journal, Lockstep &lockstep)
+      : program(program), data(data), evaluation(evaluation), schedule(schedule), options(std::move(options)),
+        journal(journal), lockstep(lockstep) {}
 
   /// Errors: Failed for what the device or the disk refuses. Numbers that are not finite are a result, not an error.
   Expected<TrainingResult> run();
@@ -62,16 +62,16 @@ private:
   Status evaluateBetween(uint64_t step);
   uint64_t memoryAt(Clock::time_point now);
   bool evaluatesAfter(uint64_t step) const { return evaluation && options.evalSteps && step % options.evalSteps == 0; }
-  bool stops(uint64_t step) const;
+  bool isLast(uint64_t step) const;
+  Expected<bool> endsAfter(uint64_t step);
 
-  RankProgram &plan;
+  RankProgram &program;
   BatchFeed &data;
   BatchFeed *evaluation;
   const Schedule schedule;
   const TrainerOptions options;
-  Console &console;
-  JsonLines &lines;
-  const Interrupts &interrupts;
+  Journal &journal;
+  Lockstep &lockstep;
 
   TrainingResult result;
   std::optional<Pending> pending;

@@ -26,6 +26,7 @@ protected:
     auto made = Interrupts::create([] {});
     ASSERT_TRUE(made.ok());
     interrupts = std::move(*made);
+    lockstep = std::make_unique<OneRank>(*interrupts);
     nowhere = open("/dev/null", O_WRONLY);
   }
   void TearDown() override { close(nowhere); }
@@ -76,10 +77,11 @@ protected:
     }
     plan::Run run;
     run.set_learning_rate(rate), run.set_lr_scheduler_type("constant");
-    auto lines = JsonLines::create(linesPath);
     Console console(nowhere);
-    Trainer trainer(*program, **feed, evaluation.get(), *Schedule::create(run, options.totalSteps), options, console,
-                    *lines, *interrupts);
+    Journal journal(console, 1);
+    EXPECT_TRUE(journal.keepMetrics(linesPath).ok());
+    Trainer trainer(*program, **feed, evaluation.get(), *Schedule::create(run, options.totalSteps), options, journal,
+                    *lockstep);
     auto result = trainer.run();
     EXPECT_TRUE(result.ok()) << result.status().message();
     return result.ok() ? *result : TrainingResult();
@@ -91,6 +93,7 @@ protected:
   }
 
   std::unique_ptr<Interrupts> interrupts;
+  std::unique_ptr<OneRank> lockstep;
   std::unique_ptr<PlanFile> file;
   std::unique_ptr<RankProgram> program;
   std::unique_ptr<BatchFeed> evaluation;
@@ -168,13 +171,13 @@ TEST_F(TrainerTest, EventsAloneOrderRecordsAndSegments) {
     load(TinyPlan::make(accumulation));
     const double loss = train(options, 10, tinyData(7)).meanLoss;
     const std::vector<float> expected = weights();
-    const double held = (*evaluate(*program, *evaluation, 20, *interrupts))->loss;
+    const double held = (*evaluate(*program, *evaluation, 20, *lockstep))->loss;
     for (Order order : {Order::LastFirst, Order::Lazy}) {
       SCOPED_TRACE(testing::Message() << "accumulation " << accumulation << ", order " << int(order));
       loadOnGpu(accumulation, order);
       EXPECT_EQ(train(options, 10, tinyData(7)).meanLoss, loss);
       EXPECT_EQ(weights(), expected);
-      EXPECT_EQ((*evaluate(*program, *evaluation, 20, *interrupts))->loss, held);
+      EXPECT_EQ((*evaluate(*program, *evaluation, 20, *lockstep))->loss, held);
     }
   }
 }
@@ -189,7 +192,7 @@ TEST_F(TrainerTest, TheDeviceAlwaysHasMoreToDo) {
     EXPECT_GT(program->waitedMs(), 0.0);
     EXPECT_LE(gpu.memoryQuestions(), 1 + static_cast<uint64_t>(seconds));
     auto feed = BatchFeed::evaluation(file->plan, tinyData(7));
-    ASSERT_TRUE(evaluate(*program, **feed, 20, *interrupts).ok());
+    ASSERT_TRUE(evaluate(*program, **feed, 20, *lockstep).ok());
     EXPECT_EQ(gpu.timesRunDry(), 2u) << "the same of an evaluation's last batch";
   }
 }
@@ -287,7 +290,7 @@ TEST_F(TrainerTest, EvaluatesTheWholeSplitAndLearnsIt) {
   load(TinyPlan::make(1));
   auto feed = BatchFeed::evaluation(file->plan, tinyData(5)); // the last micro-batch is half padding
   ASSERT_TRUE(feed.ok());
-  auto before = evaluate(*program, **feed, 0, *interrupts);
+  auto before = evaluate(*program, **feed, 0, *lockstep);
   ASSERT_TRUE(before.ok() && *before);
   double sum = 0;
   uint64_t targets = 0;
@@ -304,7 +307,7 @@ TEST_F(TrainerTest, EvaluatesTheWholeSplitAndLearnsIt) {
   options.totalSteps = 400;
   options.evalSteps = 100;
   train(options, 10, tinyData(5));
-  auto after = evaluate(*program, **feed, 400, *interrupts);
+  auto after = evaluate(*program, **feed, 400, *lockstep);
   ASSERT_TRUE(after.ok() && *after);
   EXPECT_LT((*after)->loss, 0.01 * (*before)->loss);
 }
@@ -318,23 +321,23 @@ TEST_F(TrainerTest, GeneratesWhatItLearned) {
   ASSERT_TRUE(generator.ok()) << generator.status().message();
   const uint32_t prompt[] = {1, 4};
   auto answer = generator->generate(
-      prompt, 100, [](uint32_t id) { return id == 16; }, *interrupts);
+      prompt, 100, [](uint32_t id) { return id == 16; }, *lockstep);
   ASSERT_TRUE(answer.ok()) << answer.status().message();
   // 4 → 13 → 2 → 7 → 3 → 10 → 12 → 18 → 17 → 14 → 5 → 16
   EXPECT_EQ(answer->ids, (std::vector<uint32_t>{13, 2, 7, 3, 10, 12, 18, 17, 14, 5}));
   EXPECT_TRUE(answer->ended);
   auto cut = generator->generate(
-      prompt, 3, [](uint32_t) { return false; }, *interrupts);
+      prompt, 3, [](uint32_t) { return false; }, *lockstep);
   ASSERT_TRUE(cut.ok());
   EXPECT_EQ(cut->ids, (std::vector<uint32_t>{13, 2, 7}));
   EXPECT_FALSE(cut->ended);
   auto full = generator->generate(
-      prompt, 1000, [](uint32_t) { return false; }, *interrupts);
+      prompt, 1000, [](uint32_t) { return false; }, *lockstep);
   ASSERT_TRUE(full.ok());
   EXPECT_EQ(full->ids.size(), TinyPlan::sequenceLen - 2u);
   EXPECT_FALSE(generator
                    ->generate(
-                       {}, 3, [](uint32_t) { return false; }, *interrupts)
+                       {}, 3, [](uint32_t) { return false; }, *lockstep)
                    .ok());
 }
 

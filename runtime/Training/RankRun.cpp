@@ -1,0 +1,148 @@
+#include "runtime/Training/RankRun.h"
+
+#include "runtime/Training/Generator.h"
+#include "runtime/Weights/Load.h"
+
+#include <fmt/format.h>
+
+using namespace ft;
+using namespace ft::rt;
+
+namespace {
+/// A rank between its opening and its end.
+struct Rank {
+  explicit Rank(const RankContext &context)
+      : inputs(context.inputs), lockstep(context.lockstep), journal(context.journal), outputs(context.outputs) {}
+
+  const RunInputs &inputs;
+  Lockstep &lockstep;
+  Journal &journal;
+  RunOutputs *const outputs;
+  std::unique_ptr<RankProgram> program;
+  std::unique_ptr<BatchFeed> trainFeed, heldFeed;
+
+  const plan::Plan &plan() const { return inputs.plan(); }
+};
+
+Status openProgram(Rank &rank) {
+  const RunOptions &options = rank.inputs.options;
+  const plan::Target &target = rank.plan().target();
+  const bool cuda = target.driver() == plan::CUDA;
+  if (!cuda && options.gpu)
+    return badInput(fmt::format("--gpu {}: the plan is for target {}; leave --gpu out, or compile the recipe for a GPU "
+                                "with ftc compile --gpu NAME",
+                                *options.gpu, target.name()));
+  auto opened = cuda ? openCudaDevice(options.gpu.value_or(0)) : openCpuDevice(options.threads);
+  if (!opened.ok())
+    return Status(opened.status().code(),
+                  fmt::format("the plan is for target {}: {}", target.name(), opened.status().message()));
+  const RankProgramOptions how{options.poison, options.profile};
+  FT_ASSIGN_OR_RETURN(rank.program, RankProgram::load(*rank.inputs.file, std::move(*opened), how));
+  return {};
+}
+
+Status loadWeights(Rank &rank) {
+  const RunInputs &inputs = rank.inputs;
+  RankProgram &program = *rank.program;
+  const Arenas &arenas = program.arenas();
+  LoadOptions options;
+  options.seed = rank.plan().run().seed();
+  options.initAdaptersNormal = inputs.options.initAdaptersNormal;
+  options.adapter = inputs.adapter ? &*inputs.adapter : nullptr;
+  options.section = [&](uint32_t index) {
+    return index < inputs.file->sections.size() ? inputs.file->section(index) : std::span<const std::byte>();
+  };
+  options.threads = inputs.options.threads;
+  LoadTarget target;
+  if (program.device().hostAccessible())
+    target.hostBuffer = [&](uint32_t buffer) { return reinterpret_cast<std::byte *>(arenas.bufferAddress(buffer)); };
+  target.sink = [&](uint32_t buffer, uint64_t offset, std::span<const std::byte> bytes) {
+    return arenas.write(buffer, offset, bytes);
+  };
+  for (int i = 0; i < rank.plan().arenas_size(); ++i)
+    if (rank.plan().arenas(i).name() == "staging")
+      target.staging = arenas.arena(i);
+  FT_RETURN_IF_ERROR(loadModel(rank.plan(), *inputs.model, options, target));
+  if (program.has(plan::Segment::INITIALIZE))
+    FT_RETURN_IF_ERROR(program.run(plan::Segment::INITIALIZE));
+  return program.device().synchronize();
+}
+
+Status openFeeds(Rank &rank) {
+  const RunInputs &inputs = rank.inputs;
+  FT_ASSIGN_OR_RETURN(rank.trainFeed, BatchFeed::training(rank.plan(), inputs.train.file, rank.plan().run().seed()));
+  if (inputs.held.file && rank.program->has(plan::Segment::EVALUATE)) {
+    FT_ASSIGN_OR_RETURN(rank.heldFeed, BatchFeed::evaluation(rank.plan(), inputs.held.file));
+  }
+  return {};
+}
+
+/// Answers the recipe's instruction; every rank computes, and each has the answer.
+Expected<std::string> answer(Rank &rank, uint64_t step) {
+  const plan::Generate &generate = rank.plan().run().generate();
+  const TextCodec &codec = *rank.inputs.codec;
+  FT_ASSIGN_OR_RETURN(Generator generator, Generator::create(*rank.program));
+  FT_ASSIGN_OR_RETURN(const Answer made, generator.generate(
+                                             rank.inputs.prompt, generate.max_new_tokens(),
+                                             [&](uint32_t id) { return codec.isEndOfTurn(id); }, rank.lockstep));
+  const std::string text = codec.decode(made.ids);
+  rank.journal.line(fmt::format("answer after step {} to \"{}{}{}\":\n  {}{}", step, generate.instruction(),
+                                generate.input().empty() ? "" : " ", generate.input(), text, made.ended ? "" : " …"));
+  return text;
+}
+
+/// Held-out loss and one answer, as they are now; what an early end leaves out is empty.
+Expected<ModelView> look(Rank &rank, uint64_t step) {
+  ModelView view;
+  if (rank.heldFeed) {
+    FT_ASSIGN_OR_RETURN(view.evaluation, evaluate(*rank.program, *rank.heldFeed, step, rank.lockstep));
+    if (view.evaluation)
+      FT_RETURN_IF_ERROR(rank.journal.evaluation(*view.evaluation));
+  }
+  if (!rank.inputs.generates())
+    return view;
+  FT_ASSIGN_OR_RETURN(const bool ended, rank.lockstep.ends());
+  if (!ended) {
+    FT_ASSIGN_OR_RETURN(view.answer, answer(rank, step));
+  }
+  return view;
+}
+
+Expected<TrainingResult> train(Rank &rank) {
+  const RunInputs &inputs = rank.inputs;
+  const plan::Run &run = rank.plan().run();
+  FT_ASSIGN_OR_RETURN(const Schedule schedule, Schedule::create(run, inputs.steps));
+  TrainerOptions options;
+  options.totalSteps = inputs.steps;
+  options.stopAfter = inputs.options.stopAfter;
+  options.evalSteps = run.eval_steps();
+  options.beta1 = run.adam_beta1();
+  options.beta2 = run.adam_beta2();
+  if (rank.outputs && !inputs.options.dumpGradients.empty())
+    options.beforeFirstUpdate = [&rank] { return rank.outputs->dumpGradients(*rank.program); };
+  Trainer trainer(*rank.program, *rank.trainFeed, rank.heldFeed.get(), schedule, options, rank.journal, rank.lockstep);
+  return trainer.run();
+}
+} // namespace
+
+Status ft::rt::runRank(const RankContext &context) {
+  Rank rank(context);
+  Lockstep &lockstep = context.lockstep;
+  FT_RETURN_IF_ERROR(openProgram(rank));
+  if (rank.outputs) // last of what may be refused
+    FT_RETURN_IF_ERROR(rank.outputs->open(*rank.program));
+  FT_RETURN_IF_ERROR(loadWeights(rank));
+  FT_RETURN_IF_ERROR(openFeeds(rank));
+
+  RunResult result;
+  FT_ASSIGN_OR_RETURN(result.before, look(rank, 0));
+  FT_ASSIGN_OR_RETURN(bool ended, lockstep.ends());
+  if (!ended) {
+    FT_ASSIGN_OR_RETURN(result.training, train(rank));
+    FT_ASSIGN_OR_RETURN(ended, lockstep.ends(result.training.bad.has_value()));
+  }
+  if (!ended) {
+    FT_ASSIGN_OR_RETURN(result.after, look(rank, result.training.steps));
+  }
+  return rank.outputs ? rank.outputs->finish(*rank.program, result) : Status();
+}

@@ -1,0 +1,157 @@
+// Ranks of one process, each on a thread of its own.
+#include "runtime/Training/RankRun.h"
+
+#include "runtime/Program/TinyPlan.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <barrier>
+#include <csignal>
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <unistd.h>
+
+using namespace ft;
+using namespace ft::rt;
+namespace fs = std::filesystem;
+
+namespace {
+/// Where two threads meet at every question.
+struct Meeting {
+  std::barrier<> turn{2};
+  uint64_t answer = 0;
+  bool left = false; ///< rank 0 asks no more
+};
+
+class OneOfTwo final : public Lockstep {
+public:
+  OneOfTwo(const Interrupts &interrupts, Meeting &meeting, bool zero)
+      : Lockstep(interrupts), meeting(meeting), zero(zero) {}
+  ~OneOfTwo() override {
+    if (zero)
+      meeting.left = true;
+    meeting.turn.arrive_and_drop();
+  }
+
+protected:
+  Expected<uint64_t> fromRankZero(uint64_t mine) override {
+    if (zero)
+      meeting.answer = mine;
+    meeting.turn.arrive_and_wait();
+    const uint64_t taken = meeting.answer;
+    const bool left = meeting.left;
+    meeting.turn.arrive_and_wait(); // both have read it
+    if (left)
+      return failed("rank 0 is lost");
+    return taken;
+  }
+
+private:
+  Meeting &meeting;
+  const bool zero;
+};
+
+class RankRunTest : public testing::Test {
+protected:
+  void SetUp() override {
+    fs::remove_all(folder);
+    fs::create_directories(folder);
+    ASSERT_TRUE(TinyPlan::write(TinyPlan::make(2), folder + "/plan.bin"));
+    options.plan = folder + "/plan.bin";
+    options.model = "seeded:7";
+    options.out = folder + "/out";
+    options.settings = {"val_set_size=0.1", "max_steps=30", "eval_steps=7"};
+    options.threads = 1;
+    auto made = Interrupts::create([] {});
+    ASSERT_TRUE(made.ok());
+    interrupts = std::move(*made);
+  }
+
+  std::string text(const std::string &name) const {
+    std::ostringstream stream;
+    stream << std::ifstream(folder + "/" + name).rdbuf();
+    return stream.str();
+  }
+  size_t lines(const std::string &name) const {
+    const std::string all = text(name);
+    return static_cast<size_t>(std::count(all.begin(), all.end(), '\n'));
+  }
+
+  /// Rank 1 tells its own files what it does. The statuses of both.
+  std::pair<Status, Status> runTwo() {
+    const int own[] = {open((folder + "/stdout").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666),
+                       open((folder + "/rank-1.log").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666)};
+    Console consoles[] = {Console(own[0]), Console(own[1])};
+    auto inputs = openInputs(options, consoles[0]);
+    EXPECT_TRUE(inputs.ok()) << inputs.status().message();
+    Journal journals[] = {{consoles[0], 1}, {consoles[1], 1}};
+    EXPECT_TRUE(journals[1].keepMetrics(folder + "/rank-1.jsonl").ok());
+    RunOutputs outputs(*inputs, *interrupts, journals[0]);
+    Meeting meeting;
+    std::pair<Status, Status> ended;
+    std::thread other([&] {
+      OneOfTwo lockstep(*interrupts, meeting, false);
+      ended.second = runRank({*inputs, lockstep, journals[1], nullptr});
+    });
+    {
+      OneOfTwo lockstep(*interrupts, meeting, true);
+      ended.first = runRank({*inputs, lockstep, journals[0], &outputs});
+    }
+    other.join();
+    close(own[0]), close(own[1]);
+    return ended;
+  }
+
+  const std::string folder = testing::TempDir() + "rank-run-test";
+  RunOptions options;
+  std::unique_ptr<Interrupts> interrupts;
+};
+} // namespace
+
+TEST_F(RankRunTest, TwoRanksShareWhatTheyReadAndNothingElse) {
+  const auto [zero, one] = runTwo();
+  ASSERT_TRUE(zero.ok()) << zero.message();
+  ASSERT_TRUE(one.ok()) << one.message();
+  EXPECT_EQ(lines("out/metrics.jsonl"), 30u + 2 + 4);
+  EXPECT_EQ(lines("rank-1.jsonl"), 30u + 2 + 4);
+  EXPECT_NE(text("rank-1.log").find("eval_loss"), std::string::npos);
+  for (const char *rankZeros : {"target cpu", "wrote "}) {
+    EXPECT_NE(text("stdout").find(rankZeros), std::string::npos);
+    EXPECT_EQ(text("rank-1.log").find(rankZeros), std::string::npos) << text("rank-1.log");
+  }
+  // Without collectives each trains by itself, as a rank alone does.
+  const std::string together = text("out/model.safetensors");
+  options.overwrite = true;
+  const int nowhere = open("/dev/null", O_WRONLY);
+  Console console(nowhere);
+  ASSERT_TRUE(runPlan(options, *interrupts, console).ok());
+  close(nowhere);
+  EXPECT_EQ(text("out/model.safetensors"), together);
+}
+
+TEST_F(RankRunTest, AnInterruptEndsBothBehindTheSameStep) {
+  options.settings = {"max_steps=100000000", "val_set_size=0.1", "eval_steps=3"};
+  std::thread killer([&] {
+    while (text("rank-1.jsonl").size() < 5000)
+      usleep(1000);
+    kill(getpid(), SIGTERM);
+  });
+  const auto [zero, one] = runTwo();
+  killer.join();
+  EXPECT_EQ(zero.code(), Code::Interrupted) << zero.message();
+  EXPECT_TRUE(one.ok()) << one.message();
+  EXPECT_EQ(lines("rank-1.jsonl"), lines("out/metrics.jsonl"));
+}
+
+TEST_F(RankRunTest, RankZerosFolderIsRankZerosToRefuse) {
+  fs::create_directories(options.out);
+  std::ofstream(options.out + "/thesis.tex") << "mine";
+  const auto [zero, one] = runTwo();
+  EXPECT_EQ(zero.code(), Code::BadInput);
+  EXPECT_NE(zero.message().find("no run of ftrun wrote"), std::string::npos) << zero.message();
+  EXPECT_EQ(one.message(), "rank 0 is lost");
+  EXPECT_EQ(lines("rank-1.jsonl"), 0u) << "it trained on";
+}

@@ -1,0 +1,37 @@
+// What a run reads.
+#pragma once
+
+#include "runtime/Plan/PlanFile.h"
+#include "runtime/Text/PreparedData.h"
+#include "runtime/Training/Run.h"
+#include "runtime/Weights/Adapter.h"
+#include "runtime/Weights/Model.h"
+
+namespace ft::rt {
+
+/// The recipe with every default, as ftc stores it in a plan.
+constexpr std::string_view resolvedRecipeFile = "recipe.resolved.textproto";
+
+/// Opened once for all ranks of a process, which then share it: from there on nothing in it changes, and all of it may
+/// be read from several threads.
+struct RunInputs {
+  explicit RunInputs(const RunOptions &options) : options(options) {}
+
+  const RunOptions &options;
+  std::unique_ptr<PlanFile> file; ///< its run section already holds what --set and --max-steps say
+  std::optional<ModelSource> model;
+  std::optional<AdapterSource> adapter;
+  std::optional<TextCodec> codec;
+  std::vector<uint32_t> prompt; ///< of the answer to generate; empty where none is
+  PreparedData train, held;     ///< held.file is null without held-out data
+  uint64_t steps = 0;           ///< the schedule's horizon
+
+  const plan::Plan &plan() const { return file->plan; }
+  bool generates() const { return !prompt.empty(); }
+};
+
+/// Reads and verifies the plan, opens the model and compares both, prepares the data. Errors: BadInput and CannotRun as
+/// the parts return them; `console` is told what does not stop the run.
+Expected<RunInputs> openInputs(const RunOptions &options, Console &console);
+
+} // namespace ft::rt

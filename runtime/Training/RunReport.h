@@ -1,0 +1,34 @@
+// What a run prints before and after, and summary.json.
+#pragma once
+
+#include "runtime/Metrics/MemoryUse.h"
+#include "runtime/Training/RunInputs.h"
+#include "runtime/Training/Trainer.h"
+
+namespace ft::rt {
+
+/// Held-out loss and an answer at one moment of the run, where it has them.
+struct ModelView {
+  std::optional<EvaluationMetrics> evaluation;
+  std::string answer;
+};
+
+/// What a rank's part of a run came to.
+struct RunResult {
+  ModelView before, after;
+  TrainingResult training;
+};
+
+/// The lines before the first step: target, libraries, digest, memory table, data, batches.
+std::string banner(const RunInputs &inputs, const DeviceInfo &device);
+/// The lines behind the last: times, losses, memory, files.
+std::string closing(const RunResult &result, const MemoryOutcome &memory, const std::vector<std::string> &files);
+/// summary.json.
+std::string summaryJson(const RunInputs &inputs, const DeviceInfo &device, const RunResult &result, bool interrupted,
+                        const MemoryOutcome &memory);
+/// Predicted and measured memory of the whole run.
+MemoryOutcome memoryOutcome(RankProgram &program);
+/// Time by kind of step, then by kernel and shape, for --profile.
+std::string formatProfile(const Profile &profile);
+
+} // namespace ft::rt
