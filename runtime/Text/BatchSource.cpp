@@ -11,7 +11,7 @@
 namespace ft::rt {
 
 namespace {
-Status checkFile(const TokenFile &file, const BatchShape &shape, size_t slots) {
+Status check(const TokenFile &file, const BatchShape &shape, size_t slots, BatchShare share) {
   const TokenFileIdentity &identity = file.identity();
   if (identity.shape != shape.row || identity.vocabSize != shape.vocabSize) {
     TokenFileIdentity wanted = identity;
@@ -19,6 +19,13 @@ Status checkFile(const TokenFile &file, const BatchShape &shape, size_t slots) {
     wanted.vocabSize = shape.vocabSize;
     return badInput(fmt::format("{}: {}", file.name(), identity.difference(file.name(), wanted)));
   }
+  if (share.rank >= share.world)
+    return badInput(fmt::format("batches for rank {} of a world of {}; must be below it", share.rank, share.world));
+  // As BatchShape bounds the rows of one rank: a step's rows are drawn at once.
+  if (uint64_t(shape.rowsPerStep()) * share.world > 1u << 24)
+    return badInput(fmt::format("the step has {} rows, {} on each of {} ranks; at most {}",
+                                uint64_t(shape.rowsPerStep()) * share.world, shape.rowsPerStep(), share.world,
+                                1u << 24));
   if (slots == 0)
     return badInput("a batch source needs at least one record to fill");
   if (file.rows() > UINT32_MAX)
@@ -27,32 +34,34 @@ Status checkFile(const TokenFile &file, const BatchShape &shape, size_t slots) {
 }
 } // namespace
 
-BatchSource::BatchSource(std::shared_ptr<const TokenFile> file, const BatchShape &shape, std::vector<BatchRecord> slots)
-    : tokens(std::move(file)), shape(shape), slots(std::move(slots)), filler(shape), batches(this->slots.size()) {
+BatchSource::BatchSource(std::shared_ptr<const TokenFile> file, const BatchShape &shape, std::vector<BatchRecord> slots,
+                         BatchShare share)
+    : tokens(std::move(file)), shape(shape), share(share), slots(std::move(slots)), filler(shape),
+      batches(this->slots.size()) {
   for (size_t slot = 0; slot < batches.size(); ++slot)
     batches[slot].slot = uint32_t(slot);
 }
 
 Expected<std::unique_ptr<BatchSource>> BatchSource::training(std::shared_ptr<const TokenFile> file,
                                                              const BatchShape &shape, std::vector<BatchRecord> slots,
-                                                             uint64_t seed, uint64_t firstStep) {
-  FT_RETURN_IF_ERROR(checkFile(*file, shape, slots.size()));
-  std::unique_ptr<BatchSource> source(new BatchSource(std::move(file), shape, std::move(slots)));
+                                                             uint64_t seed, BatchShare share, uint64_t firstStep) {
+  FT_RETURN_IF_ERROR(check(*file, shape, slots.size(), share));
+  std::unique_ptr<BatchSource> source(new BatchSource(std::move(file), shape, std::move(slots), share));
   source->endless = true;
   source->seed = seed;
   source->step = firstStep;
-  source->stepRows.resize(shape.rowsPerStep());
+  source->stepRows.resize(source->worldRows() * shape.accumulation);
   source->permutation.resize(source->tokens->rows());
   FT_RETURN_IF_ERROR(source->start());
   return source;
 }
 
 Expected<std::unique_ptr<BatchSource>> BatchSource::evaluation(std::shared_ptr<const TokenFile> file,
-                                                               const BatchShape &shape,
-                                                               std::vector<BatchRecord> slots) {
-  FT_RETURN_IF_ERROR(checkFile(*file, shape, slots.size()));
-  std::unique_ptr<BatchSource> source(new BatchSource(std::move(file), shape, std::move(slots)));
-  source->stepRows.resize(shape.rows);
+                                                               const BatchShape &shape, std::vector<BatchRecord> slots,
+                                                               BatchShare share) {
+  FT_RETURN_IF_ERROR(check(*file, shape, slots.size(), share));
+  std::unique_ptr<BatchSource> source(new BatchSource(std::move(file), shape, std::move(slots), share));
+  source->stepRows.resize(source->worldRows());
   source->totalTargets = source->tokens->stats().targets;
   FT_RETURN_IF_ERROR(source->start());
   return source;
@@ -77,7 +86,7 @@ BatchSource::~BatchSource() {
     thread.join();
 }
 
-uint64_t BatchSource::microBatches() const { return (tokens->rows() + shape.rows - 1) / shape.rows; }
+uint64_t BatchSource::microBatches() const { return (tokens->rows() + worldRows() - 1) / worldRows(); }
 
 //===-- the trainer's side --------------------------------------------------------------------------------------===//
 
@@ -132,29 +141,30 @@ void BatchSource::work() {
 }
 
 bool BatchSource::fillNext(Batch &batch, const BatchRecord &record) {
-  const uint64_t rows = tokens->rows();
+  const uint64_t rows = tokens->rows(), own = uint64_t(share.rank) * shape.rows;
   BatchInfo &info = batch.info;
   std::span<const uint64_t> indices = stepRows;
   info = {};
   if (endless) {
     if (microBatch == 0)
       drawStep();
-    indices = indices.subspan(microBatch * shape.rows, shape.rows);
+    indices = indices.subspan(microBatch * worldRows(), worldRows());
     info.step = step;
     info.stepTargets = stepTargets;
     info.last = microBatch + 1 == shape.accumulation;
   } else {
     if (microBatch == microBatches())
       return false;
-    for (uint32_t r = 0; r < shape.rows; ++r) {
-      const uint64_t row = microBatch * shape.rows + r;
+    for (uint64_t r = 0; r < worldRows(); ++r) {
+      const uint64_t row = microBatch * worldRows() + r;
       stepRows[r] = row < rows ? row : BatchFiller::PaddingRow;
     }
     info.stepTargets = totalTargets;
     info.last = microBatch + 1 == microBatches();
   }
   info.microBatch = microBatch;
-  info.firstRow = microBatch * shape.rows;
+  info.rows = worldRows();
+  info.firstRow = microBatch * worldRows() + own;
   for (uint64_t index : indices) {
     if (index == BatchFiller::PaddingRow)
       continue;
@@ -163,8 +173,8 @@ bool BatchSource::fillNext(Batch &batch, const BatchRecord &record) {
     info.documents += row.documentLens.size();
     info.tokens += std::accumulate(row.documentLens.begin(), row.documentLens.end(), uint64_t(0));
   }
-  info.epoch = double(step * shape.rowsPerStep() + info.firstRow + shape.rows) / double(rows);
-  filler.fill(*tokens, indices, record);
+  info.epoch = double((step * shape.accumulation + microBatch + 1) * worldRows()) / double(rows);
+  filler.fill(*tokens, indices.subspan(own, shape.rows), record);
   ++microBatch;
   if (endless && info.last) {
     microBatch = 0;
@@ -173,7 +183,7 @@ bool BatchSource::fillNext(Batch &batch, const BatchRecord &record) {
   return true;
 }
 
-/// The rows of step `step`, and how many targets they have.
+/// The rows of step `step` on all ranks, and how many targets they have.
 void BatchSource::drawStep() {
   const uint64_t rows = tokens->rows();
   stepTargets = 0;
@@ -195,10 +205,10 @@ void BatchSource::permute(uint64_t epoch) {
   DataRandom(seed, std::string_view(name, end.size)).shuffle(std::span(permutation));
 }
 
-uint64_t totalSteps(const plan::Run &run, const BatchShape &shape, uint64_t rows) {
+uint64_t totalSteps(const plan::Run &run, const BatchShape &shape, uint64_t rows, uint32_t world) {
   if (run.max_steps() > 0)
     return run.max_steps();
-  const double steps = std::ceil(run.num_epochs() * double(rows) / double(shape.rowsPerStep()));
+  const double steps = std::ceil(run.num_epochs() * double(rows) / (double(shape.rowsPerStep()) * world));
   return uint64_t(std::clamp(steps, 1.0, 0x1p53));
 }
 

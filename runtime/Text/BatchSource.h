@@ -10,16 +10,26 @@
 
 namespace ft::rt {
 
+/// Several ranks share a micro-batch of world × BatchShape::rows rows: rows [rank · rows, (rank + 1) · rows) of it are
+/// a rank's. So a world of W ranks of m rows trains and evaluates what one rank of W · m rows does, in the same order.
+struct BatchShare {
+  uint32_t rank = 0, world = 1;
+};
+
+/// Of a micro-batch of all ranks, but for firstRow: every rank computes it from the file, and on all it is the same.
 struct BatchInfo {
   uint64_t step = 0;        ///< optimizer step from 0; evaluation: 0
   uint64_t microBatch = 0;  ///< inside the step, or inside the split
   uint64_t stepTargets = 0; ///< N: targets of the whole step, or of the whole split; above 0
-  uint64_t targets = 0;     ///< of this micro-batch; may be 0 in evaluation's last one alone
+  uint64_t targets = 0;     ///< of this micro-batch; above 0, though a rank of evaluation's last one may have none
   uint64_t tokens = 0;      ///< of this micro-batch without padding
   uint64_t documents = 0;   ///< of this micro-batch without padding
-  uint64_t firstRow = 0;    ///< inside the step, or inside the split
+  uint64_t rows = 0;        ///< of this micro-batch, padding rows too
+  uint64_t firstRow = 0;    ///< this rank's, inside the step or inside the split
   double epoch = 0;         ///< epochs passed after this micro-batch
   bool last = false;        ///< of the step, or of the split
+
+  bool operator==(const BatchInfo &) const = default;
 };
 
 /// A filled record; valid until release().
@@ -34,15 +44,18 @@ struct Batch {
 /// Training is endless: row g of the run is row permutation(g / rows)[g mod rows] of the file, a fresh shuffle for
 /// every epoch (Philox stream "data", name "epoch/<e>"); a step that an epoch's end falls into goes on in the next one,
 /// so all steps have the same number of rows. Any step can be started from without the ones before. Evaluation serves
-/// each row once in the file's order; the last micro-batch is filled up with padding rows.
+/// each row once in the file's order; the last micro-batch is filled up with padding rows, and a rank may have
+/// nothing else of it.
 class BatchSource {
 public:
-  /// Refuses a file whose shape or vocabulary is not the batch's. The memory behind `slots` outlives the source.
+  /// Refuses a file whose shape or vocabulary is not the batch's, and a rank outside its world. The memory behind
+  /// `slots` outlives the source.
   static Expected<std::unique_ptr<BatchSource>> training(std::shared_ptr<const TokenFile> file, const BatchShape &shape,
                                                          std::vector<BatchRecord> slots, uint64_t seed,
-                                                         uint64_t firstStep = 0);
+                                                         BatchShare share = {}, uint64_t firstStep = 0);
   static Expected<std::unique_ptr<BatchSource>> evaluation(std::shared_ptr<const TokenFile> file,
-                                                           const BatchShape &shape, std::vector<BatchRecord> slots);
+                                                           const BatchShape &shape, std::vector<BatchRecord> slots,
+                                                           BatchShare share = {});
   ~BatchSource();
   BatchSource(const BatchSource &) = delete;
   BatchSource &operator=(const BatchSource &) = delete;
@@ -59,15 +72,18 @@ public:
   const TokenFile &file() const { return *tokens; }
 
 private:
-  BatchSource(std::shared_ptr<const TokenFile> file, const BatchShape &shape, std::vector<BatchRecord> slots);
+  BatchSource(std::shared_ptr<const TokenFile> file, const BatchShape &shape, std::vector<BatchRecord> slots,
+              BatchShare share);
   Status start();
   void work();
   bool fillNext(Batch &batch, const BatchRecord &record); ///< false at the end
   void drawStep();
+  uint64_t worldRows() const { return uint64_t(shape.rows) * share.world; } ///< of a micro-batch
   void permute(uint64_t epoch);
 
   std::shared_ptr<const TokenFile> tokens;
   BatchShape shape;
+  BatchShare share;
   std::vector<BatchRecord> slots;
   BatchFiller filler;
   bool endless = false;
@@ -87,7 +103,8 @@ private:
   std::thread thread;
 };
 
-/// Optimizer steps of a run: max_steps, or else num_epochs over the file's rows, rounded up, at least 1.
-uint64_t totalSteps(const plan::Run &run, const BatchShape &shape, uint64_t rows);
+/// Optimizer steps of a run of `world` ranks: max_steps, or else num_epochs over the file's rows, rounded up, at least
+/// 1.
+uint64_t totalSteps(const plan::Run &run, const BatchShape &shape, uint64_t rows, uint32_t world = 1);
 
 } // namespace ft::rt

@@ -282,7 +282,7 @@ TEST(BatchSource, AnyStepCanBeStartedFrom) {
   const auto file = randomFile(shape, 30);
   Arrays a[2] = {Arrays(shape), Arrays(shape)}, b[1] = {Arrays(shape)}, c[1] = {Arrays(shape)};
   auto whole = BatchSource::training(file, shape, {a[0].record, a[1].record}, 7);
-  auto later = BatchSource::training(file, shape, {b[0].record}, 7, 9);
+  auto later = BatchSource::training(file, shape, {b[0].record}, 7, {}, 9);
   auto other = BatchSource::training(file, shape, {c[0].record}, 8);
   ASSERT_TRUE(whole.ok() && later.ok() && other.ok());
   const auto all = firstTokens(**whole, a, 24);
@@ -325,6 +325,103 @@ TEST(BatchSource, EvaluationServesEachRowOnceAndPads) {
   EXPECT_EQ(first->info.firstRow, 0u);
 }
 
+/// One rank of `shape`, and as many ranks of `part` as together have its rows.
+struct World {
+  World(const BatchShape &shape, const BatchShape &part) : whole(shape), part(part), wholeArrays(shape) {
+    arrays.reserve(size());
+    for (uint32_t rank = 0; rank < size(); ++rank)
+      arrays.emplace_back(part);
+  }
+  uint32_t size() const { return whole.rows / part.rows; }
+
+  /// Takes a micro-batch of each: the ranks' rows one behind the other are the rank's alone. False at the end.
+  bool takeEqual() {
+    const Batch *one = alone->take();
+    std::map<BatchInput::Kind, std::vector<int32_t>> joined;
+    int64_t targets = 0;
+    for (uint32_t rank = 0; rank < size(); ++rank) {
+      const Batch *taken = ranks[rank]->take();
+      EXPECT_EQ(taken != nullptr, one != nullptr);
+      if (!taken || !one)
+        return false;
+      for (auto kind : {BatchInput::TOKENS, BatchInput::LABELS, BatchInput::POSITIONS, BatchInput::DOCUMENT_START}) {
+        const auto own = arrays[rank].at(kind);
+        joined[kind].insert(joined[kind].end(), own.begin(), own.end());
+      }
+      const auto labels = arrays[rank].at(BatchInput::LABELS);
+      lastTargets = std::count_if(labels.begin(), labels.end(), [](int32_t label) { return label >= 0; });
+      targets += lastTargets;
+      EXPECT_EQ(taken->info.firstRow, one->info.firstRow + rank * part.rows);
+      BatchInfo info = taken->info;
+      info.firstRow = one->info.firstRow;
+      EXPECT_EQ(info, one->info) << "rank " << rank;
+      ranks[rank]->release();
+    }
+    for (const auto &[kind, values] : joined)
+      EXPECT_EQ(values, wholeArrays.at(kind)) << "kind " << kind;
+    EXPECT_EQ(targets, int64_t(one->info.targets));
+    alone->release();
+    return true;
+  }
+
+  const BatchShape whole, part;
+  Arrays wholeArrays;
+  std::vector<Arrays> arrays;
+  std::unique_ptr<BatchSource> alone;
+  std::vector<std::unique_ptr<BatchSource>> ranks;
+  int64_t lastTargets = 0; ///< of the last rank's micro-batch
+};
+
+World threeRanks(uint64_t accumulation) {
+  plan::Batch six = testBatch(6, 64, 40), two = testBatch(2, 64, 40);
+  six.set_gradient_accumulation_steps(accumulation), two.set_gradient_accumulation_steps(accumulation);
+  return {shapeOf(six), shapeOf(two)};
+}
+
+TEST(BatchSource, RanksTrainOnTheRowsOfOneInItsOrder) {
+  World world = threeRanks(2);
+  const auto file = randomFile(world.part, 40);
+  world.alone = std::move(*BatchSource::training(file, world.whole, {world.wholeArrays.record}, 42));
+  for (uint32_t rank = 0; rank < 3; ++rank)
+    world.ranks.push_back(
+        std::move(*BatchSource::training(file, world.part, {world.arrays[rank].record}, 42, {rank, 3})));
+  for (uint64_t served = 0; served < 3 * file->rows(); served += 6)
+    ASSERT_TRUE(world.takeEqual());
+  EXPECT_NE(world.arrays[0].at(BatchInput::TOKENS), world.arrays[1].at(BatchInput::TOKENS));
+}
+
+TEST(BatchSource, RanksEvaluateTheRowsOfOneAndTheLastPads) {
+  World world = threeRanks(1);
+  const auto file = randomFile(world.part, 41);
+  ASSERT_TRUE(file->rows() % 6 > 0 && file->rows() % 6 <= 4) << "rank 2 shall have nothing but padding at the end";
+  world.alone = std::move(*BatchSource::evaluation(file, world.whole, {world.wholeArrays.record}));
+  for (uint32_t rank = 0; rank < 3; ++rank)
+    world.ranks.push_back(
+        std::move(*BatchSource::evaluation(file, world.part, {world.arrays[rank].record}, {rank, 3})));
+  for (int pass = 0; pass < 2; ++pass) {
+    uint64_t batches = 0;
+    for (; world.takeEqual(); ++batches)
+      EXPECT_EQ(world.lastTargets == 0, batches + 1 == world.alone->microBatches());
+    EXPECT_EQ(batches, (file->rows() + 5) / 6);
+    EXPECT_EQ(world.ranks[2]->microBatches(), batches);
+    world.alone->rewind();
+    for (auto &rank : world.ranks)
+      rank->rewind();
+  }
+}
+
+TEST(BatchSource, RefusesAShareThatIsNone) {
+  plan::Batch batch = testBatch(2, 64, 40);
+  batch.set_gradient_accumulation_steps(1 << 20);
+  const BatchShape shape = shapeOf(batch);
+  const auto file = randomFile(shape, 10);
+  Arrays arrays(shape);
+  EXPECT_EQ(BatchSource::evaluation(file, shape, {arrays.record}, {3, 3}).status().message(),
+            "batches for rank 3 of a world of 3; must be below it");
+  EXPECT_EQ(BatchSource::training(file, shape, {arrays.record}, 1, {0, 9}).status().message(),
+            "the step has 18874368 rows, 2097152 on each of 9 ranks; at most 16777216");
+}
+
 /// Over several epochs, so that reshuffling is among what is counted.
 TEST(BatchSource, AllocatesNothingOnceItRuns) {
   const BatchShape shape = shapeOf(testBatch(2, 64, 40));
@@ -361,7 +458,8 @@ TEST(BatchSource, StepsFollowFromEpochs) {
   const BatchShape shape = shapeOf(batch);
   plan::Run run;
   run.set_num_epochs(3);
-  EXPECT_EQ(totalSteps(run, shape, 10), 8u); // 30 rows, 4 a step
+  EXPECT_EQ(totalSteps(run, shape, 10), 8u);    // 30 rows, 4 a step
+  EXPECT_EQ(totalSteps(run, shape, 10, 3), 3u); // 12 a step
   run.set_num_epochs(0.1);
   EXPECT_EQ(totalSteps(run, shape, 10), 1u);
   run.set_num_epochs(1e300);

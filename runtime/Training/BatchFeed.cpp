@@ -25,24 +25,24 @@ void BatchFeed::makeRecords(const plan::Plan &plan, const BatchShape &shape) {
 }
 
 Expected<std::unique_ptr<BatchFeed>> BatchFeed::training(const plan::Plan &plan, std::shared_ptr<const TokenFile> file,
-                                                         uint64_t seed) {
+                                                         uint64_t seed, BatchShare share) {
   FT_ASSIGN_OR_RETURN(const BatchShape shape, BatchShape::from(plan.batch()));
   std::unique_ptr<BatchFeed> feed(new BatchFeed);
   feed->makeRecords(plan, shape);
-  FT_ASSIGN_OR_RETURN(
-      feed->batches,
-      BatchSource::training(std::move(file), shape, {feed->records[0].pointers(), feed->records[1].pointers()}, seed));
+  FT_ASSIGN_OR_RETURN(feed->batches,
+                      BatchSource::training(std::move(file), shape,
+                                            {feed->records[0].pointers(), feed->records[1].pointers()}, seed, share));
   return feed;
 }
 
 Expected<std::unique_ptr<BatchFeed>> BatchFeed::evaluation(const plan::Plan &plan,
-                                                           std::shared_ptr<const TokenFile> file) {
+                                                           std::shared_ptr<const TokenFile> file, BatchShare share) {
   FT_ASSIGN_OR_RETURN(const BatchShape shape, BatchShape::from(plan.batch()));
   std::unique_ptr<BatchFeed> feed(new BatchFeed);
   feed->makeRecords(plan, shape);
-  FT_ASSIGN_OR_RETURN(
-      feed->batches,
-      BatchSource::evaluation(std::move(file), shape, {feed->records[0].pointers(), feed->records[1].pointers()}));
+  FT_ASSIGN_OR_RETURN(feed->batches,
+                      BatchSource::evaluation(std::move(file), shape,
+                                              {feed->records[0].pointers(), feed->records[1].pointers()}, share));
   return feed;
 }
 

@@ -23,13 +23,14 @@ private:
   BatchRecord record;
 };
 
-/// A BatchSource with two records of its own, so that training's next batches wait undisturbed while evaluation and
-/// generation use the staging area.
+/// A rank's BatchSource with two records of its own, so that training's next batches wait undisturbed while evaluation
+/// and generation use the staging area.
 class BatchFeed {
 public:
   static Expected<std::unique_ptr<BatchFeed>> training(const plan::Plan &plan, std::shared_ptr<const TokenFile> file,
-                                                       uint64_t seed);
-  static Expected<std::unique_ptr<BatchFeed>> evaluation(const plan::Plan &plan, std::shared_ptr<const TokenFile> file);
+                                                       uint64_t seed, BatchShare share = {});
+  static Expected<std::unique_ptr<BatchFeed>> evaluation(const plan::Plan &plan, std::shared_ptr<const TokenFile> file,
+                                                         BatchShare share = {});
 
   BatchSource &source() { return *batches; }
   /// The next micro-batch, copied into the staging area's current record; nothing behind evaluation's last one.

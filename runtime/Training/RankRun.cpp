@@ -12,8 +12,10 @@ namespace {
 /// A rank between its opening and its end.
 struct Rank {
   explicit Rank(const RankContext &context)
-      : inputs(context.inputs), lockstep(context.lockstep), journal(context.journal), outputs(context.outputs) {}
+      : share{context.rank, context.inputs.world}, inputs(context.inputs), lockstep(context.lockstep),
+        journal(context.journal), outputs(context.outputs) {}
 
+  const BatchShare share;
   const RunInputs &inputs;
   Lockstep &lockstep;
   Journal &journal;
@@ -70,9 +72,10 @@ Status loadWeights(Rank &rank) {
 
 Status openFeeds(Rank &rank) {
   const RunInputs &inputs = rank.inputs;
-  FT_ASSIGN_OR_RETURN(rank.trainFeed, BatchFeed::training(rank.plan(), inputs.train.file, rank.plan().run().seed()));
+  FT_ASSIGN_OR_RETURN(rank.trainFeed,
+                      BatchFeed::training(rank.plan(), inputs.train.file, rank.plan().run().seed(), rank.share));
   if (inputs.held.file && rank.program->has(plan::Segment::EVALUATE)) {
-    FT_ASSIGN_OR_RETURN(rank.heldFeed, BatchFeed::evaluation(rank.plan(), inputs.held.file));
+    FT_ASSIGN_OR_RETURN(rank.heldFeed, BatchFeed::evaluation(rank.plan(), inputs.held.file, rank.share));
   }
   return {};
 }

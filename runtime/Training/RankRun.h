@@ -8,6 +8,7 @@ namespace ft::rt {
 
 /// What a rank is given: what all ranks read, and what is its own.
 struct RankContext {
+  uint32_t rank = 0; ///< below inputs.world
   const RunInputs &inputs;
   Lockstep &lockstep;
   Journal &journal;

@@ -4,6 +4,7 @@
 #include "runtime/Program/TinyPlan.h"
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <barrier>
@@ -75,18 +76,28 @@ protected:
     stream << std::ifstream(folder + "/" + name).rdbuf();
     return stream.str();
   }
+  std::vector<double> numbers(const std::string &name, const char *key) const {
+    std::vector<double> all;
+    std::istringstream stream(text(name));
+    for (std::string line; std::getline(stream, line);)
+      if (const auto json = nlohmann::json::parse(line); json.contains(key))
+        all.push_back(json[key]);
+    return all;
+  }
+  std::vector<double> losses(const std::string &name) const { return numbers(name, "loss"); }
   size_t lines(const std::string &name) const {
     const std::string all = text(name);
     return static_cast<size_t>(std::count(all.begin(), all.end(), '\n'));
   }
 
-  /// Rank 1 tells its own files what it does. The statuses of both.
-  std::pair<Status, Status> runTwo() {
+  /// Rank 1 tells its own files what it does. The statuses of both. In a world of one both are rank 0, with all rows.
+  std::pair<Status, Status> runTwo(uint32_t world) {
     const int own[] = {open((folder + "/stdout").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666),
                        open((folder + "/rank-1.log").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666)};
     Console consoles[] = {Console(own[0]), Console(own[1])};
     auto inputs = openInputs(options, consoles[0]);
     EXPECT_TRUE(inputs.ok()) << inputs.status().message();
+    inputs->world = world;
     Journal journals[] = {{consoles[0], 1}, {consoles[1], 1}};
     EXPECT_TRUE(journals[1].keepMetrics(folder + "/rank-1.jsonl").ok());
     RunOutputs outputs(*inputs, *interrupts, journals[0]);
@@ -94,11 +105,11 @@ protected:
     std::pair<Status, Status> ended;
     std::thread other([&] {
       OneOfTwo lockstep(*interrupts, meeting, false);
-      ended.second = runRank({*inputs, lockstep, journals[1], nullptr});
+      ended.second = runRank({world - 1, *inputs, lockstep, journals[1], nullptr});
     });
     {
       OneOfTwo lockstep(*interrupts, meeting, true);
-      ended.first = runRank({*inputs, lockstep, journals[0], &outputs});
+      ended.first = runRank({0, *inputs, lockstep, journals[0], &outputs});
     }
     other.join();
     close(own[0]), close(own[1]);
@@ -112,7 +123,7 @@ protected:
 } // namespace
 
 TEST_F(RankRunTest, TwoRanksShareWhatTheyReadAndNothingElse) {
-  const auto [zero, one] = runTwo();
+  const auto [zero, one] = runTwo(1);
   ASSERT_TRUE(zero.ok()) << zero.message();
   ASSERT_TRUE(one.ok()) << one.message();
   EXPECT_EQ(lines("out/metrics.jsonl"), 30u + 2 + 4);
@@ -122,7 +133,8 @@ TEST_F(RankRunTest, TwoRanksShareWhatTheyReadAndNothingElse) {
     EXPECT_NE(text("stdout").find(rankZeros), std::string::npos);
     EXPECT_EQ(text("rank-1.log").find(rankZeros), std::string::npos) << text("rank-1.log");
   }
-  // Without collectives each trains by itself, as a rank alone does.
+  // On the same rows and without collectives each trains as a rank alone does.
+  EXPECT_EQ(losses("rank-1.jsonl"), losses("out/metrics.jsonl"));
   const std::string together = text("out/model.safetensors");
   options.overwrite = true;
   const int nowhere = open("/dev/null", O_WRONLY);
@@ -132,6 +144,18 @@ TEST_F(RankRunTest, TwoRanksShareWhatTheyReadAndNothingElse) {
   EXPECT_EQ(text("out/model.safetensors"), together);
 }
 
+TEST_F(RankRunTest, RanksShareTheRowsOfAStep) {
+  const auto [zero, one] = runTwo(2);
+  ASSERT_TRUE(zero.ok() && one.ok()) << zero.message() << one.message();
+  EXPECT_EQ(losses("out/metrics.jsonl").size(), 30u);
+  EXPECT_NE(losses("rank-1.jsonl"), losses("out/metrics.jsonl"));
+  for (const char *ofTheStep : {"tokens", "target_tokens"})
+    EXPECT_EQ(numbers("rank-1.jsonl", ofTheStep), numbers("out/metrics.jsonl", ofTheStep)) << ofTheStep;
+  EXPECT_NE(text("stdout").find("batch: 2 rows of 16 tokens on each of 2 ranks, 2 micro-batches a step; 128 tokens"),
+            std::string::npos)
+      << text("stdout");
+}
+
 TEST_F(RankRunTest, AnInterruptEndsBothBehindTheSameStep) {
   options.settings = {"max_steps=100000000", "val_set_size=0.1", "eval_steps=3"};
   std::thread killer([&] {
@@ -139,7 +163,7 @@ TEST_F(RankRunTest, AnInterruptEndsBothBehindTheSameStep) {
       usleep(1000);
     kill(getpid(), SIGTERM);
   });
-  const auto [zero, one] = runTwo();
+  const auto [zero, one] = runTwo(2);
   killer.join();
   EXPECT_EQ(zero.code(), Code::Interrupted) << zero.message();
   EXPECT_TRUE(one.ok()) << one.message();
@@ -149,7 +173,7 @@ TEST_F(RankRunTest, AnInterruptEndsBothBehindTheSameStep) {
 TEST_F(RankRunTest, RankZerosFolderIsRankZerosToRefuse) {
   fs::create_directories(options.out);
   std::ofstream(options.out + "/thesis.tex") << "mine";
-  const auto [zero, one] = runTwo();
+  const auto [zero, one] = runTwo(2);
   EXPECT_EQ(zero.code(), Code::BadInput);
   EXPECT_NE(zero.message().find("no run of ftrun wrote"), std::string::npos) << zero.message();
   EXPECT_EQ(one.message(), "rank 0 is lost");

@@ -9,5 +9,5 @@ Status ft::rt::runPlan(const RunOptions &options, const Interrupts &interrupts, 
   Journal journal(console, inputs.plan().run().logging_steps());
   RunOutputs outputs(inputs, interrupts, journal);
   OneRank lockstep(interrupts);
-  return runRank({inputs, lockstep, journal, &outputs});
+  return runRank({0, inputs, lockstep, journal, &outputs});
 }

@@ -140,7 +140,7 @@ Status openData(RunInputs &inputs) {
     const DataRequest held = DataRequest::evaluation(run, shape, base, inputs.options.data);
     FT_ASSIGN_OR_RETURN(inputs.held, preparedData(held, codec));
   }
-  inputs.steps = totalSteps(run, shape, inputs.train.file->rows());
+  inputs.steps = totalSteps(run, shape, inputs.train.file->rows(), inputs.world);
   return {};
 }
 } // namespace

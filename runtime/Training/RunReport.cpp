@@ -26,13 +26,14 @@ std::string indented(std::string_view text) {
 std::string batchLine(const RunInputs &inputs) {
   const plan::Batch &batch = inputs.plan().batch();
   const TokenFile &file = *inputs.train.file;
-  const double rowsPerStep =
-      static_cast<double>(batch.micro_batch_size() * std::max<uint64_t>(1, batch.gradient_accumulation_steps()));
+  const double rowsPerStep = static_cast<double>(inputs.world * batch.micro_batch_size() *
+                                                 std::max<uint64_t>(1, batch.gradient_accumulation_steps()));
   const double rows = static_cast<double>(file.rows());
-  return fmt::format("batch: {} rows of {} tokens, {} micro-batch{} a step; {:.0f} tokens, {:.1f} samples and {:.0f} "
+  return fmt::format("batch: {} rows of {} tokens{}, {} micro-batch{} a step; {:.0f} tokens, {:.1f} samples and {:.0f} "
                      "target tokens a step on average\nsteps: {}; {:.1f} steps an epoch\n",
-                     batch.micro_batch_size(), batch.sequence_len(), batch.gradient_accumulation_steps(),
-                     batch.gradient_accumulation_steps() == 1 ? "" : "es",
+                     batch.micro_batch_size(), batch.sequence_len(),
+                     inputs.world == 1 ? "" : fmt::format(" on each of {} ranks", inputs.world),
+                     batch.gradient_accumulation_steps(), batch.gradient_accumulation_steps() == 1 ? "" : "es",
                      rowsPerStep * static_cast<double>(batch.sequence_len()),
                      rowsPerStep * static_cast<double>(file.documents()) / rows,
                      rowsPerStep * static_cast<double>(file.stats().targets) / rows, inputs.steps, rows / rowsPerStep);

@@ -142,10 +142,9 @@ Status Trainer::enqueueMicroBatch(Pending &enqueued, uint64_t index, bool last) 
   StepMetrics &metrics = enqueued.metrics;
   if (!staged)
     FT_RETURN_IF_ERROR(stage(metrics.step, index));
-  const plan::Batch &batch = program.plan().batch();
   metrics.targetTokens = staged->stepTargets;
   metrics.tokens += staged->tokens;
-  metrics.paddedTokens += batch.micro_batch_size() * batch.sequence_len();
+  metrics.paddedTokens += staged->rows * program.plan().batch().sequence_len();
   staged.reset();
   FT_RETURN_IF_ERROR(program.run(index == 0 ? plan::Segment::ACCUMULATE_FIRST : plan::Segment::ACCUMULATE_NEXT));
   if (last && metrics.step == 1 && options.beforeFirstUpdate) {
