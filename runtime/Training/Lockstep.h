@@ -15,6 +15,8 @@ public:
   explicit Lockstep(const Interrupts &interrupts) : interrupts(interrupts) {}
   virtual ~Lockstep() = default;
 
+  /// Waits until every rank has come here. Fails where one has failed on its way.
+  virtual Status meet() = 0;
   /// Whether what the ranks do in turns (steps, micro-batches of an evaluation, tokens) ends here: on rank 0 it is
   /// `done`, or somebody asked for an early end.
   Expected<bool> ends(bool done = false);
@@ -22,7 +24,7 @@ public:
   Expected<uint32_t> token(uint32_t mine);
 
 protected:
-  /// The number of rank 0, waited for. Fails where a rank has failed or is lost.
+  /// The number of rank 0, which the others wait for. Fails where a rank has failed or is lost.
   virtual Expected<uint64_t> fromRankZero(uint64_t mine) = 0;
 
 private:
@@ -33,6 +35,7 @@ private:
 class OneRank final : public Lockstep {
 public:
   using Lockstep::Lockstep;
+  Status meet() override { return {}; }
 
 protected:
   Expected<uint64_t> fromRankZero(uint64_t mine) override { return mine; }

@@ -19,6 +19,7 @@ class Follower final : public Lockstep {
 public:
   using Answer = std::function<Expected<uint64_t>(uint64_t question)>;
   Follower(const Interrupts &interrupts, Answer answer) : Lockstep(interrupts), answer(std::move(answer)) {}
+  Status meet() override { return {}; }
   std::vector<uint64_t> own;
 
 protected:
@@ -66,6 +67,7 @@ protected:
 
 TEST_F(LockstepTest, OneRankAgreesWithItself) {
   OneRank alone(*interrupts);
+  EXPECT_TRUE(alone.meet().ok());
   EXPECT_FALSE(*alone.ends());
   EXPECT_TRUE(*alone.ends(true));
   EXPECT_EQ(*alone.token(7), 7u);

@@ -132,7 +132,8 @@ Status ft::rt::runRank(const RankContext &context) {
   Rank rank(context);
   Lockstep &lockstep = context.lockstep;
   FT_RETURN_IF_ERROR(openProgram(rank));
-  if (rank.outputs) // last of what may be refused
+  FT_RETURN_IF_ERROR(lockstep.meet());
+  if (rank.outputs) // last of what may be refused, behind every rank's device
     FT_RETURN_IF_ERROR(rank.outputs->open(*rank.program));
   FT_RETURN_IF_ERROR(loadWeights(rank));
   FT_RETURN_IF_ERROR(openFeeds(rank));

@@ -24,17 +24,22 @@ namespace {
 struct Meeting {
   std::barrier<> turn{2};
   uint64_t answer = 0;
-  bool left = false; ///< rank 0 asks no more
+  bool left = false; ///< one of them asks no more
 };
 
 class OneOfTwo final : public Lockstep {
 public:
-  OneOfTwo(const Interrupts &interrupts, Meeting &meeting, bool zero)
-      : Lockstep(interrupts), meeting(meeting), zero(zero) {}
+  /// One that `fails` does so on its way to the first meeting.
+  OneOfTwo(const Interrupts &interrupts, Meeting &meeting, bool zero, bool fails = false)
+      : Lockstep(interrupts), meeting(meeting), zero(zero), fails(fails) {}
   ~OneOfTwo() override {
-    if (zero)
-      meeting.left = true;
+    meeting.left = true;
     meeting.turn.arrive_and_drop();
+  }
+  Status meet() override {
+    if (fails)
+      return cannotRun("this rank has no device");
+    return fromRankZero(0).status();
   }
 
 protected:
@@ -46,13 +51,13 @@ protected:
     const bool left = meeting.left;
     meeting.turn.arrive_and_wait(); // both have read it
     if (left)
-      return failed("rank 0 is lost");
+      return failed("the other rank is lost");
     return taken;
   }
 
 private:
   Meeting &meeting;
-  const bool zero;
+  const bool zero, fails;
 };
 
 class RankRunTest : public testing::Test {
@@ -91,7 +96,7 @@ protected:
   }
 
   /// Rank 1 tells its own files what it does. The statuses of both. In a world of one both are rank 0, with all rows.
-  std::pair<Status, Status> runTwo(uint32_t world) {
+  std::pair<Status, Status> runTwo(uint32_t world, bool oneFails = false) {
     const int own[] = {open((folder + "/stdout").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666),
                        open((folder + "/rank-1.log").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666)};
     Console consoles[] = {Console(own[0]), Console(own[1])};
@@ -104,7 +109,7 @@ protected:
     Meeting meeting;
     std::pair<Status, Status> ended;
     std::thread other([&] {
-      OneOfTwo lockstep(*interrupts, meeting, false);
+      OneOfTwo lockstep(*interrupts, meeting, false, oneFails);
       ended.second = runRank({world - 1, *inputs, lockstep, journals[1], nullptr});
     });
     {
@@ -176,6 +181,13 @@ TEST_F(RankRunTest, RankZerosFolderIsRankZerosToRefuse) {
   const auto [zero, one] = runTwo(2);
   EXPECT_EQ(zero.code(), Code::BadInput);
   EXPECT_NE(zero.message().find("no run of ftrun wrote"), std::string::npos) << zero.message();
-  EXPECT_EQ(one.message(), "rank 0 is lost");
+  EXPECT_EQ(one.message(), "the other rank is lost");
   EXPECT_EQ(lines("rank-1.jsonl"), 0u) << "it trained on";
+}
+
+TEST_F(RankRunTest, ARunThatAnyRankRefusesLeavesNoFolder) {
+  const auto [zero, one] = runTwo(2, true);
+  EXPECT_EQ(one.message(), "this rank has no device");
+  EXPECT_EQ(zero.message(), "the other rank is lost");
+  EXPECT_FALSE(fs::exists(options.out));
 }
