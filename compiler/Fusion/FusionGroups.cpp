@@ -64,7 +64,7 @@ static bool castsParameter(Operation *op) {
     auto variable = SymbolTable::lookupNearestSymbolFrom<model::VariableOp>(read, read.getVariableAttr());
     return variable && (variable.isTrained() || variable.getRole() == model::Role::Frozen);
   }
-  return isa_and_nonnull<model::AdamwOp, model::SgdOp>(source);
+  return isa_and_nonnull<model::Optimizer>(source);
 }
 
 void Grouping::addNodes(Block &block) {

@@ -1,10 +1,9 @@
-// 1/N of the whole step is in every row's weight (numerics: loss), so that gradients and losses of micro-batches
-// simply add. Where the op that makes a gradient can accumulate (a GEMM's beta), it does; else an ft.add follows.
+// 1/N of the whole step is in every row's weight (docs/numerics.md, Loss), so that gradients and losses of
+// micro-batches simply add. Where the op that makes a gradient can accumulate (a GEMM's beta), it does; else an ft.add
+// follows.
 #include "compiler/Model/Accumulate.h"
 
 #include "compiler/Model/Variables.h"
-
-#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace ft;
@@ -12,30 +11,14 @@ using namespace ft::model;
 
 namespace {
 
-/// The `accumulate` operand of an op that has one.
-MutableOperandRange accumulateOf(Operation *op) {
-  return TypeSwitch<Operation *, MutableOperandRange>(op)
-      .Case<EmbeddingGradOp, RmsNormWeightGradOp, LinearBwdWeightOp, HeadLossGradOp>(
-          [](auto concrete) { return concrete.getAccumulateMutable(); })
-      .Default([](Operation *other) { return MutableOperandRange(other, 0, 0); });
-}
-
-bool canAccumulate(Operation *op) {
-  return isa_and_present<EmbeddingGradOp, RmsNormWeightGradOp, LinearBwdWeightOp, HeadLossGradOp>(op);
-}
-
 /// Makes `write` add to what the variable held. The gradient may be a chain of ops that accumulate onto each other
 /// (head, then embedding, of a tied table): the first of them starts from the variable.
 void addToVariable(WriteOp write, Value before) {
-  Operation *first = write.getValue().getDefiningOp();
-  while (canAccumulate(first) && !accumulateOf(first).empty()) {
-    Operation *next = accumulateOf(first)[0].get().getDefiningOp();
-    if (!canAccumulate(next))
-      break;
-    first = next;
-  }
-  if (canAccumulate(first) && accumulateOf(first).empty()) {
-    accumulateOf(first).assign(before);
+  auto first = write.getValue().getDefiningOp<Accumulating>();
+  while (first && first.getStart())
+    first = first.getStart().getDefiningOp<Accumulating>();
+  if (first) {
+    first.getAccumulateMutable().assign(before);
     return;
   }
   OpBuilder builder(write);

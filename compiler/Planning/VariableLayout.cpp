@@ -107,10 +107,9 @@ private:
 
   /// Parameters whose updates differ in an attribute (weight decay) go into different buckets.
   void findUpdates() {
-    module.walk([&](Operation *op) {
-      if (isa<model::AdamwOp, model::SgdOp>(op))
-        if (auto read = op->getOperand(0).getDefiningOp<model::ReadOp>())
-          updateOf[read.getVariable()] = op->getAttrDictionary();
+    module.walk([&](model::Optimizer op) {
+      if (auto read = op.getParam().getDefiningOp<model::ReadOp>())
+        updateOf[read.getVariable()] = op->getAttrDictionary();
     });
   }
 

@@ -8,7 +8,6 @@
 #include "mlir/IR/Builders.h"
 
 #include "llvm/ADT/SetVector.h"
-#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace ft;
@@ -250,13 +249,10 @@ private:
       next = add;
   }
 
-  /// The use is as the `accumulate` operand of a gradient, whose last result it is added to.
+  /// The use is where a sum starts: it is added to the last result.
   static bool isAccumulation(OpOperand &use) {
-    Value accumulate = llvm::TypeSwitch<Operation *, Value>(use.getOwner())
-                           .Case<LinearBwdWeightOp, EmbeddingGradOp, RmsNormWeightGradOp, HeadLossGradOp>(
-                               [](auto op) { return op.getAccumulate(); })
-                           .Default(Value());
-    return accumulate == use.get();
+    auto sum = dyn_cast<Accumulating>(use.getOwner());
+    return sum && sum.getStart() == use.get();
   }
 
   /// A split letter's dimension is divided evenly, in whole granules.

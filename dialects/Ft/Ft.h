@@ -10,9 +10,9 @@
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
 namespace ft {
+class FactorRule;
 class GradientBuilder;
 class RowEmitter;
-class FactorRule;
 } // namespace ft
 
 #include "dialects/Ft/FtDialect.h.inc"

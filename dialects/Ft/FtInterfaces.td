@@ -1,12 +1,54 @@
-// Interfaces that ft operations implement. The dialect declares them; the derivative, the row programs and the
-// sharding factors attach as external models from compiler/Model, compiler/Fusion and compiler/Sharding.
+// The questions that operations of ft are asked, one interface each: whoever adds an operation answers those that have
+// a meaning for it. The dialect declares them. What follows from the definition alone an operation answers in its own
+// list of traits (Accumulating, Optimizer); the other answers attach as external models, from the phase that asks.
 #ifndef FT_INTERFACES_TD
 #define FT_INTERFACES_TD
 
 include "mlir/IR/OpBase.td"
 
-def Derivative : OpInterface<"Derivative"> {
+class Ft_Interface<string name> : OpInterface<name> {
   let cppNamespace = "::ft::model";
+}
+
+//===-- definition -----------------------------------------------------------------------------------------------===//
+
+def Accumulating : Ft_Interface<"Accumulating"> {
+  let description = [{
+    The operation's last result is a sum that can start from a value, its `accumulate` operand, instead of zero:
+    gradients of weights. Gradients accumulate over micro-batches and over uses of a weight without an addition of
+    their own, and the sum is computed in the memory that it started from.
+  }];
+  let methods = [
+    InterfaceMethod<"The operand that the sum starts from, empty for zero.",
+      "::mlir::MutableOperandRange", "getAccumulateMutable">,
+  ];
+  let extraClassDeclaration = [{
+    /// What the sum starts from; null: zero.
+    ::mlir::Value getStart() {
+      ::mlir::MutableOperandRange start = getAccumulateMutable();
+      return start.empty() ? ::mlir::Value() : start[0].get();
+    }
+    /// Number of the result that is the sum.
+    unsigned getSumNumber() { return (*this)->getNumResults() - 1; }
+  }];
+}
+
+def Optimizer : Ft_Interface<"Optimizer"> {
+  let description = [{
+    The operation updates one parameter, its operand 0, in a step. Parameters whose updates have the same attributes are
+    laid out as one bucket and updated by one launch.
+  }];
+  let methods = [
+    InterfaceMethod<"The parameter before the step.", "::mlir::Value", "getParam">,
+    InterfaceMethod<"The norm over all gradients.", "::mlir::Value", "getNorm">,
+    InterfaceMethod<"Not 0: the step changes nothing.", "::mlir::Value", "getStatus">,
+    InterfaceMethod<"Learning rate and bias corrections.", "::mlir::Value", "getScalars">,
+  ];
+}
+
+//===-- compiler/Model -------------------------------------------------------------------------------------------===//
+
+def Derivative : Ft_Interface<"Derivative"> {
   let description = [{
     The reverse-mode rule of one operation. No rule knows a model: it sees its own operands, results, the cotangents
     of its results and which operands need one.
@@ -17,20 +59,9 @@ def Derivative : OpInterface<"Derivative"> {
   ];
 }
 
-def RowWise : OpInterface<"RowWise"> {
-  let cppNamespace = "::ft::model";
-  let description = [{
-    The operation computes each item of a row space on its own (or a column reduction over it) and can share a kernel
-    with others of the same space.
-  }];
-  let methods = [
-    InterfaceMethod<"Emit the operation's part of a row program; see compiler/Fusion/RowEmitter.h.",
-      "::llvm::LogicalResult", "emitRow", (ins "::ft::RowEmitter &":$emitter)>,
-  ];
-}
+//===-- compiler/Sharding ----------------------------------------------------------------------------------------===//
 
-def Factors : OpInterface<"Factors"> {
-  let cppNamespace = "::ft::model";
+def Factors : Ft_Interface<"Factors"> {
   let description = [{
     The operation's sharding rule as factors (Shardy's rule form): which index letter each dimension of each operand
     and result carries, and which letters are reduced; see compiler/Sharding/FactorRule.h.
@@ -40,11 +71,24 @@ def Factors : OpInterface<"Factors"> {
   ];
 }
 
-def Cost : OpInterface<"Cost"> {
-  let cppNamespace = "::ft::model";
+//===-- compiler/Fusion ------------------------------------------------------------------------------------------===//
+
+def RowWise : Ft_Interface<"RowWise"> {
+  let description = [{
+    The operation computes each item of a row space on its own (or a column reduction over it) and can share a kernel
+    with others of the same space.
+  }];
   let methods = [
-    InterfaceMethod<"Floating-point operations of one execution.", "double", "getFlops", (ins)>,
+    InterfaceMethod<"Fill in the items; fails where this operation's shapes have none. See compiler/Fusion/RowSpace.h.",
+      "::llvm::LogicalResult", "getRowSpace", (ins "::ft::RowSpace &":$space)>,
+    InterfaceMethod<[{The operand is read one row an item, where a result of its type is written: it counts against the
+      registers of a kernel, and its memory can be reused. Others are weights, statistics, tables and scalars.}],
+      "bool", "isRowOperand", (ins "unsigned":$operand)>,
+    InterfaceMethod<"Emit the operation's part of a row program; see compiler/Fusion/RowEmitter.h.",
+      "::llvm::LogicalResult", "emitRow", (ins "::ft::RowEmitter &":$emitter)>,
   ];
 }
+
+//===-- compiler/Planning ----------------------------------------------------------------------------------------===//
 
 #endif // FT_INTERFACES_TD
