@@ -13,6 +13,7 @@ namespace ft {
 class FactorRule;
 class GradientBuilder;
 class RowEmitter;
+struct RowSpace;
 } // namespace ft
 
 #include "dialects/Ft/FtDialect.h.inc"

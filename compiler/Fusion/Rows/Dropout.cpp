@@ -73,6 +73,8 @@ static LogicalResult emitDropout(DropoutOp op, RowEmitter &emitter) {
   return success();
 }
 
-void attachDropoutModels(MLIRContext &context) { attachRowModel<DropoutOp, emitDropout>(context); }
+void attachDropoutModels(MLIRContext &context) {
+  attachRowModel<DropoutOp, emitDropout, rowsOfResult, firstOperands<1>>(context);
+}
 
 } // namespace ft
