@@ -5,6 +5,7 @@
 #include "compiler/Model/ApplyPrecision.h"
 #include "compiler/Model/Differentiate.h"
 #include "compiler/Model/InsertAdapters.h"
+#include "compiler/Model/PrecisionTable.h"
 #include "compiler/Model/RemoveUnused.h"
 #include "compiler/Model/Variables.h"
 
@@ -19,6 +20,7 @@ using namespace ft::model;
 
 void ft::registerModel(DialectRegistry &registry) {
   registry.insert<FtDialect, func::FuncDialect>();
+  registerPrecisionPolicies(registry);
   registerDerivatives(registry);
 }
 

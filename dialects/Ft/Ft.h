@@ -12,6 +12,7 @@
 namespace ft {
 class FactorRule;
 class GradientBuilder;
+class PrecisionTable;
 class RowEmitter;
 struct RowSpace;
 } // namespace ft

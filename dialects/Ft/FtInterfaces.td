@@ -48,6 +48,17 @@ def Optimizer : Ft_Interface<"Optimizer"> {
 
 //===-- compiler/Model -------------------------------------------------------------------------------------------===//
 
+def PrecisionPolicy : Ft_Interface<"PrecisionPolicy"> {
+  let description = [{
+    The element types of results, and which operands must be of the products' type, in each precision mode
+    (docs/numerics.md). Asked before differentiation, which follows the types that it finds.
+  }];
+  let methods = [
+    InterfaceMethod<"Take the types of a mode; see compiler/Model/PrecisionTable.h.",
+      "void", "applyPrecision", (ins "::ft::PrecisionTable &":$table)>,
+  ];
+}
+
 def Derivative : Ft_Interface<"Derivative"> {
   let description = [{
     The reverse-mode rule of one operation. No rule knows a model: it sees its own operands, results, the cotangents
