@@ -41,10 +41,12 @@ public:
   using BuildWeight = llvm::function_ref<mlir::Value(mlir::RankedTensorType type, mlir::Value accumulate)>;
   void addWeight(mlir::Value weight, BuildWeight build);
 
-  /// Hands `use` a value that the forward part made. Outputs of rms_norm, swiglu and dropout are not kept for
-  /// backward: they are made again from those ops' inputs. A swiglu's is made beside its derivative, so `use` may be
-  /// called later, after the rule returned.
+  /// Hands `use` a value that the forward part made, or its like: results of Remade ops are made again. One that is
+  /// made beside its op's derivative is handed over behind that, so `use` may be called after the rule returned.
   void withRemade(mlir::Value value, std::function<void(mlir::Value)> use);
+
+  /// The same for an op that makes its own result again: `value` made again, at once, or itself where it is kept.
+  mlir::Value remake(mlir::Value value);
 
   /// The op's derivative has been emitted by the rule of another.
   void markDone(mlir::Operation *op) { done.insert(op); }
@@ -58,8 +60,7 @@ public:
 private:
   void findActive();
   mlir::LogicalResult visit(mlir::Operation *op);
-  mlir::Value remake(mlir::Value value);
-  mlir::Operation *remadeBeside(mlir::Value value);
+  mlir::Operation *awaitedBy(mlir::Value value);
   mlir::LogicalResult writeGradients();
   mlir::RankedTensorType gradientType(mlir::Value weight);
 
