@@ -8,6 +8,7 @@
 #include "compiler/Pipeline/Predict.h"
 #include "compiler/Planning/Bufferize.h"
 #include "compiler/Planning/Schedule.h"
+#include "compiler/Planning/Steps/Steps.h"
 #include "compiler/Sharding/Partition.h"
 #include "runtime/Plan/Verify.h"
 
@@ -75,6 +76,7 @@ std::unique_ptr<MLIRContext> createContext() {
   registerModel(registry);
   registerSharding(registry);
   registerRowModels(registry);
+  registerSteps(registry);
   registerCodegenDialects(registry);
   registry.insert<kernel::KernelDialect, plan::PlanDialect>();
   auto context = std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);

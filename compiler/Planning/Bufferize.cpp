@@ -1,6 +1,7 @@
 #include "compiler/Planning/Bufferize.h"
 
-#include "compiler/Planning/Composites.h"
+#include "compiler/Planning/SegmentEmitter.h"
+#include "compiler/Planning/Steps/Steps.h"
 #include "dialects/Dist/Dist.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -48,8 +49,7 @@ LogicalResult ft::bufferize(ModuleOp module, const PlanningOptions &options) {
   SmallVector<func::FuncOp> segments(module.getOps<func::FuncOp>());
   for (func::FuncOp segment : segments) {
     builder.setInsertionPointToEnd(module.getBody());
-    StepEmitter steps(builder, kernels, options);
-    if (failed(emitSegment(segment, *variables, steps, nextVersion)))
+    if (failed(emitSegment(segment, *variables, builder, kernels, options, nextVersion)))
       return failure();
   }
   for (func::FuncOp segment : segments)

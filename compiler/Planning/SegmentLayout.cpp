@@ -1,8 +1,7 @@
 #include "compiler/Planning/SegmentLayout.h"
 
-#include "compiler/Fusion/BuildRowProgram.h"
+#include "compiler/Planning/PlaceRequests.h"
 
-#include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -20,13 +19,12 @@ static Place placeOfType(Value v) {
 }
 
 SegmentLayout::SegmentLayout(func::FuncOp s, const VariableLayout &v, OpBuilder &b, int64_t &version,
-                             bool separateGradients)
-    : segment(s), variables(v), builder(b), nextVersion(version), separateAttentionGradients(separateGradients) {
+                             const PlanningOptions &options)
+    : segment(s), variables(v), builder(b), nextVersion(version) {
   numberOperations();
   assignStorages();
   bindWrites();
-  formBorders();
-  formBundles();
+  grantRequests(options);
   createBuffers();
   assignVersions();
 }
@@ -52,36 +50,6 @@ int64_t SegmentLayout::lastUse(Value value) const {
 
 //===-- in place -------------------------------------------------------------------------------------------------===//
 
-/// Pairs (operand, result) that may share memory.
-static SmallVector<std::pair<int64_t, int64_t>> inPlacePairs(Operation *op) {
-  SmallVector<std::pair<int64_t, int64_t>> pairs;
-  llvm::TypeSwitch<Operation *>(op)
-      .Case([&](kernel::FusedOp fused) { pairs = inPlaceCandidates(fused); })
-      .Case<model::LinearBwdWeightOp, model::EmbeddingGradOp>([&](auto accumulating) {
-        if (accumulating.getAccumulate())
-          pairs.push_back({op->getNumOperands() - 1, 0});
-      })
-      .Case([&](model::HeadLossGradOp head) {
-        if (head.getAccumulate())
-          pairs.push_back({op->getNumOperands() - 1, 2});
-      })
-      .Case([&](model::AdamwOp) {
-        pairs = {{0, 0}, {2, 1}, {3, 2}};
-      })
-      .Case([&](model::SgdOp sgd) {
-        pairs.push_back({0, 0});
-        if (sgd.getMomentumBuffer())
-          pairs.push_back({2, 1});
-      })
-      .Case([&](model::AddScalarOp) {
-        pairs.push_back({0, 0});
-      })
-      .Case([&](model::CheckFiniteOp) {
-        pairs.push_back({1, 0});
-      });
-  return pairs;
-}
-
 void SegmentLayout::assignStorages() {
   for (Operation &op : segment.getBody().front()) {
     if (auto read = dyn_cast<model::ReadOp>(op)) {
@@ -99,8 +67,11 @@ void SegmentLayout::assignStorages() {
 }
 
 void SegmentLayout::assignResults(Operation *op) {
+  SmallVector<std::pair<int64_t, int64_t>> pairs;
+  if (auto inPlace = dyn_cast<model::InPlace>(op))
+    inPlace.getInPlacePairs(pairs);
   llvm::SmallDenseSet<int64_t> takenOperands;
-  for (auto [operand, result] : inPlacePairs(op)) {
+  for (auto [operand, result] : pairs) {
     Value r = op->getResult(result);
     if (storageOf.contains(r) || takenOperands.contains(operand) || !tryInPlace(op, operand, r))
       continue;
@@ -166,78 +137,44 @@ void SegmentLayout::bindWrites() {
   }
 }
 
-//===-- borders --------------------------------------------------------------------------------------------------===//
+//===-- requests -------------------------------------------------------------------------------------------------===//
 
-/// Columns of the border that the linear's weights share with its adapters, 0 where there is none.
-static int64_t borderColumns(model::LinearOp linear, const SegmentLayout &values) {
-  if (linear.getLowRank().empty())
-    return 0;
-  const Place &weight = values.place(linear.getWeights()[0]), &up = values.place(linear.getLowRankWeights()[0]);
-  return weight.buffer == up.buffer ? weight.pitch - weight.columns : 0;
+void SegmentLayout::grantRequests(const PlanningOptions &options) {
+  PlaceRequests requests{*this, options};
+  for (Operation &op : segment.getBody().front())
+    if (auto placement = dyn_cast<model::Placement>(op))
+      placement.requestPlaces(requests);
+  auto storage = [&](Value v) -> Storage & { return storages[storageOf.lookup(v)]; };
+  for (auto [value, columns] : requests.borders)
+    if (!storage(value).variable && storage(value).chain.back() == value)
+      storage(value).border = columns;
+  for (auto [value, like] : requests.alike)
+    if (!storage(value).variable)
+      storage(value).border = storage(like).border;
+  // A value in place of one that stays apart stays apart.
+  auto isClosed = [&](Value v) { return requests.closed.contains(storage(v).chain.front()); };
+  for (ValueRange values : requests.bundles)
+    for (size_t begin = 0, end; begin < values.size(); begin = end) {
+      for (end = begin + 1; end < values.size() && isClosed(values[end]) == isClosed(values[begin]); ++end)
+        ;
+      bundle(values.slice(begin, end - begin));
+    }
+  for (ValueRange values : requests.weakBundles)
+    bundle(values);
 }
 
-void SegmentLayout::formBorders() {
-  for (auto linear : segment.getOps<model::LinearOp>()) {
-    Storage &input = storages[storageOf.lookup(linear.getX())];
-    if (!input.variable && input.chain.back() == linear.getX())
-      input.border = borderColumns(linear, *this);
-  }
-  // The library takes one token pitch for the output and its gradient.
-  for (auto attention : segment.getOps<model::AttentionBwdOp>()) {
-    Storage &gradient = storages[storageOf.lookup(attention.getDO())];
-    if (!gradient.variable)
-      gradient.border = storages[storageOf.lookup(attention.getO())].border;
-  }
-}
-
-std::optional<Place> SegmentLayout::border(model::LinearOp linear) const {
-  const Storage &input = storages[storageOf.lookup(linear.getX())];
-  if (borderColumns(linear, *this) == 0 || input.border == 0)
+std::optional<Place> SegmentLayout::border(Value value) const {
+  const Storage &storage = storages[storageOf.lookup(value)];
+  if (storage.border == 0)
     return std::nullopt;
-  Place p = input.place;
+  Place p = storage.place;
   p.offsetBytes += p.columns * p.elementBytes();
-  p.columns = input.border;
+  p.columns = storage.border;
   return p;
 }
 
-//===-- bundles --------------------------------------------------------------------------------------------------===//
-
-SmallVector<OperandRun> SegmentLayout::weightRuns(ValueRange weights) const {
-  SmallVector<OperandRun> runs;
-  for (size_t i = 0; i < weights.size(); ++i)
-    if (i > 0 && place(weights[i - 1]).isAbove(place(weights[i])))
-      runs.back().end = i + 1;
-    else
-      runs.push_back({i, i + 1});
-  return runs;
-}
-
-/// The gradients of a run shall lie side by side. Those of q, k and v stay among themselves where the library wants
-/// them at the pitch of q, k and v.
-void SegmentLayout::requestBundles(model::LinearBwdInputOp backward, OperandRun run) {
-  ValueRange grads = backward.getGrads().slice(run.begin, run.end - run.begin);
-  size_t apart = !separateAttentionGradients ? 0 : llvm::count_if(grads, [&](Value v) {
-    return storages[storageOf.lookup(v)].chain.front().getDefiningOp<model::AttentionBwdOp>();
-  });
-  requestBundle(grads.take_front(apart));
-  requestBundle(grads.drop_front(apart));
-}
-
-void SegmentLayout::formBundles() {
-  for (auto linear : segment.getOps<model::LinearOp>())
-    for (OperandRun run : weightRuns(linear.getWeights()))
-      requestBundle(linear.getResults().slice(run.begin, run.end - run.begin));
-  for (auto backward : segment.getOps<model::LinearBwdInputOp>())
-    for (OperandRun run : weightRuns(backward.getWeights()))
-      requestBundles(backward, run);
-  // The library writes dq, dk and dv into one buffer. Last, because a product that reads them decides the versions;
-  // below the first adapter there is none.
-  for (auto attention : segment.getOps<model::AttentionBwdOp>())
-    requestBundle(attention->getResults());
-}
-
 /// Neighbours that fit share a buffer; a value that lies elsewhere already parts those before it from those behind it.
-void SegmentLayout::requestBundle(ValueRange values) {
+void SegmentLayout::bundle(ValueRange values) {
   SmallVector<Value> tuple;
   auto close = [&] {
     if (tuple.size() > 1) {

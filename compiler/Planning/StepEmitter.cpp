@@ -1,7 +1,6 @@
-#include "compiler/Fusion/Programs/Programs.h"
-#include "compiler/Planning/SegmentEmitter.h"
+#include "compiler/Planning/StepEmitter.h"
 
-#include "llvm/Support/raw_ostream.h"
+#include "compiler/Fusion/Programs/Programs.h"
 
 using namespace mlir;
 using namespace ft;
@@ -9,7 +8,8 @@ using namespace ft;
 /// The version that library workspaces are written with; nobody reads it.
 constexpr int64_t workspaceVersion = 1 << 30;
 
-StepEmitter::StepEmitter(OpBuilder &b, KernelPool &k, const PlanningOptions &o) : builder(b), kernels(k), options(o) {}
+StepEmitter::StepEmitter(OpBuilder &b, KernelPool &k, const PlanningOptions &o, SegmentLayout &v)
+    : builder(b), kernels(k), options(o), values(v) {}
 
 std::string StepEmitter::stepName(StringRef what) const {
   return prefix.empty() ? what.str() : what.empty() ? prefix : prefix + "." + what.str();
@@ -74,13 +74,15 @@ void StepEmitter::convert(StringRef what, const PlaceUse &from, const PlaceUse &
   MatrixLayout source = matrixOf(from.place), target = matrixOf(to.place);
   MatrixBatch batch{from.batch, from.batchPitchBytes / from.place.elementBytes(),
                     to.batchPitchBytes / to.place.elementBytes()};
-  std::string key;
-  llvm::raw_string_ostream(key) << "copy" << source.type << target.type << source.rows << "x" << source.columns << "/"
-                                << source.pitch << "/" << target.pitch << " " << batch.count << "/" << batch.sourcePitch
-                                << "/" << batch.targetPitch;
-  const RowProgram &program =
-      kernels.get("copy", key, [&](OpBuilder &b, StringRef n) { return buildCopy(b, n, source, target, batch); });
-  launch(what, program, {from, to});
+  launch(what, kernels.get("copy", buildCopy, source, target, batch), {from, to});
+}
+
+int64_t StepEmitter::startSum(model::Accumulating op) {
+  Value start = op.getStart(), sum = op->getResult(op.getSumNumber());
+  if (!start || values.aliasOf(sum) >= 0)
+    return start ? values.version(start) : 0;
+  copy("accumulate", reading(start), writing(sum));
+  return values.version(sum);
 }
 
 void StepEmitter::memset(StringRef what, const PlaceUse &to) {

@@ -14,6 +14,8 @@ class FactorRule;
 class GradientBuilder;
 class PrecisionTable;
 class RowEmitter;
+class StepEmitter;
+struct PlaceRequests;
 struct RowSpace;
 } // namespace ft
 

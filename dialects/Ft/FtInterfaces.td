@@ -115,4 +115,36 @@ def RowWise : Ft_Interface<"RowWise"> {
 
 //===-- compiler/Planning ----------------------------------------------------------------------------------------===//
 
+def InPlace : Ft_Interface<"InPlace"> {
+  let description = [{
+    Results that the steps of the operation can write over operands that die there.
+  }];
+  let methods = [
+    InterfaceMethod<"Append pairs (operand, result) that may share memory, the preferred one of a result first.",
+      "void", "getInPlacePairs", (ins "::llvm::SmallVectorImpl<std::pair<int64_t, int64_t>> &":$pairs)>,
+  ];
+}
+
+def Placement : Ft_Interface<"Placement"> {
+  let description = [{
+    The operation's steps want operands or results side by side, or with columns behind their rows: a group of linears
+    is one product, a library takes one pitch.
+  }];
+  let methods = [
+    InterfaceMethod<"Say so; see compiler/Planning/PlaceRequests.h.",
+      "void", "requestPlaces", (ins "::ft::PlaceRequests &":$requests)>,
+  ];
+}
+
+def PlanSteps : Ft_Interface<"PlanSteps"> {
+  let description = [{
+    The operation as steps of a plan, over buffers: launches of row kernels, products, calls of libraries, copies.
+    Row-wise operations have none of their own: kernel.fused, which holds them, does.
+  }];
+  let methods = [
+    InterfaceMethod<"Emit the steps; see compiler/Planning/StepEmitter.h.",
+      "::llvm::LogicalResult", "emitSteps", (ins "::ft::StepEmitter &":$out)>,
+  ];
+}
+
 #endif // FT_INTERFACES_TD

@@ -6,6 +6,7 @@
 #include "compiler/Model/Passes.h"
 #include "compiler/Model/TrainingModule.h"
 #include "compiler/Planning/Passes.h"
+#include "compiler/Planning/Steps/Steps.h"
 #include "compiler/Sharding/Partition.h"
 #include "compiler/Sharding/Passes.h"
 #include "dialects/Ft/Ft.h"
@@ -31,6 +32,7 @@ int main(int argc, char **argv) {
   registry.insert<ft::kernel::KernelDialect, ft::model::FtDialect, ft::plan::PlanDialect>();
   ft::registerModel(registry);
   ft::registerRowModels(registry);
+  ft::registerSteps(registry);
   ft::registerSharding(registry);
 
   mlir::registerTransformsPasses();

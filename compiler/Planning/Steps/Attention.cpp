@@ -6,26 +6,22 @@
 // again; tiles run from the last to the first, because the last one reaches every key: it writes dK and dV and the
 // others add. Where storage is bf16, scores and sums over tiles are f32 and the row kernels round what a GEMM reads.
 #include "compiler/Fusion/Programs/Programs.h"
-#include "compiler/Planning/Composites.h"
-
-#include "llvm/Support/raw_ostream.h"
+#include "compiler/Planning/Steps/Steps.h"
 
 using namespace mlir;
 using namespace ft;
+using namespace ft::model;
 
 namespace {
-
-PlaceUse reading(const SegmentLayout &values, Value v) { return {values.place(v), values.version(v), 0}; }
-PlaceUse writing(const SegmentLayout &values, Value v) { return {values.place(v), 0, values.version(v)}; }
 
 /// Shapes that forward and backward share, and the steps on one tile.
 class Tiles {
 public:
   template <typename Op>
-  Tiles(StepEmitter &o, SegmentLayout &v, Op op)
-      : out(o), values(v), heads(op.getHeads()), keyHeads(op.getKvHeads()), headDim(op.getHeadDim()),
+  Tiles(StepEmitter &o, Op op)
+      : out(o), values(o.values), heads(op.getHeads()), keyHeads(op.getKvHeads()), headDim(op.getHeadDim()),
         sequence(op.getSequenceLen()), scale(op.getScale().convertToDouble()), q(values.place(op.getQ())),
-        k(values.place(op.getK())), v(values.place(op.getV())), starts(reading(values, op.getDocumentStart())),
+        k(values.place(op.getK())), v(values.place(op.getV())), starts(out.reading(op.getDocumentStart())),
         tileRows(std::min<int64_t>(o.options.attentionTileRows, sequence)), batch(q.rows / sequence),
         group(heads / keyHeads), storage(q.elementType), statistic(getComputeType(storage)) {
     qVersion = values.version(op.getQ());
@@ -115,13 +111,6 @@ public:
       tile.resultType = storage, tile.resultPitch = result.pitch, tile.resultHeadPitch = rows * result.pitch;
     return tile;
   }
-  std::string key(StringRef name, const AttentionTile &t) const {
-    std::string text;
-    llvm::raw_string_ostream(text) << name << t.type << t.heads << "," << t.rows << "," << t.keys << "," << t.pitch
-                                   << "," << t.headPitch << "," << t.statisticPitch << "," << t.resultPitch << ","
-                                   << scale;
-    return text;
-  }
   PlaceUse tokensOfTile(const PlaceUse &use) const { return {use.place.slice(0, 1, firstRow, rows), use.read, 0}; }
   PlaceUse statisticOfTile(const Place &p, int64_t read, int64_t write) const {
     return {p.slice(firstRow, rows, 0, heads), read, write};
@@ -144,15 +133,16 @@ public:
 };
 
 template <typename Op>
-plan::AttentionOp createLibraryStep(StepEmitter &out, SegmentLayout &values, Op op, ArrayRef<PlaceUse> uses,
-                                    bool backward, int64_t gradientPitch) {
+plan::AttentionOp createLibraryStep(StepEmitter &out, Op op, ArrayRef<PlaceUse> uses, bool backward,
+                                    int64_t gradientPitch) {
+  SegmentLayout &values = out.values;
   const PlanningOptions &options = out.options;
   SmallVector<Attribute> operands;
   for (const PlaceUse &use : uses)
     operands.push_back(out.operand(use));
   if (options.raggedAttention) {
-    operands.push_back(out.operand(reading(values, op.getDocumentOffsets())));
-    operands.push_back(out.operand(reading(values, op.getDocumentLens())));
+    operands.push_back(out.operand(out.reading(op.getDocumentOffsets())));
+    operands.push_back(out.operand(out.reading(op.getDocumentLens())));
   }
   if (options.attentionWorkspaceBytes) {
     Place workspace;
@@ -179,19 +169,18 @@ LogicalResult checkSideBySide(Operation *op, const SegmentLayout &values, ValueR
   return op->emitOpError("library attention needs q, k and v (and their gradients) in one buffer each");
 }
 
-} // namespace
-
-LogicalResult ft::emitAttention(StepEmitter &out, SegmentLayout &values, model::AttentionOp op) {
+LogicalResult emitAttention(model::AttentionOp op, StepEmitter &out) {
+  SegmentLayout &values = out.values;
   if (out.options.libraryAttention) {
     if (failed(checkSideBySide(op, values, {op.getQ(), op.getK(), op.getV()})))
       return failure();
-    createLibraryStep(out, values, op,
-                      {reading(values, op.getQ()), reading(values, op.getK()), reading(values, op.getV()),
-                       writing(values, op.getO()), writing(values, op.getLse())},
+    createLibraryStep(out, op,
+                      {out.reading(op.getQ()), out.reading(op.getK()), out.reading(op.getV()), out.writing(op.getO()),
+                       out.writing(op.getLse())},
                       false, 0);
     return success();
   }
-  Tiles tiles(out, values, op);
+  Tiles tiles(out, op);
   const Place &o = values.place(op.getO()), &lse = values.place(op.getLse());
   Place scores = tiles.scoresScratch("scores", tiles.statistic);
   Place p = tiles.wide() ? scores : tiles.scoresScratch("probabilities", tiles.storage);
@@ -201,9 +190,7 @@ LogicalResult ft::emitAttention(StepEmitter &out, SegmentLayout &values, model::
       int64_t raw = values.freshVersion(), version = values.freshVersion();
       tiles.scoresGemm("scores", tiles.q, tiles.qVersion, tiles.k, tiles.kVersion, scores, raw, tiles.scale);
       AttentionTile tile = tiles.description(scores, lse, p);
-      const RowProgram &softmax =
-          out.kernels.get("attention_softmax", tiles.key("softmax", tile),
-                          [&](OpBuilder &builder, StringRef n) { return buildAttentionSoftmax(builder, n, tile); });
+      const RowProgram &softmax = out.kernels.get("attention_softmax", buildAttentionSoftmax, tile);
       SmallVector<PlaceUse> uses{tiles.tileUse(scores, raw, version), tiles.tokensOfTile(tiles.starts), tiles.base(),
                                  tiles.statisticOfTile(lse, 0, values.version(op.getLse()))};
       if (!tiles.wide())
@@ -214,37 +201,32 @@ LogicalResult ft::emitAttention(StepEmitter &out, SegmentLayout &values, model::
   return success();
 }
 
-LogicalResult ft::emitAttentionBackward(StepEmitter &out, SegmentLayout &values, model::AttentionBwdOp op) {
+LogicalResult emitAttentionBackward(AttentionBwdOp op, StepEmitter &out) {
+  SegmentLayout &values = out.values;
   const Place &dq = values.place(op.getDQ()), &dk = values.place(op.getDK()), &dv = values.place(op.getDV());
   if (out.options.libraryAttention) {
     if (failed(checkSideBySide(op, values, {op.getDQ(), op.getDK(), op.getDV()})))
       return failure();
     SmallVector<PlaceUse> uses;
     for (Value v : {op.getQ(), op.getK(), op.getV(), op.getO()})
-      uses.push_back(reading(values, v));
-    uses.push_back(reading(values, op.getLse()));
-    uses.push_back(reading(values, op.getDO()));
+      uses.push_back(out.reading(v));
+    uses.push_back(out.reading(op.getLse()));
+    uses.push_back(out.reading(op.getDO()));
     for (Value v : {op.getDQ(), op.getDK(), op.getDV()})
-      uses.push_back(writing(values, v));
-    createLibraryStep(out, values, op, uses, true, dq.pitch);
+      uses.push_back(out.writing(v));
+    createLibraryStep(out, op, uses, true, dq.pitch);
     return success();
   }
-  Tiles tiles(out, values, op);
+  Tiles tiles(out, op);
   const Place &lse = values.place(op.getLse()), &o = values.place(op.getO()), &gradient = values.place(op.getDO());
   int64_t lseVersion = values.version(op.getLse()), gradientVersion = values.version(op.getDO());
   const bool wide = tiles.wide();
 
   Place delta = values.scratch("delta", o.rows, tiles.heads, tiles.statistic);
   int64_t deltaVersion = values.freshVersion();
-  MatrixLayout gradientLayout = matrixOf(gradient), outputLayout = matrixOf(o);
-  std::string key;
-  llvm::raw_string_ostream(key) << "delta" << o.elementType << o.rows << "x" << o.columns << "/" << o.pitch << "/"
-                                << gradient.pitch << "/" << tiles.headDim;
-  const RowProgram &deltaProgram = out.kernels.get("attention_delta", key, [&](OpBuilder &builder, StringRef n) {
-    return buildAttentionDelta(builder, n, gradientLayout, outputLayout, tiles.headDim);
-  });
-  out.launch("delta", deltaProgram,
-             {reading(values, op.getDO()), reading(values, op.getO()), {delta, 0, deltaVersion}});
+  const RowProgram &deltaProgram =
+      out.kernels.get("attention_delta", buildAttentionDelta, matrixOf(gradient), matrixOf(o), tiles.headDim);
+  out.launch("delta", deltaProgram, {out.reading(op.getDO()), out.reading(op.getO()), {delta, 0, deltaVersion}});
 
   Place scores = tiles.scoresScratch("scores", tiles.statistic), dP = tiles.scoresScratch("dp", tiles.statistic);
   Place p = scores, s = dP, keySum, valueSum;
@@ -264,10 +246,8 @@ LogicalResult ft::emitAttentionBackward(StepEmitter &out, SegmentLayout &values,
       tiles.scoresGemm("scores", tiles.q, tiles.qVersion, tiles.k, tiles.kVersion, scores, raw, tiles.scale);
       tiles.scoresGemm("dp", gradient, gradientVersion, tiles.v, tiles.vVersion, dP, rawD, 1.0);
       AttentionTile tile = tiles.description(scores, lse, p);
-      const RowProgram &softmax = out.kernels.get("attention_softmax_backward", tiles.key("backward", tile),
-                                                  [&](OpBuilder &builder, StringRef n) {
-                                                    return buildAttentionSoftmaxBackward(builder, n, tile, tiles.scale);
-                                                  });
+      const RowProgram &softmax =
+          out.kernels.get("attention_softmax_backward", buildAttentionSoftmaxBackward, tile, tiles.scale);
       SmallVector<PlaceUse> uses{
           tiles.tileUse(scores, raw, pVersion),      tiles.tileUse(dP, rawD, sVersion),
           tiles.tokensOfTile(tiles.starts),          tiles.base(),
@@ -291,4 +271,21 @@ LogicalResult ft::emitAttentionBackward(StepEmitter &out, SegmentLayout &values,
     round("round_dv", valueSum, dvVersion, dv, values.version(op.getDV()));
   }
   return success();
+}
+
+/// The library writes dq, dk and dv into one buffer, at the pitch of q, k and v where documents are ragged; it takes
+/// one pitch for the output and its gradient.
+void placeAttentionBackward(AttentionBwdOp op, PlaceRequests &requests) {
+  requests.borderLike(op.getDO(), op.getO());
+  requests.sideBySideIfFree(op->getResults());
+  if (requests.options.raggedAttention)
+    requests.apart(op->getResults());
+}
+
+} // namespace
+
+void ft::attachAttentionSteps(MLIRContext &context) {
+  attachSteps<model::AttentionOp, emitAttention>(context);
+  attachSteps<AttentionBwdOp, emitAttentionBackward>(context);
+  attachPlacement<AttentionBwdOp, placeAttentionBackward>(context);
 }
