@@ -1,4 +1,19 @@
 // Where variables lie: weights in groups that one GEMM reads, trained parameters in buckets that one launch updates.
+//
+// For example a layer that is trained whole in BF16_MIXED, with q, k, v of [64, 64] that one linear reads and a norm of
+// [64], where weight decay is on matrices alone. Two buckets, since an update's attributes are a bucket's; element
+// offsets, the same in all five buffers of a bucket:
+//
+//                 bucket0.parameter  .gradient  .exp_avg  .exp_avg_sq   f32    .copy   bf16
+//   q      0      v   8192           a multiple of 64 for each member
+//   k   4096      end 12288          a multiple of 1024 for the whole
+//                 bucket1.parameter …
+//   norm   0      end 1024           64 elements, and 960 zeros that stay zeros
+//
+// The linear reads the copies: q at byte 0 of bucket0.copy, k at 8192, v at 16384, each directly above the next
+// (Place::isAbove), so that one GEMM reads 192 rows. The norm reads bucket1.copy in the same way. Frozen, q, k and v
+// would be one buffer of the group's first name; with adapters, working copies of A and B would lie in that buffer's
+// border (Borders.h) and their masters in a bucket. All else (tables, keys, inputs, outputs) has a buffer of its own.
 #pragma once
 
 #include "dialects/Ft/Ft.h"
