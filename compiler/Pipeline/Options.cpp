@@ -14,19 +14,15 @@ using namespace ft;
 using recipe::Recipe;
 namespace fs = std::filesystem;
 
-constexpr int64_t documentsAlignment = 64; // cuDNN's tiles of documents
-
 static bool isBf16(const Recipe &r) {
   return r.precision() == recipe::Precision::BF16_TRUE || r.precision() == recipe::Precision::BF16_MIXED;
 }
 
-constexpr int64_t libraryHeadMultiple = 8, libraryHeadMost = 128; // of head_dim, cuDNN on every architecture
-
 /// Lanes of a head where the library's attention runs on it, 0 where no padding makes it run.
 static int64_t libraryHeadLanes(const Recipe &r, const recipe::TargetSpec &target, int64_t headDim) {
-  if (!target.library_attention() || !isBf16(r) || headDim > libraryHeadMost)
+  if (!target.library_attention() || !isBf16(r) || headDim > int64_t(target.library_head_most()))
     return 0;
-  if (headDim % libraryHeadMultiple == 0)
+  if (headDim % int64_t(target.library_head_multiple()) == 0)
     return headDim;
   int64_t padded = target.padded_head_dim();
   return headDim <= padded / 2 ? padded / 2 : headDim <= padded ? padded : 0;
@@ -38,7 +34,7 @@ BatchShape ft::batchShape(const LoadedRecipe &recipe, const recipe::TargetSpec &
   shape.headLanes = libraryHeadLanes(r, target, model.headDim);
   shape.microBatchSize = r.micro_batch_size();
   shape.sequenceLen = r.sequence_len();
-  shape.maxDocuments = llvm::alignTo(r.micro_batch_size() * r.max_documents_per_row(), documentsAlignment);
+  shape.maxDocuments = llvm::alignTo(r.micro_batch_size() * r.max_documents_per_row(), target.documents_multiple());
   shape.generate = r.has_generate();
   return shape;
 }

@@ -7,9 +7,6 @@
 using namespace mlir;
 using namespace ft;
 
-// What is a number here and not in a target's file was measured on an H200 with cuBLASLt 13.1 and cuDNN 9.19 (ftrun
-// --profile), and is taken for all GPUs: they run the same libraries.
-
 namespace {
 double regionBytes(plan::OperandAttr operand) {
   const double region = double(operand.getRows()) * operand.getRowBytes() * operand.getBatch();
@@ -62,20 +59,20 @@ private:
 
   /// The share of multiprocessors that have a tile of a small D.
   double usedShare(plan::GemmOp gemm) const {
-    constexpr int64_t rows = 128, columns = 64;
-    const double tiles =
-        double(gemm.getBatch()) * llvm::divideCeil(gemm.getM(), rows) * llvm::divideCeil(gemm.getN(), columns);
-    return target.multiprocessors() ? std::min(1.0, tiles / double(target.multiprocessors())) : 1;
+    if (!target.multiprocessors())
+      return 1;
+    const double tiles = double(gemm.getBatch()) * llvm::divideCeil(gemm.getM(), target.gemm_tile_rows()) *
+                         llvm::divideCeil(gemm.getN(), target.gemm_tile_columns());
+    return std::min(1.0, tiles / double(target.multiprocessors()));
   }
 
   double libraryAttention(plan::AttentionOp attention) const {
-    // The softmax of a score takes the time of 41 lanes of its products: heads of 64 and of 128 ran at 0.29 and 0.36 of
-    // the data sheet, causal rows of 2048, forward and backward together.
-    const double ofLanes = (1 + 41.0 / 128) / (1 + 41.0 / double(attention.getHeadDim()));
-    // Documents of 512 tokens, between the caps' empty ones, reach this much of whole rows; each call is many launches.
+    const double softmax = target.attention_softmax_lanes(), measured = target.attention_measured_lanes();
+    const double ofLanes = (1 + softmax / measured) / (1 + softmax / double(attention.getHeadDim()));
     const bool ragged = attention.getRagged();
-    const double share = target.attention_share() * ofLanes * (ragged ? 0.6 : 1);
-    double us = computing(flopsOf(attention), attention.getType(), share) + (ragged ? 8 * target.launch_us() : 0);
+    const double share = target.attention_share() * ofLanes * (ragged ? target.ragged_attention_share() : 1);
+    double us = computing(flopsOf(attention), attention.getType(), share);
+    us += ragged ? double(target.ragged_attention_launches()) * target.launch_us() : 0;
     // The deterministic engine sweeps its scores, the causal half of documents × heads × length².
     if (ragged && attention.getBackward() && attention.getDeterministic())
       for (plan::OperandAttr operand : operandsOf(attention))

@@ -20,6 +20,9 @@ recipe::TargetSpec roundTarget() {
   target.set_sustained_share(0.5), target.set_attention_share(0.5);
   target.set_memory_gb_per_s(1000), target.set_gemm_memory_share(0.5), target.set_row_memory_share(0.8);
   target.set_launch_us(2), target.set_multiprocessors(100);
+  target.set_gemm_tile_rows(128), target.set_gemm_tile_columns(64);
+  target.set_attention_softmax_lanes(41), target.set_attention_measured_lanes(128);
+  target.set_ragged_attention_share(0.6), target.set_ragged_attention_launches(8);
   return target;
 }
 
