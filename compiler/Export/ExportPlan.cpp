@@ -82,18 +82,14 @@ private:
   static std::string kindOf(plan::BufferOp op) { return op.getSymName().drop_front(3).upper(); }
 
   void addInput(plan::BufferOp op) {
-    plan::BatchInput::Kind kind;
-    plan::BatchInput::Kind_Parse(kindOf(op), &kind);
     plan::BatchInput *input = plan.add_inputs();
-    input->set_kind(kind);
+    input->set_kind(plan::inputKind(kindOf(op)));
     input->set_buffer(bufferIndex.lookup(op.getSymNameAttr()));
   }
 
   void addOutput(plan::BufferOp op) {
-    plan::Output::Kind kind;
-    plan::Output::Kind_Parse(kindOf(op), &kind);
     plan::Output *output = plan.add_outputs();
-    output->set_kind(kind);
+    output->set_kind(plan::outputKind(kindOf(op)));
     output->set_buffer(bufferIndex.lookup(op.getSymNameAttr()));
   }
 
@@ -332,8 +328,8 @@ void ft::addStaging(plan::Plan &plan) {
     arena->set_largest_live(arena->size());
   };
   if (plan.target().driver() == plan::CUDA && layout.slotsBytes > 0)
-    addArena("slots", plan::Arena::DEVICE, layout.slotsBytes);
-  addArena("staging", plan::Arena::PINNED, layout.stagingBytes);
+    addArena(plan::slotsArena, plan::Arena::DEVICE, layout.slotsBytes);
+  addArena(plan::stagingArena, plan::Arena::PINNED, layout.stagingBytes);
 }
 
 void ft::addExports(plan::Plan &plan) {

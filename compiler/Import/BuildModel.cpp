@@ -1,6 +1,7 @@
 #include "compiler/Import/BuildModel.h"
 
 #include "dialects/Ft/Ft.h"
+#include "runtime/Plan/Kinds.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
@@ -44,31 +45,34 @@ private:
     return VariableOp::create(builder, NameLoc::get(builder.getStringAttr(name)), name.str(), type, role);
   }
 
-  void declareInput(StringRef name, StringRef io, int64_t length, Type element) {
-    declare(Role::Input, name, {length}, element).setIo(io);
+  void declareInput(StringRef name, plan::BatchInput::Kind kind, int64_t length, Type element) {
+    declare(Role::Input, name, {length}, element).setIo(plan::BatchInput::Kind_Name(kind));
+  }
+  void declareOutput(StringRef name, plan::Output::Kind kind, ArrayRef<int64_t> dims, Type element) {
+    declare(Role::Output, name, dims, element).setIo(plan::Output::Kind_Name(kind));
   }
 
   void declareInputs() {
     const int64_t tokens = shape.tokens(), segments = std::min(tokens, config.vocabSize);
     Type i32 = builder.getI32Type();
-    declareInput("tokens", "TOKENS", tokens, i32);
-    declareInput("labels", "LABELS", tokens, i32);
-    declareInput("positions", "POSITIONS", tokens, i32);
-    declareInput("document_start", "DOCUMENT_START", tokens, i32);
-    declareInput("document_offsets", "DOCUMENT_OFFSETS", shape.maxDocuments + 1, i32);
-    declareInput("document_lens", "DOCUMENT_LENS", shape.maxDocuments, i32);
-    declareInput("sorted_positions", "SORTED_POSITIONS", tokens, i32);
-    declareInput("segment_starts", "SEGMENT_STARTS", segments + 1, i32);
-    declareInput("segment_ids", "SEGMENT_IDS", segments, i32);
-    declareInput("scalars", "SCALARS", scalarCount, builder.getF64Type());
+    declareInput("tokens", plan::BatchInput::TOKENS, tokens, i32);
+    declareInput("labels", plan::BatchInput::LABELS, tokens, i32);
+    declareInput("positions", plan::BatchInput::POSITIONS, tokens, i32);
+    declareInput("document_start", plan::BatchInput::DOCUMENT_START, tokens, i32);
+    declareInput("document_offsets", plan::BatchInput::DOCUMENT_OFFSETS, shape.maxDocuments + 1, i32);
+    declareInput("document_lens", plan::BatchInput::DOCUMENT_LENS, shape.maxDocuments, i32);
+    declareInput("sorted_positions", plan::BatchInput::SORTED_POSITIONS, tokens, i32);
+    declareInput("segment_starts", plan::BatchInput::SEGMENT_STARTS, segments + 1, i32);
+    declareInput("segment_ids", plan::BatchInput::SEGMENT_IDS, segments, i32);
+    declareInput("scalars", plan::BatchInput::SCALARS, plan::SCALAR_COUNT, builder.getF64Type());
     if (shape.generate)
-      declareInput("row_index", "ROW_INDEX", 1, i32);
+      declareInput("row_index", plan::BatchInput::ROW_INDEX, 1, i32);
   }
 
   void declareOutputs() {
-    declare(Role::Output, "loss", {1}, builder.getF64Type()).setIo("LOSS");
+    declareOutput("loss", plan::Output::LOSS, {1}, builder.getF64Type());
     if (shape.generate)
-      declare(Role::Output, "logits", {1, config.vocabSize}, builder.getF32Type()).setIo("LOGITS");
+      declareOutput("logits", plan::Output::LOGITS, {1, config.vocabSize}, builder.getF32Type());
   }
 
   void declareRope(StringRef kind) {
@@ -128,7 +132,6 @@ private:
       declareParameter("lm_head.weight", "output.weight", {config.vocabSize, hidden});
   }
 
-  static constexpr int64_t scalarCount = 8; // plan.proto, Scalar::SCALAR_COUNT
   OpBuilder builder;
   const ModelConfig &config;
   const BatchShape &shape;
@@ -282,13 +285,13 @@ OwningOpRef<ModuleOp> ft::buildModel(MLIRContext *context, const ModelConfig &co
     return nullptr;
   OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
   Declarations(*module, config, shape).declareAll();
-  for (StringRef name : {"forward", "evaluate"}) {
+  for (const std::string &name : {std::string("forward"), plan::segmentName(plan::Segment::EVALUATE)}) {
     FunctionBuilder function(*module, config, shape, name, shape.microBatchSize);
     function.buildLoss();
     function.finish();
   }
   if (shape.generate) {
-    FunctionBuilder function(*module, config, shape, "generate", 1);
+    FunctionBuilder function(*module, config, shape, plan::segmentName(plan::Segment::GENERATE), 1);
     function.buildLogits();
     function.finish();
   }

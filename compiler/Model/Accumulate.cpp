@@ -51,11 +51,11 @@ WriteOp findWrite(func::FuncOp function, VariableOp variable) {
 }
 
 VariableOp declareStatus(ModuleOp module) {
-  if (VariableOp status = findInputOutput(module, "STATUS"))
+  if (VariableOp status = findOutput(module, plan::Output::STATUS))
     return status;
   OpBuilder builder(module.getContext());
   VariableOp status = declareVariable(module, "status", RankedTensorType::get({4}, builder.getI32Type()), Role::Output);
-  status.setIo("STATUS");
+  status.setIo(plan::Output::Kind_Name(plan::Output::STATUS));
   status.setInitAttr(builder.getDictionaryAttr(builder.getNamedAttr("kind", builder.getStringAttr("zeros"))));
   return status;
 }
@@ -72,8 +72,8 @@ void checkLoss(func::FuncOp function, WriteOp loss, VariableOp status, VariableO
 } // namespace
 
 LogicalResult ft::accumulate(ModuleOp module, int64_t steps) {
-  auto first = module.lookupSymbol<func::FuncOp>("accumulate_first");
-  VariableOp loss = findInputOutput(module, "LOSS"), scalars = findInputOutput(module, "SCALARS");
+  auto first = findSegment(module, plan::Segment::ACCUMULATE_FIRST);
+  VariableOp loss = findOutput(module, plan::Output::LOSS), scalars = findInput(module, plan::BatchInput::SCALARS);
   if (!first || !loss || !scalars || !findWrite(first, loss))
     return module.emitError("accumulation needs @accumulate_first, which writes LOSS, and the input SCALARS");
   if (steps < 1)
@@ -84,7 +84,7 @@ LogicalResult ft::accumulate(ModuleOp module, int64_t steps) {
   OpBuilder builder(module.getContext());
   builder.setInsertionPointAfter(first);
   auto next = cast<func::FuncOp>(builder.clone(*first));
-  next.setSymName("accumulate_next");
+  next.setSymName(plan::segmentName(plan::Segment::ACCUMULATE_NEXT));
   for (auto variable : module.getOps<VariableOp>())
     if (variable.getRole() == Role::Gradient)
       if (WriteOp write = findWrite(next, variable))

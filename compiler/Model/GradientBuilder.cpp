@@ -141,10 +141,11 @@ void GradientBuilder::replaceLoss(Value value) {
   loss.replaceAllUsesWith(value);
 }
 
-FailureOr<Value> GradientBuilder::input(Operation *op, StringRef kind) {
-  if (VariableOp variable = findInputOutput(module, kind))
+FailureOr<Value> GradientBuilder::input(Operation *op, plan::BatchInput::Kind kind) {
+  if (VariableOp variable = findInput(module, kind))
     return readWhole(function, variable);
-  return op->emitOpError("cannot be differentiated: the module declares no input of kind ") << kind;
+  return op->emitOpError("cannot be differentiated: the module declares no input of kind ")
+         << plan::BatchInput::Kind_Name(kind);
 }
 
 LogicalResult GradientBuilder::writeGradients() {

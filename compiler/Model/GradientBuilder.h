@@ -2,6 +2,7 @@
 #pragma once
 
 #include "dialects/Ft/Ft.h"
+#include "runtime/Plan/plan.pb.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
@@ -52,8 +53,8 @@ public:
   /// The loss is from now on `value`, made by a backward op.
   void replaceLoss(mlir::Value value);
 
-  /// The batch input of this kind ("SORTED_POSITIONS"); an error on `op` where the module has none.
-  mlir::FailureOr<mlir::Value> input(mlir::Operation *op, llvm::StringRef kind);
+  /// The batch input of this kind; an error on `op` where the module has none.
+  mlir::FailureOr<mlir::Value> input(mlir::Operation *op, plan::BatchInput::Kind kind);
 
 private:
   void findActive();

@@ -1,6 +1,8 @@
 // What a plan says of itself: identity, target, batch, run-time defaults, texts, facts, statistics.
 #include "compiler/Pipeline/Options.h"
 
+#include "runtime/Plan/CheckPlan.h"
+#include "runtime/Plan/Kinds.h"
 #include "runtime/Support/Sha256.h"
 
 #include <filesystem>
@@ -160,8 +162,8 @@ void ft::describePlan(Compilation &c, const CompileRequest &request, const Plann
   plan::Plan &plan = c.plan;
   plan.set_compiler("ftc " FTC_VERSION);
   plan.set_name(c.recipe.name);
-  plan.set_op_set_version(1);
-  plan.set_kernel_abi_version(1);
+  plan.set_op_set_version(rt::planOpSetVersion);
+  plan.set_kernel_abi_version(rt::planKernelAbiVersion);
   plan.set_deterministic(planning.deterministic);
   plan.set_recipe_sha256(digest(c.recipe.resolvedText));
   plan.set_model_sha256(digest(c.model.canonicalJson));
@@ -201,9 +203,7 @@ void ft::finishPlan(Compilation &c) {
       stats.set_trainable_parameters(stats.trainable_parameters() + elements);
   }
   for (const plan::Segment &segment : plan.segments()) {
-    double times = segment.kind() == plan::Segment::ACCUMULATE_NEXT ? plan.batch().gradient_accumulation_steps() - 1.0
-                   : segment.kind() == plan::Segment::ACCUMULATE_FIRST || segment.kind() == plan::Segment::UPDATE ? 1.0
-                                                                                                                  : 0.0;
+    double times = plan::runsPerStep(plan.batch(), segment.kind());
     for (const plan::Step &step : segment.steps()) {
       stats.set_flops_per_step(stats.flops_per_step() + times * step.flops());
       stats.set_bytes_per_step(stats.bytes_per_step() + times * step.bytes());

@@ -9,6 +9,7 @@
 #include "compiler/Planning/Bufferize.h"
 #include "compiler/Planning/Schedule.h"
 #include "compiler/Sharding/Partition.h"
+#include "runtime/Plan/Kinds.h"
 #include "runtime/Plan/Verify.h"
 
 #include "mlir/IR/Diagnostics.h"
@@ -85,7 +86,7 @@ std::unique_ptr<MLIRContext> createContext() {
 /// Row-wise operations of the segments that touch tokens become fused kernels; the update works on buckets.
 LogicalResult fuse(ModuleOp module, int64_t columnPartials) {
   for (auto segment : module.getOps<func::FuncOp>()) {
-    if (segment.getSymName() == "update" || segment.getSymName() == "initialize")
+    if (!plan::runsOnTokens(plan::segmentKind(segment.getSymName())))
       continue;
     PassManager passes(module.getContext(), func::FuncOp::getOperationName());
     FusePassOptions options;

@@ -13,11 +13,10 @@
 #include "compiler/Sharding/Boxing.h"
 
 #include "dialects/Ft/Ft.h"
+#include "runtime/Plan/Kinds.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
-
-#include "llvm/ADT/StringSwitch.h"
 
 #include <algorithm>
 
@@ -30,16 +29,30 @@ namespace {
 
 constexpr llvm::StringLiteral meshName = "mesh", dataParallel = "dp";
 
-enum class InputKind { Tokens, Documents, Sorted, Segments, Same };
+enum class PerInput { Token, Document, Sorted, Segment, Same };
 
-InputKind kindOf(StringRef io) {
-  return llvm::StringSwitch<InputKind>(io)
-      .Cases({"TOKENS", "LABELS", "POSITIONS", "DOCUMENT_START"}, InputKind::Tokens)
-      .Cases({"DOCUMENT_OFFSETS", "DOCUMENT_LENS"}, InputKind::Documents)
-      .Case("SORTED_POSITIONS", InputKind::Sorted)
-      .Cases({"SEGMENT_STARTS", "SEGMENT_IDS"}, InputKind::Segments)
-      .Default(InputKind::Same);
+/// What the elements of an input go by.
+PerInput elementsOf(plan::BatchInput::Kind kind) {
+  switch (kind) {
+  case plan::BatchInput::TOKENS:
+  case plan::BatchInput::LABELS:
+  case plan::BatchInput::POSITIONS:
+  case plan::BatchInput::DOCUMENT_START:
+    return PerInput::Token;
+  case plan::BatchInput::DOCUMENT_OFFSETS:
+  case plan::BatchInput::DOCUMENT_LENS:
+    return PerInput::Document;
+  case plan::BatchInput::SORTED_POSITIONS:
+    return PerInput::Sorted;
+  case plan::BatchInput::SEGMENT_STARTS:
+  case plan::BatchInput::SEGMENT_IDS:
+    return PerInput::Segment;
+  default:
+    return PerInput::Same;
+  }
 }
+
+plan::BatchInput::Kind kindOf(VariableOp input) { return plan::inputKind(*input.getIo()); }
 
 class Annotator {
 public:
@@ -55,9 +68,9 @@ public:
     builder.setInsertionPointToStart(module.getBody());
     MeshOp::create(builder, module.getLoc(), meshName, builder.getStrArrayAttr({dataParallel}),
                    ArrayRef<int64_t>{ranks});
-    accumulates = module.lookupSymbol("accumulate_next") != nullptr;
+    accumulates = module.lookupSymbol(plan::segmentName(plan::Segment::ACCUMULATE_NEXT)) != nullptr;
     for (auto variable : module.getOps<VariableOp>())
-      if (variable.getIo() == "TOKENS")
+      if (variable.getRole() == Role::Input && kindOf(variable) == plan::BatchInput::TOKENS)
         tokens = variable.getTensorType().getDimSize(0);
     for (auto variable : module.getOps<VariableOp>())
       if (failed(annotate(variable)))
@@ -66,7 +79,7 @@ public:
       return success();
     SymbolTable symbols(module);
     for (auto segment : module.getOps<func::FuncOp>())
-      if (segment.getSymName() != "update" && segment.getSymName() != "initialize")
+      if (plan::runsOnTokens(plan::segmentKind(segment.getSymName())))
         gatherWeights(segment, symbols);
     return success();
   }
@@ -125,20 +138,21 @@ private:
 
   LogicalResult annotateInput(VariableOp variable) {
     const int64_t size = variable.getTensorType().getDimSize(0), share = tokens / ranks;
-    switch (kindOf(*variable.getIo())) {
-    case InputKind::Tokens:
+    const plan::BatchInput::Kind kind = kindOf(variable);
+    switch (elementsOf(kind)) {
+    case PerInput::Token:
       return split(variable);
-    case InputKind::Sorted:
+    case PerInput::Sorted:
       return failed(checkDivides(variable, size)) ? failure() : own(variable, share);
-    case InputKind::Documents: {
-      const int64_t fence = variable.getIo() == "DOCUMENT_OFFSETS"; // one offset more than documents
+    case PerInput::Document: {
+      const int64_t fence = kind == plan::BatchInput::DOCUMENT_OFFSETS; // one offset more than documents
       return failed(checkDivides(variable, size - fence)) ? failure() : own(variable, (size - fence) / ranks + fence);
     }
-    case InputKind::Segments: { // a rank's tokens have at most as many different ids
-      const int64_t fence = variable.getIo() == "SEGMENT_STARTS";
+    case PerInput::Segment: { // a rank's tokens have at most as many different ids
+      const int64_t fence = kind == plan::BatchInput::SEGMENT_STARTS;
       return own(variable, std::min(size - fence, share) + fence);
     }
-    case InputKind::Same:
+    case PerInput::Same:
       return set(variable, broadcast(variable));
     }
     llvm_unreachable("an input without a sharding");

@@ -93,11 +93,9 @@ LogicalResult VariableOp::verify() {
       return failure();
   if ((role == Role::Input || role == Role::Output) != getIo().has_value())
     return emitOpError("(C5) `io` must be given for the roles input and output, and only there");
-  if (getIo() && role == Role::Input &&
-      !isOneOf(*getIo(), {"TOKENS", "LABELS", "POSITIONS", "DOCUMENT_START", "DOCUMENT_OFFSETS", "DOCUMENT_LENS",
-                          "SORTED_POSITIONS", "SEGMENT_STARTS", "SEGMENT_IDS", "SCALARS", "ROW_INDEX"}))
+  if (role == Role::Input && !symbolizeInputKind(*getIo()))
     return emitOpError("(C5) `io` is \"") << *getIo() << "\", which is no kind of plan.proto's BatchInput";
-  if (getIo() && role == Role::Output && !isOneOf(*getIo(), {"LOSS", "GRAD_NORM", "STATUS", "LOGITS"}))
+  if (role == Role::Output && !symbolizeOutputKind(*getIo()))
     return emitOpError("(C5) `io` is \"") << *getIo() << "\", which is no kind of plan.proto's Output";
   if (getGradientType() && !isTrained())
     return emitOpError("(C6) gradient_type belongs to the roles trainable and adapter");

@@ -1,6 +1,6 @@
 #include "runtime/Executor/OutputFolder.h"
 
-#include "runtime/Plan/StepOperands.h"
+#include "runtime/Plan/Kinds.h"
 #include "runtime/Support/Strings.h"
 
 #include <fmt/format.h>

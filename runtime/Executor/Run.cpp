@@ -213,7 +213,7 @@ Status loadWeights(Session &s) {
     return arenas.write(buffer, offset, bytes);
   };
   for (int i = 0; i < s.plan().arenas_size(); ++i)
-    if (s.plan().arenas(i).name() == "staging")
+    if (s.plan().arenas(i).name() == plan::stagingArena)
       target.staging = arenas.arena(i);
   FT_RETURN_IF_ERROR(loadModel(s.plan(), *s.model, options, target));
   if (s.loaded->has(plan::Segment::INITIALIZE))

@@ -1,5 +1,7 @@
 #include "runtime/Executor/SegmentRunner.h"
 
+#include "runtime/Plan/Kinds.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -15,7 +17,7 @@ Status checkExchangeStreams(const plan::Segment &segment) {
       return badInput(
           fmt::format("step {}: is on stream {}; a {} of a captured segment must be on stream 0: compile the "
                       "plan again",
-                      step.name(), step.stream(), stepKindName(step)));
+                      step.name(), step.stream(), plan::stepKindName(step)));
   return {};
 }
 } // namespace

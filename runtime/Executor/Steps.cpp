@@ -143,28 +143,6 @@ Status withName(const plan::Step &step, const Status &status) {
 }
 } // namespace
 
-const char *ft::rt::stepKindName(const plan::Step &step) {
-  switch (step.kind_case()) {
-  case plan::Step::kLaunch:
-    return "launch";
-  case plan::Step::kGemm:
-    return "gemm";
-  case plan::Step::kAttention:
-    return "attention";
-  case plan::Step::kCopy:
-    return "copy";
-  case plan::Step::kMemset:
-    return "memset";
-  case plan::Step::kReceive:
-    return "receive";
-  case plan::Step::kEmit:
-    return "emit";
-  case plan::Step::KIND_NOT_SET:
-    break;
-  }
-  return "unknown";
-}
-
 Expected<std::unique_ptr<ExecutableStep>> ft::rt::makeStep(const plan::Plan &plan, const plan::Step &step,
                                                            const Arenas &arenas, const StagingArea &staging,
                                                            Device &device) {

@@ -26,7 +26,4 @@ protected:
 Expected<std::unique_ptr<ExecutableStep>> makeStep(const plan::Plan &plan, const plan::Step &step, const Arenas &arenas,
                                                    const StagingArea &staging, Device &device);
 
-/// "launch", "gemm", …, for reports.
-const char *stepKindName(const plan::Step &step);
-
 } // namespace ft::rt

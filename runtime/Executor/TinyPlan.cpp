@@ -222,7 +222,7 @@ plan::Plan TinyPlan::make(uint64_t accumulation) {
   builder.makeKernels();
   builder.makeSegments();
   builder.makeTensors();
-  builder.arena("staging", plan::Arena::PINNED, plan::stagingLayout(builder.plan).stagingBytes);
+  builder.arena(plan::stagingArena, plan::Arena::PINNED, plan::stagingLayout(builder.plan).stagingBytes);
   return builder.plan;
 }
 
@@ -235,7 +235,7 @@ plan::Plan TinyPlan::makeForGpu(uint64_t accumulation) {
   for (plan::Kernel &kernel : *plan.mutable_kernels())
     kernel.set_threads(1), kernel.set_items_per_block(1);
   plan::Arena *slots = plan.add_arenas();
-  slots->set_name("slots"), slots->set_space(plan::Arena::DEVICE), slots->set_alignment(256);
+  slots->set_name(plan::slotsArena), slots->set_space(plan::Arena::DEVICE), slots->set_alignment(256);
   slots->set_size(plan::stagingLayout(plan).slotsBytes);
   return plan;
 }

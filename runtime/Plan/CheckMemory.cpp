@@ -231,11 +231,11 @@ Status inputsAndOutputs(const plan::Plan &plan) {
     FT_RETURN_IF_ERROR(inputsAreOneRecord(plan));
   const plan::StagingLayout layout = plan::stagingLayout(plan);
   if (layout.stagingBytes > 0)
-    FT_RETURN_IF_ERROR(executorArena(plan, "staging", plan::Arena::PINNED, layout.stagingBytes));
+    FT_RETURN_IF_ERROR(executorArena(plan, plan::stagingArena, plan::Arena::PINNED, layout.stagingBytes));
   const bool slots = std::any_of(plan.arenas().begin(), plan.arenas().end(),
-                                 [](const plan::Arena &arena) { return arena.name() == "slots"; });
+                                 [](const plan::Arena &arena) { return arena.name() == plan::slotsArena; });
   if (layout.slotsBytes > 0 && (slots || plan.target().driver() == plan::CUDA))
-    FT_RETURN_IF_ERROR(executorArena(plan, "slots", plan::Arena::DEVICE, layout.slotsBytes));
+    FT_RETURN_IF_ERROR(executorArena(plan, plan::slotsArena, plan::Arena::DEVICE, layout.slotsBytes));
   return {};
 }
 

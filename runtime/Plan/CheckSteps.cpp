@@ -1,6 +1,6 @@
 // checkPlan: segments, their steps, and the steps' operands.
 #include "runtime/Plan/CheckParts.h"
-#include "runtime/Plan/Staging.h"
+#include "runtime/Plan/Kinds.h"
 #include "runtime/Plan/StepOperands.h"
 
 #include <set>
@@ -139,6 +139,16 @@ Status emit(const plan::Plan &plan, const plan::Emit &emit) {
   }
   return {};
 }
+Status step(const plan::Plan &plan, const plan::Segment &segment, const plan::Step &step) {
+  FT_RETURN_IF_ERROR(text("name", step.name()));
+  FT_RETURN_IF_ERROR(index("stream", step.stream(), plan.streams_size(), "streams"));
+  for (uint32_t event : step.wait())
+    FT_RETURN_IF_ERROR(range("wait", event, 1, plan.event_count()));
+  FT_RETURN_IF_ERROR(range("record", step.record(), 0, plan.event_count()));
+  FT_RETURN_IF_ERROR(operands(plan, step));
+  return at(kind(plan, segment, step), [&] { return plan::stepKindName(step); });
+}
+
 
 Status operands(const plan::Plan &plan, const plan::Step &step) {
   Status status;
@@ -153,30 +163,23 @@ Status operands(const plan::Plan &plan, const plan::Step &step) {
   return status;
 }
 
-Status step(const plan::Plan &plan, const plan::Segment &segment, const plan::Step &step) {
-  FT_RETURN_IF_ERROR(text("name", step.name()));
-  FT_RETURN_IF_ERROR(index("stream", step.stream(), plan.streams_size(), "streams"));
-  for (uint32_t event : step.wait())
-    FT_RETURN_IF_ERROR(range("wait", event, 1, plan.event_count()));
-  FT_RETURN_IF_ERROR(range("record", step.record(), 0, plan.event_count()));
-  FT_RETURN_IF_ERROR(operands(plan, step));
+/// What belongs to the step's kind.
+Status kind(const plan::Plan &plan, const plan::Segment &segment, const plan::Step &step) {
   switch (step.kind_case()) {
   case plan::Step::kLaunch:
-    return at(launch(plan, step.launch()), [] { return "launch"; });
+    return launch(plan, step.launch());
   case plan::Step::kGemm:
-    return at(gemm(plan, step.gemm()), [] { return "gemm"; });
-  case plan::Step::kAttention: {
-    const uint64_t rows = segment.kind() == plan::Segment::GENERATE ? 1 : plan.batch().micro_batch_size();
-    return at(attention(plan, step.attention(), rows), [] { return "attention"; });
-  }
+    return gemm(plan, step.gemm());
+  case plan::Step::kAttention:
+    return attention(plan, step.attention(), plan::rowsOf(plan.batch(), segment.kind()));
   case plan::Step::kCopy:
-    return at(copy(step.copy()), [] { return "copy"; });
+    return copy(step.copy());
   case plan::Step::kMemset:
-    return at(memset(step.memset()), [] { return "memset"; });
+    return memset(step.memset());
   case plan::Step::kReceive:
-    return at(receive(plan, step.receive()), [] { return "receive"; });
+    return receive(plan, step.receive());
   case plan::Step::kEmit:
-    return at(emit(plan, step.emit()), [] { return "emit"; });
+    return emit(plan, step.emit());
   case plan::Step::KIND_NOT_SET:
     break;
   }
@@ -201,18 +204,6 @@ Status exchanges(const plan::Segment &segment) {
   return {};
 }
 
-/// Whether the host reads an output behind a segment.
-bool isReadBehind(plan::Segment::Kind segment, plan::Output::Kind output) {
-  switch (output) {
-  case plan::Output::LOSS:
-    return segment == plan::Segment::UPDATE || segment == plan::Segment::EVALUATE;
-  case plan::Output::LOGITS:
-    return segment == plan::Segment::GENERATE;
-  default:
-    return segment == plan::Segment::UPDATE;
-  }
-}
-
 /// What the host reads behind a segment must have left in it, or it would read what was there before.
 Status emitsAll(const plan::Plan &plan, const plan::Segment &segment) {
   std::set<std::pair<uint32_t, uint64_t>> emitted; // buffer and offset: emit() has made sure that they are outputs
@@ -220,7 +211,7 @@ Status emitsAll(const plan::Plan &plan, const plan::Segment &segment) {
     for (const plan::Operand &src : step.emit().src())
       emitted.emplace(src.buffer(), src.offset());
   for (const plan::Output &output : plan.outputs())
-    if (isReadBehind(segment.kind(), output.kind()) && !emitted.contains({output.buffer(), output.offset()}))
+    if (plan::isReadBehind(segment.kind(), output.kind()) && !emitted.contains({output.buffer(), output.offset()}))
       return bad("{} does not emit {}, which the host reads behind it", plan::Segment::Kind_Name(segment.kind()),
                  plan::Output::Kind_Name(output.kind()));
   return {};

@@ -1,6 +1,7 @@
 #include "runtime/Plan/PrintPlan.h"
 
 #include "runtime/Plan/ByteRegion.h"
+#include "runtime/Plan/Kinds.h"
 #include "runtime/Plan/StepOperands.h"
 #include "runtime/Support/Strings.h"
 
@@ -49,7 +50,7 @@ void putOperand(Out &out, const plan::Plan &plan, std::string_view field, int in
 }
 
 void putGemm(Out &out, const plan::Gemm &x) {
-  put(out, "gemm m {} n {} k {}", x.m(), x.n(), x.k());
+  put(out, " m {} n {} k {}", x.m(), x.n(), x.k());
   if (x.batch() > 1)
     put(out, " batch {} strides {} {} {}", x.batch(), x.stride_a(), x.stride_b(), x.stride_d());
   put(out, " ld {} {} {} op {}{} {} {} {} compute {}{} alpha {} beta {}", x.lda(), x.ldb(), x.ldd(),
@@ -58,7 +59,7 @@ void putGemm(Out &out, const plan::Gemm &x) {
 }
 
 void putAttention(Out &out, const plan::Attention &x) {
-  put(out, "attention {} {}{} {} batch {} length {} heads {}/{} dim {} scale {}",
+  put(out, " {} {}{} {} batch {} length {} heads {}/{} dim {} scale {}",
       orNumber(plan::Attention::Direction_Name(x.direction()), x.direction()),
       orNumber(plan::Attention::Form_Name(x.form()), x.form()), x.deterministic() ? " deterministic" : "",
       dtype(x.dtype()), x.batch(), x.sequence_len(), x.heads(), x.kv_heads(), x.head_dim(), x.scale());
@@ -67,32 +68,15 @@ void putAttention(Out &out, const plan::Attention &x) {
 }
 
 void putStep(Out &out, const plan::Plan &plan, const plan::Step &step) {
-  switch (step.kind_case()) {
-  case plan::Step::kLaunch:
-    put(out, "launch {} items {}", nameAt(plan.kernels(), step.launch().kernel()), step.launch().items());
-    break;
-  case plan::Step::kGemm:
+  put(out, "{}", plan::stepKindName(step));
+  if (step.has_launch())
+    put(out, " {} items {}", nameAt(plan.kernels(), step.launch().kernel()), step.launch().items());
+  else if (step.has_gemm())
     putGemm(out, step.gemm());
-    break;
-  case plan::Step::kAttention:
+  else if (step.has_attention())
     putAttention(out, step.attention());
-    break;
-  case plan::Step::kCopy:
-    put(out, "copy");
-    break;
-  case plan::Step::kMemset:
-    put(out, "memset {}", step.memset().value());
-    break;
-  case plan::Step::kReceive:
-    put(out, "receive");
-    break;
-  case plan::Step::kEmit:
-    put(out, "emit");
-    break;
-  case plan::Step::KIND_NOT_SET:
-    put(out, "unknown");
-    break;
-  }
+  else if (step.has_memset())
+    put(out, " {}", step.memset().value());
   plan::visitOperands(step, [&](std::string_view field, int index, const plan::Operand &operand) {
     putOperand(out, plan, field, index, operand);
   });

@@ -67,23 +67,4 @@ inline std::string operandName(std::string_view field, int index) {
   return index < 0 ? name : name + "[" + std::to_string(index) + "]";
 }
 
-/// Bytes of one element; 0 for an unknown type.
-inline uint64_t dtypeBytes(DType type) {
-  switch (type) {
-  case F64:
-  case I64:
-    return 8;
-  case F32:
-  case I32:
-    return 4;
-  case BF16:
-  case F16:
-    return 2;
-  case U8:
-    return 1;
-  default:
-    return 0;
-  }
-}
-
 } // namespace ft::plan

@@ -234,7 +234,7 @@ inline plan::Plan samplePlan() {
 inline void setCuda(plan::Plan &plan) {
   plan.mutable_target()->set_driver(plan::CUDA);
   plan::Arena &slots = *plan.add_arenas();
-  slots.set_name("slots");
+  slots.set_name(plan::slotsArena);
   slots.set_space(plan::Arena::DEVICE);
   slots.set_size(plan::stagingLayout(plan).slotsBytes);
   slots.set_alignment(256);

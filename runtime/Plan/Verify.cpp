@@ -1,5 +1,6 @@
 #include "runtime/Plan/Verify.h"
 
+#include "runtime/Plan/Kinds.h"
 #include "runtime/Plan/LiveRegions.h"
 #include "runtime/Plan/StepOperands.h"
 #include "runtime/Plan/StreamClocks.h"
@@ -26,46 +27,7 @@ struct FlatSegment {
   std::vector<size_t> firstOperand; ///< of each step, and the end
 };
 
-const char *kindName(Kind kind) {
-  switch (kind) {
-  case plan::Segment::INITIALIZE:
-    return "INITIALIZE";
-  case plan::Segment::ACCUMULATE_FIRST:
-    return "ACCUMULATE_FIRST";
-  case plan::Segment::ACCUMULATE_NEXT:
-    return "ACCUMULATE_NEXT";
-  case plan::Segment::UPDATE:
-    return "UPDATE";
-  case plan::Segment::EVALUATE:
-    return "EVALUATE";
-  case plan::Segment::GENERATE:
-    return "GENERATE";
-  case plan::Segment::SAVE:
-    return "SAVE";
-  default:
-    return "a segment of unknown kind";
-  }
-}
-
-/// What runs between steps, in any order and number.
-bool isEval(Kind kind) {
-  return kind == plan::Segment::EVALUATE || kind == plan::Segment::GENERATE || kind == plan::Segment::SAVE;
-}
-
-/// Whether a segment may write a class of buffer (V5).
-bool mayWrite(Kind kind, Buffer::Class written) {
-  switch (written) {
-  case Buffer::WEIGHT:
-  case Buffer::OPTIMIZER_STATE:
-    return kind == plan::Segment::INITIALIZE || kind == plan::Segment::UPDATE;
-  case Buffer::CONSTANT:
-    return kind == plan::Segment::INITIALIZE;
-  case Buffer::GRADIENT:
-    return !isEval(kind);
-  default:
-    return true;
-  }
-}
+std::string kindName(Kind kind) { return plan::Segment::Kind_Name(kind); }
 
 class Verifier {
 public:
@@ -151,7 +113,7 @@ void Verifier::fillInitialValues() {
 std::vector<std::vector<Kind>> Verifier::sequences() const {
   std::vector<Kind> evals;
   for (const FlatSegment &flat : segments)
-    if (isEval(flat.segment->kind()))
+    if (plan::runsBetweenSteps(flat.segment->kind()))
       evals.push_back(flat.segment->kind());
   const uint64_t micro = plan.batch().gradient_accumulation_steps();
   std::vector<std::vector<Kind>> all{{plan::Segment::INITIALIZE}};
@@ -301,7 +263,7 @@ Status Verifier::runStep(const FlatSegment &flat, uint32_t index) {
     if (operand.write == 0)
       continue;
     const Buffer &buffer = plan.buffers(int(operand.buffer));
-    if (!mayWrite(flat.segment->kind(), buffer.class_()))
+    if (!plan::mayWrite(flat.segment->kind(), buffer.class_()))
       return badInput(fmt::format("{}: {} writes buffer \"{}\" of class {}, which {} must not write",
                                   nameOf(flat.index, index), operandNameOf(as(operand, 0), i - first), buffer.name(),
                                   Buffer::Class_Name(buffer.class_()), kindName(flat.segment->kind())));

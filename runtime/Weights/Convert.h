@@ -1,7 +1,7 @@
 // Number formats: exact widening, and rounding to nearest even, between what files hold and what plans store.
 #pragma once
 
-#include "runtime/Plan/StepOperands.h"
+#include "runtime/Plan/Kinds.h"
 #include "runtime/Weights/TensorView.h"
 
 #include <bit>

@@ -1,0 +1,39 @@
+#include "runtime/Plan/Kinds.h"
+
+#include <gtest/gtest.h>
+
+namespace ft::plan {
+namespace {
+
+TEST(Kinds, NamesLeadBackToTheirKinds) {
+  for (int i = Segment::Kind_MIN; i <= Segment::Kind_MAX; ++i)
+    EXPECT_EQ(segmentKind(segmentName(Segment::Kind(i))), Segment::Kind(i)) << i;
+  EXPECT_EQ(segmentName(Segment::ACCUMULATE_FIRST), "accumulate_first");
+  for (int i = BatchInput::Kind_MIN; i <= BatchInput::Kind_MAX; ++i)
+    EXPECT_EQ(inputKind(BatchInput::Kind_Name(BatchInput::Kind(i))), i);
+  for (int i = Output::Kind_MIN; i <= Output::Kind_MAX; ++i)
+    EXPECT_EQ(outputKind(Output::Kind_Name(Output::Kind(i))), i);
+}
+
+TEST(Kinds, OtherNamesAreNoKind) {
+  for (const char *name : {"forward", "UPDATE", "Update", "", "update "})
+    EXPECT_EQ(segmentKind(name), Segment::KIND_UNSPECIFIED) << name;
+  EXPECT_EQ(inputKind("LOSS"), BatchInput::KIND_UNSPECIFIED);
+  EXPECT_EQ(outputKind("loss"), Output::KIND_UNSPECIFIED);
+}
+
+TEST(Kinds, ASegmentEitherTrainsOrRunsBetweenSteps) {
+  Batch batch;
+  batch.set_micro_batch_size(4), batch.set_gradient_accumulation_steps(3);
+  for (int i = Segment::INITIALIZE; i <= Segment::Kind_MAX; ++i) {
+    const auto kind = Segment::Kind(i);
+    EXPECT_FALSE(runsBetweenSteps(kind) && runsPerStep(batch, kind) > 0) << segmentName(kind);
+    EXPECT_FALSE(runsBetweenSteps(kind) && mayWrite(kind, Buffer::GRADIENT)) << segmentName(kind);
+    EXPECT_EQ(rowsOf(batch, kind), kind == Segment::GENERATE ? 1u : 4u);
+  }
+  EXPECT_EQ(runsPerStep(batch, Segment::ACCUMULATE_NEXT), 2u);
+  EXPECT_TRUE(runsOnTokens(Segment::GENERATE) && !runsOnTokens(Segment::UPDATE) && !runsOnTokens(Segment::INITIALIZE));
+}
+
+} // namespace
+} // namespace ft::plan
