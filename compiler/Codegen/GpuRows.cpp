@@ -9,6 +9,7 @@
 // and butterfly shuffles again: fixed order, and every thread ends with the same bits. Scalars are computed by all
 // threads; thread 0 stores them. Around stores to memory that other threads access, the block or warp synchronises.
 #include "compiler/Codegen/RowLowering.h"
+#include "dialects/TypeBytes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -58,8 +59,8 @@ int64_t offsetDivisor(const Access &access) {
   return divisor;
 }
 
-int64_t elementBytes(const Access &access) {
-  return cast<MemRefType>(access.memref.getType()).getElementTypeBitWidth() / 8;
+int64_t bytesOf(const Access &access) {
+  return elementBytes(cast<MemRefType>(access.memref.getType()).getElementType());
 }
 
 /// How the rows of one length lie on the threads.
@@ -77,7 +78,7 @@ RowShape shapeOf(int64_t length, ArrayRef<const RowGroup *> groups) {
       for (Operation *op : group->slice)
         for (const Access &access : accessesIn(op))
           if (access.row) {
-            narrowest = any ? std::min(narrowest, elementBytes(access)) : elementBytes(access);
+            narrowest = any ? std::min(narrowest, bytesOf(access)) : bytesOf(access);
             any = true;
             divisor = std::gcd(divisor, offsetDivisor(access));
           }
@@ -286,7 +287,7 @@ GpuRows::Reductions GpuRows::walkLoop(const RowGroup &group, Reductions partial)
 }
 
 llvm::MaybeAlign GpuRows::alignment(const Access &access, int64_t width) {
-  return llvm::Align(std::min<int64_t>(16, width * elementBytes(access)));
+  return llvm::Align(std::min<int64_t>(16, width * bytesOf(access)));
 }
 
 //===- Combining -----------------------------------------------------------------------------------------------------//

@@ -1,5 +1,7 @@
 #include "compiler/Planning/Borders.h"
 
+#include "dialects/TypeBytes.h"
+
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -9,8 +11,6 @@ using model::Role;
 using model::VariableOp;
 
 constexpr int64_t vectorBytes = 16, groupBytes = 256;
-
-static int64_t elementBytes(Type type) { return type.getIntOrFloatBitWidth() / 8; }
 
 bool BorderedGroup::isLike(const BorderedGroup &other) const {
   return pitch == other.pitch && rows == other.rows &&

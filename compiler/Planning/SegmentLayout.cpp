@@ -2,13 +2,12 @@
 
 #include "compiler/Fusion/BuildRowProgram.h"
 
+#include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace ft;
-
-static int64_t elementBytes(Value v) { return cast<RankedTensorType>(v.getType()).getElementTypeBitWidth() / 8; }
 
 static Place placeOfType(Value v) {
   auto type = cast<RankedTensorType>(v.getType());
@@ -255,7 +254,7 @@ void SegmentLayout::requestBundle(ValueRange values) {
     bool fits = !storage.variable && storage.bundle < 0 && storage.border == 0 && llvm::none_of(tuple, sharesStorage) &&
                 storage.place.rows == placeOfType(values[0]).rows &&
                 storage.place.elementType == placeOfType(values[0]).elementType &&
-                storage.place.columns * elementBytes(v) % 16 == 0;
+                storage.place.columns * elementBytes(getElementTypeOrSelf(v)) % 16 == 0;
     if (fits)
       tuple.push_back(v);
     else

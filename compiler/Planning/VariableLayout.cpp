@@ -1,6 +1,7 @@
 #include "compiler/Planning/VariableLayout.h"
 
 #include "compiler/Planning/Borders.h"
+#include "runtime/Plan/plan.pb.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
@@ -82,7 +83,7 @@ private:
 
   void placeBorders(const BorderStack &stack) {
     const BorderedGroup &first = stack.groups.front();
-    const int64_t bytes = stack.distance() * first.elementType().getIntOrFloatBitWidth() / 8;
+    const int64_t bytes = stack.distance() * elementBytes(first.elementType());
     FlatSymbolRefAttr buffer = createBuffer(first.parts.front().name(), "weights", plan::BufferClass::Weight,
                                             stack.groups.size() * bytes, true);
     for (auto [i, group] : llvm::enumerate(stack.groups))
@@ -179,7 +180,7 @@ private:
       if (!type)
         return {};
       FlatSymbolRefAttr symbol =
-          createBuffer(name + "." + suffix, arena, kind, bucket.elements * type.getIntOrFloatBitWidth() / 8, loaded);
+          createBuffer(name + "." + suffix, arena, kind, bucket.elements * elementBytes(type), loaded);
       for (Bucket::Member &member : bucket.members)
         placeAt(member.*which, symbol, member.offset);
       return symbol;
@@ -234,8 +235,8 @@ private:
     for (VariableOp member : group)
       total += elements(member);
     std::string name = group.front().getSymName().str();
-    FlatSymbolRefAttr buffer = createBuffer(name, "weights", plan::BufferClass::Weight,
-                                            total * elementType(v).getIntOrFloatBitWidth() / 8, true);
+    FlatSymbolRefAttr buffer =
+        createBuffer(name, "weights", plan::BufferClass::Weight, total * elementBytes(elementType(v)), true);
     int64_t offset = 0;
     for (VariableOp member : group) {
       placeAt(member, buffer, offset);
@@ -243,7 +244,7 @@ private:
     }
   }
 
-  static int64_t bytes(VariableOp v) { return elements(v) * elementType(v).getIntOrFloatBitWidth() / 8; }
+  static int64_t bytes(VariableOp v) { return elements(v) * elementBytes(elementType(v)); }
 
   /// Inputs of one kind share a buffer as large as the largest of them: a segment that reads fewer rows reads its
   /// start.
@@ -260,7 +261,7 @@ private:
     // The status starts as zero: good. Other outputs are written before they are read.
     FlatSymbolRefAttr buffer =
         createBuffer("io." + kind.lower(), "io", input ? plan::BufferClass::Input : plan::BufferClass::Output, size,
-                     kind == "STATUS");
+                     kind == plan::Output::Kind_Name(plan::Output::STATUS));
     return ioBuffers[kind] = buffer;
   }
 

@@ -3,6 +3,7 @@
 
 #include "dialects/Ft/Ft.h"
 #include "dialects/Plan/PlanDialect.h"
+#include "dialects/TypeBytes.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/DenseMap.h"
@@ -22,7 +23,7 @@ struct Place {
   mlir::Type elementType;
 
   bool operator==(const Place &) const = default;
-  int64_t elementBytes() const { return elementType.getIntOrFloatBitWidth() / 8; }
+  int64_t elementBytes() const { return ft::elementBytes(elementType); }
   /// rows × columns at (row, column) inside this place.
   Place slice(int64_t row, int64_t rowCount, int64_t column, int64_t columnCount) const {
     Place p = *this;

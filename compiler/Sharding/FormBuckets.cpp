@@ -7,6 +7,7 @@
 #include "compiler/Sharding/MoveUsers.h"
 
 #include "dialects/Ft/Ft.h"
+#include "dialects/TypeBytes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
@@ -81,7 +82,7 @@ private:
 
   void add(Member member, SmallVectorImpl<Bucket> &open, SmallVectorImpl<Bucket> &closed) {
     auto type = cast<RankedTensorType>(member.start->getOperand(0).getType());
-    const int64_t bytes = type.getNumElements() * type.getElementTypeBitWidth() / 8;
+    const int64_t bytes = type.getNumElements() * elementBytes(type.getElementType());
     Attribute kind = kindOf(member.start);
     auto *found = llvm::find_if(open, [&](const Bucket &bucket) { return bucket.kind == kind; });
     if (found != open.end() && found->bytes + bytes > limit) {
