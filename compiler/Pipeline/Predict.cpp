@@ -13,31 +13,28 @@ double regionBytes(plan::OperandAttr operand) {
   return region * ((operand.getRead() != 0) + (operand.getWrite() != 0));
 }
 
-bool isWorkspace(plan::OperandAttr operand) { return operand.getBuffer().getValue().ends_with(".workspace"); }
-
-auto operandsOf(Operation *step) { return step->getAttrOfType<ArrayAttr>("operands_").getAsRange<plan::OperandAttr>(); }
-
 /// What a step's operands declare. A workspace is touched as the library likes; it is not what a step moves.
-double stepBytes(Operation *step) {
+double stepBytes(plan::StepOpInterface step) {
   double bytes = 0;
-  for (plan::OperandAttr operand : operandsOf(step))
-    bytes += isWorkspace(operand) ? 0 : regionBytes(operand);
+  const plan::OperandAttr workspace = step.getWorkspace();
+  step.visitOperands(
+      [&](StringRef, plan::OperandAttr operand) { bytes += operand == workspace ? 0 : regionBytes(operand); });
   return bytes;
 }
 
-double flopsOf(Operation *step) { return step->getAttrOfType<FloatAttr>("flops").getValueAsDouble(); }
+double flopsOf(plan::StepOpInterface step) { return step.getFlops().convertToDouble(); }
 
 /// Microseconds of steps on one target, the cost of the launch left out.
 class Prediction {
 public:
   explicit Prediction(const recipe::TargetSpec &target) : target(target) {}
 
-  double of(Operation *step) const {
-    if (auto gemm = dyn_cast<plan::GemmOp>(step))
+  double of(plan::StepOpInterface step) const {
+    if (auto gemm = dyn_cast<plan::GemmOp>(*step))
       return product(gemm);
-    if (auto attention = dyn_cast<plan::AttentionOp>(step))
+    if (auto attention = dyn_cast<plan::AttentionOp>(*step))
       return libraryAttention(attention);
-    const double share = isa<plan::LaunchOp>(step) ? target.row_memory_share() : 1;
+    const double share = isa<plan::LaunchOp>(*step) ? target.row_memory_share() : 1;
     return moving(stepBytes(step), share);
   }
 
@@ -51,9 +48,8 @@ private:
   double product(plan::GemmOp gemm) const {
     double sum = computing(flopsOf(gemm), gemm.getAType(), target.sustained_share() * usedShare(gemm));
     // Tiles add to D after their sums: that is not hidden behind the products.
-    const plan::OperandAttr d = *std::next(operandsOf(gemm).begin(), 2);
-    if (d.getRead())
-      sum += moving(regionBytes(d));
+    if (gemm.getD().getRead())
+      sum += moving(regionBytes(gemm.getD()));
     return std::max(sum, moving(stepBytes(gemm), target.gemm_memory_share()));
   }
 
@@ -75,8 +71,8 @@ private:
     us += ragged ? double(target.ragged_attention_launches()) * target.launch_us() : 0;
     // The deterministic engine sweeps its scores, the causal half of documents × heads × length².
     if (ragged && attention.getBackward() && attention.getDeterministic())
-      for (plan::OperandAttr operand : operandsOf(attention))
-        us += isWorkspace(operand) ? moving(double(operand.getRows()) * operand.getRowBytes() / 2) : 0;
+      if (plan::OperandAttr workspace = attention.getWorkspaceAttr())
+        us += moving(double(workspace.getRows()) * workspace.getRowBytes() / 2);
     return std::max(us, moving(stepBytes(attention)));
   }
 
@@ -87,8 +83,6 @@ private:
 void ft::predictTimes(ModuleOp module, const recipe::TargetSpec &target) {
   const Prediction prediction(target);
   for (auto segment : module.getOps<plan::SegmentOp>())
-    for (Operation &step : segment.getBody().front()) {
-      const double us = prediction.of(&step) + target.launch_us();
-      step.setAttr("predicted_us", FloatAttr::get(Float64Type::get(module.getContext()), us));
-    }
+    for (auto step : segment.getBody().getOps<plan::StepOpInterface>())
+      step.setPredictedUs(llvm::APFloat(prediction.of(step) + target.launch_us()));
 }

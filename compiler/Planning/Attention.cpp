@@ -143,32 +143,20 @@ public:
   int64_t tile = 0, firstKey = 0, firstRow = 0, rows = 0, keys = 0;
 };
 
+/// The library's step; forward where there are no `gradients`.
 template <typename Op>
-plan::AttentionOp createLibraryStep(StepEmitter &out, SegmentLayout &values, Op op, ArrayRef<PlaceUse> uses,
-                                    bool backward, int64_t gradientPitch) {
-  const PlanningOptions &options = out.options;
-  SmallVector<Attribute> operands;
-  for (const PlaceUse &use : uses)
-    operands.push_back(out.operand(use));
-  if (options.raggedAttention) {
-    operands.push_back(out.operand(reading(values, op.getDocumentOffsets())));
-    operands.push_back(out.operand(reading(values, op.getDocumentLens())));
+void emitLibraryStep(StepEmitter &out, SegmentLayout &values, Op op, PlaceUse o, PlaceUse lse,
+                     std::optional<AttentionSpec::Gradients> gradients) {
+  AttentionSpec spec{reading(values, op.getQ()), reading(values, op.getK()), reading(values, op.getV()), o, lse};
+  spec.gradients = gradients;
+  if (out.options.raggedAttention) {
+    spec.documentOffsets = reading(values, op.getDocumentOffsets());
+    spec.documentLens = reading(values, op.getDocumentLens());
   }
-  if (options.attentionWorkspaceBytes) {
-    Place workspace;
-    workspace.buffer = FlatSymbolRefAttr::get(out.builder.getContext(), "attention.workspace");
-    workspace.elementType = out.builder.getI8Type();
-    workspace.columns = workspace.pitch = options.attentionWorkspaceBytes;
-    operands.push_back(out.operand({workspace, 0, values.freshVersion()}));
-  }
-  const Place &q = values.place(op.getQ());
-  double flops = 2.0 * q.rows * op.getSequenceLen() * op.getHeads() * op.getHeadDim() * (backward ? 2.5 : 1.0);
-  return plan::AttentionOp::create(
-      out.builder, out.builder.getUnknownLoc(), q.elementType, backward, options.raggedAttention, options.deterministic,
-      options.attentionWorkspaceBytes > 0, q.rows / op.getSequenceLen(), op.getSequenceLen(), op.getHeads(),
-      op.getKvHeads(), op.getHeadDim(), op.getScale(), options.maxDocuments, options.maxDocumentLen, q.pitch,
-      values.place(op.getO()).pitch, gradientPitch, out.stepName(""), out.builder.getArrayAttr(operands), 0,
-      ArrayRef<int64_t>{}, 0, llvm::APFloat(flops), llvm::APFloat(0.0));
+  spec.sequenceLen = op.getSequenceLen(), spec.heads = op.getHeads(), spec.kvHeads = op.getKvHeads();
+  spec.headDim = op.getHeadDim(), spec.scale = op.getScale().convertToDouble();
+  spec.workspaceVersion = out.options.attentionWorkspaceBytes ? values.freshVersion() : 0;
+  out.attention("", spec);
 }
 
 /// cuDNN reads q, k and v at one token pitch and writes dq, dk and dv side by side.
@@ -185,10 +173,7 @@ LogicalResult ft::emitAttention(StepEmitter &out, SegmentLayout &values, model::
   if (out.options.libraryAttention) {
     if (failed(checkSideBySide(op, values, {op.getQ(), op.getK(), op.getV()})))
       return failure();
-    createLibraryStep(out, values, op,
-                      {reading(values, op.getQ()), reading(values, op.getK()), reading(values, op.getV()),
-                       writing(values, op.getO()), writing(values, op.getLse())},
-                      false, 0);
+    emitLibraryStep(out, values, op, writing(values, op.getO()), writing(values, op.getLse()), {});
     return success();
   }
   Tiles tiles(out, values, op);
@@ -219,14 +204,9 @@ LogicalResult ft::emitAttentionBackward(StepEmitter &out, SegmentLayout &values,
   if (out.options.libraryAttention) {
     if (failed(checkSideBySide(op, values, {op.getDQ(), op.getDK(), op.getDV()})))
       return failure();
-    SmallVector<PlaceUse> uses;
-    for (Value v : {op.getQ(), op.getK(), op.getV(), op.getO()})
-      uses.push_back(reading(values, v));
-    uses.push_back(reading(values, op.getLse()));
-    uses.push_back(reading(values, op.getDO()));
-    for (Value v : {op.getDQ(), op.getDK(), op.getDV()})
-      uses.push_back(writing(values, v));
-    createLibraryStep(out, values, op, uses, true, dq.pitch);
+    emitLibraryStep(out, values, op, reading(values, op.getO()), reading(values, op.getLse()),
+                    AttentionSpec::Gradients{reading(values, op.getDO()), writing(values, op.getDQ()),
+                                             writing(values, op.getDK()), writing(values, op.getDV())});
     return success();
   }
   Tiles tiles(out, values, op);

@@ -39,8 +39,8 @@ LogicalResult ft::bufferize(ModuleOp module, const PlanningOptions &options) {
   Location loc = module.getLoc();
   plan::ArenaOp::create(builder, loc, plan::Space::Device, "activations", 0, 256, 0, true);
   plan::ArenaOp::create(builder, loc, plan::Space::Device, "workspace", 0, 256, 0, false);
-  createWorkspace(builder, loc, "gemm.workspace", options.gemmWorkspaceBytes);
-  createWorkspace(builder, loc, "attention.workspace", options.attentionWorkspaceBytes);
+  createWorkspace(builder, loc, gemmWorkspace, options.gemmWorkspaceBytes);
+  createWorkspace(builder, loc, attentionWorkspace, options.attentionWorkspaceBytes);
   createTileBases(module, builder, *variables, options);
 
   KernelPool kernels(module);

@@ -5,6 +5,9 @@
 
 namespace ft {
 
+/// The buffers that a stream's library calls share.
+inline constexpr char gemmWorkspace[] = "gemm.workspace", attentionWorkspace[] = "attention.workspace";
+
 struct PlanningOptions {
   bool libraryAttention = false; ///< attention by the library; else tiled
   bool raggedAttention = false;  ///< documents by offsets; else every row is one document

@@ -4,6 +4,7 @@
 
 #include "compiler/Fusion/Programs/Programs.h"
 #include "compiler/Planning/Composites.h"
+#include "runtime/Plan/Kinds.h"
 
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/raw_ostream.h"
@@ -16,7 +17,8 @@ namespace {
 class Emitter {
 public:
   Emitter(func::FuncOp s, const VariableLayout &v, StepEmitter &e, int64_t &version)
-      : segment(s), variables(v), steps(e), values(s, v, e.builder, version, e.options.raggedAttention) {}
+      : segment(s), kind(plan::segmentKind(s.getSymName())), variables(v), steps(e),
+        values(s, v, e.builder, version, e.options.raggedAttention) {}
 
   LogicalResult run() {
     auto planSegment = plan::SegmentOp::create(steps.builder, segment.getLoc(), segment.getSymName());
@@ -74,44 +76,35 @@ private:
 
   /// The batch record arrives first; segments after the micro-batches find it where it was.
   void emitReceive(StepEmitter &out) {
-    if (segment.getSymName() == "update" || segment.getSymName() == "initialize")
+    if (!plan::runsOnTokens(kind))
       return;
-    SmallVector<Attribute> operands;
+    SmallVector<PlaceUse> inputs;
     llvm::DenseSet<Attribute> seen;
-    auto module = segment->getParentOfType<ModuleOp>();
-    SymbolTable symbols(module);
+    SymbolTable symbols(segment->getParentOfType<ModuleOp>());
     for (auto read : segment.getOps<model::ReadOp>()) {
       auto variable = symbols.lookup<model::VariableOp>(read.getVariable());
-      if (variable.getRole() != model::Role::Input || !seen.insert(read.getVariableAttr()).second)
-        continue;
-      PlaceUse use = writing(read.getValue());
-      operands.push_back(out.operand(use));
+      if (variable.getRole() == model::Role::Input && seen.insert(read.getVariableAttr()).second)
+        inputs.push_back(writing(read.getValue()));
     }
-    if (!operands.empty())
-      plan::ReceiveOp::create(out.builder, segment.getLoc(), "batch", out.builder.getArrayAttr(operands), 0, {}, 0,
-                              llvm::APFloat(0.0), llvm::APFloat(0.0));
+    out.receive(inputs);
   }
 
-  /// Outputs that this segment writes leave at its end; the loss of a step leaves with the update.
+  /// What the host reads behind this segment, of the outputs that it writes; the micro-batches write the step's loss.
   void emitOutputs(StepEmitter &out) {
-    if (segment.getSymName().starts_with("accumulate") || segment.getSymName() == "initialize")
-      return;
-    SmallVector<Attribute> operands;
-    SymbolTable symbols(segment->getParentOfType<ModuleOp>());
-    for (auto variable : symbols.getOp()->getRegion(0).getOps<model::VariableOp>()) {
+    SmallVector<PlaceUse> outputs;
+    for (auto variable : segment->getParentOfType<ModuleOp>().getOps<model::VariableOp>()) {
       if (variable.getRole() != model::Role::Output)
         continue;
+      const plan::Output::Kind output = plan::outputKind(*variable.getIo());
       bool written = llvm::any_of(segment.getOps<model::WriteOp>(),
                                   [&](model::WriteOp w) { return w.getVariable() == variable.getSymName(); });
-      bool metric = segment.getSymName() == "update" && *variable.getIo() == "LOSS";
-      if (!written && !metric)
+      bool earlier = kind == plan::Segment::UPDATE && output == plan::Output::LOSS;
+      if (!plan::isReadBehind(kind, output) || (!written && !earlier))
         continue;
       const Place &place = variables.place(variable.getSymName());
-      operands.push_back(out.operand({place, variables.version(place.buffer), 0}));
+      outputs.push_back({place, variables.version(place.buffer), 0});
     }
-    if (!operands.empty())
-      plan::EmitOp::create(out.builder, segment.getLoc(), "metrics", out.builder.getArrayAttr(operands), 0, {}, 0,
-                           llvm::APFloat(0.0), llvm::APFloat(0.0));
+    out.emit(outputs);
   }
 
   LogicalResult emitWrite(StepEmitter &out, model::WriteOp write) {
@@ -309,6 +302,7 @@ private:
   }
 
   func::FuncOp segment;
+  plan::Segment::Kind kind;
   const VariableLayout &variables;
   StepEmitter &steps;
   SegmentLayout values;

@@ -25,6 +25,19 @@ struct GemmSpec {
   int64_t batch = 1, strideA = 0, strideB = 0, strideD = 0; ///< elements
 };
 
+/// What a library's attention works on. Without `gradients` it is the forward pass.
+struct AttentionSpec {
+  struct Gradients {
+    PlaceUse ofO, ofQ, ofK, ofV;
+  };
+  PlaceUse q, k, v, o, lse;
+  std::optional<Gradients> gradients;
+  PlaceUse documentOffsets, documentLens; ///< where documents are ragged
+  int64_t sequenceLen = 0, heads = 0, kvHeads = 0, headDim = 0;
+  double scale = 1;
+  int64_t workspaceVersion = 0; ///< that nobody reads
+};
+
 /// Emits steps at the end of a plan.segment. Names of steps: the operation's location name and what the step does.
 class StepEmitter {
 public:
@@ -38,15 +51,23 @@ public:
   /// A kernel that moves `from` to `to`, of the same rows, columns and batch, and converts it to the type there.
   void convert(llvm::StringRef what, const PlaceUse &from, const PlaceUse &to);
   void memset(llvm::StringRef what, const PlaceUse &to);
-
-  mlir::Attribute operand(const PlaceUse &use) const;
-  std::string stepName(llvm::StringRef what) const;
+  void attention(llvm::StringRef what, const AttentionSpec &spec);
+  /// The batch record arrives in these inputs; nothing where there are none.
+  void receive(llvm::ArrayRef<PlaceUse> inputs);
+  /// These outputs leave; nothing where there are none.
+  void emit(llvm::ArrayRef<PlaceUse> outputs);
 
   mlir::OpBuilder &builder;
   KernelPool &kernels;
   const PlanningOptions &options;
 
 private:
+  plan::OperandAttr operand(const PlaceUse &use) const;
+  mlir::ArrayAttr operands(llvm::ArrayRef<PlaceUse> uses) const;
+  plan::OperandAttr workspace(llvm::StringRef buffer, int64_t bytes, int64_t version) const;
+  std::string stepName(llvm::StringRef what) const;
+  template <typename Op> void add(std::string name, typename Op::Properties fields);
+
   std::string prefix;
 };
 

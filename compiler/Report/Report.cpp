@@ -1,5 +1,6 @@
 #include "compiler/Report/Report.h"
 
+#include "runtime/Plan/Staging.h"
 #include "runtime/Support/Strings.h"
 
 #include <fmt/format.h>
@@ -47,13 +48,13 @@ std::string memoryTable(const Compilation &c) {
     const plan::Arena &arena = plan.arenas(i);
     if (!c.counts(arena))
       continue;
-    if (arena.name() == "activations") {
+    if (arena.transient()) {
       double over = arena.largest_live() ? 100.0 * (double(arena.size()) / arena.largest_live() - 1) : 0;
       row(arena.name(), "transient values", arena.size(),
           fmt::format("   largest live set {} (+{:.2f} %)", arena.largest_live(), over));
       continue;
     }
-    if (arena.name() == "slots" || arena.name() == "staging") {
+    if (arena.name() == plan::slotsArena || arena.name() == plan::stagingArena) {
       row(arena.name(), "batch records", arena.size());
       continue;
     }
@@ -97,7 +98,7 @@ std::string peakText(const Compilation &c) {
   }
   std::stable_sort(rows.begin(), rows.end(), [](const Row &a, const Row &b) { return a.bytes > b.bytes; });
   std::string text =
-      fmt::format("peak of the activations, {} bytes, at {}:\n", c.peak.bytes, c.plan.stats().peak_moment());
+      fmt::format("peak of the {}, {} bytes, at {}:\n", c.peak.arena, c.peak.bytes, c.plan.stats().peak_moment());
   for (size_t i = 0; i < rows.size() && i < 8; ++i)
     text += fmt::format("  {:<46}{:>6} ×{:>16}\n", rows[i].name, rows[i].count, rows[i].bytes);
   return text;

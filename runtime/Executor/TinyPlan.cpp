@@ -1,5 +1,6 @@
 #include "runtime/Executor/TinyPlan.h"
 
+#include "runtime/Plan/CheckPlan.h"
 #include "runtime/Plan/Staging.h"
 #include "runtime/Plan/Verify.h"
 #include "runtime/Support/MappedFile.h"
@@ -72,6 +73,7 @@ struct TinyBuilder : Builder {
     const uint32_t weights = arena("weights", plan::Arena::DEVICE, 64), io = arena("io", plan::Arena::DEVICE, 64);
     const uint32_t transient = arena("activations", plan::Arena::DEVICE, 64);
     w = buffer("w", weights, B::WEIGHT, TinyPlan::vocab * 4, 1);
+    plan.mutable_arenas(int(transient))->set_transient(true);
     vocabNumber = buffer("vocab", weights, B::CONSTANT, 4, 1);
     countNumber = buffer("count", weights, B::CONSTANT, 4, 1);
     gradient = buffer("gradient", weights, B::GRADIENT, TinyPlan::vocab * 4, 0);
@@ -197,7 +199,8 @@ struct TinyBuilder : Builder {
   void makeHeader(uint64_t accumulation) {
     plan.set_compiler("hand-made"), plan.set_name("tiny");
     plan.set_recipe_sha256(std::string(32, 'r')), plan.set_model_sha256(std::string(32, 'm'));
-    plan.set_op_set_version(1), plan.set_kernel_abi_version(1), plan.set_deterministic(true);
+    plan.set_op_set_version(planOpSetVersion), plan.set_kernel_abi_version(planKernelAbiVersion);
+    plan.set_deterministic(true);
     plan.add_streams("main");
     plan::Target *target = plan.mutable_target();
     target->set_name("cpu"), target->set_driver(plan::CPU), target->set_arch("x86-64-v3");

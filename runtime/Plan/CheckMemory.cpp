@@ -41,9 +41,6 @@ Status buffer(const plan::Plan &plan, const plan::Buffer &buffer) {
   return {};
 }
 
-/// Where values follow each other: buffers may share bytes, and verifyPlan proves that their values do not.
-bool mayOverlap(const plan::Arena &arena) { return arena.name() == "activations" || arena.name() == "workspace"; }
-
 /// One sweep in order of offsets. Where buffers may overlap, those that are filled before the first segment may not.
 Status overlaps(const plan::Plan &plan) {
   std::vector<const plan::Buffer *> order;
@@ -57,11 +54,11 @@ Status overlaps(const plan::Plan &plan) {
   for (const plan::Buffer *buffer : order) {
     if (furthest && furthest->arena() != buffer->arena())
       furthest = furthestFilled = nullptr;
-    const bool strict = buffer->initial_version() != 0 || !mayOverlap(plan.arenas(int(buffer->arena())));
+    const bool strict = buffer->initial_version() != 0 || !plan.arenas(int(buffer->arena())).transient();
     const plan::Buffer *before = strict ? furthest : furthestFilled;
     if (before && endOf(before) > buffer->offset())
       return bad("buffer \"{}\" at [{}, {}) overlaps \"{}\" at [{}, {}) of arena \"{}\"; only buffers without an "
-                 "initial version, in the arenas activations and workspace, may",
+                 "initial version, in transient arenas, may",
                  buffer->name(), buffer->offset(), endOf(buffer), before->name(), before->offset(), endOf(before),
                  plan.arenas(int(buffer->arena())).name());
     if (!furthest || endOf(buffer) > endOf(furthest))

@@ -5,7 +5,7 @@
 
 namespace ft::rt {
 
-inline constexpr uint32_t planOpSetVersion = 1;     ///< Step and its kinds
+inline constexpr uint32_t planOpSetVersion = 2;     ///< Step, its kinds, and the memory that they work in
 inline constexpr uint32_t planKernelAbiVersion = 1; ///< Launch and the images
 
 /// Checks each message by itself and against the tables it points into: versions, features, indices, sizes, offsets,

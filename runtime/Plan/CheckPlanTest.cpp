@@ -17,9 +17,11 @@ TEST(CheckPlan, VersionsAndIdentity) {
   expectEach({
       {[](auto &p) { p.add_features("offload"); }, "needs the feature \"offload\", which this program does not know",
        Code::CannotRun},
-      {[](auto &p) { p.set_op_set_version(2); }, "op_set_version is 2; this program runs version 1", Code::CannotRun},
-      {[](auto &p) { p.set_kernel_abi_version(0); }, "kernel_abi_version is 0; this program runs version 1",
+      {[](auto &p) { p.set_op_set_version(planOpSetVersion + 1); },
+       fmt::format("op_set_version is {}; this program runs version {}", planOpSetVersion + 1, planOpSetVersion),
        Code::CannotRun},
+      {[](auto &p) { p.set_kernel_abi_version(0); },
+       fmt::format("kernel_abi_version is 0; this program runs version {}", planKernelAbiVersion), Code::CannotRun},
       {[](auto &p) { p.set_compiler(""); }, "compiler is empty"},
       {[](auto &p) { p.set_compiler("ftc\n"); }, "compiler holds the control character 0x0a"},
       {[](auto &p) { p.set_name("../up"); }, "name is \"../up\"; must be a file name"},
@@ -104,6 +106,11 @@ TEST(CheckPlan, ArenasAndBuffers) {
          p.mutable_buffers(4)->set_initial_version(1);
        },
        "buffer \"y\" at [64, 160) overlaps \"x\" at [0, 128) of arena \"activations\""},
+      {[](auto &p) {
+         p.mutable_buffers(5)->set_offset(64);
+         p.mutable_arenas(3)->set_transient(false); // what it is called says nothing
+       },
+       "of arena \"activations\"; only buffers without an initial version, in transient arenas, may"},
   });
   plan::Plan overlapping = samplePlan();
   overlapping.mutable_buffers(5)->set_offset(64); // for verifyPlan to judge

@@ -113,9 +113,9 @@ void putMemory(Out &out, const plan::Plan &plan, bool buffers) {
                    [&](int a, int b) { return plan.buffers(a).offset() < plan.buffers(b).offset(); });
   for (int i = 0; i < plan.arenas_size(); ++i) {
     const plan::Arena &arena = plan.arenas(i);
-    put(out, "arena {} {} {} bytes ({}), alignment {}, largest live set {}\n", arena.name(),
-        orNumber(plan::Arena::Space_Name(arena.space()), arena.space()), arena.size(), formatBytes(arena.size()),
-        arena.alignment(), arena.largest_live());
+    put(out, "arena {} {}{} {} bytes ({}), alignment {}, largest live set {}\n", arena.name(),
+        orNumber(plan::Arena::Space_Name(arena.space()), arena.space()), arena.transient() ? " transient" : "",
+        arena.size(), formatBytes(arena.size()), arena.alignment(), arena.largest_live());
     for (int b : order)
       if (buffers && plan.buffers(b).arena() == uint32_t(i))
         putBuffer(out, plan.buffers(b));

@@ -17,7 +17,7 @@ TEST(PrintPlan, ShowsMemoryAndSteps) {
            "plan \"sample\" by ftc test\n",
            "target cpu driver CPU arch x86-64-v3 attention tiled\n",
            "batch 1 × 4 tokens, 3 micro-batches a step, vocabulary 16\n",
-           "arena activations DEVICE 224 bytes (224 B), alignment 64, largest live set 0\n"
+           "arena activations DEVICE transient 224 bytes (224 B), alignment 64, largest live set 0\n"
            "  [0:128] x ACTIVATION\n"
            "  [128:224] y ACTIVATION\n",
            "  [0:128] w WEIGHT starts as version 1\n",

@@ -1,6 +1,8 @@
 // Small plans for tests: a builder, and one sample that trains.
 #pragma once
 
+#include "runtime/Plan/ByteRegion.h"
+#include "runtime/Plan/CheckPlan.h"
 #include "runtime/Plan/PlanFile.h"
 #include "runtime/Plan/Staging.h"
 
@@ -24,8 +26,8 @@ public:
     plan.set_name("sample");
     plan.set_recipe_sha256(std::string(32, 'r'));
     plan.set_model_sha256(std::string(32, 'm'));
-    plan.set_op_set_version(1);
-    plan.set_kernel_abi_version(1);
+    plan.set_op_set_version(planOpSetVersion);
+    plan.set_kernel_abi_version(planKernelAbiVersion);
     plan::Target &target = *plan.mutable_target();
     target.set_name("cpu");
     target.set_driver(plan::CPU);
@@ -37,6 +39,7 @@ public:
       arena.set_space(name == std::string("staging") ? plan::Arena::PINNED : plan::Arena::DEVICE);
       arena.set_size(name == std::string("staging") ? 4096 : 0);
       arena.set_alignment(64);
+      arena.set_transient(name == std::string("activations"));
     }
     plan.add_streams("main");
     plan.add_streams("side");
