@@ -293,7 +293,14 @@ void ft::addImages(const CompiledKernels &compiled, plan::Plan &plan, PlanSectio
     kernel->set_threads(source.threads);
     kernel->set_items_per_block(source.itemsPerBlock);
     kernel->set_shared_bytes(source.sharedBytes);
-    kernel->set_vector_access(source.vectorAccess);
+    kernel->set_items(source.items);
+    for (const kernel::OperandFacts &facts : source.operands) {
+      plan::KernelOperand *operand = kernel->add_operands();
+      operand->set_bytes(facts.bytes);
+      operand->set_alignment(facts.alignment);
+      operand->set_written(facts.written);
+      operand->set_index_limit(facts.indexLimit);
+    }
   }
   for (const KernelImage &source : compiled.images) {
     bool ptx = source.format == KernelImage::Format::Ptx;

@@ -2,6 +2,7 @@
 
 #include "runtime/Plan/CheckPlan.h"
 #include "runtime/Plan/Staging.h"
+#include "runtime/Plan/TestPlan.h"
 #include "runtime/Plan/Verify.h"
 #include "runtime/Support/MappedFile.h"
 #include "runtime/Text/TextCodec.h"
@@ -72,8 +73,8 @@ struct TinyBuilder : Builder {
     using B = plan::Buffer;
     const uint32_t weights = arena("weights", plan::Arena::DEVICE, 64), io = arena("io", plan::Arena::DEVICE, 64);
     const uint32_t transient = arena("activations", plan::Arena::DEVICE, 64);
-    w = buffer("w", weights, B::WEIGHT, TinyPlan::vocab * 4, 1);
     plan.mutable_arenas(int(transient))->set_transient(true);
+    w = buffer("w", weights, B::WEIGHT, TinyPlan::vocab * 4, 1);
     vocabNumber = buffer("vocab", weights, B::CONSTANT, 4, 1);
     countNumber = buffer("count", weights, B::CONSTANT, 4, 1);
     gradient = buffer("gradient", weights, B::GRADIENT, TinyPlan::vocab * 4, 0);
@@ -196,6 +197,18 @@ struct TinyBuilder : Builder {
       image->add_entry_offsets(4096 * k);
   }
 
+  /// As the launches use them, and which operands Fixtures/TinyModel.c takes indices from.
+  void describeKernels() {
+    test::describeKernels(plan);
+    auto indices = [&](uint32_t kernel, int operand, uint64_t limit) {
+      plan.mutable_kernels(int(kernel))->mutable_operands(operand)->set_index_limit(limit);
+    };
+    indices(Errors, 0, TinyPlan::vocab);
+    indices(AddGradient, 1, TinyPlan::vocab);
+    indices(Logits, 0, TinyPlan::vocab);
+    indices(Logits, 1, TinyPlan::sequenceLen);
+  }
+
   void makeHeader(uint64_t accumulation) {
     plan.set_compiler("hand-made"), plan.set_name("tiny");
     plan.set_recipe_sha256(std::string(32, 'r')), plan.set_model_sha256(std::string(32, 'm'));
@@ -224,6 +237,7 @@ plan::Plan TinyPlan::make(uint64_t accumulation) {
   builder.makeBuffers();
   builder.makeKernels();
   builder.makeSegments();
+  builder.describeKernels();
   builder.makeTensors();
   builder.arena(plan::stagingArena, plan::Arena::PINNED, plan::stagingLayout(builder.plan).stagingBytes);
   return builder.plan;

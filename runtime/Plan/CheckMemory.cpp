@@ -11,6 +11,7 @@ namespace ft::rt::check {
 namespace {
 
 constexpr int maxArenas = 64;
+constexpr uint32_t bufferAlignment = 16;
 
 Status arena(const plan::Arena &arena) {
   FT_RETURN_IF_ERROR(text("name", arena.name()));
@@ -18,8 +19,8 @@ Status arena(const plan::Arena &arena) {
       arena.space() != plan::Arena::HOST)
     return bad("space is {}; must be DEVICE, PINNED or HOST", int(arena.space()));
   FT_RETURN_IF_ERROR(range("size", arena.size(), 0, maxPlanBytes - 1));
-  if (!std::has_single_bit(arena.alignment()) || arena.alignment() < 16 || arena.alignment() > (1 << 21))
-    return bad("alignment is {}; must be a power of two in [16, 2097152]", arena.alignment());
+  if (!std::has_single_bit(arena.alignment()) || arena.alignment() < bufferAlignment || arena.alignment() > (1 << 21))
+    return bad("alignment is {}; must be a power of two in [{}, 2097152]", arena.alignment(), bufferAlignment);
   if (arena.largest_live() > arena.size())
     return bad("largest_live is {}; must be at most the size, {}", arena.largest_live(), arena.size());
   return {};
@@ -29,8 +30,8 @@ Status buffer(const plan::Plan &plan, const plan::Buffer &buffer) {
   FT_RETURN_IF_ERROR(text("name", buffer.name()));
   FT_RETURN_IF_ERROR(index("arena", buffer.arena(), plan.arenas_size(), "arenas"));
   const plan::Arena &arena = plan.arenas(int(buffer.arena()));
-  if (buffer.offset() % 16 != 0)
-    return bad("offset is {}; must be a multiple of 16", buffer.offset());
+  if (buffer.offset() % bufferAlignment != 0)
+    return bad("offset is {}; must be a multiple of {}", buffer.offset(), bufferAlignment);
   if (buffer.size() == 0)
     return bad("size is 0; must be at least 1");
   if (buffer.offset() > arena.size() || buffer.size() > arena.size() - buffer.offset())
@@ -69,9 +70,20 @@ Status overlaps(const plan::Plan &plan) {
   return {};
 }
 
+Status kernelOperand(const plan::KernelOperand &operand) {
+  FT_RETURN_IF_ERROR(range("bytes", operand.bytes(), 1, maxPlanBytes - 1));
+  if (!std::has_single_bit(operand.alignment()) || operand.alignment() > bufferAlignment)
+    return bad("alignment is {}; must be a power of two in [1, {}], as buffers are at multiples of that",
+               operand.alignment(), bufferAlignment);
+  return {};
+}
+
 Status kernel(const plan::Plan &plan, const plan::Kernel &kernel) {
   FT_RETURN_IF_ERROR(text("name", kernel.name()));
   FT_RETURN_IF_ERROR(text("entry", kernel.entry()));
+  FT_RETURN_IF_ERROR(range("items", kernel.items(), 1, uint64_t(1) << 40));
+  for (int i = 0; i < kernel.operands_size(); ++i)
+    FT_RETURN_IF_ERROR(at(kernelOperand(kernel.operands(i)), [&] { return fmt::format("operands[{}]", i); }));
   if (plan.target().driver() != plan::CUDA)
     return {};
   FT_RETURN_IF_ERROR(range("threads", kernel.threads(), 1, 1024));

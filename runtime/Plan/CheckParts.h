@@ -61,8 +61,11 @@ Status access(const plan::Operand &operand, Access access);
 /// The operand declares exactly `rows` × `rowBytes` at `pitch`, `batch` times at `batchPitch`.
 Status sameBytes(const plan::Plan &plan, const plan::Operand &operand, uint64_t rows, uint64_t rowBytes, uint64_t pitch,
                  uint64_t batch, uint64_t batchPitch);
-Status gemm(const plan::Plan &plan, const plan::Gemm &gemm);
 /// `rows`: of a batch, as many as the segment works on.
+Status launch(const plan::Plan &plan, const plan::Launch &launch, uint64_t rows);
+/// The regions of two launches of one kernel, which both fit it: its code is made for one shape.
+Status sameShape(const plan::Launch &launch, const plan::Launch &other);
+Status gemm(const plan::Plan &plan, const plan::Gemm &gemm);
 Status attention(const plan::Plan &plan, const plan::Attention &attention, uint64_t rows);
 
 } // namespace ft::rt::check

@@ -4,7 +4,6 @@
 #include "runtime/Plan/StepOperands.h"
 
 #include <set>
-#include <tuple>
 
 namespace ft::rt::check {
 
@@ -50,42 +49,6 @@ namespace {
 constexpr int maxStreams = 16;
 constexpr uint32_t maxEvents = 1 << 20;
 constexpr int64_t maxSteps = 1 << 20;
-
-Status launch(const plan::Plan &plan, const plan::Launch &launch) {
-  FT_RETURN_IF_ERROR(index("kernel", launch.kernel(), plan.kernels_size(), "kernels"));
-  FT_RETURN_IF_ERROR(range("items", launch.items(), 1, uint64_t(1) << 40));
-  if (!plan.kernels(int(launch.kernel())).vector_access())
-    return {};
-  // Rows shorter than four vectors are scalars and short tables, which kernels read element by element.
-  for (int i = 0; i < launch.operands_size(); ++i) {
-    const plan::Operand &operand = launch.operands(i);
-    const uint64_t places = operand.offset() | (operand.rows() > 1 ? operand.pitch() : 0) |
-                            (operand.batch() > 1 ? operand.batch_pitch() : 0);
-    if (operand.row_bytes() >= 64 && places % 16 != 0)
-      return bad("operands[{}]: offset {}, pitch {} and batch_pitch {} must be multiples of 16, because kernel \"{}\" "
-                 "has vector_access",
-                 i, operand.offset(), operand.pitch(), operand.batch_pitch(),
-                 plan.kernels(int(launch.kernel())).name());
-  }
-  return {};
-}
-
-/// A kernel's code is made for one shape (plan-format.md, Kernel ABI).
-Status sameShape(const plan::Launch &launch, const plan::Launch &other) {
-  if (launch.items() != other.items() || launch.operands_size() != other.operands_size())
-    return bad("has {} items and {} operands, another launch of the kernel {} and {}; must be the same", launch.items(),
-               launch.operands_size(), other.items(), other.operands_size());
-  for (int i = 0; i < launch.operands_size(); ++i) {
-    const plan::Operand &x = launch.operands(i), &y = other.operands(i);
-    auto fields = [](const plan::Operand &o) {
-      return std::tuple(o.rows(), o.row_bytes(), o.rows() > 1 ? o.pitch() : 0, std::max<uint64_t>(o.batch(), 1),
-                        o.batch() > 1 ? o.batch_pitch() : 0, o.read() != 0, o.write() != 0);
-    };
-    if (fields(x) != fields(y))
-      return bad("operands[{}] differs from another launch of the kernel in more than buffer, offset and versions", i);
-  }
-  return {};
-}
 
 Status copy(const plan::Copy &copy) {
   const plan::Operand &src = copy.src(), &dst = copy.dst();
@@ -139,16 +102,6 @@ Status emit(const plan::Plan &plan, const plan::Emit &emit) {
   }
   return {};
 }
-Status step(const plan::Plan &plan, const plan::Segment &segment, const plan::Step &step) {
-  FT_RETURN_IF_ERROR(text("name", step.name()));
-  FT_RETURN_IF_ERROR(index("stream", step.stream(), plan.streams_size(), "streams"));
-  for (uint32_t event : step.wait())
-    FT_RETURN_IF_ERROR(range("wait", event, 1, plan.event_count()));
-  FT_RETURN_IF_ERROR(range("record", step.record(), 0, plan.event_count()));
-  FT_RETURN_IF_ERROR(operands(plan, step));
-  return at(kind(plan, segment, step), [&] { return plan::stepKindName(step); });
-}
-
 
 Status operands(const plan::Plan &plan, const plan::Step &step) {
   Status status;
@@ -167,7 +120,7 @@ Status operands(const plan::Plan &plan, const plan::Step &step) {
 Status kind(const plan::Plan &plan, const plan::Segment &segment, const plan::Step &step) {
   switch (step.kind_case()) {
   case plan::Step::kLaunch:
-    return launch(plan, step.launch());
+    return launch(plan, step.launch(), plan::rowsOf(plan.batch(), segment.kind()));
   case plan::Step::kGemm:
     return gemm(plan, step.gemm());
   case plan::Step::kAttention:
@@ -184,6 +137,16 @@ Status kind(const plan::Plan &plan, const plan::Segment &segment, const plan::St
     break;
   }
   return cannotRun("is of a kind that this program does not know; compile the recipe again");
+}
+
+Status step(const plan::Plan &plan, const plan::Segment &segment, const plan::Step &step) {
+  FT_RETURN_IF_ERROR(text("name", step.name()));
+  FT_RETURN_IF_ERROR(index("stream", step.stream(), plan.streams_size(), "streams"));
+  for (uint32_t event : step.wait())
+    FT_RETURN_IF_ERROR(range("wait", event, 1, plan.event_count()));
+  FT_RETURN_IF_ERROR(range("record", step.record(), 0, plan.event_count()));
+  FT_RETURN_IF_ERROR(operands(plan, step));
+  return at(kind(plan, segment, step), [&] { return plan::stepKindName(step); });
 }
 
 /// The host's part of a segment is around its graph: receives before all other steps, emits behind them, and of a

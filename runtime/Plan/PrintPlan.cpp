@@ -164,8 +164,9 @@ std::string printPlan(const plan::Plan &plan, const PrintPlanOptions &options) {
   if (options.tensors)
     putTensors(out, plan);
   for (const plan::Kernel &kernel : plan.kernels())
-    put(out, "kernel {} entry {} threads {} items_per_block {} shared_bytes {}\n", kernel.name(), kernel.entry(),
-        kernel.threads(), kernel.items_per_block(), kernel.shared_bytes());
+    put(out, "kernel {} entry {} items {} operands {} threads {} items_per_block {} shared_bytes {}\n", kernel.name(),
+        kernel.entry(), kernel.items(), kernel.operands_size(), kernel.threads(), kernel.items_per_block(),
+        kernel.shared_bytes());
   for (const plan::BatchInput &input : plan.inputs())
     put(out, "input {} in {}\n", orNumber(plan::BatchInput::Kind_Name(input.kind()), input.kind()),
         nameAt(plan.buffers(), input.buffer()));

@@ -22,7 +22,7 @@ TEST(PrintPlan, ShowsMemoryAndSteps) {
            "  [128:224] y ACTIVATION\n",
            "  [0:128] w WEIGHT starts as version 1\n",
            "tensor model.w TRAINABLE F32 [4, 8] in w at 0: sizes [4, 8] strides [8, 1]\n",
-           "kernel embed entry embed threads 0 items_per_block 0 shared_bytes 0\n",
+           "kernel embed entry embed items 4 operands 2 threads 0 items_per_block 0 shared_bytes 0\n",
            "input TOKENS in tokens\n",
            "output LOSS in loss at 0\n",
            "segment ACCUMULATE_FIRST: 5 steps\n"

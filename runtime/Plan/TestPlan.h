@@ -130,6 +130,26 @@ public:
   plan::Plan plan;
 };
 
+/// Describes each kernel as its first launch uses it; no operand holds indices.
+inline void describeKernels(plan::Plan &plan) {
+  std::vector<bool> described(size_t(plan.kernels_size()));
+  for (const Segment &segment : plan.segments())
+    for (const Step &step : segment.steps()) {
+      if (!step.has_launch() || described[step.launch().kernel()])
+        continue;
+      described[step.launch().kernel()] = true;
+      plan::Kernel &kernel = *plan.mutable_kernels(int(step.launch().kernel()));
+      kernel.set_items(step.launch().items());
+      for (const Operand &operand : step.launch().operands()) {
+        const Expected<ByteRegion> region = makeRegion(operand, 0);
+        plan::KernelOperand &made = *kernel.add_operands();
+        made.set_bytes(uint64_t(region->end() - region->start));
+        made.set_alignment(4);
+        made.set_written(operand.write() != 0);
+      }
+    }
+}
+
 /// y = x·Wᵀ on four tokens of eight features: INITIALIZE, ACCUMULATE_FIRST, ACCUMULATE_NEXT, UPDATE, EVALUATE. Passes
 /// checkPlan (with sampleSections) and verifyPlan.
 inline plan::Plan samplePlan() {
@@ -207,6 +227,8 @@ inline plan::Plan samplePlan() {
   emit(Segment::UPDATE);
   forward(Segment::EVALUATE, false);
   emit(Segment::EVALUATE);
+  describeKernels(t.plan);
+  t.plan.mutable_kernels(0)->mutable_operands(0)->set_index_limit(t.plan.batch().vocab_size()); // tokens
 
   for (auto [role, buffer] : {std::pair(plan::Tensor::TRAINABLE, w), {plan::Tensor::EXP_AVG, m}}) {
     plan::Tensor &tensor = *t.plan.add_tensors();

@@ -21,6 +21,7 @@ ProgramBuilder::ProgramBuilder(OpBuilder &outer, StringRef name, ArrayRef<Progra
 RowProgram ProgramBuilder::finish(int64_t items) {
   kernel::ReturnOp::create(b);
   program.items = items;
+  program.func.setItems(items);
   return std::move(program);
 }
 
