@@ -255,31 +255,37 @@ private:
   llvm::StringMap<Value> reads;
 };
 
-LogicalResult checkShape(Location loc, const ModelConfig &config, const BatchShape &shape) {
+} // namespace
+
+std::optional<FieldError> ft::checkShape(const ModelConfig &config, const BatchShape &shape) {
   constexpr int64_t maxTokens = int64_t(1) << 30; // token indices are i32
   if (shape.sequenceLen < 1 || shape.sequenceLen > config.maxPositions)
-    return emitError(loc) << "sequence_len is " << shape.sequenceLen << "; must be in [1, " << config.maxPositions
-                          << "], the model's max_position_embeddings";
-  if (shape.microBatchSize < 1 || shape.microBatchSize > maxTokens / shape.sequenceLen)
-    return emitError(loc) << "micro_batch_size is " << shape.microBatchSize << "; must be in [1, "
-                          << maxTokens / shape.sequenceLen << "] with sequence_len " << shape.sequenceLen;
+    return FieldError{"sequence_len",
+                      llvm::formatv("sequence_len is {0}; must be in [1, {1}], the model's max_position_embeddings",
+                                    shape.sequenceLen, config.maxPositions)};
+  const int64_t mostRows = maxTokens / shape.sequenceLen;
+  if (shape.microBatchSize < 1 || shape.microBatchSize > mostRows)
+    return FieldError{"micro_batch_size",
+                      llvm::formatv("micro_batch_size is {0}; must be in [1, {1}] with sequence_len {2}",
+                                    shape.microBatchSize, mostRows, shape.sequenceLen)};
   if (shape.headLanes && (shape.headLanes < config.headDim || shape.headLanes % 4))
-    return emitError(loc) << "a head is stored in " << shape.headLanes
-                          << " lanes; must be a multiple of 4 and at least head_dim, "
-                          << "which is " << config.headDim;
+    return FieldError{
+        "", llvm::formatv("a head is stored in {0} lanes; must be a multiple of 4 and at least head_dim, which is {1}",
+                          shape.headLanes, config.headDim)};
   if (shape.maxDocuments < shape.microBatchSize)
-    return emitError(loc) << "the cap on documents of a micro-batch is " << shape.maxDocuments
-                          << "; must be at least micro_batch_size, which is " << shape.microBatchSize;
-  return success();
+    return FieldError{"max_documents_per_row", llvm::formatv("the cap on documents of a micro-batch is {0}; must be at "
+                                                             "least micro_batch_size, which is {1}",
+                                                             shape.maxDocuments, shape.microBatchSize)};
+  return std::nullopt;
 }
-
-} // namespace
 
 OwningOpRef<ModuleOp> ft::buildModel(MLIRContext *context, const ModelConfig &config, const BatchShape &shape) {
   context->loadDialect<FtDialect, func::FuncDialect>();
   Location loc = UnknownLoc::get(context);
-  if (failed(checkShape(loc, config, shape)))
+  if (std::optional<FieldError> error = checkShape(config, shape)) {
+    emitError(loc) << error->message;
     return nullptr;
+  }
   OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
   Declarations(*module, config, shape).declareAll();
   for (StringRef name : {"forward", "evaluate"}) {

@@ -275,3 +275,9 @@ std::vector<ModelFact> ft::modelFacts(const ModelConfig &config) {
       {"mlp_bias", "", std::monostate()},
   };
 }
+
+std::vector<std::string> ft::linearNames(const ModelConfig &) {
+  return {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
+}
+
+std::vector<std::string> ft::defaultAdapterTargets(const ModelConfig &) { return {"q_proj", "v_proj"}; }

@@ -47,4 +47,10 @@ struct ModelFact {
 
 std::vector<ModelFact> modelFacts(const ModelConfig &config);
 
+/// The linears of a layer by the last part of their names, in the layer's order: what adapters can stand beside.
+std::vector<std::string> linearNames(const ModelConfig &config);
+
+/// Those of them that PEFT adapts where a configuration of LoRA names none.
+std::vector<std::string> defaultAdapterTargets(const ModelConfig &config);
+
 } // namespace ft
