@@ -1,6 +1,7 @@
 // What a run prints before and after, and summary.json.
 #include "runtime/Executor/Session.h"
 
+#include "runtime/Plan/Memory.h"
 #include "runtime/Support/Strings.h"
 #include "runtime/Text/DataReport.h"
 
