@@ -27,10 +27,23 @@ static void createTileBases(ModuleOp module, OpBuilder &builder, VariableLayout 
   variables.addTable(builder, tileBases, bases);
 }
 
+/// Several ranks are refused at their first collective, or at the mesh where they have none.
+static LogicalResult checkOneRank(ModuleOp module) {
+  auto meshes = module.getOps<dist::MeshOp>();
+  if (meshes.empty() || (*meshes.begin()).getRanks() == 1)
+    return success();
+  dist::MeshOp mesh = *meshes.begin();
+  for (auto segment : module.getOps<func::FuncOp>())
+    for (Operation &op : segment.getBody().front())
+      if (isa<dist::DistDialect>(op.getDialect()))
+        return op.emitOpError("has no lowering to steps: the mesh has ")
+               << mesh.getRanks() << " ranks, and Planning writes plans of one rank";
+  return mesh.emitOpError("has ") << mesh.getRanks() << " ranks; Planning writes plans of one rank";
+}
+
 LogicalResult ft::bufferize(ModuleOp module, const PlanningOptions &options) {
-  for (auto mesh : module.getOps<dist::MeshOp>())
-    if (mesh.getRanks() > 1)
-      return mesh.emitOpError("has ") << mesh.getRanks() << " ranks; Planning writes plans of one rank";
+  if (failed(checkOneRank(module)))
+    return failure();
   FailureOr<VariableLayout> variables = VariableLayout::create(module, options.foldAdapters);
   if (failed(variables))
     return failure();
