@@ -20,6 +20,8 @@ learning_rate: 5e-4
 const std::string good = std::string(full) + R"(lora { r: 16 lora_alpha: 32 target_modules: "all-linear" }
 )";
 
+const AdapterTargets model = {{"q_proj", "k_proj", "down_proj"}, {"q_proj"}};
+
 class RecipeTest : public testing::Test {
 protected:
   void SetUp() override {
@@ -34,10 +36,11 @@ protected:
   }
   std::string errorOf(const std::string &text, const std::vector<std::string> &overrides = {}) {
     auto loaded = loadRecipe(write("bad.textproto", text), overrides);
-    if (loaded.ok())
+    const rt::Status status = loaded.ok() ? resolveTargets(*loaded, model) : loaded.status();
+    if (status.ok())
       return "accepted";
-    EXPECT_EQ(loaded.status().code(), rt::Code::BadInput);
-    std::string message = loaded.status().message();
+    EXPECT_EQ(status.code(), rt::Code::BadInput);
+    std::string message = status.message();
     size_t at = message.find("bad.textproto");
     return at == std::string::npos ? message : message.substr(at);
   }
@@ -54,7 +57,6 @@ TEST_F(RecipeTest, FillsDefaults) {
   EXPECT_EQ(r.max_documents_per_row(), 4u);
   EXPECT_EQ(r.max_document_len(), 256u);
   EXPECT_EQ(r.adam_beta2(), 0.999);
-  EXPECT_EQ(r.lora().target_modules_size(), 7);
   EXPECT_EQ(r.lr_scheduler_type(), recipe::Scheduler::LINEAR);
   EXPECT_EQ(r.max_grad_norm(), 1.0);
 }
@@ -99,8 +101,43 @@ TEST_F(RecipeTest, NamesPlaceValueRangeAndWayOut) {
   EXPECT_EQ(errorOf(good, {"sequence_len=12"}),
             "--set sequence_len=12: sequence_len is 12; must be in [8, 1048576], a multiple of 8");
   EXPECT_EQ(errorOf(std::string(full) + "lora { target_modules: \"qproj\" }"),
-            "bad.textproto:6: lora.target_modules names qproj; must be of q_proj, k_proj, v_proj, o_proj, gate_proj, "
-            "up_proj, down_proj, or all-linear alone; did you mean \"q_proj\"?");
+            "bad.textproto:6: lora.target_modules names qproj; must be of q_proj, k_proj, down_proj, or all-linear "
+            "alone; did you mean \"q_proj\"?");
+  EXPECT_EQ(errorOf(std::string(full) + "lora { target_modules: [\"k_proj\", \"k_proj\"] }"),
+            "bad.textproto:6: lora.target_modules names k_proj twice");
+}
+
+TEST_F(RecipeTest, TakesTheNamesOfLinearsFromTheModel) {
+  auto targets = [&](const std::string &lora) {
+    auto loaded = loadRecipe(write("good.textproto", std::string(full) + lora), {});
+    EXPECT_TRUE(loaded.ok() && resolveTargets(*loaded, model).ok());
+    return std::vector<std::string>(loaded->fields.lora().target_modules().begin(),
+                                    loaded->fields.lora().target_modules().end());
+  };
+  EXPECT_EQ(targets("lora { r: 4 }"), model.defaults);
+  EXPECT_EQ(targets("lora { target_modules: \"all-linear\" }"), model.linears);
+  EXPECT_EQ(targets("lora { target_modules: \"down_proj\" }"), std::vector<std::string>{"down_proj"});
+  EXPECT_EQ(targets(""), std::vector<std::string>());
+}
+
+TEST_F(RecipeTest, OverridesOfALoadedRecipeAreThoseOfItsFile) {
+  const std::string text = std::string(full) + "global_batch_size: 32\n";
+  auto loaded = loadRecipe(write("good.textproto", text), {"seed=1"});
+  ASSERT_TRUE(loaded.ok()) << loaded.status().message();
+  fs::remove(folder / "good.textproto"); // which is not read again
+  // A default that follows from another field follows from its new value.
+  auto changed = withOverrides(*loaded, {"micro_batch_size=2", "sequence_len=128"});
+  ASSERT_TRUE(changed.ok()) << changed.status().message();
+  EXPECT_EQ(changed->fields.gradient_accumulation_steps(), 16u);
+  EXPECT_EQ(changed->fields.max_document_len(), 128u);
+  EXPECT_EQ(changed->fields.seed(), 1u);
+  auto again = loadRecipe(write("good.textproto", text), {"seed=1", "micro_batch_size=2", "sequence_len=128"});
+  ASSERT_TRUE(again.ok()) << again.status().message();
+  EXPECT_EQ(changed->resolvedText, again->resolvedText);
+  EXPECT_EQ(loaded->fields.micro_batch_size(), 4u);
+  EXPECT_EQ(withOverrides(*loaded, {"micro_batch_size=3"}).status().message(),
+            (folder / "good.textproto").string() +
+                ":6: global_batch_size is 32; must be a positive multiple of micro_batch_size, which is 3");
 }
 
 TEST_F(RecipeTest, RefusesValuesOfEnumsWithoutAName) {

@@ -4,28 +4,18 @@
 #include "runtime/Support/Strings.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <google/protobuf/descriptor.h>
-#include <google/protobuf/text_format.h>
 
 #include <algorithm>
 #include <charconv>
-#include <filesystem>
 
 using namespace ft;
 using recipe::Recipe;
 using rt::badInput;
-using rt::Expected;
 using rt::Status;
 
 namespace {
-
-/// A message that --set reached through one of its fields has that field's place.
-std::string placeOf(const FieldPlaces &places, const std::string &field, const std::string &file) {
-  if (auto found = places.find(field); found != places.end())
-    return found->second;
-  auto inner = places.lower_bound(field + ".");
-  return inner != places.end() && inner->first.rfind(field + ".", 0) == 0 ? inner->second : file;
-}
 
 class Checker {
 public:
@@ -51,8 +41,6 @@ private:
   const FieldPlaces &places;
   const std::string &file;
 };
-
-constexpr std::string_view linears[] = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
 
 #define FT_DEFAULT(message, field, value)                                                                              \
   if (!(message).has_##field())                                                                                        \
@@ -164,27 +152,6 @@ Status resolveLora(recipe::Lora &lora, const Checker &check) {
                                  lora.lora_alpha() > 0 && lora.lora_alpha() <= 65536, "(0, 65536]"));
   FT_RETURN_IF_ERROR(check.range("lora.lora_dropout", lora.lora_dropout(),
                                  lora.lora_dropout() >= 0 && lora.lora_dropout() < 1, "[0, 1)"));
-  if (lora.target_modules_size() == 0) {
-    lora.add_target_modules("q_proj");
-    lora.add_target_modules("v_proj");
-  }
-  if (lora.target_modules_size() == 1 && lora.target_modules(0) == "all-linear") {
-    lora.clear_target_modules();
-    for (std::string_view name : linears)
-      lora.add_target_modules(std::string(name));
-  }
-  for (int i = 0; i < lora.target_modules_size(); ++i) {
-    const std::string &name = lora.target_modules(i);
-    if (std::find(std::begin(linears), std::end(linears), name) == std::end(linears))
-      return check.error(
-          "lora.target_modules",
-          fmt::format("names {}; must be of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, "
-                      "or all-linear alone{}",
-                      name, rt::suggestion(name, std::span<const std::string_view>(linears))));
-    for (int j = 0; j < i; ++j)
-      if (lora.target_modules(j) == name)
-        return check.error("lora.target_modules", fmt::format("names {} twice", name));
-  }
   return Status();
 }
 
@@ -288,22 +255,23 @@ Status ft::resolveRecipe(Recipe &r, const FieldPlaces &places, const std::string
   return resolveText(r, check);
 }
 
-std::string LoadedRecipe::place(const std::string &field) const { return placeOf(places, field, path); }
-
-void LoadedRecipe::printResolved() { google::protobuf::TextFormat::PrintToString(fields, &resolvedText); }
-
-Expected<LoadedRecipe> ft::loadRecipe(const std::string &path, const std::vector<std::string> &overrides) {
-  LoadedRecipe loaded;
-  loaded.path = path;
-  FT_RETURN_IF_ERROR(parseRecipe(path, overrides, loaded.fields, loaded.places, loaded.notes));
-  loaded.globalBatch = loaded.fields.has_global_batch_size();
-  FT_RETURN_IF_ERROR(resolveRecipe(loaded.fields, loaded.places, path));
-  std::filesystem::path file(path);
-  loaded.name = file.stem().string();
-  loaded.folder = file.parent_path().empty() ? "." : file.parent_path().string();
-  loaded.printResolved();
-  if (loaded.fields.optim() == recipe::Optimizer::ADAMW && loaded.fields.adam_beta2() > 0.98 &&
-      loaded.fields.optimizer_state_dtype() == recipe::StateDtype::BF16)
-    loaded.notes.push_back("adam_beta2 is above 0.98 with BF16 moments: bf16 cannot hold 0.999 · v, so v never decays");
-  return loaded;
+Status ft::resolveTargets(LoadedRecipe &recipe, const AdapterTargets &model) {
+  if (!recipe.fields.has_lora())
+    return Status();
+  Checker check(recipe.written.places, recipe.written.path);
+  auto &targets = *recipe.fields.mutable_lora()->mutable_target_modules();
+  if (targets.empty())
+    targets.Assign(model.defaults.begin(), model.defaults.end());
+  if (targets.size() == 1 && targets[0] == "all-linear")
+    targets.Assign(model.linears.begin(), model.linears.end());
+  for (auto name = targets.begin(); name != targets.end(); ++name) {
+    if (std::find(model.linears.begin(), model.linears.end(), *name) == model.linears.end())
+      return check.error("lora.target_modules",
+                         fmt::format("names {}; must be of {}, or all-linear alone{}", *name,
+                                     fmt::join(model.linears, ", "),
+                                     rt::suggestion(*name, std::span<const std::string>(model.linears))));
+    if (std::find(targets.begin(), name, *name) != name)
+      return check.error("lora.target_modules", fmt::format("names {} twice", *name));
+  }
+  return Status();
 }

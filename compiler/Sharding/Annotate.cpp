@@ -28,7 +28,7 @@ using namespace ft::model;
 
 namespace {
 
-constexpr llvm::StringLiteral meshName = "mesh", dataParallel = "dp";
+constexpr llvm::StringLiteral meshName = "mesh";
 
 enum class InputKind { Tokens, Documents, Sorted, Segments, Same };
 
@@ -45,7 +45,7 @@ class Annotator {
 public:
   Annotator(ModuleOp module, const MeshSpec &spec, Strategy strategy)
       : module(module), strategy(strategy), ranks(spec.dp), builder(module.getContext()),
-        mesh(FlatSymbolRefAttr::get(module.getContext(), meshName)), axis(builder.getStringAttr(dataParallel)) {}
+        mesh(FlatSymbolRefAttr::get(module.getContext(), meshName)), axis(builder.getStringAttr(MeshSpec::axis)) {}
 
   LogicalResult run() {
     if (ranks < 1)
@@ -53,7 +53,7 @@ public:
     if (findMesh(module) || module.lookupSymbol(meshName))
       return module.emitError("has a symbol @") << meshName << " already; dist-annotate must run once";
     builder.setInsertionPointToStart(module.getBody());
-    MeshOp::create(builder, module.getLoc(), meshName, builder.getStrArrayAttr({dataParallel}),
+    MeshOp::create(builder, module.getLoc(), meshName, builder.getStrArrayAttr({StringRef(MeshSpec::axis)}),
                    ArrayRef<int64_t>{ranks});
     accumulates = module.lookupSymbol("accumulate_next") != nullptr;
     for (auto variable : module.getOps<VariableOp>())

@@ -10,6 +10,7 @@ namespace ft {
 
 /// The ranks, by axis. One axis is enough for what Strategy knows.
 struct MeshSpec {
+  static constexpr llvm::StringLiteral axis = "dp";
   int64_t dp = 1; ///< data-parallel ranks, at least 1
 };
 

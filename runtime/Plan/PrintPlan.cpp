@@ -110,8 +110,6 @@ void putHeader(Out &out, const plan::Plan &plan) {
   const plan::Batch &batch = plan.batch();
   put(out, "batch {} × {} tokens, {} micro-batches a step, vocabulary {}\n", batch.micro_batch_size(),
       batch.sequence_len(), batch.gradient_accumulation_steps(), batch.vocab_size());
-  for (const std::string &note : plan.stats().notes())
-    put(out, "note: {}\n", note);
 }
 
 void putBuffer(Out &out, const plan::Buffer &buffer) {
