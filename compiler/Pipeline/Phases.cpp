@@ -2,6 +2,7 @@
 
 #include "compiler/Fusion/Passes.h"
 #include "compiler/Model/TrainingModule.h"
+#include "compiler/Pipeline/PhaseChecks.h"
 #include "compiler/Pipeline/Predict.h"
 #include "compiler/Planning/Bufferize.h"
 #include "compiler/Planning/Schedule.h"
@@ -38,18 +39,23 @@ static LogicalResult fuse(ModuleOp module, int64_t columnPartials) {
   return success();
 }
 
+/// `phase`, then the check of the border behind it.
+template <typename Body> static auto checked(Body phase, LogicalResult (*check)(ModuleOp)) {
+  return [=](ModuleOp module) { return failed(phase(module)) ? failure() : check(module); };
+}
+
 std::vector<Phase> ft::phasesTo(Border border, const PhaseOptions &o) {
   std::vector<Phase> phases;
   // Model: adapters, precision, gradients, accumulation, update.
-  phases.push_back({"model", [=](ModuleOp m) { return buildTrainingModule(m, o.model); }});
+  phases.push_back({"model", checked([=](ModuleOp m) { return buildTrainingModule(m, o.model); }, checkModel)});
   if (border == Border::Model)
     return phases;
   // Sharding: who holds what. One rank is a mesh of size 1, whose collectives canonicalise away.
-  phases.push_back({"partition", [=](ModuleOp m) { return partition(m, o.mesh, o.strategy); }});
+  phases.push_back({"partition", checked([=](ModuleOp m) { return partition(m, o.mesh, o.strategy); }, checkSharded)});
   if (border == Border::Sharded)
     return phases;
   // Fusion: which operations run together.
-  phases.push_back({"fuse", [=](ModuleOp m) { return fuse(m, o.columnPartials); }});
+  phases.push_back({"fuse", checked([=](ModuleOp m) { return fuse(m, o.columnPartials); }, checkKernel)});
   if (border == Border::Kernel)
     return phases;
   // Planning: steps over buffers; streams and an order by predicted times; last an address for every byte, since memory
@@ -70,6 +76,6 @@ std::vector<Phase> ft::phasesTo(Border border, const PhaseOptions &o) {
       *o.peak = std::move(peak);
     return success();
   };
-  phases.push_back({"assign-memory", assign});
+  phases.push_back({"assign-memory", checked(assign, checkPlan)});
   return phases;
 }

@@ -1,4 +1,4 @@
-// The phases between Import and Export as a list.
+// The phases between Import and Export as a list: what ftc runs, and what ft-opt's named pipelines run.
 #pragma once
 
 #include "compiler/Model/ModelOptions.h"
@@ -12,7 +12,7 @@
 
 namespace ft {
 
-/// Where one language ends and the next begins.
+/// Where one language ends and the next begins. PhaseChecks.h says what holds there.
 enum class Border {
   Model,   ///< ft: the training step on global shapes
   Sharded, ///< ft and dist: one rank's
@@ -36,7 +36,7 @@ struct Phase {
   std::function<mlir::LogicalResult(mlir::ModuleOp)> run;
 };
 
-/// From what buildModel made to `border`, in order. What `options` points
+/// From what buildModel made to `border`, in order; the last phase before each border checks it. What `options` points
 /// to must outlive the list.
 std::vector<Phase> phasesTo(Border border, const PhaseOptions &options);
 

@@ -5,6 +5,7 @@
 #include "compiler/Import/Passes.h"
 #include "compiler/Model/Passes.h"
 #include "compiler/Model/TrainingModule.h"
+#include "compiler/Pipeline/Pipelines.h"
 #include "compiler/Planning/Passes.h"
 #include "compiler/Sharding/Partition.h"
 #include "compiler/Sharding/Passes.h"
@@ -40,5 +41,6 @@ int main(int argc, char **argv) {
   ft::registerFusionPasses();
   ft::registerShardingPasses();
   ft::registerPlanningPasses();
+  ft::registerPipelines();
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "ft-opt: runs ftc's passes on IR\n", registry));
 }

@@ -1,6 +1,6 @@
 // The two-layer model, everything that is trained split over two ranks.
-// RUN: ft-opt %s --ft-build-model='config=%source_root/recipes/models/tiny-gqa rows=4 generate'  --ft-apply-precision=mode=FP32_TRUE --ft-differentiate --ft-accumulate=steps=1 --ft-add-optimizer --ft-remove-unused --ft-check-training-module --dist-annotate='strategy=FSDP dp=2' --dist-propagate --dist-partition --dist-remove-trivial --dist-form-buckets --dist-overlap=in-flight=2 --ft-check-training-module | FileCheck %s
-// RUN: ft-opt %s --ft-build-model='config=%source_root/recipes/models/tiny-gqa rows=4 generate'  --ft-apply-precision=mode=FP32_TRUE --ft-differentiate --ft-accumulate=steps=2 --ft-add-optimizer --ft-remove-unused --ft-check-training-module --dist-annotate='strategy=FSDP dp=2' --dist-propagate --dist-partition --dist-remove-trivial --dist-form-buckets --dist-overlap=in-flight=2 --ft-check-training-module | FileCheck %s --check-prefix=STEPS
+// RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-gqa rows=4 generate" --ftc-to-sharded="strategy=FSDP dp=2" | FileCheck %s
+// RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-gqa rows=4 generate" --ftc-to-sharded="steps=2 strategy=FSDP dp=2" | FileCheck %s --check-prefix=STEPS
 
 module {}
 

@@ -1,6 +1,6 @@
 // LoRA on two ranks: only adapters have gradients; FSDP splits the frozen base as well.
-// RUN: ft-opt %s --ft-build-model='config=%source_root/recipes/models/tiny-gqa rows=4 generate' --ft-insert-adapters="targets=all-linear dropout=0.1" --ft-apply-precision=mode=FP32_TRUE --ft-differentiate --ft-accumulate=steps=1 --ft-add-optimizer --ft-remove-unused --ft-check-training-module --dist-annotate='strategy=DDP dp=2' --dist-propagate --dist-partition --dist-remove-trivial --dist-form-buckets --dist-overlap=in-flight=0 --ft-check-training-module | FileCheck %s --check-prefixes=CHECK,DDP
-// RUN: ft-opt %s --ft-build-model='config=%source_root/recipes/models/tiny-gqa rows=4 generate' --ft-insert-adapters="targets=all-linear dropout=0.1" --ft-apply-precision=mode=FP32_TRUE --ft-differentiate --ft-accumulate=steps=1 --ft-add-optimizer --ft-remove-unused --ft-check-training-module --dist-annotate='strategy=FSDP dp=2' --dist-propagate --dist-partition --dist-remove-trivial --dist-form-buckets --dist-overlap=in-flight=2 --ft-check-training-module | FileCheck %s --check-prefixes=CHECK,FSDP
+// RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-gqa rows=4 generate" --ftc-to-sharded="targets=all-linear dropout=0.1 dp=2" | FileCheck %s --check-prefixes=CHECK,DDP
+// RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-gqa rows=4 generate" --ftc-to-sharded="targets=all-linear dropout=0.1 strategy=FSDP dp=2" | FileCheck %s --check-prefixes=CHECK,FSDP
 
 module {}
 

@@ -1,6 +1,6 @@
 // A table that is embedding and head: its gradient is the sum of two products, partial until one reduction.
-// RUN: ft-opt %s --ft-build-model='config=%source_root/recipes/models/tiny-tied rows=4 generate'  --ft-apply-precision=mode=FP32_TRUE --ft-differentiate --ft-accumulate=steps=2 --ft-add-optimizer --ft-remove-unused --ft-check-training-module --dist-annotate='strategy=DDP dp=2' --dist-propagate --dist-partition --dist-remove-trivial --dist-form-buckets --dist-overlap=in-flight=0 --ft-check-training-module | FileCheck %s --check-prefix=DDP
-// RUN: ft-opt %s --ft-build-model='config=%source_root/recipes/models/tiny-tied rows=4 generate'  --ft-apply-precision=mode=FP32_TRUE --ft-differentiate --ft-accumulate=steps=2 --ft-add-optimizer --ft-remove-unused --ft-check-training-module --dist-annotate='strategy=FSDP dp=2' --dist-propagate --dist-partition --dist-remove-trivial --dist-form-buckets --dist-overlap=in-flight=2 --ft-check-training-module | FileCheck %s --check-prefix=FSDP
+// RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-tied rows=4 generate" --ftc-to-sharded="steps=2 dp=2" | FileCheck %s --check-prefix=DDP
+// RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-tied rows=4 generate" --ftc-to-sharded="steps=2 strategy=FSDP dp=2" | FileCheck %s --check-prefix=FSDP
 
 module {}
 
