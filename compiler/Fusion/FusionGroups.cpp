@@ -8,6 +8,7 @@
 #include "compiler/Fusion/FusionGroups.h"
 
 #include "compiler/Fusion/RowSpace.h"
+#include "dialects/Dist/Dist.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/SetVector.h"
 
@@ -184,7 +185,7 @@ bool Grouping::endsSoon(int node, int group, ArrayRef<int> delayed) {
     for (int next : successors(open.pop_back_val())) {
       if (next == node || nodes[next].group == group)
         continue;
-      if (seen.insert(next).second)
+      if (seen.insert(next).second && !dist::isStart(nodes[next].op)) // a bucket ends at variables, however many
         open.push_back(next);
       if (seen.size() > limits.delayed)
         return false;
