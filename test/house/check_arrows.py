@@ -20,6 +20,7 @@ ALLOWED = {
     "compiler/Codegen/GpuHarness.cpp": ["compiler", "runtime/Device"],  # runs the kernels of tests
     "recipes": [],
     "runtime": [],
+    "runtime/Communication": ["runtime/Plan", "runtime/Support"],
     "runtime/Plan": ["runtime/Support"],
     "runtime/Support": [],
     "tools": ["runtime"],
@@ -124,6 +125,8 @@ CASES = [
     ("runtime/Weights/A.cpp", '#include "recipes/recipe.pb.h"', False),
     ("runtime/Plan/A.cpp", '#include "runtime/Device/Device.h"', False),
     ("runtime/Plan/a.proto", 'import "recipes/recipe.proto";', False),
+    ("runtime/Communication/A.cpp", '#include "runtime/Device/Device.h"', False),
+    ("runtime/Communication/A.cpp", '#include "runtime/Plan/Mesh.h"', True),
     ("runtime/Support/A.h", '#include "runtime/Plan/Verify.h"', False),
     ("runtime/Executor/A.cpp", "#include <cuda.h>", False),
     ("runtime/Executor/A.cpp", "#include <cublasLt.h>", False),
