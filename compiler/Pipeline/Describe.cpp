@@ -1,6 +1,7 @@
 // What a plan says of itself: identity, target, batch, run-time defaults, texts, facts, statistics.
 #include "compiler/Pipeline/Options.h"
 
+#include "runtime/Plan/CheckPlan.h"
 #include "runtime/Support/Sha256.h"
 
 #include <filesystem>
@@ -160,7 +161,7 @@ void ft::describePlan(Compilation &c, const CompileRequest &request, const Plann
   plan::Plan &plan = c.plan;
   plan.set_compiler("ftc " FTC_VERSION);
   plan.set_name(c.recipe.name);
-  plan.set_op_set_version(1);
+  plan.set_op_set_version(rt::planOpSetVersion);
   plan.set_kernel_abi_version(1);
   plan.set_deterministic(planning.deterministic);
   plan.set_recipe_sha256(digest(c.recipe.resolvedText));

@@ -1,5 +1,6 @@
 #include "runtime/Executor/TinyPlan.h"
 
+#include "runtime/Plan/CheckPlan.h"
 #include "runtime/Plan/Staging.h"
 #include "runtime/Plan/Verify.h"
 #include "runtime/Support/MappedFile.h"
@@ -197,7 +198,7 @@ struct TinyBuilder : Builder {
   void makeHeader(uint64_t accumulation) {
     plan.set_compiler("hand-made"), plan.set_name("tiny");
     plan.set_recipe_sha256(std::string(32, 'r')), plan.set_model_sha256(std::string(32, 'm'));
-    plan.set_op_set_version(1), plan.set_kernel_abi_version(1), plan.set_deterministic(true);
+    plan.set_op_set_version(planOpSetVersion), plan.set_kernel_abi_version(1), plan.set_deterministic(true);
     plan.add_streams("main");
     plan::Target *target = plan.mutable_target();
     target->set_name("cpu"), target->set_driver(plan::CPU), target->set_arch("x86-64-v3");

@@ -25,19 +25,12 @@ Status matrix(const plan::Plan &plan, const Matrix &x, uint64_t batch) {
   if (batch > 1 && x.stride == 0 && x.access != Access::Read)
     return bad("its batch stride is 0: {} batches would write onto each other", batch);
   const uint64_t width = plan::dtypeBytes(x.type);
-  if (x.operand.offset() % width != 0)
-    return bad("its offset is {}; must be a multiple of {}, the size of {}", x.operand.offset(), width,
-               plan::DType_Name(x.type));
+  if (placesOf(x.operand) % width != 0)
+    return bad("its offset is {}; must be a multiple of {}, the size of {}, and its rank_pitch too", x.operand.offset(),
+               width, plan::DType_Name(x.type));
   return at(sameBytes(plan, x.operand, x.rows, x.cols * width, x.leading * width, batch, x.stride * width), [&] {
     return fmt::format("{} × {} {} at leading dimension {}", x.rows, x.cols, plan::DType_Name(x.type), x.leading);
   });
-}
-
-/// Libraries take a workspace as one run of bytes.
-Status workspace(const plan::Plan &plan, const plan::Operand &operand) {
-  FT_RETURN_IF_ERROR(access(operand, Access::WriteOrUpdate));
-  FT_ASSIGN_OR_RETURN(const ByteRegion region, operandRegion(plan, operand));
-  return region.contiguous() ? Status() : bad("is {} rows; must be one run of bytes", region.count);
 }
 
 Status gemmTypes(const plan::Gemm &gemm) {
@@ -60,6 +53,12 @@ Status gemmTypes(const plan::Gemm &gemm) {
 }
 
 } // namespace
+
+Status workspace(const plan::Plan &plan, const plan::Operand &operand) {
+  FT_RETURN_IF_ERROR(access(operand, Access::WriteOrUpdate));
+  FT_ASSIGN_OR_RETURN(const ByteRegion region, operandRegion(plan, operand));
+  return region.contiguous() ? Status() : bad("is {} rows; must be one run of bytes", region.count);
+}
 
 Status gemm(const plan::Plan &plan, const plan::Gemm &gemm) {
   FT_RETURN_IF_ERROR(gemmTypes(gemm));

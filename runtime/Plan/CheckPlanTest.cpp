@@ -17,7 +17,7 @@ TEST(CheckPlan, VersionsAndIdentity) {
   expectEach({
       {[](auto &p) { p.add_features("offload"); }, "needs the feature \"offload\", which this program does not know",
        Code::CannotRun},
-      {[](auto &p) { p.set_op_set_version(2); }, "op_set_version is 2; this program runs version 1", Code::CannotRun},
+      {[](auto &p) { p.set_op_set_version(1); }, "op_set_version is 1; this program runs version 2", Code::CannotRun},
       {[](auto &p) { p.set_kernel_abi_version(0); }, "kernel_abi_version is 0; this program runs version 1",
        Code::CannotRun},
       {[](auto &p) { p.set_compiler(""); }, "compiler is empty"},
@@ -36,10 +36,20 @@ TEST(CheckPlan, VersionsAndIdentity) {
        "target.outside_arenas is 18446744073709551615; must be in [0, "},
       {[](auto &p) { p.add_mesh()->set_name("dp"); }, "mesh axis \"dp\" has size 0"},
       {[](auto &p) {
-         p.add_mesh()->set_name("dp");
-         p.mutable_mesh(0)->set_size(2);
+         for (int i = 0; i < 2; ++i)
+           p.add_mesh()->set_name("dp"), p.mutable_mesh(i)->set_size(2);
        },
-       "mesh axis \"dp\" has size 2; this program runs plans of one rank", Code::CannotRun},
+       "mesh axis \"dp\" has size 2 or stands twice"},
+      {[](auto &p) {
+         for (const char *name : {"a", "b"})
+           p.add_mesh()->set_name(name), p.mutable_mesh(p.mesh_size() - 1)->set_size(512);
+       },
+       "the number of ranks is 65537; must be in [1, 65536]"},
+      {[](auto &p) {
+         for (const char *name : {"a", "b", "c", "d", "e", "f", "g"})
+           p.add_mesh()->set_name(name), p.mutable_mesh(p.mesh_size() - 1)->set_size(1);
+       },
+       "the number of mesh axes is 7; must be in [0, 6]"},
   });
 }
 

@@ -15,6 +15,8 @@ Expected<ByteRegion> operandRegion(const plan::Plan &plan, const plan::Operand &
   if (region.ok() && uint64_t(region->end()) > buffer.offset() + buffer.size())
     return bad("ends at byte {} of buffer \"{}\", which has {}", uint64_t(region->end()) - buffer.offset(),
                buffer.name(), buffer.size());
+  if (region.ok())
+    FT_RETURN_IF_ERROR(rankPitch(plan, operand, uint64_t(region->end()) - buffer.offset()));
   return region;
 }
 
@@ -59,11 +61,11 @@ Status launch(const plan::Plan &plan, const plan::Launch &launch) {
   // Rows shorter than four vectors are scalars and short tables, which kernels read element by element.
   for (int i = 0; i < launch.operands_size(); ++i) {
     const plan::Operand &operand = launch.operands(i);
-    const uint64_t places = operand.offset() | (operand.rows() > 1 ? operand.pitch() : 0) |
+    const uint64_t places = placesOf(operand) | (operand.rows() > 1 ? operand.pitch() : 0) |
                             (operand.batch() > 1 ? operand.batch_pitch() : 0);
     if (operand.row_bytes() >= 64 && places % 16 != 0)
       return bad("operands[{}]: offset {}, pitch {} and batch_pitch {} must be multiples of 16, because kernel \"{}\" "
-                 "has vector_access",
+                 "has vector_access; so must rank_pitch",
                  i, operand.offset(), operand.pitch(), operand.batch_pitch(),
                  plan.kernels(int(launch.kernel())).name());
   }
@@ -114,7 +116,7 @@ Status receive(const plan::Plan &plan, const plan::Receive &receive) {
     FT_ASSIGN_OR_RETURN(const ByteRegion region, operandRegion(plan, dst));
     bool found = false;
     for (const plan::BatchInput &input : plan.inputs())
-      found |= input.buffer() == dst.buffer() && dst.offset() == 0 && region.contiguous() &&
+      found |= input.buffer() == dst.buffer() && placesOf(dst) == 0 && region.contiguous() &&
                uint64_t(region.bytes()) <= plan::batchInputBytes(plan.batch(), input.kind());
     if (!found)
       return bad("dst[{}]: {} bytes at offset {} of buffer \"{}\" are not the head of an input", i, region.bytes(),
@@ -131,8 +133,8 @@ Status emit(const plan::Plan &plan, const plan::Emit &emit) {
     FT_ASSIGN_OR_RETURN(const ByteRegion region, operandRegion(plan, src));
     bool found = false;
     for (const plan::Output &output : plan.outputs())
-      found |= output.buffer() == src.buffer() && output.offset() == src.offset() && region.contiguous() &&
-               uint64_t(region.bytes()) == plan::outputBytes(plan.batch(), output.kind());
+      found |= output.buffer() == src.buffer() && output.offset() == src.offset() && src.rank_pitch_size() == 0 &&
+               region.contiguous() && uint64_t(region.bytes()) == plan::outputBytes(plan.batch(), output.kind());
     if (!found)
       return bad("src[{}]: {} bytes at offset {} of buffer \"{}\" are not an output", i, region.bytes(), src.offset(),
                  plan.buffers(int(src.buffer())).name());
@@ -177,6 +179,8 @@ Status step(const plan::Plan &plan, const plan::Segment &segment, const plan::St
     return at(receive(plan, step.receive()), [] { return "receive"; });
   case plan::Step::kEmit:
     return at(emit(plan, step.emit()), [] { return "emit"; });
+  case plan::Step::kCollective:
+    return at(collective(plan, step.collective()), [] { return "collective"; });
   case plan::Step::KIND_NOT_SET:
     break;
   }

@@ -159,6 +159,15 @@ Status parseMessage(const std::string &path, std::span<const std::byte> bytes, p
   return {};
 }
 
+/// checkPlan takes plans of many ranks; what runs one has to be written.
+Status oneRank(const plan::Plan &plan) {
+  for (const plan::MeshAxis &axis : plan.mesh())
+    if (axis.size() > 1)
+      return cannotRun(fmt::format("mesh axis \"{}\" has size {}; this program runs plans of one rank, with sizes of 1",
+                                   axis.name(), axis.size()));
+  return {};
+}
+
 std::string serialise(const plan::Plan &plan) {
   std::string message;
   google::protobuf::io::StringOutputStream stream(&message);
@@ -196,7 +205,10 @@ Expected<PlanFile> readPlanFile(const std::string &path) {
   FT_RETURN_IF_ERROR(ContainerReader(file).read(sections, digest));
   plan::Plan plan;
   FT_RETURN_IF_ERROR(parseMessage(path, sections[0].bytes, plan));
-  if (Status status = checkPlan(plan, sections); !status.ok())
+  Status status = checkPlan(plan, sections);
+  if (status.ok())
+    status = oneRank(plan);
+  if (!status.ok())
     return Status(status.code(), fmt::format("{}: {}", path, status.message()));
   return PlanFile{std::move(plan), std::move(digest), std::move(sections), std::move(file)};
 }

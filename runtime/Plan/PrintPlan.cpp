@@ -43,6 +43,9 @@ void putOperand(Out &out, const plan::Plan &plan, std::string_view field, int in
   else
     put(out, "[{}:{}, {}×{}×{}/{}/{}]", region->start, region->end(), region->outerCount, region->count,
         region->rowBytes, region->outerPitch, region->pitch);
+  for (int axis = 0; axis < operand.rank_pitch_size(); ++axis)
+    if (operand.rank_pitch(axis) != 0)
+      put(out, "+{}·{}", operand.rank_pitch(axis), nameAt(plan.mesh(), uint64_t(axis)));
   put(out, "@{}", operand.read() == 0 ? "" : std::to_string(operand.read()));
   if (operand.write() != 0)
     put(out, "→{}", operand.write());
@@ -64,6 +67,22 @@ void putAttention(Out &out, const plan::Attention &x) {
       dtype(x.dtype()), x.batch(), x.sequence_len(), x.heads(), x.kv_heads(), x.head_dim(), x.scale());
   if (x.form() == plan::Attention::RAGGED)
     put(out, " documents {} of {}", x.max_documents(), x.max_document_len());
+}
+
+void putCollective(Out &out, const plan::Plan &plan, const plan::Collective &x) {
+  uint64_t bytes = 0;
+  for (const plan::Operand &whole : x.whole())
+    if (const Expected<ByteRegion> region = makeRegion(whole, 0); region.ok())
+      bytes += uint64_t(region->bytes());
+  put(out, "collective {}", orNumber(plan::Collective::Kind_Name(x.kind()), x.kind()));
+  if (x.reduction() != plan::Collective::REDUCTION_UNSPECIFIED)
+    put(out, " {}", orNumber(plan::Collective::Reduction_Name(x.reduction()), x.reduction()));
+  put(out, " {} over", dtype(x.dtype()));
+  for (uint32_t axis : x.axes())
+    put(out, " {}", nameAt(plan.mesh(), axis));
+  if (x.kind() == plan::Collective::BROADCAST)
+    put(out, " from {}", x.root());
+  put(out, ", {} bytes", bytes);
 }
 
 void putStep(Out &out, const plan::Plan &plan, const plan::Step &step) {
@@ -88,6 +107,9 @@ void putStep(Out &out, const plan::Plan &plan, const plan::Step &step) {
     break;
   case plan::Step::kEmit:
     put(out, "emit");
+    break;
+  case plan::Step::kCollective:
+    putCollective(out, plan, step.collective());
     break;
   case plan::Step::KIND_NOT_SET:
     put(out, "unknown");
@@ -148,6 +170,8 @@ void putTensors(Out &out, const plan::Plan &plan) {
 void putSegment(Out &out, const plan::Plan &plan, const plan::Segment &segment, bool steps) {
   put(out, "segment {}{}: {} steps\n", orNumber(plan::Segment::Kind_Name(segment.kind()), segment.kind()),
       segment.capture() ? " captured" : "", segment.steps_size());
+  for (const plan::Rename &x : segment.renames())
+    put(out, "  rename {} {}→{}\n", nameAt(plan.buffers(), x.buffer()), x.from(), x.to());
   for (int i = 0; steps && i < segment.steps_size(); ++i) {
     const plan::Step &step = segment.steps(i);
     put(out, "  {} {}:", i, step.name());

@@ -22,6 +22,12 @@ template <typename Visit> void visitOperands(const Step &step, Visit &&visit) {
     return each("dst", step.receive().dst());
   case Step::kEmit:
     return each("src", step.emit().src());
+  case Step::kCollective:
+    each("whole", step.collective().whole());
+    each("part", step.collective().part());
+    if (step.collective().has_workspace())
+      visit("workspace", -1, step.collective().workspace());
+    return;
   case Step::kCopy:
     visit("src", -1, step.copy().src());
     return (void)visit("dst", -1, step.copy().dst());

@@ -1,6 +1,7 @@
 // Small plans for tests: a builder, and one sample that trains.
 #pragma once
 
+#include "runtime/Plan/CheckPlan.h"
 #include "runtime/Plan/PlanFile.h"
 #include "runtime/Plan/Staging.h"
 
@@ -24,7 +25,7 @@ public:
     plan.set_name("sample");
     plan.set_recipe_sha256(std::string(32, 'r'));
     plan.set_model_sha256(std::string(32, 'm'));
-    plan.set_op_set_version(1);
+    plan.set_op_set_version(planOpSetVersion);
     plan.set_kernel_abi_version(1);
     plan::Target &target = *plan.mutable_target();
     target.set_name("cpu");
