@@ -51,8 +51,6 @@ std::string ft::adapterConfig(const LoadedRecipe &recipe, const ModelConfig &mod
 static std::string writtenConfig(const LoadedRecipe &recipe, const ModelConfig &model) {
   const recipe::Precision::Mode precision = recipe.fields.precision();
   nlohmann::json json = nlohmann::json::parse(model.text, nullptr, /*allow_exceptions=*/false);
-  if (json.is_discarded()) // half a surrogate pair, which the canonical text has replaced
-    json = nlohmann::json::parse(model.canonicalJson);
   json.erase("dtype");
   json["torch_dtype"] = precision == recipe::Precision::BF16_TRUE   ? "bfloat16"
                         : precision == recipe::Precision::FP64_TRUE ? "float64"
