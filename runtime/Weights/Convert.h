@@ -51,6 +51,9 @@ bool isConvertible(Encoding from, plan::DType to);
 /// ggml defines it (in f32); narrowing rounds once, to nearest even.
 void convertElements(const TensorView &view, uint64_t first, uint64_t count, plan::DType to, std::byte *out);
 
+/// The index of the first element that is NaN or infinite; `count` where all are finite, or `dtype` is of integers.
+uint64_t firstNotFinite(plan::DType dtype, const std::byte *elements, uint64_t count);
+
 /// `count` floats stored as `to`, a float dtype.
 void encodeF32(const float *values, uint64_t count, plan::DType to, std::byte *out);
 

@@ -225,6 +225,31 @@ TEST(Load, ATiedHeadMayBeRepeatedButNotDiffer) {
   expectError(statusFor(5), "the plan ties the head to the embedding, and the two differ");
 }
 
+TEST(Load, NamesTheTensorThatIsNotFinite) {
+  plan::Plan plan = makePlan();
+  for (const float value : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()})
+    for (Way way : {Way::Direct, Way::Sink, Way::StagedSink}) {
+      ModelFolder folder;
+      std::string text = readAll(folder.scratch.path("model.safetensors"));
+      const double wide = value;
+      const size_t w = text.size() - columns * 4 - rows * columns * 8;
+      std::memcpy(text.data() + w + (280'000) * 8, &wide, 8);
+      std::memcpy(text.data() + text.size() - 4, &value, 4);
+      folder.scratch.write("model.safetensors", text);
+      Status status = load(plan, folder.open(), makeOptions(2), way).status;
+      expectError(status,
+                  "model.safetensors: tensor \"model.w.weight\": element 280000 of 360000 is not finite (NaN or "
+                  "infinity) as BF16");
+    }
+  ModelFolder overflowing;
+  plan.mutable_tensors(0)->set_dtype(plan::F16);
+  std::string text = readAll(overflowing.scratch.path("model.safetensors"));
+  const double large = 1e6; // finite as F64
+  std::memcpy(text.data() + text.size() - columns * 4 - 8, &large, 8);
+  overflowing.scratch.write("model.safetensors", text);
+  expectError(load(plan, overflowing.open(), makeOptions(1)).status, "element 359999 of 360000 is not finite");
+}
+
 TEST(Load, RefusesPlansThatLeadOutside) {
   auto model = ModelSource::open("seeded:1");
   auto statusFor = [&](auto change) {
@@ -242,7 +267,7 @@ TEST(Load, RefusesPlansThatLeadOutside) {
   expectError(statusFor([](plan::Plan &p) { p.mutable_tensors(2)->clear_init(); }), "init kind 0 is unknown");
   expectError(statusFor([](plan::Plan &p) { p.mutable_tensors(0)->set_offset(20000); }), "leave buffer \"b0\"");
   expectError(statusFor([](plan::Plan &p) { p.mutable_tensors(0)->set_role(plan::Tensor::Role(77)); }), "role 77");
-  expectError(runFills({{}}, LoadTarget(), 1), "no way to upload");
+  expectError(runFills(std::vector<Fill>(1), LoadTarget(), 1), "no way to upload");
 }
 
 TEST(ModelSource, TheDigestFollowsTheContent) {
