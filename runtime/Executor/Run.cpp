@@ -6,6 +6,7 @@
 #include "runtime/Support/AtomicFile.h"
 #include "runtime/Text/TokenizerFiles.h"
 #include "runtime/Weights/Export.h"
+#include "runtime/Weights/RunTexts.h"
 
 #include <fmt/format.h>
 
@@ -136,6 +137,15 @@ Status openData(Session &s) {
     FT_ASSIGN_OR_RETURN(s.held, preparedData(held, codec));
   }
   s.steps = totalSteps(run, shape, s.train.file->rows());
+  return {};
+}
+
+/// What the run leaves says which model it started from, and what its samples end with.
+Status completeFiles(Session &s) {
+  const std::optional<uint32_t> end = s.codec ? std::optional(s.codec->endOfTurn()) : std::nullopt;
+  FT_ASSIGN_OR_RETURN(const std::vector<std::string> notes, completeTexts(s.file->plan, *s.model, end));
+  for (const std::string &note : notes)
+    s.console.line("note: " + note);
   return {};
 }
 
@@ -313,6 +323,7 @@ Status ft::rt::runPlan(const RunOptions &options, const Interrupts &interrupts, 
   FT_RETURN_IF_ERROR(readPlan(s));
   FT_RETURN_IF_ERROR(openModel(s));
   FT_RETURN_IF_ERROR(openData(s));
+  FT_RETURN_IF_ERROR(completeFiles(s));
   FT_RETURN_IF_ERROR(openDevice(s));
   FT_RETURN_IF_ERROR(openFolder(s)); // last of what may be refused: a refused run leaves no folder behind
   console.line(banner(s));
