@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that building, testing and the demo need; says what it would install and asks first.
-# Usage: tools/setup.sh [--yes] [build|test|demo ...]   (default: build test)
+# Usage: tools/setup.sh [--yes] [build|test|demo|fuzz ...]   (default: build test)
 # Exits 0 when everything is there, 1 where it may not or cannot install.
 set -euo pipefail
 
@@ -11,15 +11,16 @@ build=(
 )
 test=(clang-format-14 clang-tidy-14 libgmock-dev libgtest-dev python3)
 demo=(python3)
+fuzz=(clang-14 libclang-rt-14-dev python3)
 
 yes=false
 groups=()
 for argument in "$@"; do
   case "$argument" in
   --yes) yes=true ;;
-  build | test | demo) groups+=("$argument") ;;
+  build | test | demo | fuzz) groups+=("$argument") ;;
   *)
-    echo "setup.sh: unknown argument \"$argument\"; usage: tools/setup.sh [--yes] [build|test|demo ...]" >&2
+    echo "setup.sh: unknown argument \"$argument\"; usage: tools/setup.sh [--yes] [build|test|demo|fuzz ...]" >&2
     exit 1
     ;;
   esac
