@@ -42,9 +42,15 @@ const Field *findField(std::span<const Field> table, std::string_view name) {
 
 void judgeFields(const std::string &place, const Json &object, std::span<const Field> table,
                  std::vector<std::string> &problems, const std::string &prefix) {
+  constexpr size_t most = 20; // a file of many foreign fields is foreign
+  const size_t before = problems.size();
   for (const auto &[name, value] : object.items()) {
     if (value.is_null())
       continue;
+    if (problems.size() - before == most) {
+      problems.push_back(fmt::format("{}: and more fields; is this the file that it should be?", place));
+      return;
+    }
     const Field *field = findField(table, name);
     const std::string legal = field ? judge(*field, value)
                                     : "must be absent: this field is not understood and may change what the model "

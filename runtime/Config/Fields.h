@@ -32,7 +32,8 @@ constexpr Field only(std::string_view name, std::string_view values, std::string
 const Field *findField(std::span<const Field> table, std::string_view name);
 
 /// "config.json: attention_bias is true; must be false: …" for every member of `object` that the table does not allow.
-/// One that the table lacks must be null. `prefix` stands before the names of members ("rope_parameters.").
+/// One that the table lacks must be null. At most 20 are named. `prefix` stands before the names of members
+/// ("rope_parameters.").
 void judgeFields(const std::string &place, const Json &object, std::span<const Field> table,
                  std::vector<std::string> &problems, const std::string &prefix = "");
 

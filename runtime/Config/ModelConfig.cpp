@@ -79,7 +79,7 @@ void readShape(FieldReader &fields, const ModelKeys &keys, ModelConfig &config) 
   config.heads = fields.size(keys.heads, std::nullopt, maxHeads);
   config.kvHeads = fields.size(keys.kvHeads, config.heads, maxSize);
   config.headDim = fields.size(keys.headDim, std::max<int64_t>(config.hiddenSize / config.heads, 1), maxSize);
-  config.maxPositions = fields.size(keys.maxPositions, std::nullopt, maxSize);
+  config.maxPositions = fields.size(keys.maxPositions, 2048, maxSize); // Transformers' default
   if (fields.failed())
     return;
   if (config.heads % config.kvHeads)

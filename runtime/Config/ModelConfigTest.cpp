@@ -192,6 +192,15 @@ TEST(ModelConfig, ChecksRanges) {
   EXPECT_EQ(errorOf(parseModelConfig("config.json", "[]")), "config.json: the root is a JSON array; must be an object");
 }
 
+TEST(ModelConfig, NamesSomeOfManyForeignFields) {
+  Json object = tiny();
+  for (int i = 0; i < 100'000; ++i)
+    object["foreign_field_" + std::to_string(i)] = i;
+  const std::string error = errorOf(parse(object));
+  EXPECT_NE(error.find("config.json: and more fields"), std::string::npos);
+  EXPECT_LT(error.size(), 10'000u);
+}
+
 TEST(ModelConfig, CanonicalTextDoesNotDependOnOrder) {
   auto a = parseModelConfig("a", R"({"model_type":"llama","vocab_size":8,"hidden_size":8,"intermediate_size":8,
     "num_hidden_layers":1,"num_attention_heads":2,"max_position_embeddings":8})");

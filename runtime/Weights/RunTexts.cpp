@@ -95,8 +95,12 @@ Expected<std::vector<std::string>> completeTexts(plan::Plan &plan, const ModelSo
       FT_RETURN_IF_ERROR(nameBase(text, model, notes));
     if (isConfig)
       FT_RETURN_IF_ERROR(takeOwnConfig(text, model));
-    if (end && (isConfig || text.file() == "generation_config.json"))
-      FT_RETURN_IF_ERROR(addEnd(text, *end));
+    if (!end || (!isConfig && text.file() != "generation_config.json"))
+      continue;
+    if (const Status status = addEnd(text, *end); !status.ok()) // a copy of the model's own, which is not the result
+      notes.push_back(
+          fmt::format("{}; it is copied as it is, and may not name token {}, which ends the trained samples",
+                      status.message(), *end));
   }
   return notes;
 }

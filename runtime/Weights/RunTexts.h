@@ -10,7 +10,7 @@ namespace ft::rt {
 ///  - config.json: the model's own file, or of a GGUF file its token ids, with the plan's type of weights;
 ///  - config.json and generation_config.json: `end`, with which the trained samples end, is among the ids that end a
 ///    text.
-/// Returns notes for the user. Fails with BadInput where a file that is to be completed is no JSON object.
+/// Returns notes for the user. Fails with BadInput where a file that the plan or the model needs is no JSON object.
 Expected<std::vector<std::string>> completeTexts(plan::Plan &plan, const ModelSource &model,
                                                  std::optional<uint32_t> end);
 

@@ -93,11 +93,16 @@ TEST(RunTexts, OfAGgufFileTheIdsAreTaken) {
   EXPECT_EQ(folder.text(0), (Json{{"bos_token_id", 11}, {"eos_token_id", 12}, {"pad_token_id", 3}}));
 }
 
-TEST(RunTexts, RefusesWhatCannotBeCompleted) {
+TEST(RunTexts, SaysWhatCannotBeCompleted) {
   Folder folder{Json::object()};
   folder.add("generation_config.json", "[]");
+  const auto notes = folder.complete(3);
+  ASSERT_EQ(notes.size(), 1u);
+  EXPECT_NE(notes[0].find("generation_config.json: the root is a JSON array"), std::string::npos);
+  EXPECT_EQ(folder.plan.texts(0).content(), "[]");
+  folder.add("adapter_config.json", "[]");
   auto source = ModelSource::open(folder.scratch.path());
-  expectError(completeTexts(folder.plan, *source, 3).status(), "generation_config.json: the root is a JSON array");
+  expectError(completeTexts(folder.plan, *source, 3).status(), "adapter_config.json: the root is a JSON array");
 }
 
 } // namespace
