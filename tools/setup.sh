@@ -7,7 +7,7 @@ set -euo pipefail
 build=(
   ccache cmake g++ ninja-build
   libmlir-22-dev llvm-22-dev llvm-22-tools mlir-22-tools libzstd-dev zlib1g-dev
-  libcli11-dev libdnnl-dev libfmt-dev libpcre2-dev libprotobuf-dev libxxhash-dev nlohmann-json3-dev protobuf-compiler
+  libcli11-dev libdnnl-dev libfmt-dev libpcre2-dev libprotobuf-dev libutf8proc-dev libxxhash-dev nlohmann-json3-dev protobuf-compiler
 )
 test=(clang-format-14 clang-tidy-14 libgmock-dev libgtest-dev python3)
 demo=(python3)

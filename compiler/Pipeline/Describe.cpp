@@ -77,6 +77,7 @@ static void describeRun(const Compilation &c, const CompileRequest &request, pla
   run.set_data_train(dataPath(r.data().train(), c.recipe, request.planFolder));
   run.set_data_eval(dataPath(r.data().eval(), c.recipe, request.planFolder));
   run.set_template_(r.template_());
+  run.set_system_prompt(r.system_prompt());
   run.set_train_on_prompt(r.train_on_prompt());
   run.set_base_model(c.model.hubName);
   run.set_val_set_size(r.val_set_size());

@@ -127,6 +127,10 @@ TEST_F(RecipeTest, RefusesCapsThatDoNotCoverARow) {
 }
 
 TEST_F(RecipeTest, RefusesNumbersThatTrainingCannotUse) {
+  EXPECT_EQ(
+      errorOf(good + "system_prompt: \"Be brief.\""),
+      "bad.textproto:7: system_prompt is set, and template alpaca has no system turn; use template: \"chatml\", or "
+      "leave system_prompt out");
   EXPECT_EQ(errorOf(good + "adam_epsilon: 1e-50"), "bad.textproto:7: adam_epsilon is 1e-50; must be in [1e-37, 1]");
   EXPECT_EQ(
       errorOf(good + "data { eval: \"synthetic:x\" }"),

@@ -258,6 +258,10 @@ Status resolveText(Recipe &r, const Checker &check) {
   FT_DEFAULT(r, val_set_size, 0);
   if (r.template_() != "alpaca" && r.template_() != "chatml")
     return check.error("template", fmt::format("is {}; must be alpaca or chatml", r.template_()));
+  if (!r.system_prompt().empty() && r.template_() != "chatml")
+    return check.error("system_prompt", fmt::format("is set, and template {} has no system turn; use template: "
+                                                    "\"chatml\", or leave system_prompt out",
+                                                    r.template_()));
   FT_RETURN_IF_ERROR(
       check.range("val_set_size", r.val_set_size(), r.val_set_size() >= 0 && r.val_set_size() <= 0.5, "[0, 0.5]"));
   FT_RETURN_IF_ERROR(checkSource("data.train", r.data().train(), check));

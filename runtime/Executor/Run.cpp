@@ -4,7 +4,7 @@
 #include "runtime/Executor/Session.h"
 #include "runtime/Plan/Verify.h"
 #include "runtime/Support/AtomicFile.h"
-#include "runtime/Text/TokenizerFiles.h"
+#include "runtime/Tokenizer/TokenizerFiles.h"
 #include "runtime/Weights/Export.h"
 
 #include <fmt/format.h>
@@ -120,7 +120,7 @@ Status openData(Session &s) {
   // Text needs the tokenizer; synthetic tokens do not, and a folder without one can train on them.
   const bool text = !isSynthetic(train.source) || run.generate().max_new_tokens() > 0;
   if (text && !s.model->isSeeded()) {
-    FT_ASSIGN_OR_RETURN(s.codec, TextCodec::load(s.options.model, run.template_()));
+    FT_ASSIGN_OR_RETURN(s.codec, TextCodec::load(s.options.model, run.template_(), run.system_prompt()));
     s.addText("template.txt", s.codec->promptTemplate().text());
   } else if (!isSynthetic(train.source)) {
     return badInput(
