@@ -21,9 +21,10 @@ struct SampleFile {
   std::vector<Sample> samples;
 };
 
-/// Reads a JSON array of objects, or JSONL (one object a line; blank lines are skipped): the first character decides.
-/// `instruction` and `output` are required strings, `input` an optional one (null counts as empty); other fields are
-/// not read. Errors name file, line or index, field and what was found.
+/// Reads a JSON array of objects, or JSONL (one object a line; blank lines are skipped): the first character decides. A
+/// file may be packed (see DataFile). `instruction` and `output` are required strings, `input` an optional one (null
+/// counts as absent); other fields are not read, whatever they hold. Errors name file, line or index, field and what
+/// was found.
 Expected<SampleFile> readSamples(const std::string &path);
 
 /// "line 7" of JSONL, "sample 7" of an array.
