@@ -86,7 +86,7 @@ TEST_F(PreparedDataTest, EveryDifferenceMakesAnotherFile) {
   differs("sequence_len");
   codec.emplace(testCodec("alpaca"));
   differs("template");
-  auto llama = TextCodec::load("test/goldens/text/llama3", "alpaca");
+  auto llama = TextCodec::load("test/goldens/text/llama3", "alpaca", "");
   codec.emplace(std::move(*llama));
   differs("tokenizer");
   write("train.jsonl", "{\"instruction\":\"a\",\"output\":\"b\"}\n{\"instruction\":\"a\",\"output\":\"b\"}\n");

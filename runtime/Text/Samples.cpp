@@ -2,6 +2,9 @@
 
 #include "runtime/Text/DataFile.h"
 #include "runtime/Text/JsonCursor.h"
+#include "runtime/Text/SampleFields.h"
+#include "runtime/Text/Table.h"
+#include "runtime/Tokenizer/Utf8.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -12,29 +15,12 @@ namespace ft::rt {
 namespace {
 using Kind = JsonCursor::Kind;
 
-/// What an object was found to hold.
-struct Found {
-  bool instruction = false, output = false;
-  std::string names;  ///< of all its members, for a message
-  bool other = false; ///< a form that is not read
-};
-
-Status missing(const char *field, const Found &found) {
-  return badInput(fmt::format("field \"{}\" is missing; must have instruction and output, and may have input; found: "
-                              "{}{}",
-                              field, found.names.empty() ? "nothing" : found.names,
-                              found.other ? " (messages and prompt/completion are not supported yet)" : ""));
-}
-
 /// One field that is read; null counts as absent.
-Status readField(JsonCursor &json, const std::string &name, std::string &out, bool &there) {
+Status readField(JsonCursor &json, const std::string &name, std::optional<std::string> &out) {
   const Kind kind = json.kind();
-  there = kind == Kind::String;
-  if (kind == Kind::Null)
-    return json.skip();
-  if (kind == Kind::None)
-    return json.skip(); // says what is wrong
-  if (!there)
+  if (kind == Kind::Null || kind == Kind::None)
+    return json.skip(); // which says what is wrong where nothing starts
+  if (kind != Kind::String)
     return badInput(fmt::format("field \"{}\" is of type {}; must be a string", name, JsonCursor::nameOf(kind)));
   FT_ASSIGN_OR_RETURN(out, json.string());
   return {};
@@ -42,12 +28,11 @@ Status readField(JsonCursor &json, const std::string &name, std::string &out, bo
 
 /// `syntax` is set where the text is no JSON, rather than JSON that says something else.
 Expected<Sample> readSample(JsonCursor &json, bool &syntax) {
-  Sample sample;
-  Found found;
+  SampleFields fields;
   syntax = false;
   if (const Kind kind = json.kind(); kind != Kind::Object && kind != Kind::None)
-    return badInput(
-        fmt::format("is of type {}; must be an object with instruction, input and output", JsonCursor::nameOf(kind)));
+    return badInput(fmt::format("is of type {}; must be an object with fields, as instruction and output",
+                                JsonCursor::nameOf(kind)));
   syntax = true;
   FT_RETURN_IF_ERROR(json.enter());
   while (true) {
@@ -55,25 +40,14 @@ Expected<Sample> readSample(JsonCursor &json, bool &syntax) {
     if (!more)
       break;
     FT_ASSIGN_OR_RETURN(const std::string name, json.key());
-    found.names += (found.names.empty() ? "" : ", ") + name.substr(0, 40);
-    found.other |= name == "messages" || name == "prompt";
-    bool input = false;
-    bool *there = name == "instruction" ? &found.instruction : name == "output" ? &found.output : &input;
-    std::string *text = name == "instruction" ? &sample.instruction
-                        : name == "output"    ? &sample.output
-                        : name == "input"     ? &sample.input
-                                              : nullptr;
+    std::optional<std::string> *text = fields.field(name);
     const Kind kind = json.kind();
     syntax = !text || kind == Kind::String || kind == Kind::None;
-    FT_RETURN_IF_ERROR(text ? readField(json, name, *text, *there) : json.skip());
+    FT_RETURN_IF_ERROR(text ? readField(json, name, *text) : json.skip());
     syntax = true;
   }
   syntax = false;
-  if (!found.instruction)
-    return missing("instruction", found);
-  if (!found.output)
-    return missing("output", found);
-  return sample;
+  return fields.sample();
 }
 
 Status readArray(std::string_view text, SampleFile &file) {
@@ -137,6 +111,45 @@ Status readLines(std::string_view text, SampleFile &file) {
   }
   return {};
 }
+/// A table with a header; its columns are a sample's fields, empty cells empty texts.
+Status readTable(std::string_view text, char separator, SampleFile &file) {
+  TableReader table(text, separator);
+  std::vector<std::string> header, cells;
+  while (true) {
+    auto more = table.next(header.empty() ? header : cells);
+    auto named = [&](const std::string &what) {
+      return badInput(fmt::format("{}:{}: {}", file.path, table.line(), what));
+    };
+    if (!more)
+      return named(more.status().message());
+    if (!*more)
+      return {};
+    if (cells.empty())
+      continue;
+    if (cells.size() != header.size())
+      return named(fmt::format("has {} cells; the header has {}", cells.size(), header.size()));
+    SampleFields fields;
+    for (size_t column = 0; column < cells.size(); ++column) {
+      if (!isWellFormedUtf8(cells[column]))
+        return named(fmt::format("column \"{}\" is not UTF-8; save the file as UTF-8", header[column]));
+      if (auto *to = fields.field(header[column]))
+        *to = std::move(cells[column]);
+    }
+    auto sample = fields.sample();
+    if (!sample)
+      return named(sample.status().message());
+    sample->place = table.line();
+    file.samples.push_back(std::move(*sample));
+  }
+}
+
+/// The separator of a table, by the file's name without a packer's ending; zero: no table.
+char separatorOf(std::string_view path) {
+  for (std::string_view packed : {".gz", ".zst"})
+    if (path.ends_with(packed))
+      path.remove_suffix(packed.size());
+  return path.ends_with(".csv") ? ',' : path.ends_with(".tsv") ? '\t' : '\0';
+}
 } // namespace
 
 std::string placeName(bool lines, uint64_t place) { return fmt::format("{} {}", lines ? "line" : "sample", place); }
@@ -149,12 +162,17 @@ Expected<SampleFile> readSamples(const std::string &path) {
   file.digest = data.digest();
   const size_t first = text.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos)
-    return badInput(fmt::format("{}: is empty; must hold a JSON array or lines of JSON objects", path));
-  if (text[first] != '[' && text[first] != '{')
-    return badInput(fmt::format("{}: starts with '{}'; must be a JSON array ('[') or lines of JSON objects ('{{')",
-                                path, text[first] >= ' ' && text[first] < 0x7F ? text[first] : '?'));
-  file.lines = text[first] == '{';
-  FT_RETURN_IF_ERROR(file.lines ? readLines(text, file) : readArray(text, file));
+    return badInput(fmt::format("{}: is empty; must hold a JSON array, lines of JSON objects, or a table", path));
+  const char separator = separatorOf(path);
+  if (!separator && text[first] != '[' && text[first] != '{')
+    return badInput(
+        fmt::format("{}: starts with '{}'; must be a JSON array ('[') or lines of JSON objects ('{{'), or be "
+                    "named .csv or .tsv",
+                    path, text[first] >= ' ' && text[first] < 0x7F ? text[first] : '?'));
+  file.lines = separator || text[first] == '{';
+  FT_RETURN_IF_ERROR(separator    ? readTable(text, separator, file)
+                     : file.lines ? readLines(text, file)
+                                  : readArray(text, file));
   if (file.samples.empty())
     return badInput(fmt::format("{}: holds no samples", path));
   return file;

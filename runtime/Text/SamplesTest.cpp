@@ -50,17 +50,18 @@ TEST_F(Samples, ReadsLinesAndSkipsBlankOnes) {
 
 TEST_F(Samples, ErrorsNamePlaceFieldAndValue) {
   EXPECT_EQ(refusal("[{\"instruction\":\"i\",\"output\":\"o\"},{\"instruction\":\"i\",\"response\":\"o\"}]"),
-            ": sample 1: field \"output\" is missing; must have instruction and output, and may have input; found: "
-            "instruction, response");
+            ": sample 1: field \"output\" is missing; must have instruction and output, and may have input, or "
+            "have prompt and completion; found: instruction, response");
   EXPECT_EQ(refusal("{\"instruction\":\"i\",\"output\":\"o\"}\n{\"instruction\":4,\"output\":\"o\"}"),
             ":2: field \"instruction\" is of type number; must be a string");
   EXPECT_EQ(refusal("{\"messages\":[]}"),
-            ":1: field \"instruction\" is missing; must have instruction and output, and may have input; found: "
-            "messages (messages and prompt/completion are not supported yet)");
-  EXPECT_EQ(refusal("[7]"), ": sample 0: is of type number; must be an object with instruction, input and output");
-  EXPECT_EQ(refusal(""), ": is empty; must hold a JSON array or lines of JSON objects");
+            ":1: field \"instruction\" is missing; must have instruction and output, and may have input, or "
+            "have prompt and completion; found: messages (chats are not supported yet)");
+  EXPECT_EQ(refusal("[7]"), ": sample 0: is of type number; must be an object with fields, as instruction and output");
+  EXPECT_EQ(refusal(""), ": is empty; must hold a JSON array, lines of JSON objects, or a table");
   EXPECT_EQ(refusal("[]"), ": holds no samples");
-  EXPECT_EQ(refusal("hello"), ": starts with 'h'; must be a JSON array ('[') or lines of JSON objects ('{')");
+  EXPECT_EQ(refusal("hello"),
+            ": starts with 'h'; must be a JSON array ('[') or lines of JSON objects ('{'), or be named .csv or .tsv");
   EXPECT_EQ(refusal("[{\"instruction\":\"i\",\n\"output\":\"o\",\n}]"), ":3: not JSON: a member's name is missing");
   EXPECT_EQ(refusal("{\"instruction\":\"i\",\"output\":\"o\"}\n{\"instr"), ":2: not JSON: a string is cut off");
   EXPECT_EQ(refusal("{\"instruction\":\"\xff\",\"output\":\"o\"}"),
@@ -94,6 +95,48 @@ TEST_F(Samples, EscapesAreJsons) {
     EXPECT_TRUE(
         refusal("{\"instruction\":\"" + std::string(escape) + "\",\"output\":\"\"}").starts_with(":1: not JSON: "))
         << escape;
+}
+
+TEST_F(Samples, PromptAndCompletionAreTakenAsTheyAre) {
+  auto file = readSamples(write("a.jsonl", "{\"prompt\":\"2+2=\",\"completion\":\"4\"}\n"
+                                           "{\"instruction\":\"i\",\"output\":\"o\",\"prompt\":\"p\"}"));
+  ASSERT_TRUE(file.ok()) << file.status().message();
+  EXPECT_TRUE(file->samples[0].plain);
+  EXPECT_EQ(file->samples[0].instruction, "2+2=");
+  EXPECT_EQ(file->samples[0].output, "4");
+  EXPECT_FALSE(file->samples[1].plain);
+  EXPECT_EQ(refusal("{\"prompt\":\"p\"}"),
+            ":1: field \"completion\" is missing; must have instruction and output, and may have input, or have prompt "
+            "and completion; found: prompt");
+  const TextCodec codec = testCodec("alpaca");
+  auto plain = codec.encodeSample(file->samples[0], 1000);
+  ASSERT_TRUE(plain.ok());
+  EXPECT_EQ(codec.tokenizer().decode(plain->ids, false), "2+2=4<|endoftext|>");
+}
+
+TEST_F(Samples, TablesHaveAHeader) {
+  auto csv = readSamples(write("a.csv", "\xEF\xBB\xBFid,output,instruction\n1,\"a, \"\"b\"\"\nc\",i\n\n2,o,j\n"));
+  ASSERT_TRUE(csv.ok()) << csv.status().message();
+  ASSERT_EQ(csv->samples.size(), 2u);
+  EXPECT_EQ(csv->samples[0].output, "a, \"b\"\nc");
+  EXPECT_EQ(csv->samples[1].instruction, "j");
+  EXPECT_EQ(csv->samples[1].place, 5u);
+  EXPECT_TRUE(csv->lines);
+  auto tsv = readSamples(write("a.tsv", "prompt\tcompletion\np, q\tr\n"));
+  ASSERT_TRUE(tsv.ok()) << tsv.status().message();
+  EXPECT_TRUE(tsv->samples[0].plain);
+  auto broken = [&](const std::string &text) {
+    const std::string path = write("b.csv", text);
+    return readSamples(path).status().message().substr(path.size());
+  };
+  EXPECT_EQ(broken("instruction,output\na,b,c\n"), ":2: has 3 cells; the header has 2");
+  EXPECT_EQ(broken("instruction,output\na,\"b\n"), ":2: a quote has no end; quotes inside a field must be doubled");
+  EXPECT_EQ(broken("instruction,output\na,\xff\n"), ":2: column \"output\" is not UTF-8; save the file as UTF-8");
+  EXPECT_EQ(
+      broken("question,output\na,b\n"),
+      ":2: field \"instruction\" is missing; must have instruction and output, and may have input, or have prompt "
+      "and completion; found: question, output");
+  EXPECT_EQ(broken("instruction,output\n"), ": holds no samples");
 }
 
 TEST_F(Samples, PackedFilesAreRead) {

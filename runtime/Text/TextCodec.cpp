@@ -27,23 +27,23 @@ Expected<TextCodec> TextCodec::load(const std::string &modelPath, std::string_vi
   return create(std::move(tokenizer), templateName, systemPrompt);
 }
 
-Status TextCodec::appendPrompt(std::string_view instruction, std::string_view input, Tokenizer::Scratch &scratch,
-                               std::vector<uint32_t> &ids) const {
+Status TextCodec::appendPrompt(std::string_view prompt, Tokenizer::Scratch &scratch, std::vector<uint32_t> &ids) const {
   ids.assign(tokens->prefix().begin(), tokens->prefix().end());
-  return tokens->encode(prompts.prompt(instruction, input), ids, scratch);
+  return tokens->encode(prompt, ids, scratch);
 }
 
 Expected<std::vector<uint32_t>> TextCodec::encodePrompt(std::string_view instruction, std::string_view input) const {
   Tokenizer::Scratch scratch;
   std::vector<uint32_t> ids;
-  FT_RETURN_IF_ERROR(appendPrompt(instruction, input, scratch, ids));
+  FT_RETURN_IF_ERROR(appendPrompt(prompts.prompt(instruction, input), scratch, ids));
   return ids;
 }
 
 Expected<Document> TextCodec::encodeSample(const Sample &sample, uint64_t maxTokens,
                                            Tokenizer::Scratch &scratch) const {
   Document document;
-  FT_RETURN_IF_ERROR(appendPrompt(sample.instruction, sample.input, scratch, document.ids));
+  FT_RETURN_IF_ERROR(appendPrompt(sample.plain ? sample.instruction : prompts.prompt(sample.instruction, sample.input),
+                                  scratch, document.ids));
   document.prompt = uint32_t(document.ids.size());
   FT_RETURN_IF_ERROR(tokens->encode(sample.output, document.ids, scratch));
   document.ids.push_back(end);

@@ -22,9 +22,9 @@ public:
                                     std::string_view systemPrompt = "");
   /// The same from the model's files (see loadTokenizer).
   static Expected<TextCodec> load(const std::string &modelPath, std::string_view templateName,
-                                  std::string_view systemPrompt = "");
+                                  std::string_view systemPrompt);
 
-  /// Prompt and response are tokenised apart and joined, with what the tokenizer puts in front of every text;  the end
+  /// Prompt and response are tokenised apart and joined, with what the tokenizer puts in front of every text; the end
   /// of turn follows unless the sample is longer than `maxTokens`, which cuts it there.
   Expected<Document> encodeSample(const Sample &sample, uint64_t maxTokens, Tokenizer::Scratch &scratch) const;
   Expected<Document> encodeSample(const Sample &sample, uint64_t maxTokens) const;
@@ -40,8 +40,7 @@ public:
   const PromptTemplate &promptTemplate() const { return prompts; }
 
 private:
-  Status appendPrompt(std::string_view instruction, std::string_view input, Tokenizer::Scratch &scratch,
-                      std::vector<uint32_t> &ids) const;
+  Status appendPrompt(std::string_view prompt, Tokenizer::Scratch &scratch, std::vector<uint32_t> &ids) const;
   TextCodec(std::shared_ptr<const Tokenizer> tokens, PromptTemplate prompts, uint32_t end)
       : tokens(std::move(tokens)), prompts(prompts), end(end) {}
   std::shared_ptr<const Tokenizer> tokens;

@@ -82,7 +82,7 @@ TEST(TextCodec, AlpacaEndsWithTheTokenizersEnd) {
 }
 
 TEST(TextCodec, BosOnlyWhereTheTokenizerAsks) {
-  auto llama = TextCodec::load("test/goldens/text/llama3", "alpaca");
+  auto llama = TextCodec::load("test/goldens/text/llama3", "alpaca", "");
   ASSERT_TRUE(llama.ok());
   EXPECT_EQ(llama->encodePrompt("x", "")->front(), *llama->tokenizer().bos());
   auto without = testCodec("alpaca").encodePrompt("x", "");
