@@ -1,25 +1,26 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that building, testing and the demo need; says what it would install and asks first.
-# Usage: tools/setup.sh [--yes] [build|test|demo ...]   (default: build test)
+# Usage: tools/setup.sh [--yes] [build|test|demo|fuzz ...]   (default: build test)
 # Exits 0 when everything is there, 1 where it may not or cannot install.
 set -euo pipefail
 
 build=(
   ccache cmake g++ ninja-build
   libmlir-22-dev llvm-22-dev llvm-22-tools mlir-22-tools libzstd-dev zlib1g-dev
-  libcli11-dev libdnnl-dev libfmt-dev libpcre2-dev libprotobuf-dev libxxhash-dev nlohmann-json3-dev protobuf-compiler
+  libcli11-dev libdnnl-dev libfmt-dev libpcre2-dev libprotobuf-dev libutf8proc-dev libxxhash-dev nlohmann-json3-dev protobuf-compiler
 )
 test=(clang-format-14 clang-tidy-14 libgmock-dev libgtest-dev python3)
 demo=(python3)
+fuzz=(clang-14 libclang-rt-14-dev python3)
 
 yes=false
 groups=()
 for argument in "$@"; do
   case "$argument" in
   --yes) yes=true ;;
-  build | test | demo) groups+=("$argument") ;;
+  build | test | demo | fuzz) groups+=("$argument") ;;
   *)
-    echo "setup.sh: unknown argument \"$argument\"; usage: tools/setup.sh [--yes] [build|test|demo ...]" >&2
+    echo "setup.sh: unknown argument \"$argument\"; usage: tools/setup.sh [--yes] [build|test|demo|fuzz ...]" >&2
     exit 1
     ;;
   esac

@@ -39,7 +39,7 @@ cmake --build build -j "$jobs"
 
 phase "lint"
 # What reads untrusted files: few sources, since each takes seconds.
-git ls-files 'runtime/Support/*.cpp' 'runtime/Plan/PlanFile.cpp' 'runtime/Plan/Verify.cpp' | grep -v 'Test\.cpp$' |
+git ls-files 'runtime/Config/*.cpp' 'runtime/Support/*.cpp' 'runtime/Plan/PlanFile.cpp' 'runtime/Plan/Verify.cpp' | grep -v 'Test\.cpp$' |
   xargs -P "$jobs" -n 1 clang-tidy-14 -p build --quiet --warnings-as-errors='*' 2> >(grep -v 'warnings generated' >&2)
 
 phase "tests"

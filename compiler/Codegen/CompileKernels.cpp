@@ -66,28 +66,33 @@ private:
     OpBuilder builder(source.getContext());
     module = ModuleOp::create(builder, source.getLoc());
     builder.setInsertionPointToEnd(module->getBody());
-    for (kernel::FuncOp function : source.getOps<kernel::FuncOp>())
+    for (kernel::FuncOp function : source.getOps<kernel::FuncOp>()) {
       builder.clone(*function);
+      CompiledKernel &kernel = result.kernels.emplace_back();
+      kernel.name = function.getSymName().str();
+      kernel.items = function.getItems().value_or(0);
+      kernel.operands = kernel::describeOperands(function);
+    }
     std::string driver = cuda ? "gpu" : "cpu";
     PassManager passes(source.getContext());
     passes.addPass(createCSEPass());
     passes.addPass(kernel::createKernelStripMine({driver}));
     if (failed(passes.run(*module)) || failed(dump("kernels.mlir", [&](llvm::raw_ostream &os) { module->print(os); })))
       return failure();
-    for (auto function : module->getOps<func::FuncOp>())
-      result.kernels.push_back(describe(function));
+    for (auto [function, kernel] : llvm::zip_equal(module->getOps<func::FuncOp>(), result.kernels))
+      describeLaunch(function, kernel);
     return success();
   }
 
-  static CompiledKernel describe(func::FuncOp function) {
-    CompiledKernel kernel;
-    kernel.name = function.getSymName().str();
-    if (auto launch = function->getAttrOfType<DictionaryAttr>("kernel.launch")) {
-      kernel.threads = cast<IntegerAttr>(launch.get("threads")).getInt();
-      kernel.itemsPerBlock = cast<IntegerAttr>(launch.get("items_per_block")).getInt();
-      kernel.vectorAccess = cast<BoolAttr>(launch.get("vector_access")).getValue();
-    }
-    return kernel;
+  static void describeLaunch(func::FuncOp function, CompiledKernel &kernel) {
+    auto launch = function->getAttrOfType<DictionaryAttr>("kernel.launch");
+    if (!launch)
+      return;
+    kernel.threads = cast<IntegerAttr>(launch.get("threads")).getInt();
+    kernel.itemsPerBlock = cast<IntegerAttr>(launch.get("items_per_block")).getInt();
+    ArrayRef<int64_t> alignments = cast<DenseI64ArrayAttr>(launch.get("alignments"));
+    for (auto [operand, alignment] : llvm::zip_equal(kernel.operands, alignments))
+      operand.alignment = std::max<uint32_t>(operand.alignment, alignment);
   }
 
   LogicalResult lower() {

@@ -1,6 +1,8 @@
 // The code generator's interface: kernel.func → images that a plan carries.
 #pragma once
 
+#include "compiler/Codegen/DescribeOperands.h"
+
 #include "mlir/IR/BuiltinOps.h"
 
 #include <cstdint>
@@ -25,13 +27,15 @@ struct CodegenOptions {
   std::string dumpDir;
 };
 
-/// One kernel as plan.proto's Kernel describes it; all but `name` mean something for CUDA alone.
+/// One kernel as plan.proto's Kernel describes it.
 struct CompiledKernel {
-  std::string name;           ///< of the kernel.func, and of its entry in every image
+  std::string name;   ///< of the kernel.func, and of its entry in every image
+  uint64_t items = 0; ///< that the kernel.func says it is for; 0: it says nothing
+  std::vector<kernel::OperandFacts> operands;
+  // Of CUDA alone:
   uint32_t threads = 0;       ///< per block
   uint32_t itemsPerBlock = 0; ///< blocks = items / itemsPerBlock, rounded up
   uint32_t sharedBytes = 0;   ///< dynamic; static shared memory is declared in the image
-  bool vectorAccess = false;  ///< every row access moves 16 bytes a thread
 };
 
 struct KernelImage {
@@ -54,7 +58,8 @@ void registerCodegenDialects(mlir::DialectRegistry &registry);
 ///
 /// ABI. CPU: `void entry(void *const *args, int64_t begin, int64_t end)` handles items [begin, end); args holds a
 /// pointer per operand, and items may be split over threads at will. CUDA: one pointer per operand, then i64 items.
-/// Operand pointers are 256-byte aligned on GPUs, aligned to the element on CPUs.
+/// An operand's pointer is a multiple of its OperandFacts::alignment: of its elements on CPUs, on GPUs of what a thread
+/// moves at once, 16 bytes at most.
 mlir::FailureOr<CompiledKernels> compileKernels(mlir::ModuleOp module, const CodegenTarget &target,
                                                 const CodegenOptions &options = {});
 

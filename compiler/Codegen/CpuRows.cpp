@@ -3,6 +3,7 @@
 // is a tile with masked access, its missing lanes neutral in reductions. A row of exponentials that several walks need
 // is computed once and carried on the stack: loading a tile is a tenth of the work of computing it.
 #include "compiler/Codegen/RowLowering.h"
+#include "dialects/TypeBytes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -56,7 +57,7 @@ private:
 
   void createCarrier(Operation *row) {
     auto type = cast<VectorType>(row->getResult(0).getType());
-    int64_t length = llvm::alignTo(type.getDimSize(0), lanes), width = type.getElementTypeBitWidth() / 8;
+    int64_t length = llvm::alignTo(type.getDimSize(0), lanes), width = elementBytes(type.getElementType());
     if (length * width <= carrierLimitBytes)
       carriers[row] = memref::AllocaOp::create(b, MemRefType::get({length}, type.getElementType()),
                                                b.getI64IntegerAttr(lanes * width));

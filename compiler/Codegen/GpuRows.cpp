@@ -9,6 +9,7 @@
 // and butterfly shuffles again: fixed order, and every thread ends with the same bits. Scalars are computed by all
 // threads; thread 0 stores them. Around stores to memory that other threads access, the block or warp synchronises.
 #include "compiler/Codegen/RowLowering.h"
+#include "dialects/TypeBytes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -58,15 +59,14 @@ int64_t offsetDivisor(const Access &access) {
   return divisor;
 }
 
-int64_t elementBytes(const Access &access) {
-  return cast<MemRefType>(access.memref.getType()).getElementTypeBitWidth() / 8;
+int64_t bytesOf(const Access &access) {
+  return elementBytes(cast<MemRefType>(access.memref.getType()).getElementType());
 }
 
 /// How the rows of one length lie on the threads.
 struct RowShape {
   int64_t vector;  ///< elements of a vector
   int64_t vectors; ///< vectors of a row
-  bool wide;       ///< every access moves 16 bytes or more per thread
 };
 
 RowShape shapeOf(int64_t length, ArrayRef<const RowGroup *> groups) {
@@ -77,20 +77,20 @@ RowShape shapeOf(int64_t length, ArrayRef<const RowGroup *> groups) {
       for (Operation *op : group->slice)
         for (const Access &access : accessesIn(op))
           if (access.row) {
-            narrowest = any ? std::min(narrowest, elementBytes(access)) : elementBytes(access);
+            narrowest = any ? std::min(narrowest, bytesOf(access)) : bytesOf(access);
             any = true;
             divisor = std::gcd(divisor, offsetDivisor(access));
           }
   int64_t vector = std::min<int64_t>(16 / narrowest, maxVector);
   while (divisor % vector)
     vector /= 2;
-  return {vector, length / vector, vector * narrowest >= 16};
+  return {vector, length / vector};
 }
 
 class GpuRows : public RowLowering {
 public:
   GpuRows(FuncOp kernel, const RowPhases &phases, ImplicitLocOpBuilder &builder)
-      : RowLowering(kernel, phases, builder) {
+      : RowLowering(kernel, phases, builder), alignments(kernel.getOperandArguments().size(), 1) {
     SmallVector<const RowGroup *> groups = phases.groups();
     for (const RowGroup *group : groups)
       shapes.try_emplace(group->length, shapeOf(group->length, groups));
@@ -147,6 +147,7 @@ private:
   Value lane, warp; // i32, of the block
   Value members;    // i32, the lanes of this warp that share the row
   unsigned sharedCount = 0;
+  SmallVector<int64_t> alignments; // by operand: bytes that its vectors need
 };
 
 func::FuncOp GpuRows::emit() {
@@ -158,13 +159,6 @@ func::FuncOp GpuRows::emit() {
   int64_t rows = warpRows ? shortRowThreads / threads : 1;
   int64_t resident = keptBetweenPhases() > lightElements ? residentHeavyThreads : residentThreads;
   int64_t minBlocks = std::max<int64_t>(1, resident / (threads * rows));
-  bool wide = llvm::all_of(shapes, [](auto &entry) { return entry.second.wide; });
-  function->setAttr("kernel.launch", b.getDictionaryAttr({
-                                         b.getNamedAttr("items_per_block", b.getI64IntegerAttr(rows)),
-                                         b.getNamedAttr("min_blocks", b.getI64IntegerAttr(minBlocks)),
-                                         b.getNamedAttr("threads", b.getI64IntegerAttr(threads * rows)),
-                                         b.getNamedAttr("vector_access", b.getBoolAttr(wide)),
-                                     }));
   Block *entry = function.addEntryBlock();
   b.setInsertionPointToStart(entry);
   for (auto [operand, argument] : llvm::zip(kernel.getOperandArguments(), entry->getArguments()))
@@ -191,6 +185,12 @@ func::FuncOp GpuRows::emit() {
   b.setInsertionPoint(guard.thenYield());
   map(kernel.getItem(), arith::IndexCastOp::create(b, b.getIndexType(), item));
   emitBody();
+  function->setAttr("kernel.launch", b.getDictionaryAttr({
+                                         b.getNamedAttr("alignments", b.getDenseI64ArrayAttr(alignments)),
+                                         b.getNamedAttr("items_per_block", b.getI64IntegerAttr(rows)),
+                                         b.getNamedAttr("min_blocks", b.getI64IntegerAttr(minBlocks)),
+                                         b.getNamedAttr("threads", b.getI64IntegerAttr(threads * rows)),
+                                     }));
   return function;
 }
 
@@ -286,7 +286,10 @@ GpuRows::Reductions GpuRows::walkLoop(const RowGroup &group, Reductions partial)
 }
 
 llvm::MaybeAlign GpuRows::alignment(const Access &access, int64_t width) {
-  return llvm::Align(std::min<int64_t>(16, width * elementBytes(access)));
+  const int64_t bytes = std::min<int64_t>(16, width * bytesOf(access));
+  if (auto operand = dyn_cast<BlockArgument>(access.memref))
+    alignments[operand.getArgNumber()] = std::max(alignments[operand.getArgNumber()], bytes);
+  return llvm::Align(bytes);
 }
 
 //===- Combining -----------------------------------------------------------------------------------------------------//

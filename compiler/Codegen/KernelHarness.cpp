@@ -1,7 +1,6 @@
 #include "compiler/Codegen/KernelHarness.h"
 
 #include "compiler/Codegen/GpuHarness.h"
-#include "dialects/Kernel/Kernel.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
@@ -17,26 +16,16 @@ std::string instantiate(std::string text, int64_t length, int64_t pitch) {
   return text;
 }
 
-/// Bytes from an operand's first element to its last.
-static uint64_t spanOf(mlir::MemRefType type) {
-  int64_t offset, last = 0;
-  mlir::SmallVector<int64_t> strides;
-  EXPECT_TRUE(mlir::succeeded(type.getStridesAndOffset(strides, offset)) && offset == 0);
-  for (auto [size, stride] : llvm::zip(type.getShape(), strides))
-    last += (size - 1) * stride;
-  return (last + 1) * type.getElementTypeBitWidth() / 8;
-}
-
 mlir::FailureOr<TestKernels> compileForTest(mlir::ModuleOp module, const CodegenTarget &target,
                                             const CodegenOptions &options) {
   mlir::FailureOr<CompiledKernels> compiled = compileKernels(module, target, options);
   if (mlir::failed(compiled))
     return mlir::failure();
   TestKernels result{std::move(*compiled), {}};
-  for (auto kernel : module.getOps<kernel::FuncOp>()) {
+  for (const CompiledKernel &kernel : result.kernels) {
     std::vector<uint64_t> &spans = result.operandBytes.emplace_back();
-    for (mlir::BlockArgument operand : kernel.getOperandArguments())
-      spans.push_back(spanOf(mlir::cast<mlir::MemRefType>(operand.getType())));
+    for (const kernel::OperandFacts &operand : kernel.operands)
+      spans.push_back(operand.bytes);
   }
   return result;
 }

@@ -61,6 +61,7 @@ private:
     arena->set_size(op.getSize());
     arena->set_alignment(op.getAlignment());
     arena->set_largest_live(op.getLargestLive());
+    arena->set_transient(op.getTransient());
   }
 
   void exportBuffer(plan::BufferOp op) {
@@ -82,18 +83,14 @@ private:
   static std::string kindOf(plan::BufferOp op) { return op.getSymName().drop_front(3).upper(); }
 
   void addInput(plan::BufferOp op) {
-    plan::BatchInput::Kind kind;
-    plan::BatchInput::Kind_Parse(kindOf(op), &kind);
     plan::BatchInput *input = plan.add_inputs();
-    input->set_kind(kind);
+    input->set_kind(plan::inputKind(kindOf(op)));
     input->set_buffer(bufferIndex.lookup(op.getSymNameAttr()));
   }
 
   void addOutput(plan::BufferOp op) {
-    plan::Output::Kind kind;
-    plan::Output::Kind_Parse(kindOf(op), &kind);
     plan::Output *output = plan.add_outputs();
-    output->set_kind(kind);
+    output->set_kind(plan::outputKind(kindOf(op)));
     output->set_buffer(bufferIndex.lookup(op.getSymNameAttr()));
   }
 
@@ -150,59 +147,40 @@ private:
 
   void exportSegment(plan::SegmentOp op) {
     plan::Segment *segment = plan.add_segments();
-    plan::Segment::Kind kind;
-    plan::Segment::Kind_Parse(op.getSymName().upper(), &kind);
-    segment->set_kind(kind);
+    segment->set_kind(static_cast<plan::Segment::Kind>(op.getKind()));
     segment->set_capture(plan.target().driver() == plan::CUDA);
-    for (Operation &step : op.getBody().front())
-      exportStep(&step, *segment->add_steps());
+    for (auto step : op.getBody().getOps<plan::StepOpInterface>())
+      exportStep(step, *segment->add_steps());
   }
 
-  void exportStep(Operation *op, plan::Step &step) {
-    step.set_name(op->getAttrOfType<StringAttr>("name").str());
-    SmallVector<plan::Operand> operands;
-    for (auto operand : op->getAttrOfType<ArrayAttr>("operands_").getAsRange<plan::OperandAttr>())
-      operands.push_back(exportOperand(operand));
-    auto real = [&](StringRef name) {
-      auto attribute = op->getAttrOfType<FloatAttr>(name);
-      return attribute ? attribute.getValueAsDouble() : 0.0;
-    };
-    auto integer = [&](StringRef name) {
-      auto attribute = op->getAttrOfType<IntegerAttr>(name);
-      return attribute ? attribute.getInt() : 0;
-    };
-    step.set_stream(integer("stream"));
-    if (auto waits = op->getAttrOfType<DenseI64ArrayAttr>("wait"))
-      step.mutable_wait()->Add(waits.asArrayRef().begin(), waits.asArrayRef().end());
-    step.set_record(integer("record"));
+  void exportStep(plan::StepOpInterface op, plan::Step &step) {
+    step.set_name(op.getName().str());
+    step.set_stream(op.getStream());
+    step.mutable_wait()->Add(op.getWait().begin(), op.getWait().end());
+    step.set_record(op.getRecord());
     plan.set_event_count(std::max(plan.event_count(), step.record()));
-    step.set_flops(real("flops"));
-    step.set_predicted_us(real("predicted_us"));
+    step.set_flops(op.getFlops().convertToDouble());
+    step.set_predicted_us(op.getPredictedUs().convertToDouble());
     double bytes = 0;
-    for (const plan::Operand &o : operands)
-      bytes +=
-          double(o.rows()) * o.row_bytes() * std::max<uint64_t>(o.batch(), 1) * ((o.read() != 0) + (o.write() != 0));
+    op.visitOperands([&](StringRef, plan::OperandAttr o) {
+      bytes += double(o.getRows()) * o.getRowBytes() * o.getBatch() * ((o.getRead() != 0) + (o.getWrite() != 0));
+    });
     step.set_bytes(bytes);
     llvm::TypeSwitch<Operation *>(op)
-        .Case([&](plan::LaunchOp launch) { exportLaunch(launch, operands, *step.mutable_launch()); })
-        .Case([&](plan::GemmOp gemm) { exportGemm(gemm, operands, *step.mutable_gemm()); })
-        .Case([&](plan::AttentionOp attention) { exportAttention(attention, operands, *step.mutable_attention()); })
-        .Case([&](plan::CopyOp) {
-          *step.mutable_copy()->mutable_src() = operands[0];
-          *step.mutable_copy()->mutable_dst() = operands[1];
+        .Case([&](plan::LaunchOp launch) { exportLaunch(launch, *step.mutable_launch()); })
+        .Case([&](plan::GemmOp gemm) { exportGemm(gemm, *step.mutable_gemm()); })
+        .Case([&](plan::AttentionOp attention) { exportAttention(attention, *step.mutable_attention()); })
+        .Case([&](plan::CollectiveOp collective) { exportCollective(collective, *step.mutable_collective()); })
+        .Case([&](plan::CopyOp copy) {
+          *step.mutable_copy()->mutable_src() = exportOperand(copy.getSrc());
+          *step.mutable_copy()->mutable_dst() = exportOperand(copy.getDst());
         })
         .Case([&](plan::MemsetOp memset) {
-          *step.mutable_memset()->mutable_dst() = operands[0];
+          *step.mutable_memset()->mutable_dst() = exportOperand(memset.getDst());
           step.mutable_memset()->set_value(memset.getValue());
         })
-        .Case([&](plan::ReceiveOp) {
-          for (const plan::Operand &o : operands)
-            *step.mutable_receive()->add_dst() = o;
-        })
-        .Case([&](plan::EmitOp) {
-          for (const plan::Operand &o : operands)
-            *step.mutable_emit()->add_src() = o;
-        });
+        .Case([&](plan::ReceiveOp receive) { exportAll(receive.getDst(), *step.mutable_receive()->mutable_dst()); })
+        .Case([&](plan::EmitOp emit) { exportAll(emit.getSrc(), *step.mutable_emit()->mutable_src()); });
   }
 
   plan::Operand exportOperand(plan::OperandAttr attribute) {
@@ -221,19 +199,23 @@ private:
     return operand;
   }
 
-  void exportLaunch(plan::LaunchOp op, ArrayRef<plan::Operand> operands, plan::Launch &launch) {
-    launch.set_kernel(kernelIndex.lookup(op.getKernelAttr().getAttr()));
-    launch.set_items(op.getItems());
-    for (const plan::Operand &o : operands)
-      *launch.add_operands() = o;
+  void exportAll(ArrayAttr attributes, google::protobuf::RepeatedPtrField<plan::Operand> &operands) {
+    for (auto attribute : attributes.getAsRange<plan::OperandAttr>())
+      *operands.Add() = exportOperand(attribute);
   }
 
-  static void exportGemm(plan::GemmOp op, ArrayRef<plan::Operand> operands, plan::Gemm &gemm) {
-    *gemm.mutable_a() = operands[0];
-    *gemm.mutable_b() = operands[1];
-    *gemm.mutable_d() = operands[2];
-    if (operands.size() > 3)
-      *gemm.mutable_workspace() = operands[3];
+  void exportLaunch(plan::LaunchOp op, plan::Launch &launch) {
+    launch.set_kernel(kernelIndex.lookup(op.getKernelAttr().getAttr()));
+    launch.set_items(op.getItems());
+    exportAll(op.getArgs(), *launch.mutable_operands());
+  }
+
+  void exportGemm(plan::GemmOp op, plan::Gemm &gemm) {
+    *gemm.mutable_a() = exportOperand(op.getA());
+    *gemm.mutable_b() = exportOperand(op.getB());
+    *gemm.mutable_d() = exportOperand(op.getD());
+    if (plan::OperandAttr workspace = op.getWorkspaceAttr())
+      *gemm.mutable_workspace() = exportOperand(workspace);
     gemm.set_m(op.getM());
     gemm.set_n(op.getN());
     gemm.set_k(op.getK());
@@ -257,7 +239,7 @@ private:
     }
   }
 
-  static void exportAttention(plan::AttentionOp op, ArrayRef<plan::Operand> operands, plan::Attention &a) {
+  void exportAttention(plan::AttentionOp op, plan::Attention &a) {
     a.set_direction(op.getBackward() ? plan::Attention::BACKWARD : plan::Attention::FORWARD);
     a.set_form(op.getRagged() ? plan::Attention::RAGGED : plan::Attention::DENSE);
     a.set_deterministic(op.getDeterministic());
@@ -273,19 +255,33 @@ private:
     a.set_qkv_pitch(op.getQkvPitch());
     a.set_o_pitch(op.getOPitch());
     a.set_d_qkv_pitch(op.getDQkvPitch());
-    plan::Operand *(plan::Attention::*slots[])() = {
-        &plan::Attention::mutable_q,   &plan::Attention::mutable_k,   &plan::Attention::mutable_v,
-        &plan::Attention::mutable_o,   &plan::Attention::mutable_lse, &plan::Attention::mutable_d_o,
-        &plan::Attention::mutable_d_q, &plan::Attention::mutable_d_k, &plan::Attention::mutable_d_v};
-    size_t next = op.getBackward() ? 9 : 5;
-    for (size_t i = 0; i < next; ++i)
-      *(a.*slots[i])() = operands[i];
-    if (op.getRagged()) {
-      *a.mutable_document_offsets() = operands[next++];
-      *a.mutable_document_lens() = operands[next++];
-    }
-    if (op.getHasWorkspace())
-      *a.mutable_workspace() = operands[next];
+    *a.mutable_q() = exportOperand(op.getQ());
+    *a.mutable_k() = exportOperand(op.getK());
+    *a.mutable_v() = exportOperand(op.getV());
+    *a.mutable_o() = exportOperand(op.getO());
+    *a.mutable_lse() = exportOperand(op.getLse());
+    auto optional = [&](plan::OperandAttr operand, plan::Operand *(plan::Attention::*field)()) {
+      if (operand)
+        *(a.*field)() = exportOperand(operand);
+    };
+    optional(op.getDOAttr(), &plan::Attention::mutable_d_o);
+    optional(op.getDQAttr(), &plan::Attention::mutable_d_q);
+    optional(op.getDKAttr(), &plan::Attention::mutable_d_k);
+    optional(op.getDVAttr(), &plan::Attention::mutable_d_v);
+    optional(op.getDocumentOffsetsAttr(), &plan::Attention::mutable_document_offsets);
+    optional(op.getDocumentLensAttr(), &plan::Attention::mutable_document_lens);
+    optional(op.getWorkspaceAttr(), &plan::Attention::mutable_workspace);
+  }
+
+  void exportCollective(plan::CollectiveOp op, plan::Collective &collective) {
+    collective.set_kind(static_cast<plan::Collective::Kind>(op.getKind()));
+    if (auto reduction = op.getReduction())
+      collective.set_reduction(static_cast<plan::Collective::Reduction>(*reduction));
+    collective.set_dtype(dtypeOf(op.getType()));
+    collective.mutable_axes()->Add(op.getAxes().begin(), op.getAxes().end());
+    for (auto kernel : op.getKernels().getAsRange<FlatSymbolRefAttr>())
+      collective.add_kernels(kernelIndex.lookup(kernel.getAttr()));
+    exportAll(op.getWhole(), *collective.mutable_whole());
   }
 
   ModuleOp module;
@@ -309,7 +305,14 @@ void ft::addImages(const CompiledKernels &compiled, plan::Plan &plan, PlanSectio
     kernel->set_threads(source.threads);
     kernel->set_items_per_block(source.itemsPerBlock);
     kernel->set_shared_bytes(source.sharedBytes);
-    kernel->set_vector_access(source.vectorAccess);
+    kernel->set_items(source.items);
+    for (const kernel::OperandFacts &facts : source.operands) {
+      plan::KernelOperand *operand = kernel->add_operands();
+      operand->set_bytes(facts.bytes);
+      operand->set_alignment(facts.alignment);
+      operand->set_written(facts.written);
+      operand->set_index_limit(facts.indexLimit);
+    }
   }
   for (const KernelImage &source : compiled.images) {
     bool ptx = source.format == KernelImage::Format::Ptx;
@@ -332,8 +335,8 @@ void ft::addStaging(plan::Plan &plan) {
     arena->set_largest_live(arena->size());
   };
   if (plan.target().driver() == plan::CUDA && layout.slotsBytes > 0)
-    addArena("slots", plan::Arena::DEVICE, layout.slotsBytes);
-  addArena("staging", plan::Arena::PINNED, layout.stagingBytes);
+    addArena(plan::slotsArena, plan::Arena::DEVICE, layout.slotsBytes);
+  addArena(plan::stagingArena, plan::Arena::PINNED, layout.stagingBytes);
 }
 
 void ft::addExports(plan::Plan &plan) {

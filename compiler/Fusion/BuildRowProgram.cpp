@@ -172,6 +172,7 @@ FailureOr<FusedProgram> buildRowProgram(OpBuilder &builder, StringRef name, kern
     return failure();
   }
   kernel::ReturnOp::create(b);
+  program.func.setItems(program.items);
   return program;
 }
 

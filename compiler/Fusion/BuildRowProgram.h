@@ -11,6 +11,8 @@ struct RowOperand {
   mlir::SmallVector<int64_t> shape;
   int64_t pitch = 0;  ///< elements between rows; ignored for rank 1
   int64_t alias = -1; ///< of a result: the operand of the kernel.fused whose memory it overwrites, same layout
+
+  bool operator==(const RowOperand &) const = default;
 };
 
 /// A row program for a kernel.fused. An aliased result has no argument of its own, its operand's is ReadWrite.

@@ -54,7 +54,6 @@ struct BuildRowsPass : ft::impl::BuildRowsPassBase<BuildRowsPass> {
       auto program = ft::buildRowProgram(b, name, fused, layOut(fused, padding, inPlace));
       if (failed(program))
         return signalPassFailure();
-      program->func->setAttr("items", b.getI64IntegerAttr(program->items));
     }
   }
 };

@@ -8,6 +8,7 @@
 #include "compiler/Fusion/FusionGroups.h"
 
 #include "compiler/Fusion/RowSpace.h"
+#include "dialects/Dist/Dist.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/SetVector.h"
 
@@ -60,11 +61,13 @@ static bool castsParameter(Operation *op) {
   if (!cast)
     return false;
   Operation *source = cast.getX().getDefiningOp();
+  if (auto view = dyn_cast_or_null<model::ViewOp>(source))
+    source = view.getBucket().getDefiningOp();
   if (auto read = dyn_cast_or_null<model::ReadOp>(source)) {
     auto variable = SymbolTable::lookupNearestSymbolFrom<model::VariableOp>(read, read.getVariableAttr());
     return variable && (variable.isTrained() || variable.getRole() == model::Role::Frozen);
   }
-  return isa_and_nonnull<model::AdamwOp, model::SgdOp>(source);
+  return isa_and_nonnull<model::Optimizer>(source);
 }
 
 void Grouping::addNodes(Block &block) {
@@ -184,7 +187,7 @@ bool Grouping::endsSoon(int node, int group, ArrayRef<int> delayed) {
     for (int next : successors(open.pop_back_val())) {
       if (next == node || nodes[next].group == group)
         continue;
-      if (seen.insert(next).second)
+      if (seen.insert(next).second && !dist::isStart(nodes[next].op)) // a bucket ends at variables, however many
         open.push_back(next);
       if (seen.size() > limits.delayed)
         return false;

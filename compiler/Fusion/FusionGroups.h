@@ -8,7 +8,10 @@ namespace ft {
 struct FusionLimits {
   /// Tensors that one kernel reads or writes row by row: registers of a thread that holds its share of each.
   unsigned rowTensors = 8;
-  /// Operations that may run later than they stand, so that a group can wait for one more member.
+  /// Operations that may run later than they stand, so that a group can wait for one more member. Backward needs this
+  /// many behind a norm that it makes again: the gradients of q, k and v are a product and a write each, on several
+  /// ranks with a reduction's start and done between, 3 · 4. What hangs on a norm of the forward part, which must not
+  /// wait, is all of backward: hundreds.
   unsigned delayed = 12;
 };
 

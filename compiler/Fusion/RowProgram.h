@@ -25,9 +25,11 @@ struct MatrixLayout {
   int64_t rows = 0;
   int64_t columns = 0;
   int64_t pitch = 0;
+
+  bool operator==(const MatrixLayout &) const = default;
 };
 
-/// The type that row kernels compute in: f64 for f64 storage, f32 for f32 and bf16 (numerics.md).
+/// The type that row kernels compute in: f64 for f64 storage, f32 for f32 and bf16 (docs/numerics.md).
 mlir::Type getComputeType(mlir::Type storage);
 
 } // namespace ft

@@ -19,16 +19,14 @@ struct RowSpace {
   bool operator==(const RowSpace &) const = default;
 };
 
-/// The space of a row-wise operation; none for any other operation, and for a rope whose heads of q are no multiple of
-/// its heads of k. A tensor of rank 1 is one row for ft.add and ft.cast.
+/// What the operation answers as RowWise; none for an operation that is not.
 std::optional<RowSpace> getRowSpace(mlir::Operation *op);
 
-/// The operand is read one row an item, at the place where a result of the same type is written: it counts against the
-/// registers of a kernel, and its memory can be reused. Other operands are weights, statistics, tables and scalars.
+/// What the operand's operation answers as RowWise; false for one that is not.
 bool isRowOperand(mlir::OpOperand &operand);
 
-/// The operation reduces a row to a scalar before its result is known, so that a kernel passes over the row twice.
-bool reducesRow(mlir::Operation *op);
+/// The rows of a matrix as items; a tensor of rank 1 is one row.
+RowSpace getRowsOf(mlir::Value tensor);
 
 /// Columns in a block of kernel.column_sum: the largest divisor of `columns` up to 128.
 int64_t getColumnBlock(int64_t columns);

@@ -1,6 +1,7 @@
 #include "compiler/Import/BuildModel.h"
 
 #include "dialects/Ft/Ft.h"
+#include "runtime/Plan/Kinds.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
@@ -44,31 +45,34 @@ private:
     return VariableOp::create(builder, NameLoc::get(builder.getStringAttr(name)), name.str(), type, role);
   }
 
-  void declareInput(StringRef name, StringRef io, int64_t length, Type element) {
-    declare(Role::Input, name, {length}, element).setIo(io);
+  void declareInput(StringRef name, plan::BatchInput::Kind kind, int64_t length, Type element) {
+    declare(Role::Input, name, {length}, element).setIo(plan::BatchInput::Kind_Name(kind));
+  }
+  void declareOutput(StringRef name, plan::Output::Kind kind, ArrayRef<int64_t> dims, Type element) {
+    declare(Role::Output, name, dims, element).setIo(plan::Output::Kind_Name(kind));
   }
 
   void declareInputs() {
     const int64_t tokens = shape.tokens(), segments = std::min(tokens, config.vocabSize);
     Type i32 = builder.getI32Type();
-    declareInput("tokens", "TOKENS", tokens, i32);
-    declareInput("labels", "LABELS", tokens, i32);
-    declareInput("positions", "POSITIONS", tokens, i32);
-    declareInput("document_start", "DOCUMENT_START", tokens, i32);
-    declareInput("document_offsets", "DOCUMENT_OFFSETS", shape.maxDocuments + 1, i32);
-    declareInput("document_lens", "DOCUMENT_LENS", shape.maxDocuments, i32);
-    declareInput("sorted_positions", "SORTED_POSITIONS", tokens, i32);
-    declareInput("segment_starts", "SEGMENT_STARTS", segments + 1, i32);
-    declareInput("segment_ids", "SEGMENT_IDS", segments, i32);
-    declareInput("scalars", "SCALARS", scalarCount, builder.getF64Type());
+    declareInput("tokens", plan::BatchInput::TOKENS, tokens, i32);
+    declareInput("labels", plan::BatchInput::LABELS, tokens, i32);
+    declareInput("positions", plan::BatchInput::POSITIONS, tokens, i32);
+    declareInput("document_start", plan::BatchInput::DOCUMENT_START, tokens, i32);
+    declareInput("document_offsets", plan::BatchInput::DOCUMENT_OFFSETS, shape.maxDocuments + 1, i32);
+    declareInput("document_lens", plan::BatchInput::DOCUMENT_LENS, shape.maxDocuments, i32);
+    declareInput("sorted_positions", plan::BatchInput::SORTED_POSITIONS, tokens, i32);
+    declareInput("segment_starts", plan::BatchInput::SEGMENT_STARTS, segments + 1, i32);
+    declareInput("segment_ids", plan::BatchInput::SEGMENT_IDS, segments, i32);
+    declareInput("scalars", plan::BatchInput::SCALARS, plan::SCALAR_COUNT, builder.getF64Type());
     if (shape.generate)
-      declareInput("row_index", "ROW_INDEX", 1, i32);
+      declareInput("row_index", plan::BatchInput::ROW_INDEX, 1, i32);
   }
 
   void declareOutputs() {
-    declare(Role::Output, "loss", {1}, builder.getF64Type()).setIo("LOSS");
+    declareOutput("loss", plan::Output::LOSS, {1}, builder.getF64Type());
     if (shape.generate)
-      declare(Role::Output, "logits", {1, config.vocabSize}, builder.getF32Type()).setIo("LOGITS");
+      declareOutput("logits", plan::Output::LOGITS, {1, config.vocabSize}, builder.getF32Type());
   }
 
   void declareRope(StringRef kind) {
@@ -128,7 +132,6 @@ private:
       declareParameter("lm_head.weight", "output.weight", {config.vocabSize, hidden});
   }
 
-  static constexpr int64_t scalarCount = 8; // plan.proto, Scalar::SCALAR_COUNT
   OpBuilder builder;
   const ModelConfig &config;
   const BatchShape &shape;
@@ -255,40 +258,46 @@ private:
   llvm::StringMap<Value> reads;
 };
 
-LogicalResult checkShape(Location loc, const ModelConfig &config, const BatchShape &shape) {
+} // namespace
+
+std::optional<FieldError> ft::checkShape(const ModelConfig &config, const BatchShape &shape) {
   constexpr int64_t maxTokens = int64_t(1) << 30; // token indices are i32
   if (shape.sequenceLen < 1 || shape.sequenceLen > config.maxPositions)
-    return emitError(loc) << "sequence_len is " << shape.sequenceLen << "; must be in [1, " << config.maxPositions
-                          << "], the model's max_position_embeddings";
-  if (shape.microBatchSize < 1 || shape.microBatchSize > maxTokens / shape.sequenceLen)
-    return emitError(loc) << "micro_batch_size is " << shape.microBatchSize << "; must be in [1, "
-                          << maxTokens / shape.sequenceLen << "] with sequence_len " << shape.sequenceLen;
+    return FieldError{"sequence_len",
+                      llvm::formatv("sequence_len is {0}; must be in [1, {1}], the model's max_position_embeddings",
+                                    shape.sequenceLen, config.maxPositions)};
+  const int64_t mostRows = maxTokens / shape.sequenceLen;
+  if (shape.microBatchSize < 1 || shape.microBatchSize > mostRows)
+    return FieldError{"micro_batch_size",
+                      llvm::formatv("micro_batch_size is {0}; must be in [1, {1}] with sequence_len {2}",
+                                    shape.microBatchSize, mostRows, shape.sequenceLen)};
   if (shape.headLanes && (shape.headLanes < config.headDim || shape.headLanes % 4))
-    return emitError(loc) << "a head is stored in " << shape.headLanes
-                          << " lanes; must be a multiple of 4 and at least head_dim, "
-                          << "which is " << config.headDim;
+    return FieldError{
+        "", llvm::formatv("a head is stored in {0} lanes; must be a multiple of 4 and at least head_dim, which is {1}",
+                          shape.headLanes, config.headDim)};
   if (shape.maxDocuments < shape.microBatchSize)
-    return emitError(loc) << "the cap on documents of a micro-batch is " << shape.maxDocuments
-                          << "; must be at least micro_batch_size, which is " << shape.microBatchSize;
-  return success();
+    return FieldError{"max_documents_per_row", llvm::formatv("the cap on documents of a micro-batch is {0}; must be at "
+                                                             "least micro_batch_size, which is {1}",
+                                                             shape.maxDocuments, shape.microBatchSize)};
+  return std::nullopt;
 }
-
-} // namespace
 
 OwningOpRef<ModuleOp> ft::buildModel(MLIRContext *context, const ModelConfig &config, const BatchShape &shape) {
   context->loadDialect<FtDialect, func::FuncDialect>();
   Location loc = UnknownLoc::get(context);
-  if (failed(checkShape(loc, config, shape)))
+  if (std::optional<FieldError> error = checkShape(config, shape)) {
+    emitError(loc) << error->message;
     return nullptr;
+  }
   OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
   Declarations(*module, config, shape).declareAll();
-  for (StringRef name : {"forward", "evaluate"}) {
+  for (const std::string &name : {std::string("forward"), plan::segmentName(plan::Segment::EVALUATE)}) {
     FunctionBuilder function(*module, config, shape, name, shape.microBatchSize);
     function.buildLoss();
     function.finish();
   }
   if (shape.generate) {
-    FunctionBuilder function(*module, config, shape, "generate", 1);
+    FunctionBuilder function(*module, config, shape, plan::segmentName(plan::Segment::GENERATE), 1);
     function.buildLogits();
     function.finish();
   }

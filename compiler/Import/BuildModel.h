@@ -6,6 +6,8 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 
+#include <optional>
+
 namespace ft {
 
 /// The static shape of a micro-batch, and of a head in memory.
@@ -18,6 +20,14 @@ struct BatchShape {
 
   int64_t tokens() const { return microBatchSize * sequenceLen; }
 };
+
+/// What is wrong with a value, and the field of the recipe that it comes from; empty: of none.
+struct FieldError {
+  std::string field, message;
+};
+
+/// What the model cannot take of a shape: the reason for which buildModel would fail.
+std::optional<FieldError> checkShape(const ModelConfig &config, const BatchShape &shape);
 
 /// Declares every parameter of the model (role trainable, f32, checkpoint and GGUF keys), the rope tables, the batch
 /// inputs and the outputs, and builds, all in f32,

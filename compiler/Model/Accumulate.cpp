@@ -1,10 +1,9 @@
-// 1/N of the whole step is in every row's weight (numerics: loss), so that gradients and losses of micro-batches
-// simply add. Where the op that makes a gradient can accumulate (a GEMM's beta), it does; else an ft.add follows.
+// 1/N of the whole step is in every row's weight (docs/numerics.md, Loss), so that gradients and losses of
+// micro-batches simply add. Where the op that makes a gradient can accumulate (a GEMM's beta), it does; else an ft.add
+// follows.
 #include "compiler/Model/Accumulate.h"
 
 #include "compiler/Model/Variables.h"
-
-#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace ft;
@@ -12,30 +11,14 @@ using namespace ft::model;
 
 namespace {
 
-/// The `accumulate` operand of an op that has one.
-MutableOperandRange accumulateOf(Operation *op) {
-  return TypeSwitch<Operation *, MutableOperandRange>(op)
-      .Case<EmbeddingGradOp, RmsNormWeightGradOp, LinearBwdWeightOp, HeadLossGradOp>(
-          [](auto concrete) { return concrete.getAccumulateMutable(); })
-      .Default([](Operation *other) { return MutableOperandRange(other, 0, 0); });
-}
-
-bool canAccumulate(Operation *op) {
-  return isa_and_present<EmbeddingGradOp, RmsNormWeightGradOp, LinearBwdWeightOp, HeadLossGradOp>(op);
-}
-
 /// Makes `write` add to what the variable held. The gradient may be a chain of ops that accumulate onto each other
 /// (head, then embedding, of a tied table): the first of them starts from the variable.
 void addToVariable(WriteOp write, Value before) {
-  Operation *first = write.getValue().getDefiningOp();
-  while (canAccumulate(first) && !accumulateOf(first).empty()) {
-    Operation *next = accumulateOf(first)[0].get().getDefiningOp();
-    if (!canAccumulate(next))
-      break;
-    first = next;
-  }
-  if (canAccumulate(first) && accumulateOf(first).empty()) {
-    accumulateOf(first).assign(before);
+  auto first = write.getValue().getDefiningOp<Accumulating>();
+  while (first && first.getStart())
+    first = first.getStart().getDefiningOp<Accumulating>();
+  if (first) {
+    first.getAccumulateMutable().assign(before);
     return;
   }
   OpBuilder builder(write);
@@ -51,11 +34,11 @@ WriteOp findWrite(func::FuncOp function, VariableOp variable) {
 }
 
 VariableOp declareStatus(ModuleOp module) {
-  if (VariableOp status = findInputOutput(module, "STATUS"))
+  if (VariableOp status = findOutput(module, plan::Output::STATUS))
     return status;
   OpBuilder builder(module.getContext());
   VariableOp status = declareVariable(module, "status", RankedTensorType::get({4}, builder.getI32Type()), Role::Output);
-  status.setIo("STATUS");
+  status.setIo(plan::Output::Kind_Name(plan::Output::STATUS));
   status.setInitAttr(builder.getDictionaryAttr(builder.getNamedAttr("kind", builder.getStringAttr("zeros"))));
   return status;
 }
@@ -72,8 +55,8 @@ void checkLoss(func::FuncOp function, WriteOp loss, VariableOp status, VariableO
 } // namespace
 
 LogicalResult ft::accumulate(ModuleOp module, int64_t steps) {
-  auto first = module.lookupSymbol<func::FuncOp>("accumulate_first");
-  VariableOp loss = findInputOutput(module, "LOSS"), scalars = findInputOutput(module, "SCALARS");
+  auto first = findSegment(module, plan::Segment::ACCUMULATE_FIRST);
+  VariableOp loss = findOutput(module, plan::Output::LOSS), scalars = findInput(module, plan::BatchInput::SCALARS);
   if (!first || !loss || !scalars || !findWrite(first, loss))
     return module.emitError("accumulation needs @accumulate_first, which writes LOSS, and the input SCALARS");
   if (steps < 1)
@@ -84,7 +67,7 @@ LogicalResult ft::accumulate(ModuleOp module, int64_t steps) {
   OpBuilder builder(module.getContext());
   builder.setInsertionPointAfter(first);
   auto next = cast<func::FuncOp>(builder.clone(*first));
-  next.setSymName("accumulate_next");
+  next.setSymName(plan::segmentName(plan::Segment::ACCUMULATE_NEXT));
   for (auto variable : module.getOps<VariableOp>())
     if (variable.getRole() == Role::Gradient)
       if (WriteOp write = findWrite(next, variable))

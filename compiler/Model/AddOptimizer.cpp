@@ -20,12 +20,14 @@ Value inTypeOf(VariableOp copy, Value value, Location loc, OpBuilder &builder) {
 class UpdateBuilder {
 public:
   UpdateBuilder(ModuleOp module, const OptimizerOptions &options)
-      : module(module), options(options), update(createSegment(module, "update")), builder(module.getContext()) {
+      : module(module), options(options), update(createSegment(module, plan::Segment::UPDATE)),
+        builder(module.getContext()) {
     builder.setInsertionPoint(update.getBody().front().getTerminator());
   }
 
   LogicalResult build() {
-    VariableOp inputs = findInputOutput(module, "SCALARS"), outcome = findInputOutput(module, "STATUS");
+    VariableOp inputs = findInput(module, plan::BatchInput::SCALARS),
+               outcome = findOutput(module, plan::Output::STATUS);
     if (!inputs || !outcome)
       return module.emitError("the optimizer needs the input SCALARS and the output STATUS");
     SmallVector<std::pair<VariableOp, VariableOp>> trained;
@@ -56,7 +58,7 @@ private:
   void buildNorm(ArrayRef<Value> gradients, VariableOp outcome) {
     auto scalar = RankedTensorType::get({1}, builder.getF64Type());
     VariableOp output = declareVariable(module, "grad_norm", scalar, Role::Output);
-    output.setIo("GRAD_NORM");
+    output.setIo(plan::Output::Kind_Name(plan::Output::GRAD_NORM));
     norm = GradNormOp::create(builder, loc("grad_norm"), scalar, gradients);
     write(output, norm);
     Value before = read(outcome);
@@ -120,7 +122,7 @@ void buildInitialize(ModuleOp module) {
       copies.push_back(variable);
   if (copies.empty())
     return;
-  auto function = createSegment(module, "initialize");
+  auto function = createSegment(module, plan::Segment::INITIALIZE);
   OpBuilder builder(function.getBody().front().getTerminator());
   for (VariableOp copy : copies) {
     auto master = module.lookupSymbol<VariableOp>(*copy.getOf());

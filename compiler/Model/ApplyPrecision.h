@@ -1,4 +1,4 @@
-// The element types of variables and values (docs: numerics, the table of precision modes).
+// The element types of variables and values (docs/numerics.md, the table of precision modes).
 #pragma once
 
 #include "compiler/Model/ModelOptions.h"

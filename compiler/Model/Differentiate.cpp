@@ -13,7 +13,7 @@ LogicalResult ft::differentiate(ModuleOp module) {
   auto function = module.lookupSymbol<func::FuncOp>("forward");
   if (!function)
     return module.emitError("differentiation needs a function @forward");
-  VariableOp loss = findInputOutput(module, "LOSS");
+  VariableOp loss = findOutput(module, plan::Output::LOSS);
   Value value;
   if (loss)
     for (auto write : function.getOps<WriteOp>())
@@ -25,6 +25,6 @@ LogicalResult ft::differentiate(ModuleOp module) {
   if (failed(gradients.run(value)))
     return failure();
   removeDeadOps(function);
-  function.setSymName("accumulate_first");
+  function.setSymName(plan::segmentName(plan::Segment::ACCUMULATE_FIRST));
   return success();
 }

@@ -2,8 +2,6 @@
 
 #include "compiler/Model/Variables.h"
 
-#include "mlir/IR/IRMapping.h"
-
 #include "llvm/ADT/STLExtras.h"
 
 using namespace mlir;
@@ -97,40 +95,33 @@ void GradientBuilder::addWeight(Value weight, BuildWeight build) {
   gradient = build(gradientType(weight), gradient);
 }
 
-/// The swiglu whose result `value` is, or is the dropout of, if its derivative is still to come.
-Operation *GradientBuilder::remadeBeside(Value value) {
-  while (auto dropout = value.getDefiningOp<DropoutOp>())
-    value = dropout.getX();
-  auto swiglu = value.getDefiningOp<SwigluOp>();
-  return swiglu && needs(value) && !done.contains(swiglu) ? swiglu.getOperation() : nullptr;
+/// The op whose derivative, still to come, makes `value` as well, or what `value` is made again from.
+Operation *GradientBuilder::awaitedBy(Value value) {
+  auto op = value.getDefiningOp<Remade>();
+  if (!op)
+    return nullptr;
+  if (op.isMadeBesideDerivative() && needs(value) && !done.contains(op))
+    return op;
+  for (Value operand : op->getOperands())
+    if (Operation *awaited = awaitedBy(operand))
+      return awaited;
+  return nullptr;
 }
 
 void GradientBuilder::withRemade(Value value, std::function<void(Value)> use) {
-  if (Operation *producer = remadeBeside(value))
+  if (Operation *producer = awaitedBy(value))
     deferred[producer].push_back({here, value, std::move(use)});
   else
     use(remake(value));
 }
 
 Value GradientBuilder::remake(Value value) {
-  Operation *op = value.getDefiningOp();
-  if (!isa_and_present<RmsNormOp, SwigluOp, DropoutOp>(op))
+  auto op = value.getDefiningOp<Remade>();
+  if (!op)
     return value;
   if (Value known = remade.lookup(value))
     return known;
-  Value again;
-  if (auto norm = dyn_cast<RmsNormOp>(op)) {
-    if (value == norm.getRstd())
-      return value;
-    again = RmsNormApplyOp::create(ops, here, value.getType(), norm.getX(), norm.getRstd(), norm.getWeight());
-  } else {
-    IRMapping mapping;
-    for (Value operand : op->getOperands())
-      mapping.map(operand, remake(operand));
-    Operation *clone = ops.clone(*op, mapping);
-    clone->setLoc(here);
-    again = clone->getResult(0);
-  }
+  Value again = op.buildAgain(cast<OpResult>(value), *this);
   remade[value] = again;
   return again;
 }
@@ -141,10 +132,11 @@ void GradientBuilder::replaceLoss(Value value) {
   loss.replaceAllUsesWith(value);
 }
 
-FailureOr<Value> GradientBuilder::input(Operation *op, StringRef kind) {
-  if (VariableOp variable = findInputOutput(module, kind))
+FailureOr<Value> GradientBuilder::input(Operation *op, plan::BatchInput::Kind kind) {
+  if (VariableOp variable = findInput(module, kind))
     return readWhole(function, variable);
-  return op->emitOpError("cannot be differentiated: the module declares no input of kind ") << kind;
+  return op->emitOpError("cannot be differentiated: the module declares no input of kind ")
+         << plan::BatchInput::Kind_Name(kind);
 }
 
 LogicalResult GradientBuilder::writeGradients() {

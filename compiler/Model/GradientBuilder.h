@@ -2,6 +2,7 @@
 #pragma once
 
 #include "dialects/Ft/Ft.h"
+#include "runtime/Plan/plan.pb.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
@@ -41,10 +42,12 @@ public:
   using BuildWeight = llvm::function_ref<mlir::Value(mlir::RankedTensorType type, mlir::Value accumulate)>;
   void addWeight(mlir::Value weight, BuildWeight build);
 
-  /// Hands `use` a value that the forward part made. Outputs of rms_norm, swiglu and dropout are not kept for
-  /// backward: they are made again from those ops' inputs. A swiglu's is made beside its derivative, so `use` may be
-  /// called later, after the rule returned.
+  /// Hands `use` a value that the forward part made, or its like: results of Remade ops are made again. One that is
+  /// made beside its op's derivative is handed over behind that, so `use` may be called after the rule returned.
   void withRemade(mlir::Value value, std::function<void(mlir::Value)> use);
+
+  /// The same for an op that makes its own result again: `value` made again, at once, or itself where it is kept.
+  mlir::Value remake(mlir::Value value);
 
   /// The op's derivative has been emitted by the rule of another.
   void markDone(mlir::Operation *op) { done.insert(op); }
@@ -52,14 +55,13 @@ public:
   /// The loss is from now on `value`, made by a backward op.
   void replaceLoss(mlir::Value value);
 
-  /// The batch input of this kind ("SORTED_POSITIONS"); an error on `op` where the module has none.
-  mlir::FailureOr<mlir::Value> input(mlir::Operation *op, llvm::StringRef kind);
+  /// The batch input of this kind; an error on `op` where the module has none.
+  mlir::FailureOr<mlir::Value> input(mlir::Operation *op, plan::BatchInput::Kind kind);
 
 private:
   void findActive();
   mlir::LogicalResult visit(mlir::Operation *op);
-  mlir::Value remake(mlir::Value value);
-  mlir::Operation *remadeBeside(mlir::Value value);
+  mlir::Operation *awaitedBy(mlir::Value value);
   mlir::LogicalResult writeGradients();
   mlir::RankedTensorType gradientType(mlir::Value weight);
 

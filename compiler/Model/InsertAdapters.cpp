@@ -147,7 +147,7 @@ private:
     if (function != forward || options.dropout == 0)
       return op.getX();
     Value key = readWhole(function, keys[siteOf(op)]);
-    Value scalars = readWhole(function, findInputOutput(module, "SCALARS"));
+    Value scalars = readWhole(function, findInput(module, plan::BatchInput::SCALARS));
     return DropoutOp::create(builder, placed(module.getContext(), placeOf(op.getLoc()) + ".dropout"),
                              op.getX().getType(), op.getX(), key, scalars, APFloat(options.dropout),
                              paddingAlong(parameterOf(op.getWeights().front(), symbols), 1));

@@ -8,7 +8,7 @@
 
 namespace ft {
 
-/// The precision modes (docs: numerics). Fp64True is for proofs on the CPU.
+/// The precision modes (docs/numerics.md). Fp64True is for proofs on the CPU.
 enum class Precision { Fp64True, Fp32True, Bf16True, Bf16Mixed };
 
 /// PEFT's LoraConfig.

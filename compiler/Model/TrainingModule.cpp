@@ -5,6 +5,7 @@
 #include "compiler/Model/ApplyPrecision.h"
 #include "compiler/Model/Differentiate.h"
 #include "compiler/Model/InsertAdapters.h"
+#include "compiler/Model/PrecisionTable.h"
 #include "compiler/Model/RemoveUnused.h"
 #include "compiler/Model/Variables.h"
 
@@ -19,6 +20,7 @@ using namespace ft::model;
 
 void ft::registerModel(DialectRegistry &registry) {
   registry.insert<FtDialect, func::FuncDialect>();
+  registerPrecisionPolicies(registry);
   registerDerivatives(registry);
 }
 
@@ -49,13 +51,15 @@ LogicalResult ft::checkTrainingModule(ModuleOp module) {
     }
     for (auto read : function.getOps<ReadOp>())
       used.insert(read.getVariable());
-    if (function.getSymName() != "evaluate")
+    if (plan::segmentKind(function.getSymName()) != plan::Segment::EVALUATE)
       for (auto op : function.getOps<HeadLossOp>())
         return op.emitOpError("is left in a segment that differentiation should have changed");
   }
   for (auto variable : module.getOps<VariableOp>()) {
+    if (variable.getPlace()) // its bucket is what segments use
+      continue;
     if (variable.isTrained() && (!findDerived(module, variable.getSymName(), Role::Gradient) ||
-                                 !writes["update"].contains(variable.getSymName())))
+                                 !writes[plan::segmentName(plan::Segment::UPDATE)].contains(variable.getSymName())))
       return variable.emitOpError("is trained, but has no gradient or no update");
     if (!used.contains(variable.getSymName()))
       return variable.emitOpError("is used by no segment");

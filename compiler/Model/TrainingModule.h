@@ -18,7 +18,7 @@ mlir::LogicalResult buildTrainingModule(mlir::ModuleOp module, const ModelOption
 /// differentiation replaces is left; no variable is unused but parameters.
 mlir::LogicalResult checkTrainingModule(mlir::ModuleOp module);
 
-/// The ft and func dialects with the derivative rules.
+/// The ft and func dialects with precision policies and derivative rules.
 void registerModel(mlir::DialectRegistry &registry);
 
 } // namespace ft

@@ -4,11 +4,19 @@ using namespace mlir;
 using namespace ft;
 using namespace ft::model;
 
-VariableOp ft::findInputOutput(ModuleOp module, StringRef kind) {
+static VariableOp findIo(ModuleOp module, Role role, StringRef kind) {
   for (auto variable : module.getOps<VariableOp>())
-    if (variable.getIo() == kind)
+    if (variable.getRole() == role && variable.getIo() == kind)
       return variable;
   return nullptr;
+}
+
+VariableOp ft::findInput(ModuleOp module, plan::BatchInput::Kind kind) {
+  return findIo(module, Role::Input, plan::BatchInput::Kind_Name(kind));
+}
+
+VariableOp ft::findOutput(ModuleOp module, plan::Output::Kind kind) {
+  return findIo(module, Role::Output, plan::Output::Kind_Name(kind));
 }
 
 VariableOp ft::findDerived(ModuleOp module, StringRef parameter, Role role) {
@@ -74,7 +82,12 @@ StringRef ft::placeOf(Location location) {
 
 Location ft::placed(MLIRContext *context, const Twine &place) { return NameLoc::get(StringAttr::get(context, place)); }
 
-func::FuncOp ft::createSegment(ModuleOp module, StringRef name) {
+func::FuncOp ft::findSegment(ModuleOp module, plan::Segment::Kind kind) {
+  return module.lookupSymbol<func::FuncOp>(plan::segmentName(kind));
+}
+
+func::FuncOp ft::createSegment(ModuleOp module, plan::Segment::Kind kind) {
+  const std::string name = plan::segmentName(kind);
   OpBuilder builder(module.getBodyRegion());
   builder.setInsertionPointToEnd(module.getBody());
   Location loc = placed(module.getContext(), name);

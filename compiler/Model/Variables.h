@@ -2,6 +2,7 @@
 #pragma once
 
 #include "dialects/Ft/Ft.h"
+#include "runtime/Plan/Kinds.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
@@ -9,8 +10,9 @@
 
 namespace ft {
 
-/// The variable whose `io` is `kind` ("SCALARS"), or null.
-model::VariableOp findInputOutput(mlir::ModuleOp module, llvm::StringRef kind);
+/// The batch input or the output of that kind, or null.
+model::VariableOp findInput(mlir::ModuleOp module, plan::BatchInput::Kind kind);
+model::VariableOp findOutput(mlir::ModuleOp module, plan::Output::Kind kind);
 
 /// The variable that belongs to `parameter` in `role`, or null.
 model::VariableOp findDerived(mlir::ModuleOp module, llvm::StringRef parameter, model::Role role);
@@ -33,7 +35,9 @@ model::VariableOp parameterOf(mlir::Value value, mlir::SymbolTable &symbols);
 llvm::StringRef placeOf(mlir::Location location);
 mlir::Location placed(mlir::MLIRContext *context, const llvm::Twine &place);
 
-/// A function of this name at the end of the module, with an empty body that returns.
-mlir::func::FuncOp createSegment(mlir::ModuleOp module, llvm::StringRef name);
+/// Segments are functions with the names that plan::segmentName gives.
+mlir::func::FuncOp findSegment(mlir::ModuleOp module, plan::Segment::Kind kind);
+/// At the end of the module, with an empty body that returns.
+mlir::func::FuncOp createSegment(mlir::ModuleOp module, plan::Segment::Kind kind);
 
 } // namespace ft

@@ -1,7 +1,13 @@
 // What a plan says of itself: identity, target, batch, run-time defaults, texts, facts, statistics.
+#include "compiler/Export/ExportPlan.h"
 #include "compiler/Pipeline/Options.h"
 
+#include "runtime/Plan/CheckPlan.h"
+#include "runtime/Plan/Kinds.h"
 #include "runtime/Support/Sha256.h"
+#include "runtime/Support/Strings.h"
+
+#include "llvm/ADT/STLExtras.h"
 
 #include <filesystem>
 #include <fmt/format.h>
@@ -51,8 +57,6 @@ std::string ft::adapterConfig(const LoadedRecipe &recipe, const ModelConfig &mod
 static std::string writtenConfig(const LoadedRecipe &recipe, const ModelConfig &model) {
   const recipe::Precision::Mode precision = recipe.fields.precision();
   nlohmann::json json = nlohmann::json::parse(model.text, nullptr, /*allow_exceptions=*/false);
-  if (json.is_discarded()) // half a surrogate pair, which the canonical text has replaced
-    json = nlohmann::json::parse(model.canonicalJson);
   json.erase("dtype");
   json["torch_dtype"] = precision == recipe::Precision::BF16_TRUE   ? "bfloat16"
                         : precision == recipe::Precision::FP64_TRUE ? "float64"
@@ -60,8 +64,8 @@ static std::string writtenConfig(const LoadedRecipe &recipe, const ModelConfig &
   return json.dump(2) + "\n";
 }
 
-static void describeRun(const Compilation &c, const CompileRequest &request, plan::Run &run) {
-  const Recipe &r = c.recipe.fields;
+static void describeRun(const Inputs &inputs, plan::Run &run) {
+  const Recipe &r = inputs.recipe.fields;
   run.set_seed(r.seed());
   run.set_learning_rate(r.learning_rate());
   run.set_lr_scheduler_type(schedulerName(r.lr_scheduler_type()));
@@ -74,11 +78,12 @@ static void describeRun(const Compilation &c, const CompileRequest &request, pla
   run.set_logging_steps(r.logging_steps());
   run.set_eval_steps(r.eval_steps());
   run.set_output_dir(r.output_dir());
-  run.set_data_train(dataPath(r.data().train(), c.recipe, request.planFolder));
-  run.set_data_eval(dataPath(r.data().eval(), c.recipe, request.planFolder));
+  run.set_data_train(dataPath(r.data().train(), inputs.recipe, inputs.planFolder));
+  run.set_data_eval(dataPath(r.data().eval(), inputs.recipe, inputs.planFolder));
   run.set_template_(r.template_());
+  run.set_system_prompt(r.system_prompt());
   run.set_train_on_prompt(r.train_on_prompt());
-  run.set_base_model(c.model.hubName);
+  run.set_base_model(inputs.model.hubName);
   run.set_val_set_size(r.val_set_size());
   if (r.has_generate()) {
     run.mutable_generate()->set_instruction(r.generate().instruction());
@@ -87,27 +92,36 @@ static void describeRun(const Compilation &c, const CompileRequest &request, pla
   }
 }
 
-static void describeBatch(const Compilation &c, const BatchShape &shape, plan::Batch &batch) {
-  const Recipe &r = c.recipe.fields;
-  batch.set_micro_batch_size(r.micro_batch_size());
+static void describeBatch(const Inputs &inputs, const Choices &choices, plan::Batch &batch) {
+  const Recipe &r = inputs.recipe.fields;
+  const BatchShape shape = batchShape(inputs, choices); // of all ranks; the batch of a plan is one rank's
+  batch.set_micro_batch_size(choices.rows);
   batch.set_sequence_len(r.sequence_len());
-  batch.set_vocab_size(c.model.vocabSize);
-  batch.set_gradient_accumulation_steps(r.gradient_accumulation_steps());
+  batch.set_vocab_size(inputs.model.vocabSize);
+  batch.set_gradient_accumulation_steps(choices.accumulationSteps);
   batch.set_max_document_len(r.max_document_len());
   batch.set_max_documents_per_row(r.max_documents_per_row());
-  batch.set_max_documents(shape.maxDocuments);
-  batch.set_max_segments(std::min(shape.tokens(), c.model.vocabSize));
+  batch.set_max_documents(shape.maxDocuments / choices.mesh.dp);
+  batch.set_max_segments(std::min(shape.tokens() / choices.mesh.dp, inputs.model.vocabSize));
   batch.set_packing(r.packing());
 }
 
-static void describeTarget(const Compilation &c, const PlanningOptions &planning, plan::Target &target) {
-  target.set_name(c.target.name());
-  target.set_driver(c.target.driver() == "cpu" ? plan::CPU : plan::CUDA);
-  target.set_arch(c.target.arch());
-  target.set_memory(c.target.memory_bytes());
-  target.set_outside_arenas(c.target.outside_arenas_bytes());
-  target.set_outside_measured(c.target.outside_arenas_measured());
-  target.set_attention(planning.libraryAttention ? "library" : "tiled");
+static void describeTarget(const recipe::TargetSpec &spec, const Choices &choices, plan::Target &target) {
+  target.set_name(spec.name());
+  target.set_driver(spec.driver() == "cpu" ? plan::CPU : plan::CUDA);
+  target.set_arch(spec.arch());
+  target.set_memory(spec.memory_bytes());
+  target.set_outside_arenas(spec.outside_arenas_bytes());
+  target.set_outside_measured(spec.outside_arenas_measured());
+  target.set_title(spec.title());
+  target.set_rates_provenance(spec.rates_provenance());
+  target.set_attention(choices.libraryAttention ? "library" : "tiled");
+}
+
+static void describeMesh(const MeshSpec &mesh, plan::Plan &plan) {
+  plan::MeshAxis *axis = plan.add_mesh();
+  axis->set_name(MeshSpec::axis.str());
+  axis->set_size(mesh.dp);
 }
 
 static void addFacts(const ModelConfig &model, plan::Plan &plan) {
@@ -133,60 +147,93 @@ static std::string digest(const std::string &text) {
 }
 
 /// What the compiler chose where the recipe left it open, and what that costs.
-static void addNotes(const Compilation &c, const PlanningOptions &planning, const BatchShape &shape,
+static void addNotes(const Inputs &inputs, const Choices &choices, const PlanningOptions &planning,
                      plan::Stats &stats) {
-  for (const std::string &note : c.recipe.notes)
+  for (const std::string &note : inputs.recipe.notes)
     stats.add_notes(note);
-  if (shape.headLanes > c.model.headDim)
+  const int64_t lanes = choices.headLanes, headDim = inputs.model.headDim;
+  if (lanes > headDim)
     stats.add_notes(
         fmt::format("head_dim {} lies in {} lanes, as the attention library wants it: {:.0f} % more bytes for q, k, v "
                     "and o; checkpoints and exports have no padding",
-                    c.model.headDim, shape.headLanes, 100.0 * shape.headLanes / c.model.headDim - 100));
-  if (!planning.libraryAttention || c.recipe.fields.deterministic() != recipe::Deterministic::AUTO)
+                    headDim, lanes, 100.0 * lanes / headDim - 100));
+  if (!planning.libraryAttention || inputs.recipe.fields.deterministic() != recipe::Deterministic::AUTO)
     return;
   if (planning.deterministic)
     stats.add_notes(fmt::format("deterministic AUTO took deterministic attention, with {:.2f} GiB of workspace",
                                 double(planning.attentionWorkspaceBytes) / (1 << 30)));
-  else if (planning.raggedAttention && !c.target.ragged_deterministic())
-    stats.add_notes(
-        fmt::format("deterministic AUTO: {} has no deterministic attention for packed documents", c.target.name()));
+  else if (planning.raggedAttention && !inputs.target.ragged_deterministic())
+    stats.add_notes(fmt::format("deterministic AUTO: {} has no deterministic attention for packed documents",
+                                inputs.target.name()));
   else
     stats.add_notes("deterministic AUTO took attention that is not deterministic: the other needs more workspace, and "
                     "does not fit");
 }
 
-void ft::describePlan(Compilation &c, const CompileRequest &request, const PlanningOptions &planning,
-                      const BatchShape &shape) {
-  plan::Plan &plan = c.plan;
+constexpr size_t mostPeakRows = 16;
+
+/// What lives at the fullest moment: the largest values, and the same place of all layers as one.
+static void describePeak(const MemoryPeak &peak, plan::Stats &stats) {
+  stats.set_peak_moment(peak.segment + ": " + peak.step);
+  for (const PeakValue &value : llvm::ArrayRef(peak.values).take_front(mostPeakRows)) {
+    plan::PeakValue *row = stats.add_peak_values();
+    row->set_name(value.name);
+    row->set_bytes(value.bytes);
+  }
+  std::vector<plan::PeakValue> places;
+  for (const PeakValue &value : peak.values) {
+    // "accumulate_first.7.layers.3.mlp.gate_up_proj" → "layers.*.mlp.gate_up_proj".
+    const std::string_view buffer = value.name;
+    const std::string name = rt::ofAllLayers(buffer.substr(buffer.find('.', buffer.find('.') + 1) + 1));
+    auto place = llvm::find_if(places, [&](const plan::PeakValue &p) { return p.name() == name; });
+    if (place == places.end())
+      place = places.insert(places.end(), plan::PeakValue()), place->set_name(name);
+    place->set_bytes(place->bytes() + value.bytes);
+    place->set_count(place->count() + 1);
+  }
+  llvm::stable_sort(places, [](const auto &a, const auto &b) { return a.bytes() > b.bytes(); });
+  for (const plan::PeakValue &place : llvm::ArrayRef(places).take_front(mostPeakRows))
+    *stats.add_peak_places() = place;
+}
+
+/// The recipe as it was planned: with what was chosen in the place of what was asked for.
+static std::string resolvedText(const LoadedRecipe &recipe, const Choices &choices) {
+  LoadedRecipe chosen = recipe;
+  chosen.fields.set_micro_batch_size(choices.rows);
+  chosen.fields.set_gradient_accumulation_steps(choices.accumulationSteps);
+  chosen.printResolved();
+  return chosen.resolvedText;
+}
+
+void ft::describePlan(const Inputs &inputs, const Choices &choices, plan::Plan &plan) {
+  const PlanningOptions planning = planningOptions(inputs, choices);
+  const std::string recipeText = resolvedText(inputs.recipe, choices);
   plan.set_compiler("ftc " FTC_VERSION);
-  plan.set_name(c.recipe.name);
-  plan.set_op_set_version(1);
-  plan.set_kernel_abi_version(1);
+  plan.set_name(inputs.recipe.name);
+  plan.set_op_set_version(rt::planOpSetVersion);
+  plan.set_kernel_abi_version(rt::planKernelAbiVersion);
   plan.set_deterministic(planning.deterministic);
-  plan.set_recipe_sha256(digest(c.recipe.resolvedText));
-  plan.set_model_sha256(digest(c.model.canonicalJson));
-  plan::MeshAxis *axis = plan.add_mesh();
-  axis->set_name("dp");
-  axis->set_size(1);
-  describeTarget(c, planning, *plan.mutable_target());
-  describeBatch(c, shape, *plan.mutable_batch());
-  describeRun(c, request, *plan.mutable_run());
-  addFacts(c.model, plan);
-  addNotes(c, planning, shape, *plan.mutable_stats());
+  plan.set_recipe_sha256(digest(recipeText));
+  plan.set_model_sha256(digest(inputs.model.canonicalJson));
+  describeMesh(choices.mesh, plan);
+  describeTarget(inputs.target, choices, *plan.mutable_target());
+  describeBatch(inputs, choices, *plan.mutable_batch());
+  describeRun(inputs, *plan.mutable_run());
+  addFacts(inputs.model, plan);
+  addNotes(inputs, choices, planning, *plan.mutable_stats());
   auto addText = [&](const char *file, const std::string &content) {
     plan::Text *text = plan.add_texts();
     text->set_file(file);
     text->set_content(content);
   };
-  addText("recipe.resolved.textproto", c.recipe.resolvedText);
-  if (c.recipe.fields.has_lora())
-    addText("adapter_config.json", adapterConfig(c.recipe, c.model));
+  addText("recipe.resolved.textproto", recipeText);
+  if (inputs.recipe.fields.has_lora())
+    addText("adapter_config.json", adapterConfig(inputs.recipe, inputs.model));
   else
-    addText("config.json", writtenConfig(c.recipe, c.model));
+    addText("config.json", writtenConfig(inputs.recipe, inputs.model));
 }
 
-void ft::finishPlan(Compilation &c) {
-  plan::Plan &plan = c.plan;
+void ft::finishPlan(const MemoryPeak &peak, plan::Plan &plan) {
   addStaging(plan);
   addExports(plan);
   plan::Stats &stats = *plan.mutable_stats();
@@ -201,21 +248,12 @@ void ft::finishPlan(Compilation &c) {
       stats.set_trainable_parameters(stats.trainable_parameters() + elements);
   }
   for (const plan::Segment &segment : plan.segments()) {
-    double times = segment.kind() == plan::Segment::ACCUMULATE_NEXT ? plan.batch().gradient_accumulation_steps() - 1.0
-                   : segment.kind() == plan::Segment::ACCUMULATE_FIRST || segment.kind() == plan::Segment::UPDATE ? 1.0
-                                                                                                                  : 0.0;
+    double times = plan::runsPerStep(plan, segment.kind());
     for (const plan::Step &step : segment.steps()) {
       stats.set_flops_per_step(stats.flops_per_step() + times * step.flops());
       stats.set_bytes_per_step(stats.bytes_per_step() + times * step.bytes());
       stats.set_predicted_step_us(stats.predicted_step_us() + times * step.predicted_us());
     }
   }
-  stats.set_peak_moment(c.peak.segment + ": " + c.peak.step);
-  for (const PeakValue &value : c.peak.values) {
-    if (stats.peak_values_size() == 16)
-      break;
-    plan::PeakValue *peak = stats.add_peak_values();
-    peak->set_name(value.name);
-    peak->set_bytes(value.bytes);
-  }
+  describePeak(peak, stats);
 }

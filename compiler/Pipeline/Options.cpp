@@ -1,44 +1,52 @@
 #include "compiler/Pipeline/Options.h"
 
 #include "runtime/Plan/AttentionWorkspace.h"
-#include "runtime/Support/Strings.h"
 
 #include "llvm/Support/MathExtras.h"
 
-#include <algorithm>
-#include <filesystem>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 using namespace ft;
 using recipe::Recipe;
-namespace fs = std::filesystem;
-
-constexpr int64_t documentsAlignment = 64; // cuDNN's tiles of documents
 
 static bool isBf16(const Recipe &r) {
   return r.precision() == recipe::Precision::BF16_TRUE || r.precision() == recipe::Precision::BF16_MIXED;
 }
 
-constexpr int64_t libraryHeadMultiple = 8, libraryHeadMost = 128; // of head_dim, cuDNN on every architecture
-
 /// Lanes of a head where the library's attention runs on it, 0 where no padding makes it run.
 static int64_t libraryHeadLanes(const Recipe &r, const recipe::TargetSpec &target, int64_t headDim) {
-  if (!target.library_attention() || !isBf16(r) || headDim > libraryHeadMost)
+  if (!target.library_attention() || !isBf16(r) || headDim > int64_t(target.library_head_most()))
     return 0;
-  if (headDim % libraryHeadMultiple == 0)
+  if (headDim % int64_t(target.library_head_multiple()) == 0)
     return headDim;
   int64_t padded = target.padded_head_dim();
   return headDim <= padded / 2 ? padded / 2 : headDim <= padded ? padded : 0;
 }
 
-BatchShape ft::batchShape(const LoadedRecipe &recipe, const recipe::TargetSpec &target, const ModelConfig &model) {
-  const Recipe &r = recipe.fields;
+Choices ft::choose(const Inputs &inputs) {
+  const Recipe &r = inputs.recipe.fields;
+  Choices choices;
+  choices.rows = static_cast<int64_t>(r.micro_batch_size());
+  choices.accumulationSteps = static_cast<int64_t>(r.gradient_accumulation_steps());
+  choices.mesh.dp = r.has_parallelism() ? static_cast<int64_t>(r.parallelism().dp_replicate_size()) : 1;
+  choices.foldAdapters = inputs.foldAdapters.value_or(inputs.target.fold_lora());
+  const int64_t lanes = libraryHeadLanes(r, inputs.target, inputs.model.headDim);
+  choices.libraryAttention = lanes > 0;
+  choices.headLanes = inputs.headLanes.value_or(lanes);
+  choices.deterministic = r.deterministic() != recipe::Deterministic::FALSE;
+  return choices;
+}
+
+BatchShape ft::batchShape(const Inputs &inputs, const Choices &choices) {
+  const Recipe &r = inputs.recipe.fields;
   BatchShape shape;
-  shape.headLanes = libraryHeadLanes(r, target, model.headDim);
-  shape.microBatchSize = r.micro_batch_size();
+  shape.headLanes = choices.headLanes;
+  // The module is all ranks'; Sharding makes it one rank's.
+  const int64_t ranks = choices.mesh.dp;
+  shape.microBatchSize = ranks * choices.rows;
   shape.sequenceLen = r.sequence_len();
-  shape.maxDocuments = llvm::alignTo(r.micro_batch_size() * r.max_documents_per_row(), documentsAlignment);
+  shape.maxDocuments =
+      ranks * llvm::alignTo(choices.rows * r.max_documents_per_row(), inputs.target.documents_multiple());
   shape.generate = r.has_generate();
   return shape;
 }
@@ -56,8 +64,8 @@ static Precision precisionOf(const Recipe &r) {
   }
 }
 
-ModelOptions ft::modelOptions(const LoadedRecipe &recipe) {
-  const Recipe &r = recipe.fields;
+ModelOptions ft::modelOptions(const Inputs &inputs, const Choices &choices) {
+  const Recipe &r = inputs.recipe.fields;
   ModelOptions options;
   options.precision = precisionOf(r);
   if (r.has_lora()) {
@@ -78,7 +86,8 @@ ModelOptions ft::modelOptions(const LoadedRecipe &recipe) {
   options.optimizer.bf16State = r.optimizer_state_dtype() == recipe::StateDtype::BF16;
   options.optimizer.decayNorms = r.weight_decay_norms();
   options.optimizer.maxGradNorm = r.max_grad_norm();
-  options.accumulationSteps = r.gradient_accumulation_steps();
+  options.accumulationSteps = choices.accumulationSteps;
+  options.copyAdapters = choices.foldAdapters; // a border holds copies, whatever their type
   return options;
 }
 
@@ -86,35 +95,38 @@ ModelOptions ft::modelOptions(const LoadedRecipe &recipe) {
 static bool isRagged(const Recipe &r) { return r.packing() && r.max_documents_per_row() > 1; }
 
 /// Bytes that cuDNN's attention needs, with a margin for what other versions keep per document.
-static int64_t attentionWorkspace(const PlanningOptions &options, const ModelConfig &model, const BatchShape &shape) {
+static int64_t attentionBytes(const PlanningOptions &options, const ModelConfig &model, const BatchShape &shape) {
   plan::Attention backward; // needs more than forward
   backward.set_direction(plan::Attention::BACKWARD);
   backward.set_form(options.raggedAttention ? plan::Attention::RAGGED : plan::Attention::DENSE);
   backward.set_deterministic(options.deterministic);
-  backward.set_batch(shape.microBatchSize), backward.set_sequence_len(shape.sequenceLen);
+  backward.set_batch(options.rows), backward.set_sequence_len(shape.sequenceLen);
   backward.set_heads(model.heads), backward.set_kv_heads(model.kvHeads), backward.set_head_dim(shape.headLanes);
   backward.set_max_documents(options.maxDocuments), backward.set_max_document_len(options.maxDocumentLen);
   backward.set_d_qkv_pitch((model.heads + 2 * model.kvHeads) * shape.headLanes);
   return static_cast<int64_t>(rt::attentionWorkspaceBytes(backward).total()) + 65536 + 512 * options.maxDocuments;
 }
 
-PlanningOptions ft::planningOptions(const LoadedRecipe &recipe, const recipe::TargetSpec &target,
-                                    const ModelConfig &model, const BatchShape &shape, bool deterministic) {
-  const Recipe &r = recipe.fields;
+PlanningOptions ft::planningOptions(const Inputs &inputs, const Choices &choices) {
+  const Recipe &r = inputs.recipe.fields;
+  const recipe::TargetSpec &target = inputs.target;
+  const BatchShape shape = batchShape(inputs, choices);
   PlanningOptions options;
-  options.libraryAttention = libraryHeadLanes(r, target, model.headDim) > 0;
+  options.libraryAttention = choices.libraryAttention;
   options.raggedAttention = options.libraryAttention && isRagged(r);
-  options.foldAdapters = target.fold_lora();
+  options.foldAdapters = choices.foldAdapters;
   options.allowTf32 = r.allow_tf32();
+  options.peersRead = choices.mesh.dp > 1 && target.driver() == "cuda";
   options.gemmWorkspaceBytes = r.precision() == recipe::Precision::FP64_TRUE ? 0 : target.gemm_workspace_bytes();
   options.headChunkTokens = target.head_chunk_tokens();
   options.attentionTileRows = target.attention_tile_rows();
-  options.maxDocuments = shape.maxDocuments;
+  options.rows = choices.rows;
+  options.maxDocuments = shape.maxDocuments / choices.mesh.dp;
   options.maxDocumentLen = r.max_document_len();
-  options.deterministic =
-      !options.libraryAttention || (deterministic && (!options.raggedAttention || target.ragged_deterministic()));
+  options.deterministic = !options.libraryAttention ||
+                          (choices.deterministic && (!options.raggedAttention || target.ragged_deterministic()));
   if (options.libraryAttention)
-    options.attentionWorkspaceBytes = attentionWorkspace(options, model, shape);
+    options.attentionWorkspaceBytes = attentionBytes(options, inputs.model, shape);
   return options;
 }
 
@@ -127,6 +139,12 @@ rt::Status ft::checkTarget(const LoadedRecipe &recipe, const recipe::TargetSpec 
   if (r.precision() == recipe::Precision::FP64_TRUE && target.driver() != "cpu")
     return rt::badInput(
         fmt::format("ftc: precision FP64_TRUE proves gradients on the cpu; {} cannot run it", target.name()));
+  const uint64_t ranks = r.has_parallelism() ? r.parallelism().dp_replicate_size() : 1;
+  if (ranks > 1 && target.driver() == "cuda" && ranks > target.cards_per_host())
+    return rt::cannotRun(fmt::format("{}: parallelism.dp_replicate_size is {}; must be at most {}, as many {} as one "
+                                     "host has: several hosts are not supported yet",
+                                     recipe.place("parallelism.dp_replicate_size"), ranks,
+                                     std::max<uint64_t>(target.cards_per_host(), 1), target.name()));
   if (r.deterministic() == recipe::Deterministic::TRUE && isBf16(r) && target.library_attention() && isRagged(r) &&
       !target.ragged_deterministic())
     return rt::cannotRun(fmt::format("ftc: deterministic is TRUE, and the attention library of {} has no deterministic "
@@ -138,29 +156,20 @@ rt::Status ft::checkTarget(const LoadedRecipe &recipe, const recipe::TargetSpec 
 /// Tiled attention is unrolled: some 20 steps for each tile of query rows, and a plan holds 2^20 (CheckSteps.cpp).
 constexpr int64_t mostAttentionTiles = 1 << 15;
 
-rt::Status ft::checkSize(const LoadedRecipe &recipe, const ModelConfig &model, const PlanningOptions &planning) {
-  const recipe::Recipe &r = recipe.fields;
-  if (planning.libraryAttention)
+rt::Status ft::checkSize(const Inputs &inputs, const Choices &choices) {
+  const LoadedRecipe &recipe = inputs.recipe;
+  const BatchShape shape = batchShape(inputs, choices);
+  if (const std::optional<FieldError> error = checkShape(inputs.model, shape))
+    return rt::badInput(fmt::format("{}: {}", recipe.place(error->field), error->message));
+  if (choices.libraryAttention)
     return rt::Status();
-  const int64_t tiles = model.layers * static_cast<int64_t>(r.micro_batch_size()) *
-                        llvm::divideCeil(r.sequence_len(), planning.attentionTileRows);
+  const int64_t tiles =
+      inputs.model.layers * choices.rows * llvm::divideCeil(shape.sequenceLen, inputs.target.attention_tile_rows());
   if (tiles <= mostAttentionTiles)
     return rt::Status();
   return rt::badInput(
       fmt::format("{}: micro_batch_size is {}; with sequence_len {} and {} layers attention has {} tiles, "
                   "must be at most {}: lower it, and raise gradient_accumulation_steps",
-                  recipe.place("micro_batch_size"), r.micro_batch_size(), r.sequence_len(), model.layers, tiles,
+                  recipe.place("micro_batch_size"), choices.rows, shape.sequenceLen, inputs.model.layers, tiles,
                   mostAttentionTiles));
-}
-
-rt::Status ft::unknownModel(const CompileRequest &request, const LoadedRecipe &recipe, const std::string &tried) {
-  std::vector<std::string> names;
-  std::error_code ignored;
-  for (const fs::directory_entry &entry : fs::directory_iterator(fs::path(request.recipesFolder) / "models", ignored))
-    names.push_back(entry.path().filename().string());
-  std::sort(names.begin(), names.end());
-  return rt::badInput(
-      fmt::format("{}: base_model {} is neither a known model ({}) nor a folder with a config.json ({}){}",
-                  recipe.place("base_model"), recipe.fields.base_model(), fmt::join(names, ", "), tried,
-                  rt::suggestion(recipe.fields.base_model(), std::span<const std::string>(names))));
 }

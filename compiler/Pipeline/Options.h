@@ -1,31 +1,28 @@
-// What a recipe and a target mean to each phase.
+// What inputs and choices mean to each phase.
 #pragma once
 
 #include "compiler/Import/BuildModel.h"
 #include "compiler/Model/ModelOptions.h"
-#include "compiler/Pipeline/Pipeline.h"
+#include "compiler/Pipeline/Choices.h"
+#include "compiler/Planning/AssignMemory.h"
 #include "compiler/Planning/PlanningOptions.h"
+#include "runtime/Plan/plan.pb.h"
 
 namespace ft {
 
-BatchShape batchShape(const LoadedRecipe &recipe, const recipe::TargetSpec &target, const ModelConfig &model);
-ModelOptions modelOptions(const LoadedRecipe &recipe);
-/// `deterministic`: take deterministic engines where the target has them.
-PlanningOptions planningOptions(const LoadedRecipe &recipe, const recipe::TargetSpec &target, const ModelConfig &model,
-                                const BatchShape &shape, bool deterministic);
+BatchShape batchShape(const Inputs &inputs, const Choices &choices);
+ModelOptions modelOptions(const Inputs &inputs, const Choices &choices);
+PlanningOptions planningOptions(const Inputs &inputs, const Choices &choices);
 
 /// Refuses what the target has no instructions or no libraries for, with CannotRun.
 rt::Status checkTarget(const LoadedRecipe &recipe, const recipe::TargetSpec &target);
-/// Refuses with BadInput what would be too long a plan.
-rt::Status checkSize(const LoadedRecipe &recipe, const ModelConfig &model, const PlanningOptions &planning);
-/// The error for a base_model that is neither known nor a folder: what was tried and the nearest name.
-rt::Status unknownModel(const CompileRequest &request, const LoadedRecipe &recipe, const std::string &tried);
+/// Refuses with BadInput a shape that the model cannot take, and what would be too long a plan.
+rt::Status checkSize(const Inputs &inputs, const Choices &choices);
 
 /// Identity, target, batch and run sections, texts and facts of the plan, before export.
-void describePlan(Compilation &compilation, const CompileRequest &request, const PlanningOptions &planning,
-                  const BatchShape &shape);
+void describePlan(const Inputs &inputs, const Choices &choices, plan::Plan &plan);
 /// What needs the exported module: staging, exports, statistics.
-void finishPlan(Compilation &compilation);
+void finishPlan(const MemoryPeak &peak, plan::Plan &plan);
 
 /// PEFT's adapter_config.json.
 std::string adapterConfig(const LoadedRecipe &recipe, const ModelConfig &model);

@@ -20,12 +20,15 @@ recipe::TargetSpec roundTarget() {
   target.set_sustained_share(0.5), target.set_attention_share(0.5);
   target.set_memory_gb_per_s(1000), target.set_gemm_memory_share(0.5), target.set_row_memory_share(0.8);
   target.set_launch_us(2), target.set_multiprocessors(100);
+  target.set_gemm_tile_rows(128), target.set_gemm_tile_columns(64);
+  target.set_attention_softmax_lanes(41), target.set_attention_measured_lanes(128);
+  target.set_ragged_attention_share(0.6), target.set_ragged_attention_launches(8);
   return target;
 }
 
 std::string operand(int64_t rows, int64_t rowBytes, const std::string &access) {
-  return fmt::format("#plan.operand<buffer = @x, offset = 0, rows = {}, rowBytes = {}, pitch = {}, {}>", rows, rowBytes,
-                     rowBytes, access);
+  return fmt::format("<buffer = @x, offset = 0, rows = {}, rowBytes = {}, pitch = {}, {}>", rows, rowBytes, rowBytes,
+                     access);
 }
 
 /// The prediction for one step, the launch included.
@@ -34,7 +37,7 @@ double predicted(const std::string &step) {
   registry.insert<plan::PlanDialect>();
   mlir::MLIRContext context(registry);
   const std::string text = "plan.arena device @a\nplan.buffer @x in @a activation 1000000000\n"
-                           "plan.buffer @attention.workspace in @a workspace 1000000000\n"
+                           "plan.buffer @w in @a workspace 1000000000\n"
                            "plan.segment @update {\n" +
                            step + "\n}\n";
   auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
@@ -49,7 +52,7 @@ double gemm(const std::string &type, int64_t m, int64_t n, int64_t k, bool accum
   const int64_t element = type == "f32" ? 4 : 2;
   const std::string a = operand(m, element * k, "read = 1"), b = operand(n, element * k, "read = 1"),
                     d = operand(m, n * 4, accumulates ? "read = 2, write = 3" : "write = 3");
-  return predicted(fmt::format("plan.gemm \"g\" {}, {}, f32 accumulate f32 m {} n {} k {} [{}, {}, {}] "
+  return predicted(fmt::format("plan.gemm \"g\" {}, {}, f32 accumulate f32 m {} n {} k {} a {} b {} d {} "
                                "{{lda = {} : i64, ldb = {} : i64, ldd = {} : i64, trans_b, beta = {}.0 : f64, "
                                "flops = {:.1f} : f64}}",
                                type, type, m, n, k, a, b, d, k, k, n, int(accumulates), 2.0 * m * n * k));
@@ -57,13 +60,14 @@ double gemm(const std::string &type, int64_t m, int64_t n, int64_t k, bool accum
 
 double attention(int64_t lanes, bool ragged, bool deterministic) {
   std::string operands;
-  for (int i = 0; i < 9; ++i)
-    operands += operand(1, 2 * lanes, i < 6 ? "read = 1" : "write = 2") + ", ";
+  for (const char *read : {"q", "k", "v", "o", "lse", "d_o"})
+    operands += fmt::format("{} {} ", read, operand(1, 2 * lanes, "read = 1"));
+  for (const char *written : {"d_q", "d_k", "d_v"})
+    operands += fmt::format("{} {} ", written, operand(1, 2 * lanes, "write = 2"));
   if (ragged)
-    operands += operand(1, 8, "read = 1") + ", " + operand(1, 4, "read = 1") + ", ";
-  operands += "#plan.operand<buffer = @attention.workspace, offset = 0, rows = 1, rowBytes = 8000000, pitch = 8000000, "
-              "write = 1>";
-  return predicted(fmt::format("plan.attention \"a\" bf16 [{}] {{backward, {}{}has_workspace, batch = 1 : i64, "
+    operands += "document_offsets " + operand(1, 8, "read = 1") + " document_lens " + operand(1, 4, "read = 1");
+  operands += " workspace <buffer = @w, offset = 0, rows = 1, rowBytes = 8000000, pitch = 8000000, write = 1>";
+  return predicted(fmt::format("plan.attention \"a\" bf16 {} {{backward, {}{}batch = 1 : i64, "
                                "sequence_len = 1 : i64, heads = 1 : i64, kv_heads = 1 : i64, head_dim = {} : i64, "
                                "scale = 1.0 : f64, max_documents = 1 : i64, max_document_len = 1 : i64, qkv_pitch = {} "
                                ": i64, o_pitch = {} : i64, d_qkv_pitch = {} : i64, flops = 1.0e10 : f64}}",
@@ -92,10 +96,11 @@ TEST(Predict, ASmallProductLeavesMultiprocessorsIdle) {
 }
 
 TEST(Predict, ARowKernelIsBandwidth) {
-  EXPECT_NEAR(predicted("plan.launch \"l\" @k items 1 [" + operand(1000, 8000, "read = 1, write = 2") + "]"),
-              16e6 / 0.8e6 + 2, 1e-3);
   EXPECT_NEAR(
-      predicted("plan.copy \"c\" [" + operand(1000, 8000, "read = 1") + ", " + operand(1000, 8000, "write = 2") + "]"),
+      predicted("plan.launch \"l\" @k items 1 [#plan.operand" + operand(1000, 8000, "read = 1, write = 2") + "]"),
+      16e6 / 0.8e6 + 2, 1e-3);
+  EXPECT_NEAR(
+      predicted("plan.copy \"c\" " + operand(1000, 8000, "read = 1") + " to " + operand(1000, 8000, "write = 2")),
       16e6 / 1e6 + 2, 1e-3);
 }
 

@@ -3,7 +3,6 @@
 #include "compiler/Planning/HappensBefore.h"
 #include "compiler/Planning/OffsetPacking.h"
 
-#include "mlir/IR/Builders.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -14,22 +13,18 @@ constexpr int64_t bufferAlignment = 256;
 
 /// The order of a segment's steps that their streams and events give.
 static HappensBefore orderOf(plan::SegmentOp segment) {
-  auto number = [](Operation &step, StringRef name) {
-    auto attribute = step.getAttrOfType<IntegerAttr>(name);
-    return attribute ? attribute.getInt() : 0;
-  };
+  auto steps = segment.getBody().getOps<plan::StepOpInterface>();
   unsigned streams = 1;
-  for (Operation &step : segment.getBody().front())
-    streams = std::max<unsigned>(streams, number(step, "stream") + 1);
+  for (plan::StepOpInterface step : steps)
+    streams = std::max<unsigned>(streams, step.getStream() + 1);
   HappensBefore order(streams);
   llvm::DenseMap<int64_t, int64_t> recordedBy; // event → step
-  for (auto [index, step] : llvm::enumerate(segment.getBody().front())) {
+  for (auto [index, step] : llvm::enumerate(steps)) {
     SmallVector<int64_t> after;
-    if (auto waits = step.getAttrOfType<DenseI64ArrayAttr>("wait"))
-      for (int64_t event : waits.asArrayRef())
-        after.push_back(recordedBy.lookup(event));
-    order.append(number(step, "stream"), after);
-    recordedBy[number(step, "record")] = index;
+    for (int64_t event : step.getWait())
+      after.push_back(recordedBy.lookup(event));
+    order.append(step.getStream(), after);
+    recordedBy[step.getRecord()] = index;
   }
   return order;
 }
@@ -37,7 +32,7 @@ static HappensBefore orderOf(plan::SegmentOp segment) {
 namespace {
 class MemoryAssigner {
 public:
-  explicit MemoryAssigner(ModuleOp m) : module(m), builder(m.getContext()) {
+  explicit MemoryAssigner(ModuleOp m) : module(m) {
     for (auto arena : module.getOps<plan::ArenaOp>())
       arenas[arena.getSymNameAttr()] = arena;
     for (auto buffer : module.getOps<plan::BufferOp>())
@@ -65,50 +60,53 @@ private:
     arena.setLargestLive(end);
   }
 
+  using Lifetimes = llvm::MapVector<plan::BufferOp, Lifetime>;
+
+  /// Each transient arena by itself.
   void packSegment(plan::SegmentOp segment) {
-    llvm::MapVector<Attribute, Lifetime> lifetimes;
-    SmallVector<std::string> stepNames;
-    plan::ArenaOp arena;
+    llvm::MapVector<plan::ArenaOp, Lifetimes> transient;
+    SmallVector<StringRef> stepNames;
     const HappensBefore order = orderOf(segment);
-    for (Operation &step : segment.getBody().front()) {
+    for (auto step : segment.getBody().getOps<plan::StepOpInterface>()) {
       int64_t index = stepNames.size();
-      stepNames.push_back(step.getAttrOfType<StringAttr>("name").str());
-      for (auto operand : step.getAttrOfType<ArrayAttr>("operands_").getAsRange<plan::OperandAttr>()) {
+      stepNames.push_back(step.getName());
+      step.visitOperands([&](StringRef, plan::OperandAttr operand) {
         plan::BufferOp buffer = buffers.lookup(operand.getBuffer().getAttr());
         plan::ArenaOp home = arenas.lookup(buffer.getArenaAttr().getAttr());
         if (!home.getTransient())
-          continue;
-        arena = home;
-        auto [it, isNew] = lifetimes.try_emplace(operand.getBuffer().getAttr(),
-                                                 Lifetime{index, index, static_cast<int64_t>(buffer.getSize())});
+          return;
+        auto [it, isNew] =
+            transient[home].try_emplace(buffer, Lifetime{index, index, static_cast<int64_t>(buffer.getSize())});
         it->second.last = std::max(it->second.last, order.lastBeside(index));
-      }
+      });
     }
-    if (lifetimes.empty())
-      return;
+    for (auto &[arena, lifetimes] : transient)
+      pack(segment, arena, lifetimes, stepNames);
+  }
+
+  void pack(plan::SegmentOp segment, plan::ArenaOp arena, const Lifetimes &lifetimes, ArrayRef<StringRef> stepNames) {
     SmallVector<Lifetime> list;
-    for (auto &[name, lifetime] : lifetimes)
+    for (auto &[buffer, lifetime] : lifetimes)
       list.push_back(lifetime);
     Packing packing = packOffsets(list, bufferAlignment);
     arena.setSize(std::max<int64_t>(arena.getSize(), packing.size));
     arena.setLargestLive(std::max<int64_t>(arena.getLargestLive(), packing.largestLive));
     for (auto [entry, offset] : llvm::zip_equal(lifetimes, packing.offsets))
-      buffers.lookup(cast<StringAttr>(entry.first)).setOffset(offset);
-    if (packing.largestLive > peak.bytes)
-      describePeak(segment, stepNames, lifetimes, packing);
-  }
-
-  void describePeak(plan::SegmentOp segment, ArrayRef<std::string> stepNames,
-                    const llvm::MapVector<Attribute, Lifetime> &lifetimes, const Packing &packing) {
-    peak = {segment.getSymName().str(), stepNames[packing.peakStep], packing.largestLive, {}};
-    for (auto &[name, lifetime] : lifetimes)
+      plan::BufferOp(entry.first).setOffset(offset);
+    if (packing.largestLive <= peak.bytes)
+      return;
+    peak = {arena.getSymName().str(),
+            segment.getSymName().str(),
+            stepNames[packing.peakStep].str(),
+            packing.largestLive,
+            {}};
+    for (auto &[buffer, lifetime] : lifetimes)
       if (lifetime.first <= packing.peakStep && packing.peakStep <= lifetime.last)
-        peak.values.push_back({cast<StringAttr>(name).str(), lifetime.size});
+        peak.values.push_back({plan::BufferOp(buffer).getSymName().str(), lifetime.size});
     llvm::stable_sort(peak.values, [](const PeakValue &a, const PeakValue &b) { return a.bytes > b.bytes; });
   }
 
   ModuleOp module;
-  Builder builder;
   llvm::DenseMap<Attribute, plan::ArenaOp> arenas;
   llvm::MapVector<Attribute, plan::BufferOp> buffers;
   MemoryPeak peak;

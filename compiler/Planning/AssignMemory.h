@@ -7,23 +7,23 @@
 
 namespace ft {
 
-/// A buffer that lives at the peak of the transient arena.
+/// A buffer that lives at the peak of a transient arena.
 struct PeakValue {
   std::string name;
   int64_t bytes;
 };
 
-/// Where the transient arena is fullest.
+/// Where transient values are most, of the arena in which they are.
 struct MemoryPeak {
-  std::string segment, step;
+  std::string arena, segment, step;
   int64_t bytes = 0;
   llvm::SmallVector<PeakValue> values; ///< largest first
 };
 
-/// Persistent arenas: buffers one behind the other, inputs before all else. Transient arenas: each segment is packed on
-/// its own against the lifetimes of its buffers, the arena is as large as the largest segment. A buffer lives from the
-/// first step that names it to the last one that may start before all that name it have finished: on one stream, that
-/// is the last that names it. Buffers are aligned to 256 bytes.
+/// Persistent arenas: buffers one behind the other, inputs before all else. Transient arenas: what a segment
+/// has in each is packed by itself against the lifetimes of its buffers, the arena is as large as the largest segment.
+/// A buffer lives from the first step that names it to the last one that may start before all that name it have
+/// finished: on one stream, that is the last that names it. Buffers are aligned to 256 bytes.
 MemoryPeak assignMemory(mlir::ModuleOp module);
 
 } // namespace ft

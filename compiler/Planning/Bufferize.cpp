@@ -1,6 +1,7 @@
 #include "compiler/Planning/Bufferize.h"
 
-#include "compiler/Planning/Composites.h"
+#include "compiler/Planning/SegmentEmitter.h"
+#include "compiler/Planning/Steps/Steps.h"
 #include "dialects/Dist/Dist.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -28,9 +29,6 @@ static void createTileBases(ModuleOp module, OpBuilder &builder, VariableLayout 
 }
 
 LogicalResult ft::bufferize(ModuleOp module, const PlanningOptions &options) {
-  for (auto mesh : module.getOps<dist::MeshOp>())
-    if (mesh.getRanks() > 1)
-      return mesh.emitOpError("has ") << mesh.getRanks() << " ranks; Planning writes plans of one rank";
   FailureOr<VariableLayout> variables = VariableLayout::create(module, options.foldAdapters);
   if (failed(variables))
     return failure();
@@ -39,8 +37,8 @@ LogicalResult ft::bufferize(ModuleOp module, const PlanningOptions &options) {
   Location loc = module.getLoc();
   plan::ArenaOp::create(builder, loc, plan::Space::Device, "activations", 0, 256, 0, true);
   plan::ArenaOp::create(builder, loc, plan::Space::Device, "workspace", 0, 256, 0, false);
-  createWorkspace(builder, loc, "gemm.workspace", options.gemmWorkspaceBytes);
-  createWorkspace(builder, loc, "attention.workspace", options.attentionWorkspaceBytes);
+  createWorkspace(builder, loc, gemmWorkspace, options.gemmWorkspaceBytes);
+  createWorkspace(builder, loc, attentionWorkspace, options.attentionWorkspaceBytes);
   createTileBases(module, builder, *variables, options);
 
   KernelPool kernels(module);
@@ -48,13 +46,13 @@ LogicalResult ft::bufferize(ModuleOp module, const PlanningOptions &options) {
   SmallVector<func::FuncOp> segments(module.getOps<func::FuncOp>());
   for (func::FuncOp segment : segments) {
     builder.setInsertionPointToEnd(module.getBody());
-    StepEmitter steps(builder, kernels, options);
-    if (failed(emitSegment(segment, *variables, steps, nextVersion)))
+    if (failed(emitSegment(segment, *variables, builder, kernels, options, nextVersion)))
       return failure();
   }
   for (func::FuncOp segment : segments)
     segment.erase();
-  for (auto variable : llvm::make_early_inc_range(module.getOps<model::VariableOp>()))
-    variable.erase();
+  for (Operation &op : llvm::make_early_inc_range(*module.getBody()))
+    if (isa<model::VariableOp, dist::MeshOp>(op))
+      op.erase();
   return success();
 }

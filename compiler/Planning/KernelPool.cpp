@@ -14,18 +14,6 @@ std::string KernelPool::uniqueName(StringRef name) {
   return count == 0 ? symbol : symbol + "_" + std::to_string(count);
 }
 
-const RowProgram &KernelPool::get(StringRef name, StringRef key,
-                                  llvm::function_ref<RowProgram(OpBuilder &, StringRef)> build) {
-  std::unique_ptr<FusedProgram> &slot = programs[key];
-  if (!slot) {
-    OpBuilder builder(module.getBodyRegion());
-    builder.setInsertionPointToEnd(module.getBody());
-    slot = std::make_unique<FusedProgram>();
-    static_cast<RowProgram &>(*slot) = build(builder, uniqueName(name));
-  }
-  return *slot;
-}
-
 /// A text that is equal for structurally equal regions: operations, attributes, types and the dataflow between them.
 static void printStructure(kernel::FusedOp fused, llvm::raw_ostream &os) {
   DenseMap<Value, int64_t> ids;
@@ -43,19 +31,17 @@ static void printStructure(kernel::FusedOp fused, llvm::raw_ostream &os) {
 }
 
 FailureOr<const FusedProgram *> KernelPool::get(kernel::FusedOp fused, ArrayRef<RowOperand> layouts) {
-  std::string key;
-  llvm::raw_string_ostream os(key);
+  std::string structure;
+  llvm::raw_string_ostream os(structure);
   printStructure(fused, os);
-  for (const RowOperand &layout : layouts)
-    os << layout.elementType << layout.pitch << "/" << layout.alias << " ";
-  std::unique_ptr<FusedProgram> &slot = programs[key];
-  if (!slot) {
-    OpBuilder builder(module.getBodyRegion());
-    builder.setInsertionPointToEnd(module.getBody());
-    FailureOr<FusedProgram> program = buildRowProgram(builder, uniqueName(fused.getName()), fused, layouts);
-    if (failed(program))
-      return failure();
-    slot = std::make_unique<FusedProgram>(std::move(*program));
-  }
-  return slot.get();
+  std::vector<Fused> &known = fusedPrograms[structure];
+  for (const Fused &built : known)
+    if (ArrayRef<RowOperand>(built.layouts) == layouts)
+      return built.program.get();
+  OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
+  FailureOr<FusedProgram> program = buildRowProgram(builder, uniqueName(fused.getName()), fused, layouts);
+  if (failed(program))
+    return failure();
+  known.push_back({SmallVector<RowOperand>(layouts), std::make_unique<FusedProgram>(std::move(*program))});
+  return known.back().program.get();
 }

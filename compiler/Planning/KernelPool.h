@@ -6,25 +6,54 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/StringMap.h"
 
+#include <any>
+#include <tuple>
+#include <vector>
+
 namespace ft {
 
-/// Builds each kernel.func once. A key holds everything that the machine code bakes in: operations with their
-/// attributes, element types, shapes, pitches and in-place pairs.
+/// Builds each kernel.func once. Two requests are for one kernel if they are for the same builder with equal arguments:
+/// a builder has nothing else to work with, so nothing that the code bakes in can be missing from a key. Comparing
+/// programs that were built would say the same and cost a program for each launch.
 class KernelPool {
 public:
   explicit KernelPool(mlir::ModuleOp module) : module(module) {}
 
-  /// The program of `key`; `build` makes it under a unique name that starts with `name`.
-  const RowProgram &get(llvm::StringRef name, llvm::StringRef key,
-                        llvm::function_ref<RowProgram(mlir::OpBuilder &, llvm::StringRef)> build);
+  /// The program that `build` makes of `arguments`, under a unique name that starts with `name`. Arguments are values
+  /// with a complete `==`.
+  template <typename... Parameters, typename... Arguments>
+  const RowProgram &get(llvm::StringRef name, RowProgram (*build)(mlir::OpBuilder &, llvm::StringRef, Parameters...),
+                        const Arguments &...arguments) {
+    using Key = std::tuple<std::decay_t<Parameters>...>;
+    const Key key(arguments...);
+    std::vector<Built> &known = programs[reinterpret_cast<void *>(build)];
+    for (const Built &built : known)
+      if (*std::any_cast<Key>(&built.arguments) == key)
+        return *built.program;
+    mlir::OpBuilder builder = mlir::OpBuilder::atBlockEnd(module.getBody());
+    auto call = [&](const auto &...values) { return build(builder, uniqueName(name), values...); };
+    known.push_back({key, std::make_unique<RowProgram>(std::apply(call, key))});
+    return *known.back().program;
+  }
+
   /// The program of a fused kernel with these layouts; fails with the error that buildRowProgram emitted.
   mlir::FailureOr<const FusedProgram *> get(kernel::FusedOp fused, llvm::ArrayRef<RowOperand> layouts);
 
 private:
   std::string uniqueName(llvm::StringRef name);
 
+  struct Built {
+    std::any arguments;
+    std::unique_ptr<RowProgram> program; ///< stays where it is
+  };
+  struct Fused {
+    llvm::SmallVector<RowOperand> layouts;
+    std::unique_ptr<FusedProgram> program;
+  };
+
   mlir::ModuleOp module;
-  llvm::StringMap<std::unique_ptr<FusedProgram>> programs;
+  llvm::DenseMap<void *, std::vector<Built>> programs; ///< by builder
+  llvm::StringMap<std::vector<Fused>> fusedPrograms;   ///< by structure of the body
   llvm::StringMap<int> names;
 };
 

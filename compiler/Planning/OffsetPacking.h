@@ -25,8 +25,8 @@ struct Packing {
 
 /// Places every buffer at a multiple of `alignment` so that buffers that live together do not overlap. Deterministic.
 ///
-/// Greedy best fit in several orders (by size, by size · time, by start, and by start with ties by size), the best
-/// result wins; stops at the first that meets the lower bound. Cost: orders × n² in the worst case, n is a few
+/// Greedy best fit in five orders, the best result wins; stops at the first that meets the lower bound: largest first;
+/// first to start; longest to live; largest size · time; last to end. Cost: orders × n² in the worst case, n is a few
 /// thousand.
 Packing packOffsets(llvm::ArrayRef<Lifetime> lifetimes, int64_t alignment);
 

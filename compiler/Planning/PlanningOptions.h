@@ -5,17 +5,22 @@
 
 namespace ft {
 
+/// The buffers that a stream's library calls share.
+inline constexpr char gemmWorkspace[] = "gemm.workspace", attentionWorkspace[] = "attention.workspace";
+
 struct PlanningOptions {
   bool libraryAttention = false; ///< attention by the library; else tiled
   bool raggedAttention = false;  ///< documents by offsets; else every row is one document
   bool deterministic = false;    ///< ask the library for deterministic engines
   bool foldAdapters = false;     ///< adapters' working copies in borders of their base weights
   bool allowTf32 = false;
+  bool peersRead = false;         ///< ranks read each other's memory, and reduce with kernels of the plan
   int64_t gemmWorkspaceBytes = 0; ///< one buffer, shared by all GEMMs of the stream
   int64_t attentionWorkspaceBytes = 0;
   int64_t headChunkTokens = 256;   ///< tokens of logits that live at once
   int64_t attentionTileRows = 128; ///< query rows of a score tile
-  int64_t maxDocuments = 0;        ///< of a micro-batch
+  int64_t rows = 0;                ///< of a rank's micro-batch
+  int64_t maxDocuments = 0;        ///< of a rank's micro-batch
   int64_t maxDocumentLen = 0;
 };
 

@@ -9,10 +9,6 @@
 using namespace mlir;
 using namespace ft;
 
-static auto operandsOf(Operation *step) {
-  return step->getAttrOfType<ArrayAttr>("operands_").getAsRange<plan::OperandAttr>();
-}
-
 static int64_t endOf(plan::OperandAttr o) {
   return o.getOffset() + (o.getBatch() - 1) * o.getBatchPitch() + (o.getRows() - 1) * o.getPitch() + o.getRowBytes();
 }
@@ -42,8 +38,9 @@ class SegmentScheduler {
 public:
   SegmentScheduler(plan::SegmentOp s, const SymbolTable &t, const ScheduleOptions &o)
       : segment(s), symbols(t), options(o) {
-    for (Operation &step : segment.getBody().front())
-      steps.push_back(&step);
+    llvm::append_range(steps, segment.getBody().getOps<plan::StepOpInterface>());
+    for (plan::StepOpInterface step : steps)
+      operands.push_back(step.getAllOperands());
   }
 
   /// The number of streams that the segment needs.
@@ -57,8 +54,15 @@ public:
   }
 
 private:
-  bool isTransfer(Operation *step) const {
-    return isa<plan::CopyOp>(step) && llvm::any_of(operandsOf(step), [&](plan::OperandAttr operand) {
+  /// Nothing for what stays on the compute stream.
+  std::optional<Resource> resourceOf(int64_t i) const {
+    if (isa<plan::CollectiveOp>(*steps[i]))
+      return Resource::Ranks;
+    return isTransfer(i) ? std::optional(Resource::Copy) : std::nullopt;
+  }
+
+  bool isTransfer(int64_t i) const {
+    return isa<plan::CopyOp>(*steps[i]) && llvm::any_of(operands[i], [&](plan::OperandAttr operand) {
              auto buffer = symbols.lookup<plan::BufferOp>(operand.getBuffer().getAttr());
              return symbols.lookup<plan::ArenaOp>(buffer.getArenaAttr().getAttr()).getSpace() != plan::Space::Device;
            });
@@ -69,16 +73,15 @@ private:
   bool assignStreams() {
     tasks.resize(steps.size());
     for (auto [i, step] : llvm::enumerate(steps)) {
-      auto us = step->getAttrOfType<FloatAttr>("predicted_us");
-      tasks[i].us = us ? us.getValueAsDouble() : 0;
-      if (!isTransfer(step) && !isa<plan::ReceiveOp, plan::EmitOp>(step)) {
+      tasks[i].us = step.getPredictedUs().convertToDouble();
+      if (!resourceOf(i) && !isa<plan::ReceiveOp, plan::EmitOp>(*step)) {
         first = first < 0 ? i : first;
         last = i;
       }
     }
     for (int64_t i = first + 1; i < last; ++i)
-      if (isTransfer(steps[i])) {
-        tasks[i].stream = static_cast<unsigned>(Resource::Copy);
+      if (std::optional<Resource> resource = resourceOf(i)) {
+        tasks[i].stream = static_cast<unsigned>(*resource);
         streams = std::max(streams, tasks[i].stream + 1);
       }
     return streams > 1;
@@ -92,15 +95,16 @@ private:
       plan::OperandAttr operand;
     };
     llvm::DenseMap<Attribute, SmallVector<Access>> accesses;
-    for (auto [i, step] : llvm::enumerate(steps)) {
+    int64_t collective = -1; // the last: all ranks issue them in one order
+    for (auto [i, its] : llvm::enumerate(operands)) {
       llvm::SmallSetVector<int64_t, 8> inputs, others;
-      for (plan::OperandAttr operand : operandsOf(step))
+      for (plan::OperandAttr operand : its)
         for (const Access &earlier : accesses[operand.getBuffer().getAttr()]) {
           bool wrote = earlier.operand.getWrite() != 0;
           if ((wrote || operand.getWrite() != 0) && mayOverlap(earlier.operand, operand))
             (wrote && operand.getRead() != 0 ? inputs : others).insert(earlier.step);
         }
-      for (plan::OperandAttr operand : operandsOf(step)) {
+      for (plan::OperandAttr operand : its) {
         SmallVector<Access> &list = accesses[operand.getBuffer().getAttr()];
         if (operand.getWrite() != 0 && isContiguous(operand))
           llvm::erase_if(list, [&](const Access &a) {
@@ -108,6 +112,11 @@ private:
                    endOf(a.operand) <= endOf(operand);
           });
         list.push_back({int64_t(i), operand});
+      }
+      if (isa<plan::CollectiveOp>(*steps[i])) {
+        if (collective >= 0)
+          others.insert(collective);
+        collective = i;
       }
       others.remove_if([&](int64_t other) { return inputs.contains(other); });
       tasks[i].inputs.assign(inputs.begin(), inputs.end());
@@ -125,29 +134,29 @@ private:
   }
 
   void apply(const TaskOrder &schedule) {
-    Builder builder(segment.getContext());
     llvm::DenseMap<int64_t, int64_t> events; // the event behind a step
     for (int64_t i : schedule.order)
       for (int64_t before : schedule.waits[i])
         events.try_emplace(before, events.size() + 1);
     Block *block = &segment.getBody().front();
     for (int64_t i : schedule.order) {
-      Operation *step = steps[i];
+      plan::StepOpInterface step = steps[i];
       step->moveBefore(block, block->end());
       SmallVector<int64_t> waits;
       for (int64_t before : schedule.waits[i])
         waits.push_back(events.lookup(before));
-      step->setAttr("stream", builder.getI64IntegerAttr(tasks[i].stream));
-      step->setAttr("wait", builder.getDenseI64ArrayAttr(waits));
-      step->setAttr("record", builder.getI64IntegerAttr(events.lookup(i)));
+      step.setStream(tasks[i].stream);
+      step.setWait(waits);
+      step.setRecord(events.lookup(i));
     }
   }
 
   plan::SegmentOp segment;
   const SymbolTable &symbols;
   const ScheduleOptions &options;
-  SmallVector<Operation *> steps;
-  SmallVector<Task, 0> tasks; // parallel to the steps
+  SmallVector<plan::StepOpInterface> steps;
+  SmallVector<SmallVector<plan::OperandAttr>, 0> operands; // parallel to the steps
+  SmallVector<Task, 0> tasks;                              // parallel to the steps
   unsigned streams = 1;
   int64_t first = -1, last = -1; // computations
 };
@@ -155,7 +164,7 @@ private:
 } // namespace
 
 void ft::schedule(ModuleOp module, const ScheduleOptions &options) {
-  constexpr StringRef names[] = {"compute", "copy"}; // by Resource
+  constexpr StringRef names[] = {"compute", "copy", "ranks"}; // by Resource
   SymbolTable symbols(module);
   unsigned streams = 1;
   for (auto segment : module.getOps<plan::SegmentOp>())

@@ -7,10 +7,11 @@
 
 namespace ft {
 
-/// What a step occupies. Each resource has a stream of its own, numbered as here. Collectives will be the third.
+/// What a step occupies. Each resource has a stream of its own, numbered as here.
 enum class Resource : unsigned {
   Compute, ///< kernels, library calls, and copies inside device memory: these share its processors and its bandwidth
   Copy,    ///< transfers between device and host memory
+  Ranks,   ///< collectives: the links between ranks
 };
 
 struct ScheduleOptions {

@@ -43,14 +43,15 @@ private:
   static int size(int value) { return 4 * 2 * rowBytes(value); }
 
   std::string block(const char *space, int value, int half, int read, int write) {
-    return fmt::format("#plan.operand<buffer = @{}{}, offset = {}, rows = 4, rowBytes = {}, pitch = {}{}{}>", space,
-                       value, half * rowBytes(value), rowBytes(value), 2 * rowBytes(value),
+    return fmt::format("<buffer = @{}{}, offset = {}, rows = 4, rowBytes = {}, pitch = {}{}{}>", space, value,
+                       half * rowBytes(value), rowBytes(value), 2 * rowBytes(value),
                        read ? fmt::format(", read = {}", read) : "", write ? fmt::format(", write = {}", write) : "");
   }
-  void step(const std::string &kind, const std::string &operands) {
-    body += fmt::format("  plan.{} \"s\" {}[{}] {{predicted_us = {}.0 : f64}}\n", kind,
-                        kind == "launch" ? "@k items 1 " : "", operands, random() % 20);
+  void step(const std::string &text) {
+    body += fmt::format("  plan.{} {{predicted_us = {}.0 : f64}}\n", text, random() % 20);
   }
+  void launch(const std::string &operands) { step(fmt::format("launch \"s\" @k items 1 [{}]", operands)); }
+  void copy(const std::string &from, const std::string &to) { step(fmt::format("copy \"s\" {} to {}", from, to)); }
   /// A device block that holds something, or none.
   std::optional<std::pair<int, int>> held() {
     const int start = random() % (2 * values);
@@ -64,27 +65,28 @@ private:
     const int value = random() % values, half = random() % 2;
     std::string operands;
     if (auto source = held(); random() % 4 && source && *source != std::pair(value, half))
-      operands = block("d", source->first, source->second, versions[source->first][source->second], 0) + ", ";
+      operands = "#plan.operand" +
+                 block("d", source->first, source->second, versions[source->first][source->second], 0) + ", ";
     if (operands.empty() && random() % 2) {
       versions[value][0] = versions[value][1] = ++last;
-      return step("launch", fmt::format("#plan.operand<buffer = @d{}, offset = 0, rows = 4, rowBytes = {}, pitch = {}, "
-                                        "write = {}>",
-                                        value, 2 * rowBytes(value), 2 * rowBytes(value), last));
+      return launch(fmt::format("#plan.operand<buffer = @d{}, offset = 0, rows = 4, rowBytes = {}, pitch = {}, "
+                                "write = {}>",
+                                value, 2 * rowBytes(value), 2 * rowBytes(value), last));
     }
     int &version = versions[value][half];
     const int read = random() % 2 ? version : 0;
     version = ++last;
-    step("launch", operands + block("d", value, half, read, version));
+    launch(operands + "#plan.operand" + block("d", value, half, read, version));
   }
   void fetch() {
     const int value = random() % values, half = random() % 2;
     versions[value][half] = ++last;
-    step("copy", block("h", value, half, 1, 0) + ", " + block("d", value, half, 0, last));
+    copy(block("h", value, half, 1, 0), block("d", value, half, 0, last));
   }
   void bringBack() {
     if (auto source = held()) {
       auto [value, half] = *source;
-      step("copy", block("d", value, half, versions[value][half], 0) + ", " + block("h", value, half, 0, 1));
+      copy(block("d", value, half, versions[value][half], 0), block("h", value, half, 0, 1));
     }
   }
 

@@ -1,58 +1,13 @@
 // From the operations of one segment to its steps.
 #pragma once
 
-#include "compiler/Planning/KernelPool.h"
-#include "compiler/Planning/PlanningOptions.h"
-#include "compiler/Planning/SegmentLayout.h"
+#include "compiler/Planning/StepEmitter.h"
 
 namespace ft {
 
-/// A place with the versions that a step reads and writes there.
-struct PlaceUse {
-  Place place;
-  int64_t read = 0, write = 0;
-  int64_t batch = 1, batchPitchBytes = 0;
-};
-
-/// The place as kernels know it.
-inline MatrixLayout matrixOf(const Place &place) { return {place.elementType, place.rows, place.columns, place.pitch}; }
-
-/// What a GEMM multiplies: A and B with their transposes, D with the version that it accumulates onto (read != 0).
-struct GemmSpec {
-  PlaceUse a, b, d;
-  bool transA = false, transB = false;
-  double alpha = 1;
-  int64_t batch = 1, strideA = 0, strideB = 0, strideD = 0; ///< elements
-};
-
-/// Emits steps at the end of a plan.segment. Names of steps: the operation's location name and what the step does.
-class StepEmitter {
-public:
-  StepEmitter(mlir::OpBuilder &builder, KernelPool &kernels, const PlanningOptions &options);
-
-  void setName(llvm::StringRef operation) { prefix = operation.str(); }
-  void gemm(llvm::StringRef what, const GemmSpec &spec);
-  /// `uses` in the order of the program's arguments; read and write versions are taken where its accesses say so.
-  void launch(llvm::StringRef what, const RowProgram &program, llvm::ArrayRef<PlaceUse> uses);
-  void copy(llvm::StringRef what, const PlaceUse &from, const PlaceUse &to);
-  /// A kernel that moves `from` to `to`, of the same rows, columns and batch, and converts it to the type there.
-  void convert(llvm::StringRef what, const PlaceUse &from, const PlaceUse &to);
-  void memset(llvm::StringRef what, const PlaceUse &to);
-
-  mlir::Attribute operand(const PlaceUse &use) const;
-  std::string stepName(llvm::StringRef what) const;
-
-  mlir::OpBuilder &builder;
-  KernelPool &kernels;
-  const PlanningOptions &options;
-
-private:
-  std::string prefix;
-};
-
-/// Emits all steps of `segment` into a new plan.segment at `builder`'s insertion point. Fails with an error on the
-/// operation that has no lowering.
-mlir::LogicalResult emitSegment(mlir::func::FuncOp segment, const VariableLayout &variables, StepEmitter &steps,
-                                int64_t &nextVersion);
+/// Emits all steps of `segment` into a new plan.segment at `builder`'s insertion point, and transient buffers in front
+/// of it. Fails with an error on the operation that has no steps.
+mlir::LogicalResult emitSegment(mlir::func::FuncOp segment, const VariableLayout &variables, mlir::OpBuilder &builder,
+                                KernelPool &kernels, const PlanningOptions &options, int64_t &nextVersion);
 
 } // namespace ft

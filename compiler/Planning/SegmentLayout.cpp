@@ -1,14 +1,13 @@
 #include "compiler/Planning/SegmentLayout.h"
 
-#include "compiler/Fusion/BuildRowProgram.h"
+#include "compiler/Planning/PlaceRequests.h"
+#include "dialects/Dist/Dist.h"
 
-#include "llvm/ADT/TypeSwitch.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace ft;
-
-static int64_t elementBytes(Value v) { return cast<RankedTensorType>(v.getType()).getElementTypeBitWidth() / 8; }
 
 static Place placeOfType(Value v) {
   auto type = cast<RankedTensorType>(v.getType());
@@ -20,13 +19,12 @@ static Place placeOfType(Value v) {
 }
 
 SegmentLayout::SegmentLayout(func::FuncOp s, const VariableLayout &v, OpBuilder &b, int64_t &version,
-                             bool separateGradients)
-    : segment(s), variables(v), builder(b), nextVersion(version), separateAttentionGradients(separateGradients) {
+                             const PlanningOptions &options)
+    : segment(s), variables(v), builder(b), nextVersion(version) {
   numberOperations();
   assignStorages();
   bindWrites();
-  formBorders();
-  formBundles();
+  grantRequests(options);
   createBuffers();
   assignVersions();
 }
@@ -52,55 +50,70 @@ int64_t SegmentLayout::lastUse(Value value) const {
 
 //===-- in place -------------------------------------------------------------------------------------------------===//
 
-/// Pairs (operand, result) that may share memory.
-static SmallVector<std::pair<int64_t, int64_t>> inPlacePairs(Operation *op) {
-  SmallVector<std::pair<int64_t, int64_t>> pairs;
-  llvm::TypeSwitch<Operation *>(op)
-      .Case([&](kernel::FusedOp fused) { pairs = inPlaceCandidates(fused); })
-      .Case<model::LinearBwdWeightOp, model::EmbeddingGradOp>([&](auto accumulating) {
-        if (accumulating.getAccumulate())
-          pairs.push_back({op->getNumOperands() - 1, 0});
-      })
-      .Case([&](model::HeadLossGradOp head) {
-        if (head.getAccumulate())
-          pairs.push_back({op->getNumOperands() - 1, 2});
-      })
-      .Case([&](model::AdamwOp) {
-        pairs = {{0, 0}, {2, 1}, {3, 2}};
-      })
-      .Case([&](model::SgdOp sgd) {
-        pairs.push_back({0, 0});
-        if (sgd.getMomentumBuffer())
-          pairs.push_back({2, 1});
-      })
-      .Case([&](model::AddScalarOp) {
-        pairs.push_back({0, 0});
-      })
-      .Case([&](model::CheckFiniteOp) {
-        pairs.push_back({1, 0});
-      });
-  return pairs;
-}
-
 void SegmentLayout::assignStorages() {
   for (Operation &op : segment.getBody().front()) {
-    if (auto read = dyn_cast<model::ReadOp>(op)) {
-      // A segment may read the first rows of an input that another one reads whole.
-      StringAttr name = read.getVariableAttr().getAttr();
-      Place place = variables.place(name), wanted = placeOfType(read.getValue());
-      place.rows = wanted.rows;
-      place.columns = wanted.columns;
-      storageOf[read.getValue()] = storages.size();
-      storages.push_back({{read.getValue()}, name, -1, place});
-      continue;
-    }
-    assignResults(&op);
+    if (auto read = dyn_cast<model::ReadOp>(op))
+      assignRead(read);
+    else if (auto view = dyn_cast<model::ViewOp>(op))
+      assignView(view);
+    else if (auto done = dyn_cast<dist::DoneOp>(op))
+      assignExchanged(done);
+    else if (auto assemble = dyn_cast<model::AssembleOp>(op);
+             !dist::isStart(&op) && (!assemble || !assignAssembled(assemble)))
+      assignResults(&op);
   }
 }
 
+/// A segment may read the first rows of an input that another one reads whole.
+void SegmentLayout::assignRead(model::ReadOp read) {
+  Place place = variables.place(read.getVariable()), wanted = placeOfType(read.getValue());
+  place.rows = wanted.rows;
+  place.columns = wanted.columns;
+  addStorage(read.getValue(), place, /*persistent=*/true);
+}
+
+/// A part of the bucket's place. Buckets are variables.
+void SegmentLayout::assignView(model::ViewOp view) {
+  const Storage &bucket = storages[storageOf.lookup(view.getBucket())];
+  addStorage(view.getResult(), memberPlace(bucket.place, view.getOffset(), view.getType()), bucket.persistent);
+}
+
+/// A bucket that is written next is assembled in its variable.
+bool SegmentLayout::assignAssembled(model::AssembleOp assemble) {
+  model::WriteOp write = writeOf(assemble.getBucket());
+  if (write)
+    addStorage(assemble.getBucket(), variables.place(write.getVariable()), /*persistent=*/true);
+  return bool(write);
+}
+
+/// What is reduced takes the place of what this rank had, where nobody needs that any more.
+void SegmentLayout::assignExchanged(dist::DoneOp done) {
+  Operation *start = done.getPending().getDefiningOp();
+  for (auto [number, result] : llvm::enumerate(done.getResults())) {
+    Value value = start->getOperand(number);
+    Storage &storage = storages[storageOf.lookup(value)];
+    const bool dies = value.hasOneUse() && (storage.persistent ? mayOverwrite(done, result, storage.place, true)
+                                                               : storage.chain.back() == value);
+    if (!isa<dist::StartAllReduceOp>(start) || !dies) {
+      addStorage(result, placeOfType(result), /*persistent=*/false);
+      continue;
+    }
+    storage.chain.push_back(result);
+    storageOf[result] = storageOf.lookup(value);
+  }
+}
+
+void SegmentLayout::addStorage(Value value, const Place &place, bool persistent) {
+  storageOf[value] = storages.size();
+  storages.push_back({{value}, persistent, -1, place});
+}
+
 void SegmentLayout::assignResults(Operation *op) {
+  SmallVector<std::pair<int64_t, int64_t>> pairs;
+  if (auto inPlace = dyn_cast<model::InPlace>(op))
+    inPlace.getInPlacePairs(pairs);
   llvm::SmallDenseSet<int64_t> takenOperands;
-  for (auto [operand, result] : inPlacePairs(op)) {
+  for (auto [operand, result] : pairs) {
     Value r = op->getResult(result);
     if (storageOf.contains(r) || takenOperands.contains(operand) || !tryInPlace(op, operand, r))
       continue;
@@ -108,136 +121,145 @@ void SegmentLayout::assignResults(Operation *op) {
     aliases[r] = operand;
   }
   for (Value result : op->getResults())
-    if (!storageOf.contains(result)) {
-      storageOf[result] = storages.size();
-      storages.push_back({{result}, {}, -1, placeOfType(result)});
-    }
+    if (!storageOf.contains(result))
+      addStorage(result, placeOfType(result), /*persistent=*/false);
 }
 
 bool SegmentLayout::tryInPlace(Operation *op, int64_t operand, Value result) {
   Value v = op->getOperand(operand);
   Storage &storage = storages[storageOf.lookup(v)];
   if (v.getType() != result.getType() || llvm::count(op->getOperands(), v) != 1 ||
-      (!storage.variable && storage.chain.back() != v))
+      (!storage.persistent && storage.chain.back() != v))
     return false;
-  if (storage.variable ? !mayOverwriteVariable(op, result, storage.variable, true) : lastUse(v) != indexOf.lookup(op))
+  if (storage.persistent ? !mayOverwrite(op, result, storage.place, true) : lastUse(v) != indexOf.lookup(op))
     return false;
   storage.chain.push_back(result);
   storageOf[result] = storageOf.lookup(v);
   return true;
 }
 
-/// True if `result` of `op` ends in a write of `variable` and nothing reads the old content behind `op` (or, unless
-/// `atOp`, in `op` itself).
-bool SegmentLayout::mayOverwriteVariable(Operation *op, Value result, StringAttr variable, bool atOp) const {
-  bool written = llvm::any_of(result.getUsers(), [&](Operation *user) {
-    auto write = dyn_cast<model::WriteOp>(user);
-    return write && write.getVariableAttr().getAttr() == variable;
-  });
-  if (!written)
+static model::WriteOp writerOf(Value value) {
+  for (Operation *user : value.getUsers())
+    if (auto write = dyn_cast<model::WriteOp>(user))
+      return write;
+  return nullptr;
+}
+
+/// The write that a value's whole content ends in, maybe behind a reduction in place; null where there is none.
+model::WriteOp SegmentLayout::writeOf(Value value) {
+  if (value.hasOneUse())
+    if (auto start = dyn_cast<dist::StartAllReduceOp>(*value.user_begin())) {
+      Operation *done = *start.getPending().user_begin();
+      return writeOf(done->getResult(value.use_begin()->getOperandNumber()));
+    }
+  return writerOf(value);
+}
+
+/// True if `value` ends at `place`: in a variable there, or assembled into one.
+bool SegmentLayout::endsAt(Value value, const Place &place) const {
+  for (OpOperand &use : value.getUses()) {
+    if (auto write = dyn_cast<model::WriteOp>(use.getOwner()); write && variables.place(write.getVariable()) == place)
+      return true;
+    auto assemble = dyn_cast<model::AssembleOp>(use.getOwner());
+    model::WriteOp write = assemble ? writeOf(assemble.getBucket()) : model::WriteOp();
+    if (write && memberPlace(variables.place(write.getVariable()), assemble.getOffsets()[use.getOperandNumber()],
+                             value.getType()) == place)
+      return true;
+  }
+  return false;
+}
+
+static bool overlap(const Place &a, const Place &b) {
+  auto end = [](const Place &p) { return p.offsetBytes + p.rows * p.pitch * p.elementBytes(); };
+  return a.buffer == b.buffer && a.offsetBytes < end(b) && b.offsetBytes < end(a);
+}
+
+/// True if `result` of `op` ends at `place` and nothing reads the old content there behind `op` (or, unless `atOp`, in
+/// `op` itself).
+bool SegmentLayout::mayOverwrite(Operation *op, Value result, const Place &place, bool atOp) const {
+  if (!endsAt(result, place))
     return false;
-  int64_t limit = indexOf.lookup(op) + (atOp ? 1 : 0);
-  for (auto read : func::FuncOp(segment).getOps<model::ReadOp>())
-    if (read.getVariableAttr().getAttr() == variable && lastUse(read.getValue()) >= limit)
-      return false;
+  const int64_t limit = indexOf.lookup(op) + (atOp ? 1 : 0);
+  for (auto read : func::FuncOp(segment).getOps<model::ReadOp>()) {
+    const Place &whole = variables.place(read.getVariable());
+    if (!overlap(whole, place))
+      continue;
+    for (Operation *user : read->getUsers()) {
+      auto view = dyn_cast<model::ViewOp>(user);
+      if (view && !overlap(memberPlace(whole, view.getOffset(), view.getType()), place))
+        continue;
+      if ((view ? lastUse(view.getResult()) : indexOf.lookup(user)) >= limit)
+        return false;
+    }
+  }
   return true;
 }
 
 //===-- variables ------------------------------------------------------------------------------------------------===//
 
+/// Has `value` computed at `target`, if it may be. True where it is there.
+bool SegmentLayout::bind(Value value, const Place &target) {
+  Storage &storage = storages[storageOf.lookup(value)];
+  if (storage.persistent && storage.place == target)
+    return true;
+  Operation *first = storage.chain.front().getDefiningOp();
+  if (storage.persistent || storage.chain.back() != value || target.elementType != storage.place.elementType ||
+      target.rows * target.columns != storage.place.rows * storage.place.columns ||
+      !mayOverwrite(first, value, target, false))
+    return false;
+  storage.persistent = true;
+  storage.place = target;
+  return true;
+}
+
 void SegmentLayout::bindWrites() {
-  for (auto write : segment.getOps<model::WriteOp>()) {
-    StringAttr variable = write.getVariableAttr().getAttr();
-    Value x = write.getValue();
-    int64_t index = storageOf.lookup(x);
-    Storage &storage = storages[index];
-    if (storage.variable == variable)
-      continue;
-    const Place &target = variables.place(variable);
-    Operation *first = storage.chain.front().getDefiningOp();
-    if (storage.variable || storage.chain.back() != x || target.elementType != storage.place.elementType ||
-        target.rows * target.columns != storage.place.rows * storage.place.columns ||
-        !mayOverwriteVariable(first, x, variable, false)) {
+  for (auto write : segment.getOps<model::WriteOp>())
+    if (!bind(write.getValue(), variables.place(write.getVariable())))
       copies.insert(write);
-      continue;
+  for (auto assemble : segment.getOps<model::AssembleOp>())
+    if (model::WriteOp write = writeOf(assemble.getBucket()))
+      for (auto [member, offset] : llvm::zip_equal(assemble.getMembers(), assemble.getOffsets()))
+        bind(member, memberPlace(variables.place(write.getVariable()), offset, member.getType()));
+}
+
+//===-- requests -------------------------------------------------------------------------------------------------===//
+
+void SegmentLayout::grantRequests(const PlanningOptions &options) {
+  PlaceRequests requests{*this, options};
+  for (Operation &op : segment.getBody().front())
+    if (auto placement = dyn_cast<model::Placement>(op))
+      placement.requestPlaces(requests);
+  auto storage = [&](Value v) -> Storage & { return storages[storageOf.lookup(v)]; };
+  for (auto [value, columns] : requests.borders)
+    if (!storage(value).persistent && storage(value).chain.back() == value)
+      storage(value).border = columns;
+  for (auto [value, like] : requests.alike)
+    if (!storage(value).persistent)
+      storage(value).border = storage(like).border;
+  // A value in place of one that stays apart stays apart.
+  auto isClosed = [&](Value v) { return requests.closed.contains(storage(v).chain.front()); };
+  for (ValueRange values : requests.bundles)
+    for (size_t begin = 0, end; begin < values.size(); begin = end) {
+      for (end = begin + 1; end < values.size() && isClosed(values[end]) == isClosed(values[begin]); ++end)
+        ;
+      bundle(values.slice(begin, end - begin));
     }
-    storage.variable = variable;
-    storage.place = target;
-  }
+  for (ValueRange values : requests.weakBundles)
+    bundle(values);
 }
 
-//===-- borders --------------------------------------------------------------------------------------------------===//
-
-/// Columns of the border that the linear's weights share with its adapters, 0 where there is none.
-static int64_t borderColumns(model::LinearOp linear, const SegmentLayout &values) {
-  if (linear.getLowRank().empty())
-    return 0;
-  const Place &weight = values.place(linear.getWeights()[0]), &up = values.place(linear.getLowRankWeights()[0]);
-  return weight.buffer == up.buffer ? weight.pitch - weight.columns : 0;
-}
-
-void SegmentLayout::formBorders() {
-  for (auto linear : segment.getOps<model::LinearOp>()) {
-    Storage &input = storages[storageOf.lookup(linear.getX())];
-    if (!input.variable && input.chain.back() == linear.getX())
-      input.border = borderColumns(linear, *this);
-  }
-  // The library takes one token pitch for the output and its gradient.
-  for (auto attention : segment.getOps<model::AttentionBwdOp>()) {
-    Storage &gradient = storages[storageOf.lookup(attention.getDO())];
-    if (!gradient.variable)
-      gradient.border = storages[storageOf.lookup(attention.getO())].border;
-  }
-}
-
-std::optional<Place> SegmentLayout::border(model::LinearOp linear) const {
-  const Storage &input = storages[storageOf.lookup(linear.getX())];
-  if (borderColumns(linear, *this) == 0 || input.border == 0)
+std::optional<Place> SegmentLayout::border(Value value) const {
+  const Storage &storage = storages[storageOf.lookup(value)];
+  if (storage.border == 0)
     return std::nullopt;
-  Place p = input.place;
+  Place p = storage.place;
   p.offsetBytes += p.columns * p.elementBytes();
-  p.columns = input.border;
+  p.columns = storage.border;
   return p;
 }
 
-//===-- bundles --------------------------------------------------------------------------------------------------===//
-
-SmallVector<OperandRun> SegmentLayout::weightRuns(ValueRange weights) const {
-  SmallVector<OperandRun> runs;
-  for (size_t i = 0; i < weights.size(); ++i)
-    if (i > 0 && place(weights[i - 1]).isAbove(place(weights[i])))
-      runs.back().end = i + 1;
-    else
-      runs.push_back({i, i + 1});
-  return runs;
-}
-
-/// The gradients of a run shall lie side by side. Those of q, k and v stay among themselves where the library wants
-/// them at the pitch of q, k and v.
-void SegmentLayout::requestBundles(model::LinearBwdInputOp backward, OperandRun run) {
-  ValueRange grads = backward.getGrads().slice(run.begin, run.end - run.begin);
-  size_t apart = !separateAttentionGradients ? 0 : llvm::count_if(grads, [&](Value v) {
-    return storages[storageOf.lookup(v)].chain.front().getDefiningOp<model::AttentionBwdOp>();
-  });
-  requestBundle(grads.take_front(apart));
-  requestBundle(grads.drop_front(apart));
-}
-
-void SegmentLayout::formBundles() {
-  for (auto linear : segment.getOps<model::LinearOp>())
-    for (OperandRun run : weightRuns(linear.getWeights()))
-      requestBundle(linear.getResults().slice(run.begin, run.end - run.begin));
-  for (auto backward : segment.getOps<model::LinearBwdInputOp>())
-    for (OperandRun run : weightRuns(backward.getWeights()))
-      requestBundles(backward, run);
-  // The library writes dq, dk and dv into one buffer. Last, because a product that reads them decides the versions;
-  // below the first adapter there is none.
-  for (auto attention : segment.getOps<model::AttentionBwdOp>())
-    requestBundle(attention->getResults());
-}
-
 /// Neighbours that fit share a buffer; a value that lies elsewhere already parts those before it from those behind it.
-void SegmentLayout::requestBundle(ValueRange values) {
+void SegmentLayout::bundle(ValueRange values) {
   SmallVector<Value> tuple;
   auto close = [&] {
     if (tuple.size() > 1) {
@@ -252,10 +274,10 @@ void SegmentLayout::requestBundle(ValueRange values) {
   for (Value v : values) {
     const Storage &storage = storages[storageOf.lookup(v)];
     auto sharesStorage = [&](Value other) { return storageOf.lookup(other) == storageOf.lookup(v); };
-    bool fits = !storage.variable && storage.bundle < 0 && storage.border == 0 && llvm::none_of(tuple, sharesStorage) &&
-                storage.place.rows == placeOfType(values[0]).rows &&
+    bool fits = !storage.persistent && storage.bundle < 0 && storage.border == 0 &&
+                llvm::none_of(tuple, sharesStorage) && storage.place.rows == placeOfType(values[0]).rows &&
                 storage.place.elementType == placeOfType(values[0]).elementType &&
-                storage.place.columns * elementBytes(v) % 16 == 0;
+                storage.place.columns * elementBytes(getElementTypeOrSelf(v)) % 16 == 0;
     if (fits)
       tuple.push_back(v);
     else
@@ -324,16 +346,27 @@ void SegmentLayout::createBuffers() {
     }
 }
 
+/// What a variable holds has the variable's version, whoever reads or writes it; members have their bucket's.
 void SegmentLayout::assignVersions() {
   for (ArrayRef<Value> tuple : tuples) {
     int64_t version = nextVersion++;
     for (Value v : tuple)
       versions[v] = version;
   }
-  for (Storage &storage : storages)
-    for (Value v : storage.chain)
-      if (storage.variable)
-        versions[v] = variables.version(storage.place.buffer);
+  for (Operation &op : segment.getBody().front())
+    for (Value v : op.getResults())
+      if (auto read = dyn_cast<model::ReadOp>(op))
+        versions[v] = variables.version(read.getVariable());
+      else if (auto view = dyn_cast<model::ViewOp>(op))
+        versions[v] = versions.lookup(view.getBucket());
+      else if (dist::isStart(&op))
+        continue;
+      else if (model::WriteOp write = writerOf(v); write && place(v) == variables.place(write.getVariable()))
+        versions[v] = variables.version(write.getVariable());
       else if (!versions.contains(v))
         versions[v] = nextVersion++;
+  for (auto assemble : segment.getOps<model::AssembleOp>())
+    for (auto [member, offset] : llvm::zip_equal(assemble.getMembers(), assemble.getOffsets()))
+      if (place(member) == memberPlace(place(assemble.getBucket()), offset, member.getType()))
+        versions[member] = versions.lookup(assemble.getBucket());
 }

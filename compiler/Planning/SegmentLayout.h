@@ -1,6 +1,7 @@
 // Where the values of one segment lie: which share memory in place, which live in a variable, which lie side by side.
 #pragma once
 
+#include "compiler/Planning/PlanningOptions.h"
 #include "compiler/Planning/VariableLayout.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -9,24 +10,32 @@
 
 namespace ft {
 
-/// A run [begin, end) of operands that one GEMM can take.
-struct OperandRun {
-  size_t begin, end;
-};
+namespace dist {
+class DoneOp;
+}
 
 /// The place and version of every tensor value of a segment function.
 ///
-/// Four rules decide. (1) In place: a result overwrites an operand that dies there, where the operation allows it.
-/// (2) Variables: a value that ends in `ft.write` is computed in the variable itself, unless something still reads the
-/// old content. (3) Bundles: the results of a grouped linear, and the gradients that one GEMM of a linear_bwd_input
-/// reads, lie side by side in one buffer, so that a group is one GEMM. (4) Borders: the input of a linear whose weights
-/// have adapters in their border has as many columns behind each row.
+/// Four rules decide. (1) In place: a result overwrites an operand that dies there, where the operation allows it
+/// (InPlace). (2) Variables: a value that ends in `ft.write`, by itself or as a member of an `ft.assemble`, is computed
+/// in the variable itself, unless something still reads the old content there. (3) Borders and (4) bundles are what
+/// operations ask for (Placement): columns behind the rows of a value; values side by side in one buffer. For example,
+/// with q, k and v below each other in one buffer, f32:
+///
+///   %x = ft.rms_norm ..                                   buffer 0  [8, 32 + 16]: folded adapters' s lies behind x
+///   %y:3 = ft.linear %x, [%q, %k, %v] low_rank ..         buffer 1  [8, 64 + 32 + 32]: one GEMM writes all three
+///   %r:2 = ft.rope %y#0, %y#1, ..                         in place: columns 0 .. 95 of buffer 1, versions of their own
+///   %o, %lse = ft.attention %r#0, %r#1, %y#2, ..          buffers 2 and 3
+///   %h = ft.add %residual, ..                             in place of %residual, if nothing reads that later
+///   ft.write @out, %z                                     %z lies in @out's buffer from the start; no copy
+///
+/// A version belongs to a value, not to a buffer: what overwrites in place leaves a new one, and values that one GEMM
+/// writes share one. What a variable holds has the variable's version, members of a bucket have the bucket's.
 class SegmentLayout {
 public:
   /// Creates the transient buffers in front of `builder`'s insertion point, in arena @activations.
-  /// `separateAttentionGradients`: dq, dk and dv share their buffer with nothing else.
   SegmentLayout(mlir::func::FuncOp segment, const VariableLayout &variables, mlir::OpBuilder &builder,
-                int64_t &nextVersion, bool separateAttentionGradients);
+                int64_t &nextVersion, const PlanningOptions &options);
 
   const Place &place(mlir::Value value) const;
   int64_t version(mlir::Value value) const { return versions.lookup(value); }
@@ -40,16 +49,13 @@ public:
   int64_t freshVersion() { return nextVersion++; }
   const VariableLayout &variableLayout() const { return variables; }
 
-  /// The columns behind the input of a folded linear, where s goes; nothing where the linear is not folded.
-  std::optional<Place> border(model::LinearOp linear) const;
-
-  /// Splits the operands of a linear_bwd_input into runs whose weights lie below each other.
-  llvm::SmallVector<OperandRun> weightRuns(mlir::ValueRange weights) const;
+  /// The columns behind the rows of a value, where it has any.
+  std::optional<Place> border(mlir::Value value) const;
 
 private:
   struct Storage {
     llvm::SmallVector<mlir::Value> chain; ///< values that hold it one after the other
-    mlir::StringAttr variable;            ///< null: transient
+    bool persistent = false;              ///< in a variable's buffer
     int64_t bundle = -1;
     Place place;
     int64_t border = 0; ///< columns behind each row
@@ -57,14 +63,20 @@ private:
 
   void numberOperations();
   void assignStorages();
+  void assignRead(model::ReadOp read);
+  void assignView(model::ViewOp view);
+  bool assignAssembled(model::AssembleOp assemble);
+  void assignExchanged(dist::DoneOp done);
   void assignResults(mlir::Operation *op);
   bool tryInPlace(mlir::Operation *op, int64_t operand, mlir::Value result);
-  bool mayOverwriteVariable(mlir::Operation *op, mlir::Value result, mlir::StringAttr variable, bool atOp) const;
+  void addStorage(mlir::Value value, const Place &place, bool persistent);
+  static model::WriteOp writeOf(mlir::Value value);
+  bool endsAt(mlir::Value value, const Place &place) const;
+  bool mayOverwrite(mlir::Operation *op, mlir::Value result, const Place &place, bool atOp) const;
+  bool bind(mlir::Value value, const Place &target);
   void bindWrites();
-  void formBorders();
-  void formBundles();
-  void requestBundles(model::LinearBwdInputOp backward, OperandRun run);
-  void requestBundle(mlir::ValueRange values);
+  void grantRequests(const PlanningOptions &options);
+  void bundle(mlir::ValueRange values);
   void createBuffers();
   void assignVersions();
   int64_t lastUse(mlir::Value value) const;
@@ -74,7 +86,6 @@ private:
   const VariableLayout &variables;
   mlir::OpBuilder &builder;
   int64_t &nextVersion;
-  bool separateAttentionGradients;
   int64_t bufferCount = 0;
   llvm::DenseMap<mlir::Operation *, int64_t> indexOf;
   std::vector<Storage> storages;

@@ -1,13 +1,11 @@
 #include "compiler/Planning/VariableLayout.h"
 
-#include "compiler/Planning/Borders.h"
+#include "compiler/Layout/Borders.h"
+#include "runtime/Plan/plan.pb.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
-#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/MathExtras.h"
-
-#include <map>
 
 using namespace mlir;
 using namespace ft;
@@ -16,33 +14,27 @@ using model::VariableOp;
 
 namespace ft {
 
-constexpr int64_t memberAlignment = 64;   // elements: 128 bytes at least, whole vectors of every type
-constexpr int64_t bucketAlignment = 1024; // elements: one item of the optimizer's launch
-
 /// Lays out the variables of one module.
 class VariablePlacer {
 public:
   VariablePlacer(ModuleOp m, bool foldAdapters) : module(m), fold(foldAdapters), builder(m.getBodyRegion()) {
     builder.setInsertionPointToEnd(m.getBody());
-    for (auto v : m.getOps<VariableOp>()) {
+    for (auto v : m.getOps<VariableOp>())
       variables.insert({v.getSymName(), v});
-      if (v.getOf())
-        companions[{*v.getOf(), v.getRole()}] = v;
-    }
   }
 
   FailureOr<VariableLayout> place() {
     createArenas();
     findGroups();
-    findUpdates();
     if (fold)
       for (const BorderStack &stack : findBorders(module))
         placeBorders(stack);
     for (auto &[name, v] : variables)
-      if (v.getRole() == Role::Trainable || v.getRole() == Role::Adapter)
-        addToBucket(v);
-    for (Bucket &bucket : layout.buckets)
-      placeBucket(bucket);
+      if (v.getBucket() && !v.getPlace())
+        placeBucket(v);
+    for (auto &[name, v] : variables)
+      if (v.getPlace())
+        placeInBucket(v);
     for (auto &[name, v] : variables)
       if (!layout.places.contains(name) && failed(placeAlone(v)))
         return failure();
@@ -82,7 +74,7 @@ private:
 
   void placeBorders(const BorderStack &stack) {
     const BorderedGroup &first = stack.groups.front();
-    const int64_t bytes = stack.distance() * first.elementType().getIntOrFloatBitWidth() / 8;
+    const int64_t bytes = stack.distance() * elementBytes(first.elementType());
     FlatSymbolRefAttr buffer = createBuffer(first.parts.front().name(), "weights", plan::BufferClass::Weight,
                                             stack.groups.size() * bytes, true);
     for (auto [i, group] : llvm::enumerate(stack.groups))
@@ -99,66 +91,13 @@ private:
     }
   }
 
-  /// The working copy of `v` that lies in its bucket: none where it is in a border, or of v's type and so v itself.
-  VariableOp bucketCopy(VariableOp v) {
-    VariableOp copy = companion(v, Role::WorkingCopy);
-    return copy && copy.getType() != v.getType() && !layout.borderOf.contains(copy.getSymName()) ? copy : VariableOp();
-  }
-
-  /// Parameters whose updates differ in an attribute (weight decay) go into different buckets.
-  void findUpdates() {
-    module.walk([&](Operation *op) {
-      if (isa<model::AdamwOp, model::SgdOp>(op))
-        if (auto read = op->getOperand(0).getDefiningOp<model::ReadOp>())
-          updateOf[read.getVariable()] = op->getAttrDictionary();
-    });
-  }
-
   SmallVector<VariableOp> groupFor(VariableOp v) {
     auto it = groupOf.find(v.getSymName());
     return it == groupOf.end() ? SmallVector<VariableOp>{v} : groups[it->second];
   }
 
-  VariableOp companion(VariableOp v, Role role) {
-    auto it = companions.find({v.getSymName(), role});
-    return it == companions.end() ? VariableOp() : it->second;
-  }
-
   static Type elementType(VariableOp v) { return v ? cast<RankedTensorType>(v.getType()).getElementType() : Type(); }
   static int64_t elements(VariableOp v) { return cast<RankedTensorType>(v.getType()).getNumElements(); }
-
-  void addToBucket(VariableOp v) {
-    if (!bucketed.insert(v.getSymName()).second)
-      return;
-    // Members of a GEMM group are neighbours of one bucket: working copies and masters follow the same order, and a
-    // group is found through whichever of the two the linears read.
-    SmallVector<VariableOp> members = groupFor(v);
-    if (VariableOp copy = companion(v, Role::WorkingCopy)) {
-      members.clear();
-      for (VariableOp c : groupFor(copy))
-        members.push_back(variables.lookup(*c.getOf()));
-    }
-    for (VariableOp member : members) {
-      bucketed.insert(member.getSymName());
-      Bucket &bucket = bucketFor(member);
-      bucket.members.push_back({member, companion(member, Role::Gradient), companion(member, Role::ExpAvg),
-                                companion(member, Role::ExpAvgSq), bucketCopy(member), bucket.elements});
-      bucket.elements += llvm::alignTo(elements(member), memberAlignment);
-    }
-  }
-
-  Bucket &bucketFor(VariableOp v) {
-    auto types = [&](VariableOp p) {
-      return std::tuple(elementType(p), elementType(companion(p, Role::Gradient)),
-                        elementType(companion(p, Role::ExpAvg)), elementType(companion(p, Role::ExpAvgSq)),
-                        elementType(bucketCopy(p)), updateOf.lookup(p.getSymName()));
-    };
-    for (Bucket &bucket : layout.buckets)
-      if (types(bucket.members.front().parameter) == types(v))
-        return bucket;
-    layout.buckets.emplace_back();
-    return layout.buckets.back();
-  }
 
   FlatSymbolRefAttr createBuffer(const Twine &name, StringRef arena, plan::BufferClass kind, int64_t bytes,
                                  bool loaded) {
@@ -166,35 +105,27 @@ private:
     auto symbol = FlatSymbolRefAttr::get(builder.getStringAttr(name));
     plan::BufferOp::create(builder, module.getLoc(), symbol.getValue(), arena, kind, bytes, IntegerAttr(),
                            loaded ? version : 0);
-    layout.versions[symbol.getAttr()] = version;
+    bufferVersions[symbol.getAttr()] = version;
     return symbol;
   }
 
-  void placeBucket(Bucket &bucket) {
-    bucket.elements = llvm::alignTo(bucket.elements, bucketAlignment);
-    std::string name = "bucket" + std::to_string(&bucket - layout.buckets.data());
-    auto buffer = [&](VariableOp Bucket::Member::*which, StringRef suffix, StringRef arena, plan::BufferClass kind,
-                      bool loaded) -> FlatSymbolRefAttr {
-      Type type = elementType(bucket.members.front().*which);
-      if (!type)
-        return {};
-      FlatSymbolRefAttr symbol =
-          createBuffer(name + "." + suffix, arena, kind, bucket.elements * type.getIntOrFloatBitWidth() / 8, loaded);
-      for (Bucket::Member &member : bucket.members)
-        placeAt(member.*which, symbol, member.offset);
-      return symbol;
-    };
-    bucket.parameter = buffer(&Bucket::Member::parameter, "parameter", "weights", plan::BufferClass::Weight, true);
-    for (Bucket::Member &member : bucket.members)
-      if (VariableOp copy = companion(member.parameter, Role::WorkingCopy);
-          copy && copy.getType() == member.parameter.getType())
-        layout.places.try_emplace(copy.getSymName(), layout.places[member.parameter.getSymName()]);
-    bucket.workingCopy = buffer(&Bucket::Member::workingCopy, "copy", "weights", plan::BufferClass::Weight, false);
-    // The padding between members is read as zeros by the norm and the update.
-    bucket.gradient = buffer(&Bucket::Member::gradient, "gradient", "gradients", plan::BufferClass::Gradient, true);
-    bucket.expAvg = buffer(&Bucket::Member::expAvg, "exp_avg", "optimizer", plan::BufferClass::OptimizerState, true);
-    bucket.expAvgSq =
-        buffer(&Bucket::Member::expAvgSq, "exp_avg_sq", "optimizer", plan::BufferClass::OptimizerState, true);
+  /// The padding between a bucket's members is read as zeros by the norm and the update; a working copy is written
+  /// whole before it is read.
+  void placeBucket(VariableOp v) {
+    const Role role = v.getRole();
+    const bool gradient = role == Role::Gradient, moment = role == Role::ExpAvg || role == Role::ExpAvgSq;
+    const plan::BufferClass kind = gradient ? plan::BufferClass::Gradient
+                                   : moment ? plan::BufferClass::OptimizerState
+                                            : plan::BufferClass::Weight;
+    StringRef arena = gradient ? "gradients" : moment ? "optimizer" : "weights";
+    placeAt(v, createBuffer(v.getSymName(), arena, kind, bytes(v), role != Role::WorkingCopy), 0);
+  }
+
+  /// What takes a bucket's place in the course of a step is another value, and so has another version.
+  void placeInBucket(VariableOp v) {
+    StringRef bucket = v.getPlaceAttr().getBucket().getValue();
+    layout.places[v.getSymName()] = memberPlace(layout.place(bucket), v.getPlaceAttr().getOffset(), v.getTensorType());
+    layout.versions[v.getSymName()] = v.getBucket() ? layout.nextVersion++ : layout.version(bucket);
   }
 
   void placeAt(VariableOp v, FlatSymbolRefAttr buffer, int64_t elementOffset, int64_t pitch = 0) {
@@ -207,6 +138,7 @@ private:
     p.pitch = pitch ? pitch : p.columns;
     p.offsetBytes = elementOffset * p.elementBytes();
     layout.places[v.getSymName()] = p;
+    layout.versions[v.getSymName()] = bufferVersions.lookup(buffer.getAttr());
   }
 
   LogicalResult placeAlone(VariableOp v) {
@@ -224,7 +156,7 @@ private:
       return success();
     default:
       return v.emitOpError("has role ") << model::stringifyRole(v.getRole())
-                                        << " but its parameter is not trained; Planning has no place for it";
+                                        << " but lies in no bucket; compiler/Layout must run first";
     }
   }
 
@@ -234,8 +166,8 @@ private:
     for (VariableOp member : group)
       total += elements(member);
     std::string name = group.front().getSymName().str();
-    FlatSymbolRefAttr buffer = createBuffer(name, "weights", plan::BufferClass::Weight,
-                                            total * elementType(v).getIntOrFloatBitWidth() / 8, true);
+    FlatSymbolRefAttr buffer =
+        createBuffer(name, "weights", plan::BufferClass::Weight, total * elementBytes(elementType(v)), true);
     int64_t offset = 0;
     for (VariableOp member : group) {
       placeAt(member, buffer, offset);
@@ -243,7 +175,7 @@ private:
     }
   }
 
-  static int64_t bytes(VariableOp v) { return elements(v) * elementType(v).getIntOrFloatBitWidth() / 8; }
+  static int64_t bytes(VariableOp v) { return elements(v) * elementBytes(elementType(v)); }
 
   /// Inputs of one kind share a buffer as large as the largest of them: a segment that reads fewer rows reads its
   /// start.
@@ -260,12 +192,12 @@ private:
     // The status starts as zero: good. Other outputs are written before they are read.
     FlatSymbolRefAttr buffer =
         createBuffer("io." + kind.lower(), "io", input ? plan::BufferClass::Input : plan::BufferClass::Output, size,
-                     kind == "STATUS");
+                     kind == plan::Output::Kind_Name(plan::Output::STATUS));
     return ioBuffers[kind] = buffer;
   }
 
   void mapTensor(VariableOp v) {
-    if (v.getRole() == Role::Input || v.getRole() == Role::Output || v.getRole() == Role::WorkingCopy)
+    if (v.getRole() == Role::Input || v.getRole() == Role::Output || v.getRole() == Role::WorkingCopy || v.getBucket())
       return;
     const Place &p = layout.places[v.getSymName()];
     auto type = cast<RankedTensorType>(v.getType());
@@ -289,13 +221,20 @@ private:
   OpBuilder builder;
   VariableLayout layout;
   llvm::MapVector<Name, VariableOp> variables;
-  std::map<std::pair<Name, Role>, VariableOp> companions;
+  llvm::DenseMap<StringAttr, int64_t> bufferVersions; ///< of the value that a buffer starts with
   llvm::StringMap<size_t> groupOf;
-  llvm::StringMap<Attribute> updateOf;
   SmallVector<SmallVector<VariableOp>> groups;
-  llvm::StringSet<> bucketed;
   llvm::StringMap<FlatSymbolRefAttr> ioBuffers;
 };
+
+Place memberPlace(const Place &bucket, int64_t offset, Type type) {
+  auto tensor = cast<RankedTensorType>(type);
+  Place p = bucket;
+  p.offsetBytes += offset * p.elementBytes();
+  p.columns = p.pitch = tensor.getRank() ? tensor.getShape().back() : 1;
+  p.rows = tensor.getNumElements() / p.columns;
+  return p;
+}
 
 void VariableLayout::addTable(OpBuilder &builder, StringRef name, ArrayRef<int32_t> values) {
   int64_t version = nextVersion++, count = values.size();
@@ -311,7 +250,7 @@ void VariableLayout::addTable(OpBuilder &builder, StringRef name, ArrayRef<int32
   place.elementType = builder.getI32Type();
   place.columns = place.pitch = count;
   places[name] = place;
-  versions[place.buffer.getAttr()] = version;
+  versions[name] = version;
 }
 
 ArrayRef<VariableOp> VariableLayout::borderedWith(StringRef variable) const {

@@ -1,8 +1,10 @@
-// Where variables lie: weights in groups that one GEMM reads, trained parameters in buckets that one launch updates.
+// Where variables lie: frozen weights in groups that one GEMM reads, others in buffers of their own, and members of
+// buckets in these.
 #pragma once
 
 #include "dialects/Ft/Ft.h"
 #include "dialects/Plan/PlanDialect.h"
+#include "dialects/TypeBytes.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/DenseMap.h"
@@ -22,7 +24,7 @@ struct Place {
   mlir::Type elementType;
 
   bool operator==(const Place &) const = default;
-  int64_t elementBytes() const { return elementType.getIntOrFloatBitWidth() / 8; }
+  int64_t elementBytes() const { return ft::elementBytes(elementType); }
   /// rows × columns at (row, column) inside this place.
   Place slice(int64_t row, int64_t rowCount, int64_t column, int64_t columnCount) const {
     Place p = *this;
@@ -43,36 +45,23 @@ struct Place {
   }
 };
 
-/// Trained parameters of one kind: their masters, gradients, moments and working copies lie at the same element offsets
-/// of five buffers, so that the optimizer is one launch. Members start at multiples of 64 elements, the whole is padded
-/// to a multiple of 1024; padding is zero and stays zero.
-struct Bucket {
-  struct Member {
-    model::VariableOp parameter, gradient, expAvg, expAvgSq; ///< null where absent
-    model::VariableOp workingCopy; ///< null where absent, in a border, or the parameter itself
-    int64_t offset = 0;            ///< elements
-  };
-  llvm::SmallVector<Member> members;
-  int64_t elements = 0;
-  mlir::FlatSymbolRefAttr parameter, gradient, expAvg, expAvgSq, workingCopy; ///< buffers; null as above
-};
+/// The place of a tensor of `type` that is dense from element `offset` of a flat `bucket` on.
+Place memberPlace(const Place &bucket, int64_t offset, mlir::Type type);
 
-/// The place and version of every variable of a module. A version belongs to a buffer: whatever a step writes into it
-/// is the same version, because variables are updated in place.
+/// The place and version of every variable of a module. Whatever a step writes into a variable is the same version,
+/// because variables are updated in place; all that a buffer starts with has one version.
 class VariableLayout {
 public:
   /// Creates the persistent arenas, their buffers and the parameter map at the end of `module`.
   ///
-  /// `foldAdapters`: where adapters have working copies, they lie in the borders of their base weights (Borders.h). A
-  /// copy of its parameter's type that no border takes is the parameter itself.
+  /// `foldAdapters`: where adapters have working copies, they lie in the borders of their base weights (Borders.h).
   static mlir::FailureOr<VariableLayout> create(mlir::ModuleOp module, bool foldAdapters);
 
   /// Adds a constant i32 table to the weights.
   void addTable(mlir::OpBuilder &builder, llvm::StringRef name, llvm::ArrayRef<int32_t> values);
 
   const Place &place(llvm::StringRef variable) const { return places.find(variable)->second; }
-  int64_t version(mlir::FlatSymbolRefAttr buffer) const { return versions.lookup(buffer.getAttr()); }
-  llvm::ArrayRef<Bucket> allBuckets() const { return buckets; }
+  int64_t version(llvm::StringRef variable) const { return versions.lookup(variable); }
   /// The working copies at one place of equal borders, `variable` among them, at a constant distance from each other;
   /// none where it lies in no border.
   llvm::ArrayRef<model::VariableOp> borderedWith(llvm::StringRef variable) const;
@@ -82,8 +71,7 @@ public:
 private:
   friend class VariablePlacer;
   llvm::StringMap<Place> places;
-  llvm::DenseMap<mlir::StringAttr, int64_t> versions;
-  llvm::SmallVector<Bucket> buckets;
+  llvm::StringMap<int64_t> versions;
   std::vector<llvm::SmallVector<model::VariableOp>> borderCopies;
   llvm::StringMap<size_t> borderOf; ///< index into borderCopies
   int64_t nextVersion = 1;

@@ -259,7 +259,7 @@ Status overrideText(const Override &item, std::string &text, std::string &path) 
                     value.find_first_of(" \t\n:{},;#[]") != std::string::npos)) // a value, not a piece of a recipe
       return badInput(fmt::format("{}: {} is {}; must be {}", item.place, part, value, legalValues(*field)));
     const bool asIs = !string || value.rfind('"', 0) == 0 || (list && value.rfind('[', 0) == 0);
-    text += part + ": " + (asIs ? value : "\"" + google::protobuf::CEscape(value) + "\"");
+    text += fmt::format("{}: {}", part, asIs ? value : fmt::format("\"{}\"", google::protobuf::CEscape(value)));
   }
   if (message)
     return badInput(fmt::format("{}: {} has fields of its own; name one of them", item.place, path));
@@ -357,8 +357,7 @@ std::string ft::enumNames(const google::protobuf::EnumDescriptor &type) {
   return names;
 }
 
-Status ft::parseRecipe(const std::string &path, const std::vector<std::string> &overrides, recipe::Recipe &fields,
-                       FieldPlaces &places, std::vector<std::string> &notes) {
+rt::Expected<WrittenRecipe> ft::parseRecipe(const std::string &path) {
   std::ifstream file(path, std::ios::binary);
   if (!file || std::filesystem::is_directory(path))
     return badInput(fmt::format("{}: cannot be read; a recipe is a .textproto or .pb file", path));
@@ -367,17 +366,23 @@ Status ft::parseRecipe(const std::string &path, const std::vector<std::string> &
   if (extension == ".yaml" || extension == ".yml" || extension == ".json")
     return badInput(
         fmt::format("{}: recipes in YAML or JSON are not supported yet; write a .textproto or .pb file", path));
+  WrittenRecipe recipe;
+  recipe.path = path;
   if (extension == ".pb") {
-    if (!fields.ParseFromString(content))
+    if (!recipe.fields.ParseFromString(content))
       return badInput(fmt::format("{}: is not a binary recipe (message ft.recipe.Recipe)", path));
-    if (int number = unknownField(fields))
+    if (int number = unknownField(recipe.fields))
       return badInput(fmt::format("{}: holds field number {}, which no recipe has", path, number));
   } else {
     if (content.rfind("\xEF\xBB\xBF", 0) == 0) // a byte order mark, as some editors write it
       content.erase(0, 3);
-    FT_RETURN_IF_ERROR(parseText(std::move(content), path, fields, places, notes));
+    FT_RETURN_IF_ERROR(parseText(std::move(content), path, recipe.fields, recipe.places, recipe.notes));
   }
+  return recipe;
+}
+
+Status ft::applyOverrides(const std::vector<std::string> &overrides, WrittenRecipe &recipe) {
   for (const std::string &override : overrides)
-    FT_RETURN_IF_ERROR(applyOverride(setOption(override, notes), fields, places));
+    FT_RETURN_IF_ERROR(applyOverride(setOption(override, recipe.notes), recipe.fields, recipe.places));
   return Status();
 }

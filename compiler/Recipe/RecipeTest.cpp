@@ -20,6 +20,8 @@ learning_rate: 5e-4
 const std::string good = std::string(full) + R"(lora { r: 16 lora_alpha: 32 target_modules: "all-linear" }
 )";
 
+const AdapterTargets model = {{"q_proj", "k_proj", "down_proj"}, {"q_proj"}};
+
 class RecipeTest : public testing::Test {
 protected:
   void SetUp() override {
@@ -34,10 +36,11 @@ protected:
   }
   std::string errorOf(const std::string &text, const std::vector<std::string> &overrides = {}) {
     auto loaded = loadRecipe(write("bad.textproto", text), overrides);
-    if (loaded.ok())
+    const rt::Status status = loaded.ok() ? resolveTargets(*loaded, model) : loaded.status();
+    if (status.ok())
       return "accepted";
-    EXPECT_EQ(loaded.status().code(), rt::Code::BadInput);
-    std::string message = loaded.status().message();
+    EXPECT_EQ(status.code(), rt::Code::BadInput);
+    std::string message = status.message();
     size_t at = message.find("bad.textproto");
     return at == std::string::npos ? message : message.substr(at);
   }
@@ -54,7 +57,6 @@ TEST_F(RecipeTest, FillsDefaults) {
   EXPECT_EQ(r.max_documents_per_row(), 4u);
   EXPECT_EQ(r.max_document_len(), 256u);
   EXPECT_EQ(r.adam_beta2(), 0.999);
-  EXPECT_EQ(r.lora().target_modules_size(), 7);
   EXPECT_EQ(r.lr_scheduler_type(), recipe::Scheduler::LINEAR);
   EXPECT_EQ(r.max_grad_norm(), 1.0);
 }
@@ -99,15 +101,50 @@ TEST_F(RecipeTest, NamesPlaceValueRangeAndWayOut) {
   EXPECT_EQ(errorOf(good, {"sequence_len=12"}),
             "--set sequence_len=12: sequence_len is 12; must be in [8, 1048576], a multiple of 8");
   EXPECT_EQ(errorOf(std::string(full) + "lora { target_modules: \"qproj\" }"),
-            "bad.textproto:6: lora.target_modules names qproj; must be of q_proj, k_proj, v_proj, o_proj, gate_proj, "
-            "up_proj, down_proj, or all-linear alone; did you mean \"q_proj\"?");
+            "bad.textproto:6: lora.target_modules names qproj; must be of q_proj, k_proj, down_proj, or all-linear "
+            "alone; did you mean \"q_proj\"?");
+  EXPECT_EQ(errorOf(std::string(full) + "lora { target_modules: [\"k_proj\", \"k_proj\"] }"),
+            "bad.textproto:6: lora.target_modules names k_proj twice");
+}
+
+TEST_F(RecipeTest, TakesTheNamesOfLinearsFromTheModel) {
+  auto targets = [&](const std::string &lora) {
+    auto loaded = loadRecipe(write("good.textproto", std::string(full) + lora), {});
+    EXPECT_TRUE(loaded.ok() && resolveTargets(*loaded, model).ok());
+    return std::vector<std::string>(loaded->fields.lora().target_modules().begin(),
+                                    loaded->fields.lora().target_modules().end());
+  };
+  EXPECT_EQ(targets("lora { r: 4 }"), model.defaults);
+  EXPECT_EQ(targets("lora { target_modules: \"all-linear\" }"), model.linears);
+  EXPECT_EQ(targets("lora { target_modules: \"down_proj\" }"), std::vector<std::string>{"down_proj"});
+  EXPECT_EQ(targets(""), std::vector<std::string>());
+}
+
+TEST_F(RecipeTest, OverridesOfALoadedRecipeAreThoseOfItsFile) {
+  const std::string text = std::string(full) + "global_batch_size: 32\n";
+  auto loaded = loadRecipe(write("good.textproto", text), {"seed=1"});
+  ASSERT_TRUE(loaded.ok()) << loaded.status().message();
+  fs::remove(folder / "good.textproto"); // which is not read again
+  // A default that follows from another field follows from its new value.
+  auto changed = withOverrides(*loaded, {"micro_batch_size=2", "sequence_len=128"});
+  ASSERT_TRUE(changed.ok()) << changed.status().message();
+  EXPECT_EQ(changed->fields.gradient_accumulation_steps(), 16u);
+  EXPECT_EQ(changed->fields.max_document_len(), 128u);
+  EXPECT_EQ(changed->fields.seed(), 1u);
+  auto again = loadRecipe(write("good.textproto", text), {"seed=1", "micro_batch_size=2", "sequence_len=128"});
+  ASSERT_TRUE(again.ok()) << again.status().message();
+  EXPECT_EQ(changed->resolvedText, again->resolvedText);
+  EXPECT_EQ(loaded->fields.micro_batch_size(), 4u);
+  EXPECT_EQ(withOverrides(*loaded, {"micro_batch_size=3"}).status().message(),
+            (folder / "good.textproto").string() +
+                ":6: global_batch_size is 32; must be a positive multiple of micro_batch_size, which is 3");
 }
 
 TEST_F(RecipeTest, RefusesValuesOfEnumsWithoutAName) {
   EXPECT_EQ(errorOf(good + "optim: 17\n"), "bad.textproto:7: optim is 17; must be one of ADAMW, SGD");
   EXPECT_EQ(errorOf(good + "optim: UNSPECIFIED\n"), "bad.textproto:7: optim is UNSPECIFIED; must be one of ADAMW, SGD");
-  EXPECT_EQ(errorOf(good, {"parallelism.strategy=9"}),
-            "--set parallelism.strategy=9: parallelism.strategy is 9; must be one of DDP, FSDP, ZERO1, ZERO2, ZERO3");
+  EXPECT_EQ(errorOf(good, {"parallelism.strategy=9"}), "--set parallelism.strategy=9: parallelism.strategy is 9; must "
+                                                       "be one of DDP, FSDP, ZERO1, ZERO2, ZERO3, HSDP, AUTO");
 }
 
 TEST_F(RecipeTest, RefusesFieldsOfABinaryRecipeThatItDoesNotKnow) {
@@ -127,6 +164,10 @@ TEST_F(RecipeTest, RefusesCapsThatDoNotCoverARow) {
 }
 
 TEST_F(RecipeTest, RefusesNumbersThatTrainingCannotUse) {
+  EXPECT_EQ(
+      errorOf(good + "system_prompt: \"Be brief.\""),
+      "bad.textproto:7: system_prompt is set, and template alpaca has no system turn; use template: \"chatml\", or "
+      "leave system_prompt out");
   EXPECT_EQ(errorOf(good + "adam_epsilon: 1e-50"), "bad.textproto:7: adam_epsilon is 1e-50; must be in [1e-37, 1]");
   EXPECT_EQ(
       errorOf(good + "data { eval: \"synthetic:x\" }"),
@@ -198,6 +239,13 @@ TEST_F(RecipeTest, RefusesTargetsWithoutRates) {
     const std::string message = loadTarget(folder.string(), "mine").status().message();
     EXPECT_NE(message.find(part), std::string::npos) << message;
   };
+  const std::string rates = "name: \"mine\" f32_tflops: 1 sustained_share: 1 gemm_memory_share: 1 row_memory_share: 1 "
+                            "memory_gb_per_s: 1 column_partials: 1 head_chunk_tokens: 1 attention_tile_rows: 1 ";
+  refused(rates, "documents_multiple is 0; must be in [1, 1048576]");
+  refused(rates + "documents_multiple: 1 multiprocessors: 1", "gemm_tile_rows is 0; must be in [1, 1048576]");
+  refused(rates + "documents_multiple: 1 library_attention: true attention_share: 1", "attention_measured_lanes is 0");
+  write("targets/mine.textproto", rates + "documents_multiple: 1"); // what is not there needs no numbers
+  EXPECT_TRUE(loadTarget(folder.string(), "mine").ok());
   refused("name: \"mine\"\nf32_tflop: 1", "mine.textproto:2: Message type \"ft.recipe.TargetSpec\" has no field");
   refused("name: \"yours\"", "name is \"yours\"; must be \"mine\"");
 }

@@ -4,28 +4,18 @@
 #include "runtime/Support/Strings.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <google/protobuf/descriptor.h>
-#include <google/protobuf/text_format.h>
 
 #include <algorithm>
 #include <charconv>
-#include <filesystem>
 
 using namespace ft;
 using recipe::Recipe;
 using rt::badInput;
-using rt::Expected;
 using rt::Status;
 
 namespace {
-
-/// A message that --set reached through one of its fields has that field's place.
-std::string placeOf(const FieldPlaces &places, const std::string &field, const std::string &file) {
-  if (auto found = places.find(field); found != places.end())
-    return found->second;
-  auto inner = places.lower_bound(field + ".");
-  return inner != places.end() && inner->first.rfind(field + ".", 0) == 0 ? inner->second : file;
-}
 
 class Checker {
 public:
@@ -51,8 +41,6 @@ private:
   const FieldPlaces &places;
   const std::string &file;
 };
-
-constexpr std::string_view linears[] = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
 
 #define FT_DEFAULT(message, field, value)                                                                              \
   if (!(message).has_##field())                                                                                        \
@@ -108,14 +96,30 @@ Status checkUnsupported(const Recipe &r, const Checker &check) {
     return check.unsupported("lora.use_dora", "DoRA", "leave it out");
   if (r.lora().modules_to_save_size() > 0)
     return check.unsupported("lora.modules_to_save", r.lora().modules_to_save(0), "leave it out");
-  if (r.parallelism().strategy() > recipe::Strategy::DDP || r.parallelism().dp_shard_size() > 1 ||
-      r.parallelism().dp_replicate_size() > 1)
-    return check.unsupported(r.parallelism().strategy() > recipe::Strategy::DDP ? "parallelism.strategy"
-                             : r.parallelism().dp_shard_size() > 1              ? "parallelism.dp_shard_size"
-                                                                                : "parallelism.dp_replicate_size",
-                             "more than one rank", "leave parallelism out");
+  if (r.parallelism().strategy() > recipe::Strategy::DDP)
+    return check.unsupported("parallelism.strategy", recipe::Strategy::Kind_Name(r.parallelism().strategy()),
+                             "use DDP");
   return Status();
 }
+
+constexpr uint64_t mostRanks = 1024;
+
+/// DDP replicates; what belongs to strategies that shard is refused with it.
+Status resolveParallelism(Recipe &r, const Checker &check) {
+  if (!r.has_parallelism())
+    return Status();
+  recipe::Parallelism &p = *r.mutable_parallelism();
+  FT_DEFAULT(p, strategy, recipe::Strategy::DDP);
+  if (p.has_dp_shard_size())
+    return check.error("parallelism.dp_shard_size",
+                       fmt::format("is {}; strategy DDP shards nothing: set dp_replicate_size", p.dp_shard_size()));
+  if (p.has_shard_frozen())
+    return check.error("parallelism.shard_frozen", "is set; strategy DDP shards nothing: leave it out");
+  FT_DEFAULT(p, dp_replicate_size, 1);
+  return check.integer("parallelism.dp_replicate_size", p.dp_replicate_size(), 1, mostRanks);
+}
+
+uint64_t ranksOf(const Recipe &r) { return r.has_parallelism() ? r.parallelism().dp_replicate_size() : 1; }
 
 Status resolveBatch(Recipe &r, const Checker &check) {
   FT_RETURN_IF_ERROR(check.range("sequence_len", r.sequence_len(),
@@ -125,11 +129,13 @@ Status resolveBatch(Recipe &r, const Checker &check) {
   if (r.has_global_batch_size()) {
     if (r.has_gradient_accumulation_steps())
       return check.error("global_batch_size", "and gradient_accumulation_steps are both set; leave one out");
-    if (r.global_batch_size() == 0 || r.global_batch_size() % r.micro_batch_size() != 0)
+    const uint64_t rows = r.micro_batch_size() * ranksOf(r);
+    if (r.global_batch_size() == 0 || r.global_batch_size() % rows != 0)
       return check.error("global_batch_size",
-                         fmt::format("is {}; must be a positive multiple of micro_batch_size, which is {}",
-                                     r.global_batch_size(), r.micro_batch_size()));
-    r.set_gradient_accumulation_steps(r.global_batch_size() / r.micro_batch_size());
+                         fmt::format("is {}; must be a positive multiple of micro_batch_size, which is {}{}",
+                                     r.global_batch_size(), r.micro_batch_size(),
+                                     ranksOf(r) > 1 ? fmt::format(", on each of {} ranks", ranksOf(r)) : ""));
+    r.set_gradient_accumulation_steps(r.global_batch_size() / rows);
     r.clear_global_batch_size();
   }
   FT_DEFAULT(r, gradient_accumulation_steps, 1);
@@ -164,27 +170,6 @@ Status resolveLora(recipe::Lora &lora, const Checker &check) {
                                  lora.lora_alpha() > 0 && lora.lora_alpha() <= 65536, "(0, 65536]"));
   FT_RETURN_IF_ERROR(check.range("lora.lora_dropout", lora.lora_dropout(),
                                  lora.lora_dropout() >= 0 && lora.lora_dropout() < 1, "[0, 1)"));
-  if (lora.target_modules_size() == 0) {
-    lora.add_target_modules("q_proj");
-    lora.add_target_modules("v_proj");
-  }
-  if (lora.target_modules_size() == 1 && lora.target_modules(0) == "all-linear") {
-    lora.clear_target_modules();
-    for (std::string_view name : linears)
-      lora.add_target_modules(std::string(name));
-  }
-  for (int i = 0; i < lora.target_modules_size(); ++i) {
-    const std::string &name = lora.target_modules(i);
-    if (std::find(std::begin(linears), std::end(linears), name) == std::end(linears))
-      return check.error(
-          "lora.target_modules",
-          fmt::format("names {}; must be of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, "
-                      "or all-linear alone{}",
-                      name, rt::suggestion(name, std::span<const std::string_view>(linears))));
-    for (int j = 0; j < i; ++j)
-      if (lora.target_modules(j) == name)
-        return check.error("lora.target_modules", fmt::format("names {} twice", name));
-  }
   return Status();
 }
 
@@ -258,6 +243,10 @@ Status resolveText(Recipe &r, const Checker &check) {
   FT_DEFAULT(r, val_set_size, 0);
   if (r.template_() != "alpaca" && r.template_() != "chatml")
     return check.error("template", fmt::format("is {}; must be alpaca or chatml", r.template_()));
+  if (!r.system_prompt().empty() && r.template_() != "chatml")
+    return check.error("system_prompt", fmt::format("is set, and template {} has no system turn; use template: "
+                                                    "\"chatml\", or leave system_prompt out",
+                                                    r.template_()));
   FT_RETURN_IF_ERROR(
       check.range("val_set_size", r.val_set_size(), r.val_set_size() >= 0 && r.val_set_size() <= 0.5, "[0, 0.5]"));
   FT_RETURN_IF_ERROR(checkSource("data.train", r.data().train(), check));
@@ -280,6 +269,7 @@ Status ft::resolveRecipe(Recipe &r, const FieldPlaces &places, const std::string
   FT_DEFAULT(r, allow_tf32, false);
   FT_DEFAULT(r, deterministic, recipe::Deterministic::AUTO);
   FT_DEFAULT(r, gradient_checkpointing, recipe::GradientCheckpointing::NONE);
+  FT_RETURN_IF_ERROR(resolveParallelism(r, check));
   FT_RETURN_IF_ERROR(resolveBatch(r, check));
   if (r.has_lora())
     FT_RETURN_IF_ERROR(resolveLora(*r.mutable_lora(), check));
@@ -288,22 +278,23 @@ Status ft::resolveRecipe(Recipe &r, const FieldPlaces &places, const std::string
   return resolveText(r, check);
 }
 
-std::string LoadedRecipe::place(const std::string &field) const { return placeOf(places, field, path); }
-
-void LoadedRecipe::printResolved() { google::protobuf::TextFormat::PrintToString(fields, &resolvedText); }
-
-Expected<LoadedRecipe> ft::loadRecipe(const std::string &path, const std::vector<std::string> &overrides) {
-  LoadedRecipe loaded;
-  loaded.path = path;
-  FT_RETURN_IF_ERROR(parseRecipe(path, overrides, loaded.fields, loaded.places, loaded.notes));
-  loaded.globalBatch = loaded.fields.has_global_batch_size();
-  FT_RETURN_IF_ERROR(resolveRecipe(loaded.fields, loaded.places, path));
-  std::filesystem::path file(path);
-  loaded.name = file.stem().string();
-  loaded.folder = file.parent_path().empty() ? "." : file.parent_path().string();
-  loaded.printResolved();
-  if (loaded.fields.optim() == recipe::Optimizer::ADAMW && loaded.fields.adam_beta2() > 0.98 &&
-      loaded.fields.optimizer_state_dtype() == recipe::StateDtype::BF16)
-    loaded.notes.push_back("adam_beta2 is above 0.98 with BF16 moments: bf16 cannot hold 0.999 · v, so v never decays");
-  return loaded;
+Status ft::resolveTargets(LoadedRecipe &recipe, const AdapterTargets &model) {
+  if (!recipe.fields.has_lora())
+    return Status();
+  Checker check(recipe.written.places, recipe.written.path);
+  auto &targets = *recipe.fields.mutable_lora()->mutable_target_modules();
+  if (targets.empty())
+    targets.Assign(model.defaults.begin(), model.defaults.end());
+  if (targets.size() == 1 && targets[0] == "all-linear")
+    targets.Assign(model.linears.begin(), model.linears.end());
+  for (auto name = targets.begin(); name != targets.end(); ++name) {
+    if (std::find(model.linears.begin(), model.linears.end(), *name) == model.linears.end())
+      return check.error("lora.target_modules",
+                         fmt::format("names {}; must be of {}, or all-linear alone{}", *name,
+                                     fmt::join(model.linears, ", "),
+                                     rt::suggestion(*name, std::span<const std::string>(model.linears))));
+    if (std::find(targets.begin(), name, *name) != name)
+      return check.error("lora.target_modules", fmt::format("names {} twice", *name));
+  }
+  return Status();
 }

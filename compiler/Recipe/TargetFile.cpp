@@ -46,15 +46,26 @@ static rt::Status checkNumbers(const std::string &file, const recipe::TargetSpec
     double value, low, high;
   };
   constexpr double huge = 1e12;
-  for (const Number &number : {Number{"f32_tflops", spec.f32_tflops(), 1e-6, huge},
-                               {"sustained_share", spec.sustained_share(), 1e-3, 1},
-                               {"attention_share", spec.library_attention() ? spec.attention_share() : 1, 1e-3, 1},
-                               {"gemm_memory_share", spec.gemm_memory_share(), 1e-3, 1},
-                               {"row_memory_share", spec.row_memory_share(), 1e-3, 1},
-                               {"memory_gb_per_s", spec.memory_gb_per_s(), 1e-3, huge},
-                               {"column_partials", double(spec.column_partials()), 1, 1 << 20},
-                               {"head_chunk_tokens", double(spec.head_chunk_tokens()), 1, 1 << 30},
-                               {"attention_tile_rows", double(spec.attention_tile_rows()), 1, 1 << 20}})
+  std::vector<Number> numbers{{"f32_tflops", spec.f32_tflops(), 1e-6, huge},
+                              {"sustained_share", spec.sustained_share(), 1e-3, 1},
+                              {"gemm_memory_share", spec.gemm_memory_share(), 1e-3, 1},
+                              {"row_memory_share", spec.row_memory_share(), 1e-3, 1},
+                              {"memory_gb_per_s", spec.memory_gb_per_s(), 1e-3, huge},
+                              {"column_partials", double(spec.column_partials()), 1, 1 << 20},
+                              {"head_chunk_tokens", double(spec.head_chunk_tokens()), 1, 1 << 30},
+                              {"attention_tile_rows", double(spec.attention_tile_rows()), 1, 1 << 20},
+                              {"documents_multiple", double(spec.documents_multiple()), 1, 1 << 20}};
+  if (spec.multiprocessors() > 0)
+    numbers.insert(numbers.end(), {{"gemm_tile_rows", double(spec.gemm_tile_rows()), 1, 1 << 20},
+                                   {"gemm_tile_columns", double(spec.gemm_tile_columns()), 1, 1 << 20}});
+  if (spec.library_attention())
+    numbers.insert(numbers.end(), {{"attention_share", spec.attention_share(), 1e-3, 1},
+                                   {"attention_softmax_lanes", spec.attention_softmax_lanes(), 0, 1 << 20},
+                                   {"attention_measured_lanes", double(spec.attention_measured_lanes()), 1, 1 << 20},
+                                   {"ragged_attention_share", spec.ragged_attention_share(), 1e-3, 1},
+                                   {"library_head_multiple", double(spec.library_head_multiple()), 1, 1 << 20},
+                                   {"library_head_most", double(spec.library_head_most()), 1, 1 << 20}});
+  for (const Number &number : numbers)
     if (!(number.value >= number.low && number.value <= number.high))
       return rt::badInput(
           fmt::format("{}: {} is {}; must be in [{}, {}]", file, number.field, number.value, number.low, number.high));

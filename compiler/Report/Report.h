@@ -1,20 +1,20 @@
-// What ftc says of a compiled recipe: memory, verdict, peak, predicted time.
+// What ftc says of a plan: memory, verdict, peak, predicted time. Reads the plan alone, so that `ftc check` of a recipe
+// and `ftc explain` of its plan say the same.
 #pragma once
 
-#include "compiler/Pipeline/Pipeline.h"
+#include "runtime/Plan/plan.pb.h"
+
+#include <string>
 
 namespace ft {
 
 /// "12.34 GiB".
 std::string gib(uint64_t bytes);
 
-/// Target, batch, mesh, arenas with what lies outside, the peak with its largest values, predicted step time.
-std::string describe(const Compilation &compilation);
+/// Target, batch, mesh, arenas with what lies outside, the peak with its largest values, predicted step time, notes.
+std::string describe(const plan::Plan &plan);
 
 /// One line: fits, with how much left, or does not, with how much over.
-std::string verdict(const Compilation &compilation);
-
-/// Recipes that fit where this one does not: each was planned, none is guessed. Cost: one planning per way.
-std::string waysOut(const Compilation &compilation, const CompileRequest &request);
+std::string verdict(const plan::Plan &plan);
 
 } // namespace ft

@@ -4,20 +4,20 @@
 // each rank's own (Boxing.h explains both), scalars are the same everywhere.
 //
 // DDP: parameters, moments and working copies are B. A gradient is B too, so that backward ends with its all_reduce;
-// where micro-batches accumulate it stays P over the whole step, and @update, which needs it whole, reduces it once:
-// the same bytes as one micro-batch, but behind the last backward instead of under it (an @accumulate_last would hide
-// them). FSDP: parameters, gradients, moments and working copies are S(0), frozen weights included. Each use of a
-// weight outside @update and @initialize asks for the whole of it (dist.constraint). A gradient is reduce-scattered in
-// every micro-batch: keeping it whole until the last would take back what FSDP saves.
+// where micro-batches accumulate, what a bucket accumulates is P, and what its last micro-batch leaves for @update
+// (SeparateReduced.h) is B. FSDP: parameters, gradients, moments and working copies
+// are S(0), frozen weights included. Each use of a weight outside @update and @initialize asks for the whole of it
+// (dist.constraint). A gradient is reduce-scattered in every micro-batch: keeping it whole until the last would take
+// back what FSDP saves.
 #include "compiler/Sharding/Annotate.h"
 #include "compiler/Sharding/Boxing.h"
+#include "compiler/Sharding/SeparateReduced.h"
 
 #include "dialects/Ft/Ft.h"
+#include "runtime/Plan/Kinds.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
-
-#include "llvm/ADT/StringSwitch.h"
 
 #include <algorithm>
 
@@ -28,24 +28,38 @@ using namespace ft::model;
 
 namespace {
 
-constexpr llvm::StringLiteral meshName = "mesh", dataParallel = "dp";
+constexpr llvm::StringLiteral meshName = "mesh";
 
-enum class InputKind { Tokens, Documents, Sorted, Segments, Same };
+enum class PerInput { Token, Document, Sorted, Segment, Same };
 
-InputKind kindOf(StringRef io) {
-  return llvm::StringSwitch<InputKind>(io)
-      .Cases({"TOKENS", "LABELS", "POSITIONS", "DOCUMENT_START"}, InputKind::Tokens)
-      .Cases({"DOCUMENT_OFFSETS", "DOCUMENT_LENS"}, InputKind::Documents)
-      .Case("SORTED_POSITIONS", InputKind::Sorted)
-      .Cases({"SEGMENT_STARTS", "SEGMENT_IDS"}, InputKind::Segments)
-      .Default(InputKind::Same);
+/// What the elements of an input go by.
+PerInput elementsOf(plan::BatchInput::Kind kind) {
+  switch (kind) {
+  case plan::BatchInput::TOKENS:
+  case plan::BatchInput::LABELS:
+  case plan::BatchInput::POSITIONS:
+  case plan::BatchInput::DOCUMENT_START:
+    return PerInput::Token;
+  case plan::BatchInput::DOCUMENT_OFFSETS:
+  case plan::BatchInput::DOCUMENT_LENS:
+    return PerInput::Document;
+  case plan::BatchInput::SORTED_POSITIONS:
+    return PerInput::Sorted;
+  case plan::BatchInput::SEGMENT_STARTS:
+  case plan::BatchInput::SEGMENT_IDS:
+    return PerInput::Segment;
+  default:
+    return PerInput::Same;
+  }
 }
+
+plan::BatchInput::Kind kindOf(VariableOp input) { return plan::inputKind(*input.getIo()); }
 
 class Annotator {
 public:
   Annotator(ModuleOp module, const MeshSpec &spec, Strategy strategy)
       : module(module), strategy(strategy), ranks(spec.dp), builder(module.getContext()),
-        mesh(FlatSymbolRefAttr::get(module.getContext(), meshName)), axis(builder.getStringAttr(dataParallel)) {}
+        mesh(FlatSymbolRefAttr::get(module.getContext(), meshName)), axis(builder.getStringAttr(MeshSpec::axis)) {}
 
   LogicalResult run() {
     if (ranks < 1)
@@ -53,11 +67,13 @@ public:
     if (findMesh(module) || module.lookupSymbol(meshName))
       return module.emitError("has a symbol @") << meshName << " already; dist-annotate must run once";
     builder.setInsertionPointToStart(module.getBody());
-    MeshOp::create(builder, module.getLoc(), meshName, builder.getStrArrayAttr({dataParallel}),
+    MeshOp::create(builder, module.getLoc(), meshName, builder.getStrArrayAttr({StringRef(MeshSpec::axis)}),
                    ArrayRef<int64_t>{ranks});
-    accumulates = module.lookupSymbol("accumulate_next") != nullptr;
+    if (ranks > 1)
+      separateReduced(module);
+    accumulates = module.lookupSymbol(plan::segmentName(plan::Segment::ACCUMULATE_NEXT)) != nullptr;
     for (auto variable : module.getOps<VariableOp>())
-      if (variable.getIo() == "TOKENS")
+      if (variable.getRole() == Role::Input && kindOf(variable) == plan::BatchInput::TOKENS)
         tokens = variable.getTensorType().getDimSize(0);
     for (auto variable : module.getOps<VariableOp>())
       if (failed(annotate(variable)))
@@ -66,7 +82,7 @@ public:
       return success();
     SymbolTable symbols(module);
     for (auto segment : module.getOps<func::FuncOp>())
-      if (segment.getSymName() != "update" && segment.getSymName() != "initialize")
+      if (plan::runsOnTokens(plan::segmentKind(segment.getSymName())))
         gatherWeights(segment, symbols);
     return success();
   }
@@ -101,6 +117,9 @@ private:
   }
 
   LogicalResult annotate(VariableOp variable) {
+    if (strategy == Strategy::Fsdp && variable.getPlace())
+      return variable.emitOpError("@") << variable.getSymName() << " lies in a bucket, which every rank holds whole; "
+                                       << "FSDP must run before --ft-lay-out";
     switch (variable.getRole()) {
     case Role::Input:
       return annotateInput(variable);
@@ -114,7 +133,8 @@ private:
     case Role::Gradient:
       if (strategy == Strategy::Fsdp)
         return split(variable);
-      return set(variable, accumulates ? broadcast(variable).withPartial({axis}, Reduction::Sum) : broadcast(variable));
+      return set(variable,
+                 accumulator(variable) ? broadcast(variable).withPartial({axis}, Reduction::Sum) : broadcast(variable));
     case Role::ConstantTable:
     case Role::RandomKeys:
     case Role::Output:
@@ -123,22 +143,26 @@ private:
     llvm_unreachable("a role without a sharding");
   }
 
+  /// A sum of this rank's own, over the micro-batches of a step.
+  bool accumulator(VariableOp gradient) { return accumulates && !gradient.getPlace(); }
+
   LogicalResult annotateInput(VariableOp variable) {
     const int64_t size = variable.getTensorType().getDimSize(0), share = tokens / ranks;
-    switch (kindOf(*variable.getIo())) {
-    case InputKind::Tokens:
+    const plan::BatchInput::Kind kind = kindOf(variable);
+    switch (elementsOf(kind)) {
+    case PerInput::Token:
       return split(variable);
-    case InputKind::Sorted:
+    case PerInput::Sorted:
       return failed(checkDivides(variable, size)) ? failure() : own(variable, share);
-    case InputKind::Documents: {
-      const int64_t fence = variable.getIo() == "DOCUMENT_OFFSETS"; // one offset more than documents
+    case PerInput::Document: {
+      const int64_t fence = kind == plan::BatchInput::DOCUMENT_OFFSETS; // one offset more than documents
       return failed(checkDivides(variable, size - fence)) ? failure() : own(variable, (size - fence) / ranks + fence);
     }
-    case InputKind::Segments: { // a rank's tokens have at most as many different ids
-      const int64_t fence = variable.getIo() == "SEGMENT_STARTS";
+    case PerInput::Segment: { // a rank's tokens have at most as many different ids
+      const int64_t fence = kind == plan::BatchInput::SEGMENT_STARTS;
       return own(variable, std::min(size - fence, share) + fence);
     }
-    case InputKind::Same:
+    case PerInput::Same:
       return set(variable, broadcast(variable));
     }
     llvm_unreachable("an input without a sharding");

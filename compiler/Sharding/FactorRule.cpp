@@ -31,9 +31,13 @@ llvm::SmallVector<unsigned, 2> FactorRule::whole(Value value, StringRef name) {
   return letters;
 }
 
+void FactorRule::member(llvm::ArrayRef<unsigned> letters, unsigned result) {
+  operandValues.push_back({FactorValue::Kind::Member, llvm::SmallVector<unsigned, 2>(letters), result});
+}
+
 bool FactorRule::hasOwnTerm() const {
   return operandValues.empty() ||
-         llvm::any_of(operandValues, [](const FactorValue &value) { return value.kind != FactorValue::Kind::Added; });
+         llvm::any_of(operandValues, [](const FactorValue &value) { return !value.isTermOf(value.addedTo); });
 }
 
 namespace {

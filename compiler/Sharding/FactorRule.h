@@ -28,10 +28,14 @@ struct FactorLetter {
 struct FactorValue {
   /// Plain: one letter per dimension. Table: what the host makes for each rank's share of its letter (document
   /// offsets, sorted positions): own to the rank exactly where that letter is split. Added: plain, and added to result
-  /// `addedTo`, so that a partial value may stay partial.
-  enum class Kind { Plain, Table, Added } kind = Kind::Plain;
+  /// `addedTo`, so that a partial value may stay partial. Member: elements that result `addedTo` takes as they are, in
+  /// another shape; a partial one stays partial as well.
+  enum class Kind { Plain, Table, Added, Member } kind = Kind::Plain;
   llvm::SmallVector<unsigned, 2> letters; ///< of a table, its letter for every dimension
   unsigned addedTo = 0;
+
+  /// Whether result `result` is linear in it, with coefficient one.
+  bool isTermOf(unsigned result) const { return (kind == Kind::Added || kind == Kind::Member) && addedTo == result; }
 };
 
 class FactorRule {
@@ -44,6 +48,7 @@ public:
   void operand(llvm::ArrayRef<unsigned> letters);
   void table(unsigned letter, int64_t rank);
   void added(llvm::ArrayRef<unsigned> letters, unsigned result);
+  void member(llvm::ArrayRef<unsigned> letters, unsigned result);
   void result(llvm::ArrayRef<unsigned> letters);
   /// A letter of its own for each dimension of `value`, none of them to be split: scalars, keys, indices.
   llvm::SmallVector<unsigned, 2> whole(mlir::Value value, llvm::StringRef name);

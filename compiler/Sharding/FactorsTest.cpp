@@ -1,6 +1,7 @@
 // Every operation of the ft dialect has a sharding rule that fits it. The instances come from whole training modules.
 #include "compiler/Import/BuildModel.h"
 #include "compiler/Import/ModelConfig.h"
+#include "compiler/Layout/Layout.h"
 #include "compiler/Model/TrainingModule.h"
 #include "compiler/Sharding/Boxing.h"
 #include "compiler/Sharding/FactorRule.h"
@@ -80,6 +81,8 @@ TEST_F(Sharding, EveryOperationHasARuleThatFits) {
   };
   OwningOpRef<ModuleOp> tied = train("tiny-tied", full(Precision::Bf16Mixed)), adapters = train("tiny-gqa", lora());
   check(*tied);
+  check(*adapters);
+  ASSERT_TRUE(succeeded(layOut(*adapters, {})));
   check(*adapters);
   for (RegisteredOperationName name : context.getRegisteredOperations())
     if (name.getDialectNamespace() == "ft") {

@@ -4,7 +4,6 @@
 #include "compiler/Sharding/Annotate.h"
 #include "compiler/Sharding/Boxing.h"
 #include "compiler/Sharding/Factors/Factors.h"
-#include "compiler/Sharding/FormBuckets.h"
 #include "compiler/Sharding/Overlap.h"
 #include "compiler/Sharding/Propagate.h"
 #include "compiler/Sharding/RemoveTrivial.h"
@@ -104,15 +103,14 @@ private:
     };
     switch (step.kind) {
     case BoxingStep::Kind::AllReduce:
-      return done(StartAllReduceOp::create(builder, loc, pending(type), step.reduction, value, axes, mesh.getSymName(),
-                                           FlatSymbolRefAttr()));
+      return done(
+          StartAllReduceOp::create(builder, loc, pending(type), step.reduction, value, axes, mesh.getSymName()));
     case BoxingStep::Kind::ReduceScatter:
       return done(StartReduceScatterOp::create(builder, loc, pending(resized(type.getDimSize(step.dim) / ranks)),
-                                               step.reduction, value, step.dim, axes, mesh.getSymName(),
-                                               FlatSymbolRefAttr()));
+                                               step.reduction, value, step.dim, axes, mesh.getSymName()));
     case BoxingStep::Kind::AllGather:
       return done(StartAllGatherOp::create(builder, loc, pending(resized(type.getDimSize(step.dim) * ranks)), value,
-                                           step.dim, axes, mesh.getSymName(), FlatSymbolRefAttr()));
+                                           step.dim, axes, mesh.getSymName()));
     case BoxingStep::Kind::Slice:
       return SliceOp::create(builder, loc, resized(type.getDimSize(step.dim) / ranks), value, step.dim, axes,
                              mesh.getSymName());
@@ -155,7 +153,6 @@ LogicalResult ft::partition(ModuleOp module, const MeshSpec &mesh, Strategy stra
     return failure();
   // Here, before anything is moved for the sake of a collective that one rank does not have.
   removeTrivial(module);
-  formBuckets(module, defaultBucketBytes);
   // A gathered weight or a whole gradient in flight is what FSDP saves; replicas hold both anyway.
   overlap(module, strategy == Strategy::Fsdp ? fsdpInFlight : 0);
   return success();

@@ -10,6 +10,7 @@ namespace ft {
 
 /// The ranks, by axis. One axis is enough for what Strategy knows.
 struct MeshSpec {
+  static constexpr llvm::StringLiteral axis = "dp";
   int64_t dp = 1; ///< data-parallel ranks, at least 1
 };
 
@@ -22,7 +23,7 @@ enum class Strategy {
 void registerSharding(mlir::DialectRegistry &registry);
 
 /// Distributes a training module (buildTrainingModule) over the mesh: annotate, propagate, partition, remove trivial
-/// collectives, form buckets, overlap. The module's shapes are global: its batch has dp times micro_batch_size rows; an
+/// collectives, overlap. The module's shapes are global: its batch has dp times micro_batch_size rows; an
 /// ft.read of fewer rows than a variable has (@generate) is the same on all ranks. Afterwards all shapes are one
 /// rank's. With dp = 1 the module comes out as it went in, without dist operations. Diagnostics name the variable or
 /// operation.

@@ -15,7 +15,6 @@ namespace ft {
 #define GEN_PASS_DEF_PROPAGATEPASS
 #define GEN_PASS_DEF_PARTITIONPASS
 #define GEN_PASS_DEF_REMOVETRIVIALPASS
-#define GEN_PASS_DEF_FORMBUCKETSPASS
 #define GEN_PASS_DEF_OVERLAPPASS
 #define GEN_PASS_REGISTRATION
 #include "compiler/Sharding/ShardingPasses.h.inc"
@@ -50,17 +49,6 @@ struct PartitionPass : impl::PartitionPassBase<PartitionPass> {
 
 struct RemoveTrivialPass : impl::RemoveTrivialPassBase<RemoveTrivialPass> {
   void runOnOperation() override { removeTrivial(getOperation()); }
-};
-
-struct FormBucketsPass : impl::FormBucketsPassBase<FormBucketsPass> {
-  using FormBucketsPassBase::FormBucketsPassBase;
-  void runOnOperation() override {
-    if (bytes < 1) {
-      getOperation().emitError("bytes is ") << int64_t(bytes) << "; must be at least 1";
-      return signalPassFailure();
-    }
-    formBuckets(getOperation(), bytes);
-  }
 };
 
 struct OverlapPass : impl::OverlapPassBase<OverlapPass> {

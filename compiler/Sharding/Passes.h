@@ -1,7 +1,5 @@
 #pragma once
 
-#include "compiler/Sharding/FormBuckets.h"
-
 #include "dialects/Dist/Dist.h"
 
 #include "mlir/IR/BuiltinOps.h"
@@ -12,8 +10,8 @@ namespace ft {
 #define GEN_PASS_DECL
 #include "compiler/Sharding/ShardingPasses.h.inc"
 
-/// Registers --dist-annotate, --dist-propagate, --dist-partition, --dist-remove-trivial, --dist-form-buckets and
-/// --dist-overlap with ft-opt. Its registry must have been given to registerSharding.
+/// Registers --dist-annotate, --dist-propagate, --dist-partition, --dist-remove-trivial and --dist-overlap
+/// with ft-opt. Its registry must have been given to registerSharding.
 void registerShardingPasses();
 
 } // namespace ft

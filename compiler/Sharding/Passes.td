@@ -27,11 +27,6 @@ def RemoveTrivialPass : Pass<"dist-remove-trivial", "::mlir::ModuleOp"> {
   let summary = "Delete collectives over axes of one rank";
 }
 
-def FormBucketsPass : Pass<"dist-form-buckets", "::mlir::ModuleOp"> {
-  let summary = "Merge the reductions of gradients into buckets";
-  let options = [Option<"bytes", "bytes", "int64_t", "defaultBucketBytes", "cap on a bucket">];
-}
-
 def OverlapPass : Pass<"dist-overlap", "::mlir::ModuleOp"> {
   let summary = "Move starts of collectives up and dones down";
   let options = [

@@ -8,7 +8,6 @@
 #include "mlir/IR/Builders.h"
 
 #include "llvm/ADT/SetVector.h"
-#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace ft;
@@ -185,7 +184,7 @@ private:
       if (value.kind == FactorValue::Kind::Table)
         continue;
       ShardingAttr wanted = layOut(value, assignment);
-      if (value.kind == FactorValue::Kind::Added)
+      if (value.isTermOf(value.addedTo))
         wanted = wanted.withPartial(results[value.addedTo].getPartial(), Reduction::Sum);
       require(op->getOpOperand(number), wanted);
     }
@@ -207,7 +206,7 @@ private:
     Axes partial = assignment.partialAxes(rule.results()[number]);
     bool first = !rule.hasOwnTerm();
     for (auto [value, sharding] : llvm::zip(rule.operands(), operands)) {
-      if (value.kind != FactorValue::Kind::Added || value.addedTo != number)
+      if (!value.isTermOf(number))
         continue;
       if (first)
         partial = Axes(sharding.getPartial());
@@ -230,7 +229,7 @@ private:
       const bool missing = llvm::any_of(partial, [&](StringAttr axis) {
         return mesh.getSize(axis) > 1 && !llvm::is_contained(sharding.getPartial(), axis);
       });
-      if (value.kind != FactorValue::Kind::Added || value.addedTo != number || !missing)
+      if (!value.isTermOf(number) || !missing)
         continue;
       splitOff(op, index, op->getResult(number));
       return true;
@@ -250,13 +249,10 @@ private:
       next = add;
   }
 
-  /// The use is as the `accumulate` operand of a gradient, whose last result it is added to.
+  /// The use is where a sum starts: it is added to the last result.
   static bool isAccumulation(OpOperand &use) {
-    Value accumulate = llvm::TypeSwitch<Operation *, Value>(use.getOwner())
-                           .Case<LinearBwdWeightOp, EmbeddingGradOp, RmsNormWeightGradOp, HeadLossGradOp>(
-                               [](auto op) { return op.getAccumulate(); })
-                           .Default(Value());
-    return accumulate == use.get();
+    auto sum = dyn_cast<Accumulating>(use.getOwner());
+    return sum && sum.getStart() == use.get();
   }
 
   /// A split letter's dimension is divided evenly, in whole granules.

@@ -4,6 +4,7 @@
 
 #include "mlir/IR/IRMapping.h"
 
+#include <algorithm>
 #include <cmath>
 
 using namespace mlir;
@@ -11,11 +12,11 @@ using namespace ft;
 using namespace ft::dist;
 using namespace ft::model;
 
-RankSimulator::RankSimulator(ModuleOp original) : module(original.clone()) {
+RankSimulator::RankSimulator(ModuleOp original) : module(original.clone()), mesh(findMesh(*module)) {
   SmallVector<func::FuncOp> functions(module->getOps<func::FuncOp>());
   for (func::FuncOp segment : functions)
     expand(segment);
-  for (int64_t rank = 0, count = findMesh(*module).getRanks(); rank < count; ++rank)
+  for (int64_t rank = 0, count = mesh.getRanks(); rank < count; ++rank)
     ranks.push_back(std::make_unique<Interpreter>(*module));
 }
 
@@ -78,31 +79,83 @@ LogicalResult RankSimulator::run(StringRef segment) {
   return success();
 }
 
+SmallVector<int64_t> RankSimulator::groupOf(int64_t rank, ArrayAttr axes) {
+  SmallVector<StringAttr> all = axesOf(mesh.getAxes());
+  SmallVector<int64_t> group(1, rank);
+  for (StringAttr axis : axesOf(axes)) {
+    const auto minor = ArrayRef(all).drop_front(llvm::find(all, axis) - all.begin() + 1);
+    const int64_t size = mesh.getSize(axis), stride = mesh.getSize(minor);
+    SmallVector<int64_t> wider;
+    for (int64_t member : group)
+      for (int64_t i = 0; i < size; ++i)
+        wider.push_back(member + (i - member / stride % size) * stride);
+    group = std::move(wider);
+  }
+  return group;
+}
+
+//===-- what one rank of a group receives -------------------------------------------------------------------------===//
+
+using Numbers = std::vector<double>;
+
+/// Elements of a tensor that lie behind each other for one index of the dimensions before `dim`.
+static int64_t runOf(ArrayRef<int64_t> shape, int64_t dim) {
+  int64_t run = 1;
+  for (int64_t size : shape.drop_front(dim))
+    run *= size;
+  return run;
+}
+
+/// The parts, of `run` elements for each outer index, one behind the other.
+static Numbers joined(ArrayRef<Numbers> parts, int64_t run) {
+  Numbers whole;
+  for (size_t at = 0; at < parts[0].size(); at += run)
+    for (const Numbers &part : parts)
+      whole.insert(whole.end(), part.begin() + at, part.begin() + at + run);
+  return whole;
+}
+
+/// Part `index` of `count`: the inverse.
+static Numbers part(const Numbers &whole, int64_t run, int64_t index, int64_t count) {
+  Numbers part;
+  for (size_t at = index * run; at < whole.size(); at += count * run)
+    part.insert(part.end(), whole.begin() + at, whole.begin() + at + run);
+  return part;
+}
+
+static Numbers reduced(ArrayRef<Numbers> parts, Reduction reduction) {
+  Numbers result = parts[0];
+  for (const Numbers &other : parts.drop_front())
+    for (auto [number, term] : llvm::zip_equal(result, other))
+      number = reduction == Reduction::Norm2 ? std::hypot(number, term)
+               : reduction == Reduction::Max ? std::max(number, term)
+                                             : number + term;
+  return result;
+}
+
 LogicalResult RankSimulator::exchange(const Step &step) {
   Operation *op = step.collective;
-  if (auto dim = op->getAttrOfType<IntegerAttr>("dim"); dim && dim.getInt() != 0)
-    return op->emitOpError("is along another dimension than the simulator knows");
+  auto axes = op->getAttrOfType<ArrayAttr>("axes");
+  auto dim = op->getAttrOfType<IntegerAttr>("dim");
   auto reduction = op->getAttrOfType<ReductionAttr>("reduction");
-  for (auto [input, output] : llvm::zip(step.operands, step.results)) {
-    std::vector<double> whole; // the reduction, or the parts one behind the other
-    for (auto &rank : ranks) {
-      const std::vector<double> part = (*rank)[input].numbers;
-      if (isa<StartAllGatherOp>(op)) {
-        whole.insert(whole.end(), part.begin(), part.end());
-        continue;
-      }
-      if (isa<SliceOp>(op) || whole.empty())
-        whole.assign(part.size(), 0.0);
-      for (size_t n = 0; n < part.size(); ++n)
-        whole[n] = isa<SliceOp>(op)                           ? part[n]
-                   : reduction.getValue() == Reduction::Norm2 ? std::hypot(whole[n], part[n])
-                                                              : whole[n] + part[n];
-    }
+  for (auto [input, output] : llvm::zip_equal(step.operands, step.results))
     for (int64_t rank = 0; rank < size(); ++rank) {
-      std::vector<double> &result = (*ranks[rank])[output].numbers;
-      const size_t first = isa<StartReduceScatterOp, SliceOp>(op) ? rank * result.size() : 0;
-      std::copy_n(whole.begin() + first, result.size(), result.begin());
+      const SmallVector<int64_t> group = groupOf(rank, axes);
+      SmallVector<Numbers> parts;
+      for (int64_t member : group)
+        parts.push_back((*ranks[member])[input].numbers);
+      ReferenceTensor &result = (*ranks[rank])[output];
+      if (result.numbers.empty())
+        return op->emitOpError("moves integers; the simulator knows numbers alone");
+      const int64_t count = group.size(), index = llvm::find(group, rank) - group.begin();
+      if (isa<StartAllGatherOp>(op))
+        result.numbers = joined(parts, runOf((*ranks[rank])[input].shape, dim.getInt()));
+      else if (isa<SliceOp>(op))
+        result.numbers = part(parts[index], runOf(result.shape, dim.getInt()), index, count);
+      else if (isa<StartReduceScatterOp>(op))
+        result.numbers = part(reduced(parts, reduction.getValue()), runOf(result.shape, dim.getInt()), index, count);
+      else
+        result.numbers = reduced(parts, reduction.getValue());
     }
-  }
   return success();
 }

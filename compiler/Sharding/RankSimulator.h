@@ -13,7 +13,7 @@ namespace ft {
 
 class RankSimulator {
 public:
-  /// Ranks of the module's dist.mesh, which must have one axis. The module is copied.
+  /// Ranks of the module's dist.mesh. The module is copied.
   explicit RankSimulator(mlir::ModuleOp module);
 
   int64_t size() const { return int64_t(ranks.size()); }
@@ -34,8 +34,11 @@ private:
   std::string spill(mlir::Value value);
   void emit(mlir::Operation &op, Step &step);
   mlir::LogicalResult exchange(const Step &step);
+  /// The ranks that agree with `rank` on all axes but these, by their coordinates on these, major to minor.
+  llvm::SmallVector<int64_t> groupOf(int64_t rank, mlir::ArrayAttr axes);
 
   mlir::OwningOpRef<mlir::ModuleOp> module;
+  dist::MeshOp mesh;
   std::vector<std::unique_ptr<Interpreter>> ranks;
   llvm::DenseMap<mlir::Value, std::string> spilled;
   std::map<std::string, std::vector<Step>> segments;

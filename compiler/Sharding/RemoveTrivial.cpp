@@ -43,18 +43,13 @@ void ft::removeTrivial(ModuleOp module) {
   MeshOp mesh = findMesh(module);
   if (!mesh)
     return;
-  SmallVector<Operation *> collectives, buckets;
+  SmallVector<Operation *> collectives;
   module.walk([&](Operation *op) {
     if (isStart(op) || isa<SliceOp>(op))
       collectives.push_back(op);
-    if (isa<BucketOp>(op))
-      buckets.push_back(op);
   });
   for (Operation *op : collectives)
     replaceTrivial(op, mesh);
-  for (Operation *bucket : buckets)
-    if (dropTrivialAxes(bucket, mesh))
-      bucket->erase();
   if (mesh.getRanks() > 1)
     return;
   module.walk([&](Operation *op) {

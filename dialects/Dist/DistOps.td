@@ -108,12 +108,10 @@ def Dist_StartAllGatherOp : Dist_StartOp<"all_gather"> {
     - (C3) dim is a dimension of every value.
     - (C4) pending type i is value i's with dimension dim times the ranks along axes.
     - (C5) the pending value has one user, a dist.done of the same block.
-    - (C6) bucket, where given, is a dist.bucket over the same axes with as many members.
   }];
-  let arguments = (ins Variadic<AnyRankedTensor>:$values, I64Attr:$dim, StrArrayAttr:$axes, FlatSymbolRefAttr:$mesh,
-                       OptionalAttr<FlatSymbolRefAttr>:$bucket);
+  let arguments = (ins Variadic<AnyRankedTensor>:$values, I64Attr:$dim, StrArrayAttr:$axes, FlatSymbolRefAttr:$mesh);
   let assemblyFormat = [{
-    $values `dim` $dim `over` $axes `on` $mesh (`bucket` $bucket^)? attr-dict `:` functional-type($values, $pending)
+    $values `dim` $dim `over` $axes `on` $mesh attr-dict `:` functional-type($values, $pending)
   }];
 }
 
@@ -121,8 +119,8 @@ def Dist_StartReduceScatterOp : Dist_StartOp<"reduce_scatter"> {
   let summary = "begin to reduce over ranks and keep one part of a dimension";
   let description = [{
     Result i is the part of this rank, along dimension `dim`, of the reduction of operand i over all ranks along `axes`.
-    On local types. Created by dist-partition for a partial gradient whose variable is split; merged by
-    dist-form-buckets; Planning turns it into a collective step.
+    On local types. Created by dist-partition for a partial gradient whose variable is split; Planning turns it
+    into a collective step.
 
     Example:
     ```mlir
@@ -139,13 +137,12 @@ def Dist_StartReduceScatterOp : Dist_StartOp<"reduce_scatter"> {
     - (C3) dim is a dimension of every value.
     - (C4) pending type i is value i's with dimension dim divided by the ranks along axes.
     - (C5) the pending value has one user, a dist.done of the same block.
-    - (C6) bucket, where given, is a dist.bucket over the same axes with as many members.
-    - (C7) the reduction is sum or max.
+    - (C6) the reduction is sum or max.
   }];
   let arguments = (ins Dist_Reduction:$reduction, Variadic<AnyRankedTensor>:$values, I64Attr:$dim, StrArrayAttr:$axes,
-                       FlatSymbolRefAttr:$mesh, OptionalAttr<FlatSymbolRefAttr>:$bucket);
+                       FlatSymbolRefAttr:$mesh);
   let assemblyFormat = [{
-    $reduction $values `dim` $dim `over` $axes `on` $mesh (`bucket` $bucket^)? attr-dict `:`
+    $reduction $values `dim` $dim `over` $axes `on` $mesh attr-dict `:`
     functional-type($values, $pending)
   }];
 }
@@ -154,8 +151,7 @@ def Dist_StartAllReduceOp : Dist_StartOp<"all_reduce"> {
   let summary = "begin to reduce over ranks";
   let description = [{
     Result i is the reduction of operand i over all ranks along `axes`, on each of them. On local types. Created by
-    dist-partition; merged by dist-form-buckets where it reduces gradients; Planning turns it into a collective step
-    (norm2, of one number: square, sum, root).
+    dist-partition; Planning turns it into a collective step (norm2, of one number: square, sum, root).
 
     Example:
     ```mlir
@@ -171,12 +167,11 @@ def Dist_StartAllReduceOp : Dist_StartOp<"all_reduce"> {
     - (C2) the mesh exists, and has each of the one or more axes; none occurs twice.
     - (C4) pending type i is value i's.
     - (C5) the pending value has one user, a dist.done of the same block.
-    - (C6) bucket, where given, is a dist.bucket over the same axes with as many members.
   }];
   let arguments = (ins Dist_Reduction:$reduction, Variadic<AnyRankedTensor>:$values, StrArrayAttr:$axes,
-                       FlatSymbolRefAttr:$mesh, OptionalAttr<FlatSymbolRefAttr>:$bucket);
+                       FlatSymbolRefAttr:$mesh);
   let assemblyFormat = [{
-    $reduction $values `over` $axes `on` $mesh (`bucket` $bucket^)? attr-dict `:` functional-type($values, $pending)
+    $reduction $values `over` $axes `on` $mesh attr-dict `:` functional-type($values, $pending)
   }];
 }
 
@@ -229,32 +224,6 @@ def Dist_SliceOp : Dist_Op<"slice", [Pure, DeclareOpInterfaceMethods<SymbolUserO
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = "$x `dim` $dim `over` $axes `on` $mesh attr-dict `:` functional-type($x, $result)";
   let hasVerifier = 0;
-}
-
-def Dist_BucketOp : Dist_Op<"bucket", [Symbol, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
-  let summary = "declare variables that one collective moves together";
-  let description = [{
-    The members' whole values, one behind the other in one buffer in the order in which they are ready: for gradients
-    the reverse of the forward pass. Member i has elements[i] elements of type dtype. Created by dist-form-buckets; Planning
-    lays the members out contiguously, rank by rank where a collective scatters them.
-
-    Example:
-    ```mlir
-    dist.mesh @mesh axes ["dp"] sizes [2]
-    dist.bucket @gradients.0 [@b, @a] elements [64, 8] of f32 over ["dp"] on @mesh
-    func.func private @a()
-    func.func private @b()
-    ```
-
-    - (C1) there are one or more members, none twice.
-    - (C2) the mesh exists, and has each of the one or more axes; none occurs twice.
-    - (C3) there is one number of elements per member, each at least 1.
-    - (C4) dtype is a float type.
-    - (C5) each member is a symbol of the module.
-  }];
-  let arguments = (ins SymbolNameAttr:$sym_name, TypedArrayAttrBase<FlatSymbolRefAttr, "symbols">:$members,
-                       DenseI64ArrayAttr:$elements, TypeAttr:$dtype, StrArrayAttr:$axes, FlatSymbolRefAttr:$mesh);
-  let assemblyFormat = "$sym_name $members `elements` $elements `of` $dtype `over` $axes `on` $mesh attr-dict";
 }
 
 #endif // DIST_OPS_TD

@@ -111,16 +111,6 @@ template <typename Op> LogicalResult verifyStartSymbols(Op op, SymbolTableCollec
   if (failed(found))
     return failure();
   ranks = *found;
-  FlatSymbolRefAttr name = op.getBucketAttr();
-  if (!name)
-    return success();
-  auto bucket = table.lookupNearestSymbolFrom<BucketOp>(op, name);
-  if (!bucket)
-    return op.emitOpError("(C6) no dist.bucket named ") << name;
-  if (bucket.getAxes() != op.getAxes() || bucket.getMembers().size() != op.getValues().size())
-    return op.emitOpError("(C6) ") << name << " has " << bucket.getMembers().size() << " members over "
-                                   << bucket.getAxes() << "; must have " << op.getValues().size() << " over "
-                                   << op.getAxes();
   return success();
 }
 
@@ -131,7 +121,7 @@ LogicalResult StartAllReduceOp::verify() { return verifyStart(*this); }
 
 LogicalResult StartReduceScatterOp::verify() {
   if (getReduction() == Reduction::Norm2)
-    return emitOpError("(C7) reduces by norm2; must be sum or max");
+    return emitOpError("(C6) reduces by norm2; must be sum or max");
   return verifyStart(*this);
 }
 
@@ -179,31 +169,4 @@ LogicalResult SliceOp::verifySymbolUses(SymbolTableCollection &table) {
   if (failed(ranks))
     return failure();
   return checkScaled(*this, getX(), getType(), getDim(), 1, *ranks);
-}
-
-LogicalResult BucketOp::verify() {
-  if (getMembers().empty())
-    return emitOpError("(C1) has no member; must have at least one");
-  llvm::SmallPtrSet<Attribute, 16> seen;
-  for (Attribute member : getMembers())
-    if (!seen.insert(member).second)
-      return emitOpError("(C1) member ") << member << " occurs twice";
-  if (getElements().size() != getMembers().size())
-    return emitOpError("(C3) has ") << getElements().size() << " numbers of elements; must have one for each of the "
-                                    << getMembers().size() << " members";
-  for (auto [member, elements] : llvm::zip(getMembers(), getElements()))
-    if (elements < 1)
-      return emitOpError("(C3) member ") << member << " has " << elements << " elements; must have at least 1";
-  if (!isa<FloatType>(getDtype()))
-    return emitOpError("(C4) dtype is ") << getDtype() << "; must be a float type";
-  return success();
-}
-
-LogicalResult BucketOp::verifySymbolUses(SymbolTableCollection &table) {
-  if (failed(ranksAlong(*this, getMeshAttr(), getAxes(), table)))
-    return failure();
-  for (auto member : getMembers().getAsRange<FlatSymbolRefAttr>())
-    if (!table.lookupNearestSymbolFrom(*this, member))
-      return emitOpError("(C5) no symbol named ") << member;
-  return success();
 }

@@ -10,9 +10,13 @@
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
 namespace ft {
-class GradientBuilder;
-class RowEmitter;
 class FactorRule;
+class GradientBuilder;
+class PrecisionTable;
+class RowEmitter;
+class StepEmitter;
+struct PlaceRequests;
+struct RowSpace;
 } // namespace ft
 
 #include "dialects/Ft/FtDialect.h.inc"

@@ -39,6 +39,31 @@ def Ft_Role : I32EnumAttr<"Role", "what a variable is for", [
   let cppNamespace = "::ft::model";
 }
 
+// What the verifier takes for `io`: the kinds of plan.proto, which dialects/ must not include. compiler/Export's test
+// compares them with it.
+def Ft_InputKind : I32EnumAttr<"InputKind", "a kind of plan.proto's BatchInput", [
+  I32EnumAttrCase<"Tokens", 1, "TOKENS">,
+  I32EnumAttrCase<"Labels", 2, "LABELS">,
+  I32EnumAttrCase<"Positions", 3, "POSITIONS">,
+  I32EnumAttrCase<"DocumentStart", 4, "DOCUMENT_START">,
+  I32EnumAttrCase<"DocumentOffsets", 5, "DOCUMENT_OFFSETS">,
+  I32EnumAttrCase<"DocumentLens", 6, "DOCUMENT_LENS">,
+  I32EnumAttrCase<"SortedPositions", 7, "SORTED_POSITIONS">,
+  I32EnumAttrCase<"SegmentStarts", 8, "SEGMENT_STARTS">,
+  I32EnumAttrCase<"SegmentIds", 9, "SEGMENT_IDS">,
+  I32EnumAttrCase<"Scalars", 10, "SCALARS">,
+  I32EnumAttrCase<"RowIndex", 11, "ROW_INDEX">]> {
+  let cppNamespace = "::ft::model";
+}
+
+def Ft_OutputKind : I32EnumAttr<"OutputKind", "a kind of plan.proto's Output", [
+  I32EnumAttrCase<"Loss", 1, "LOSS">,
+  I32EnumAttrCase<"GradNorm", 2, "GRAD_NORM">,
+  I32EnumAttrCase<"Status", 3, "STATUS">,
+  I32EnumAttrCase<"Logits", 4, "LOGITS">]> {
+  let cppNamespace = "::ft::model";
+}
+
 /// Lanes of one dimension that a tensor has in memory only: heads that the library's attention takes at another width.
 def Ft_PaddingAttr : AttrDef<Ft_Dialect, "Padding"> {
   let mnemonic = "padding";
@@ -56,6 +81,18 @@ def Ft_PaddingAttr : AttrDef<Ft_Dialect, "Padding"> {
     /// True for a dimension of the shape that is a multiple of the block, with 0 < used < block.
     bool fits(::llvm::ArrayRef<int64_t> shape) const;
   }];
+}
+
+/// Where a variable lies whose elements are another's.
+def Ft_PlaceAttr : AttrDef<Ft_Dialect, "Place"> {
+  let mnemonic = "place";
+  let summary = "the run of a bucket's elements that a variable is";
+  let description = [{
+    The variable is a dense row-major tensor from element `offset` of the variable `bucket` on. It has no memory of its
+    own, and segments read it through ft.view of the bucket alone.
+  }];
+  let parameters = (ins "::mlir::FlatSymbolRefAttr":$bucket, "int64_t":$offset);
+  let assemblyFormat = "`<` struct(params) `>`";
 }
 
 #endif // FT_BASE_TD

@@ -1,12 +1,65 @@
-// Interfaces that ft operations implement. The dialect declares them; the derivative, the row programs and the
-// sharding factors attach as external models from compiler/Model, compiler/Fusion and compiler/Sharding.
+// The questions that operations of ft are asked, one interface each: whoever adds an operation answers those that have
+// a meaning for it. The dialect declares them. What follows from the definition alone an operation answers in its own
+// list of traits (Accumulating, Optimizer); the other answers attach as external models, from the phase that asks.
 #ifndef FT_INTERFACES_TD
 #define FT_INTERFACES_TD
 
 include "mlir/IR/OpBase.td"
 
-def Derivative : OpInterface<"Derivative"> {
+class Ft_Interface<string name> : OpInterface<name> {
   let cppNamespace = "::ft::model";
+}
+
+//===-- definition -----------------------------------------------------------------------------------------------===//
+
+def Accumulating : Ft_Interface<"Accumulating"> {
+  let description = [{
+    The operation's last result is a sum that can start from a value, its `accumulate` operand, instead of zero:
+    gradients of weights. Gradients accumulate over micro-batches and over uses of a weight without an addition of
+    their own, and the sum is computed in the memory that it started from.
+  }];
+  let methods = [
+    InterfaceMethod<"The operand that the sum starts from, empty for zero.",
+      "::mlir::MutableOperandRange", "getAccumulateMutable">,
+  ];
+  let extraClassDeclaration = [{
+    /// What the sum starts from; null: zero.
+    ::mlir::Value getStart() {
+      ::mlir::MutableOperandRange start = getAccumulateMutable();
+      return start.empty() ? ::mlir::Value() : start[0].get();
+    }
+    /// Number of the result that is the sum.
+    unsigned getSumNumber() { return (*this)->getNumResults() - 1; }
+  }];
+}
+
+def Optimizer : Ft_Interface<"Optimizer"> {
+  let description = [{
+    The operation updates one parameter, its operand 0, in a step. Parameters whose updates have the same attributes are
+    laid out as one bucket and updated by one launch.
+  }];
+  let methods = [
+    InterfaceMethod<"The parameter before the step.", "::mlir::Value", "getParam">,
+    InterfaceMethod<"The norm over all gradients.", "::mlir::Value", "getNorm">,
+    InterfaceMethod<"Not 0: the step changes nothing.", "::mlir::Value", "getStatus">,
+    InterfaceMethod<"Learning rate and bias corrections.", "::mlir::Value", "getScalars">,
+  ];
+}
+
+//===-- compiler/Model -------------------------------------------------------------------------------------------===//
+
+def PrecisionPolicy : Ft_Interface<"PrecisionPolicy"> {
+  let description = [{
+    The element types of results, and which operands must be of the products' type, in each precision mode
+    (docs/numerics.md). Asked before differentiation, which follows the types that it finds.
+  }];
+  let methods = [
+    InterfaceMethod<"Take the types of a mode; see compiler/Model/PrecisionTable.h.",
+      "void", "applyPrecision", (ins "::ft::PrecisionTable &":$table)>,
+  ];
+}
+
+def Derivative : Ft_Interface<"Derivative"> {
   let description = [{
     The reverse-mode rule of one operation. No rule knows a model: it sees its own operands, results, the cotangents
     of its results and which operands need one.
@@ -17,20 +70,22 @@ def Derivative : OpInterface<"Derivative"> {
   ];
 }
 
-def RowWise : OpInterface<"RowWise"> {
-  let cppNamespace = "::ft::model";
+def Remade : Ft_Interface<"Remade"> {
   let description = [{
-    The operation computes each item of a row space on its own (or a column reduction over it) and can share a kernel
-    with others of the same space.
+    Backward makes results of the operation again rather than keep them: that costs less than their memory. Results of
+    all other operations are kept where backward reads them.
   }];
   let methods = [
-    InterfaceMethod<"Emit the operation's part of a row program; see compiler/Fusion/RowEmitter.h.",
-      "::llvm::LogicalResult", "emitRow", (ins "::ft::RowEmitter &":$emitter)>,
+    InterfaceMethod<"Make a result of the forward part again, at the builder's place, or return it where it is kept.",
+      "::mlir::Value", "buildAgain", (ins "::mlir::OpResult":$result, "::ft::GradientBuilder &":$gradients)>,
+    InterfaceMethod<[{The kernel of the derivative makes the result as well, from what it has loaded: who needs it waits
+      for the derivative.}], "bool", "isMadeBesideDerivative", (ins), "", "return false;">,
   ];
 }
 
-def Factors : OpInterface<"Factors"> {
-  let cppNamespace = "::ft::model";
+//===-- compiler/Sharding ----------------------------------------------------------------------------------------===//
+
+def Factors : Ft_Interface<"Factors"> {
   let description = [{
     The operation's sharding rule as factors (Shardy's rule form): which index letter each dimension of each operand
     and result carries, and which letters are reduced; see compiler/Sharding/FactorRule.h.
@@ -40,10 +95,55 @@ def Factors : OpInterface<"Factors"> {
   ];
 }
 
-def Cost : OpInterface<"Cost"> {
-  let cppNamespace = "::ft::model";
+//===-- compiler/Fusion ------------------------------------------------------------------------------------------===//
+
+def RowWise : Ft_Interface<"RowWise"> {
+  let description = [{
+    The operation computes each item of a row space on its own (or a column reduction over it) and can share a kernel
+    with others of the same space.
+  }];
   let methods = [
-    InterfaceMethod<"Floating-point operations of one execution.", "double", "getFlops", (ins)>,
+    InterfaceMethod<"Fill in the items; fails where this operation's shapes have none. See compiler/Fusion/RowSpace.h.",
+      "::llvm::LogicalResult", "getRowSpace", (ins "::ft::RowSpace &":$space)>,
+    InterfaceMethod<[{The operand is read one row an item, where a result of its type is written: it counts against the
+      registers of a kernel, and its memory can be reused. Others are weights, statistics, tables and scalars.}],
+      "bool", "isRowOperand", (ins "unsigned":$operand)>,
+    InterfaceMethod<"Emit the operation's part of a row program; see compiler/Fusion/RowEmitter.h.",
+      "::llvm::LogicalResult", "emitRow", (ins "::ft::RowEmitter &":$emitter)>,
+  ];
+}
+
+//===-- compiler/Planning ----------------------------------------------------------------------------------------===//
+
+def InPlace : Ft_Interface<"InPlace"> {
+  let description = [{
+    Results that the steps of the operation can write over operands that die there.
+  }];
+  let methods = [
+    InterfaceMethod<"Append pairs (operand, result) that may share memory, the preferred one of a result first.",
+      "void", "getInPlacePairs", (ins "::llvm::SmallVectorImpl<std::pair<int64_t, int64_t>> &":$pairs)>,
+  ];
+}
+
+def Placement : Ft_Interface<"Placement"> {
+  let description = [{
+    The operation's steps want operands or results side by side, or with columns behind their rows: a group of linears
+    is one product, a library takes one pitch.
+  }];
+  let methods = [
+    InterfaceMethod<"Say so; see compiler/Planning/PlaceRequests.h.",
+      "void", "requestPlaces", (ins "::ft::PlaceRequests &":$requests)>,
+  ];
+}
+
+def PlanSteps : Ft_Interface<"PlanSteps"> {
+  let description = [{
+    The operation as steps of a plan, over buffers: launches of row kernels, products, calls of libraries, copies.
+    Row-wise operations have none of their own: kernel.fused, which holds them, does.
+  }];
+  let methods = [
+    InterfaceMethod<"Emit the steps; see compiler/Planning/StepEmitter.h.",
+      "::llvm::LogicalResult", "emitSteps", (ins "::ft::StepEmitter &":$out)>,
   ];
 }
 

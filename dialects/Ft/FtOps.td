@@ -11,6 +11,7 @@
 #ifndef FT_OPS_TD
 #define FT_OPS_TD
 
+include "dialects/Ft/FtBuckets.td"
 include "dialects/Ft/FtProducts.td"
 include "dialects/Ft/FtRowWise.td"
 include "dialects/Ft/FtUpdate.td"

@@ -54,7 +54,7 @@ def Ft_LinearBwdInputOp : Ft_Op<"linear_bwd_input", [Pure, SameVariadicOperandSi
   let assemblyFormat = "`[` $grads `]` `,` `[` $weights `]` attr-dict `:` functional-type(operands, results)";
 }
 
-def Ft_LinearBwdWeightOp : Ft_Op<"linear_bwd_weight", [Pure]> {
+def Ft_LinearBwdWeightOp : Ft_Op<"linear_bwd_weight", [Pure, Accumulating]> {
   let summary = "differentiate a linear with respect to a weight";
   let description = [{
     dw = accumulate (0 where absent) + alpha * grad^T * x, summed in f32 (f64 in f64).
@@ -146,7 +146,7 @@ def Ft_HeadLossOp : Ft_Op<"head_loss", [Pure]> {
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }
 
-def Ft_HeadLossGradOp : Ft_Op<"head_loss_grad", [Pure]> {
+def Ft_HeadLossGradOp : Ft_Op<"head_loss_grad", [Pure, Accumulating]> {
   let summary = "take the loss with its gradients";
   let description = [{
     The loss of head_loss, dx = dlogits * W and, where it is a result, dw = accumulate (0 where absent) + dlogits^T

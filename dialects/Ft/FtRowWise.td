@@ -21,7 +21,7 @@ def Ft_EmbeddingOp : Ft_Op<"embedding", [Pure]> {
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }
 
-def Ft_EmbeddingGradOp : Ft_Op<"embedding_grad", [Pure]> {
+def Ft_EmbeddingGradOp : Ft_Op<"embedding_grad", [Pure, Accumulating]> {
   let summary = "sum the rows of a gradient by token id, in fixed order";
   let description = [{
     result[v] = accumulate[v] (0 where absent) + the sum over positions t with id v of grad[t], in the order of
@@ -104,7 +104,7 @@ def Ft_RmsNormBwdOp : Ft_Op<"rms_norm_bwd", [Pure]> {
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }
 
-def Ft_RmsNormWeightGradOp : Ft_Op<"rms_norm_weight_grad", [Pure]> {
+def Ft_RmsNormWeightGradOp : Ft_Op<"rms_norm_weight_grad", [Pure, Accumulating]> {
   let summary = "differentiate rms_norm with respect to its weight";
   let description = [{
     dw = accumulate (0 where absent) + the sum over rows of dy * x * rstd, in fixed order.

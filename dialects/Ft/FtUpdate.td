@@ -59,7 +59,7 @@ def Ft_GradNormOp : Ft_Op<"grad_norm", [Pure]> {
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }
 
-def Ft_AdamwOp : Ft_Op<"adamw", [Pure]> {
+def Ft_AdamwOp : Ft_Op<"adamw", [Pure, Optimizer]> {
   let summary = "update a parameter with AdamW";
   let description = [{
     PyTorch's: g = grad * min(1, max_norm / (norm + 1e-6)) (max_norm 0: g = grad); p = param * (1 - lr * weight_decay);
@@ -84,7 +84,7 @@ def Ft_AdamwOp : Ft_Op<"adamw", [Pure]> {
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }
 
-def Ft_SgdOp : Ft_Op<"sgd", [Pure]> {
+def Ft_SgdOp : Ft_Op<"sgd", [Pure, Optimizer]> {
   let summary = "update a parameter with SGD";
   let description = [{
     PyTorch's: g = grad * clip (see adamw) + weight_decay * param; with momentum, buffer = momentum * buffer + g and g =

@@ -19,7 +19,9 @@ def Ft_VariableOp : Ft_Op<"variable", [Symbol, DeclareOpInterfaceMethods<SymbolU
     `io` is the kind of the plan's BatchInput or Output. `gradient_type` is the element type that a trained parameter's
     gradient is summed in. `gguf_key` and `gguf_rope_heads` say where a GGUF file has the parameter, and that it stores
     the rows of that many heads with rope pairs interleaved. `padding` says which elements of the type are not the
-    checkpoint's: files, initial values and exports have the tensor without them, its logical shape.
+    checkpoint's: files, initial values and exports have the tensor without them, its logical shape. `place` says that
+    the variable lies in a bucket: it is then a row of the parameter map and nothing else. A `bucket` is a flat variable
+    that other variables lie in; it has no key, its members have.
 
     Example:
     ```mlir
@@ -31,17 +33,19 @@ def Ft_VariableOp : Ft_Op<"variable", [Symbol, DeclareOpInterfaceMethods<SymbolU
     - (C1) the type is a ranked tensor of static shape with at least one element.
     - (C2) `of` is given exactly for the roles gradient, exp_avg, exp_avg_sq and working_copy, and names a trained
       parameter.
-    - (C3) `key` is given exactly for parameters (frozen, trainable, adapter), gradients and moments.
+    - (C3) `key` is given exactly for parameters (frozen, trainable, adapter), gradients and moments that are no bucket.
     - (C4) `init.kind` is one of those above, with its own fields and no other's; `names` has one name per element.
     - (C5) `io` is given exactly for the roles input and output, and is a kind of BatchInput or Output.
     - (C6) `gradient_type` is f64, f32 or bf16, and given only for the roles trainable and adapter.
     - (C7) `padding.dim` is a dimension whose size is a multiple of `padding.block`, and 0 < used < block.
+    - (C8) `place` names a bucket of the variable's element type, and lies inside it.
+    - (C9) a bucket has rank 1.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<AnyRankedTensor>:$type, Ft_Role:$role,
                        OptionalAttr<StrAttr>:$key, OptionalAttr<FlatSymbolRefAttr>:$of, OptionalAttr<DictionaryAttr>:$init,
                        OptionalAttr<StrAttr>:$io, OptionalAttr<TypeAttr>:$gradient_type,
                        OptionalAttr<StrAttr>:$gguf_key, OptionalAttr<I64Attr>:$gguf_rope_heads,
-                       OptionalAttr<Ft_PaddingAttr>:$padding);
+                       OptionalAttr<Ft_PaddingAttr>:$padding, OptionalAttr<Ft_PlaceAttr>:$place, UnitAttr:$bucket);
   let assemblyFormat = "$role $sym_name `:` $type attr-dict";
   let builders = [OpBuilder<(ins "::llvm::StringRef":$name, "::mlir::RankedTensorType":$type, "::ft::model::Role":$role)>];
   let extraClassDeclaration = [{

@@ -85,19 +85,18 @@ LogicalResult VariableOp::verify() {
     return emitOpError("(C2) `of` must name a parameter for the roles gradient, exp_avg, exp_avg_sq and "
                        "working_copy, and only there");
   const bool keyed = role != Role::ConstantTable && role != Role::RandomKeys && role != Role::Input &&
-                     role != Role::Output && role != Role::WorkingCopy;
+                     role != Role::Output && role != Role::WorkingCopy && !getBucket();
   if (keyed != getKey().has_value())
-    return emitOpError("(C3) `key` must be given for parameters, gradients and moments, and only there");
+    return emitOpError("(C3) `key` must be given for parameters, gradients and moments that are no bucket, and only "
+                       "there");
   if (auto init = getInitAttr())
     if (failed(verifyInit(*this, init)))
       return failure();
   if ((role == Role::Input || role == Role::Output) != getIo().has_value())
     return emitOpError("(C5) `io` must be given for the roles input and output, and only there");
-  if (getIo() && role == Role::Input &&
-      !isOneOf(*getIo(), {"TOKENS", "LABELS", "POSITIONS", "DOCUMENT_START", "DOCUMENT_OFFSETS", "DOCUMENT_LENS",
-                          "SORTED_POSITIONS", "SEGMENT_STARTS", "SEGMENT_IDS", "SCALARS", "ROW_INDEX"}))
+  if (role == Role::Input && !symbolizeInputKind(*getIo()))
     return emitOpError("(C5) `io` is \"") << *getIo() << "\", which is no kind of plan.proto's BatchInput";
-  if (getIo() && role == Role::Output && !isOneOf(*getIo(), {"LOSS", "GRAD_NORM", "STATUS", "LOGITS"}))
+  if (role == Role::Output && !symbolizeOutputKind(*getIo()))
     return emitOpError("(C5) `io` is \"") << *getIo() << "\", which is no kind of plan.proto's Output";
   if (getGradientType() && !isTrained())
     return emitOpError("(C6) gradient_type belongs to the roles trainable and adapter");
@@ -106,6 +105,8 @@ LogicalResult VariableOp::verify() {
   if (auto padding = getPaddingAttr(); padding && !padding.fits(tensor.getShape()))
     return emitOpError("(C7) ") << padding << " does not fit " << tensor
                                 << ": must name a dimension that is a multiple of its block, with 0 < used < block";
+  if (getBucket() && tensor.getRank() != 1)
+    return emitOpError("(C9) a bucket has rank ") << tensor.getRank() << "; must have 1";
   return success();
 }
 
@@ -116,7 +117,21 @@ static FailureOr<VariableOp> lookUp(Operation *op, FlatSymbolRefAttr symbol, Sym
   return variable;
 }
 
+static LogicalResult verifyPlace(VariableOp op, PlaceAttr place, SymbolTableCollection &table) {
+  auto bucket = table.lookupNearestSymbolFrom<VariableOp>(op, place.getBucket());
+  if (!bucket || !bucket.getBucket() || bucket.getTensorType().getElementType() != op.getTensorType().getElementType())
+    return op.emitOpError("(C8) lies in ") << place.getBucket() << "; must be a bucket of its element type";
+  const int64_t elements = op.getTensorType().getNumElements(), size = bucket.getTensorType().getNumElements();
+  if (place.getOffset() >= 0 && elements <= size && place.getOffset() <= size - elements)
+    return success();
+  return op.emitOpError("(C8) lies at ") << place.getOffset() << " with " << elements << " elements; must end inside "
+                                         << place.getBucket() << " of " << size;
+}
+
 LogicalResult VariableOp::verifySymbolUses(SymbolTableCollection &table) {
+  if (PlaceAttr place = getPlaceAttr())
+    if (failed(verifyPlace(*this, place, table)))
+      return failure();
   if (!getOf())
     return success();
   auto parameter = table.lookupNearestSymbolFrom<VariableOp>(*this, getOfAttr());

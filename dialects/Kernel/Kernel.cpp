@@ -118,6 +118,8 @@ LogicalResult FuncOp::verify() {
              << "bf16, i64, i32 or i8; is " << argument.getType();
   if (failed(verifyInplace(*this)))
     return failure();
+  if (getItems() && static_cast<int64_t>(*getItems()) <= 0)
+    return emitOpError("(C5) items is ") << *getItems() << "; must be positive";
   if (!isa<ReturnOp>(getBody().front().back()))
     return emitOpError("(C4) the body must end with kernel.return");
   return success();

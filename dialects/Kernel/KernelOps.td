@@ -23,8 +23,9 @@ class Kernel_Op<string mnemonic, list<Trait> traits = []> : Op<Kernel_Dialect, m
 def Kernel_FuncOp : Kernel_Op<"func", [IsolatedFromAbove, Symbol, SingleBlock]> {
   let summary = "Compute one item of a fused kernel";
   let description = [{
-    The body handles the item whose number is the last block argument; the launch gives the number of items, and items
-    may run in any order and at the same time. The other block arguments are the operands.
+    The body handles the item whose number is the last block argument; items may run in any order and at the same time.
+    The other block arguments are the operands. `items`, where it is given, is the number of items that the operands'
+    shapes are for: whoever builds a kernel for a plan says it, and every launch has as many.
 
     The body is straight-line code, `scf.for` (bounds static or computed, values carried of scalars or rows) and
     `scf.if` on scalars, over `arith`, `math`, `vector` (`load`, `store`, `reduction`, `broadcast`, `step`), `memref`
@@ -42,7 +43,8 @@ def Kernel_FuncOp : Kernel_Op<"func", [IsolatedFromAbove, Symbol, SingleBlock]> 
       rank 1 or more, of f64, f32, bf16, i64, i32 or i8;
     - (C2) the item is of type index;
     - (C3) an in-place pair names two different operands of the same type, and no operand is in two pairs;
-    - (C4) the body ends with `kernel.return`.
+    - (C4) the body ends with `kernel.return`;
+    - (C5) items is positive.
 
     Example:
     ```mlir
@@ -58,7 +60,7 @@ def Kernel_FuncOp : Kernel_Op<"func", [IsolatedFromAbove, Symbol, SingleBlock]> 
     }
     ```
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, OptionalAttr<ArrayAttr>:$inplace);
+  let arguments = (ins SymbolNameAttr:$sym_name, OptionalAttr<ArrayAttr>:$inplace, OptionalAttr<I64Attr>:$items);
   let regions = (region SizedRegion<1>:$body);
   let builders = [
     /// A kernel with an empty body block of `operands` and the item; `inplace` as pairs of operand numbers.

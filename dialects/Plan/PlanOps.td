@@ -11,6 +11,7 @@ include "mlir/IR/BuiltinAttributeInterfaces.td"
 include "mlir/IR/EnumAttr.td"
 include "mlir/IR/OpBase.td"
 include "mlir/IR/SymbolInterfaces.td"
+include "dialects/Plan/PlanInterfaces.td"
 
 def Plan_Dialect : Dialect {
   let name = "plan";
@@ -54,6 +55,25 @@ def Plan_Class : I32EnumAttr<"BufferClass", "what a buffer is for", [
   I32EnumAttrCase<"Gradient", 3, "gradient">, I32EnumAttrCase<"Activation", 4, "activation">,
   I32EnumAttrCase<"Workspace", 5, "workspace">, I32EnumAttrCase<"Input", 6, "input">,
   I32EnumAttrCase<"Output", 7, "output">, I32EnumAttrCase<"Constant", 8, "constant">]> {
+  let cppNamespace = "::ft::plan";
+}
+
+// The kinds of plan.proto, which dialects/ must not include. compiler/Export's test compares them with it, and so the
+// two enumerations above.
+def Plan_SegmentKind : I32EnumAttr<"SegmentKind", "a kind of plan.proto's Segment", [
+  I32EnumAttrCase<"Initialize", 1, "initialize">, I32EnumAttrCase<"AccumulateFirst", 2, "accumulate_first">,
+  I32EnumAttrCase<"AccumulateNext", 3, "accumulate_next">, I32EnumAttrCase<"Update", 4, "update">,
+  I32EnumAttrCase<"Evaluate", 5, "evaluate">, I32EnumAttrCase<"Generate", 6, "generate">,
+  I32EnumAttrCase<"Save", 7, "save">, I32EnumAttrCase<"AccumulateLast", 8, "accumulate_last">]> {
+  let cppNamespace = "::ft::plan";
+}
+def Plan_CollectiveKind : I32EnumAttr<"CollectiveKind", "a kind of plan.proto's Collective", [
+  I32EnumAttrCase<"AllReduce", 1, "all_reduce">, I32EnumAttrCase<"ReduceScatter", 2, "reduce_scatter">,
+  I32EnumAttrCase<"AllGather", 3, "all_gather">, I32EnumAttrCase<"Broadcast", 4, "broadcast">]> {
+  let cppNamespace = "::ft::plan";
+}
+def Plan_Reduction : I32EnumAttr<"Reduction", "a reduction of plan.proto's Collective", [
+  I32EnumAttrCase<"Sum", 1, "sum">, I32EnumAttrCase<"Max", 2, "max">, I32EnumAttrCase<"Norm2", 3, "norm2">]> {
   let cppNamespace = "::ft::plan";
 }
 
@@ -129,10 +149,10 @@ def Plan_TensorOp : Plan_Op<"tensor", [DeclareOpInterfaceMethods<SymbolUserOpInt
 def Plan_SegmentOp : Plan_Op<"segment", [Symbol, NoTerminator, SingleBlock]> {
   let summary = "a straight line of steps that the executor runs as one";
   let description = [{
-    `initialize`, `accumulate_first`, `accumulate_next`, `update`, `evaluate` or `generate`. Segments communicate
-    through persistent buffers alone: a transient buffer's content does not outlive its segment.
+    Its name is its kind. Segments communicate through persistent buffers alone: a transient buffer's content does not
+    outlive its segment.
 
-    (C1) the name is one of the six.
+    (C1) the name is a SegmentKind.
 
     Example:
     ```mlir
@@ -144,15 +164,31 @@ def Plan_SegmentOp : Plan_Op<"segment", [Symbol, NoTerminator, SingleBlock]> {
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "$sym_name attr-dict-with-keyword $body";
   let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// The kind that the name says; verified.
+    SegmentKind getKind() { return *symbolizeSegmentKind(getSymName()); }
+  }];
 }
 
-class Plan_Step<string mnemonic> : Plan_Op<mnemonic, [HasParent<"SegmentOp">]> {
-  dag common = (ins StrAttr:$name, Plan_OperandArray:$operands_, DefaultValuedAttr<I64Attr, "0">:$stream,
-                    DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$wait, DefaultValuedAttr<I64Attr, "0">:$record,
-                    DefaultValuedAttr<F64Attr, "0.0">:$flops, DefaultValuedAttr<F64Attr, "0.0">:$predicted_us);
+//===-- steps ----------------------------------------------------------------------------------------------------===//
+
+/// `operands`: each an operand or an array of operands, called by its role, in the order of the step's message.
+class Plan_Step<string mnemonic, dag fields, dag operands>
+    : Plan_Op<mnemonic, [HasParent<"SegmentOp">, Plan_StepOpInterface]> {
+  let arguments = !con((ins StrAttr:$name), fields, operands,
+                       (ins DefaultValuedAttr<I64Attr, "0">:$stream, DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$wait,
+                            DefaultValuedAttr<I64Attr, "0">:$record, DefaultValuedAttr<F64Attr, "0.0">:$flops,
+                            DefaultValuedAttr<F64Attr, "0.0">:$predicted_us));
+  let hasVerifier = 1;
+  let extraClassDeclaration = "void visitOperands(::ft::plan::OperandVisitor visit);";
+  let extraClassDefinition = "void $cppClass::visitOperands(::ft::plan::OperandVisitor visit) {\n" #
+    !interleave(!foreach(i, !range(!size(operands)),
+                         "  ::ft::plan::visitRole(visit, \"" # !getdagname(operands, i) # "\", getProperties()." #
+                         !getdagname(operands, i) # ");\n"), "") # "}\n";
 }
 
-def Plan_LaunchOp : Plan_Step<"launch"> {
+def Plan_LaunchOp : Plan_Step<"launch", (ins FlatSymbolRefAttr:$kernel, I64Attr:$items),
+                              (ins Plan_OperandArray:$args)> {
   let summary = "run a row kernel over its items";
   let description = [{
     Operands in the kernel's argument order.
@@ -168,18 +204,22 @@ def Plan_LaunchOp : Plan_Step<"launch"> {
     }
     ```
   }];
-  let arguments = !con((ins FlatSymbolRefAttr:$kernel, I64Attr:$items), common);
-  let assemblyFormat = "$name $kernel `items` $items $operands_ attr-dict";
-  let hasVerifier = 1;
+  let assemblyFormat = "$name $kernel `items` $items $args attr-dict";
 }
 
-def Plan_GemmOp : Plan_Step<"gemm"> {
+def Plan_GemmOp : Plan_Step<"gemm",
+    (ins TypeAttr:$a_type, TypeAttr:$b_type, TypeAttr:$d_type, TypeAttr:$compute_type, I64Attr:$m, I64Attr:$n,
+         I64Attr:$k, I64Attr:$lda, I64Attr:$ldb, I64Attr:$ldd, UnitAttr:$trans_a, UnitAttr:$trans_b,
+         UnitAttr:$allow_tf32, DefaultValuedAttr<F64Attr, "1.0">:$alpha, DefaultValuedAttr<F64Attr, "0.0">:$beta,
+         DefaultValuedAttr<I64Attr, "1">:$batch, DefaultValuedAttr<I64Attr, "0">:$stride_a,
+         DefaultValuedAttr<I64Attr, "0">:$stride_b, DefaultValuedAttr<I64Attr, "0">:$stride_d),
+    (ins Plan_OperandAttr:$a, Plan_OperandAttr:$b, Plan_OperandAttr:$d, OptionalAttr<Plan_OperandAttr>:$workspace)> {
   let summary = "D = alpha · op(A) · op(B) + beta · D";
   let description = [{
-    Row-major; operands a, b, d and optionally the workspace. Leading dimensions and batch strides count elements.
+    Row-major. Leading dimensions and batch strides count elements.
 
-    (C1) three or four operands. (C2) beta is 0 or 1, and d is read exactly where beta is 1. (C3) each operand's region
-    is what shape and leading dimension imply.
+    (C1) beta is 0 or 1, and d is read exactly where beta is 1. (C2) each operand's region is what shape and leading
+    dimension imply.
 
     Example:
     ```mlir
@@ -189,45 +229,72 @@ def Plan_GemmOp : Plan_Step<"gemm"> {
     plan.buffer @y in @a activation 64
     plan.segment @update {
       plan.gemm "head" f32, f32, f32 accumulate f32 m 4 n 4 k 4
-        [#plan.operand<buffer = @x, offset = 0, rows = 4, rowBytes = 16, pitch = 16, read = 1>,
-         #plan.operand<buffer = @w, offset = 0, rows = 4, rowBytes = 16, pitch = 16, read = 2>,
-         #plan.operand<buffer = @y, offset = 0, rows = 4, rowBytes = 16, pitch = 16, write = 3>]
+        a <buffer = @x, offset = 0, rows = 4, rowBytes = 16, pitch = 16, read = 1>
+        b <buffer = @w, offset = 0, rows = 4, rowBytes = 16, pitch = 16, read = 2>
+        d <buffer = @y, offset = 0, rows = 4, rowBytes = 16, pitch = 16, write = 3>
         {lda = 4 : i64, ldb = 4 : i64, ldd = 4 : i64}
     }
     ```
   }];
-  let arguments = !con((ins TypeAttr:$a_type, TypeAttr:$b_type, TypeAttr:$d_type, TypeAttr:$compute_type, I64Attr:$m,
-                            I64Attr:$n, I64Attr:$k, I64Attr:$lda, I64Attr:$ldb, I64Attr:$ldd, UnitAttr:$trans_a,
-                            UnitAttr:$trans_b, UnitAttr:$allow_tf32, DefaultValuedAttr<F64Attr, "1.0">:$alpha,
-                            DefaultValuedAttr<F64Attr, "0.0">:$beta, DefaultValuedAttr<I64Attr, "1">:$batch,
-                            DefaultValuedAttr<I64Attr, "0">:$stride_a, DefaultValuedAttr<I64Attr, "0">:$stride_b,
-                            DefaultValuedAttr<I64Attr, "0">:$stride_d), common);
-  let assemblyFormat = "$name $a_type `,` $b_type `,` $d_type `accumulate` $compute_type `m` $m `n` $n `k` $k $operands_ attr-dict";
-  let hasVerifier = 1;
+  let assemblyFormat = [{
+    $name $a_type `,` $b_type `,` $d_type `accumulate` $compute_type `m` $m `n` $n `k` $k `a` $a `b` $b `d` $d
+    (`workspace` $workspace^)? attr-dict
+  }];
 }
 
-def Plan_AttentionOp : Plan_Step<"attention"> {
+def Plan_AttentionOp : Plan_Step<"attention",
+    (ins TypeAttr:$type, UnitAttr:$backward, UnitAttr:$ragged, UnitAttr:$deterministic, I64Attr:$batch,
+         I64Attr:$sequence_len, I64Attr:$heads, I64Attr:$kv_heads, I64Attr:$head_dim, F64Attr:$scale,
+         I64Attr:$max_documents, I64Attr:$max_document_len, I64Attr:$qkv_pitch, I64Attr:$o_pitch,
+         I64Attr:$d_qkv_pitch),
+    (ins Plan_OperandAttr:$q, Plan_OperandAttr:$k, Plan_OperandAttr:$v, Plan_OperandAttr:$o, Plan_OperandAttr:$lse,
+         OptionalAttr<Plan_OperandAttr>:$d_o, OptionalAttr<Plan_OperandAttr>:$d_q, OptionalAttr<Plan_OperandAttr>:$d_k,
+         OptionalAttr<Plan_OperandAttr>:$d_v, OptionalAttr<Plan_OperandAttr>:$document_offsets,
+         OptionalAttr<Plan_OperandAttr>:$document_lens, OptionalAttr<Plan_OperandAttr>:$workspace)> {
   let summary = "causal attention by a library, over packed documents";
   let description = [{
-    Operand order: forward q, k, v, o, lse; backward q, k, v, o, lse, d_o, d_q, d_k, d_v; then document_offsets and
-    document_lens where `ragged`; then the workspace where there is one. Pitches count elements between tokens.
+    Pitches count elements between tokens.
 
-    (C1) the number of operands fits direction and form. (C2) heads is a multiple of kv_heads.
+    (C1) d_o, d_q, d_k and d_v are given exactly where `backward`, document_offsets and document_lens where `ragged`.
+    (C2) heads is a multiple of kv_heads.
 
     Example: see test/lit/Plan/ops.mlir.
   }];
-  let arguments = !con((ins TypeAttr:$type, UnitAttr:$backward, UnitAttr:$ragged, UnitAttr:$deterministic, UnitAttr:$has_workspace,
-                            I64Attr:$batch, I64Attr:$sequence_len, I64Attr:$heads, I64Attr:$kv_heads, I64Attr:$head_dim,
-                            F64Attr:$scale, I64Attr:$max_documents, I64Attr:$max_document_len, I64Attr:$qkv_pitch,
-                            I64Attr:$o_pitch, I64Attr:$d_qkv_pitch), common);
-  let assemblyFormat = "$name $type $operands_ attr-dict";
-  let hasVerifier = 1;
+  let assemblyFormat = [{
+    $name $type `q` $q `k` $k `v` $v `o` $o `lse` $lse (`d_o` $d_o^)? (`d_q` $d_q^)? (`d_k` $d_k^)? (`d_v` $d_v^)?
+    (`document_offsets` $document_offsets^)? (`document_lens` $document_lens^)? (`workspace` $workspace^)? attr-dict
+  }];
 }
 
-def Plan_CopyOp : Plan_Step<"copy"> {
+def Plan_CollectiveOp : Plan_Step<"collective",
+    (ins Plan_CollectiveKind:$kind, OptionalAttr<Plan_Reduction>:$reduction, TypeAttr:$type, DenseI64ArrayAttr:$axes,
+         DefaultValuedAttr<TypedArrayAttrBase<FlatSymbolRefAttr, "kernels">, "{}">:$kernels),
+    (ins Plan_OperandArray:$whole)> {
+  let summary = "exchange contiguous runs between ranks";
+  let description = [{
+    `axes` are indices into the mesh. `kernels`, by member of the group, are what ranks reduce with that read each
+    other's memory; others reduce by themselves.
+
+    (C1) a reduction is given exactly for all_reduce and reduce_scatter. (C2) an all_reduce updates each run of whole
+    in place. (C3) a run is contiguous.
+
+    Example:
+    ```mlir
+    plan.arena device @a {size = 1024 : i64}
+    plan.buffer @g in @a gradient 64
+    plan.segment @accumulate_first {
+      plan.collective "gradients" all_reduce sum f32 over [0]
+        [#plan.operand<buffer = @g, offset = 0, rows = 1, rowBytes = 64, pitch = 64, read = 1, write = 2>]
+    }
+    ```
+  }];
+  let assemblyFormat = "$name $kind ($reduction^)? $type `over` $axes $whole attr-dict";
+}
+
+def Plan_CopyOp : Plan_Step<"copy", (ins), (ins Plan_OperandAttr:$src, Plan_OperandAttr:$dst)> {
   let summary = "copy a region to another of the same shape";
   let description = [{
-    Operands source and destination. (C1) two operands of one shape; the first is read, the second written.
+    (C1) both operands have one shape; src is read, dst written.
 
     Example:
     ```mlir
@@ -235,36 +302,32 @@ def Plan_CopyOp : Plan_Step<"copy"> {
     plan.buffer @x in @a activation 64
     plan.buffer @y in @a activation 64
     plan.segment @update {
-      plan.copy "keep" [#plan.operand<buffer = @x, offset = 0, rows = 4, rowBytes = 16, pitch = 16, read = 1>,
-                        #plan.operand<buffer = @y, offset = 0, rows = 4, rowBytes = 16, pitch = 16, write = 2>]
+      plan.copy "keep" <buffer = @x, offset = 0, rows = 4, rowBytes = 16, pitch = 16, read = 1>
+                    to <buffer = @y, offset = 0, rows = 4, rowBytes = 16, pitch = 16, write = 2>
     }
     ```
   }];
-  let arguments = common;
-  let assemblyFormat = "$name $operands_ attr-dict";
-  let hasVerifier = 1;
+  let assemblyFormat = "$name $src `to` $dst attr-dict";
 }
 
-def Plan_MemsetOp : Plan_Step<"memset"> {
+def Plan_MemsetOp : Plan_Step<"memset", (ins I64Attr:$value), (ins Plan_OperandAttr:$dst)> {
   let summary = "set every byte of a region";
   let description = [{
-    (C1) one operand, written and not read. (C2) value in [0, 255].
+    (C1) dst is written and not read. (C2) value in [0, 255].
 
     Example:
     ```mlir
     plan.arena device @a {size = 1024 : i64}
     plan.buffer @x in @a gradient 64
     plan.segment @update {
-      plan.memset "clear" 0 [#plan.operand<buffer = @x, offset = 0, rows = 1, rowBytes = 64, pitch = 64, write = 2>]
+      plan.memset "clear" 0 <buffer = @x, offset = 0, rows = 1, rowBytes = 64, pitch = 64, write = 2>
     }
     ```
   }];
-  let arguments = !con((ins I64Attr:$value), common);
-  let assemblyFormat = "$name $value $operands_ attr-dict";
-  let hasVerifier = 1;
+  let assemblyFormat = "$name $value $dst attr-dict";
 }
 
-def Plan_ReceiveOp : Plan_Step<"receive"> {
+def Plan_ReceiveOp : Plan_Step<"receive", (ins), (ins Plan_OperandArray:$dst)> {
   let summary = "the batch record that the host staged arrives in the input buffers";
   let description = [{
     (C1) every operand is written and none read.
@@ -278,12 +341,10 @@ def Plan_ReceiveOp : Plan_Step<"receive"> {
     }
     ```
   }];
-  let arguments = common;
-  let assemblyFormat = "$name $operands_ attr-dict";
-  let hasVerifier = 1;
+  let assemblyFormat = "$name $dst attr-dict";
 }
 
-def Plan_EmitOp : Plan_Step<"emit"> {
+def Plan_EmitOp : Plan_Step<"emit", (ins), (ins Plan_OperandArray:$src)> {
   let summary = "outputs leave for the host's ring";
   let description = [{
     (C1) every operand is read and none written.
@@ -297,9 +358,7 @@ def Plan_EmitOp : Plan_Step<"emit"> {
     }
     ```
   }];
-  let arguments = common;
-  let assemblyFormat = "$name $operands_ attr-dict";
-  let hasVerifier = 1;
+  let assemblyFormat = "$name $src attr-dict";
 }
 
 #endif // PLAN_OPS_TD

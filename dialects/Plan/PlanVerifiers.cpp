@@ -1,6 +1,7 @@
 // Local verifiers of the plan dialect; each step carries the label of the constraint in PlanOps.td. What needs the
 // whole plan (lifetimes, order) is proved by runtime/Plan's verifier on the exported message.
 #include "dialects/Plan/PlanDialect.h"
+#include "dialects/TypeBytes.h"
 
 #include "mlir/IR/Diagnostics.h"
 #include "llvm/ADT/STLExtras.h"
@@ -69,21 +70,17 @@ LogicalResult TensorOp::verifySymbolUses(SymbolTableCollection &table) {
   int64_t last = 0;
   for (auto [size, stride] : llvm::zip(getSizes(), getStrides()))
     last += (size - 1) * stride;
-  int64_t end = getOffset() + (last + 1) * (getType().getIntOrFloatBitWidth() / 8);
+  int64_t end = getOffset() + (last + 1) * ft::elementBytes(getType());
   if (end > static_cast<int64_t>(buffer.getSize())) // (C2)
     return emitOpError("(C2) ends at byte ") << end << " of a buffer of " << buffer.getSize();
   return success();
 }
 
 LogicalResult SegmentOp::verify() {
-  static constexpr StringLiteral names[] = {"initialize", "accumulate_first", "accumulate_next",
-                                            "update",     "evaluate",         "generate"};
-  if (!llvm::is_contained(names, getSymName())) // (C1)
+  if (!symbolizeSegmentKind(getSymName())) // (C1)
     return emitOpError("(C1) '") << getSymName() << "' is not a segment's name";
   return success();
 }
-
-static OperandAttr operandAt(ArrayAttr operands, size_t i) { return cast<OperandAttr>(operands[i]); }
 
 LogicalResult LaunchOp::verify() {
   if (static_cast<int64_t>(getItems()) <= 0) // (C1)
@@ -93,44 +90,61 @@ LogicalResult LaunchOp::verify() {
 
 static LogicalResult checkGemmRegion(Operation *op, StringRef which, OperandAttr operand, int64_t rows, int64_t columns,
                                      int64_t leading, Type type, int64_t batch) {
-  int64_t bytes = type.getIntOrFloatBitWidth() / 8;
+  int64_t bytes = ft::elementBytes(type);
   if (operand.getRows() != rows || operand.getRowBytes() != columns * bytes || operand.getBatch() != batch ||
       (rows > 1 && operand.getPitch() != leading * bytes))
-    return op->emitOpError("(C3) operand ")
+    return op->emitOpError("(C2) operand ")
            << which << " is not " << rows << " rows of " << columns << " elements at leading dimension " << leading;
   return success();
 }
 
 LogicalResult GemmOp::verify() {
-  ArrayAttr operands = getOperands_();
-  if (operands.size() != 3 && operands.size() != 4) // (C1)
-    return emitOpError("(C1) has ") << operands.size() << " operands; three or four are legal";
   double beta = getBeta().convertToDouble();
-  if ((beta != 0 && beta != 1) || (beta == 1) != (operandAt(operands, 2).getRead() != 0)) // (C2)
-    return emitOpError("(C2) beta ") << beta << " does not fit what is read of d";
+  if ((beta != 0 && beta != 1) || (beta == 1) != (getD().getRead() != 0)) // (C1)
+    return emitOpError("(C1) beta ") << beta << " does not fit what is read of d";
   int64_t m = getM(), n = getN(), k = getK(), batch = getBatch();
-  auto check = [&](StringRef which, unsigned i, int64_t rows, int64_t columns, int64_t leading, Type type) { // (C3)
-    return checkGemmRegion(*this, which, operandAt(operands, i), rows, columns, leading, type, batch);
+  auto check = [&](StringRef which, OperandAttr operand, int64_t rows, int64_t columns, int64_t leading, Type type) {
+    return checkGemmRegion(*this, which, operand, rows, columns, leading, type, batch); // (C2)
   };
-  if (failed(check("a", 0, getTransA() ? k : m, getTransA() ? m : k, getLda(), getAType())) ||
-      failed(check("b", 1, getTransB() ? n : k, getTransB() ? k : n, getLdb(), getBType())))
+  if (failed(check("a", getA(), getTransA() ? k : m, getTransA() ? m : k, getLda(), getAType())) ||
+      failed(check("b", getB(), getTransB() ? n : k, getTransB() ? k : n, getLdb(), getBType())))
     return failure();
-  return check("d", 2, m, n, getLdd(), getDType());
+  return check("d", getD(), m, n, getLdd(), getDType());
 }
 
 LogicalResult AttentionOp::verify() {
-  size_t expected = (getBackward() ? 9 : 5) + (getRagged() ? 2 : 0) + (getHasWorkspace() ? 1 : 0);
-  if (getOperands_().size() != expected) // (C1)
-    return emitOpError("(C1) has ") << getOperands_().size() << " operands; this form takes " << expected;
+  auto given = [&](StringRef role, bool present, bool wanted) -> LogicalResult { // (C1)
+    if (present == wanted)
+      return success();
+    return emitOpError("(C1) operand ") << role << (present ? " is given" : " is missing") << "; direction and form "
+                                        << (wanted ? "need it" : "have none");
+  };
+  if (failed(given("d_o", !!getDOAttr(), getBackward())) || failed(given("d_q", !!getDQAttr(), getBackward())) ||
+      failed(given("d_k", !!getDKAttr(), getBackward())) || failed(given("d_v", !!getDVAttr(), getBackward())) ||
+      failed(given("document_offsets", !!getDocumentOffsetsAttr(), getRagged())) ||
+      failed(given("document_lens", !!getDocumentLensAttr(), getRagged())))
+    return failure();
   if (getKvHeads() <= 0 || getHeads() % getKvHeads() != 0) // (C2)
     return emitOpError("(C2) heads ") << getHeads() << " is not a multiple of kv_heads " << getKvHeads();
   return success();
 }
 
+LogicalResult CollectiveOp::verify() {
+  const bool reduces = getKind() == CollectiveKind::AllReduce || getKind() == CollectiveKind::ReduceScatter;
+  if (reduces != getReduction().has_value()) // (C1)
+    return emitOpError("(C1) ") << stringifyCollectiveKind(getKind())
+                                << (reduces ? " needs a reduction" : " has a reduction; nothing is reduced");
+  for (auto run : getWhole().getAsRange<OperandAttr>()) {
+    if (getKind() == CollectiveKind::AllReduce && (!run.getRead() || !run.getWrite())) // (C2)
+      return emitOpError("(C2) must read and write ") << run.getBuffer();
+    if (run.getBatch() != 1 || (run.getRows() != 1 && run.getPitch() != run.getRowBytes())) // (C3)
+      return emitOpError("(C3) takes rows of ") << run.getBuffer() << " that do not follow each other";
+  }
+  return success();
+}
+
 LogicalResult CopyOp::verify() {
-  if (getOperands_().size() != 2) // (C1)
-    return emitOpError("(C1) takes a source and a destination");
-  OperandAttr src = operandAt(getOperands_(), 0), dst = operandAt(getOperands_(), 1);
+  OperandAttr src = getSrc(), dst = getDst();
   if (src.getRows() != dst.getRows() || src.getRowBytes() != dst.getRowBytes() || src.getBatch() != dst.getBatch() ||
       !src.getRead() || src.getWrite() || dst.getRead() || !dst.getWrite())
     return emitOpError("(C1) source and destination do not fit each other");
@@ -138,23 +152,21 @@ LogicalResult CopyOp::verify() {
 }
 
 LogicalResult MemsetOp::verify() {
-  if (getOperands_().size() != 1 || operandAt(getOperands_(), 0).getRead()) // (C1)
-    return emitOpError("(C1) takes one operand that is not read");
+  if (getDst().getRead()) // (C1)
+    return emitOpError("(C1) reads its operand");
   if (getValue() > 255) // (C2)
     return emitOpError("(C2) value ") << getValue() << " is not a byte";
   return success();
 }
 
 LogicalResult ReceiveOp::verify() {
-  if (llvm::any_of(getOperands_().getAsRange<OperandAttr>(),
-                   [](OperandAttr o) { return o.getRead() || !o.getWrite(); }))
+  if (llvm::any_of(getDst().getAsRange<OperandAttr>(), [](OperandAttr o) { return o.getRead() || !o.getWrite(); }))
     return emitOpError("(C1) reads an operand");
   return success();
 }
 
 LogicalResult EmitOp::verify() {
-  if (llvm::any_of(getOperands_().getAsRange<OperandAttr>(),
-                   [](OperandAttr o) { return o.getWrite() || !o.getRead(); }))
+  if (llvm::any_of(getSrc().getAsRange<OperandAttr>(), [](OperandAttr o) { return o.getWrite() || !o.getRead(); }))
     return emitOpError("(C1) writes an operand");
   return success();
 }

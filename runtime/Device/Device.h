@@ -92,6 +92,9 @@ public:
   virtual uint64_t usedBytes() { return 0; }
 };
 
+/// Processors in this process's affinity mask, cut to the cgroup's quota; at least 1.
+uint32_t usableProcessors();
+
 /// Opens the CPU driver with a team of `threads` (0: every processor that this process may use).
 Expected<std::unique_ptr<Device>> openCpuDevice(uint32_t threads);
 Expected<std::unique_ptr<Device>> openCudaDevice(uint32_t ordinal);

@@ -88,29 +88,6 @@ uint64_t ft::rt::residentBytes() {
   return length > 0 && std::sscanf(text, "%lu %lu", &size, &resident) == 2 ? resident * sysconf(_SC_PAGESIZE) : 0;
 }
 
-std::string ft::rt::memoryTable(const plan::Plan &plan) {
-  auto row = [](const std::string &name, uint64_t bytes, const std::string &note) {
-    return fmt::format("  {:<16} {:>9.3f} GiB{}{}\n", name, bytes / 0x1p30, note.empty() ? "" : "  ", note);
-  };
-  std::string table;
-  uint64_t device = plan.target().outside_arenas();
-  for (const plan::Arena &arena : plan.arenas()) {
-    const bool onDevice = plan.target().driver() == plan::CPU || arena.space() == plan::Arena::DEVICE;
-    if (onDevice)
-      device += arena.size();
-    std::string note = onDevice ? "" : "host memory, not counted";
-    if (arena.largest_live() && arena.largest_live() != arena.size())
-      note += fmt::format("{}largest live set {:.3f} GiB", note.empty() ? "" : ", ", arena.largest_live() / 0x1p30);
-    table += row(arena.name(), arena.size(), note);
-  }
-  table += row("outside arenas", plan.target().outside_arenas(),
-               plan.target().outside_measured() ? "libraries and driver, measured" : "libraries and driver, estimate");
-  table += row("needs", device, "");
-  if (plan.target().memory()) // a target without a size of its own, such as cpu: what is free counts
-    table += row("has", plan.target().memory(), fmt::format("target {}", plan.target().name()));
-  return table;
-}
-
 std::string ft::rt::formatMemoryOutcome(const MemoryOutcome &o) {
   auto row = [](const char *name, const std::string &predicted, const std::string &measured) {
     return fmt::format("  {:<24} {:>14} {:>14}\n", name, predicted, measured);

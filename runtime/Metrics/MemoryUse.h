@@ -30,9 +30,6 @@ ProcessMemory readProcessMemory(std::span<const AddressRange> arenas, const std:
 /// VmRSS alone, without large allocations: for the step line.
 uint64_t residentBytes();
 
-/// The arenas of a plan as a table with what lies outside, in GiB, one a line: printed before a run.
-std::string memoryTable(const plan::Plan &plan);
-
 /// Predicted against measured, side by side, after a run. Outside the arenas lie the program with its libraries on the
 /// CPU, the driver's context on a GPU.
 struct MemoryOutcome {

@@ -43,22 +43,6 @@ TEST(MemoryUse, MeasuresThisProcess) {
   munmap(memory, bytes);
 }
 
-TEST(MemoryUse, TableAddsUp) {
-  plan::Plan plan;
-  plan.mutable_target()->set_name("cpu");
-  plan.mutable_target()->set_driver(plan::CPU);
-  plan.mutable_target()->set_memory(uint64_t(16) << 30);
-  plan.mutable_target()->set_outside_arenas(uint64_t(1) << 28);
-  plan::Arena *arena = plan.add_arenas();
-  arena->set_name("weights");
-  arena->set_space(plan::Arena::DEVICE);
-  arena->set_size(uint64_t(3) << 29);
-  EXPECT_EQ(memoryTable(plan), "  weights              1.500 GiB\n"
-                               "  outside arenas       0.250 GiB  libraries and driver, estimate\n"
-                               "  needs                1.750 GiB\n"
-                               "  has                 16.000 GiB  target cpu\n");
-}
-
 TEST(MemoryUse, OutcomeStandsSideBySide) {
   MemoryOutcome outcome;
   outcome.predictedArenas = 1 << 30, outcome.measuredArenas = 1 << 30;

@@ -1,6 +1,6 @@
 // checkPlan: the shapes of GEMM and attention against the bytes that their operands declare.
 #include "runtime/Plan/CheckParts.h"
-#include "runtime/Plan/StepOperands.h"
+#include "runtime/Plan/Kinds.h"
 
 #include <cmath>
 
@@ -25,19 +25,12 @@ Status matrix(const plan::Plan &plan, const Matrix &x, uint64_t batch) {
   if (batch > 1 && x.stride == 0 && x.access != Access::Read)
     return bad("its batch stride is 0: {} batches would write onto each other", batch);
   const uint64_t width = plan::dtypeBytes(x.type);
-  if (x.operand.offset() % width != 0)
-    return bad("its offset is {}; must be a multiple of {}, the size of {}", x.operand.offset(), width,
-               plan::DType_Name(x.type));
+  if (placesOf(x.operand) % width != 0)
+    return bad("its offset is {}; must be a multiple of {}, the size of {}, and its rank_pitch too", x.operand.offset(),
+               width, plan::DType_Name(x.type));
   return at(sameBytes(plan, x.operand, x.rows, x.cols * width, x.leading * width, batch, x.stride * width), [&] {
     return fmt::format("{} × {} {} at leading dimension {}", x.rows, x.cols, plan::DType_Name(x.type), x.leading);
   });
-}
-
-/// Libraries take a workspace as one run of bytes.
-Status workspace(const plan::Plan &plan, const plan::Operand &operand) {
-  FT_RETURN_IF_ERROR(access(operand, Access::WriteOrUpdate));
-  FT_ASSIGN_OR_RETURN(const ByteRegion region, operandRegion(plan, operand));
-  return region.contiguous() ? Status() : bad("is {} rows; must be one run of bytes", region.count);
 }
 
 Status gemmTypes(const plan::Gemm &gemm) {
@@ -60,6 +53,12 @@ Status gemmTypes(const plan::Gemm &gemm) {
 }
 
 } // namespace
+
+Status workspace(const plan::Plan &plan, const plan::Operand &operand) {
+  FT_RETURN_IF_ERROR(access(operand, Access::WriteOrUpdate));
+  FT_ASSIGN_OR_RETURN(const ByteRegion region, operandRegion(plan, operand));
+  return region.contiguous() ? Status() : bad("is {} rows; must be one run of bytes", region.count);
+}
 
 Status gemm(const plan::Plan &plan, const plan::Gemm &gemm) {
   FT_RETURN_IF_ERROR(gemmTypes(gemm));
@@ -140,10 +139,11 @@ Status attentionShape(const plan::Plan &plan, const plan::Attention &x, uint64_t
 Status attention(const plan::Plan &plan, const plan::Attention &x, uint64_t rows) {
   FT_RETURN_IF_ERROR(attentionShape(plan, x, rows));
   const bool backward = x.direction() == plan::Attention::BACKWARD, ragged = x.form() == plan::Attention::RAGGED;
-  const uint64_t tokens = x.batch() * x.sequence_len(), documents = 4 * x.max_documents();
-  const uint64_t q = 2 * x.heads() * x.head_dim(), kv = 2 * x.kv_heads() * x.head_dim(); // bytes of a token
-  const uint64_t in = 2 * x.qkv_pitch(), out = 2 * x.o_pitch(), gradient = 2 * x.d_qkv_pitch();
-  const uint64_t lse = 4 * tokens * x.heads();
+  const uint64_t width = plan::dtypeBytes(x.dtype()), index = plan::dtypeBytes(plan::I32);
+  const uint64_t tokens = x.batch() * x.sequence_len(), documents = index * x.max_documents();
+  const uint64_t q = width * x.heads() * x.head_dim(), kv = width * x.kv_heads() * x.head_dim(); // bytes of a token
+  const uint64_t in = width * x.qkv_pitch(), out = width * x.o_pitch(), gradient = width * x.d_qkv_pitch();
+  const uint64_t lse = plan::dtypeBytes(plan::F32) * tokens * x.heads();
   const Access made = backward ? Access::Read : Access::Write;
   const AttentionOperand operands[] = {
       {"q", x.has_q(), true, x.q(), tokens, q, in, Access::Read},
@@ -155,8 +155,8 @@ Status attention(const plan::Plan &plan, const plan::Attention &x, uint64_t rows
       {"d_q", x.has_d_q(), backward, x.d_q(), tokens, q, gradient, Access::Write},
       {"d_k", x.has_d_k(), backward, x.d_k(), tokens, kv, gradient, Access::Write},
       {"d_v", x.has_d_v(), backward, x.d_v(), tokens, kv, gradient, Access::Write},
-      {"document_offsets", x.has_document_offsets(), ragged, x.document_offsets(), 1, documents + 4, documents + 4,
-       Access::Read},
+      {"document_offsets", x.has_document_offsets(), ragged, x.document_offsets(), 1, documents + index,
+       documents + index, Access::Read},
       {"document_lens", x.has_document_lens(), ragged, x.document_lens(), 1, documents, documents, Access::Read}};
   for (const AttentionOperand &operand : operands)
     FT_RETURN_IF_ERROR(at(attentionOperand(plan, operand), [&] { return operand.name; }));

@@ -11,6 +11,7 @@ namespace ft::rt::check {
 namespace {
 
 constexpr int maxArenas = 64;
+constexpr uint32_t bufferAlignment = 16;
 
 Status arena(const plan::Arena &arena) {
   FT_RETURN_IF_ERROR(text("name", arena.name()));
@@ -18,8 +19,8 @@ Status arena(const plan::Arena &arena) {
       arena.space() != plan::Arena::HOST)
     return bad("space is {}; must be DEVICE, PINNED or HOST", int(arena.space()));
   FT_RETURN_IF_ERROR(range("size", arena.size(), 0, maxPlanBytes - 1));
-  if (!std::has_single_bit(arena.alignment()) || arena.alignment() < 16 || arena.alignment() > (1 << 21))
-    return bad("alignment is {}; must be a power of two in [16, 2097152]", arena.alignment());
+  if (!std::has_single_bit(arena.alignment()) || arena.alignment() < bufferAlignment || arena.alignment() > (1 << 21))
+    return bad("alignment is {}; must be a power of two in [{}, 2097152]", arena.alignment(), bufferAlignment);
   if (arena.largest_live() > arena.size())
     return bad("largest_live is {}; must be at most the size, {}", arena.largest_live(), arena.size());
   return {};
@@ -29,8 +30,8 @@ Status buffer(const plan::Plan &plan, const plan::Buffer &buffer) {
   FT_RETURN_IF_ERROR(text("name", buffer.name()));
   FT_RETURN_IF_ERROR(index("arena", buffer.arena(), plan.arenas_size(), "arenas"));
   const plan::Arena &arena = plan.arenas(int(buffer.arena()));
-  if (buffer.offset() % 16 != 0)
-    return bad("offset is {}; must be a multiple of 16", buffer.offset());
+  if (buffer.offset() % bufferAlignment != 0)
+    return bad("offset is {}; must be a multiple of {}", buffer.offset(), bufferAlignment);
   if (buffer.size() == 0)
     return bad("size is 0; must be at least 1");
   if (buffer.offset() > arena.size() || buffer.size() > arena.size() - buffer.offset())
@@ -40,9 +41,6 @@ Status buffer(const plan::Plan &plan, const plan::Buffer &buffer) {
     return bad("class is {}; must be one of Buffer.Class", int(buffer.class_()));
   return {};
 }
-
-/// Where values follow each other: buffers may share bytes, and verifyPlan proves that their values do not.
-bool mayOverlap(const plan::Arena &arena) { return arena.name() == "activations" || arena.name() == "workspace"; }
 
 /// One sweep in order of offsets. Where buffers may overlap, those that are filled before the first segment may not.
 Status overlaps(const plan::Plan &plan) {
@@ -57,11 +55,11 @@ Status overlaps(const plan::Plan &plan) {
   for (const plan::Buffer *buffer : order) {
     if (furthest && furthest->arena() != buffer->arena())
       furthest = furthestFilled = nullptr;
-    const bool strict = buffer->initial_version() != 0 || !mayOverlap(plan.arenas(int(buffer->arena())));
+    const bool strict = buffer->initial_version() != 0 || !plan.arenas(int(buffer->arena())).transient();
     const plan::Buffer *before = strict ? furthest : furthestFilled;
     if (before && endOf(before) > buffer->offset())
       return bad("buffer \"{}\" at [{}, {}) overlaps \"{}\" at [{}, {}) of arena \"{}\"; only buffers without an "
-                 "initial version, in the arenas activations and workspace, may",
+                 "initial version, in transient arenas, may",
                  buffer->name(), buffer->offset(), endOf(buffer), before->name(), before->offset(), endOf(before),
                  plan.arenas(int(buffer->arena())).name());
     if (!furthest || endOf(buffer) > endOf(furthest))
@@ -72,9 +70,20 @@ Status overlaps(const plan::Plan &plan) {
   return {};
 }
 
+Status kernelOperand(const plan::KernelOperand &operand) {
+  FT_RETURN_IF_ERROR(range("bytes", operand.bytes(), 1, maxPlanBytes - 1));
+  if (!std::has_single_bit(operand.alignment()) || operand.alignment() > bufferAlignment)
+    return bad("alignment is {}; must be a power of two in [1, {}], as buffers are at multiples of that",
+               operand.alignment(), bufferAlignment);
+  return {};
+}
+
 Status kernel(const plan::Plan &plan, const plan::Kernel &kernel) {
   FT_RETURN_IF_ERROR(text("name", kernel.name()));
   FT_RETURN_IF_ERROR(text("entry", kernel.entry()));
+  FT_RETURN_IF_ERROR(range("items", kernel.items(), 1, uint64_t(1) << 40));
+  for (int i = 0; i < kernel.operands_size(); ++i)
+    FT_RETURN_IF_ERROR(at(kernelOperand(kernel.operands(i)), [&] { return fmt::format("operands[{}]", i); }));
   if (plan.target().driver() != plan::CUDA)
     return {};
   FT_RETURN_IF_ERROR(range("threads", kernel.threads(), 1, 1024));
@@ -231,11 +240,11 @@ Status inputsAndOutputs(const plan::Plan &plan) {
     FT_RETURN_IF_ERROR(inputsAreOneRecord(plan));
   const plan::StagingLayout layout = plan::stagingLayout(plan);
   if (layout.stagingBytes > 0)
-    FT_RETURN_IF_ERROR(executorArena(plan, "staging", plan::Arena::PINNED, layout.stagingBytes));
+    FT_RETURN_IF_ERROR(executorArena(plan, plan::stagingArena, plan::Arena::PINNED, layout.stagingBytes));
   const bool slots = std::any_of(plan.arenas().begin(), plan.arenas().end(),
-                                 [](const plan::Arena &arena) { return arena.name() == "slots"; });
+                                 [](const plan::Arena &arena) { return arena.name() == plan::slotsArena; });
   if (layout.slotsBytes > 0 && (slots || plan.target().driver() == plan::CUDA))
-    FT_RETURN_IF_ERROR(executorArena(plan, "slots", plan::Arena::DEVICE, layout.slotsBytes));
+    FT_RETURN_IF_ERROR(executorArena(plan, plan::slotsArena, plan::Arena::DEVICE, layout.slotsBytes));
   return {};
 }
 

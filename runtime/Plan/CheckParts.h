@@ -52,17 +52,33 @@ Status inputsAndOutputs(const plan::Plan &plan);
 Status tensors(const plan::Plan &plan, std::span<const Section> sections);
 Status exportsAndFacts(const plan::Plan &plan);
 Status segments(const plan::Plan &plan);
+Status renames(const plan::Plan &plan);
 
-/// The region of an operand in its arena; it lies inside its buffer.
+/// The region of an operand in its arena, on rank 0; it lies inside its buffer, on every rank.
 Expected<ByteRegion> operandRegion(const plan::Plan &plan, const plan::Operand &operand);
+/// rank_pitch has its form and keeps an operand that ends at byte `end` of its buffer on rank 0 inside on all others.
+Status rankPitch(const plan::Plan &plan, const plan::Operand &operand, uint64_t end);
+/// Its lowest bit set is the alignment of the operand in its buffer, over all ranks.
+inline uint64_t placesOf(const plan::Operand &operand) {
+  uint64_t places = operand.offset();
+  for (uint64_t pitch : operand.rank_pitch())
+    places |= pitch;
+  return places;
+}
 /// Read and not written, written (read as well where `read` says so, or whatever the operand says).
 enum class Access { Read, Write, Update, WriteOrUpdate };
 Status access(const plan::Operand &operand, Access access);
 /// The operand declares exactly `rows` × `rowBytes` at `pitch`, `batch` times at `batchPitch`.
 Status sameBytes(const plan::Plan &plan, const plan::Operand &operand, uint64_t rows, uint64_t rowBytes, uint64_t pitch,
                  uint64_t batch, uint64_t batchPitch);
-Status gemm(const plan::Plan &plan, const plan::Gemm &gemm);
+/// One run of bytes, written: how libraries and communicators take a workspace.
+Status workspace(const plan::Plan &plan, const plan::Operand &operand);
+Status collective(const plan::Plan &plan, const plan::Collective &collective);
 /// `rows`: of a batch, as many as the segment works on.
+Status launch(const plan::Plan &plan, const plan::Launch &launch, uint64_t rows);
+/// The regions of two launches of one kernel, which both fit it: its code is made for one shape.
+Status sameShape(const plan::Launch &launch, const plan::Launch &other);
+Status gemm(const plan::Plan &plan, const plan::Gemm &gemm);
 Status attention(const plan::Plan &plan, const plan::Attention &attention, uint64_t rows);
 
 } // namespace ft::rt::check

@@ -1,6 +1,7 @@
 #include "runtime/Plan/CheckPlan.h"
 
 #include "runtime/Plan/CheckParts.h"
+#include "runtime/Plan/RankRegions.h"
 
 #include <algorithm>
 #include <cmath>
@@ -89,16 +90,16 @@ Status checkIdentity(const plan::Plan &plan) {
 
 Status checkMesh(const plan::Plan &plan) {
   std::set<std::string_view> names;
+  uint64_t ranks = 1;
+  FT_RETURN_IF_ERROR(check::range("the number of mesh axes", uint64_t(plan.mesh_size()), 0, maxMeshAxes));
   for (const plan::MeshAxis &axis : plan.mesh()) {
     FT_RETURN_IF_ERROR(check::text("mesh axis", axis.name()));
     if (axis.size() == 0 || !names.insert(axis.name()).second)
       return check::bad("mesh axis \"{}\" has size {} or stands twice; must stand once, with a size of at least 1",
                         axis.name(), axis.size());
-    if (axis.size() > 1)
-      return cannotRun(fmt::format("mesh axis \"{}\" has size {}; this program runs plans of one rank, with sizes of 1",
-                                   axis.name(), axis.size()));
+    ranks = std::min(ranks * axis.size(), maxRanks + 1);
   }
-  return {};
+  return check::range("the number of ranks", ranks, 1, maxRanks);
 }
 
 } // namespace
@@ -113,7 +114,8 @@ Status checkPlan(const plan::Plan &plan, std::span<const Section> sections) {
   FT_RETURN_IF_ERROR(check::inputsAndOutputs(plan));
   FT_RETURN_IF_ERROR(check::tensors(plan, sections));
   FT_RETURN_IF_ERROR(check::exportsAndFacts(plan));
-  return check::segments(plan);
+  FT_RETURN_IF_ERROR(check::segments(plan));
+  return check::renames(plan);
 }
 
 } // namespace ft::rt

@@ -1,10 +1,9 @@
 // checkPlan: segments, their steps, and the steps' operands.
 #include "runtime/Plan/CheckParts.h"
-#include "runtime/Plan/Staging.h"
+#include "runtime/Plan/Kinds.h"
 #include "runtime/Plan/StepOperands.h"
 
 #include <set>
-#include <tuple>
 
 namespace ft::rt::check {
 
@@ -15,6 +14,8 @@ Expected<ByteRegion> operandRegion(const plan::Plan &plan, const plan::Operand &
   if (region.ok() && uint64_t(region->end()) > buffer.offset() + buffer.size())
     return bad("ends at byte {} of buffer \"{}\", which has {}", uint64_t(region->end()) - buffer.offset(),
                buffer.name(), buffer.size());
+  if (region.ok())
+    FT_RETURN_IF_ERROR(rankPitch(plan, operand, uint64_t(region->end()) - buffer.offset()));
   return region;
 }
 
@@ -51,42 +52,6 @@ constexpr int maxStreams = 16;
 constexpr uint32_t maxEvents = 1 << 20;
 constexpr int64_t maxSteps = 1 << 20;
 
-Status launch(const plan::Plan &plan, const plan::Launch &launch) {
-  FT_RETURN_IF_ERROR(index("kernel", launch.kernel(), plan.kernels_size(), "kernels"));
-  FT_RETURN_IF_ERROR(range("items", launch.items(), 1, uint64_t(1) << 40));
-  if (!plan.kernels(int(launch.kernel())).vector_access())
-    return {};
-  // Rows shorter than four vectors are scalars and short tables, which kernels read element by element.
-  for (int i = 0; i < launch.operands_size(); ++i) {
-    const plan::Operand &operand = launch.operands(i);
-    const uint64_t places = operand.offset() | (operand.rows() > 1 ? operand.pitch() : 0) |
-                            (operand.batch() > 1 ? operand.batch_pitch() : 0);
-    if (operand.row_bytes() >= 64 && places % 16 != 0)
-      return bad("operands[{}]: offset {}, pitch {} and batch_pitch {} must be multiples of 16, because kernel \"{}\" "
-                 "has vector_access",
-                 i, operand.offset(), operand.pitch(), operand.batch_pitch(),
-                 plan.kernels(int(launch.kernel())).name());
-  }
-  return {};
-}
-
-/// A kernel's code is made for one shape (plan-format.md, Kernel ABI).
-Status sameShape(const plan::Launch &launch, const plan::Launch &other) {
-  if (launch.items() != other.items() || launch.operands_size() != other.operands_size())
-    return bad("has {} items and {} operands, another launch of the kernel {} and {}; must be the same", launch.items(),
-               launch.operands_size(), other.items(), other.operands_size());
-  for (int i = 0; i < launch.operands_size(); ++i) {
-    const plan::Operand &x = launch.operands(i), &y = other.operands(i);
-    auto fields = [](const plan::Operand &o) {
-      return std::tuple(o.rows(), o.row_bytes(), o.rows() > 1 ? o.pitch() : 0, std::max<uint64_t>(o.batch(), 1),
-                        o.batch() > 1 ? o.batch_pitch() : 0, o.read() != 0, o.write() != 0);
-    };
-    if (fields(x) != fields(y))
-      return bad("operands[{}] differs from another launch of the kernel in more than buffer, offset and versions", i);
-  }
-  return {};
-}
-
 Status copy(const plan::Copy &copy) {
   const plan::Operand &src = copy.src(), &dst = copy.dst();
   FT_RETURN_IF_ERROR(at(access(src, Access::Read), [] { return "src"; }));
@@ -114,7 +79,7 @@ Status receive(const plan::Plan &plan, const plan::Receive &receive) {
     FT_ASSIGN_OR_RETURN(const ByteRegion region, operandRegion(plan, dst));
     bool found = false;
     for (const plan::BatchInput &input : plan.inputs())
-      found |= input.buffer() == dst.buffer() && dst.offset() == 0 && region.contiguous() &&
+      found |= input.buffer() == dst.buffer() && placesOf(dst) == 0 && region.contiguous() &&
                uint64_t(region.bytes()) <= plan::batchInputBytes(plan.batch(), input.kind());
     if (!found)
       return bad("dst[{}]: {} bytes at offset {} of buffer \"{}\" are not the head of an input", i, region.bytes(),
@@ -131,8 +96,8 @@ Status emit(const plan::Plan &plan, const plan::Emit &emit) {
     FT_ASSIGN_OR_RETURN(const ByteRegion region, operandRegion(plan, src));
     bool found = false;
     for (const plan::Output &output : plan.outputs())
-      found |= output.buffer() == src.buffer() && output.offset() == src.offset() && region.contiguous() &&
-               uint64_t(region.bytes()) == plan::outputBytes(plan.batch(), output.kind());
+      found |= output.buffer() == src.buffer() && output.offset() == src.offset() && src.rank_pitch_size() == 0 &&
+               region.contiguous() && uint64_t(region.bytes()) == plan::outputBytes(plan.batch(), output.kind());
     if (!found)
       return bad("src[{}]: {} bytes at offset {} of buffer \"{}\" are not an output", i, region.bytes(), src.offset(),
                  plan.buffers(int(src.buffer())).name());
@@ -153,6 +118,31 @@ Status operands(const plan::Plan &plan, const plan::Step &step) {
   return status;
 }
 
+/// What belongs to the step's kind.
+Status kind(const plan::Plan &plan, const plan::Segment &segment, const plan::Step &step) {
+  switch (step.kind_case()) {
+  case plan::Step::kLaunch:
+    return launch(plan, step.launch(), plan::rowsOf(plan.batch(), segment.kind()));
+  case plan::Step::kGemm:
+    return gemm(plan, step.gemm());
+  case plan::Step::kAttention:
+    return attention(plan, step.attention(), plan::rowsOf(plan.batch(), segment.kind()));
+  case plan::Step::kCopy:
+    return copy(step.copy());
+  case plan::Step::kMemset:
+    return memset(step.memset());
+  case plan::Step::kReceive:
+    return receive(plan, step.receive());
+  case plan::Step::kEmit:
+    return emit(plan, step.emit());
+  case plan::Step::kCollective:
+    return collective(plan, step.collective());
+  case plan::Step::KIND_NOT_SET:
+    break;
+  }
+  return cannotRun("is of a kind that this program does not know; compile the recipe again");
+}
+
 Status step(const plan::Plan &plan, const plan::Segment &segment, const plan::Step &step) {
   FT_RETURN_IF_ERROR(text("name", step.name()));
   FT_RETURN_IF_ERROR(index("stream", step.stream(), plan.streams_size(), "streams"));
@@ -160,27 +150,7 @@ Status step(const plan::Plan &plan, const plan::Segment &segment, const plan::St
     FT_RETURN_IF_ERROR(range("wait", event, 1, plan.event_count()));
   FT_RETURN_IF_ERROR(range("record", step.record(), 0, plan.event_count()));
   FT_RETURN_IF_ERROR(operands(plan, step));
-  switch (step.kind_case()) {
-  case plan::Step::kLaunch:
-    return at(launch(plan, step.launch()), [] { return "launch"; });
-  case plan::Step::kGemm:
-    return at(gemm(plan, step.gemm()), [] { return "gemm"; });
-  case plan::Step::kAttention: {
-    const uint64_t rows = segment.kind() == plan::Segment::GENERATE ? 1 : plan.batch().micro_batch_size();
-    return at(attention(plan, step.attention(), rows), [] { return "attention"; });
-  }
-  case plan::Step::kCopy:
-    return at(copy(step.copy()), [] { return "copy"; });
-  case plan::Step::kMemset:
-    return at(memset(step.memset()), [] { return "memset"; });
-  case plan::Step::kReceive:
-    return at(receive(plan, step.receive()), [] { return "receive"; });
-  case plan::Step::kEmit:
-    return at(emit(plan, step.emit()), [] { return "emit"; });
-  case plan::Step::KIND_NOT_SET:
-    break;
-  }
-  return cannotRun("is of a kind that this program does not know; compile the recipe again");
+  return at(kind(plan, segment, step), [&] { return plan::stepKindName(step); });
 }
 
 /// The host's part of a segment is around its graph: receives before all other steps, emits behind them, and of a
@@ -201,18 +171,6 @@ Status exchanges(const plan::Segment &segment) {
   return {};
 }
 
-/// Whether the host reads an output behind a segment.
-bool isReadBehind(plan::Segment::Kind segment, plan::Output::Kind output) {
-  switch (output) {
-  case plan::Output::LOSS:
-    return segment == plan::Segment::UPDATE || segment == plan::Segment::EVALUATE;
-  case plan::Output::LOGITS:
-    return segment == plan::Segment::GENERATE;
-  default:
-    return segment == plan::Segment::UPDATE;
-  }
-}
-
 /// What the host reads behind a segment must have left in it, or it would read what was there before.
 Status emitsAll(const plan::Plan &plan, const plan::Segment &segment) {
   std::set<std::pair<uint32_t, uint64_t>> emitted; // buffer and offset: emit() has made sure that they are outputs
@@ -220,7 +178,7 @@ Status emitsAll(const plan::Plan &plan, const plan::Segment &segment) {
     for (const plan::Operand &src : step.emit().src())
       emitted.emplace(src.buffer(), src.offset());
   for (const plan::Output &output : plan.outputs())
-    if (isReadBehind(segment.kind(), output.kind()) && !emitted.contains({output.buffer(), output.offset()}))
+    if (plan::isReadBehind(segment.kind(), output.kind()) && !emitted.contains({output.buffer(), output.offset()}))
       return bad("{} does not emit {}, which the host reads behind it", plan::Segment::Kind_Name(segment.kind()),
                  plan::Output::Kind_Name(output.kind()));
   return {};
@@ -246,6 +204,8 @@ Status segmentKinds(const plan::Plan &plan) {
   if (training && !next && plan.batch().gradient_accumulation_steps() > 1)
     return bad("has no ACCUMULATE_NEXT; gradient_accumulation_steps {} needs it",
                plan.batch().gradient_accumulation_steps());
+  if (kinds.count(plan::Segment::ACCUMULATE_LAST) && plan.batch().gradient_accumulation_steps() < 2)
+    return bad("has ACCUMULATE_LAST; a step of one micro-batch has none behind ACCUMULATE_FIRST");
   return {};
 }
 

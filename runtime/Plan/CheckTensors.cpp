@@ -1,6 +1,6 @@
 // checkPlan: the parameter map, and what a finished run writes from it.
 #include "runtime/Plan/CheckParts.h"
-#include "runtime/Plan/StepOperands.h"
+#include "runtime/Plan/Kinds.h"
 
 #include <algorithm>
 #include <cmath>

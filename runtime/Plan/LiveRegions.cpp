@@ -90,6 +90,14 @@ void LiveRegions::addRead(const Touch &touch) {
 
 void LiveRegions::addWrite(const Touch &touch) { writes.add(touch, ++now); }
 
+void LiveRegions::rename(const ByteRegion &region, uint32_t buffer, uint32_t from, uint32_t to) {
+  for (uint32_t id : touching(writes, region)) {
+    Touch &touch = writes.records[id].touch;
+    if (touch.buffer == buffer && touch.version == from)
+      touch.version = to, touch.writtenAs = from;
+  }
+}
+
 void LiveRegions::forgetReads() {
   reads.records.clear();
   reads.spare.clear();

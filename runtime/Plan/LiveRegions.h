@@ -15,6 +15,7 @@ struct Touch {
   ByteRegion region; ///< in the arena
   uint32_t buffer = 0;
   uint32_t version = 0;
+  uint32_t writtenAs = 0;         ///< the version at first, where it has been renamed
   uint32_t segment = 0, step = 0; ///< where the step stands in the plan; the initial fill has segment = initialFill
   uint32_t run = 0;               ///< which segment of the unrolled sequence
   uint32_t stream = 0;
@@ -53,6 +54,8 @@ public:
   void addRead(const Touch &touch);
   void addWrite(const Touch &touch);
 
+  /// Bytes that hold version `from` of `buffer`, which lies at `region`, hold version `to`.
+  void rename(const ByteRegion &region, uint32_t buffer, uint32_t from, uint32_t to);
   void forgetReads();
   /// The bytes of buffers for which dead[buffer] is set no longer hold a value; what they have hidden stays hidden.
   void forgetValues(const std::vector<bool> &dead);

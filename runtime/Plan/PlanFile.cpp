@@ -196,7 +196,8 @@ Expected<PlanFile> readPlanFile(const std::string &path) {
   FT_RETURN_IF_ERROR(ContainerReader(file).read(sections, digest));
   plan::Plan plan;
   FT_RETURN_IF_ERROR(parseMessage(path, sections[0].bytes, plan));
-  if (Status status = checkPlan(plan, sections); !status.ok())
+  Status status = checkPlan(plan, sections);
+  if (!status.ok())
     return Status(status.code(), fmt::format("{}: {}", path, status.message()));
   return PlanFile{std::move(plan), std::move(digest), std::move(sections), std::move(file)};
 }

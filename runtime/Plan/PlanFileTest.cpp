@@ -1,7 +1,7 @@
 #include "runtime/Plan/PlanFile.h"
 
 #include "runtime/Plan/CheckPlan.h"
-#include "runtime/Plan/TestPlan.h"
+#include "runtime/Plan/TestCollectives.h"
 #include "runtime/Plan/Verify.h"
 #include "runtime/Support/Sha256.h"
 
@@ -101,6 +101,11 @@ TEST_F(PlanFileTest, WritingIsDeterministic) {
     mapA[std::to_string(i)] = "x", mapB[std::to_string(199 - i)] = "x";
   EXPECT_EQ(write(a), write(b));
   EXPECT_NE(write(a), bytes);
+}
+
+TEST_F(PlanFileTest, PlansOfSeveralRanksAreRead) {
+  const Status status = read(write(shardedPlan()));
+  EXPECT_TRUE(status.ok()) << status.message();
 }
 
 TEST_F(PlanFileTest, OtherFilesAreRefused) {

@@ -1,6 +1,7 @@
 #include "runtime/Plan/PrintPlan.h"
 
 #include "runtime/Plan/ByteRegion.h"
+#include "runtime/Plan/Kinds.h"
 #include "runtime/Plan/StepOperands.h"
 #include "runtime/Support/Strings.h"
 
@@ -43,13 +44,16 @@ void putOperand(Out &out, const plan::Plan &plan, std::string_view field, int in
   else
     put(out, "[{}:{}, {}×{}×{}/{}/{}]", region->start, region->end(), region->outerCount, region->count,
         region->rowBytes, region->outerPitch, region->pitch);
+  for (int axis = 0; axis < operand.rank_pitch_size(); ++axis)
+    if (operand.rank_pitch(axis) != 0)
+      put(out, "+{}·{}", operand.rank_pitch(axis), nameAt(plan.mesh(), uint64_t(axis)));
   put(out, "@{}", operand.read() == 0 ? "" : std::to_string(operand.read()));
   if (operand.write() != 0)
     put(out, "→{}", operand.write());
 }
 
 void putGemm(Out &out, const plan::Gemm &x) {
-  put(out, "gemm m {} n {} k {}", x.m(), x.n(), x.k());
+  put(out, " m {} n {} k {}", x.m(), x.n(), x.k());
   if (x.batch() > 1)
     put(out, " batch {} strides {} {} {}", x.batch(), x.stride_a(), x.stride_b(), x.stride_d());
   put(out, " ld {} {} {} op {}{} {} {} {} compute {}{} alpha {} beta {}", x.lda(), x.ldb(), x.ldd(),
@@ -58,7 +62,7 @@ void putGemm(Out &out, const plan::Gemm &x) {
 }
 
 void putAttention(Out &out, const plan::Attention &x) {
-  put(out, "attention {} {}{} {} batch {} length {} heads {}/{} dim {} scale {}",
+  put(out, " {} {}{} {} batch {} length {} heads {}/{} dim {} scale {}",
       orNumber(plan::Attention::Direction_Name(x.direction()), x.direction()),
       orNumber(plan::Attention::Form_Name(x.form()), x.form()), x.deterministic() ? " deterministic" : "",
       dtype(x.dtype()), x.batch(), x.sequence_len(), x.heads(), x.kv_heads(), x.head_dim(), x.scale());
@@ -66,33 +70,34 @@ void putAttention(Out &out, const plan::Attention &x) {
     put(out, " documents {} of {}", x.max_documents(), x.max_document_len());
 }
 
+void putCollective(Out &out, const plan::Plan &plan, const plan::Collective &x) {
+  uint64_t bytes = 0;
+  for (const plan::Operand &whole : x.whole())
+    if (const Expected<ByteRegion> region = makeRegion(whole, 0); region.ok())
+      bytes += uint64_t(region->bytes());
+  put(out, " {}", orNumber(plan::Collective::Kind_Name(x.kind()), x.kind()));
+  if (x.reduction() != plan::Collective::REDUCTION_UNSPECIFIED)
+    put(out, " {}", orNumber(plan::Collective::Reduction_Name(x.reduction()), x.reduction()));
+  put(out, " {} over", dtype(x.dtype()));
+  for (uint32_t axis : x.axes())
+    put(out, " {}", nameAt(plan.mesh(), axis));
+  if (x.kind() == plan::Collective::BROADCAST)
+    put(out, " from {}", x.root());
+  put(out, ", {} bytes", bytes);
+}
+
 void putStep(Out &out, const plan::Plan &plan, const plan::Step &step) {
-  switch (step.kind_case()) {
-  case plan::Step::kLaunch:
-    put(out, "launch {} items {}", nameAt(plan.kernels(), step.launch().kernel()), step.launch().items());
-    break;
-  case plan::Step::kGemm:
+  put(out, "{}", plan::stepKindName(step));
+  if (step.has_launch())
+    put(out, " {} items {}", nameAt(plan.kernels(), step.launch().kernel()), step.launch().items());
+  else if (step.has_gemm())
     putGemm(out, step.gemm());
-    break;
-  case plan::Step::kAttention:
+  else if (step.has_attention())
     putAttention(out, step.attention());
-    break;
-  case plan::Step::kCopy:
-    put(out, "copy");
-    break;
-  case plan::Step::kMemset:
-    put(out, "memset {}", step.memset().value());
-    break;
-  case plan::Step::kReceive:
-    put(out, "receive");
-    break;
-  case plan::Step::kEmit:
-    put(out, "emit");
-    break;
-  case plan::Step::KIND_NOT_SET:
-    put(out, "unknown");
-    break;
-  }
+  else if (step.has_collective())
+    putCollective(out, plan, step.collective());
+  else if (step.has_memset())
+    put(out, " {}", step.memset().value());
   plan::visitOperands(step, [&](std::string_view field, int index, const plan::Operand &operand) {
     putOperand(out, plan, field, index, operand);
   });
@@ -110,8 +115,6 @@ void putHeader(Out &out, const plan::Plan &plan) {
   const plan::Batch &batch = plan.batch();
   put(out, "batch {} × {} tokens, {} micro-batches a step, vocabulary {}\n", batch.micro_batch_size(),
       batch.sequence_len(), batch.gradient_accumulation_steps(), batch.vocab_size());
-  for (const std::string &note : plan.stats().notes())
-    put(out, "note: {}\n", note);
 }
 
 void putBuffer(Out &out, const plan::Buffer &buffer) {
@@ -129,9 +132,9 @@ void putMemory(Out &out, const plan::Plan &plan, bool buffers) {
                    [&](int a, int b) { return plan.buffers(a).offset() < plan.buffers(b).offset(); });
   for (int i = 0; i < plan.arenas_size(); ++i) {
     const plan::Arena &arena = plan.arenas(i);
-    put(out, "arena {} {} {} bytes ({}), alignment {}, largest live set {}\n", arena.name(),
-        orNumber(plan::Arena::Space_Name(arena.space()), arena.space()), arena.size(), formatBytes(arena.size()),
-        arena.alignment(), arena.largest_live());
+    put(out, "arena {} {}{} {} bytes ({}), alignment {}, largest live set {}\n", arena.name(),
+        orNumber(plan::Arena::Space_Name(arena.space()), arena.space()), arena.transient() ? " transient" : "",
+        arena.size(), formatBytes(arena.size()), arena.alignment(), arena.largest_live());
     for (int b : order)
       if (buffers && plan.buffers(b).arena() == uint32_t(i))
         putBuffer(out, plan.buffers(b));
@@ -148,6 +151,8 @@ void putTensors(Out &out, const plan::Plan &plan) {
 void putSegment(Out &out, const plan::Plan &plan, const plan::Segment &segment, bool steps) {
   put(out, "segment {}{}: {} steps\n", orNumber(plan::Segment::Kind_Name(segment.kind()), segment.kind()),
       segment.capture() ? " captured" : "", segment.steps_size());
+  for (const plan::Rename &x : segment.renames())
+    put(out, "  rename {} {}→{}\n", nameAt(plan.buffers(), x.buffer()), x.from(), x.to());
   for (int i = 0; steps && i < segment.steps_size(); ++i) {
     const plan::Step &step = segment.steps(i);
     put(out, "  {} {}:", i, step.name());
@@ -180,8 +185,9 @@ std::string printPlan(const plan::Plan &plan, const PrintPlanOptions &options) {
   if (options.tensors)
     putTensors(out, plan);
   for (const plan::Kernel &kernel : plan.kernels())
-    put(out, "kernel {} entry {} threads {} items_per_block {} shared_bytes {}\n", kernel.name(), kernel.entry(),
-        kernel.threads(), kernel.items_per_block(), kernel.shared_bytes());
+    put(out, "kernel {} entry {} items {} operands {} threads {} items_per_block {} shared_bytes {}\n", kernel.name(),
+        kernel.entry(), kernel.items(), kernel.operands_size(), kernel.threads(), kernel.items_per_block(),
+        kernel.shared_bytes());
   for (const plan::BatchInput &input : plan.inputs())
     put(out, "input {} in {}\n", orNumber(plan::BatchInput::Kind_Name(input.kind()), input.kind()),
         nameAt(plan.buffers(), input.buffer()));

@@ -1,13 +1,16 @@
 // Layout of the arenas "staging" and "slots": what the compiler must reserve and where the runtime puts what.
 #pragma once
 
-#include "runtime/Plan/plan.pb.h"
+#include "runtime/Plan/Kinds.h"
 
 #include <algorithm>
 #include <cstdint>
 #include <vector>
 
 namespace ft::plan {
+
+/// Arenas of the executor: no buffer lies in them.
+inline constexpr char stagingArena[] = "staging", slotsArena[] = "slots";
 
 /// A batch record is the image of the inputs in device memory: the bytes from the first input's buffer to the end of
 /// the last one's. checkPlan has made sure that these lie in one arena with nothing else between them, so one copy
@@ -26,39 +29,6 @@ struct StagingLayout {
   uint64_t stagingBytes = 0; ///< the least size of the arena "staging"
   uint64_t slotsBytes = 0;   ///< the least size of the arena "slots"
 };
-
-/// Bytes of one input of a micro-batch.
-inline uint64_t batchInputBytes(const Batch &batch, BatchInput::Kind kind) {
-  const uint64_t tokens = batch.micro_batch_size() * batch.sequence_len();
-  switch (kind) {
-  case BatchInput::DOCUMENT_OFFSETS:
-    return 4 * (batch.max_documents() + 1);
-  case BatchInput::DOCUMENT_LENS:
-    return 4 * batch.max_documents();
-  case BatchInput::SEGMENT_STARTS:
-    return 4 * (batch.max_segments() + 1);
-  case BatchInput::SEGMENT_IDS:
-    return 4 * batch.max_segments();
-  case BatchInput::SCALARS:
-    return 8 * SCALAR_COUNT;
-  case BatchInput::ROW_INDEX:
-    return 4;
-  default:
-    return 4 * tokens;
-  }
-}
-
-/// Bytes of one output.
-inline uint64_t outputBytes(const Batch &batch, Output::Kind kind) {
-  switch (kind) {
-  case Output::STATUS:
-    return 16;
-  case Output::LOGITS:
-    return 4 * batch.vocab_size();
-  default:
-    return 8;
-  }
-}
 
 inline StagingLayout stagingLayout(const Plan &plan) {
   auto aligned = [](uint64_t bytes, uint64_t to) { return (bytes + to - 1) / to * to; };

@@ -22,6 +22,12 @@ template <typename Visit> void visitOperands(const Step &step, Visit &&visit) {
     return each("dst", step.receive().dst());
   case Step::kEmit:
     return each("src", step.emit().src());
+  case Step::kCollective:
+    each("whole", step.collective().whole());
+    each("part", step.collective().part());
+    if (step.collective().has_workspace())
+      visit("workspace", -1, step.collective().workspace());
+    return;
   case Step::kCopy:
     visit("src", -1, step.copy().src());
     return (void)visit("dst", -1, step.copy().dst());
@@ -65,25 +71,6 @@ template <typename Visit> void visitOperands(const Step &step, Visit &&visit) {
 inline std::string operandName(std::string_view field, int index) {
   std::string name(field);
   return index < 0 ? name : name + "[" + std::to_string(index) + "]";
-}
-
-/// Bytes of one element; 0 for an unknown type.
-inline uint64_t dtypeBytes(DType type) {
-  switch (type) {
-  case F64:
-  case I64:
-    return 8;
-  case F32:
-  case I32:
-    return 4;
-  case BF16:
-  case F16:
-    return 2;
-  case U8:
-    return 1;
-  default:
-    return 0;
-  }
 }
 
 } // namespace ft::plan

@@ -1,6 +1,8 @@
 // Small plans for tests: a builder, and one sample that trains.
 #pragma once
 
+#include "runtime/Plan/ByteRegion.h"
+#include "runtime/Plan/CheckPlan.h"
 #include "runtime/Plan/PlanFile.h"
 #include "runtime/Plan/Staging.h"
 
@@ -24,8 +26,8 @@ public:
     plan.set_name("sample");
     plan.set_recipe_sha256(std::string(32, 'r'));
     plan.set_model_sha256(std::string(32, 'm'));
-    plan.set_op_set_version(1);
-    plan.set_kernel_abi_version(1);
+    plan.set_op_set_version(planOpSetVersion);
+    plan.set_kernel_abi_version(planKernelAbiVersion);
     plan::Target &target = *plan.mutable_target();
     target.set_name("cpu");
     target.set_driver(plan::CPU);
@@ -37,6 +39,7 @@ public:
       arena.set_space(name == std::string("staging") ? plan::Arena::PINNED : plan::Arena::DEVICE);
       arena.set_size(name == std::string("staging") ? 4096 : 0);
       arena.set_alignment(64);
+      arena.set_transient(name == std::string("activations"));
     }
     plan.add_streams("main");
     plan.add_streams("side");
@@ -127,6 +130,26 @@ public:
   plan::Plan plan;
 };
 
+/// Describes each kernel as its first launch uses it; no operand holds indices.
+inline void describeKernels(plan::Plan &plan) {
+  std::vector<bool> described(size_t(plan.kernels_size()));
+  for (const Segment &segment : plan.segments())
+    for (const Step &step : segment.steps()) {
+      if (!step.has_launch() || described[step.launch().kernel()])
+        continue;
+      described[step.launch().kernel()] = true;
+      plan::Kernel &kernel = *plan.mutable_kernels(int(step.launch().kernel()));
+      kernel.set_items(step.launch().items());
+      for (const Operand &operand : step.launch().operands()) {
+        const Expected<ByteRegion> region = makeRegion(operand, 0);
+        plan::KernelOperand &made = *kernel.add_operands();
+        made.set_bytes(uint64_t(region->end() - region->start));
+        made.set_alignment(4);
+        made.set_written(operand.write() != 0);
+      }
+    }
+}
+
 /// y = x·Wᵀ on four tokens of eight features: INITIALIZE, ACCUMULATE_FIRST, ACCUMULATE_NEXT, UPDATE, EVALUATE. Passes
 /// checkPlan (with sampleSections) and verifyPlan.
 inline plan::Plan samplePlan() {
@@ -204,6 +227,8 @@ inline plan::Plan samplePlan() {
   emit(Segment::UPDATE);
   forward(Segment::EVALUATE, false);
   emit(Segment::EVALUATE);
+  describeKernels(t.plan);
+  t.plan.mutable_kernels(0)->mutable_operands(0)->set_index_limit(t.plan.batch().vocab_size()); // tokens
 
   for (auto [role, buffer] : {std::pair(plan::Tensor::TRAINABLE, w), {plan::Tensor::EXP_AVG, m}}) {
     plan::Tensor &tensor = *t.plan.add_tensors();
@@ -234,7 +259,7 @@ inline plan::Plan samplePlan() {
 inline void setCuda(plan::Plan &plan) {
   plan.mutable_target()->set_driver(plan::CUDA);
   plan::Arena &slots = *plan.add_arenas();
-  slots.set_name("slots");
+  slots.set_name(plan::slotsArena);
   slots.set_space(plan::Arena::DEVICE);
   slots.set_size(plan::stagingLayout(plan).slotsBytes);
   slots.set_alignment(256);

@@ -1,10 +1,13 @@
 #include "runtime/Plan/Verify.h"
 
+#include "runtime/Plan/Kinds.h"
 #include "runtime/Plan/LiveRegions.h"
+#include "runtime/Plan/RankRegions.h"
 #include "runtime/Plan/StepOperands.h"
 #include "runtime/Plan/StreamClocks.h"
 
 #include <fmt/format.h>
+#include <optional>
 
 namespace ft::rt {
 
@@ -26,50 +29,13 @@ struct FlatSegment {
   std::vector<size_t> firstOperand; ///< of each step, and the end
 };
 
-const char *kindName(Kind kind) {
-  switch (kind) {
-  case plan::Segment::INITIALIZE:
-    return "INITIALIZE";
-  case plan::Segment::ACCUMULATE_FIRST:
-    return "ACCUMULATE_FIRST";
-  case plan::Segment::ACCUMULATE_NEXT:
-    return "ACCUMULATE_NEXT";
-  case plan::Segment::UPDATE:
-    return "UPDATE";
-  case plan::Segment::EVALUATE:
-    return "EVALUATE";
-  case plan::Segment::GENERATE:
-    return "GENERATE";
-  case plan::Segment::SAVE:
-    return "SAVE";
-  default:
-    return "a segment of unknown kind";
-  }
-}
+std::string kindName(Kind kind) { return plan::Segment::Kind_Name(kind); }
 
-/// What runs between steps, in any order and number.
-bool isEval(Kind kind) {
-  return kind == plan::Segment::EVALUATE || kind == plan::Segment::GENERATE || kind == plan::Segment::SAVE;
-}
-
-/// Whether a segment may write a class of buffer (V5).
-bool mayWrite(Kind kind, Buffer::Class written) {
-  switch (written) {
-  case Buffer::WEIGHT:
-  case Buffer::OPTIMIZER_STATE:
-    return kind == plan::Segment::INITIALIZE || kind == plan::Segment::UPDATE;
-  case Buffer::CONSTANT:
-    return kind == plan::Segment::INITIALIZE;
-  case Buffer::GRADIENT:
-    return !isEval(kind);
-  default:
-    return true;
-  }
-}
-
+/// Proves the plan for one rank.
 class Verifier {
 public:
-  explicit Verifier(const plan::Plan &plan) : plan(plan), clocks(plan.streams_size()) {}
+  Verifier(const plan::Plan &plan, const plan::Coordinates &rank)
+      : plan(plan), mesh(plan), rank(rank), clocks(plan.streams_size()) {}
   Status run();
 
 private:
@@ -80,8 +46,11 @@ private:
   Status runStep(const FlatSegment &flat, uint32_t step);
   Status startStep(const FlatSegment &flat, uint32_t step);
   Status checkOperandsApart(const FlatSegment &flat, uint32_t step);
+  bool inPlace(const FlatSegment &flat, uint32_t step, size_t earlier, size_t later) const;
+  Status checkCollectiveOrder(const FlatSegment &flat, uint32_t step);
   Status checkJoined(const FlatSegment &flat) const;
   void forget(bool atStart, Kind kind);
+  void rename(const plan::Segment &segment);
 
   std::string nameOf(uint32_t segment, uint32_t step) const;
   std::string operandNameOf(const Touch &touch, size_t operand) const;
@@ -89,11 +58,15 @@ private:
   Status report(const Conflict &conflict, const Touch &touch, size_t operand) const;
 
   const plan::Plan &plan;
+  const plan::Mesh mesh;
+  const plan::Coordinates rank;
   WorkBudget budget;
   StreamClocks clocks;
   std::vector<FlatSegment> segments;
   std::vector<LiveRegions> arenas;
   uint32_t currentRun = 0;
+  std::optional<uint32_t> lastCollective; ///< step of the current run
+  int32_t lastCollectivePosition = 0;
 };
 
 Status Verifier::flatten() {
@@ -103,6 +76,9 @@ Status Verifier::flatten() {
       return badInput(fmt::format("buffer \"{}\" lies in no arena; run checkPlan first", buffer.name()));
   for (int i = 0; i < plan.segments_size(); ++i) {
     FlatSegment flat{&plan.segments(i), uint32_t(i), {}, {}};
+    for (const plan::Rename &x : flat.segment->renames())
+      if (x.buffer() >= uint32_t(plan.buffers_size()))
+        return badInput("a rename names no buffer; run checkPlan first");
     for (const plan::Step &step : flat.segment->steps()) {
       flat.firstOperand.push_back(flat.operands.size());
       Status status;
@@ -112,7 +88,7 @@ Status Verifier::flatten() {
         if (operand.buffer() >= uint32_t(plan.buffers_size()))
           return void(status = badInput("an operand names no buffer; run checkPlan first"));
         const Buffer &buffer = plan.buffers(int(operand.buffer()));
-        Expected<ByteRegion> region = makeRegion(operand, buffer.offset());
+        Expected<ByteRegion> region = makeRegion(operand, buffer.offset(), rank);
         if (!region.ok())
           return void(status = region.status());
         flat.operands.push_back({*region, operand.buffer(), buffer.arena(), operand.read(), operand.write()});
@@ -151,17 +127,21 @@ void Verifier::fillInitialValues() {
 std::vector<std::vector<Kind>> Verifier::sequences() const {
   std::vector<Kind> evals;
   for (const FlatSegment &flat : segments)
-    if (isEval(flat.segment->kind()))
+    if (plan::runsBetweenSteps(flat.segment->kind()))
       evals.push_back(flat.segment->kind());
   const uint64_t micro = plan.batch().gradient_accumulation_steps();
   std::vector<std::vector<Kind>> all{{plan::Segment::INITIALIZE}};
   std::vector<Kind> &training = all[0];
+  // `next`: micro-batches between the first and a last one of its own kind, or all behind the first.
+  const bool last = plan::has(plan, plan::Segment::ACCUMULATE_LAST);
   auto step = [&](uint64_t next) {
     training.push_back(plan::Segment::ACCUMULATE_FIRST);
-    training.insert(training.end(), next, plan::Segment::ACCUMULATE_NEXT);
+    training.insert(training.end(), next - last, plan::Segment::ACCUMULATE_NEXT);
+    if (last)
+      training.push_back(plan::Segment::ACCUMULATE_LAST);
     training.push_back(plan::Segment::UPDATE);
   };
-  step(micro > 2 ? 2 : micro > 1);
+  step(micro > 1 ? std::min<uint64_t>(micro - 1, last ? 3 : 2) : 0);
   step(micro > 1);
   for (size_t i = 0; i < evals.size(); ++i) {
     // Behind UPDATE, behind itself, before and behind each other, and before the next step.
@@ -186,6 +166,14 @@ void Verifier::forget(bool atStart, Kind kind) {
   for (LiveRegions &arena : arenas) {
     arena.forgetReads();
     arena.forgetValues(dead);
+  }
+}
+
+/// No version is both renamed and renamed to (checkPlan), so their order does not matter.
+void Verifier::rename(const plan::Segment &segment) {
+  for (const plan::Rename &x : segment.renames()) {
+    const Buffer &buffer = plan.buffers(int(x.buffer()));
+    arenas[buffer.arena()].rename({int64_t(buffer.offset()), int64_t(buffer.size())}, x.buffer(), x.from(), x.to());
   }
 }
 
@@ -226,8 +214,9 @@ Status Verifier::report(const Conflict &conflict, const Touch &touch, size_t ope
   case Conflict::WrongValue:
     return badInput(
         fmt::format("{}: reads version {} from {}, of which some hold version {} of buffer \"{}\" then, written by "
-                    "{}",
-                    place, touch.version, bytes, other.version, plan.buffers(int(other.buffer)).name(), otherName));
+                    "{}{}",
+                    place, touch.version, bytes, other.version, plan.buffers(int(other.buffer)).name(), otherName,
+                    other.writtenAs == 0 ? "" : fmt::format(" as version {} and renamed since", other.writtenAs)));
   case Conflict::ReadRace:
     return badInput(fmt::format("{}: reads version {} from {} on stream {} without waiting for {} on stream {}, which "
                                 "writes it; an event must order them",
@@ -260,12 +249,40 @@ Status Verifier::startStep(const FlatSegment &flat, uint32_t index) {
   return {};
 }
 
+/// Whether two operands are a collective's whole and exactly this rank's part of it.
+bool Verifier::inPlace(const FlatSegment &flat, uint32_t step, size_t earlier, size_t later) const {
+  const plan::Collective &x = flat.segment->steps(int(step)).collective();
+  const size_t whole = earlier - flat.firstOperand[step], items = size_t(x.whole_size());
+  const FlatOperand &a = flat.operands[earlier], &b = flat.operands[later];
+  return whole < items && whole < size_t(x.part_size()) && later == earlier + items && a.buffer == b.buffer &&
+         isOwnPart(mesh, rank, x, a.region, b.region);
+}
+
+/// (V6)
+Status Verifier::checkCollectiveOrder(const FlatSegment &flat, uint32_t index) {
+  const plan::Step &step = flat.segment->steps(int(index));
+  if (!step.has_collective())
+    return {};
+  if (lastCollective) {
+    const uint32_t before = flat.segment->steps(int(*lastCollective)).stream();
+    if (!clocks.finished(before, lastCollectivePosition, step.stream()))
+      return badInput(
+          fmt::format("{} on stream {} does not wait for the collective before it, {} on stream {}; an event "
+                      "must order them, so that all ranks run them in one order",
+                      nameOf(flat.index, index), step.stream(), nameOf(flat.index, *lastCollective), before));
+  }
+  lastCollective = index;
+  lastCollectivePosition = clocks.position(step.stream());
+  return {};
+}
+
 /// (V3)
 Status Verifier::checkOperandsApart(const FlatSegment &flat, uint32_t step) {
   for (size_t i = flat.firstOperand[step]; i < flat.firstOperand[step + 1]; ++i)
     for (size_t j = flat.firstOperand[step]; j < i && budget.spend(); ++j) {
       const FlatOperand &a = flat.operands[j], &b = flat.operands[i];
-      if (a.arena != b.arena || (a.write == 0 && b.write == 0) || !intersects(a.region, b.region, budget))
+      if (a.arena != b.arena || (a.write == 0 && b.write == 0) || !intersects(a.region, b.region, budget) ||
+          inPlace(flat, step, j, i))
         continue;
       Touch touch;
       touch.segment = flat.index, touch.step = step;
@@ -281,6 +298,7 @@ Status Verifier::checkOperandsApart(const FlatSegment &flat, uint32_t step) {
 
 Status Verifier::runStep(const FlatSegment &flat, uint32_t index) {
   const plan::Step &step = flat.segment->steps(int(index));
+  FT_RETURN_IF_ERROR(checkCollectiveOrder(flat, index));
   FT_RETURN_IF_ERROR(checkOperandsApart(flat, index));
   const size_t first = flat.firstOperand[index], end = flat.firstOperand[index + 1];
   Touch touch;
@@ -301,7 +319,7 @@ Status Verifier::runStep(const FlatSegment &flat, uint32_t index) {
     if (operand.write == 0)
       continue;
     const Buffer &buffer = plan.buffers(int(operand.buffer));
-    if (!mayWrite(flat.segment->kind(), buffer.class_()))
+    if (!plan::mayWrite(flat.segment->kind(), buffer.class_()))
       return badInput(fmt::format("{}: {} writes buffer \"{}\" of class {}, which {} must not write",
                                   nameOf(flat.index, index), operandNameOf(as(operand, 0), i - first), buffer.name(),
                                   Buffer::Class_Name(buffer.class_()), kindName(flat.segment->kind())));
@@ -331,7 +349,9 @@ Status Verifier::checkJoined(const FlatSegment &flat) const {
 Status Verifier::runSegment(const FlatSegment &flat) {
   ++currentRun;
   clocks.startSegment();
+  lastCollective.reset();
   forget(true, flat.segment->kind());
+  rename(*flat.segment);
   for (int i = 0; i < flat.segment->steps_size(); ++i) {
     const plan::Step &step = flat.segment->steps(i);
     FT_RETURN_IF_ERROR(startStep(flat, uint32_t(i)));
@@ -368,6 +388,14 @@ Status Verifier::run() {
 
 } // namespace
 
-Status verifyPlan(const plan::Plan &plan) { return Verifier(plan).run(); }
+Status verifyPlan(const plan::Plan &plan) {
+  FT_ASSIGN_OR_RETURN(const std::vector<plan::Coordinates> ranks, ranksToVerify(plan));
+  for (const plan::Coordinates &rank : ranks)
+    if (const Status status = Verifier(plan, rank).run(); !status.ok())
+      return ranks.size() == 1
+                 ? status
+                 : badInput(fmt::format("{} (on the rank at {})", status.message(), describeRank(plan, rank)));
+  return {};
+}
 
 } // namespace ft::rt

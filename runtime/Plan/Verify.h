@@ -17,12 +17,22 @@ namespace ft::rt {
 ///       segment, hold nothing. INPUT buffers hold nothing at the start of a segment other than UPDATE.
 ///  (V2) a read follows its write, an overwrite follows reads and writes of the same bytes, by the order of one
 ///       stream or by events; so the order of steps in the list is the only one that can be seen.
-///  (V3) operands of one step share bytes only if none of them writes.
+///  (V3) operands of one step share bytes only if none of them writes, or if they are the whole of a collective and
+///       exactly the rank's own part of it.
 ///  (V4) events are recorded before they are waited for, in the same segment. Streams other than 0 start a segment by
 ///       waiting for a step of stream 0 (in a captured segment: other than a receive, which precedes the graph), and
 ///       stream 0 has waited for all of them when it ends: segments follow each other.
 ///  (V5) only INITIALIZE and UPDATE write WEIGHT and OPTIMIZER_STATE, only INITIALIZE writes CONSTANT; EVALUATE,
 ///       GENERATE and SAVE do not write GRADIENT.
+///  (V6) each collective of a segment starts after the one before it in the list has ended, by stream order or events:
+///       all ranks run them in one order.
+///
+/// A segment's renames change versions when it begins. All this for each rank whose regions differ, up to 8; of more,
+/// for those at coordinates 0, 1 and the last of each axis (RankRegions.h): regions move evenly with the coordinates,
+/// but two of them may meet in between, which then is not seen.
+///
+/// That the memory of peers is right at a collective follows from the same proof for each of them, since all run the
+/// same steps, and a collective touches no peer's memory behind its own end.
 ///
 /// It trusts that steps touch what they declare: `ftrun --poison` tests that. Time is about a microsecond an operand
 /// (20,000 steps: well below a second); geometry made to be slow is refused. BadInput, naming both steps.

@@ -1,15 +1,13 @@
-// verifyPlan against an interpreter that keeps one record a byte, searches the graph of steps for every order, and
-// walks through all orders of segments.
-#include "runtime/Plan/ByteRegion.h"
+// verifyPlan against an interpreter that keeps one record a byte, on random plans and small faults in them.
+#include "runtime/Plan/RankRegions.h"
 #include "runtime/Plan/StepOperands.h"
-#include "runtime/Plan/TestPlan.h"
+#include "runtime/Plan/TestCollectives.h"
 #include "runtime/Plan/Verify.h"
+#include "runtime/Plan/VerifyInterpreter.h"
 
-#include <functional>
+#include <algorithm>
 #include <gtest/gtest.h>
-#include <map>
 #include <random>
-#include <set>
 
 using namespace ft;
 using namespace ft::rt;
@@ -17,185 +15,16 @@ using namespace ft::rt::test;
 
 namespace {
 
-/// The meaning of Verify.h, byte by byte; shares nothing with the verifier but the walk over operands.
-class Interpreter {
-public:
-  /// Without `complete`, a segment may end with streams that stream 0 has not waited for.
-  Interpreter(const plan::Plan &plan, bool complete) : plan(plan), complete(complete) {}
-
-  /// Walks through every order of segments, from each state that one leaves.
-  bool accepts() {
-    for (int i = 0; i < plan.buffers_size(); ++i)
-      if (plan.buffers(i).initial_version() != 0)
-        for (uint64_t b = 0; b < plan.buffers(i).size(); ++b)
-          bytes[{plan.buffers(i).arena(), plan.buffers(i).offset() + b}] = {
-              i, plan.buffers(i).initial_version(), -1, {}};
-    std::set<State> reached;
-    std::vector<State> open;
-    // Runs the plan's segment of this kind, if it has one, and goes on behind it.
-    auto go = [&](Segment::Kind kind, int microBatches) {
-      for (const Segment &segment : plan.segments())
-        if (segment.kind() == kind && !run(segment))
-          return false;
-      if (State state = stateAfter(microBatches); reached.insert(state).second)
-        open.push_back(std::move(state));
-      return true;
-    };
-    bool good = go(Segment::INITIALIZE, 0);
-    while (good && !open.empty()) {
-      const State from = std::move(open.back());
-      open.pop_back();
-      auto next = [&](Segment::Kind kind, int microBatches) {
-        restore(from);
-        return go(kind, microBatches);
-      };
-      const int done = from.first, all = int(plan.batch().gradient_accumulation_steps());
-      if (done == 0)
-        good = next(Segment::EVALUATE, 0) && next(Segment::GENERATE, 0) && next(Segment::SAVE, 0) &&
-               next(Segment::ACCUMULATE_FIRST, 1);
-      else
-        good = done < all ? next(Segment::ACCUMULATE_NEXT, done + 1) : next(Segment::UPDATE, 0);
-    }
-    return good;
-  }
-
-private:
-  struct Byte {
-    int buffer = -1;
-    uint32_t version = 0;
-    int writer = -1; ///< step of this run; -1: before
-    std::vector<int> readers;
-  };
-  using Place = std::pair<uint32_t, uint64_t>;
-  /// Micro-batches since the last UPDATE, and where which version of which buffer is.
-  using State = std::pair<int, std::vector<std::tuple<Place, int, uint32_t>>>;
-
-  State stateAfter(int microBatches) const {
-    State state{microBatches, {}};
-    for (const auto &[place, byte] : bytes)
-      if (byte.buffer >= 0)
-        state.second.emplace_back(place, byte.buffer, byte.version);
-    return state;
-  }
-  void restore(const State &state) {
-    bytes.clear();
-    for (const auto &[place, buffer, version] : state.second)
-      bytes[place] = {buffer, version, -1, {}};
-  }
-
-  std::vector<Place> places(const Operand &operand) const {
-    std::set<Place> found;
-    const plan::Buffer &buffer = plan.buffers(int(operand.buffer()));
-    for (uint64_t j = 0; j < std::max<uint64_t>(1, operand.batch()); ++j)
-      for (uint64_t i = 0; i < operand.rows(); ++i)
-        for (uint64_t b = 0; b < operand.row_bytes(); ++b)
-          found.insert({buffer.arena(),
-                        buffer.offset() + operand.offset() + j * operand.batch_pitch() + i * operand.pitch() + b});
-    return {found.begin(), found.end()};
-  }
-
-  void clear(const std::function<bool(plan::Buffer::Class)> &dead) {
-    for (auto &[place, byte] : bytes) {
-      byte.writer = -1;
-      byte.readers.clear();
-      if (byte.buffer >= 0 && dead(plan.buffers(byte.buffer).class_()))
-        byte.buffer = -1;
-    }
-  }
-
-  bool run(const Segment &segment) {
-    clear([&](plan::Buffer::Class c) { return c == Buffer::INPUT && segment.kind() != Segment::UPDATE; });
-    // before[i]: the steps that have finished when step i starts.
-    std::vector<std::set<int>> before;
-    std::map<uint32_t, int> recorded, last;
-    for (int i = 0; i < segment.steps_size(); ++i) {
-      const Step &step = segment.steps(i);
-      before.emplace_back();
-      auto after = [&](int earlier) {
-        before[size_t(i)].insert(before[size_t(earlier)].begin(), before[size_t(earlier)].end());
-        before[size_t(i)].insert(earlier);
-      };
-      if (last.count(step.stream()))
-        after(last[step.stream()]);
-      for (uint32_t event : step.wait()) {
-        if (!recorded.count(event))
-          return false;
-        after(recorded[event]);
-      }
-      bool forked = step.stream() == 0;
-      for (int earlier : before[size_t(i)])
-        forked |= segment.steps(earlier).stream() == 0;
-      if (!forked || !runStep(segment, i, before[size_t(i)]))
-        return false;
-      last[step.stream()] = i;
-      if (step.record() != 0)
-        recorded[step.record()] = i;
-    }
-    if (complete)
-      for (int i = 0; i < segment.steps_size(); ++i)
-        if (segment.steps(i).stream() != 0 && (!last.count(0) || !before[size_t(last[0])].count(i)))
-          return false;
-    clear([](plan::Buffer::Class c) { return c == Buffer::ACTIVATION || c == Buffer::WORKSPACE; });
-    return true;
-  }
-
-  static bool mayWrite(Segment::Kind kind, plan::Buffer::Class c) {
-    const bool stepping = kind == Segment::INITIALIZE || kind == Segment::UPDATE;
-    if (c == Buffer::WEIGHT || c == Buffer::OPTIMIZER_STATE)
-      return stepping;
-    if (c == Buffer::CONSTANT)
-      return kind == Segment::INITIALIZE;
-    return c != Buffer::GRADIENT || stepping || kind == Segment::ACCUMULATE_FIRST || kind == Segment::ACCUMULATE_NEXT;
-  }
-
-  bool runStep(const Segment &segment, int index, const std::set<int> &before) {
-    auto finished = [&](int step) { return step < 0 || before.count(step) > 0; };
-    std::vector<std::pair<Operand, std::vector<Place>>> operands;
-    plan::visitOperands(segment.steps(index), [&](std::string_view, int, const Operand &operand) {
-      operands.emplace_back(operand, places(operand));
-    });
-    std::map<Place, std::pair<int, bool>> touched; // operands there, one of them a write
-    for (auto &[operand, where] : operands)
-      for (const Place &place : where) {
-        auto &[count, write] = touched[place];
-        write |= operand.write() != 0;
-        if (++count > 1 && write)
-          return false;
-      }
-    for (auto &[operand, where] : operands)
-      for (const Place &place : where) {
-        const Byte &byte = bytes[place];
-        if (operand.read() != 0 &&
-            (byte.buffer != int(operand.buffer()) || byte.version != operand.read() || !finished(byte.writer)))
-          return false;
-        if (operand.write() == 0)
-          continue;
-        if (!mayWrite(segment.kind(), plan.buffers(int(operand.buffer())).class_()) || !finished(byte.writer))
-          return false;
-        for (int reader : byte.readers)
-          if (!finished(reader))
-            return false;
-      }
-    for (auto &[operand, where] : operands)
-      for (const Place &place : where) {
-        Byte &byte = bytes[place];
-        if (operand.write() != 0)
-          byte = {int(operand.buffer()), operand.write(), index, {}};
-        else
-          byte.readers.push_back(index);
-      }
-    return true;
-  }
-
-  const plan::Plan &plan;
-  bool complete;
-  std::map<Place, Byte> bytes;
-};
+std::vector<std::pair<std::string, uint32_t>> meshOf(uint32_t seed) {
+  const std::vector<std::pair<std::string, uint32_t>> meshes[] = {
+      {}, {{"dp", 2}}, {{"dp", 3}}, {{"dp", 1}, {"tp", 2}}, {{"dp", 2}, {"tp", 2}}};
+  return meshes[seed % 5];
+}
 
 /// Grows plans step by step, keeping what the interpreter accepts.
-class RandomPlan : public TestPlan {
+class RandomPlan : public RankPlan {
 public:
-  explicit RandomPlan(uint32_t seed) : random(seed) {
+  explicit RandomPlan(uint32_t seed) : RankPlan(meshOf(seed)), random(seed), renamed(1 + below(2)) {
     plan.add_streams("third");
     plan.mutable_batch()->set_gradient_accumulation_steps(1 + below(3));
     plan.set_event_count(60);
@@ -231,9 +60,72 @@ public:
       if (!write || below(4) == 0)
         operand.set_read(1 + below(2));
       const auto region = makeRegion(operand, 0);
-      if (region.ok() && uint64_t(region->end()) <= size)
+      if (region.ok() && uint64_t(region->end()) <= size) {
+        if (below(3) == 0)
+          spread(operand, size - uint64_t(region->end()));
         return operand;
+      }
     }
+  }
+
+  /// Gives the operand another place on each rank, if `room` bytes behind it are enough.
+  void spread(Operand &operand, uint64_t room) {
+    std::vector<uint64_t> pitch;
+    uint64_t reach = 0;
+    for (const plan::MeshAxis &axis : plan.mesh()) {
+      pitch.push_back(axis.size() > 1 ? 4 * below(5) : 0);
+      reach += (axis.size() - 1) * pitch.back();
+    }
+    if (reach > 0 && reach <= room)
+      operand = atRank(operand, pitch);
+  }
+
+  /// Over one axis or all, in place or not; of a value that is likely to exist.
+  void setCollective(plan::Collective &x) {
+    const Operand source = likelyRead();
+    const uint64_t size = plan.buffers(int(source.buffer())).size();
+    x.set_kind(plan::Collective::Kind(1 + below(4)));
+    x.set_dtype(plan::F32);
+    for (int axis = 0; axis < plan.mesh_size(); ++axis)
+      x.add_axes(uint32_t(axis));
+    if (x.axes_size() == 2 && below(2))
+      x.mutable_axes()->SwapElements(0, 1);
+    if (x.axes_size() == 2 && below(2))
+      x.mutable_axes()->RemoveLast();
+    const uint32_t members = plan::Mesh(plan).members(plan::axesOf(x)), version = 1 + below(2);
+    const bool scatter = x.kind() == plan::Collective::REDUCE_SCATTER,
+               gather = x.kind() == plan::Collective::ALL_GATHER;
+    const uint64_t part = 4 * (below(2) ? size / 4 / members : 1 + below(2));
+    *x.add_whole() = run(source.buffer(), 0, part * members, gather ? 0 : source.read(), scatter ? 0 : version);
+    if (!scatter && !gather)
+      return;
+    std::vector<uint64_t> pitch(size_t(plan.mesh_size()), 0);
+    uint64_t step = part;
+    for (int i = x.axes_size() - 1; i >= 0; step *= plan.mesh(int(x.axes(i--))).size())
+      pitch[x.axes(i)] = step;
+    const uint32_t apart = below(uint32_t(plan.buffers_size()) - 1);
+    const bool inPlace = below(3) > 0;
+    *x.add_part() = run(inPlace ? source.buffer() : apart, 0, part, gather ? source.read() : 0, scatter ? version : 0,
+                        inPlace ? pitch : std::vector<uint64_t>());
+  }
+
+  /// Version `renamed` of some buffers becomes the other, if that leaves the plan legal.
+  void addRenames(Segment::Kind kind) {
+    if (kind != Segment::ACCUMULATE_FIRST && kind != Segment::ACCUMULATE_NEXT && kind != Segment::UPDATE)
+      return;
+    for (uint32_t i = 0; i < uint32_t(plan.buffers_size()); ++i) {
+      const Buffer::Class c = plan.buffers(int(i)).class_();
+      if ((c != Buffer::GRADIENT && c != Buffer::WEIGHT && c != Buffer::OPTIMIZER_STATE) || below(3) > 0)
+        continue;
+      const plan::Plan before = plan;
+      addRename(segment(kind), i);
+      if (!isLegalPlan(plan, false))
+        plan = before;
+    }
+  }
+  void addRename(Segment &segment, uint32_t buffer) {
+    plan::Rename &x = *segment.add_renames();
+    x.set_buffer(buffer), x.set_from(renamed), x.set_to(3 - renamed);
   }
 
   /// A value that is likely to exist: what a step of this segment or the start has written, or rows of it, or the whole
@@ -259,6 +151,7 @@ public:
 
   void grow(Segment::Kind kind) {
     std::vector<uint32_t> recorded;
+    addRenames(kind);
     written.clear();
     for (uint32_t i = 0; i < uint32_t(plan.buffers_size()); ++i)
       if (plan.buffers(int(i)).initial_version() != 0)
@@ -268,14 +161,17 @@ public:
         const plan::Plan before = plan;
         Step &step = launch(kind, "step" + std::to_string(i), {}, below(3));
         auto add = [&](const Operand &operand) { *step.mutable_launch()->add_operands() = operand; };
-        if (below(4) == 0) {
+        const bool isCollective = plan.mesh_size() > 0 && below(3) == 0;
+        if (isCollective) {
+          setCollective(*step.mutable_collective());
+        } else if (below(4) == 0) {
           add(half(0));
           if (below(2))
             add(half(1));
         } else if (below(3)) {
           add(randomOperand(true));
         }
-        for (int reads = int(below(3)); reads > 0 || step.launch().operands_size() == 0; --reads)
+        for (int reads = int(below(3)); !isCollective && (reads > 0 || step.launch().operands_size() == 0); --reads)
           add(likelyRead());
         for (uint32_t event : recorded)
           if (below(2))
@@ -283,12 +179,13 @@ public:
         if (step.stream() != 0 || below(2))
           step.set_record(nextEvent);
         const uint32_t record = step.record();
-        if (Interpreter(plan, false).accepts()) {
+        if (isLegalPlan(plan, false)) {
           if (record != 0)
             recorded.push_back(record), ++nextEvent;
-          for (const Operand &operand : segment(kind).steps().rbegin()->launch().operands())
+          plan::visitOperands(*segment(kind).steps().rbegin(), [&](std::string_view, int, const Operand &operand) {
             if (operand.write() != 0)
               written.push_back(operand);
+          });
           break;
         }
         plan = before;
@@ -303,7 +200,9 @@ public:
     Segment &segment = *plan.mutable_segments(int(below(uint32_t(plan.segments_size()))));
     Step &step = *segment.mutable_steps(int(below(uint32_t(segment.steps_size()))));
     auto &waits = *step.mutable_wait();
-    switch (below(7)) {
+    if (step.has_collective() && below(2))
+      return disturbCollective(*step.mutable_collective());
+    switch (below(9)) {
     case 0:
     case 5:
       if (!waits.empty())
@@ -318,6 +217,10 @@ public:
       return plan.mutable_buffers(int(below(5)))->set_offset(16 * below(4));
     case 4:
       return plan.mutable_batch()->set_gradient_accumulation_steps(1 + below(3));
+    case 7:
+      return disturbRenames(segment);
+    case 8:
+      return makeCollective(step);
     default:
       if (!step.has_launch())
         return;
@@ -328,8 +231,40 @@ public:
     }
   }
 
+  /// Another place, version or form of a whole or a part.
+  void disturbCollective(plan::Collective &x) {
+    Operand &operand = x.part_size() > 0 && below(2) ? *x.mutable_part(0) : *x.mutable_whole(0);
+    switch (below(4)) {
+    case 0:
+      return operand.clear_rank_pitch();
+    case 1:
+      if (operand.rank_pitch_size() > 0)
+        operand.set_rank_pitch(int(below(uint32_t(operand.rank_pitch_size()))), 4 * below(6));
+      return;
+    case 2:
+      return operand.read() != 0 ? operand.set_read(3 - operand.read()) : operand.set_write(3 - operand.write());
+    default:
+      return operand.set_offset(4 * below(3));
+    }
+  }
+
+  /// The same bytes at the same time, so all that can go wrong is the order of collectives.
+  void makeCollective(Step &step) {
+    const auto operands = step.launch().operands();
+    if (!operands.empty())
+      *step.mutable_collective()->mutable_whole() = operands;
+  }
+
+  void disturbRenames(Segment &segment) {
+    if (segment.renames_size() > 0)
+      return segment.mutable_renames()->RemoveLast();
+    if (segment.kind() == Segment::UPDATE || segment.kind() == Segment::ACCUMULATE_FIRST)
+      addRename(segment, 5 + below(3)); // weight, state or gradient
+  }
+
 private:
   std::mt19937 random;
+  const uint32_t renamed;
   uint32_t ends = 0, nextEvent = 1;
   std::vector<Operand> written; ///< by steps of the segment that grows
 };
@@ -337,17 +272,24 @@ private:
 } // namespace
 
 TEST(VerifyRandom, AgreesWithTheInterpreter) {
-  int accepted = 0, refused = 0, steps = 0;
+  int accepted = 0, refused = 0, steps = 0, collectives = 0, renames = 0, faultyCollectives = 0, unordered = 0;
   for (uint32_t seed = 0; seed < 120; ++seed) {
     RandomPlan random(seed);
     for (int disturbances = 0; disturbances < 12; ++disturbances) {
-      const bool legal = Interpreter(random.plan, true).accepts();
+      const bool legal = isLegalPlan(random.plan, true);
       const Status status = verifyPlan(random.plan);
       ASSERT_EQ(status.ok(), legal) << "seed " << seed << ", " << disturbances << " disturbances: " << status.message();
       (legal ? accepted : refused) += 1;
       if (disturbances == 0)
-        for (const Segment &segment : random.plan.segments())
+        for (const Segment &segment : random.plan.segments()) {
           steps += segment.steps_size();
+          renames += segment.renames_size();
+          collectives += int(std::count_if(segment.steps().begin(), segment.steps().end(),
+                                           [](const Step &step) { return step.has_collective(); }));
+        }
+      auto says = [&](const char *part) { return status.message().find(part) != std::string::npos; };
+      faultyCollectives += says("whole[") || says("part[");
+      unordered += says("does not wait for the collective before it");
       const plan::Plan before = random.plan;
       random.disturb();
       if (!legal && disturbances % 3 == 0)
@@ -358,4 +300,8 @@ TEST(VerifyRandom, AgreesWithTheInterpreter) {
   EXPECT_GT(accepted, 240);
   EXPECT_GT(refused, 240);
   EXPECT_GT(steps, 120 * 10);
+  EXPECT_GT(collectives, 60);
+  EXPECT_GT(renames, 60);
+  EXPECT_GT(faultyCollectives, 30);
+  EXPECT_GT(unordered, 20);
 }

@@ -1,5 +1,6 @@
 #include "runtime/Program/Arenas.h"
 
+#include "runtime/Plan/Memory.h"
 #include "runtime/Support/Strings.h"
 
 #include <fmt/format.h>
@@ -9,28 +10,17 @@
 using namespace ft;
 using namespace ft::rt;
 
-std::string ft::rt::describeArenas(const plan::Plan &plan) {
-  std::string text;
-  for (const plan::Arena &arena : plan.arenas())
-    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", arena.name(), formatBytes(arena.size()));
-  return text;
-}
-
 Expected<Arenas> Arenas::reserve(const plan::Plan &plan, Device &device) {
   Arenas arenas(plan, device);
-  const bool hostDevice = device.hostAccessible();
-  for (const plan::Arena &arena : plan.arenas()) {
-    arenas.total += arena.size();
-    if (hostDevice || arena.space() == plan::Arena::DEVICE)
-      arenas.deviceTotal += arena.size();
-  }
   // What the libraries will take beside the arenas is needed as well, or the first step fails.
-  const uint64_t needed = arenas.deviceTotal + plan.target().outside_arenas(), free = device.info().freeBytes;
-  if (needed > free)
+  const Fit fit = fitOf(plan);
+  const uint64_t free = device.info().freeBytes;
+  arenas.deviceTotal = fit.arenas;
+  if (fit.needs() > free)
     return cannotRun(
         fmt::format("{} needs {} ({}; {} outside the arenas), {} has {} free: end other programs or compile "
                     "with a smaller micro_batch_size or sequence_len",
-                    plan.name(), formatBytes(needed), describeArenas(plan), formatBytes(plan.target().outside_arenas()),
+                    plan.name(), formatBytes(fit.needs()), describeArenas(plan), formatBytes(fit.outside),
                     device.info().name, formatBytes(free)));
   for (const plan::Arena &arena : plan.arenas()) {
     auto base = device.reserve(arena.space(), std::max<uint64_t>(1, arena.size()), arena.alignment());

@@ -22,8 +22,7 @@ public:
     return {reinterpret_cast<std::byte *>(bases[index]), plan->arenas(index).size()};
   }
 
-  /// Bytes of all arenas, and of those in device memory.
-  uint64_t totalBytes() const { return total; }
+  /// Bytes of the arenas in device memory.
   uint64_t deviceBytes() const { return deviceTotal; }
 
   /// Copies bytes of a buffer to or from the host; blocks.
@@ -39,10 +38,7 @@ private:
   Device *device;
   std::vector<char *> bases;     // by arena
   std::vector<char *> addresses; // by buffer
-  uint64_t total = 0, deviceTotal = 0;
+  uint64_t deviceTotal = 0;
 };
-
-/// "weights 0.52 GiB, optimizer 0.01 GiB, …".
-std::string describeArenas(const plan::Plan &plan);
 
 } // namespace ft::rt

@@ -46,7 +46,8 @@ Status RankProgram::prepare(const PlanFile &file, const RankProgramOptions &opti
     images.push_back({&image, file.section(image.section())});
   FT_RETURN_IF_ERROR(driver->loadKernels(source, images));
   for (int i = 0; i < source.segments_size(); ++i) {
-    FT_ASSIGN_OR_RETURN(SegmentRunner runner, SegmentRunner::create(source, i, *arenaSet, *stagingArea, *driver));
+    FT_ASSIGN_OR_RETURN(SegmentRunner runner,
+                        SegmentRunner::create(source, i, *arenaSet, *stagingArea, {*driver, options.communicator}));
     if (options.poison)
       FT_RETURN_IF_ERROR(runner.enablePoison(source, i, *arenaSet));
     if (options.profile)

@@ -1,6 +1,7 @@
 // What runs a plan on one rank: what ftrun makes between reading plan.bin and loading weights.
 #pragma once
 
+#include "runtime/Communication/Communicator.h"
 #include "runtime/Plan/PlanFile.h"
 #include "runtime/Program/SegmentRunner.h"
 
@@ -9,6 +10,7 @@ namespace ft::rt {
 struct RankProgramOptions {
   bool poison = false;
   bool profile = false;
+  Communicator *communicator = nullptr; ///< this rank's end, which outlives the program; null in a world of one
 };
 
 /// A device with the arenas, kernels, prepared segments, graphs and timers of one plan on it. One thread drives it; it

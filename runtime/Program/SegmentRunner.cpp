@@ -1,5 +1,7 @@
 #include "runtime/Program/SegmentRunner.h"
 
+#include "runtime/Plan/Kinds.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -15,18 +17,18 @@ Status checkExchangeStreams(const plan::Segment &segment) {
       return badInput(
           fmt::format("step {}: is on stream {}; a {} of a captured segment must be on stream 0: compile the "
                       "plan again",
-                      step.name(), step.stream(), stepKindName(step)));
+                      step.name(), step.stream(), plan::stepKindName(step)));
   return {};
 }
 } // namespace
 
 Expected<SegmentRunner> SegmentRunner::create(const plan::Plan &plan, int index, const Arenas &arenas,
-                                              const StagingArea &staging, Device &device) {
+                                              const StagingArea &staging, const Executors &executors) {
   const plan::Segment &segment = plan.segments(index);
-  SegmentRunner runner(plan, index, device);
+  SegmentRunner runner(plan, index, executors.device);
   for (int i = 0; i < segment.steps_size(); ++i) {
     const plan::Step &step = segment.steps(i);
-    FT_ASSIGN_OR_RETURN(auto made, makeStep(plan, step, arenas, staging, device));
+    FT_ASSIGN_OR_RETURN(auto made, makeStep(plan, step, arenas, staging, executors));
     if (step.has_receive()) {
       runner.receive.push_back(std::move(made));
       runner.receiveEvents.push_back(step.record());
@@ -74,9 +76,13 @@ Status SegmentRunner::waitForEvents(const plan::Step &step) {
   return {};
 }
 
+Status SegmentRunner::record(const ExecutableStep &step) {
+  return step.source().record() ? device->record(step.source().stream(), step.source().record()) : Status();
+}
+
 Status SegmentRunner::enqueueAndRecord(ExecutableStep &step) {
   FT_RETURN_IF_ERROR(step.enqueue(*device));
-  return step.source().record() ? device->record(step.source().stream(), step.source().record()) : Status();
+  return record(step);
 }
 
 Status SegmentRunner::runPoisoned(size_t index) {
@@ -98,8 +104,11 @@ Status SegmentRunner::runStep(size_t index) {
   FT_RETURN_IF_ERROR(waitForEvents(step.source()));
   if (timer)
     FT_RETURN_IF_ERROR(timer->begin(index, *device));
-  FT_RETURN_IF_ERROR(enqueueAndRecord(step));
-  return timer ? timer->end(index, *device) : Status();
+  FT_RETURN_IF_ERROR(step.enqueue(*device));
+  // Before the step's own event: what joins its stream to stream 0 is last on it, or a capture could not end.
+  if (timer)
+    FT_RETURN_IF_ERROR(timer->end(index, *device));
+  return record(step);
 }
 
 Status SegmentRunner::runBody() {

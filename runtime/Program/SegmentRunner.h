@@ -14,7 +14,7 @@ namespace ft::rt {
 class SegmentRunner {
 public:
   static Expected<SegmentRunner> create(const plan::Plan &plan, int segment, const Arenas &arenas,
-                                        const StagingArea &staging, Device &device);
+                                        const StagingArea &staging, const Executors &executors);
 
   plan::Segment::Kind kind() const { return segment->kind(); }
   bool receives() const { return !receive.empty(); }
@@ -36,6 +36,7 @@ private:
   SegmentRunner(const plan::Plan &plan, int segment, Device &device)
       : segment(&plan.segments(segment)), device(&device) {}
   Status waitForEvents(const plan::Step &step);
+  Status record(const ExecutableStep &step);
   Status enqueueAndRecord(ExecutableStep &step);
   Status exchange(const std::vector<std::unique_ptr<ExecutableStep>> &steps);
   Status runBody();

@@ -4,8 +4,8 @@ using namespace ft;
 using namespace ft::rt;
 
 StagingArea::StagingArea(const plan::Plan &plan, const Arenas &arenas)
-    : plan(&plan), layout(plan::stagingLayout(plan)), host(arenas.arenaAddress("staging")),
-      slots(arenas.arenaAddress("slots")) {
+    : plan(&plan), layout(plan::stagingLayout(plan)), host(arenas.arenaAddress(plan::stagingArena)),
+      slots(arenas.arenaAddress(plan::slotsArena)) {
   if (plan.inputs_size() > 0)
     device = arenas.bufferAddress(layout.firstInput);
 }

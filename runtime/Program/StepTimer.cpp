@@ -1,5 +1,6 @@
 #include "runtime/Program/StepTimer.h"
 
+#include "runtime/Plan/Kinds.h"
 #include "runtime/Program/Steps.h"
 #include "runtime/Support/Strings.h"
 
@@ -55,7 +56,7 @@ Status StepTimer::collect(Device &device) const {
   for (size_t i = 0; i < steps.size(); ++i) {
     const plan::Step &step = *steps[i];
     FT_ASSIGN_OR_RETURN(const double ms, device.elapsedMs(spans[i].from, spans[i].to));
-    const std::string kind = stepKindName(step);
+    const std::string kind = plan::stepKindName(step);
     for (const std::string &key : {kind, kind + "/" + detailOf(step, *plan)}) {
       ProfileEntry &entry = (*profile)[key];
       entry.ms += ms;

@@ -62,6 +62,17 @@ private:
   std::vector<void *> arguments;
 };
 
+class CollectiveStep final : public ExecutableStep {
+public:
+  CollectiveStep(const plan::Step &step, Communicator &communicator, uint32_t handle)
+      : ExecutableStep(step), communicator(communicator), handle(handle) {}
+  Status enqueue(Device &) override { return communicator.run(stream, handle); }
+
+private:
+  Communicator &communicator;
+  const uint32_t handle;
+};
+
 class CopyStep final : public ExecutableStep {
 public:
   CopyStep(const plan::Step &step, const Arenas &arenas)
@@ -143,32 +154,26 @@ Status withName(const plan::Step &step, const Status &status) {
 }
 } // namespace
 
-const char *ft::rt::stepKindName(const plan::Step &step) {
-  switch (step.kind_case()) {
-  case plan::Step::kLaunch:
-    return "launch";
-  case plan::Step::kGemm:
-    return "gemm";
-  case plan::Step::kAttention:
-    return "attention";
-  case plan::Step::kCopy:
-    return "copy";
-  case plan::Step::kMemset:
-    return "memset";
-  case plan::Step::kReceive:
-    return "receive";
-  case plan::Step::kEmit:
-    return "emit";
-  case plan::Step::KIND_NOT_SET:
-    break;
-  }
-  return "unknown";
+/// All ranks come here together, step by step.
+static Expected<uint32_t> prepareCollective(const plan::Step &step, const Arenas &arenas, Communicator *communicator) {
+  if (!communicator)
+    return badInput("ranks exchange here, and this program runs alone: compile the plan for one rank");
+  const plan::Collective &collective = step.collective();
+  std::vector<std::byte *> whole, part;
+  auto address = [&](const plan::Operand &operand) { return static_cast<std::byte *>(arenas.region(operand).base); };
+  for (const plan::Operand &operand : collective.whole())
+    whole.push_back(address(operand));
+  for (const plan::Operand &operand : collective.part())
+    part.push_back(address(operand));
+  return communicator->prepare(step.name(), collective,
+                               {whole, part, collective.has_workspace() ? address(collective.workspace()) : nullptr});
 }
 
 Expected<std::unique_ptr<ExecutableStep>> ft::rt::makeStep(const plan::Plan &plan, const plan::Step &step,
                                                            const Arenas &arenas, const StagingArea &staging,
-                                                           Device &device) {
+                                                           const Executors &executors) {
   using Made = std::unique_ptr<ExecutableStep>;
+  Device &device = executors.device;
   switch (step.kind_case()) {
   case plan::Step::kLaunch:
     return Made(std::make_unique<LaunchStep>(step, arenas));
@@ -183,6 +188,12 @@ Expected<std::unique_ptr<ExecutableStep>> ft::rt::makeStep(const plan::Plan &pla
     if (!handle.ok())
       return withName(step, handle.status());
     return Made(std::make_unique<AttentionStep>(step, arenas, *handle));
+  }
+  case plan::Step::kCollective: {
+    auto handle = prepareCollective(step, arenas, executors.communicator);
+    if (!handle.ok())
+      return withName(step, handle.status());
+    return Made(std::make_unique<CollectiveStep>(step, *executors.communicator, *handle));
   }
   case plan::Step::kCopy:
     return Made(std::make_unique<CopyStep>(step, arenas));

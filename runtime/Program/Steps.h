@@ -1,6 +1,7 @@
 // One class per kind of plan::Step: prepared once, enqueued many times.
 #pragma once
 
+#include "runtime/Communication/Communicator.h"
 #include "runtime/Program/StagingArea.h"
 
 namespace ft::rt {
@@ -21,12 +22,15 @@ protected:
   const uint32_t stream;
 };
 
+/// Who does the work of steps.
+struct Executors {
+  Device &device;
+  Communicator *communicator = nullptr; ///< null in a world of one
+};
+
 /// Makes the step of whatever kind. `plan`, `arenas` and `staging` must outlive it. Fails as Device::prepareGemm and
 /// prepareAttention do, with the step's name before the message.
 Expected<std::unique_ptr<ExecutableStep>> makeStep(const plan::Plan &plan, const plan::Step &step, const Arenas &arenas,
-                                                   const StagingArea &staging, Device &device);
-
-/// "launch", "gemm", …, for reports.
-const char *stepKindName(const plan::Step &step);
+                                                   const StagingArea &staging, const Executors &executors);
 
 } // namespace ft::rt

@@ -1,6 +1,8 @@
 #include "runtime/Program/TinyPlan.h"
 
+#include "runtime/Plan/CheckPlan.h"
 #include "runtime/Plan/Staging.h"
+#include "runtime/Plan/TestPlan.h"
 #include "runtime/Plan/Verify.h"
 #include "runtime/Support/MappedFile.h"
 
@@ -70,6 +72,7 @@ struct TinyBuilder : Builder {
     using B = plan::Buffer;
     const uint32_t weights = arena("weights", plan::Arena::DEVICE, 64), io = arena("io", plan::Arena::DEVICE, 64);
     const uint32_t transient = arena("activations", plan::Arena::DEVICE, 64);
+    plan.mutable_arenas(int(transient))->set_transient(true);
     w = buffer("w", weights, B::WEIGHT, TinyPlan::vocab * 4, 1);
     vocabNumber = buffer("vocab", weights, B::CONSTANT, 4, 1);
     countNumber = buffer("count", weights, B::CONSTANT, 4, 1);
@@ -193,10 +196,23 @@ struct TinyBuilder : Builder {
       image->add_entry_offsets(4096 * k);
   }
 
+  /// As the launches use them, and which operands Fixtures/TinyModel.c takes indices from.
+  void describeKernels() {
+    test::describeKernels(plan);
+    auto indices = [&](uint32_t kernel, int operand, uint64_t limit) {
+      plan.mutable_kernels(int(kernel))->mutable_operands(operand)->set_index_limit(limit);
+    };
+    indices(Errors, 0, TinyPlan::vocab);
+    indices(AddGradient, 1, TinyPlan::vocab);
+    indices(Logits, 0, TinyPlan::vocab);
+    indices(Logits, 1, TinyPlan::sequenceLen);
+  }
+
   void makeHeader(uint64_t accumulation) {
     plan.set_compiler("hand-made"), plan.set_name("tiny");
     plan.set_recipe_sha256(std::string(32, 'r')), plan.set_model_sha256(std::string(32, 'm'));
-    plan.set_op_set_version(1), plan.set_kernel_abi_version(1), plan.set_deterministic(true);
+    plan.set_op_set_version(planOpSetVersion), plan.set_kernel_abi_version(planKernelAbiVersion);
+    plan.set_deterministic(true);
     plan.add_streams("main");
     plan::Target *target = plan.mutable_target();
     target->set_name("cpu"), target->set_driver(plan::CPU), target->set_arch("x86-64-v3");
@@ -220,8 +236,9 @@ plan::Plan TinyPlan::make(uint64_t accumulation) {
   builder.makeBuffers();
   builder.makeKernels();
   builder.makeSegments();
+  builder.describeKernels();
   builder.makeTensors();
-  builder.arena("staging", plan::Arena::PINNED, plan::stagingLayout(builder.plan).stagingBytes);
+  builder.arena(plan::stagingArena, plan::Arena::PINNED, plan::stagingLayout(builder.plan).stagingBytes);
   return builder.plan;
 }
 
@@ -234,7 +251,7 @@ plan::Plan TinyPlan::makeForGpu(uint64_t accumulation) {
   for (plan::Kernel &kernel : *plan.mutable_kernels())
     kernel.set_threads(1), kernel.set_items_per_block(1);
   plan::Arena *slots = plan.add_arenas();
-  slots->set_name("slots"), slots->set_space(plan::Arena::DEVICE), slots->set_alignment(256);
+  slots->set_name(plan::slotsArena), slots->set_space(plan::Arena::DEVICE), slots->set_alignment(256);
   slots->set_size(plan::stagingLayout(plan).slotsBytes);
   return plan;
 }

@@ -10,11 +10,16 @@
 namespace ft::rt {
 
 /// Owns the mapping; spans of it live as long as the object. Moving keeps the address. The mapping follows
-/// the file: one that shrinks while mapped raises SIGBUS, so whoever replaces files must rename (AtomicFile does).
+/// the file: one that shrinks while mapped raises SIGBUS, so whoever replaces files must rename (AtomicFile does), and
+/// what a run maps for hours is opened by openCopy().
 class MappedFile {
 public:
   /// Fails with BadInput, naming the path and the cause. Regular files only; an empty one gives an empty span.
   static Expected<MappedFile> open(const std::string &path);
+
+  /// The same, of a copy that no other process can reach: an unnamed file beside it where the folder takes one, else
+  /// memory. What happens to the file afterwards changes nothing here.
+  static Expected<MappedFile> openCopy(const std::string &path);
 
   MappedFile(MappedFile &&other) noexcept;
   MappedFile &operator=(MappedFile &&other) noexcept;

@@ -2,8 +2,10 @@
 
 #include "runtime/Support/AtomicFile.h"
 
+#include <fstream>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 using namespace ft::rt;
 
@@ -25,6 +27,31 @@ TEST(MappedFile, EmptyFileIsAnEmptySpan) {
   auto file = MappedFile::open(path);
   ASSERT_TRUE(file.ok());
   EXPECT_EQ(file->size(), 0u);
+}
+
+/// Truncating, overwriting or removing the file changes nothing for who opened a copy.
+TEST(MappedFile, ACopyIsNobodyElses) {
+  const std::string path = testing::TempDir() + "mapped-file-copy";
+  ASSERT_TRUE(writeFileAtomically(path, std::string(3000000, 'x')).ok());
+  auto copy = MappedFile::openCopy(path);
+  ASSERT_TRUE(copy.ok()) << copy.status().message();
+  std::ofstream(path, std::ios::binary | std::ios::in).write("yyyy", 4);
+  ASSERT_EQ(::truncate(path.c_str(), 100), 0);
+  EXPECT_EQ(copy->path(), path);
+  ASSERT_EQ(copy->size(), 3000000u);
+  for (const std::byte byte : copy->bytes())
+    ASSERT_EQ(byte, std::byte('x'));
+  EXPECT_EQ(MappedFile::openCopy(path)->size(), 100u);
+  ASSERT_EQ(::unlink(path.c_str()), 0);
+  EXPECT_NE(MappedFile::openCopy(path).status().message().find("cannot open"), std::string::npos);
+  EXPECT_NE(MappedFile::openCopy(testing::TempDir()).status().message().find("is a directory"), std::string::npos);
+}
+
+/// A folder that takes no files: the copy is in memory.
+TEST(MappedFile, ACopyNeedsNoFolder) {
+  auto copy = MappedFile::openCopy("/proc/self/cmdline");
+  ASSERT_TRUE(copy.ok()) << copy.status().message();
+  EXPECT_GT(copy->size(), 0u);
 }
 
 TEST(MappedFile, RefusesWhatIsNoFile) {

@@ -26,6 +26,19 @@ TEST(Strings, Printable) {
   EXPECT_EQ(printable(std::string_view("\0\x1b[2J\r\x7f", 7)), "\\x00\\x1b[2J\\x0d\\x7f");
 }
 
+TEST(Strings, PrintableEscapesWhatReordersOrIsNoText) {
+  EXPECT_EQ(printable("a\u202eb\u2066c\u0085d\u2028"), "a\\u202eb\\u2066c\\u0085d\\u2028");
+  EXPECT_EQ(printable("\xff\xc0\x80\xed\xa0\x80\xe6\x97"), "\\xff\\xc0\\x80\\xed\\xa0\\x80\\xe6\\x97");
+  EXPECT_EQ(printable("日本 ü 🙂"), "日本 ü 🙂");
+}
+
+TEST(Strings, ShownIsOneBoundedLine) {
+  EXPECT_EQ(shown("one\ntwo\t日本"), "one\\x0atwo\\x09日本");
+  EXPECT_EQ(shown("abcdef", 6), "abcdef");
+  EXPECT_EQ(shown("abcdefg", 6), "abcdef… (7 bytes)");
+  EXPECT_EQ(shown("日本語", 4), "日本… (9 bytes)");
+}
+
 TEST(Strings, OfAllLayers) {
   EXPECT_EQ(ofAllLayers("layers.12.mlp.up_proj"), "layers.*.mlp.up_proj");
   EXPECT_EQ(ofAllLayers("3.layers.7"), "3.layers.*");
@@ -39,4 +52,6 @@ TEST(Strings, NearestName) {
   EXPECT_EQ(nearestName("batch", names), "");
   EXPECT_EQ(suggestion("max_step", names), "; did you mean \"max_steps\"?");
   EXPECT_EQ(suggestion("zzzzzz", names), "");
+  const std::vector<std::string> huge = {std::string(30'000'000, 'a')};
+  EXPECT_EQ(nearestName(huge[0] + "b", huge), "");
 }

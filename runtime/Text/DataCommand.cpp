@@ -22,7 +22,8 @@ Status runDataCommand(const DataCommand &command, std::string &output) {
   if (command.modelPath.empty())
     return badInput("ftc data needs --model PATH: a GGUF file, or a folder with tokenizer.json");
   FT_ASSIGN_OR_RETURN(const BatchShape shape, BatchShape::from(command.batch));
-  FT_ASSIGN_OR_RETURN(const TextCodec codec, TextCodec::load(command.modelPath, command.run.template_()));
+  FT_ASSIGN_OR_RETURN(const TextCodec codec,
+                      TextCodec::load(command.modelPath, command.run.template_(), command.run.system_prompt()));
   DataRequest train = DataRequest::train(command.run, shape, command.baseFolder, "");
   train.outputFile = command.outputFile;
   FT_RETURN_IF_ERROR(prepareAndReport(train, codec, "training data", output));

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fmt/format.h>
@@ -79,40 +78,6 @@ std::string cacheName(const TokenFileIdentity &identity) {
                                       identity.trainOnPrompt, uint32_t(identity.split), identity.valSetSize,
                                       toHex(identity.tokenizer), toHex(identity.promptTemplate), toHex(identity.data));
   return toHex(sha256(key)).substr(0, 32) + ".tokens";
-}
-
-/// The samples of a split: a seeded shuffle decides, the data's order is kept.
-std::vector<const Sample *> samplesOf(const SampleFile &file, const TokenFileIdentity &identity) {
-  const size_t count = file.samples.size();
-  std::vector<const Sample *> chosen;
-  if (identity.split == Split::Whole) {
-    for (const Sample &sample : file.samples)
-      chosen.push_back(&sample);
-    return chosen;
-  }
-  const double wanted = identity.valSetSize < 1 ? std::ceil(identity.valSetSize * double(count)) : identity.valSetSize;
-  const auto heldOut = size_t(std::min(wanted, double(count)));
-  std::vector<uint32_t> order(count);
-  std::iota(order.begin(), order.end(), 0u);
-  DataRandom(identity.seed, "split").shuffle(std::span(order));
-  std::vector<bool> evaluation(count);
-  for (size_t i = 0; i < heldOut; ++i)
-    evaluation[order[i]] = true;
-  for (size_t i = 0; i < count; ++i)
-    if (evaluation[i] == (identity.split == Split::Evaluation))
-      chosen.push_back(&file.samples[i]);
-  return chosen;
-}
-
-Status checkDropped(const SampleFile &file, const PackingStats &stats, size_t left, uint32_t maxDocumentLen) {
-  if (left > 0 && stats.dropped * 100 <= stats.samples)
-    return {};
-  std::string places;
-  for (uint64_t i = 0; i < std::min<uint64_t>(stats.dropped, 3); ++i)
-    places += (i ? ", " : "; the first at ") + placeName(stats.lines, stats.droppedPlaces[i]);
-  return badInput(fmt::format("{}: {} of {} samples have no target, because their prompt alone fills max_document_len "
-                              "{}{}; at most 1 % may, and one must be left: raise max_document_len, or shorten them",
-                              file.path, stats.dropped, stats.samples, maxDocumentLen, places));
 }
 
 Expected<std::vector<std::byte>> pack(const std::string &path, const TokenFileIdentity &identity,
@@ -224,42 +189,6 @@ DataRequest DataRequest::evaluation(const plan::Run &run, const BatchShape &shap
     request.identity.split = Split::Evaluation;
   }
   return request;
-}
-
-Expected<EncodedData> encodeSamples(const SampleFile &file, const TokenFileIdentity &identity, const TextCodec &codec) {
-  EncodedData result;
-  result.stats.lines = file.lines;
-  const std::vector<const Sample *> chosen = samplesOf(file, identity);
-  if (chosen.empty())
-    return badInput(
-        fmt::format("{}: val_set_size {} holds out {} of {} samples; none is left to train on: add samples, "
-                    "or name held-out ones in data.eval",
-                    file.path, identity.valSetSize, file.samples.size(), file.samples.size()));
-  for (const Sample *sample : chosen) {
-    auto encoded = codec.encodeSample(*sample, identity.shape.maxDocumentLen);
-    if (!encoded)
-      return badInput(
-          fmt::format("{}: {}: {}", file.path, placeName(file.lines, sample->place), encoded.status().message()));
-    PackingStats &stats = result.stats;
-    ++stats.samples;
-    stats.truncated += encoded->truncated;
-    const uint32_t firstTarget = identity.trainOnPrompt ? 1 : std::max(encoded->prompt, 1u);
-    if (encoded->ids.size() <= firstTarget) {
-      if (stats.dropped < stats.droppedPlaces.size())
-        stats.droppedPlaces[stats.dropped] = sample->place;
-      ++stats.dropped;
-      continue;
-    }
-    for (uint32_t id : encoded->ids)
-      if (id >= identity.vocabSize)
-        return badInput(fmt::format("{}: {}: token {} of {}; must be below the model's vocab_size {}: the tokenizer "
-                                    "does not belong to this model",
-                                    file.path, placeName(file.lines, sample->place), id, codec.tokenizer().source(),
-                                    identity.vocabSize));
-    result.documents.push_back(std::move(*encoded));
-  }
-  FT_RETURN_IF_ERROR(checkDropped(file, result.stats, result.documents.size(), identity.shape.maxDocumentLen));
-  return result;
 }
 
 Expected<PreparedData> preparedData(const DataRequest &request, const TextCodec *codec) {

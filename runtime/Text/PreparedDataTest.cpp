@@ -86,7 +86,7 @@ TEST_F(PreparedDataTest, EveryDifferenceMakesAnotherFile) {
   differs("sequence_len");
   codec.emplace(testCodec("alpaca"));
   differs("template");
-  auto llama = TextCodec::load("test/goldens/text/llama3", "alpaca");
+  auto llama = TextCodec::load("test/goldens/text/llama3", "alpaca", "");
   codec.emplace(std::move(*llama));
   differs("tokenizer");
   write("train.jsonl", "{\"instruction\":\"a\",\"output\":\"b\"}\n{\"instruction\":\"a\",\"output\":\"b\"}\n");
@@ -234,7 +234,7 @@ TEST_F(PreparedDataTest, ReportMarksWhatIsNotTrained) {
   const std::string text = formatReport(report, "training data");
   EXPECT_NE(text.find("  samples 1, truncated 0, dropped without a target 0\n"), std::string::npos) << text;
   EXPECT_NE(text.find("end of turn trained in 1 of 1\n"), std::string::npos) << text;
-  EXPECT_NE(text.find("    | ⟦<|im_start|>system\n    | You are"), std::string::npos) << text;
+  EXPECT_NE(text.find("    | ⟦<|im_start|>user\n    | Say"), std::string::npos) << text;
   DataReport steering = report;
   steering.sample = "a\x1b[31m\r\tb\x7f";
   EXPECT_NE(formatReport(steering, "t").find("    | a\\x1b[31m\\x0d\tb\\x7f\n"), std::string::npos);

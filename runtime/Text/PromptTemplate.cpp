@@ -22,17 +22,12 @@ constexpr Known Templates[] = {
      "Write a response that appropriately completes the request.\n\n"
      "### Instruction:\n{instruction}\n\n### Response:",
      ""},
-    // tokenizer.chat_template of SmolLM2-135M-Instruct, without a system message of the caller's.
-    {"chatml",
-     "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
-     "<|im_start|>user\n{instruction}\n{input}<|im_end|>\n<|im_start|>assistant\n",
-     "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
-     "<|im_start|>user\n{instruction}<|im_end|>\n<|im_start|>assistant\n",
-     "<|im_end|>"},
+    {"chatml", "<|im_start|>user\n{instruction}\n{input}<|im_end|>\n<|im_start|>assistant\n",
+     "<|im_start|>user\n{instruction}<|im_end|>\n<|im_start|>assistant\n", "<|im_end|>"},
 };
 } // namespace
 
-Expected<PromptTemplate> PromptTemplate::named(std::string_view name) {
+Expected<PromptTemplate> PromptTemplate::named(std::string_view name, std::string_view systemPrompt) {
   std::array<std::string_view, std::size(Templates)> names;
   for (size_t i = 0; i < names.size(); ++i) {
     const Known &known = Templates[i];
@@ -44,6 +39,12 @@ Expected<PromptTemplate> PromptTemplate::named(std::string_view name) {
     result.withInput = known.withInput;
     result.withoutInput = known.withoutInput;
     result.end = known.end;
+    if (!systemPrompt.empty() && name != "chatml")
+      return badInput(fmt::format("template {} has no system turn, and there is a system prompt; use template chatml, "
+                                  "or leave system_prompt out",
+                                  name));
+    if (!systemPrompt.empty())
+      result.system = fmt::format("<|im_start|>system\n{}<|im_end|>\n", systemPrompt);
     return result;
   }
   return badInput(fmt::format("template \"{}\" is not known; must be alpaca or chatml{}", name,
@@ -52,7 +53,7 @@ Expected<PromptTemplate> PromptTemplate::named(std::string_view name) {
 
 std::string PromptTemplate::prompt(std::string_view instruction, std::string_view input) const {
   // One pass, so that text of a sample that looks like a placeholder stays as it is.
-  std::string out;
+  std::string out = system;
   for (std::string_view rest = input.empty() ? withoutInput : withInput; !rest.empty();) {
     if (rest.starts_with("{instruction}")) {
       out += instruction;
@@ -70,8 +71,8 @@ std::string PromptTemplate::prompt(std::string_view instruction, std::string_vie
 
 std::string PromptTemplate::text() const {
   const std::string_view tail = end.empty() ? "{end of text}" : end;
-  return fmt::format("template: {}\n--- with input\n{}{{response}}{}\n--- without input\n{}{{response}}{}\n",
-                     templateName, withInput, tail, withoutInput, tail);
+  return fmt::format("template: {}\n--- with input\n{}{}{{response}}{}\n--- without input\n{}{}{{response}}{}\n",
+                     templateName, system, withInput, tail, system, withoutInput, tail);
 }
 
 } // namespace ft::rt

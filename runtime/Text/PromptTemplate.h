@@ -11,12 +11,14 @@ namespace ft::rt {
 
 /// A named template. The response follows the prompt directly and is followed by the end of turn.
 ///  - alpaca: Stanford Alpaca's two texts (with and without input); the end is the tokenizer's end of text.
-///  - chatml: <|im_start|>role\n…<|im_end|>\n turns, as SmolLM2-Instruct's own template writes them, its default system
-///    turn included; instruction and input make one user turn, a newline between; the end is <|im_end|>.
+///  - chatml: <|im_start|>role\n…<|im_end|>\n turns; instruction and input make one user turn, a newline between,
+///  behind
+///    a system turn where there is a system prompt; the end is <|im_end|>.
 class PromptTemplate {
 public:
-  /// "alpaca" or "chatml"; other names are refused with a suggestion.
-  static Expected<PromptTemplate> named(std::string_view name);
+  /// "alpaca" or "chatml"; other names are refused with a suggestion, and a system prompt where the template has no
+  /// turn for it.
+  static Expected<PromptTemplate> named(std::string_view name, std::string_view systemPrompt = "");
 
   /// The text in front of the response.
   std::string prompt(std::string_view instruction, std::string_view input) const;
@@ -30,6 +32,7 @@ public:
 
 private:
   std::string_view templateName, withInput, withoutInput, end;
+  std::string system; ///< the system turn, in front of either
 };
 
 } // namespace ft::rt

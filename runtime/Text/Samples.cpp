@@ -1,72 +1,84 @@
 #include "runtime/Text/Samples.h"
 
-#include "runtime/Support/MappedFile.h"
+#include "runtime/Text/DataFile.h"
+#include "runtime/Text/JsonCursor.h"
+#include "runtime/Text/SampleFields.h"
+#include "runtime/Text/Table.h"
+#include "runtime/Tokenizer/Utf8.h"
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 #include <string_view>
 
 namespace ft::rt {
 
 namespace {
-using nlohmann::json;
+using Kind = JsonCursor::Kind;
 
-/// "syntax error while parsing value - …" out of nlohmann's "[json.exception…] parse error at line 1, column 5: …".
-std::string reason(const json::parse_error &error) {
-  const std::string_view text = error.what();
-  const size_t colon = text.find(": ");
-  return std::string(colon == std::string_view::npos ? text : text.substr(colon + 2));
-}
-
-Status readField(const json &object, const char *field, bool required, const std::string &where, std::string &out) {
-  auto it = object.find(field);
-  if (it == object.end() || (it->is_null() && !required)) {
-    if (!required)
-      return {};
-    std::string found;
-    for (const auto &[name, value] : object.items())
-      found += (found.empty() ? "" : ", ") + name.substr(0, 40);
-    const bool other = object.contains("messages") || object.contains("prompt");
-    return badInput(fmt::format("{}: field \"{}\" is missing; must have instruction and output, and may have input; "
-                                "found: {}{}",
-                                where, field, found.empty() ? "nothing" : found,
-                                other ? " (messages and prompt/completion are not supported yet)" : ""));
-  }
-  if (!it->is_string())
-    return badInput(fmt::format("{}: field \"{}\" is of type {}; must be a string", where, field, it->type_name()));
-  out = it->get<std::string>();
+/// One field that is read; null counts as absent.
+Status readField(JsonCursor &json, const std::string &name, std::optional<std::string> &out) {
+  const Kind kind = json.kind();
+  if (kind == Kind::Null || kind == Kind::None)
+    return json.skip(); // which says what is wrong where nothing starts
+  if (kind != Kind::String)
+    return badInput(fmt::format("field \"{}\" is of type {}; must be a string", name, JsonCursor::nameOf(kind)));
+  FT_ASSIGN_OR_RETURN(out, json.string());
   return {};
 }
 
-Expected<Sample> readSample(const json &object, uint64_t place, const std::string &where) {
-  if (!object.is_object())
-    return badInput(fmt::format("{}: is of type {}; must be an object with instruction, input and output", where,
-                                object.type_name()));
-  Sample sample;
-  sample.place = place;
-  FT_RETURN_IF_ERROR(readField(object, "instruction", true, where, sample.instruction));
-  FT_RETURN_IF_ERROR(readField(object, "input", false, where, sample.input));
-  FT_RETURN_IF_ERROR(readField(object, "output", true, where, sample.output));
-  return sample;
+/// `syntax` is set where the text is no JSON, rather than JSON that says something else.
+Expected<Sample> readSample(JsonCursor &json, bool &syntax) {
+  SampleFields fields;
+  syntax = false;
+  if (const Kind kind = json.kind(); kind != Kind::Object && kind != Kind::None)
+    return badInput(fmt::format("is of type {}; must be an object with fields, as instruction and output",
+                                JsonCursor::nameOf(kind)));
+  syntax = true;
+  FT_RETURN_IF_ERROR(json.enter());
+  while (true) {
+    FT_ASSIGN_OR_RETURN(const bool more, json.next());
+    if (!more)
+      break;
+    FT_ASSIGN_OR_RETURN(const std::string name, json.key());
+    std::optional<std::string> *text = fields.field(name);
+    const Kind kind = json.kind();
+    syntax = !text || kind == Kind::String || kind == Kind::None;
+    FT_RETURN_IF_ERROR(text ? readField(json, name, *text) : json.skip());
+    syntax = true;
+  }
+  syntax = false;
+  return fields.sample();
 }
 
 Status readArray(std::string_view text, SampleFile &file) {
-  json array;
-  try {
-    array = json::parse(text);
-  } catch (const json::parse_error &error) {
-    const auto at = std::min<size_t>(error.byte, text.size());
-    const auto line = 1 + std::count(text.begin(), text.begin() + at, '\n');
-    return badInput(fmt::format("{}:{}: not JSON: {}", file.path, line, reason(error)));
+  JsonCursor json(text);
+  auto notJson = [&](const std::string &reason) {
+    const auto line = 1 + std::count(text.begin(), text.begin() + json.at(), '\n');
+    return badInput(fmt::format("{}:{}: not JSON: {}", file.path, line, reason));
+  };
+  FT_RETURN_IF_ERROR(json.enter());
+  for (uint64_t index = 0;; ++index) {
+    auto more = json.next();
+    if (!more)
+      return notJson(more.status().message());
+    if (!*more)
+      break;
+    bool syntax;
+    auto sample = readSample(json, syntax);
+    if (!sample)
+      return syntax
+                 ? notJson(sample.status().message())
+                 : badInput(fmt::format("{}: {}: {}", file.path, placeName(false, index), sample.status().message()));
+    sample->place = index;
+    file.samples.push_back(std::move(*sample));
   }
-  file.samples.reserve(array.size());
-  for (size_t index = 0; index < array.size(); ++index) {
-    const std::string where = fmt::format("{}: {}", file.path, placeName(false, index));
-    FT_ASSIGN_OR_RETURN(Sample sample, readSample(array[index], index, where));
-    file.samples.push_back(std::move(sample));
-  }
-  return {};
+  return json.finished() ? Status() : notJson("something follows the array");
+}
+
+/// The whole text is one object over several lines: people save a sample prettily printed.
+bool isOneObject(std::string_view text) {
+  JsonCursor json(text);
+  return json.kind() == Kind::Object && json.skip().ok() && json.at() > text.find('\n') && json.finished();
 }
 
 Status readLines(std::string_view text, SampleFile &file) {
@@ -79,40 +91,88 @@ Status readLines(std::string_view text, SampleFile &file) {
     ++number;
     if (line.find_first_not_of(" \t\r") == std::string_view::npos)
       continue;
-    const std::string where = fmt::format("{}:{}", file.path, number);
-    try {
-      FT_ASSIGN_OR_RETURN(Sample sample, readSample(json::parse(line), number, where));
-      file.samples.push_back(std::move(sample));
-    } catch (const json::parse_error &error) {
-      if (number == 1 && json::accept(whole))
+    JsonCursor json(line);
+    bool syntax;
+    auto sample = readSample(json, syntax);
+    if (sample && !json.finished()) {
+      sample = badInput("something follows the object");
+      syntax = true;
+    }
+    if (!sample) {
+      if (syntax && number == 1 && isOneObject(whole))
         return badInput(fmt::format("{}: is one JSON object over several lines; must be an array of objects, or one "
                                     "object a line",
                                     file.path));
-      return badInput(fmt::format("{}: not JSON: {}", where, reason(error)));
+      return badInput(
+          fmt::format("{}:{}: {}{}", file.path, number, syntax ? "not JSON: " : "", sample.status().message()));
     }
+    sample->place = number;
+    file.samples.push_back(std::move(*sample));
   }
   return {};
+}
+/// A table with a header; its columns are a sample's fields, empty cells empty texts.
+Status readTable(std::string_view text, char separator, SampleFile &file) {
+  TableReader table(text, separator);
+  std::vector<std::string> header, cells;
+  while (true) {
+    auto more = table.next(header.empty() ? header : cells);
+    auto named = [&](const std::string &what) {
+      return badInput(fmt::format("{}:{}: {}", file.path, table.line(), what));
+    };
+    if (!more)
+      return named(more.status().message());
+    if (!*more)
+      return {};
+    if (cells.empty())
+      continue;
+    if (cells.size() != header.size())
+      return named(fmt::format("has {} cells; the header has {}", cells.size(), header.size()));
+    SampleFields fields;
+    for (size_t column = 0; column < cells.size(); ++column) {
+      if (!isWellFormedUtf8(cells[column]))
+        return named(fmt::format("column \"{}\" is not UTF-8; save the file as UTF-8", header[column]));
+      if (auto *to = fields.field(header[column]))
+        *to = std::move(cells[column]);
+    }
+    auto sample = fields.sample();
+    if (!sample)
+      return named(sample.status().message());
+    sample->place = table.line();
+    file.samples.push_back(std::move(*sample));
+  }
+}
+
+/// The separator of a table, by the file's name without a packer's ending; zero: no table.
+char separatorOf(std::string_view path) {
+  for (std::string_view packed : {".gz", ".zst"})
+    if (path.ends_with(packed))
+      path.remove_suffix(packed.size());
+  return path.ends_with(".csv") ? ',' : path.ends_with(".tsv") ? '\t' : '\0';
 }
 } // namespace
 
 std::string placeName(bool lines, uint64_t place) { return fmt::format("{} {}", lines ? "line" : "sample", place); }
 
 Expected<SampleFile> readSamples(const std::string &path) {
-  FT_ASSIGN_OR_RETURN(const MappedFile mapped, MappedFile::open(path));
-  std::string_view text(reinterpret_cast<const char *>(mapped.bytes().data()), mapped.size());
+  FT_ASSIGN_OR_RETURN(const DataFile data, DataFile::open(path));
+  const std::string_view text = data.text();
   SampleFile file;
   file.path = path;
-  file.digest = sha256(mapped.bytes());
-  if (text.starts_with("\xEF\xBB\xBF")) // a byte order mark, as some editors write it
-    text.remove_prefix(3);
+  file.digest = data.digest();
   const size_t first = text.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos)
-    return badInput(fmt::format("{}: is empty; must hold a JSON array or lines of JSON objects", path));
-  if (text[first] != '[' && text[first] != '{')
-    return badInput(fmt::format("{}: starts with '{}'; must be a JSON array ('[') or lines of JSON objects ('{{')",
-                                path, text[first] >= ' ' && text[first] < 0x7F ? text[first] : '?'));
-  file.lines = text[first] == '{';
-  FT_RETURN_IF_ERROR(file.lines ? readLines(text, file) : readArray(text, file));
+    return badInput(fmt::format("{}: is empty; must hold a JSON array, lines of JSON objects, or a table", path));
+  const char separator = separatorOf(path);
+  if (!separator && text[first] != '[' && text[first] != '{')
+    return badInput(
+        fmt::format("{}: starts with '{}'; must be a JSON array ('[') or lines of JSON objects ('{{'), or be "
+                    "named .csv or .tsv",
+                    path, text[first] >= ' ' && text[first] < 0x7F ? text[first] : '?'));
+  file.lines = separator || text[first] == '{';
+  FT_RETURN_IF_ERROR(separator    ? readTable(text, separator, file)
+                     : file.lines ? readLines(text, file)
+                                  : readArray(text, file));
   if (file.samples.empty())
     return badInput(fmt::format("{}: holds no samples", path));
   return file;

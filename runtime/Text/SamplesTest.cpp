@@ -6,6 +6,13 @@ using namespace ft::rt;
 
 namespace {
 
+std::string fromHex(std::string_view hex) {
+  std::string out;
+  for (size_t i = 0; i < hex.size(); i += 2)
+    out += char(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16));
+  return out;
+}
+
 class Samples : public FolderTest {
 protected:
   std::string refusal(const std::string &content) {
@@ -43,23 +50,124 @@ TEST_F(Samples, ReadsLinesAndSkipsBlankOnes) {
 
 TEST_F(Samples, ErrorsNamePlaceFieldAndValue) {
   EXPECT_EQ(refusal("[{\"instruction\":\"i\",\"output\":\"o\"},{\"instruction\":\"i\",\"response\":\"o\"}]"),
-            ": sample 1: field \"output\" is missing; must have instruction and output, and may have input; found: "
-            "instruction, response");
+            ": sample 1: field \"output\" is missing; must have instruction and output, and may have input, or "
+            "have prompt and completion; found: instruction, response");
   EXPECT_EQ(refusal("{\"instruction\":\"i\",\"output\":\"o\"}\n{\"instruction\":4,\"output\":\"o\"}"),
             ":2: field \"instruction\" is of type number; must be a string");
   EXPECT_EQ(refusal("{\"messages\":[]}"),
-            ":1: field \"instruction\" is missing; must have instruction and output, and may have input; found: "
-            "messages (messages and prompt/completion are not supported yet)");
-  EXPECT_EQ(refusal("[7]"), ": sample 0: is of type number; must be an object with instruction, input and output");
-  EXPECT_EQ(refusal(""), ": is empty; must hold a JSON array or lines of JSON objects");
+            ":1: field \"instruction\" is missing; must have instruction and output, and may have input, or "
+            "have prompt and completion; found: messages (chats are not supported yet)");
+  EXPECT_EQ(refusal("[7]"), ": sample 0: is of type number; must be an object with fields, as instruction and output");
+  EXPECT_EQ(refusal(""), ": is empty; must hold a JSON array, lines of JSON objects, or a table");
   EXPECT_EQ(refusal("[]"), ": holds no samples");
-  EXPECT_EQ(refusal("hello"), ": starts with 'h'; must be a JSON array ('[') or lines of JSON objects ('{')");
-  EXPECT_TRUE(refusal("[{\"instruction\":\"i\",\n\"output\":\"o\",\n}]").starts_with(":3: not JSON: syntax error"));
-  EXPECT_TRUE(refusal("{\"instruction\":\"i\",\"output\":\"o\"}\n{\"instr").starts_with(":2: not JSON: syntax error"));
-  EXPECT_TRUE(refusal("{\"instruction\":\"\xff\",\"output\":\"o\"}").starts_with(":1: not JSON: syntax error"));
+  EXPECT_EQ(refusal("hello"),
+            ": starts with 'h'; must be a JSON array ('[') or lines of JSON objects ('{'), or be named .csv or .tsv");
+  EXPECT_EQ(refusal("[{\"instruction\":\"i\",\n\"output\":\"o\",\n}]"), ":3: not JSON: a member's name is missing");
+  EXPECT_EQ(refusal("{\"instruction\":\"i\",\"output\":\"o\"}\n{\"instr"), ":2: not JSON: a string is cut off");
+  EXPECT_EQ(refusal("{\"instruction\":\"\xff\",\"output\":\"o\"}"),
+            ":1: not JSON: a string is not UTF-8; save the file as UTF-8");
+  EXPECT_EQ(refusal("{\"instruction\":\"i\",\"output\":\"o\"} {}"), ":1: not JSON: something follows the object");
+  EXPECT_EQ(refusal("[{\"instruction\":\"i\",\"output\":\"o\"}]]"), ":1: not JSON: something follows the array");
   EXPECT_EQ(refusal("{\n\"instruction\":\"i\",\n\"output\":\"o\"\n}\n"),
             ": is one JSON object over several lines; must be an array of objects, or one object a line");
   refusal(std::string(2000000, '['));
+}
+
+/// Fields that nobody asks for may hold anything that JSON can write; what is read has its type and its place.
+TEST_F(Samples, UnreadFieldsAreSkipped) {
+  auto file =
+      readSamples(write("a.jsonl", "{\"score\":1e999,\"instruction\":\"i\",\"meta\":{\"a\":[1,-2.5e-7,{}],\"b\":"
+                                   "\"\\\"]\"},\"output\":\"o\",\"n\":123456789012345678901234567890}"));
+  ASSERT_TRUE(file.ok()) << file.status().message();
+  EXPECT_EQ(file->samples[0].output, "o");
+  EXPECT_EQ(refusal("\n{\"instruction\":\"a\",\"output\":1e999}"),
+            ":2: field \"output\" is of type number; must be a string");
+  EXPECT_EQ(refusal("{\"instruction\":\"a\",\"output\":\"b\",\"score\":1e}"),
+            ":1: not JSON: a number is not written as JSON has it");
+  EXPECT_EQ(refusal("{\"a\":" + std::string(1000000, '[')), ":1: not JSON: values are nested more than 64 deep");
+}
+
+TEST_F(Samples, EscapesAreJsons) {
+  auto file = readSamples(write("a.jsonl", R"({"instruction":"\u00e4\ud83d\ude00\/\n\t\"\\","output":""})"));
+  ASSERT_TRUE(file.ok()) << file.status().message();
+  EXPECT_EQ(file->samples[0].instruction, "\u00e4\U0001F600/\n\t\"\\");
+  for (const char *escape : {"\\ud83d", "\\ude00", "\\ud83d\\u0041", "\\u12g4", "\\x41", "\x01"})
+    EXPECT_TRUE(
+        refusal("{\"instruction\":\"" + std::string(escape) + "\",\"output\":\"\"}").starts_with(":1: not JSON: "))
+        << escape;
+}
+
+TEST_F(Samples, PromptAndCompletionAreTakenAsTheyAre) {
+  auto file = readSamples(write("a.jsonl", "{\"prompt\":\"2+2=\",\"completion\":\"4\"}\n"
+                                           "{\"instruction\":\"i\",\"output\":\"o\",\"prompt\":\"p\"}"));
+  ASSERT_TRUE(file.ok()) << file.status().message();
+  EXPECT_TRUE(file->samples[0].plain);
+  EXPECT_EQ(file->samples[0].instruction, "2+2=");
+  EXPECT_EQ(file->samples[0].output, "4");
+  EXPECT_FALSE(file->samples[1].plain);
+  EXPECT_EQ(refusal("{\"prompt\":\"p\"}"),
+            ":1: field \"completion\" is missing; must have instruction and output, and may have input, or have prompt "
+            "and completion; found: prompt");
+  const TextCodec codec = testCodec("alpaca");
+  auto plain = codec.encodeSample(file->samples[0], 1000);
+  ASSERT_TRUE(plain.ok());
+  EXPECT_EQ(codec.tokenizer().decode(plain->ids, false), "2+2=4<|endoftext|>");
+}
+
+TEST_F(Samples, TablesHaveAHeader) {
+  auto csv = readSamples(write("a.csv", "\xEF\xBB\xBFid,output,instruction\n1,\"a, \"\"b\"\"\nc\",i\n\n2,o,j\n"));
+  ASSERT_TRUE(csv.ok()) << csv.status().message();
+  ASSERT_EQ(csv->samples.size(), 2u);
+  EXPECT_EQ(csv->samples[0].output, "a, \"b\"\nc");
+  EXPECT_EQ(csv->samples[1].instruction, "j");
+  EXPECT_EQ(csv->samples[1].place, 5u);
+  EXPECT_TRUE(csv->lines);
+  auto tsv = readSamples(write("a.tsv", "prompt\tcompletion\np, q\tr\n"));
+  ASSERT_TRUE(tsv.ok()) << tsv.status().message();
+  EXPECT_TRUE(tsv->samples[0].plain);
+  auto broken = [&](const std::string &text) {
+    const std::string path = write("b.csv", text);
+    return readSamples(path).status().message().substr(path.size());
+  };
+  EXPECT_EQ(broken("instruction,output\na,b,c\n"), ":2: has 3 cells; the header has 2");
+  EXPECT_EQ(broken("instruction,output\na,\"b\n"), ":2: a quote has no end; quotes inside a field must be doubled");
+  EXPECT_EQ(broken("instruction,output\na,\xff\n"), ":2: column \"output\" is not UTF-8; save the file as UTF-8");
+  EXPECT_EQ(
+      broken("question,output\na,b\n"),
+      ":2: field \"instruction\" is missing; must have instruction and output, and may have input, or have prompt "
+      "and completion; found: question, output");
+  EXPECT_EQ(broken("instruction,output\n"), ": holds no samples");
+}
+
+TEST_F(Samples, PackedFilesAreRead) {
+  const std::string text = "{\"instruction\":\"i\",\"output\":\"o\"}\n";
+  // gzip and zstd of that line.
+  const std::string
+      gzip = fromHex(
+          "1f8b0800000000000203ab56cacc2b2e292a4d2ec9cccf53b252ca54d251ca2f2d29282d0172f2956ab900950ee95821000000"),
+      zstandard =
+          fromHex("28b52ffd04580901007b22696e737472756374696f6e223a2269222c226f7574707574223a226f227d0adf93d5c9");
+  for (const std::string &packed : {gzip, gzip + gzip, zstandard}) {
+    auto file = readSamples(write("a.jsonl.gz", packed));
+    ASSERT_TRUE(file.ok()) << file.status().message();
+    EXPECT_EQ(file->samples[0].instruction, "i");
+    EXPECT_EQ(file->samples.size(), packed.size() == 2 * gzip.size() ? 2u : 1u);
+  }
+  EXPECT_EQ(refusal(gzip.substr(0, gzip.size() - 4)), ": is cut off in the middle of its gzip data; copy it again");
+  EXPECT_EQ(refusal(zstandard.substr(0, zstandard.size() - 4)),
+            ": is cut off in the middle of its Zstandard data; copy it again");
+  EXPECT_TRUE(refusal(gzip.substr(0, 12) + "xxxx" + gzip.substr(16)).starts_with(": is damaged gzip data ("));
+}
+
+TEST_F(Samples, OtherFilesAreNamedWithTheWayOut) {
+  const std::string utf16 = ": is text in UTF-16; save it as UTF-8 (iconv -f UTF-16 -t UTF-8)";
+  EXPECT_EQ(refusal(std::string("\xFF\xFE{\0", 4)), utf16);
+  EXPECT_EQ(refusal(std::string("{\0\"\0", 4)), utf16);
+  EXPECT_EQ(refusal(std::string("\0{\0\"", 4)), utf16);
+  EXPECT_TRUE(refusal("PAR1....").starts_with(": is Parquet; convert it: "));
+  EXPECT_TRUE(refusal("PK\x03\x04").starts_with(": is a zip archive; unpack it"));
+  EXPECT_TRUE(
+      refusal("version https://git-lfs.github.com/spec/v1").starts_with(": is a pointer of a large-file store"));
 }
 
 TEST_F(Samples, MissingFileIsNamed) {

@@ -3,7 +3,7 @@
 
 #include "runtime/Text/PromptTemplate.h"
 #include "runtime/Text/Samples.h"
-#include "runtime/Text/Tokenizer.h"
+#include "runtime/Tokenizer/Tokenizer.h"
 
 namespace ft::rt {
 
@@ -18,12 +18,15 @@ struct Document {
 class TextCodec {
 public:
   /// Refuses a template whose end of turn the tokenizer does not have.
-  static Expected<TextCodec> create(Tokenizer tokenizer, std::string_view templateName);
+  static Expected<TextCodec> create(Tokenizer tokenizer, std::string_view templateName,
+                                    std::string_view systemPrompt = "");
   /// The same from the model's files (see loadTokenizer).
-  static Expected<TextCodec> load(const std::string &modelPath, std::string_view templateName);
+  static Expected<TextCodec> load(const std::string &modelPath, std::string_view templateName,
+                                  std::string_view systemPrompt);
 
-  /// Prompt and response are tokenised apart and joined; BOS only where the tokenizer asks; the end of turn follows
-  /// unless the sample is longer than `maxTokens`, which cuts it there.
+  /// Prompt and response are tokenised apart and joined, with what the tokenizer puts in front of every text; the end
+  /// of turn follows unless the sample is longer than `maxTokens`, which cuts it there.
+  Expected<Document> encodeSample(const Sample &sample, uint64_t maxTokens, Tokenizer::Scratch &scratch) const;
   Expected<Document> encodeSample(const Sample &sample, uint64_t maxTokens) const;
   /// What generation starts from: the same prompt as in training.
   Expected<std::vector<uint32_t>> encodePrompt(std::string_view instruction, std::string_view input) const;
@@ -37,6 +40,7 @@ public:
   const PromptTemplate &promptTemplate() const { return prompts; }
 
 private:
+  Status appendPrompt(std::string_view prompt, Tokenizer::Scratch &scratch, std::vector<uint32_t> &ids) const;
   TextCodec(std::shared_ptr<const Tokenizer> tokens, PromptTemplate prompts, uint32_t end)
       : tokens(std::move(tokens)), prompts(prompts), end(end) {}
   std::shared_ptr<const Tokenizer> tokens;

@@ -20,8 +20,8 @@ TEST(PromptTemplate, AlpacaIsStanfords) {
 }
 
 /// tokenizer.chat_template of SmolLM2-135M-Instruct, rendered by hand for one user message with a generation prompt.
-TEST(PromptTemplate, ChatmlIsSmolLm2s) {
-  auto chatml = PromptTemplate::named("chatml");
+TEST(PromptTemplate, ChatmlWithItsSystemPromptIsSmolLm2s) {
+  auto chatml = PromptTemplate::named("chatml", "You are a helpful AI assistant named SmolLM, trained by Hugging Face");
   ASSERT_TRUE(chatml.ok());
   EXPECT_EQ(chatml->prompt("Define the word.", "x (noun)"),
             "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
@@ -31,6 +31,18 @@ TEST(PromptTemplate, ChatmlIsSmolLm2s) {
             "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
   EXPECT_NE(chatml->text().find("{response}<|im_end|>"), std::string::npos);
   EXPECT_NE(chatml->digest(), PromptTemplate::named("alpaca")->digest());
+}
+
+/// No text that nobody asked for.
+TEST(PromptTemplate, ChatmlHasNoSystemTurnOfItsOwn) {
+  auto chatml = PromptTemplate::named("chatml"), other = PromptTemplate::named("chatml", "{input}");
+  ASSERT_TRUE(chatml.ok() && other.ok());
+  EXPECT_EQ(chatml->prompt("Hi", ""), "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
+  EXPECT_EQ(other->prompt("Hi", "x").find("<|im_start|>system\n{input}<|im_end|>\n<|im_start|>user\nHi\nx<"), 0u);
+  EXPECT_NE(chatml->digest(), other->digest());
+  EXPECT_EQ(PromptTemplate::named("alpaca", "Be brief.").status().message(),
+            "template alpaca has no system turn, and there is a system prompt; use template chatml, or leave "
+            "system_prompt out");
 }
 
 TEST(PromptTemplate, PlaceholdersInSamplesStay) {
@@ -70,7 +82,7 @@ TEST(TextCodec, AlpacaEndsWithTheTokenizersEnd) {
 }
 
 TEST(TextCodec, BosOnlyWhereTheTokenizerAsks) {
-  auto llama = TextCodec::load("test/goldens/text/llama3", "alpaca");
+  auto llama = TextCodec::load("test/goldens/text/llama3", "alpaca", "");
   ASSERT_TRUE(llama.ok());
   EXPECT_EQ(llama->encodePrompt("x", "")->front(), *llama->tokenizer().bos());
   auto without = testCodec("alpaca").encodePrompt("x", "");
@@ -97,9 +109,8 @@ TEST(TextCodec, CutSamplesLoseTheirEnd) {
 TEST(TextCodec, TemplateMustFitTheTokenizer) {
   TokenizerSpec spec;
   spec.source = "tiny";
-  spec.pre = "gpt-2";
+  spec.preTokenizer = {ByteLevelStep()};
   spec.tokens = {"a"};
-  spec.kinds = {TokenizerSpec::Kind::Normal};
   auto refusal = [&](const char *name) {
     auto tokenizer = Tokenizer::create(spec);
     EXPECT_TRUE(tokenizer.ok());

@@ -50,7 +50,7 @@ std::string TokenFileIdentity::difference(const std::string &name, const TokenFi
 }
 
 Expected<TokenFile> TokenFile::open(const std::string &path) {
-  FT_ASSIGN_OR_RETURN(MappedFile mapped, MappedFile::open(path));
+  FT_ASSIGN_OR_RETURN(MappedFile mapped, MappedFile::openCopy(path));
   TokenFile file;
   file.fileName = path;
   file.mapping = std::make_shared<const MappedFile>(std::move(mapped));

@@ -59,7 +59,8 @@ struct TokenRow {
 /// below vocabSize, documents within the shape, targets inside documents, positions sorted.
 class TokenFile {
 public:
-  /// Refuses with BadInput, naming file, place and value, everything that is not a well-formed version 1 file.
+  /// Refuses with BadInput, naming file, place and value, everything that is not a well-formed version 1 file. What is
+  /// used is a copy that nobody else can change, so that what was checked holds for the whole run.
   static Expected<TokenFile> open(const std::string &path);
   /// The same from memory; `name` is for messages.
   static Expected<TokenFile> fromImage(std::vector<std::byte> image, const std::string &name);

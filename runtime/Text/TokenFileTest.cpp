@@ -162,6 +162,18 @@ TEST(TokenFile, EachDamageHasItsMessage) {
 
 class TokenFileOnDisk : public FolderTest {};
 
+/// A cached file is used for the whole run, while other runs may make it again or something may destroy it.
+TEST_F(TokenFileOnDisk, WhatHappensToAnOpenFileChangesNothing) {
+  const std::vector<std::byte> whole = image();
+  const std::string path = write("t.tokens", std::string(reinterpret_cast<const char *>(whole.data()), whole.size()));
+  auto file = TokenFile::open(path);
+  ASSERT_TRUE(file.ok()) << file.status().message();
+  write("t.tokens", std::string(whole.size(), '\xff'));
+  EXPECT_TRUE(std::equal(whole.begin(), whole.end(), file->bytes().begin(), file->bytes().end()));
+  std::filesystem::resize_file(path, 0);
+  EXPECT_TRUE(std::equal(whole.begin(), whole.end(), file->bytes().begin(), file->bytes().end()));
+}
+
 /// No truncation and no flipped byte may lead outside the file, whatever else it does. Digests, counters of the report
 /// and the bytes between sections (about half of so small a file) can be anything.
 TEST_F(TokenFileOnDisk, TruncatedAndFlippedFilesStayInside) {

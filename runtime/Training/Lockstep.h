@@ -1,6 +1,7 @@
 // What the ranks of a run decide together.
 #pragma once
 
+#include "runtime/Communication/Communicator.h"
 #include "runtime/Training/Interrupts.h"
 
 namespace ft::rt {
@@ -29,6 +30,20 @@ protected:
 
 private:
   const Interrupts &interrupts;
+};
+
+/// Ranks that a communicator connects.
+class RanksInStep final : public Lockstep {
+public:
+  RanksInStep(const Interrupts &interrupts, Communicator &communicator)
+      : Lockstep(interrupts), communicator(communicator) {}
+  Status meet() override { return communicator.agree(Agreement::Max, 0).status(); }
+
+protected:
+  Expected<uint64_t> fromRankZero(uint64_t mine) override { return communicator.agree(Agreement::Rank0, mine); }
+
+private:
+  Communicator &communicator;
 };
 
 /// A world of one rank, which agrees with itself.

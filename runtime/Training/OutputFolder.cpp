@@ -1,6 +1,7 @@
 #include "runtime/Training/OutputFolder.h"
 
-#include "runtime/Plan/StepOperands.h"
+#include "runtime/Plan/Kinds.h"
+#include "runtime/Plan/Mesh.h"
 #include "runtime/Support/Strings.h"
 
 #include <fmt/format.h>
@@ -103,6 +104,8 @@ std::vector<std::string> OutputFolder::names(const plan::Plan &plan) {
     names.push_back(file.file());
   for (const plan::Text &text : plan.texts())
     names.push_back(text.file());
+  for (uint32_t rank = 1; rank < plan::Mesh(plan).ranks(); ++rank)
+    names.push_back(fmt::format("rank-{}.log", rank));
   std::sort(names.begin(), names.end());
   return names;
 }

@@ -1,5 +1,6 @@
 #include "runtime/Training/RankRun.h"
 
+#include "runtime/Plan/Staging.h"
 #include "runtime/Training/Generator.h"
 #include "runtime/Weights/Load.h"
 
@@ -12,19 +13,35 @@ namespace {
 /// A rank between its opening and its end.
 struct Rank {
   explicit Rank(const RankContext &context)
-      : share{context.rank, context.inputs.world}, inputs(context.inputs), lockstep(context.lockstep),
+      : context(context), share{context.rank, context.inputs.world}, inputs(context.inputs), lockstep(context.lockstep),
         journal(context.journal), outputs(context.outputs) {}
 
+  const RankContext &context;
   const BatchShare share;
   const RunInputs &inputs;
   Lockstep &lockstep;
   Journal &journal;
   RunOutputs *const outputs;
+  std::unique_ptr<Communicator> communicator; // outlives the program
   std::unique_ptr<RankProgram> program;
   std::unique_ptr<BatchFeed> trainFeed, heldFeed;
 
   const plan::Plan &plan() const { return inputs.plan(); }
 };
+
+/// The rank's processor; ranks on one CPU share its processors.
+Expected<std::unique_ptr<Device>> openDevice(Rank &rank) {
+  const RunOptions &options = rank.inputs.options;
+  if (rank.context.peers) {
+    FT_ASSIGN_OR_RETURN(RankDevice opened, rank.context.peers->open(*rank.context.host));
+    rank.communicator = std::move(opened.communicator);
+    return std::move(opened.device);
+  }
+  if (rank.plan().target().driver() == plan::CUDA)
+    return openCudaDevice(options.gpu.value_or(0));
+  const uint32_t threads = options.threads ? options.threads : usableProcessors();
+  return openCpuDevice(std::max<uint32_t>(threads / rank.inputs.world, 1));
+}
 
 Status openProgram(Rank &rank) {
   const RunOptions &options = rank.inputs.options;
@@ -34,11 +51,12 @@ Status openProgram(Rank &rank) {
     return badInput(fmt::format("--gpu {}: the plan is for target {}; leave --gpu out, or compile the recipe for a GPU "
                                 "with ftc compile --gpu NAME",
                                 *options.gpu, target.name()));
-  auto opened = cuda ? openCudaDevice(options.gpu.value_or(0)) : openCpuDevice(options.threads);
+  auto opened = openDevice(rank);
   if (!opened.ok())
     return Status(opened.status().code(),
                   fmt::format("the plan is for target {}: {}", target.name(), opened.status().message()));
-  const RankProgramOptions how{options.poison, options.profile};
+  Communicator *communicator = rank.communicator ? rank.communicator.get() : rank.context.host;
+  const RankProgramOptions how{options.poison, options.profile, communicator};
   FT_ASSIGN_OR_RETURN(rank.program, RankProgram::load(*rank.inputs.file, std::move(*opened), how));
   return {};
 }
@@ -62,7 +80,7 @@ Status loadWeights(Rank &rank) {
     return arenas.write(buffer, offset, bytes);
   };
   for (int i = 0; i < rank.plan().arenas_size(); ++i)
-    if (rank.plan().arenas(i).name() == "staging")
+    if (rank.plan().arenas(i).name() == plan::stagingArena)
       target.staging = arenas.arena(i);
   FT_RETURN_IF_ERROR(loadModel(rank.plan(), *inputs.model, options, target));
   if (program.has(plan::Segment::INITIALIZE))
@@ -132,9 +150,14 @@ Status ft::rt::runRank(const RankContext &context) {
   Rank rank(context);
   Lockstep &lockstep = context.lockstep;
   FT_RETURN_IF_ERROR(openProgram(rank));
+  if (context.arenas)
+    context.arenas->add(*rank.program);
   FT_RETURN_IF_ERROR(lockstep.meet());
   if (rank.outputs) // last of what may be refused, behind every rank's device
     FT_RETURN_IF_ERROR(rank.outputs->open(*rank.program));
+  FT_RETURN_IF_ERROR(lockstep.meet());
+  if (context.onFolder)
+    FT_RETURN_IF_ERROR(context.onFolder());
   FT_RETURN_IF_ERROR(loadWeights(rank));
   FT_RETURN_IF_ERROR(openFeeds(rank));
 
@@ -148,5 +171,7 @@ Status ft::rt::runRank(const RankContext &context) {
   if (!ended) {
     FT_ASSIGN_OR_RETURN(result.after, look(rank, result.training.steps));
   }
-  return rank.outputs ? rank.outputs->finish(*rank.program, result) : Status();
+  const Status status = rank.outputs ? rank.outputs->finish(*rank.program, result) : Status();
+  FT_RETURN_IF_ERROR(lockstep.meet()); // no rank's memory goes before it is measured
+  return status;
 }

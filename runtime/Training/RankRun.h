@@ -1,6 +1,7 @@
 // One rank's part of a run.
 #pragma once
 
+#include "runtime/Device/PeerDevices.h"
 #include "runtime/Training/Lockstep.h"
 #include "runtime/Training/RunOutputs.h"
 
@@ -12,7 +13,11 @@ struct RankContext {
   const RunInputs &inputs;
   Lockstep &lockstep;
   Journal &journal;
-  RunOutputs *outputs; ///< rank 0's; null on every other
+  RunOutputs *outputs;                   ///< rank 0's; null on every other
+  ProcessArenas *arenas = nullptr;       ///< where a rank without outputs says what it has reserved
+  Communicator *host = nullptr;          ///< the rank's end between the threads of the process; null in a world of one
+  PeerDevices *peers = nullptr;          ///< what opens the rank's device; null: it opens its own
+  std::function<Status()> onFolder = {}; ///< called once rank 0 has taken the output folder
 };
 
 /// Makes a RankProgram, loads weights into it, and evaluates, generates and trains with it. One thread for each rank

@@ -1,6 +1,7 @@
 #include "runtime/Training/Run.h"
 
 #include "runtime/Training/RankRun.h"
+#include "runtime/Training/RanksRun.h"
 
 using namespace ft::rt;
 
@@ -8,6 +9,8 @@ Status ft::rt::runPlan(const RunOptions &options, const Interrupts &interrupts, 
   FT_ASSIGN_OR_RETURN(const RunInputs inputs, openInputs(options, console));
   Journal journal(console, inputs.plan().run().logging_steps());
   RunOutputs outputs(inputs, interrupts, journal);
+  if (inputs.world > 1)
+    return runRanks(inputs, interrupts, journal, outputs);
   OneRank lockstep(interrupts);
   return runRank({0, inputs, lockstep, journal, &outputs});
 }

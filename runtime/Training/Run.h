@@ -19,7 +19,8 @@ struct RunOptions {
   std::optional<uint64_t> maxSteps;  ///< the schedule's horizon
   uint64_t stopAfter = 0;            ///< steps; 0: at the horizon
   uint32_t threads = 0;              ///< CPU: 0 takes every usable processor
-  std::optional<uint32_t> gpu;       ///< CUDA ordinal; the first where it is not given
+  std::optional<uint32_t> gpu;       ///< CUDA ordinal, of rank 0 where there are several; 0 where it is not given
+  std::optional<uint32_t> ranks;     ///< must be the plan's
   std::vector<std::string> settings; ///< "name=value" of --set
   std::string dumpGradients;         ///< folder; empty: no dump
   bool initAdaptersNormal = false;   ///< B from N(0, 0.02²), so that no gradient vanishes

@@ -1,9 +1,11 @@
 #include "runtime/Training/RunInputs.h"
 
+#include "runtime/Plan/Mesh.h"
 #include "runtime/Plan/Verify.h"
 #include "runtime/Text/BatchSource.h"
-#include "runtime/Text/TokenizerFiles.h"
+#include "runtime/Tokenizer/TokenizerFiles.h"
 #include "runtime/Training/RunSettings.h"
+#include "runtime/Weights/RunTexts.h"
 
 #include <fmt/format.h>
 
@@ -52,6 +54,11 @@ Status readPlan(RunInputs &inputs) {
   FT_ASSIGN_OR_RETURN(PlanFile read, readPlanFile(inputs.options.plan));
   inputs.file = std::make_unique<PlanFile>(std::move(read));
   FT_RETURN_IF_ERROR(verifyPlan(inputs.plan()));
+  inputs.world = plan::Mesh(inputs.plan()).ranks();
+  if (inputs.options.ranks.value_or(inputs.world) != inputs.world)
+    return badInput(fmt::format("--ranks {}: the plan is for {}; leave --ranks out, or compile the recipe with --set "
+                                "parallelism.dp_replicate_size={}",
+                                *inputs.options.ranks, inputs.world, *inputs.options.ranks));
   plan::Run &run = *inputs.file->plan.mutable_run();
   for (const std::string &setting : inputs.options.settings)
     FT_RETURN_IF_ERROR(applySetting(run, setting));
@@ -125,7 +132,7 @@ Status openData(RunInputs &inputs) {
   // Text needs the tokenizer; synthetic tokens do not, and a folder without one can train on them.
   const bool text = !isSynthetic(train.source) || run.generate().max_new_tokens() > 0;
   if (text && !inputs.model->isSeeded()) {
-    FT_ASSIGN_OR_RETURN(inputs.codec, TextCodec::load(inputs.options.model, run.template_()));
+    FT_ASSIGN_OR_RETURN(inputs.codec, TextCodec::load(inputs.options.model, run.template_(), run.system_prompt()));
     addText(inputs, "template.txt", inputs.codec->promptTemplate().text());
   } else if (!isSynthetic(train.source)) {
     return badInput(
@@ -143,6 +150,15 @@ Status openData(RunInputs &inputs) {
   inputs.steps = totalSteps(run, shape, inputs.train.file->rows(), inputs.world);
   return {};
 }
+
+/// What the run leaves says which model it started from, and what its samples end with.
+Status completeFiles(RunInputs &inputs, Console &console) {
+  const std::optional<uint32_t> end = inputs.codec ? std::optional(inputs.codec->endOfTurn()) : std::nullopt;
+  FT_ASSIGN_OR_RETURN(const std::vector<std::string> notes, completeTexts(inputs.file->plan, *inputs.model, end));
+  for (const std::string &note : notes)
+    console.line("note: " + note);
+  return {};
+}
 } // namespace
 
 Expected<RunInputs> ft::rt::openInputs(const RunOptions &options, Console &console) {
@@ -150,5 +166,6 @@ Expected<RunInputs> ft::rt::openInputs(const RunOptions &options, Console &conso
   FT_RETURN_IF_ERROR(readPlan(inputs));
   FT_RETURN_IF_ERROR(openModel(inputs, console));
   FT_RETURN_IF_ERROR(openData(inputs));
+  FT_RETURN_IF_ERROR(completeFiles(inputs, console));
   return inputs;
 }

@@ -25,7 +25,7 @@ struct RunInputs {
   std::vector<uint32_t> prompt; ///< of the answer to generate; empty where none is
   PreparedData train, held;     ///< held.file is null without held-out data
   uint64_t steps = 0;           ///< the schedule's horizon
-  uint32_t world = 1;           ///< ranks that share a step's rows: one, for checkPlan refuses a larger mesh
+  uint32_t world = 1;           ///< ranks that share a step's rows, a thread each
 
   const plan::Plan &plan() const { return file->plan; }
   bool generates() const { return !prompt.empty(); }

@@ -46,6 +46,7 @@ BufferReader readerOf(const RankProgram &program) {
 } // namespace
 
 Status RunOutputs::open(RankProgram &program) {
+  arenas.add(program);
   const RunOptions &options = inputs.options;
   std::string path = options.out.empty() ? inputs.plan().run().output_dir() : options.out;
   if (path.empty())
@@ -72,7 +73,7 @@ Status RunOutputs::finish(RankProgram &program, const RunResult &result) {
     FT_ASSIGN_OR_RETURN(saved, folder->failedStepFolder(bad->step));
   }
   FT_RETURN_IF_ERROR(exportFiles(inputs.plan(), readerOf(program), saved));
-  const MemoryOutcome memory = memoryOutcome(program);
+  const MemoryOutcome memory = memoryOutcome(program, arenas);
   FT_RETURN_IF_ERROR(
       writeFileAtomically(folder->file("summary.json"),
                           summaryJson(inputs, program.device().info(), result, interrupts.requested(), memory)));

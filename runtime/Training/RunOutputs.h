@@ -23,11 +23,17 @@ public:
   /// Saves what there is and says how the run ended: its status is the run's.
   Status finish(RankProgram &program, const RunResult &result);
 
+  /// The memory of the run's ranks: those without outputs add theirs.
+  ProcessArenas &processArenas() { return arenas; }
+  /// Of the output folder, once it is taken.
+  const std::string &path() const { return folder->path(); }
+
 private:
   const RunInputs &inputs;
   const Interrupts &interrupts;
   Journal &journal;
   std::optional<OutputFolder> folder;
+  ProcessArenas arenas;
 };
 
 } // namespace ft::rt

@@ -1,5 +1,6 @@
 #include "runtime/Training/RunReport.h"
 
+#include "runtime/Plan/Memory.h"
 #include "runtime/Support/Strings.h"
 #include "runtime/Text/DataReport.h"
 
@@ -77,20 +78,28 @@ std::string ft::rt::banner(const RunInputs &inputs, const DeviceInfo &device) {
   return text;
 }
 
-MemoryOutcome ft::rt::memoryOutcome(RankProgram &program) {
+void ProcessArenas::add(RankProgram &program) {
+  std::lock_guard lock(mutex);
+  for (int i = 0; i < program.plan().arenas_size(); ++i) {
+    const std::span<std::byte> arena = program.arenas().arena(i);
+    const auto begin = reinterpret_cast<uintptr_t>(arena.data());
+    if (program.device().hostAccessible() || program.plan().arenas(i).space() != plan::Arena::DEVICE)
+      added.push_back({begin, begin + arena.size()});
+  }
+}
+
+std::vector<AddressRange> ProcessArenas::ranges() const {
+  std::lock_guard lock(mutex);
+  return added;
+}
+
+MemoryOutcome ft::rt::memoryOutcome(RankProgram &program, const ProcessArenas &inProcess) {
   MemoryOutcome outcome;
-  const plan::Plan &plan = program.plan();
   Device &device = program.device();
   const Arenas &arenas = program.arenas();
   outcome.predictedArenas = arenas.deviceBytes();
-  outcome.predictedOutside = plan.target().outside_arenas();
-  std::vector<AddressRange> ranges;
-  for (int i = 0; i < plan.arenas_size(); ++i) {
-    const auto begin = reinterpret_cast<uintptr_t>(arenas.arena(i).data());
-    if (device.hostAccessible() || plan.arenas(i).space() != plan::Arena::DEVICE)
-      ranges.push_back({begin, begin + arenas.arena(i).size()});
-  }
-  const ProcessMemory process = readProcessMemory(ranges);
+  outcome.predictedOutside = program.plan().target().outside_arenas();
+  const ProcessMemory process = readProcessMemory(inProcess.ranges());
   if (device.hostAccessible()) {
     outcome.measuredArenas = process.arenaBytes;
     outcome.measuredOutside = process.programBytes;

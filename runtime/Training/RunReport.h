@@ -5,6 +5,8 @@
 #include "runtime/Training/RunInputs.h"
 #include "runtime/Training/Trainer.h"
 
+#include <mutex>
+
 namespace ft::rt {
 
 /// Held-out loss and an answer at one moment of the run, where it has them.
@@ -26,8 +28,19 @@ std::string closing(const RunResult &result, const MemoryOutcome &memory, const 
 /// summary.json.
 std::string summaryJson(const RunInputs &inputs, const DeviceInfo &device, const RunResult &result, bool interrupted,
                         const MemoryOutcome &memory);
+/// Where in this process's memory the arenas of its ranks lie. Ranks add theirs from their own threads.
+class ProcessArenas {
+public:
+  void add(RankProgram &program);
+  std::vector<AddressRange> ranges() const;
+
+private:
+  mutable std::mutex mutex;
+  std::vector<AddressRange> added;
+};
+
 /// Predicted and measured memory of the whole run.
-MemoryOutcome memoryOutcome(RankProgram &program);
+MemoryOutcome memoryOutcome(RankProgram &program, const ProcessArenas &arenas);
 /// Time by kind of step, then by kernel and shape, for --profile.
 std::string formatProfile(const Profile &profile);
 

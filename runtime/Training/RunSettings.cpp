@@ -95,6 +95,11 @@ const std::map<std::string, Setter, std::less<>> &setters() {
       {"data.train", path(&Run::mutable_data_train)},
       {"data.eval", path(&Run::mutable_data_eval)},
       {"template", choice(&Run::mutable_template_, {"alpaca", "chatml"})},
+      {"system_prompt",
+       [](Run &run, std::string_view text) {
+         run.set_system_prompt(std::string(text));
+         return std::string();
+       }},
       {"train_on_prompt", flag(&Run::set_train_on_prompt)},
       {"val_set_size", real(&Run::set_val_set_size, Low::Closed, 0.5)},
       {"generate.instruction",

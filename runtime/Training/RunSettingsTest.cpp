@@ -9,7 +9,7 @@ TEST(RunSettings, SetsFieldsOfEveryType) {
   plan::Run run;
   for (const char *assignment :
        {"learning_rate=2.5e-4", "seed=7", "train_on_prompt=true", "lr_scheduler_type=COSINE", "data.train=a=b.jsonl",
-        "generate.max_new_tokens=0", "warmup_ratio=0.03", "template=chatml"}) {
+        "generate.max_new_tokens=0", "warmup_ratio=0.03", "template=chatml", "system_prompt=Be brief."}) {
     Status status = applySetting(run, assignment);
     EXPECT_TRUE(status.ok()) << status.message();
   }
@@ -19,6 +19,7 @@ TEST(RunSettings, SetsFieldsOfEveryType) {
   EXPECT_EQ(run.lr_scheduler_type(), "cosine");
   EXPECT_EQ(run.data_train(), "a=b.jsonl");
   EXPECT_DOUBLE_EQ(run.warmup_ratio(), 0.03);
+  EXPECT_EQ(run.system_prompt(), "Be brief.");
 }
 
 TEST(RunSettings, RefusesWithNameValueAndRange) {

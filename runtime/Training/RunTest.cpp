@@ -164,9 +164,9 @@ TEST_F(RunTest, DumpsTheFirstStepsGradients) {
 
 TEST_F(RunTest, SavesTheLastGoodStateWhereNumbersAreNotFinite) {
   ASSERT_TRUE(run().ok());
-  // A weight that is not a number, in the exported table's last bytes.
+  // The largest of weights, in the exported table's last bytes.
   const std::string bad = folder + "/bad.safetensors", good = text("out/model.safetensors");
-  std::ofstream(bad) << good.substr(0, good.size() - 4) << "\xff\xff\xff\x7f";
+  std::ofstream(bad) << good.substr(0, good.size() - 4) << "\xff\xff\x7f\x7f";
   options.model = bad, options.overwrite = true;
   Status status = run();
   EXPECT_EQ(status.code(), Code::Failed);

@@ -1,6 +1,7 @@
 #include "runtime/Training/Trainer.h"
 
 #include "runtime/Metrics/MemoryUse.h"
+#include "runtime/Plan/Kinds.h"
 
 #include <fmt/format.h>
 
@@ -146,7 +147,7 @@ Status Trainer::enqueueMicroBatch(Pending &enqueued, uint64_t index, bool last) 
   metrics.tokens += staged->tokens;
   metrics.paddedTokens += staged->rows * program.plan().batch().sequence_len();
   staged.reset();
-  FT_RETURN_IF_ERROR(program.run(index == 0 ? plan::Segment::ACCUMULATE_FIRST : plan::Segment::ACCUMULATE_NEXT));
+  FT_RETURN_IF_ERROR(program.run(plan::microBatchKind(program.plan(), index)));
   if (last && metrics.step == 1 && options.beforeFirstUpdate) {
     FT_RETURN_IF_ERROR(program.device().synchronize());
     FT_RETURN_IF_ERROR(options.beforeFirstUpdate());

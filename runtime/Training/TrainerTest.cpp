@@ -224,6 +224,7 @@ TEST_F(TrainerTest, PoisonFindsAReadThatIsNotDeclared) {
         plan::Operand &hidden = *step.mutable_launch()->mutable_operands(0);
         hidden.set_read(0);
         hidden.set_write(2);
+        plan.mutable_kernels(int(step.launch().kernel()))->mutable_operands(0)->set_written(true);
       }
   TrainerOptions options;
   options.totalSteps = 3;

@@ -17,6 +17,9 @@ public:
 
   /// What fills tensor `index` of the plan; empty where the adapter does not hold it.
   Producer producer(int index, const plan::Tensor &tensor) const;
+  bool holds(int index) const { return views.count(index) > 0; }
+  /// Of the tensors' file.
+  const std::string &path() const { return file.path(); }
 
 private:
   explicit AdapterSource(SafetensorsFile file) : file(std::move(file)) {}

@@ -103,6 +103,40 @@ void encodeF32(const float *values, uint64_t count, plan::DType to, std::byte *o
   }
 }
 
+namespace {
+/// A number is finite unless all bits of its exponent are set. Blocks without a branch inside become vector code.
+template <typename Bits> uint64_t firstWithExponent(Bits exponent, const std::byte *elements, uint64_t count) {
+  constexpr uint64_t block = 4096 / sizeof(Bits);
+  Bits values[block];
+  for (uint64_t first = 0; first < count; first += block) {
+    const uint64_t n = std::min(block, count - first);
+    std::memcpy(values, elements + first * sizeof(Bits), n * sizeof(Bits));
+    Bits found = 0;
+    for (uint64_t i = 0; i < n; ++i)
+      found |= Bits((values[i] & exponent) == exponent);
+    for (uint64_t i = 0; found && i < n; ++i)
+      if ((values[i] & exponent) == exponent)
+        return first + i;
+  }
+  return count;
+}
+} // namespace
+
+uint64_t firstNotFinite(plan::DType dtype, const std::byte *elements, uint64_t count) {
+  switch (dtype) {
+  case plan::F64:
+    return firstWithExponent<uint64_t>(0x7ff0000000000000, elements, count);
+  case plan::F32:
+    return firstWithExponent<uint32_t>(0x7f800000, elements, count);
+  case plan::BF16:
+    return firstWithExponent<uint16_t>(0x7f80, elements, count);
+  case plan::F16:
+    return firstWithExponent<uint16_t>(0x7c00, elements, count);
+  default:
+    return count;
+  }
+}
+
 void convertElements(const TensorView &view, uint64_t first, uint64_t count, plan::DType to, std::byte *out) {
   uint64_t outBytes = dtypeBytes(to);
   if (view.encoding == encodingOf(to)) {

@@ -1,15 +1,13 @@
 // Number formats: exact widening, and rounding to nearest even, between what files hold and what plans store.
 #pragma once
 
-#include "runtime/Plan/StepOperands.h"
+#include "runtime/Plan/Kinds.h"
+#include "runtime/Support/Bfloat16.h"
 #include "runtime/Weights/TensorView.h"
 
 #include <bit>
 
 namespace ft::rt {
-
-/// Exact.
-inline float bf16ToF32(uint16_t bits) { return std::bit_cast<float>(uint32_t(bits) << 16); }
 
 /// Exact, subnormals included; the payload of a NaN is kept.
 inline float f16ToF32(uint16_t bits) {
@@ -19,13 +17,6 @@ inline float f16ToF32(uint16_t bits) {
   uint32_t magnitude = std::bit_cast<uint32_t>(scaled);
   uint32_t special = 0x7f800000u | (rest << 13);
   return std::bit_cast<float>(sign | (rest >= 0x7c00 ? special : magnitude));
-}
-
-/// To nearest, ties to even; overflow to infinity; NaN stays NaN, quiet.
-inline uint16_t f32ToBf16(float value) {
-  uint32_t bits = std::bit_cast<uint32_t>(value);
-  uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-  return uint16_t((bits & 0x7fffffff) > 0x7f800000 ? (bits >> 16) | 0x40 : rounded);
 }
 
 /// To nearest, ties to even; overflow to infinity; NaN stays NaN, quiet.
@@ -50,6 +41,9 @@ bool isConvertible(Encoding from, plan::DType to);
 /// Requires isConvertible and the range inside the tensor. Every f16, bf16 and quantised element widens exactly as
 /// ggml defines it (in f32); narrowing rounds once, to nearest even.
 void convertElements(const TensorView &view, uint64_t first, uint64_t count, plan::DType to, std::byte *out);
+
+/// The index of the first element that is NaN or infinite; `count` where all are finite, or `dtype` is of integers.
+uint64_t firstNotFinite(plan::DType dtype, const std::byte *elements, uint64_t count);
 
 /// `count` floats stored as `to`, a float dtype.
 void encodeF32(const float *values, uint64_t count, plan::DType to, std::byte *out);

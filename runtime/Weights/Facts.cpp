@@ -1,5 +1,9 @@
 #include "runtime/Weights/Facts.h"
 
+#include "runtime/Support/Strings.h"
+
+#include <algorithm>
+#include <charconv>
 #include <fmt/format.h>
 
 namespace ft::rt {
@@ -7,115 +11,90 @@ namespace ft::rt {
 namespace {
 
 using Fact = plan::ModelFact;
+using Value = decltype(ModelFact::expected);
 
-std::string expectedText(const Fact &fact) {
+std::optional<Value> expectedOf(const Fact &fact) {
   switch (fact.expected_case()) {
   case Fact::kInteger:
-    return fmt::format("{}", fact.integer());
+    return Value(int64_t(fact.integer()));
   case Fact::kReal:
-    return fmt::format("{}", fact.real());
+    return Value(fact.real());
   case Fact::kText:
-    return fmt::format("\"{}\"", fact.text());
+    return Value(fact.text());
   case Fact::kFlag:
-    return fact.flag() ? "true" : "false";
+    return Value(fact.flag());
   default:
-    return "no value";
+    return std::nullopt;
   }
 }
 
-std::string difference(const std::string &place, const std::string &key, const std::string &has, const Fact &fact) {
-  return fmt::format("{}: {} is {}; the plan was compiled for {}", place, key, has, expectedText(fact));
+std::string valueText(const Value &value) {
+  if (const auto *text = std::get_if<std::string>(&value))
+    return fmt::format("\"{}\"", shown(*text));
+  return std::visit([](const auto &v) { return fmt::format("{}", v); }, value);
 }
 
-bool isEmptyJson(const Json &value) {
-  return value.is_null() || (value.is_boolean() && !value.get<bool>()) ||
-         ((value.is_array() || value.is_object()) && value.empty()) ||
-         (value.is_string() && value.get_ref<const std::string &>().empty());
+bool agree(const Value &a, const Value &b, ConfigFormat format) {
+  const double *x = std::get_if<double>(&a), *y = std::get_if<double>(&b);
+  if (x && y && format == ConfigFormat::Gguf)
+    return float(*x) == float(*y);
+  return a == b;
 }
 
-bool agrees(const Json &value, const Fact &fact) {
-  switch (fact.expected_case()) {
-  case Fact::kInteger:
-    if (value.is_number_unsigned())
-      return fact.integer() >= 0 && value.get<uint64_t>() == uint64_t(fact.integer());
-    return value.is_number_integer() ? value.get<int64_t>() == fact.integer()
-                                     : value.is_number_float() && value.get<double>() == double(fact.integer());
-  case Fact::kReal:
-    return value.is_number() && value.get<double>() == fact.real();
-  case Fact::kText:
-    return value.is_string() && value.get_ref<const std::string &>() == fact.text();
-  case Fact::kFlag:
-    return value.is_boolean() && value.get<bool>() == fact.flag();
-  default:
-    return isEmptyJson(value);
-  }
+/// The shortest decimal number that is `value` as f32, where the file holds one: 1e-05 and not 9.999999747378752e-06.
+double asWritten(double value) {
+  const float stored = float(value);
+  if (double(stored) != value)
+    return value;
+  const std::string text = fmt::format("{}", stored);
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
 }
 
-bool agrees(const GgufValue &value, const Fact &fact) {
-  switch (fact.expected_case()) {
-  case Fact::kInteger:
-    return value.integer() == fact.integer();
-  case Fact::kReal:
-    return value.real() && float(*value.real()) == float(fact.real());
-  case Fact::kText:
-    return value.text() && *value.text() == fact.text();
-  case Fact::kFlag:
-    return value.flag() == fact.flag();
-  default:
-    return false;
-  }
+template <typename List> Json listJson(const List *list, std::string_view kind) {
+  constexpr size_t longest = 4096; // a value for each layer is far shorter, a vocabulary far longer
+  return list && list->size() <= longest ? Json(*list) : Json(fmt::format("an {}", kind));
 }
-
-std::string ggufText(const GgufValue &value) {
-  if (value.integer())
-    return fmt::format("{}", *value.integer());
-  if (value.real())
-    return fmt::format("{}", float(*value.real()));
-  if (value.flag())
-    return *value.flag() ? "true" : "false";
-  return value.text() ? fmt::format("\"{}\"", *value.text()) : fmt::format("an {}", value.kind());
-}
-
-/// Absent or null, as Transformers treats them alike.
-const Json *lookUp(const Json &config, const std::string &key) {
-  auto it = config.find(key);
-  if (it != config.end() && !it->is_null())
-    return &*it;
-  auto rope = config.find("rope_parameters");
-  if (rope == config.end() || !rope->is_object())
-    return nullptr;
-  auto nested = rope->find(key);
-  return nested != rope->end() && !nested->is_null() ? &*nested : nullptr;
-}
-
-bool mayBeAbsent(const Fact &fact) { return fact.may_be_absent() || fact.expected_case() == Fact::EXPECTED_NOT_SET; }
 
 } // namespace
 
-void checkConfigFacts(const plan::Plan &plan, const Json &config, const std::string &place,
-                      std::vector<std::string> &problems) {
+void compareFacts(const plan::Plan &plan, const ModelConfig &has, ConfigFormat format, const std::string &place,
+                  std::vector<std::string> &problems) {
+  const std::vector<ModelFact> facts = modelFacts(has);
   for (const Fact &fact : plan.facts()) {
-    if (fact.config_key().empty())
+    const std::string &key = format == ConfigFormat::Gguf ? fact.gguf_key() : fact.config_key();
+    const auto expected = expectedOf(fact);
+    if (key.empty() || !expected) // nothing expected: the reader of the config has refused every other value
       continue;
-    const Json *value = lookUp(config, fact.config_key());
-    if (!value && !mayBeAbsent(fact))
-      problems.push_back(difference(place, fact.config_key(), "missing", fact));
-    else if (value && !agrees(*value, fact))
+    auto own =
+        std::find_if(facts.begin(), facts.end(), [&](const ModelFact &f) { return f.configKey == fact.config_key(); });
+    if (own == facts.end() && fact.may_be_absent())
+      continue;
+    const std::string value = own == facts.end() ? "missing" : valueText(own->expected);
+    if (own == facts.end() || !agree(own->expected, *expected, format))
       problems.push_back(
-          difference(place, fact.config_key(), value->dump(-1, ' ', true, Json::error_handler_t::replace), fact));
+          fmt::format("{}: {} is {}; the plan was compiled for {}", place, key, value, valueText(*expected)));
   }
 }
 
-void checkGgufFacts(const plan::Plan &plan, const GgufFile &file, std::vector<std::string> &problems) {
-  for (const Fact &fact : plan.facts()) {
-    if (fact.gguf_key().empty())
-      continue;
-    const GgufValue *value = file.find(fact.gguf_key());
-    if (!value && !mayBeAbsent(fact))
-      problems.push_back(difference(file.path(), fact.gguf_key(), "missing", fact));
-    else if (value && !agrees(*value, fact))
-      problems.push_back(difference(file.path(), fact.gguf_key(), ggufText(*value), fact));
+Json metadataJson(const GgufFile &file) {
+  Json json = Json::object();
+  for (const auto &[key, value] : file.metadata()) {
+    Json &member = json[key];
+    if (value.integer())
+      member = *value.integer();
+    else if (value.real())
+      member = asWritten(*value.real());
+    else if (value.flag())
+      member = *value.flag();
+    else if (value.text())
+      member = *value.text();
+    else if (value.integers())
+      member = listJson(value.integers(), value.kind());
+    else
+      member = listJson(value.reals(), value.kind());
   }
+  return json;
 }
 
 } // namespace ft::rt

@@ -5,6 +5,7 @@
 
 #include <cstring>
 #include <fmt/format.h>
+#include <mutex>
 
 namespace ft::rt {
 
@@ -21,31 +22,58 @@ struct Placed {
   uint64_t baseOffset;
 };
 
-void fillChunk(const Placed &placed, uint64_t first, uint64_t count) {
-  const Layout &layout = placed.fill->layout;
-  if (layout.runElements() >= shortRun) {
-    layout.forRuns(first, count, [&](uint64_t offset, uint64_t index, uint64_t n) {
-      placed.fill->produce(index, n, placed.base + (offset - placed.baseOffset));
-    });
-    return;
-  }
-  std::vector<std::byte> dense(count * layout.elementBytes());
-  placed.fill->produce(first, count, dense.data());
-  scatter(layout, first, count, dense.data(), placed.base, placed.baseOffset);
+/// The first element of the chunk that is not finite where that is checked, while it is in the cache; else `notFound`.
+constexpr uint64_t notFound = UINT64_MAX;
+
+uint64_t produceChecked(const Fill &fill, uint64_t first, uint64_t count, std::byte *out) {
+  fill.produce(first, count, out);
+  if (fill.source.empty())
+    return notFound;
+  const uint64_t bad = firstNotFinite(fill.dtype, out, count);
+  return bad == count ? notFound : first + bad;
 }
 
-void fillAll(const std::vector<Placed> &all, uint32_t threads) {
+uint64_t fillChunk(const Placed &placed, uint64_t first, uint64_t count) {
+  const Layout &layout = placed.fill->layout;
+  uint64_t bad = notFound;
+  if (layout.runElements() >= shortRun) {
+    layout.forRuns(first, count, [&](uint64_t offset, uint64_t index, uint64_t n) {
+      bad = std::min(bad, produceChecked(*placed.fill, index, n, placed.base + (offset - placed.baseOffset)));
+    });
+    return bad;
+  }
+  std::vector<std::byte> dense(count * layout.elementBytes());
+  bad = produceChecked(*placed.fill, first, count, dense.data());
+  scatter(layout, first, count, dense.data(), placed.base, placed.baseOffset);
+  return bad;
+}
+
+Status notFinite(const Fill &fill, uint64_t element) {
+  return badInput(
+      fmt::format("{}: element {} of {} is not finite (NaN or infinity) as {}; nothing can be trained on it: "
+                  "copy or download the file again, or use another",
+                  fill.source, element, fill.layout.count(), dtypeName(fill.dtype)));
+}
+
+Status fillAll(const std::vector<Placed> &all, uint32_t threads) {
   std::vector<uint64_t> firstChunk; // of each tensor
   uint64_t chunks = 0;
   for (const Placed &placed : all) {
     firstChunk.push_back(chunks);
     chunks += (placed.fill->layout.count() + chunkElements - 1) / chunkElements;
   }
+  std::mutex mutex;
+  std::pair<size_t, uint64_t> bad(all.size(), notFound); // the first, in the order of fills and elements
   parallelFor(threads, chunks, [&](uint64_t chunk) {
     size_t i = size_t(std::upper_bound(firstChunk.begin(), firstChunk.end(), chunk) - firstChunk.begin()) - 1;
     uint64_t first = (chunk - firstChunk[i]) * chunkElements;
-    fillChunk(all[i], first, std::min(chunkElements, all[i].fill->layout.count() - first));
+    uint64_t found = fillChunk(all[i], first, std::min(chunkElements, all[i].fill->layout.count() - first));
+    if (found == notFound)
+      return;
+    const std::lock_guard lock(mutex);
+    bad = std::min(bad, {i, found});
   });
+  return bad.second == notFound ? Status() : notFinite(*all[bad.first].fill, bad.second);
 }
 
 /// A contiguous piece of one buffer, and the fills whose bytes lie in it.
@@ -83,7 +111,7 @@ Status sendRegions(const std::vector<Region> &regions, size_t from, size_t to, s
     at += regions[i].end - regions[i].begin;
   }
   std::memset(image.data(), 0, at);
-  fillAll(placed, threads);
+  FT_RETURN_IF_ERROR(fillAll(placed, threads));
   at = 0;
   for (size_t i = from; i < to; ++i) {
     uint64_t bytes = regions[i].end - regions[i].begin;
@@ -154,7 +182,7 @@ Status runFills(const std::vector<Fill> &fills, const LoadTarget &target, uint32
   if (!others.empty() && !target.sink)
     return failed(fmt::format(
         "{} tensors lie in buffers that the host cannot write, and there is no way to upload them", others.size()));
-  fillAll(direct, threadCount(threads));
+  FT_RETURN_IF_ERROR(fillAll(direct, threadCount(threads)));
   return sendAll(regionsOf(others), target, threadCount(threads));
 }
 

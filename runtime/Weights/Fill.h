@@ -5,6 +5,7 @@
 #include "runtime/Weights/TensorView.h"
 
 #include <functional>
+#include <string>
 
 namespace ft::rt {
 
@@ -21,6 +22,10 @@ struct Fill {
   uint32_t buffer = 0;
   Layout layout;
   Producer produce;
+  /// Of numbers that come from a file: their type as stored, and "FILE: tensor \"x\"" for the message where one of them
+  /// is not finite. Empty: nothing is checked.
+  plan::DType dtype = plan::DTYPE_UNSPECIFIED;
+  std::string source;
 };
 
 /// Takes bytes for `offset` of plan buffer `buffer`. Called from the thread that loads, once per contiguous region;
@@ -38,8 +43,9 @@ struct LoadTarget {
   std::span<std::byte> staging;
 };
 
-/// Runs all fills on `threads` threads. Tensors of one buffer whose byte ranges interleave (bordered weights) reach the
-/// sink as one region, whose bytes between them are zero.
+/// Runs all fills on `threads` threads; BadInput, naming source and element, where a checked one is not finite. Tensors
+/// of one buffer whose byte ranges interleave (bordered weights) reach the sink as one region, whose bytes between them
+/// are zero.
 Status runFills(const std::vector<Fill> &fills, const LoadTarget &target, uint32_t threads);
 
 } // namespace ft::rt

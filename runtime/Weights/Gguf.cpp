@@ -1,6 +1,8 @@
 #include "runtime/Weights/Gguf.h"
 
+#include "runtime/Support/FileKind.h"
 #include "runtime/Support/MappedFile.h"
+#include "runtime/Support/Strings.h"
 
 #include <algorithm>
 #include <bit>
@@ -72,6 +74,12 @@ public:
     if (count > left() / least)
       return fail(fmt::format("the file claims {} {}; its remaining {} bytes cannot hold them", count, what, left()));
     return {};
+  }
+
+  /// "; it is …" of a file that is known to be something else.
+  std::string isInstead() const {
+    const std::string kind = foreignKind(bytes);
+    return kind.empty() ? "" : "; it is " + kind;
   }
 
   uint64_t left() const { return bytes.size() - at; }
@@ -177,12 +185,12 @@ struct TensorInfo {
 
 Status readShape(Parser &parser, TensorView &view) {
   uint32_t rank = 0;
-  FT_RETURN_IF_ERROR(parser.read(rank, "the rank of " + view.name));
+  FT_RETURN_IF_ERROR(parser.read(rank, "the rank of " + shown(view.name)));
   if (rank > 4)
     return parser.fail(fmt::format("tensor \"{}\" has {} dimensions; ggml has at most 4", view.name, rank));
   view.shape.resize(rank);
   for (uint64_t &size : view.shape) {
-    FT_RETURN_IF_ERROR(parser.read(size, "the shape of " + view.name));
+    FT_RETURN_IF_ERROR(parser.read(size, "the shape of " + shown(view.name)));
     if (size == 0 || size > uint64_t(INT64_MAX))
       return parser.fail(fmt::format("tensor \"{}\" has a dimension of {}; must be in 1..2^63-1", view.name, size));
   }
@@ -194,7 +202,7 @@ Status readTensorInfo(Parser &parser, TensorInfo &info) {
   FT_RETURN_IF_ERROR(parser.readString(view.name, "a tensor's name"));
   FT_RETURN_IF_ERROR(readShape(parser, view));
   uint32_t type = 0;
-  FT_RETURN_IF_ERROR(parser.read(type, "the type of " + view.name));
+  FT_RETURN_IF_ERROR(parser.read(type, "the type of " + shown(view.name)));
   std::optional<Encoding> encoding = encodingOfGgml(type);
   if (!encoding)
     return parser.fail(fmt::format("tensor \"{}\" has ggml type {} ({}); supported are F64, F32, F16, BF16, I32, I64, "
@@ -203,20 +211,21 @@ Status readTensorInfo(Parser &parser, TensorInfo &info) {
   view.encoding = *encoding;
   uint64_t block = blockElements(*encoding);
   if (block > 1 && (view.shape.empty() || view.shape[0] % block != 0))
-    return parser.fail(fmt::format("tensor \"{}\" of type {} has rows that are no multiple of {} elements", view.name,
-                                   encodingName(*encoding), block));
+    return parser.fail(fmt::format("tensor \"{}\" of type {} has rows that are no multiple of {} elements",
+                                   shown(view.name), encodingName(*encoding), block));
   std::reverse(view.shape.begin(), view.shape.end());
   uint64_t count = elementCount(view.shape);
   if (count == UINT64_MAX || __builtin_mul_overflow(count / block, blockBytes(*encoding), &info.sizeBytes))
-    return parser.fail(fmt::format("tensor \"{}\": the size of {} exceeds 64 bits", view.name, shapeText(view.shape)));
-  return parser.read(info.offset, "the offset of " + view.name);
+    return parser.fail(
+        fmt::format("tensor \"{}\": the size of {} exceeds 64 bits", shown(view.name), shapeText(view.shape)));
+  return parser.read(info.offset, "the offset of " + shown(view.name));
 }
 
 Status readHeader(Parser &parser, uint64_t &tensorCount, uint64_t &valueCount) {
   char magic[4];
   FT_RETURN_IF_ERROR(parser.read(magic, "the magic number"));
   if (std::memcmp(magic, "GGUF", 4) != 0)
-    return parser.fail("this is no GGUF file: it does not start with \"GGUF\"");
+    return parser.fail("this is no GGUF file: it does not start with \"GGUF\"" + parser.isInstead());
   uint32_t version = 0;
   FT_RETURN_IF_ERROR(parser.read(version, "the version"));
   if (version != 3)
@@ -242,7 +251,7 @@ Status placeTensors(std::vector<TensorInfo> &infos, std::span<const std::byte> d
   uint64_t end = 0;
   for (TensorInfo &info : infos) {
     auto problem = [&](std::string_view what) {
-      return badInput(fmt::format("{}: tensor \"{}\" at data offset {} with {} bytes {}", path, info.view.name,
+      return badInput(fmt::format("{}: tensor \"{}\" at data offset {} with {} bytes {}", path, shown(info.view.name),
                                   info.offset, info.sizeBytes, what));
     };
     if (info.offset % alignment != 0)
@@ -281,9 +290,9 @@ Expected<GgufFile> GgufFile::open(const std::string &path) {
     std::string key;
     FT_RETURN_IF_ERROR(parser.readString(key, "a metadata key"));
     GgufValue::Payload payload;
-    FT_RETURN_IF_ERROR(readValue(parser, payload, key));
+    FT_RETURN_IF_ERROR(readValue(parser, payload, shown(key)));
     if (!file.values.emplace(key, GgufValue(std::move(payload))).second)
-      return parser.fail(fmt::format("the metadata key \"{}\" appears twice", key));
+      return parser.fail(fmt::format("the metadata key \"{}\" appears twice", shown(key)));
   }
   std::vector<TensorInfo> infos;
   for (uint64_t i = 0; i < tensorCount; ++i)
@@ -299,7 +308,7 @@ Expected<GgufFile> GgufFile::open(const std::string &path) {
   std::sort(file.views.begin(), file.views.end(), [](const auto &a, const auto &b) { return a.name < b.name; });
   for (size_t i = 1; i < file.views.size(); ++i)
     if (file.views[i].name == file.views[i - 1].name)
-      return badInput(fmt::format("{}: tensor \"{}\" appears twice", path, file.views[i].name));
+      return badInput(fmt::format("{}: tensor \"{}\" appears twice", path, shown(file.views[i].name)));
   return file;
 }
 

@@ -56,53 +56,33 @@ TEST(Gguf, DequantisesAsGgmlDoes) {
   }
 }
 
-/// A little-endian GGUF file in the making.
-struct Draft {
-  std::string text = "GGUF";
-  template <typename T> Draft &add(T value) {
-    text.append(reinterpret_cast<const char *>(&value), sizeof(T));
-    return *this;
-  }
-  Draft &name(std::string_view s) {
-    add<uint64_t>(s.size());
-    text += s;
-    return *this;
-  }
-  Draft &header(uint64_t tensors, uint64_t values) { return add<uint32_t>(3).add(tensors).add(values); }
-  /// F32 of `size` elements.
-  Draft &tensor(std::string_view n, uint64_t size, uint64_t offset, uint32_t type = 0) {
-    return name(n).add<uint32_t>(1).add(size).add(type).add(offset);
-  }
-  Draft &data(size_t bytes) {
-    text.resize((text.size() + 31) / 32 * 32 + bytes);
-    return *this;
-  }
-};
-
 Status openText(const std::string &text) {
   ScratchFolder scratch;
   return GgufFile::open(scratch.write("m.gguf", text)).status();
 }
 
 TEST(Gguf, RefusesWhatIsNotWellFormed) {
-  FT_EXPECT_OK(openText(Draft().header(1, 0).tensor("a", 4, 0).data(16).text));
+  FT_EXPECT_OK(openText(GgufDraft().header(1, 0).tensor("a", 4, 0).data(16).text));
   expectError(openText("GGML"), "does not start with \"GGUF\"");
-  expectError(openText(Draft().add<uint32_t>(2).text), "GGUF version 2");
-  expectError(openText(Draft().add<uint32_t>(0x03000000).text), "big-endian");
-  expectError(openText(Draft().header(UINT64_MAX, 0).text), "claims 18446744073709551615 tensors");
-  expectError(openText(Draft().header(0, 1ull << 60).text), "metadata values; its remaining");
-  expectError(openText(Draft().header(0, 1).name("k").add<uint32_t>(13).data(64).text), "value type 13");
-  expectError(openText(Draft().header(0, 1).name("k").add<uint32_t>(8).add<uint64_t>(UINT64_MAX).data(64).text),
+  expectError(openText("version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 98\n"),
+              "a pointer of Git LFS that stands for the 98 bytes");
+  expectError(openText(GgufDraft().add<uint32_t>(2).text), "GGUF version 2");
+  expectError(openText(GgufDraft().add<uint32_t>(0x03000000).text), "big-endian");
+  expectError(openText(GgufDraft().header(UINT64_MAX, 0).text), "claims 18446744073709551615 tensors");
+  expectError(openText(GgufDraft().header(0, 1ull << 60).text), "metadata values; its remaining");
+  expectError(openText(GgufDraft().header(0, 1).name("k").add<uint32_t>(13).data(64).text), "value type 13");
+  expectError(openText(GgufDraft().header(0, 1).name("k").add<uint32_t>(8).add<uint64_t>(UINT64_MAX).data(64).text),
               "claims 18446744073709551615 bytes");
-  expectError(openText(Draft().header(0, 1).name("k").add<uint32_t>(9).add<uint32_t>(4).add<uint64_t>(1ull << 62).text),
-              "elements of k");
-  expectError(openText(Draft().header(0, 1).name("k").add<uint32_t>(9).add<uint32_t>(9).data(64).text),
+  expectError(
+      openText(GgufDraft().header(0, 1).name("k").add<uint32_t>(9).add<uint32_t>(4).add<uint64_t>(1ull << 62).text),
+      "elements of k");
+  expectError(openText(GgufDraft().header(0, 1).name("k").add<uint32_t>(9).add<uint32_t>(9).data(64).text),
               "array of value type 9");
-  expectError(openText(Draft().header(0, 1).name("k").add<uint32_t>(7).add<uint8_t>(2).data(64).text),
+  expectError(openText(GgufDraft().header(0, 1).name("k").add<uint32_t>(7).add<uint8_t>(2).data(64).text),
               "bool of value 2");
-  expectError(openText(Draft().header(0, 1).name("k").add<uint32_t>(10).add<uint64_t>(1ull << 63).data(64).text),
+  expectError(openText(GgufDraft().header(0, 1).name("k").add<uint32_t>(10).add<uint64_t>(1ull << 63).data(64).text),
               "above 2^63-1");
-  expectError(openText(Draft()
+  expectError(openText(GgufDraft()
                            .header(0, 2)
                            .name("k")
                            .add<uint32_t>(0)
@@ -115,32 +95,33 @@ TEST(Gguf, RefusesWhatIsNotWellFormed) {
               "key \"k\" appears twice");
   constexpr uint64_t tooLong = (1 << 24) + 1; // the bytes are there, but in the tensors
   const std::string zeros(tooLong, '\0');
-  expectError(openText(Draft().header(0, 1).name("k").add<uint32_t>(9).add<uint32_t>(0).add(tooLong).text + zeros),
+  expectError(openText(GgufDraft().header(0, 1).name("k").add<uint32_t>(9).add<uint32_t>(0).add(tooLong).text + zeros),
               "k has 16777217 elements; 16777216 are the most that is read");
-  expectError(openText(Draft().header(0, 1).add(tooLong).text + zeros), "a metadata key has 16777217 bytes");
+  expectError(openText(GgufDraft().header(0, 1).add(tooLong).text + zeros), "a metadata key has 16777217 bytes");
   for (uint32_t alignment : {0u, 4u, 48u, 1u << 31})
-    expectError(openText(Draft().header(0, 1).name("general.alignment").add<uint32_t>(4).add(alignment).text),
+    expectError(openText(GgufDraft().header(0, 1).name("general.alignment").add<uint32_t>(4).add(alignment).text),
                 "must be a power of two");
 }
 
 TEST(Gguf, RefusesTensorsThatDoNotFit) {
-  expectError(openText(Draft().header(1, 0).tensor("a", 4, 0).data(15).text), "does not fit into the data section");
-  expectError(openText(Draft().header(1, 0).tensor("a", 4, 1ull << 63).data(16).text), "does not fit");
-  expectError(openText(Draft().header(1, 0).tensor("a", 4, 8).data(64).text), "not aligned to 32");
-  expectError(openText(Draft().header(2, 0).tensor("a", 16, 0).tensor("b", 4, 32).data(96).text),
+  expectError(openText(GgufDraft().header(1, 0).tensor("a", 4, 0).data(15).text), "does not fit into the data section");
+  expectError(openText(GgufDraft().header(1, 0).tensor("a", 4, 1ull << 63).data(16).text), "does not fit");
+  expectError(openText(GgufDraft().header(1, 0).tensor("a", 4, 8).data(64).text), "not aligned to 32");
+  expectError(openText(GgufDraft().header(2, 0).tensor("a", 16, 0).tensor("b", 4, 32).data(96).text),
               "overlaps the tensor before it");
-  expectError(openText(Draft().header(2, 0).tensor("a", 4, 0).tensor("a", 4, 32).data(96).text), "\"a\" appears twice");
-  expectError(openText(Draft().header(1, 0).tensor("a", 0, 0).data(64).text), "dimension of 0");
-  expectError(openText(Draft().header(1, 0).tensor("a", 1ull << 62, 0).data(64).text), "exceeds 64 bits");
-  expectError(openText(Draft().header(1, 0).tensor("a", 33, 0, 8).data(64).text), "no multiple of 32");
-  expectError(openText(Draft().header(1, 0).tensor("a", 256, 0, 12).data(640).text), "ggml type 12 (Q4_K)");
-  expectError(openText(Draft().header(1, 0).tensor("a", 256, 0, 999).data(640).text), "ggml type 999 (unknown)");
-  expectError(openText(Draft().header(1, 0).name("a").add<uint32_t>(5).data(640).text), "has 5 dimensions");
+  expectError(openText(GgufDraft().header(2, 0).tensor("a", 4, 0).tensor("a", 4, 32).data(96).text),
+              "\"a\" appears twice");
+  expectError(openText(GgufDraft().header(1, 0).tensor("a", 0, 0).data(64).text), "dimension of 0");
+  expectError(openText(GgufDraft().header(1, 0).tensor("a", 1ull << 62, 0).data(64).text), "exceeds 64 bits");
+  expectError(openText(GgufDraft().header(1, 0).tensor("a", 33, 0, 8).data(64).text), "no multiple of 32");
+  expectError(openText(GgufDraft().header(1, 0).tensor("a", 256, 0, 12).data(640).text), "ggml type 12 (Q4_K)");
+  expectError(openText(GgufDraft().header(1, 0).tensor("a", 256, 0, 999).data(640).text), "ggml type 999 (unknown)");
+  expectError(openText(GgufDraft().header(1, 0).name("a").add<uint32_t>(5).data(640).text), "has 5 dimensions");
   expectError(GgufFile::open("no/such.gguf").status(), "no/such.gguf");
 }
 
 TEST(Gguf, AlignmentOfTheFileIsObeyed) {
-  Draft draft;
+  GgufDraft draft;
   draft.header(1, 1).name("general.alignment").add<uint32_t>(4).add<uint32_t>(256).tensor("a", 2, 256);
   draft.text.resize(256 + 256 + 8, '\1');
   ScratchFolder scratch;

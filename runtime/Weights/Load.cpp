@@ -99,6 +99,14 @@ Expected<Producer> producerOf(const plan::Tensor &tensor, int index, const Model
   }
 }
 
+/// Where the numbers of a tensor come from, where that is a file.
+std::string sourceOf(const plan::Tensor &tensor, int index, const ModelSource &model, const LoadOptions &options) {
+  if (options.adapter && options.adapter->holds(index))
+    return fmt::format("{}: tensor \"{}\"", options.adapter->path(), tensor.key());
+  const bool isBase = tensor.role() == plan::Tensor::FROZEN || tensor.role() == plan::Tensor::TRAINABLE;
+  return isBase && !model.isSeeded() ? model.place(tensor) : "";
+}
+
 } // namespace
 
 Status loadModel(const plan::Plan &plan, const ModelSource &model, const LoadOptions &options,
@@ -110,7 +118,8 @@ Status loadModel(const plan::Plan &plan, const ModelSource &model, const LoadOpt
     FT_ASSIGN_OR_RETURN(Layout layout, Layout::of(plan, tensor));
     FT_ASSIGN_OR_RETURN(Producer produce, producerOf(tensor, i, model, options));
     if (produce)
-      fills.push_back({tensor.buffer(), std::move(layout), std::move(produce)});
+      fills.push_back({tensor.buffer(), std::move(layout), std::move(produce), tensor.dtype(),
+                       sourceOf(tensor, i, model, options)});
   }
   return runFills(fills, target, options.threads);
 }

@@ -225,6 +225,31 @@ TEST(Load, ATiedHeadMayBeRepeatedButNotDiffer) {
   expectError(statusFor(5), "the plan ties the head to the embedding, and the two differ");
 }
 
+TEST(Load, NamesTheTensorThatIsNotFinite) {
+  plan::Plan plan = makePlan();
+  for (const float value : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()})
+    for (Way way : {Way::Direct, Way::Sink, Way::StagedSink}) {
+      ModelFolder folder;
+      std::string text = readAll(folder.scratch.path("model.safetensors"));
+      const double wide = value;
+      const size_t w = text.size() - columns * 4 - rows * columns * 8;
+      std::memcpy(text.data() + w + (280'000) * 8, &wide, 8);
+      std::memcpy(text.data() + text.size() - 4, &value, 4);
+      folder.scratch.write("model.safetensors", text);
+      Status status = load(plan, folder.open(), makeOptions(2), way).status;
+      expectError(status,
+                  "model.safetensors: tensor \"model.w.weight\": element 280000 of 360000 is not finite (NaN or "
+                  "infinity) as BF16");
+    }
+  ModelFolder overflowing;
+  plan.mutable_tensors(0)->set_dtype(plan::F16);
+  std::string text = readAll(overflowing.scratch.path("model.safetensors"));
+  const double large = 1e6; // finite as F64
+  std::memcpy(text.data() + text.size() - columns * 4 - 8, &large, 8);
+  overflowing.scratch.write("model.safetensors", text);
+  expectError(load(plan, overflowing.open(), makeOptions(1)).status, "element 359999 of 360000 is not finite");
+}
+
 TEST(Load, RefusesPlansThatLeadOutside) {
   auto model = ModelSource::open("seeded:1");
   auto statusFor = [&](auto change) {
@@ -242,100 +267,7 @@ TEST(Load, RefusesPlansThatLeadOutside) {
   expectError(statusFor([](plan::Plan &p) { p.mutable_tensors(2)->clear_init(); }), "init kind 0 is unknown");
   expectError(statusFor([](plan::Plan &p) { p.mutable_tensors(0)->set_offset(20000); }), "leave buffer \"b0\"");
   expectError(statusFor([](plan::Plan &p) { p.mutable_tensors(0)->set_role(plan::Tensor::Role(77)); }), "role 77");
-  expectError(runFills({{}}, LoadTarget(), 1), "no way to upload");
-}
-
-TEST(ModelSource, RefusesWhatIsNoModel) {
-  ScratchFolder scratch;
-  expectError(ModelSource::open(scratch.path("absent")).status(), "no such file or folder");
-  expectError(ModelSource::open(scratch.write("model.bin", "x")).status(), "must end in .safetensors or .gguf");
-  for (const char *seed : {"seeded:", "seeded:-1", "seeded:1x", "seeded:18446744073709551616"})
-    expectError(ModelSource::open(seed).status(), "must be an integer in 0..2^64-1");
-}
-
-plan::ModelFact *addFact(plan::Plan &plan, const char *config, const char *gguf) {
-  plan::ModelFact *fact = plan.add_facts();
-  fact->set_config_key(config);
-  fact->set_gguf_key(gguf);
-  return fact;
-}
-
-TEST(ModelSource, ComparesFactsWithConfigJson) {
-  plan::Plan plan = makePlan();
-  ModelFolder folder;
-  addFact(plan, "hidden_size", "")->set_integer(1200);
-  addFact(plan, "rms_norm_eps", "")->set_real(1e-5);
-  addFact(plan, "hidden_act", "")->set_text("silu");
-  addFact(plan, "tie_word_embeddings", "")->set_flag(true);
-  addFact(plan, "rope_scaling", "");
-  auto *theta = addFact(plan, "rope_theta", "");
-  theta->set_real(10000);
-  theta->set_may_be_absent(true);
-  auto statusFor = [&](std::string_view config) {
-    folder.scratch.write("config.json", config);
-    return folder.open().check(plan);
-  };
-  expectError(folder.open().check(plan), "config.json");
-  const std::string good = R"("hidden_act":"silu","tie_word_embeddings":true,"rms_norm_eps":1e-05)";
-  FT_EXPECT_OK(statusFor("{\"hidden_size\":1200," + good + "}"));
-  FT_EXPECT_OK(statusFor("{\"hidden_size\":1200,\"rope_theta\":10000,\"rope_scaling\":null," + good + "}"));
-  FT_EXPECT_OK(statusFor("{\"hidden_size\":1200,\"rope_parameters\":{\"rope_theta\":10000.0}," + good + "}"));
-  expectError(statusFor("{\"hidden_size\":1024," + good + "}"), "hidden_size is 1024; the plan was compiled for 1200");
-  expectError(statusFor("{" + good + "}"), "hidden_size is missing; the plan was compiled for 1200");
-  expectError(statusFor("{\"hidden_size\":1200,\"rope_theta\":500000," + good + "}"), "rope_theta is 500000; the plan");
-  expectError(statusFor("{\"hidden_size\":1200,\"rope_parameters\":{\"rope_theta\":5e5}," + good + "}"),
-              "rope_theta is 500000.0");
-  expectError(statusFor("{\"hidden_size\":1200,\"rope_scaling\":{\"factor\":8}," + good + "}"),
-              "rope_scaling is {\"factor\":8}; the plan was compiled for no value");
-  expectError(
-      statusFor(R"({"hidden_size":1200.5,"hidden_act":"gelu","tie_word_embeddings":false,"rms_norm_eps":1e-6})"),
-      "4 problems");
-  expectError(statusFor("{"), "not valid JSON");
-}
-
-TEST(ModelSource, ComparesFactsWithGgufMetadata) {
-  plan::Plan plan;
-  uint32_t buffer = addBuffer(plan, 1 << 16);
-  auto model = ModelSource::open(goldens + "types.gguf");
-  ASSERT_TRUE(model.ok());
-  uint64_t offset = 0;
-  for (const TensorView &view : model->gguf()->tensors()) {
-    auto *tensor = addTensor(plan, "hf." + view.name, plan::Tensor::FROZEN, plan::F32, view.shape, buffer, offset);
-    tensor->set_gguf_key(view.name);
-    offset += elementCount(view.shape) * 4;
-    if (view.name.starts_with("blk.0.attn_q"))
-      tensor->set_gguf_rope_heads(3);
-  }
-  addFact(plan, "architectures", "general.architecture")->set_text("llama");
-  addFact(plan, "eps", "test.f32")->set_real(1e-5);
-  addFact(plan, "eps", "test.f64")->set_real(1e-5);
-  addFact(plan, "size", "test.u32")->set_integer(4000000000);
-  addFact(plan, "only_hf", "")->set_integer(3);
-  FT_EXPECT_OK(model->check(plan));
-
-  Loaded loaded = load(plan, *model, makeOptions(2));
-  FT_EXPECT_OK(loaded.status);
-  auto expected = SafetensorsFile::open(goldens + "types.expected.safetensors");
-  for (const plan::Tensor &tensor : plan.tensors()) {
-    const TensorView *want = expected->tensor(tensor.gguf_key());
-    EXPECT_EQ(std::memcmp(loaded.buffers[0].data() + tensor.offset(), want->bytes.data(), want->bytes.size()), 0);
-  }
-
-  addFact(plan, "x", "test.bool")->set_flag(false);
-  addFact(plan, "x", "test.i8")->set_integer(100);
-  addFact(plan, "x", "test.absent")->set_integer(1);
-  plan.mutable_tensors(0)->clear_gguf_key();
-  Status status = model->check(plan);
-  expectError(status, "test.bool is true; the plan was compiled for false");
-  expectError(status, "test.i8 is -100; the plan was compiled for 100");
-  expectError(status, "test.absent is missing");
-  expectError(status, "GGUF files do not hold the tensor \"hf.BF16\"");
-  expectError(status, "tensor \"BF16\" [6, 96] is not in the plan");
-
-  plan.clear_facts();
-  plan.mutable_tensors(0)->set_gguf_key("BF16");
-  plan.mutable_tensors(0)->set_gguf_rope_heads(2);
-  expectError(load(plan, *model, makeOptions(1)).status, "has 6 rows, which 2 rope heads do not divide into pairs");
+  expectError(runFills(std::vector<Fill>(1), LoadTarget(), 1), "no way to upload");
 }
 
 TEST(ModelSource, TheDigestFollowsTheContent) {

@@ -3,6 +3,7 @@
 #include "runtime/Support/Strings.h"
 #include "runtime/Weights/Convert.h"
 #include "runtime/Weights/Facts.h"
+#include "runtime/Weights/NamePrefix.h"
 #include "runtime/Weights/Seeded.h"
 
 #include <charconv>
@@ -26,6 +27,18 @@ bool isBase(const plan::Tensor &tensor) {
 bool haveSameContent(const TensorView *a, const TensorView *b) {
   return a && b && a->encoding == b->encoding && a->shape == b->shape &&
          std::memcmp(a->bytes.data(), b->bytes.data(), a->bytes.size()) == 0;
+}
+
+/// "model-00001-of-00003.safetensors".
+bool isPart(std::string_view path) {
+  constexpr std::string_view end = ".safetensors", form = "-00001-of-00003";
+  if (!path.ends_with(end) || path.size() < end.size() + form.size())
+    return false;
+  const std::string_view part = path.substr(path.size() - end.size() - form.size(), form.size());
+  for (size_t i = 0; i < form.size(); ++i)
+    if (form[i] >= '0' && form[i] <= '3' ? part[i] < '0' || part[i] > '9' : part[i] != form[i])
+      return false;
+  return !part.ends_with("-of-00001");
 }
 
 Expected<uint64_t> parseSeed(std::string_view text) {
@@ -72,6 +85,8 @@ Expected<ModelSource> ModelSource::open(const std::string &path) {
                                 path));
   } else if (path.ends_with(".gguf")) {
     FT_ASSIGN_OR_RETURN(source.ggufFile, GgufFile::open(path));
+  } else if (isPart(path)) {
+    return badInput(fmt::format("model {}: is one part of several; name the folder that holds all of them", path));
   } else if (fs::is_directory(path, ignored) || path.ends_with(".safetensors")) {
     FT_ASSIGN_OR_RETURN(source.safetensors, SafetensorsSet::open(path));
   } else {
@@ -94,8 +109,8 @@ const std::string &ModelSource::nameOf(const plan::Tensor &tensor) const {
   return ggufFile ? tensor.gguf_key() : tensor.key();
 }
 
-std::map<std::string, ModelSource::Found, std::less<>> ModelSource::tensors() const {
-  std::map<std::string, Found, std::less<>> found;
+ModelSource::TensorMap ModelSource::tensors() const {
+  TensorMap found;
   if (ggufFile)
     for (const TensorView &view : ggufFile->tensors())
       found.emplace(view.name, Found{&view, ggufFile->path()});
@@ -105,63 +120,103 @@ std::map<std::string, ModelSource::Found, std::less<>> ModelSource::tensors() co
   return found;
 }
 
-Status ModelSource::checkFacts(const plan::Plan &plan, std::vector<std::string> &problems) const {
+/// A config that cannot be read says more than the tensors that then differ; one that can, and differs, does not.
+Status ModelSource::checkConfig(const plan::Plan &plan, std::vector<std::string> &differences) const {
+  if (plan.facts_size() == 0)
+    return {};
+  const std::string place = ggufFile ? ggufFile->path() : (fs::path(folder()) / "config.json").string();
+  std::vector<std::string> problems;
+  ModelConfig config;
   if (ggufFile) {
-    checkGgufFacts(plan, *ggufFile, problems);
-  } else if (plan.facts_size() > 0) {
-    std::string place = (fs::path(folder()) / "config.json").string();
-    FT_ASSIGN_OR_RETURN(Json config, readJsonObject(place));
-    checkConfigFacts(plan, config, place, problems);
+    config = ggufModelConfig(place, metadataJson(*ggufFile), problems);
+  } else {
+    FT_ASSIGN_OR_RETURN(const Json json, readJsonObject(place));
+    config = modelConfigOf(place, json, problems);
   }
+  FT_RETURN_IF_ERROR(problemsStatus(sourcePath, problems));
+  compareFacts(plan, config, ggufFile ? ConfigFormat::Gguf : ConfigFormat::Json, place, differences);
   return {};
+}
+
+/// Missing tensors become problems last: what the names of others have in common may explain them.
+std::vector<std::string> ModelSource::compareTensors(const plan::Plan &plan, const TensorMap &found,
+                                                     std::vector<std::string> &problems) const {
+  std::vector<std::string> missing;
+  for (const plan::Tensor &tensor : plan.tensors()) {
+    if (!isBase(tensor))
+      continue;
+    const std::string &name = nameOf(tensor);
+    auto it = found.find(name);
+    if (name.empty())
+      problems.push_back(fmt::format("{}: GGUF files do not hold the tensor \"{}\" that the plan needs; give a Hugging "
+                                     "Face folder",
+                                     sourcePath, tensor.key()));
+    else if (it == found.end())
+      missing.push_back(name);
+    else if (auto problem = shapeOrTypeProblem(*it->second.view, tensor))
+      problems.push_back(fmt::format("{}: tensor \"{}\" {}", it->second.file, shown(name), *problem));
+  }
+  return missing;
+}
+
+std::string ModelSource::extraProblem(const std::string &name, const Found &entry, const TensorMap &found) const {
+  if (name.ends_with(".rotary_emb.inv_freq"))
+    return "";
+  std::string reason;
+  if (name == "lm_head.weight" || name == "output.weight") {
+    auto embedding = found.find(ggufFile ? "token_embd.weight" : "model.embed_tokens.weight");
+    if (embedding != found.end() && haveSameContent(entry.view, embedding->second.view))
+      return "";
+    reason = ": the plan ties the head to the embedding, and the two differ";
+  } else if (name == "rope_freqs.weight") {
+    reason = ": it scales rotary embeddings, which is not supported";
+  } else if (name.ends_with(".bias")) {
+    reason = ": biases are not supported";
+  }
+  return fmt::format("{}: tensor \"{}\" {} is not in the plan{}", entry.file, shown(name), shapeText(entry.view->shape),
+                     reason);
 }
 
 Status ModelSource::check(const plan::Plan &plan) const {
   if (isSeeded())
     return {};
   std::vector<std::string> problems;
-  FT_RETURN_IF_ERROR(checkFacts(plan, problems));
-  auto found = tensors();
+  FT_RETURN_IF_ERROR(checkConfig(plan, problems));
+  const TensorMap found = tensors();
+  std::vector<std::string> missing = compareTensors(plan, found, problems);
+
+  std::set<std::string, std::less<>> extra;
   std::vector<std::string> names;
-  for (const auto &[name, entry] : found)
-    names.push_back(name);
-
-  std::set<std::string, std::less<>> known;
-  for (const plan::Tensor &tensor : plan.tensors()) {
-    if (!isBase(tensor))
-      continue;
-    const std::string &name = nameOf(tensor);
-    if (name.empty()) {
-      problems.push_back(fmt::format("{}: GGUF files do not hold the tensor \"{}\" that the plan needs; give a Hugging "
-                                     "Face folder",
-                                     sourcePath, tensor.key()));
-      continue;
-    }
-    known.insert(name);
-    auto it = found.find(name);
-    if (it == found.end())
-      problems.push_back(
-          fmt::format("{}: tensor \"{}\" {} is missing{}", sourcePath, name, shapeText(spanOf(tensor.shape())),
-                      problems.size() < shownProblems ? suggestion(name, std::span<const std::string>(names)) : ""));
-    else if (auto problem = shapeOrTypeProblem(*it->second.view, tensor))
-      problems.push_back(fmt::format("{}: tensor \"{}\" {}", it->second.file, name, *problem));
-  }
-
-  auto viewOf = [&](std::string_view name) {
-    auto it = found.find(name);
-    return it == found.end() ? nullptr : it->second.view;
-  };
   for (const auto &[name, entry] : found) {
-    if (known.count(name) || name.ends_with(".rotary_emb.inv_freq"))
-      continue;
-    bool isHead = name == "lm_head.weight" || name == "output.weight";
-    if (isHead && haveSameContent(entry.view, viewOf(ggufFile ? "token_embd.weight" : "model.embed_tokens.weight")))
-      continue;
-    problems.push_back(fmt::format("{}: tensor \"{}\" {} is not in the plan{}", entry.file, name,
-                                   shapeText(entry.view->shape),
-                                   isHead ? ": the plan ties the head to the embedding, and the two differ" : ""));
+    names.push_back(name);
+    extra.insert(name);
   }
+  std::map<std::string_view, const plan::Tensor *> wanted;
+  for (const plan::Tensor &tensor : plan.tensors())
+    if (isBase(tensor)) {
+      wanted[nameOf(tensor)] = &tensor;
+      extra.erase(nameOf(tensor));
+    }
+
+  if (const std::string prefix = explainPrefix(missing, extra); !prefix.empty())
+    problems.push_back(fmt::format("{}: {}", sourcePath, prefix));
+  for (const std::string &name : missing)
+    problems.push_back(
+        fmt::format("{}: tensor \"{}\" {} is missing{}", sourcePath, name, shapeText(spanOf(wanted[name]->shape())),
+                    problems.size() < shownProblems ? suggestion(name, std::span<const std::string>(names)) : ""));
+  for (const std::string &name : extra)
+    if (std::string problem = extraProblem(name, found.find(name)->second, found); !problem.empty())
+      problems.push_back(std::move(problem));
   return problemsStatus(sourcePath, problems);
+}
+
+std::string ModelSource::place(const plan::Tensor &tensor) const {
+  const std::string &name = nameOf(tensor);
+  std::string file = sourcePath;
+  if (safetensors)
+    if (auto it = safetensors->tensors().find(name); it != safetensors->tensors().end())
+      file = it->second.file->path();
+  return fmt::format("{}: tensor \"{}\"", file, name);
 }
 
 Expected<Producer> ModelSource::producer(const plan::Tensor &tensor) const {

@@ -26,11 +26,13 @@ public:
   /// The folder that holds config.json and tokenizer files; empty for seeds and GGUF files.
   std::string folder() const;
 
-  /// Compares the model with the plan: its facts with config.json or the GGUF metadata, and every FROZEN and TRAINABLE
-  /// tensor by name, shape and type; tensors that the plan does not know are problems too, but for those that Hugging
-  /// Face checkpoints are known to carry along (rotary inv_freq; a tied head that equals the embedding). Reports all
-  /// differences in one message. A seed always agrees.
+  /// Reads config.json or the GGUF metadata as the compiler does, refusing what it would refuse, and compares the model
+  /// with the plan: facts, and every FROZEN and TRAINABLE tensor by name, shape and type; tensors that the plan does
+  /// not know are problems too, but for those that Hugging Face checkpoints are known to carry along (rotary inv_freq;
+  /// a tied head that equals the embedding). Reports all differences in one message. A seed always agrees.
   Status check(const plan::Plan &plan) const;
+  /// "FILE: tensor \"x\"", for messages.
+  std::string place(const plan::Tensor &tensor) const;
   /// What fills a FROZEN or TRAINABLE tensor. Requires check().
   Expected<Producer> producer(const plan::Tensor &tensor) const;
 
@@ -43,8 +45,12 @@ private:
     const TensorView *view;
     std::string file;
   };
-  std::map<std::string, Found, std::less<>> tensors() const;
-  Status checkFacts(const plan::Plan &plan, std::vector<std::string> &problems) const;
+  using TensorMap = std::map<std::string, Found, std::less<>>;
+  TensorMap tensors() const;
+  Status checkConfig(const plan::Plan &plan, std::vector<std::string> &differences) const;
+  std::vector<std::string> compareTensors(const plan::Plan &plan, const TensorMap &found,
+                                          std::vector<std::string> &problems) const;
+  std::string extraProblem(const std::string &name, const Found &entry, const TensorMap &found) const;
   const std::string &nameOf(const plan::Tensor &tensor) const;
 
   std::string sourcePath;

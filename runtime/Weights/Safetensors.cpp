@@ -1,7 +1,9 @@
 #include "runtime/Weights/Safetensors.h"
 
+#include "runtime/Support/FileKind.h"
+#include "runtime/Support/Json.h"
 #include "runtime/Support/MappedFile.h"
-#include "runtime/Weights/Json.h"
+#include "runtime/Support/Strings.h"
 
 #include <algorithm>
 #include <cstring>
@@ -51,7 +53,8 @@ Status readEntry(const std::string &place, const Json &json, Entry &entry) {
   std::string dtype = json["dtype"];
   std::optional<Encoding> encoding = encodingOfName(dtype);
   if (!encoding)
-    return badInput(fmt::format("{} has dtype {}; supported are F64, F32, F16, BF16, I32, I64, U8", place, dtype));
+    return badInput(
+        fmt::format("{} has dtype {}; supported are F64, F32, F16, BF16, I32, I64, U8", place, shown(dtype)));
   entry.view.encoding = *encoding;
   std::vector<uint64_t> offsets;
   if (!readUnsigned(json["shape"], entry.view.shape) || !readUnsigned(json["data_offsets"], offsets) ||
@@ -75,12 +78,12 @@ Status placeEntries(std::vector<Entry> &entries, std::span<const std::byte> data
   for (Entry &entry : entries) {
     if (entry.begin != end)
       return badInput(fmt::format("{}: tensor \"{}\" starts at data offset {}; must be {}, where the one before ends",
-                                  path, entry.view.name, entry.begin, end));
+                                  path, shown(entry.view.name), entry.begin, end));
     if (entry.end > data.size())
       return badInput(
           fmt::format("{}: tensor \"{}\" ends at data offset {}, the file has {} bytes of data; it is cut or "
                       "damaged: copy or download it again",
-                      path, entry.view.name, entry.end, data.size()));
+                      path, shown(entry.view.name), entry.end, data.size()));
     end = entry.end;
     entry.view.bytes = data.subspan(entry.begin, entry.end - entry.begin);
   }
@@ -90,28 +93,36 @@ Status placeEntries(std::vector<Entry> &entries, std::span<const std::byte> data
 }
 
 Status readMetadata(const std::string &path, const Json &json, std::map<std::string, std::string> &texts) {
+  if (json.is_null()) // as some writers leave it; the reference reads none
+    return {};
   if (!json.is_object())
     return badInput(path + ": __metadata__ must map strings to strings");
   for (const auto &[key, value] : json.items()) {
     if (!value.is_string())
-      return badInput(fmt::format("{}: __metadata__ \"{}\" must be a string", path, key));
+      return badInput(fmt::format("{}: __metadata__ \"{}\" must be a string", path, shown(key)));
     texts[key] = value.get<std::string>();
   }
   return {};
 }
 
 Expected<std::string_view> headerText(std::span<const std::byte> bytes, const std::string &path) {
+  // Asked last: the length of a header may look like the start of anything.
+  auto refuse = [&](const std::string &what) {
+    const std::string kind = foreignKind(bytes);
+    return badInput(fmt::format("{}: {}", path, kind.empty() ? what : "must be a safetensors file, and is " + kind));
+  };
   if (bytes.size() < 8)
-    return badInput(fmt::format("{}: {} bytes are too short for a safetensors file", path, bytes.size()));
+    return refuse(fmt::format("{} bytes are too short for a safetensors file", bytes.size()));
   uint64_t length = 0;
   std::memcpy(&length, bytes.data(), 8);
   if (length > maxHeaderBytes || length > bytes.size() - 8)
-    return badInput(fmt::format("{}: the header claims {} bytes; the file has {} behind its length, and {} is the most "
-                                "that is read: it is cut, damaged or no safetensors file",
-                                path, length, bytes.size() - 8, maxHeaderBytes));
+    return refuse(
+        fmt::format("the header claims {} bytes; the file has {} behind its length, and {} is the most that is "
+                    "read: it is cut, damaged or no safetensors file",
+                    length, bytes.size() - 8, maxHeaderBytes));
   std::string_view text(reinterpret_cast<const char *>(bytes.data()) + 8, length);
   if (text.empty() || text.front() != '{')
-    return badInput(path + ": the header is no JSON object; this is no safetensors file");
+    return refuse("the header is no JSON object; this is no safetensors file");
   return text;
 }
 
@@ -136,7 +147,7 @@ Expected<SafetensorsFile> SafetensorsFile::open(const std::string &path) {
     }
     Entry entry;
     entry.view.name = name;
-    FT_RETURN_IF_ERROR(readEntry(fmt::format("{}: tensor \"{}\"", path, name), json, entry));
+    FT_RETURN_IF_ERROR(readEntry(fmt::format("{}: tensor \"{}\"", path, shown(name)), json, entry));
     entries.push_back(std::move(entry));
   }
   FT_RETURN_IF_ERROR(placeEntries(entries, bytes.subspan(8 + text.size()), path));
@@ -165,17 +176,18 @@ Status SafetensorsSet::addIndexed(const std::string &folder, const std::string &
   std::map<std::string, std::set<std::string>> namesOfShard;
   for (const auto &[name, shard] : index["weight_map"].items()) {
     std::string file = shard.is_string() ? shard.get<std::string>() : "";
-    if (file.empty() || fs::path(file).filename() != file || file == "." || file == "..")
+    if (file.empty() || fs::path(file).filename() != file || file == "." || file == ".." ||
+        file.find('\0') != std::string::npos) // where the system would cut the name
       return badInput(fmt::format("{}: tensor \"{}\" lies in {}; must be the name of a file in the same folder",
-                                  indexPath, name, shard.dump(-1, ' ', true, Json::error_handler_t::replace)));
+                                  indexPath, shown(name), shownJson(shard)));
     namesOfShard[file].insert(name);
   }
   for (const auto &[file, names] : namesOfShard) {
     FT_RETURN_IF_ERROR(add((fs::path(folder) / file).string()));
     for (const std::string &name : names)
       if (!shards.back().tensor(name))
-        return badInput(
-            fmt::format("{}: tensor \"{}\" should be in {}, which does not hold it", indexPath, name, file));
+        return badInput(fmt::format("{}: tensor \"{}\" should be in {}, which does not hold it", indexPath, shown(name),
+                                    shown(file)));
   }
   return {};
 }
@@ -186,9 +198,18 @@ Status SafetensorsSet::collect() {
       auto [it, isNew] = entries.emplace(view.name, Entry{&view, &file});
       if (!isNew)
         return badInput(
-            fmt::format("tensor \"{}\" is in both {} and {}", view.name, it->second.file->path(), file.path()));
+            fmt::format("tensor \"{}\" is in both {} and {}", shown(view.name), it->second.file->path(), file.path()));
     }
   return {};
+}
+
+/// The name of weights in the folder as torch.save writes them; empty where there are none.
+static std::string pickleIn(const std::string &folder) {
+  std::error_code ignored;
+  for (const char *name : {"pytorch_model.bin", "pytorch_model.bin.index.json", "consolidated.00.pth"})
+    if (fs::exists(fs::path(folder) / name, ignored))
+      return name;
+  return "";
 }
 
 Expected<SafetensorsSet> SafetensorsSet::open(const std::string &path) {
@@ -200,6 +221,11 @@ Expected<SafetensorsSet> SafetensorsSet::open(const std::string &path) {
     FT_RETURN_IF_ERROR(set.add(single));
   } else if (std::string index = single + ".index.json"; fs::exists(index, ignored)) {
     FT_RETURN_IF_ERROR(set.addIndexed(path, index));
+  } else if (std::string pickle = pickleIn(path); !pickle.empty()) {
+    return badInput(
+        fmt::format("{}: holds {}, a pickle of Python, which is not read; load it with Transformers and save it "
+                    "again with save_pretrained(…, safe_serialization=True)",
+                    path, pickle));
   } else {
     return badInput(fmt::format("{}: the folder holds neither model.safetensors nor model.safetensors.index.json; "
                                 "give a Hugging Face model folder with safetensors, a .safetensors or a .gguf file",

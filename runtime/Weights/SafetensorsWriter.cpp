@@ -1,7 +1,7 @@
 #include "runtime/Weights/SafetensorsWriter.h"
 
+#include "runtime/Support/Json.h"
 #include "runtime/Weights/Convert.h"
-#include "runtime/Weights/Json.h"
 
 #include <fmt/format.h>
 #include <set>

@@ -55,6 +55,29 @@ inline std::string safetensorsText(std::string header, std::string_view data) {
   return text + header + std::string(data);
 }
 
+/// A little-endian GGUF file in the making.
+struct GgufDraft {
+  std::string text = "GGUF";
+  template <typename T> GgufDraft &add(T value) {
+    text.append(reinterpret_cast<const char *>(&value), sizeof(T));
+    return *this;
+  }
+  GgufDraft &name(std::string_view s) {
+    add<uint64_t>(s.size());
+    text += s;
+    return *this;
+  }
+  GgufDraft &header(uint64_t tensors, uint64_t values) { return add<uint32_t>(3).add(tensors).add(values); }
+  /// F32 of `size` elements.
+  GgufDraft &tensor(std::string_view n, uint64_t size, uint64_t offset, uint32_t type = 0) {
+    return name(n).add<uint32_t>(1).add(size).add(type).add(offset);
+  }
+  GgufDraft &data(size_t bytes) {
+    text.resize((text.size() + 31) / 32 * 32 + bytes);
+    return *this;
+  }
+};
+
 inline void expectError(const Status &status, std::string_view part) {
   EXPECT_FALSE(status.ok());
   EXPECT_NE(status.message().find(part), std::string::npos)

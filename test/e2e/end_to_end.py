@@ -154,6 +154,51 @@ class Run(WorkshopTest):
             self.assertIsInstance(own["rms_norm_eps"], float)
             self.assertEqual(self.bytes(precision, "tokenizer.json"), b"{}")
 
+    def test_both_programs_judge_a_config_alike(self):
+        plan = self.compile()
+        self.train(plan, "base", "--stop-after", "1")
+        base = self.folder / "base"
+        config = json.loads((base / "config.json").read_text())
+        yarn = {"rope_type": "yarn", "factor": 8.0, "rope_theta": 10000.0}
+        cases = [({"unsloth_fixed": True, "rope_scaling": {"rope_type": "default"}, "id2label": {"0": "a"}}, None),
+                 ({"rope_parameters": yarn}, "scaled rotary embeddings are not supported"),
+                 ({"rope_scaling": yarn}, "scaled rotary embeddings are not supported"),
+                 ({"quantization_config": {"bits": 4}}, "quantised bases are not supported"),
+                 ({"something_new": 1}, "something_new is 1; must be absent"),
+                 ({"num_attention_heads": 0}, "num_attention_heads is 0; must be an integer in [1, 1024]")]
+        for number, (change, part) in enumerate(cases):
+            with self.subTest(str(change)):
+                (base / "config.json").write_text(json.dumps(dict(config, **change)))
+                compiled = call(FTC, "check", self.recipe(base_model=f'"{base}"'))
+                ran = call(*self.command(plan, f"out{number}", "--stop-after", "1", model=base))
+                if part is None:
+                    self.assertEqual((compiled.code, ran.code), (0, 0), compiled.text + ran.text)
+                    continue
+                self.refused(compiled, 1, part)
+                self.refused(ran, 1, part)
+                self.assertFalse((self.folder / f"out{number}").exists())
+
+    def test_an_adapter_of_a_model_without_a_name_names_what_it_started_from(self):
+        self.train(self.compile(), "base", "--stop-after", "1")
+        base = self.folder / "base"
+        config = json.loads((base / "config.json").read_text())
+        del config["_name_or_path"]
+        (base / "config.json").write_text(json.dumps(config))
+        plan = self.compile(base_model=f'"{base}"', lora=LORA)
+        result = self.train(plan, "out", model=base)
+        self.assertEqual(json.loads(self.bytes("out", "adapter_config.json"))["base_model_name_or_path"], str(base))
+        self.assertIn("a path of this machine", result.text)
+
+    def test_a_base_that_is_not_finite_is_named(self):
+        plan = self.compile()
+        self.train(plan, "base", "--stop-after", "1")
+        weights = self.folder / "base" / "model.safetensors"
+        data = bytearray(weights.read_bytes())
+        data[-4:] = struct.pack("<f", float("nan"))
+        weights.write_bytes(data)
+        result = call(*self.command(plan, "out", model=self.folder / "base"))
+        self.refused(result, 1, "model.safetensors: tensor ", "is not finite (NaN or infinity)")
+
     def test_an_adapter_of_one_run_starts_another(self):
         plan = self.compile(lora=LORA, gradient_accumulation_steps=None)
         self.train(plan, "whole", "--max-steps", "4", "--stop-after", "3", "--set", "learning_rate=1e-2")

@@ -3,9 +3,12 @@
 #include "compiler/Fusion/Passes.h"
 #include "compiler/Fusion/Rows/Rows.h"
 #include "compiler/Import/Passes.h"
+#include "compiler/Layout/Passes.h"
 #include "compiler/Model/Passes.h"
 #include "compiler/Model/TrainingModule.h"
+#include "compiler/Pipeline/Pipelines.h"
 #include "compiler/Planning/Passes.h"
+#include "compiler/Planning/Steps/Steps.h"
 #include "compiler/Sharding/Partition.h"
 #include "compiler/Sharding/Passes.h"
 #include "dialects/Ft/Ft.h"
@@ -31,14 +34,17 @@ int main(int argc, char **argv) {
   registry.insert<ft::kernel::KernelDialect, ft::model::FtDialect, ft::plan::PlanDialect>();
   ft::registerModel(registry);
   ft::registerRowModels(registry);
+  ft::registerSteps(registry);
   ft::registerSharding(registry);
 
   mlir::registerTransformsPasses();
   ft::kernel::registerCodegenPasses();
   ft::registerImportPasses();
   ft::registerModelPasses();
+  ft::registerLayoutPasses();
   ft::registerFusionPasses();
   ft::registerShardingPasses();
   ft::registerPlanningPasses();
+  ft::registerPipelines();
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "ft-opt: runs ftc's passes on IR\n", registry));
 }

@@ -1,4 +1,6 @@
 #include "compiler/Report/Report.h"
+#include "compiler/Report/WaysOut.h"
+#include "runtime/Plan/Memory.h"
 #include "tools/ftc/Commands.h"
 
 #include <cstdio>
@@ -10,8 +12,8 @@ using namespace ft;
 namespace fs = std::filesystem;
 
 /// The message of a plan that does not fit: by how much, where the peak is, what would fit.
-static rt::Status doesNotFit(const Compilation &c, const CompileRequest &request) {
-  return rt::cannotRun(verdict(c) + "\n" + waysOut(c, request));
+static rt::Status doesNotFit(const plan::Plan &plan, const Inputs &inputs) {
+  return rt::cannotRun(verdict(plan) + "\n" + waysOut(plan, inputs));
 }
 
 rt::Status ft::checkOutput(const std::string &path) {
@@ -32,26 +34,29 @@ rt::Status ft::compileCommand(CompileRequest request, const std::string &output)
   FT_RETURN_IF_ERROR(checkOutput(output));
   fs::path folder = fs::path(output).parent_path();
   request.planFolder = folder.empty() ? "." : folder.string();
-  FT_ASSIGN_OR_RETURN(Compilation c, planRecipe(request));
-  fmt::print("{}", describe(c));
-  if (!c.fits())
-    return doesNotFit(c, request);
-  if (!c.target.plans())
-    return rt::cannotRun(
-        fmt::format("{}\nftc: no plan can be made for {}: {}", verdict(c), c.target.name(), c.target.plans_reason()));
+  FT_ASSIGN_OR_RETURN(const Inputs inputs, loadInputs(request));
+  FT_ASSIGN_OR_RETURN(Compilation c, planFrom(inputs, choose(inputs), request.dumpDir));
+  fmt::print("{}", describe(c.plan));
+  if (!rt::fitOf(c.plan).fits())
+    return doesNotFit(c.plan, inputs);
+  if (!inputs.target.plans())
+    return rt::cannotRun(fmt::format("{}\nftc: no plan can be made for {}: {}", verdict(c.plan), inputs.target.name(),
+                                     inputs.target.plans_reason()));
   FT_RETURN_IF_ERROR(generateCode(c, request.dumpDir));
   FT_RETURN_IF_ERROR(writePlan(c, output));
-  fmt::print("{}\nwrote {} ({} bytes, {} kernels)\n", verdict(c), output, fs::file_size(output), c.plan.kernels_size());
+  fmt::print("{}\nwrote {} ({} bytes, {} kernels)\n", verdict(c.plan), output, fs::file_size(output),
+             c.plan.kernels_size());
   return rt::Status();
 }
 
 rt::Status ft::checkCommand(const CompileRequest &request) {
-  FT_ASSIGN_OR_RETURN(Compilation c, planRecipe(request));
-  fmt::print("{}", describe(c));
-  if (!c.fits())
-    return doesNotFit(c, request);
-  fmt::print("{}\n", verdict(c));
-  if (!c.target.plans())
-    fmt::print("verdict only: {}\n", c.target.plans_reason());
+  FT_ASSIGN_OR_RETURN(const Inputs inputs, loadInputs(request));
+  FT_ASSIGN_OR_RETURN(const Compilation c, planFrom(inputs, choose(inputs), request.dumpDir));
+  fmt::print("{}", describe(c.plan));
+  if (!rt::fitOf(c.plan).fits())
+    return doesNotFit(c.plan, inputs);
+  fmt::print("{}\n", verdict(c.plan));
+  if (!inputs.target.plans())
+    fmt::print("verdict only: {}\n", inputs.target.plans_reason());
   return rt::Status();
 }

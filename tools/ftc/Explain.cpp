@@ -1,3 +1,4 @@
+#include "compiler/Report/Report.h"
 #include "runtime/Plan/PrintPlan.h"
 #include "tools/ftc/Commands.h"
 
@@ -7,6 +8,7 @@ using namespace ft;
 
 rt::Status ft::explainCommand(const std::string &path) {
   FT_ASSIGN_OR_RETURN(rt::PlanFile file, rt::readPlanFile(path));
-  fmt::print("{}\nsha256 {}\n{}", path, file.digest, rt::printPlan(file.plan));
+  fmt::print("{}\nsha256 {}\n{}{}\n{}", path, file.digest, describe(file.plan), verdict(file.plan),
+             rt::printPlan(file.plan));
   return rt::Status();
 }

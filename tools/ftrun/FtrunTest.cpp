@@ -122,7 +122,7 @@ TEST_F(FtrunTest, Exits2WhereItCannotRun) {
 TEST_F(FtrunTest, Exits3OnNumbersThatAreNotFinite) {
   ASSERT_EQ(run({plan, "--model", "seeded:1", "--out", out, "--max-steps", "1"}), 0);
   const std::string bad = folder + "/bad.safetensors", good = text(out + "/model.safetensors");
-  std::ofstream(bad) << good.substr(0, good.size() - 4) << "\xff\xff\xff\x7f"; // a weight that is not a number
+  std::ofstream(bad) << good.substr(0, good.size() - 4) << "\xff\xff\x7f\x7f"; // the largest of weights
   EXPECT_EQ(run({plan, "--model", bad, "--out", out, "--overwrite"}), 3);
   EXPECT_TRUE(fs::exists(out + "/failed-step-1/model.safetensors"));
 }

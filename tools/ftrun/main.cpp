@@ -63,7 +63,10 @@ void addOptions(CLI::App &app, RunOptions &options, bool &devices) {
   app.add_option("--stop-after", options.stopAfter, "stop after so many steps of the schedule")->check(steps);
   app.add_option("--threads", options.threads, "CPU threads (default: every usable processor)")
       ->check(CLI::Range(1, 1024));
-  app.add_option("--gpu", options.gpu, "number of the GPU (default: 0)")->check(CLI::Range(0, 1023));
+  app.add_option("--gpu", options.gpu, "number of the GPU, or of the first of several (default: 0)")
+      ->check(CLI::Range(0, 1023));
+  app.add_option("--ranks", options.ranks, "ranks of the plan, as threads of this process (default: as many)")
+      ->check(CLI::Range(1, 1024));
   app.add_option("--set", options.settings, "name=value of a run-time field, for example learning_rate=1e-4");
   app.add_option("--dump-gradients", options.dumpGradients, "write the first step's gradients into this folder");
   app.add_option_function<std::string>(

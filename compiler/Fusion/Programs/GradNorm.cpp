@@ -56,10 +56,12 @@ RowProgram buildCheckFinite(OpBuilder &builder, StringRef name, int32_t cause) {
   {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(condition.thenBlock());
-    auto count = [&](RunScalar number) -> Value { return arith::FPToSIOp::create(b, i32, p.runScalar(p[2], number)); };
+    auto count = [&](plan::Scalar number) -> Value {
+      return arith::FPToSIOp::create(b, i32, p.runScalar(p[2], number));
+    };
     b.storeScalar(b.integer(1, i32), p[1], b.index(0));
-    b.storeScalar(count(RunScalar::Step), p[1], b.index(1));
-    b.storeScalar(count(RunScalar::MicroBatch), p[1], b.index(2));
+    b.storeScalar(count(plan::STEP), p[1], b.index(1));
+    b.storeScalar(count(plan::MICRO_BATCH), p[1], b.index(2));
     b.storeScalar(b.integer(cause, i32), p[1], b.index(3));
   }
   return p.finish(1);

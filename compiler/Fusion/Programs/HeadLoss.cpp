@@ -31,7 +31,7 @@ RowProgram buildHeadLoss(OpBuilder &builder, StringRef name, const MatrixLayout 
   Value nll = b.sub(b.add(max, b.log(sum)), ofLabel);
   b.storeScalar(b.select(isTarget, nll, zero), p[3], p.item());
   if (gradient) {
-    Value weight = b.convert(p.runScalar(p[2], RunScalar::InverseTargets), compute);
+    Value weight = b.convert(p.runScalar(p[2], plan::INVERSE_TARGETS), compute);
     Value probability = b.mul(b.exp(b.sub(row, max)), b.div(b.number(1.0, compute), sum));
     Value lanes = b.lanes(logits.columns);
     Value isLabel = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, lanes, b.broadcast(label, logits.columns));
@@ -48,7 +48,7 @@ RowProgram buildLossSum(OpBuilder &builder, StringRef name, int64_t tokens, Type
                    {vectorArgument(statistic, tokens, Access::Read), scalarsArgument(builder),
                     vectorArgument(builder.getF64Type(), 1, Access::Write)});
   Value sum = sumInOrder(p.b, p[0], tokens);
-  p.b.storeScalar(p.b.mul(sum, p.runScalar(p[1], RunScalar::InverseTargets)), p[2], p.b.index(0));
+  p.b.storeScalar(p.b.mul(sum, p.runScalar(p[1], plan::INVERSE_TARGETS)), p[2], p.b.index(0));
   return p.finish(1);
 }
 

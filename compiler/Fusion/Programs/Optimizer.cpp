@@ -98,9 +98,9 @@ RowProgram buildAdamw(OpBuilder &builder, StringRef name, const BucketLayout &bu
   Value copy = bucket.copy ? p[4] : Value(), scalars = p[tail + 2];
   {
     BucketRow row(p, bucket, p[tail + 1]);
-    Value learningRate = p.runScalar(scalars, RunScalar::LearningRate);
-    Value stepSize = row.round(b.div(learningRate, p.runScalar(scalars, RunScalar::BiasCorrection1)));
-    Value rootCorrection = row.round(b.sqrt(p.runScalar(scalars, RunScalar::BiasCorrection2)));
+    Value learningRate = p.runScalar(scalars, plan::LEARNING_RATE);
+    Value stepSize = row.round(b.div(learningRate, p.runScalar(scalars, plan::BIAS_CORRECTION1)));
+    Value rootCorrection = row.round(b.sqrt(p.runScalar(scalars, plan::BIAS_CORRECTION2)));
     Value grad = row.gradient(p[1], p[tail], options.maxNorm);
     Value param = decay(p, row, row.load(p[0]), learningRate, options.weightDecay);
     Value oldMean = row.load(p[2]);
@@ -124,7 +124,7 @@ RowProgram buildSgd(OpBuilder &builder, StringRef name, const BucketLayout &buck
   Value copy = layout.copy ? p[copyAt] : Value();
   {
     BucketRow row(p, layout, p[tail + 1]);
-    Value learningRate = row.round(p.runScalar(p[tail + 2], RunScalar::LearningRate));
+    Value learningRate = row.round(p.runScalar(p[tail + 2], plan::LEARNING_RATE));
     Value param = row.load(p[0]), update = row.gradient(p[1], p[tail], options.maxNorm);
     if (options.weightDecay != 0)
       update = b.add(update, b.mul(param, row.number(options.weightDecay)));

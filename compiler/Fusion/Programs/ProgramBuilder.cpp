@@ -21,6 +21,7 @@ ProgramBuilder::ProgramBuilder(OpBuilder &outer, StringRef name, ArrayRef<Progra
 RowProgram ProgramBuilder::finish(int64_t items) {
   kernel::ReturnOp::create(b);
   program.items = items;
+  program.func.setItems(items);
   return std::move(program);
 }
 
@@ -31,7 +32,7 @@ ProgramArgument vectorArgument(Type element, int64_t length, Access access) {
 ProgramArgument matrixArgument(const MatrixLayout &matrix, Access access) { return {getMemory(matrix), access}; }
 
 ProgramArgument scalarsArgument(OpBuilder &builder) {
-  return vectorArgument(builder.getF64Type(), int64_t(RunScalar::Count), Access::Read);
+  return vectorArgument(builder.getF64Type(), plan::SCALAR_COUNT, Access::Read);
 }
 
 Value sumInOrder(RowBuilder &b, Value memory, int64_t length) {

@@ -3,19 +3,9 @@
 
 #include "compiler/Fusion/Programs/Programs.h"
 #include "compiler/Fusion/RowBuilder.h"
+#include "runtime/Plan/plan.pb.h"
 
 namespace ft {
-
-/// Indices into the scalars argument: enum Scalar of runtime/Plan/plan.proto.
-enum class RunScalar : int64_t {
-  InverseTargets = 0,
-  LearningRate = 1,
-  BiasCorrection1 = 2,
-  BiasCorrection2 = 3,
-  Step = 4,
-  MicroBatch = 5,
-  Count = 8,
-};
 
 struct ProgramArgument {
   mlir::MemRefType type;
@@ -30,7 +20,7 @@ public:
   mlir::Value operator[](unsigned argument) { return program.func.getBody().getArgument(argument); }
   mlir::Value item() { return program.func.getItem(); }
   /// A run-time scalar, f64.
-  mlir::Value runScalar(mlir::Value scalars, RunScalar number) {
+  mlir::Value runScalar(mlir::Value scalars, plan::Scalar number) {
     return b.loadScalar(scalars, b.index(int64_t(number)));
   }
   /// Ends the body.

@@ -1,6 +1,7 @@
 // Row programs of composite operations, which Planning instantiates between GEMMs and at the ends of a step. Each
 // function builds one kernel.func at the builder's insertion point; arguments in the order of its comment. `statistic`
-// of a type is its compute type: f64 for f64, else f32.
+// of a type is its compute type: f64 for f64, else f32. Descriptions compare equal by all of their fields: with its
+// arguments a program is known (compiler/Planning/KernelPool.h).
 #pragma once
 
 #include "compiler/Fusion/RowProgram.h"
@@ -32,6 +33,8 @@ struct AttentionTile {
   int64_t statisticPitch = 0; ///< elements between tokens in lse and delta: the model's heads
   mlir::Type resultType = {}; ///< of matrices of their own for what the programs compute, rounded; null: in place
   int64_t resultPitch = 0, resultHeadPitch = 0;
+
+  bool operator==(const AttentionTile &) const = default;
 };
 
 /// Scores (already scaled) to probabilities, under the causal mask and inside the query's document; masked columns
@@ -67,12 +70,14 @@ RowProgram buildGatherRow(mlir::OpBuilder &builder, mlir::StringRef name, const 
 
 /// Length of a row of a flat bucket in the programs below, where Planning has no reason for another.
 constexpr int64_t bucketRow = 1024;
+/// Partial sums of a bucket's norm: enough items for every target, few enough for one item to add them up.
+constexpr int64_t bucketPartials = 1024;
 
 /// Sums of squares of a flat bucket of rows × length elements (padding zero): item i sums a run of rows, in order.
 /// At most `maxItems` items; `items` of the result is the number of partials. Arguments: gradient [rows, length],
 /// partials statistic[items].
 RowProgram buildSumOfSquares(mlir::OpBuilder &builder, mlir::StringRef name, mlir::Type gradient, int64_t rows,
-                             int64_t length, int64_t maxItems = 1024);
+                             int64_t length, int64_t maxItems = bucketPartials);
 
 /// norm f64[1] = sqrt of the sum of all partials, in f64 and in a fixed order. Arguments: partials statistic[count],
 /// norm f64[1].
@@ -83,12 +88,16 @@ struct BucketLayout {
   int64_t rows = 0;
   int64_t length = bucketRow;
   mlir::Type param, grad, expAvg, expAvgSq, copy;
+
+  bool operator==(const BucketLayout &) const = default;
 };
 
 /// PyTorch's AdamW with clipping (maxNorm 0: none); writes nothing once status[0] != 0. Arguments: param, grad,
 /// exp_avg, exp_avg_sq, copy (if any), norm f64[1], status i32[4], scalars f64[8].
 struct AdamwOptions {
   double beta1, beta2, epsilon, weightDecay, maxNorm;
+
+  bool operator==(const AdamwOptions &) const = default;
 };
 RowProgram buildAdamw(mlir::OpBuilder &builder, mlir::StringRef name, const BucketLayout &bucket,
                       const AdamwOptions &options);
@@ -98,6 +107,8 @@ RowProgram buildAdamw(mlir::OpBuilder &builder, mlir::StringRef name, const Buck
 /// status, scalars.
 struct SgdOptions {
   double momentum, weightDecay, maxNorm;
+
+  bool operator==(const SgdOptions &) const = default;
 };
 RowProgram buildSgd(mlir::OpBuilder &builder, mlir::StringRef name, const BucketLayout &bucket,
                     const SgdOptions &options);
@@ -117,6 +128,8 @@ RowProgram buildFill(mlir::OpBuilder &builder, mlir::StringRef name, const Matri
 /// `count` equal matrices; the pitches are elements from one to the next.
 struct MatrixBatch {
   int64_t count = 1, sourcePitch = 0, targetPitch = 0;
+
+  bool operator==(const MatrixBatch &) const = default;
 };
 
 /// target = source, converted, round to nearest even. Arguments: source, target. One item a row of each matrix.
@@ -126,5 +139,20 @@ RowProgram buildCopy(mlir::OpBuilder &builder, mlir::StringRef name, const Matri
 /// sum = lhs + rhs, rounded once. Arguments: lhs, rhs, sum; `inPlace` (then sum has lhs' layout): lhs (ReadWrite), rhs.
 RowProgram buildAdd(mlir::OpBuilder &builder, mlir::StringRef name, const MatrixLayout &lhs, const MatrixLayout &rhs,
                     const MatrixLayout &sum, bool inPlace);
+
+//===-- ranks ----------------------------------------------------------------------------------------------------===//
+
+/// One member's share of a run that lies at the same place on `members` ranks: rows × length elements.
+struct RankShare {
+  mlir::Type type;
+  int64_t members = 0, own = 0;
+  int64_t rows = 0, length = 0;
+
+  bool operator==(const RankShare &) const = default;
+};
+
+/// The sum over ranks, in the order of members, rounded once, in place of the own share. Arguments: the share on each
+/// member, by member number. One item a row.
+RowProgram buildRankSum(mlir::OpBuilder &builder, mlir::StringRef name, const RankShare &share);
 
 } // namespace ft

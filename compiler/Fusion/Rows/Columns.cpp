@@ -42,9 +42,23 @@ static LogicalResult emitSum(ColumnSumOp op, RowEmitter &emitter) {
   return success();
 }
 
+static LogicalResult rowsOfOperand(Operation *op, RowSpace &space) {
+  space = getRowsOf(op->getOperand(0));
+  return success();
+}
+
+static LogicalResult columnBlocks(Operation *op, RowSpace &space) {
+  const int64_t columns = cast<RankedTensorType>(op->getResult(0).getType()).getDimSize(0);
+  space = {RowSpace::Kind::ColumnBlocks, columns / getColumnBlock(columns)};
+  return success();
+}
+
+/// A block of `accumulate` is read where the block of the sum is written; all of the partials are.
+static bool isAccumulate(unsigned operand) { return operand == 1; }
+
 void attachColumnModels(MLIRContext &context) {
-  attachRowModel<ColumnPartialsOp, emitPartials>(context);
-  attachRowModel<ColumnSumOp, emitSum>(context);
+  attachRowModel<ColumnPartialsOp, emitPartials, rowsOfOperand, firstOperands<2>>(context);
+  attachRowModel<ColumnSumOp, emitSum, columnBlocks, isAccumulate>(context);
 }
 
 } // namespace ft

@@ -2,6 +2,7 @@
 // same bits. Counter (least significant word first): step, low and high word of the global position, feature / 4; the
 // feature takes word feature % 4 and is zeroed where that word is below p · 2³².
 #include "compiler/Fusion/Rows/Rows.h"
+#include "runtime/Plan/plan.pb.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -12,11 +13,8 @@ using namespace ft::model;
 
 namespace ft {
 
-// Indices into the scalars: enum Scalar of plan.proto.
-constexpr int64_t stepScalar = 4, firstPositionLow = 6, firstPositionHigh = 7;
-
 /// A whole number below 2⁵³ out of the run-time scalars, as i64.
-static Value loadCount(RowBuilder &b, Value scalars, int64_t number) {
+static Value loadCount(RowBuilder &b, Value scalars, plan::Scalar number) {
   return arith::FPToSIOp::create(b, b.getI64Type(), b.loadScalar(scalars, b.index(number)));
 }
 
@@ -60,10 +58,11 @@ static LogicalResult emitDropout(DropoutOp op, RowEmitter &emitter) {
   Type compute = getComputeType(op);
   const double p = op.getP().convertToDouble();
   Value x = emitter.row(op.getX(), compute);
-  Value first = arith::ShLIOp::create(b, loadCount(b, scalars, firstPositionHigh), b.integer(32, b.getI64Type()));
-  first = arith::AddIOp::create(b, first, loadCount(b, scalars, firstPositionLow));
+  Value first =
+      arith::ShLIOp::create(b, loadCount(b, scalars, plan::FIRST_POSITION_HIGH), b.integer(32, b.getI64Type()));
+  first = arith::AddIOp::create(b, first, loadCount(b, scalars, plan::FIRST_POSITION_LOW));
   Value token = arith::IndexCastOp::create(b, b.getI64Type(), emitter.getRowIndex());
-  Value word = drawWords(b, b.loadScalar(key, b.index(0)), loadCount(b, scalars, stepScalar),
+  Value word = drawWords(b, b.loadScalar(key, b.index(0)), loadCount(b, scalars, plan::STEP),
                          arith::AddIOp::create(b, first, token), getLength(x), op.getPaddingAttr());
   const auto threshold = uint32_t(std::ldexp(p, 32));
   Value dropped =
@@ -73,6 +72,8 @@ static LogicalResult emitDropout(DropoutOp op, RowEmitter &emitter) {
   return success();
 }
 
-void attachDropoutModels(MLIRContext &context) { attachRowModel<DropoutOp, emitDropout>(context); }
+void attachDropoutModels(MLIRContext &context) {
+  attachRowModel<DropoutOp, emitDropout, rowsOfResult, firstOperands<1>>(context);
+}
 
 } // namespace ft

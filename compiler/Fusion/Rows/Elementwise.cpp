@@ -20,8 +20,8 @@ static LogicalResult emitCast(CastOp op, RowEmitter &emitter) {
 }
 
 void attachElementwiseModels(MLIRContext &context) {
-  attachRowModel<AddOp, emitAdd>(context);
-  attachRowModel<CastOp, emitCast>(context);
+  attachRowModel<AddOp, emitAdd, rowsOfMatrix, firstOperands<2>>(context);
+  attachRowModel<CastOp, emitCast, rowsOfMatrix, firstOperands<1>>(context);
 }
 
 } // namespace ft

@@ -29,8 +29,8 @@ static LogicalResult emitGatherRow(GatherRowOp op, RowEmitter &emitter) {
 }
 
 void attachEmbeddingModels(MLIRContext &context) {
-  attachRowModel<EmbeddingOp, emitEmbedding>(context);
-  attachRowModel<GatherRowOp, emitGatherRow>(context);
+  attachRowModel<EmbeddingOp, emitEmbedding, rowsOfResult, noOperand>(context);
+  attachRowModel<GatherRowOp, emitGatherRow, rowsOfResult, noOperand>(context);
 }
 
 } // namespace ft

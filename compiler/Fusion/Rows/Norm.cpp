@@ -44,9 +44,9 @@ static LogicalResult emitNormBackward(RmsNormBwdOp op, RowEmitter &emitter) {
 }
 
 void attachNormModels(MLIRContext &context) {
-  attachRowModel<RmsNormOp, emitNorm>(context);
-  attachRowModel<RmsNormApplyOp, emitNormApply>(context);
-  attachRowModel<RmsNormBwdOp, emitNormBackward>(context);
+  attachRowModel<RmsNormOp, emitNorm, rowsOfResult, firstOperands<1>>(context);
+  attachRowModel<RmsNormApplyOp, emitNormApply, rowsOfResult, firstOperands<1>>(context);
+  attachRowModel<RmsNormBwdOp, emitNormBackward, rowsOfResult, firstOperands<2>>(context);
 }
 
 } // namespace ft

@@ -53,6 +53,17 @@ static LogicalResult emitRope(RopeOp op, RowEmitter &emitter) {
   return success();
 }
 
-void attachRopeModels(MLIRContext &context) { attachRowModel<RopeOp, emitRope>(context); }
+/// None where the heads of q are no multiple of those of k.
+static LogicalResult headGroups(Operation *operation, RowSpace &space) {
+  auto op = cast<RopeOp>(operation);
+  auto q = cast<RankedTensorType>(op.getQ().getType()), k = cast<RankedTensorType>(op.getK().getType());
+  const int64_t heads = q.getDimSize(1) / op.getHeadDim(), groups = k.getDimSize(1) / op.getHeadDim();
+  if (groups == 0 || heads % groups)
+    return failure();
+  space = {RowSpace::Kind::HeadGroups, q.getDimSize(0) * groups};
+  return success();
+}
+
+void attachRopeModels(MLIRContext &context) { attachRowModel<RopeOp, emitRope, headGroups, firstOperands<2>>(context); }
 
 } // namespace ft

@@ -21,3 +21,13 @@ void ft::registerRowModels(DialectRegistry &registry) {
     attachSwigluModels(*context);
   });
 }
+
+LogicalResult ft::rowsOfResult(Operation *op, RowSpace &space) {
+  space = getRowsOf(op->getResult(0));
+  return success();
+}
+
+LogicalResult ft::rowsOfMatrix(Operation *op, RowSpace &space) {
+  const int64_t rank = cast<RankedTensorType>(op->getResult(0).getType()).getRank();
+  return rank == 1 || rank == 2 ? rowsOfResult(op, space) : failure();
+}

@@ -28,8 +28,8 @@ static LogicalResult emitSwigluBackward(SwigluBwdOp op, RowEmitter &emitter) {
 }
 
 void attachSwigluModels(MLIRContext &context) {
-  attachRowModel<SwigluOp, emitSwiglu>(context);
-  attachRowModel<SwigluBwdOp, emitSwigluBackward>(context);
+  attachRowModel<SwigluOp, emitSwiglu, rowsOfResult, firstOperands<2>>(context);
+  attachRowModel<SwigluBwdOp, emitSwigluBackward, rowsOfResult, firstOperands<3>>(context);
 }
 
 } // namespace ft

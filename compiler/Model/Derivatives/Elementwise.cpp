@@ -1,6 +1,8 @@
 #include "compiler/Model/Derivatives/Rules.h"
 #include "compiler/Model/GradientBuilder.h"
 
+#include "mlir/IR/IRMapping.h"
+
 using namespace mlir;
 using namespace ft;
 using namespace ft::model;
@@ -48,11 +50,33 @@ struct SwigluRule : Derivative::ExternalModel<SwigluRule, SwigluOp> {
   }
 };
 
+/// The op once more, on operands that may be made again themselves.
+Value repeat(OpResult result, GradientBuilder &gradients) {
+  Operation *op = result.getOwner();
+  IRMapping mapping;
+  for (Value operand : op->getOperands())
+    mapping.map(operand, gradients.remake(operand));
+  Operation *again = gradients.builder().clone(*op, mapping);
+  again->setLoc(gradients.loc());
+  return again->getResult(result.getResultNumber());
+}
+
+/// The mask is drawn again: it depends on the position alone.
+struct DropoutAgain : Remade::ExternalModel<DropoutAgain, DropoutOp> {
+  Value buildAgain(Operation *, OpResult result, GradientBuilder &gradients) const { return repeat(result, gradients); }
+};
+
+/// From gate and up, which the derivative has in registers.
+struct SwigluAgain : Remade::ExternalModel<SwigluAgain, SwigluOp> {
+  Value buildAgain(Operation *, OpResult result, GradientBuilder &gradients) const { return repeat(result, gradients); }
+  bool isMadeBesideDerivative(Operation *) const { return true; }
+};
+
 } // namespace
 
 void ft::attachElementwiseDerivatives(MLIRContext *context) {
   AddOp::attachInterface<AddRule>(*context);
   CastOp::attachInterface<CastRule>(*context);
-  DropoutOp::attachInterface<DropoutRule>(*context);
-  SwigluOp::attachInterface<SwigluRule>(*context);
+  DropoutOp::attachInterface<DropoutRule, DropoutAgain>(*context);
+  SwigluOp::attachInterface<SwigluRule, SwigluAgain>(*context);
 }

@@ -15,7 +15,8 @@ struct EmbeddingRule : Derivative::ExternalModel<EmbeddingRule, EmbeddingOp> {
     if (!gradients.needs(op.getTable()))
       return success();
     SmallVector<Value> sorted;
-    for (StringRef kind : {"SORTED_POSITIONS", "SEGMENT_STARTS", "SEGMENT_IDS"}) {
+    for (auto kind :
+         {plan::BatchInput::SORTED_POSITIONS, plan::BatchInput::SEGMENT_STARTS, plan::BatchInput::SEGMENT_IDS}) {
       FailureOr<Value> input = gradients.input(op, kind);
       if (failed(input))
         return failure();

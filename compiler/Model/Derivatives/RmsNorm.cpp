@@ -25,6 +25,19 @@ struct RmsNormRule : Derivative::ExternalModel<RmsNormRule, RmsNormOp> {
   }
 };
 
+/// One pass over x, which backward keeps anyway, instead of y.
+struct RmsNormAgain : Remade::ExternalModel<RmsNormAgain, RmsNormOp> {
+  Value buildAgain(Operation *operation, OpResult result, GradientBuilder &gradients) const {
+    auto op = cast<RmsNormOp>(operation);
+    if (result == op.getRstd())
+      return result;
+    return RmsNormApplyOp::create(gradients.builder(), gradients.loc(), result.getType(), op.getX(), op.getRstd(),
+                                  op.getWeight());
+  }
+};
+
 } // namespace
 
-void ft::attachRmsNormDerivative(MLIRContext *context) { RmsNormOp::attachInterface<RmsNormRule>(*context); }
+void ft::attachRmsNormDerivative(MLIRContext *context) {
+  RmsNormOp::attachInterface<RmsNormRule, RmsNormAgain>(*context);
+}

@@ -1,5 +1,6 @@
 #include "compiler/Model/Interpreter/Interpreter.h"
 
+#include "runtime/Plan/plan.pb.h"
 #include "runtime/Support/Philox.h"
 
 #include "llvm/ADT/TypeSwitch.h"
@@ -11,8 +12,6 @@ using namespace ft;
 using namespace ft::model;
 
 namespace {
-
-enum Scalar { InverseTargets = 0, Step = 4, FirstPositionLow = 6, FirstPositionHigh = 7 }; // plan.proto
 
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
@@ -79,8 +78,8 @@ void Interpreter::dropout(DropoutOp op) {
   ReferenceTensor &y = values[op.getResult()];
   const double p = op.getP().convertToDouble();
   const auto key = rt::splitKey(uint64_t(get(op.getKey()).integers[0]));
-  const uint64_t first = uint64_t(scalars.numbers[FirstPositionLow]) | uint64_t(scalars.numbers[FirstPositionHigh])
-                                                                           << 32;
+  const uint64_t first =
+      uint64_t(scalars.numbers[plan::FIRST_POSITION_LOW]) | uint64_t(scalars.numbers[plan::FIRST_POSITION_HIGH]) << 32;
   const auto threshold = uint32_t(p * 0x1p32);
   const PaddingAttr padding = op.getPaddingAttr();
   for (int64_t t = 0; t < x.dim(0); ++t)
@@ -88,7 +87,8 @@ void Interpreter::dropout(DropoutOp op) {
       const uint64_t position = first + uint64_t(t);
       const int64_t feature = padding ? i - i / padding.getBlock() * (padding.getBlock() - padding.getUsed()) : i;
       const auto words = rt::philox4x32(
-          {uint32_t(scalars.numbers[Step]), uint32_t(position), uint32_t(position >> 32), uint32_t(feature / 4)}, key);
+          {uint32_t(scalars.numbers[plan::STEP]), uint32_t(position), uint32_t(position >> 32), uint32_t(feature / 4)},
+          key);
       y.at(t, i) = words[feature % 4] < threshold ? 0 : x.at(t, i) / (1 - p);
     }
 }

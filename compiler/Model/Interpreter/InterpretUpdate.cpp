@@ -1,4 +1,5 @@
 #include "compiler/Model/Interpreter/Interpreter.h"
+#include "runtime/Plan/plan.pb.h"
 
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -10,8 +11,6 @@ using namespace ft;
 using namespace ft::model;
 
 namespace {
-
-enum Scalar { LearningRate = 1, BiasCorrection1 = 2, BiasCorrection2 = 3, Step = 4, MicroBatch = 5 }; // plan.proto
 
 /// min(1, max_norm / (norm + 1e-6)), PyTorch's clip_grad_norm_; 1 where max_norm is 0.
 double clipping(double norm, double maxNorm) { return maxNorm > 0 ? std::min(1.0, maxNorm / (norm + 1e-6)) : 1; }
@@ -25,7 +24,7 @@ void Interpreter::adamw(AdamwOp op) {
   if (get(op.getStatus()).integers[0])
     return;
   const std::vector<double> &scalars = get(op.getScalars()).numbers;
-  const double lr = scalars[LearningRate], beta1 = op.getBeta1().convertToDouble(),
+  const double lr = scalars[plan::LEARNING_RATE], beta1 = op.getBeta1().convertToDouble(),
                beta2 = op.getBeta2().convertToDouble();
   const double clip = clipping(get(op.getNorm()).numbers[0], op.getMaxNorm().convertToDouble());
   for (int64_t n = 0; n < p.size(); ++n) {
@@ -33,8 +32,8 @@ void Interpreter::adamw(AdamwOp op) {
     p.numbers[n] *= 1 - lr * op.getWeightDecay().convertToDouble();
     m.numbers[n] = beta1 * m.numbers[n] + (1 - beta1) * g;
     v.numbers[n] = beta2 * v.numbers[n] + (1 - beta2) * g * g;
-    p.numbers[n] -= lr * (m.numbers[n] / scalars[BiasCorrection1]) /
-                    (std::sqrt(v.numbers[n] / scalars[BiasCorrection2]) + op.getEpsilon().convertToDouble());
+    p.numbers[n] -= lr * (m.numbers[n] / scalars[plan::BIAS_CORRECTION1]) /
+                    (std::sqrt(v.numbers[n] / scalars[plan::BIAS_CORRECTION2]) + op.getEpsilon().convertToDouble());
   }
 }
 
@@ -52,12 +51,24 @@ void Interpreter::sgd(SgdOp op) {
     double g = clip * get(op.getGrad()).numbers[n] + op.getWeightDecay().convertToDouble() * p.numbers[n];
     if (buffer)
       g = buffer->numbers[n] = op.getMomentum().convertToDouble() * buffer->numbers[n] + g;
-    p.numbers[n] -= get(op.getScalars()).numbers[LearningRate] * g;
+    p.numbers[n] -= get(op.getScalars()).numbers[plan::LEARNING_RATE] * g;
   }
 }
 
 bool Interpreter::executeUpdate(Operation &operation) {
   return TypeSwitch<Operation *, bool>(&operation)
+      .Case([&](ViewOp op) {
+        ReferenceTensor &member = values[op.getResult()];
+        std::copy_n(get(op.getBucket()).numbers.begin() + op.getOffset(), member.numbers.size(),
+                    member.numbers.begin());
+        return true;
+      })
+      .Case([&](AssembleOp op) {
+        std::vector<double> &bucket = values[op.getBucket()].numbers;
+        for (auto [member, offset] : llvm::zip_equal(op.getMembers(), op.getOffsets()))
+          std::copy(get(member).numbers.begin(), get(member).numbers.end(), bucket.begin() + offset);
+        return true;
+      })
       .Case([&](AddScalarOp op) {
         values[op.getResult()].numbers[0] = get(op.getLhs()).numbers[0] + get(op.getRhs()).numbers[0];
         return true;
@@ -66,7 +77,8 @@ bool Interpreter::executeUpdate(Operation &operation) {
         ReferenceTensor &status = values[op.getResult()] = get(op.getStatus());
         const std::vector<double> &scalars = get(op.getScalars()).numbers;
         if (!status.integers[0] && !std::isfinite(get(op.getValue()).numbers[0]))
-          status.integers = {1, int64_t(scalars[Step]), int64_t(scalars[MicroBatch]), int64_t(op.getCause())};
+          status.integers = {1, int64_t(scalars[plan::STEP]), int64_t(scalars[plan::MICRO_BATCH]),
+                             int64_t(op.getCause())};
         return true;
       })
       .Case([&](GradNormOp op) {

@@ -1,4 +1,4 @@
-// Scalars, checks and optimizers: parameter, gradient and moments lie alike, scalars are everywhere the same.
+// Buckets, scalars, checks and optimizers: parameter, gradient and moments lie alike, scalars are everywhere the same.
 #include "compiler/Sharding/Factors/Factors.h"
 
 using namespace mlir;
@@ -6,6 +6,22 @@ using namespace ft;
 using namespace ft::model;
 
 namespace {
+
+/// A letter of its own for each dimension of a member, none of them to be split: a part of a bucket is a run of
+/// elements, which no part of a member is.
+void view(ViewOp op, FactorRule &rule) {
+  rule.member(rule.whole(op.getBucket(), "bucket"), 0);
+  rule.result(rule.whole(op.getResult(), "member"));
+}
+
+void assemble(AssembleOp op, FactorRule &rule) {
+  SmallVector<SmallVector<unsigned, 2>> members;
+  for (Value member : op.getMembers())
+    members.push_back(rule.whole(member, "member"));
+  for (const SmallVector<unsigned, 2> &letters : members)
+    rule.member(letters, 0);
+  rule.result(rule.whole(op.getBucket(), "bucket"));
+}
 
 void addScalar(AddScalarOp op, FactorRule &rule) {
   const unsigned one = rule.letter("scalar", LetterKind::Whole);
@@ -74,6 +90,8 @@ void sgd(SgdOp op, FactorRule &rule) {
 } // namespace
 
 void ft::attachUpdateFactors(MLIRContext &context) {
+  attachFactors<ViewOp, view>(context);
+  attachFactors<AssembleOp, assemble>(context);
   attachFactors<AddScalarOp, addScalar>(context);
   attachFactors<CheckFiniteOp, checkFinite>(context);
   attachFactors<GradNormOp, gradNorm>(context);

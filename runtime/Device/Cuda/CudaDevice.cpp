@@ -66,9 +66,11 @@ CudaDevice::~CudaDevice() {
   attentions.reset();
   gemms.reset();
   for (CUgraphExec graph : graphs)
-    driver.graphExecDestroy(graph);
-  for (CUevent event : events)
-    driver.eventDestroy(event);
+    if (graph) // of peers, the leader's
+      driver.graphExecDestroy(graph);
+  for (const std::vector<CUevent> *made : {&events, &peerEvents})
+    for (CUevent event : *made)
+      driver.eventDestroy(event);
   for (CUstream stream : streams)
     driver.streamDestroy(stream);
   for (CUmodule module : modules)
@@ -164,17 +166,50 @@ Status CudaDevice::synchronizeEvent(uint32_t event) {
 }
 
 // Thread-local mode: other threads of the process may allocate or load meanwhile; this one may not.
-Status CudaDevice::beginCapture() {
+Status CudaDevice::beginOwnCapture() {
   FT_RETURN_IF_ERROR(checkQueue(0));
-  FT_RETURN_IF_ERROR(
-      driver.check(driver.streamBeginCapture(streams[0], CU_STREAM_CAPTURE_MODE_THREAD_LOCAL), "beginning a capture"));
+  return driver.check(driver.streamBeginCapture(streams[0], CU_STREAM_CAPTURE_MODE_THREAD_LOCAL),
+                      "beginning a capture");
+}
+
+Status CudaDevice::beginCapture() {
+  const Status begun = !joint || joint->leads() ? beginOwnCapture() : Status();
+  if (joint) {
+    FT_ASSIGN_OR_RETURN(const bool all, joint->allWell(begun.ok()));
+    if (all)
+      FT_RETURN_IF_ERROR(joint->fork());
+    else if (begun.ok())
+      return failed("a peer cannot begin a capture");
+  }
+  FT_RETURN_IF_ERROR(begun);
   capturing = true;
   return {};
 }
 
 Expected<uint32_t> CudaDevice::endCapture() {
-  FT_RETURN_IF_ERROR(checkQueue(0));
   capturing = false;
+  if (joint)
+    FT_RETURN_IF_ERROR(joint->join());
+  CUgraphExec executable = nullptr;
+  Status ended;
+  if (!joint || joint->leads()) {
+    auto own = endOwnCapture();
+    ended = own.status();
+    if (own)
+      executable = *own;
+  }
+  if (joint) {
+    FT_ASSIGN_OR_RETURN(const bool all, joint->allWell(ended.ok()));
+    if (!all && ended.ok())
+      return failed("a peer cannot make a graph of what was captured");
+  }
+  FT_RETURN_IF_ERROR(ended);
+  graphs.push_back(executable);
+  return static_cast<uint32_t>(graphs.size() - 1);
+}
+
+Expected<CUgraphExec> CudaDevice::endOwnCapture() {
+  FT_RETURN_IF_ERROR(checkQueue(0));
   CUgraph graph = nullptr;
   FT_RETURN_IF_ERROR(driver.check(driver.streamEndCapture(streams[0], &graph),
                                   "ending a capture (every stream that joined must be waited for by stream 0)"));
@@ -182,16 +217,51 @@ Expected<uint32_t> CudaDevice::endCapture() {
   Status status = driver.check(driver.graphInstantiate(&executable, graph, 0), "instantiating a captured graph");
   driver.graphDestroy(graph);
   FT_RETURN_IF_ERROR(status);
-  graphs.push_back(executable);
-  FT_RETURN_IF_ERROR(driver.check(driver.graphUpload(executable, streams[0]), "uploading a graph"));
-  return static_cast<uint32_t>(graphs.size() - 1);
+  status = driver.check(driver.graphUpload(executable, streams[0]), "uploading a graph");
+  if (status.ok())
+    return executable;
+  driver.graphExecDestroy(executable);
+  return status;
 }
 
 Status CudaDevice::launchGraph(uint32_t graph) {
   FT_RETURN_IF_ERROR(checkQueue(0));
   if (graph >= graphs.size())
     return failed(fmt::format("graph {} does not exist; {} are captured", graph, graphs.size()));
-  return driver.check(driver.graphLaunch(graphs[graph], streams[0]), "launching a graph");
+  // Among peers the leader launches for all, between what each has on its stream 0 before and behind the graph.
+  if (joint)
+    FT_RETURN_IF_ERROR(joint->join());
+  if (!joint || joint->leads())
+    FT_RETURN_IF_ERROR(driver.check(driver.graphLaunch(graphs[graph], streams[0]), "launching a graph"));
+  return joint ? joint->fork() : Status();
+}
+
+Status CudaDevice::readMemoryOf(const CudaDevice &peer) {
+  int can = 0;
+  const std::string what = fmt::format("reading the memory of another {}", peer.description.name);
+  FT_RETURN_IF_ERROR(driver.check(driver.deviceCanAccessPeer(&can, device, peer.device), what));
+  if (!can)
+    return cannotRun(
+        "these GPUs cannot read each other's memory; ranks of one process need NVLink or PCIe peer access");
+  const CUresult result = driver.ctxEnablePeerAccess(peer.context, 0);
+  return result == CUDA_ERROR_PEER_ACCESS_ALREADY_ENABLED ? Status() : driver.check(result, what);
+}
+
+Expected<CUevent> CudaDevice::addEvent() {
+  CUevent event = nullptr;
+  FT_RETURN_IF_ERROR(driver.check(driver.eventCreate(&event, CU_EVENT_DISABLE_TIMING), "creating an event"));
+  peerEvents.push_back(event);
+  return event;
+}
+
+Status CudaDevice::record(uint32_t stream, CUevent event) {
+  FT_RETURN_IF_ERROR(checkQueue(stream));
+  return driver.check(driver.eventRecord(event, streams[stream]), "recording an event for peers");
+}
+
+Status CudaDevice::wait(uint32_t stream, CUevent event) {
+  FT_RETURN_IF_ERROR(checkQueue(stream));
+  return driver.check(driver.streamWaitEvent(streams[stream], event, CU_EVENT_WAIT_DEFAULT), "waiting for a peer");
 }
 
 Expected<double> CudaDevice::elapsedMs(uint32_t from, uint32_t to) {

@@ -16,6 +16,21 @@ struct CudaSetup {
   SearchPlaces places;
 };
 
+/// Makes captures on several devices one graph, launched by one of them. All ranks call the same in the same order, a
+/// thread each.
+class JointCapture {
+public:
+  virtual ~JointCapture() = default;
+  /// Whose stream 0 captures, and launches.
+  virtual bool leads() const = 0;
+  /// What others enqueue on stream 0 from now on follows what the leader has there, and so belongs to its capture.
+  virtual Status fork() = 0;
+  /// What the leader enqueues on stream 0 from now on follows what the others have there.
+  virtual Status join() = 0;
+  /// True on all ranks where `well` is on all.
+  virtual Expected<bool> allWell(bool well) = 0;
+};
+
 /// One GPU by its primary context, which is current on the thread that opened the device; the same thread drives it.
 /// Streams do not wait for the null stream. Everything that a member enqueues is captured as a graph node while a
 /// capture is on.
@@ -53,6 +68,18 @@ public:
   /// All memory of the GPU that is in use: other processes on it count as well.
   uint64_t usedBytes() override;
 
+  //===-- among peers --------------------------------------------------------------------------------------------===//
+
+  /// From now on captures and graphs are those of all ranks. `with` outlives the device's use.
+  void captureWith(JointCapture &with) { joint = &with; }
+  /// CannotRun where the hardware has no way to.
+  Status readMemoryOf(const CudaDevice &peer);
+  /// An event beside the plan's; the device's own.
+  Expected<CUevent> addEvent();
+  Status record(uint32_t stream, CUevent event);
+  Status wait(uint32_t stream, CUevent event);
+  const plan::Kernel &kernel(uint32_t index) const { return kernels[index].kernel; }
+
 private:
   struct LoadedKernel {
     CUfunction function = nullptr;
@@ -66,6 +93,8 @@ private:
   explicit CudaDevice(DriverApi api) : driver(std::move(api)) {}
   Status openContext(uint32_t ordinal);
   void openLibraries(const SearchPlaces &places);
+  Status beginOwnCapture();
+  Expected<CUgraphExec> endOwnCapture();
   Status checkQueue(uint32_t stream) const;
   Status checkEvent(uint32_t event) const;
   Expected<CUmodule> loadImage(const ImageView &view);
@@ -83,6 +112,8 @@ private:
   std::vector<LoadedKernel> kernels;
   std::vector<CUgraphExec> graphs;
   bool capturing = false;
+  JointCapture *joint = nullptr;
+  std::vector<CUevent> peerEvents;
   std::vector<void *> parameters; ///< of launch(), kept to allocate nothing there
   Status cublasStatus, cudnnStatus;
   CublasApi cublas;

@@ -25,6 +25,8 @@ namespace ft::rt {
   X(primaryCtxRelease, cuDevicePrimaryCtxRelease_v2)                                                                   \
   X(ctxSetCurrent, cuCtxSetCurrent)                                                                                    \
   X(ctxSynchronize, cuCtxSynchronize)                                                                                  \
+  X(ctxEnablePeerAccess, cuCtxEnablePeerAccess)                                                                        \
+  X(deviceCanAccessPeer, cuDeviceCanAccessPeer)                                                                        \
   X(memGetInfo, cuMemGetInfo_v2)                                                                                       \
   X(memAlloc, cuMemAlloc_v2)                                                                                           \
   X(memFree, cuMemFree_v2)                                                                                             \

@@ -1,5 +1,5 @@
 // The entry points of the CUDA driver in a build without CUDA's headers: they say so.
-#include "runtime/Device/Device.h"
+#include "runtime/Device/PeerDevices.h"
 
 namespace ft::rt {
 
@@ -9,6 +9,8 @@ constexpr const char *Absent = "this ftrun was built without its CUDA driver; bu
 }
 
 Expected<std::unique_ptr<Device>> openCudaDevice(uint32_t) { return cannotRun(Absent); }
+
+Expected<std::shared_ptr<PeerDevices>> openCudaPeers(const plan::Mesh &, uint32_t) { return cannotRun(Absent); }
 
 DeviceList listCudaDevices() { return {{}, {Absent}}; }
 

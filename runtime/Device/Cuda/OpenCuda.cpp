@@ -1,5 +1,6 @@
 // The entry points of the CUDA driver, and what it says of a machine.
 #include "runtime/Device/Cuda/CudaDevice.h"
+#include "runtime/Device/Cuda/Peers.h"
 #include "runtime/Device/Cuda/Targets.h"
 
 #include <fmt/format.h>
@@ -8,6 +9,18 @@ namespace ft::rt {
 
 Expected<std::unique_ptr<Device>> openCudaDevice(uint32_t ordinal) {
   return CudaDevice::open({"libcuda.so.1", processPlaces()}, ordinal);
+}
+
+Expected<std::shared_ptr<PeerDevices>> openCudaPeers(const plan::Mesh &mesh, uint32_t first) {
+  FT_ASSIGN_OR_RETURN(DriverApi driver, DriverApi::load());
+  int count = 0;
+  FT_RETURN_IF_ERROR(driver.check(driver.deviceGetCount(&count), "counting CUDA devices"));
+  if (int64_t(first) + mesh.ranks() > count)
+    return cannotRun(fmt::format("the plan is for {} GPUs of one host, from number {} on; the driver shows {} "
+                                 "(CUDA_VISIBLE_DEVICES limits what it shows)",
+                                 mesh.ranks(), first, count));
+  return std::shared_ptr<PeerDevices>(
+      std::make_shared<CudaPeers>(mesh, first, CudaSetup{"libcuda.so.1", processPlaces()}));
 }
 
 Expected<DeviceInfo> describeCudaDevice(const DriverApi &driver, int ordinal) {

@@ -20,7 +20,7 @@ KERNEL(addLoss) {
   double *loss = args[3];
   for (Index i = begin; i < end; ++i)
     for (Index t = 0; t < *tokenCount; ++t)
-      *loss += 0.5 * (double)error[t] * (double)error[t] * scalars[0];
+      *loss += 0.5 * (double)(error[t] * error[t]) * scalars[0];
 }
 
 /* error f32, tokens i32, scalars f64, count i32[1], gradient f32[V] (in and out); one item. */

@@ -4,7 +4,7 @@
 An implementation of its own of the tiny models under recipes/models, with torch's autograd: weights as
 `--model seeded:SEED --init-adapters normal` (adapters from the run's own seed), tokens as `--data synthetic:SEED`, the
 first step of the run, dropout masks from Philox. Nothing is shared with ftc but the definitions that its headers state
-(runtime/Weights/Seeded.h, runtime/Text/SyntheticData.h, BatchSource.h, docs of numerics). The metadata of each file
+(runtime/Weights/Seeded.h, runtime/Text/SyntheticData.h, BatchSource.h, docs/numerics.md). The metadata of each file
 says what made it.
 
 Needs torch and safetensors.  make_goldens.py [case ...]

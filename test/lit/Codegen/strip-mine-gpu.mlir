@@ -3,7 +3,7 @@
 // A row of 96 f32 takes a warp, four rows a block; 24 vectors of four, so some lanes have none.
 // CHECK-LABEL: func.func @norm(
 // CHECK-SAME: %[[X:[a-z0-9_]+]]: memref<8x96xf32> {llvm.noalias, llvm.readonly}
-// CHECK-SAME: %[[ITEMS:[a-z0-9_]+]]: i64) attributes {kernel.launch = {items_per_block = 4 : i64, min_blocks = 6 : i64, threads = 128 : i64, vector_access = true}}
+// CHECK-SAME: %[[ITEMS:[a-z0-9_]+]]: i64) attributes {kernel.launch = {alignments = array<i64: 16, 16, 1>, items_per_block = 4 : i64, min_blocks = 6 : i64, threads = 128 : i64}}
 kernel.func @norm(%x: memref<8x96xf32>, %y: memref<8x96xf32>, %r: memref<8xf32>) item %i {
   %c0 = arith.constant 0 : index
   // CHECK: nvvm.read.ptx.sreg.tid.x
@@ -35,7 +35,7 @@ kernel.func @norm(%x: memref<8x96xf32>, %y: memref<8x96xf32>, %r: memref<8xf32>)
 // CHECK: llvm.mlir.global internal @long.shared0() {addr_space = 3 : i32, alignment = 16 : i64} : !llvm.array<8 x f32>
 // CHECK-LABEL: func.func @long(
 // CHECK-SAME: memref<8x32000xbf16> {llvm.noalias, llvm.readonly}
-// CHECK-SAME: kernel.launch = {items_per_block = 1 : i64, min_blocks = 3 : i64, threads = 256 : i64, vector_access = true}
+// CHECK-SAME: kernel.launch = {alignments = array<i64: 16, 1>, items_per_block = 1 : i64, min_blocks = 3 : i64, threads = 256 : i64}
 kernel.func @long(%x: memref<8x32000xbf16>, %r: memref<8xf32>) item %i {
   %c0 = arith.constant 0 : index
   // CHECK: scf.for
@@ -54,7 +54,7 @@ kernel.func @long(%x: memref<8x32000xbf16>, %r: memref<8xf32>) item %i {
 
 // Fifty elements at a pitch of 51 allow no vectors.
 // CHECK-LABEL: func.func @odd(
-// CHECK-SAME: vector_access = false
+// CHECK-SAME: alignments = array<i64: 4>
 kernel.func @odd(%x: memref<8x50xf32, strided<[51, 1]>>) item %i {
   %c0 = arith.constant 0 : index
   // CHECK: vector.load {{.*}} {alignment = 4 : i64} : memref<8x50xf32, strided<[51, 1]>>, vector<1xf32>

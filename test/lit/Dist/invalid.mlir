@@ -195,29 +195,7 @@ func.func @f(%x: tensor<8xf32>) {
 
 dist.mesh @mesh axes ["dp"] sizes [2]
 func.func @f(%x: tensor<8xf32>) {
-  // expected-error@+1 {{(C6) no dist.bucket named @b}}
-  %p = dist.start_all_reduce sum %x over ["dp"] on @mesh bucket @b : (tensor<8xf32>) -> !dist.pending<tensor<8xf32>>
-  %r = dist.done %p : (!dist.pending<tensor<8xf32>>) -> tensor<8xf32>
-  return
-}
-
-// -----
-
-dist.mesh @mesh axes ["dp"] sizes [2]
-dist.bucket @b [@f, @g] elements [8, 8] of f32 over ["dp"] on @mesh
-func.func private @g()
-func.func @f(%x: tensor<8xf32>) {
-  // expected-error@+1 {{(C6) @b has 2 members over ["dp"]; must have 1 over ["dp"]}}
-  %p = dist.start_all_reduce sum %x over ["dp"] on @mesh bucket @b : (tensor<8xf32>) -> !dist.pending<tensor<8xf32>>
-  %r = dist.done %p : (!dist.pending<tensor<8xf32>>) -> tensor<8xf32>
-  return
-}
-
-// -----
-
-dist.mesh @mesh axes ["dp"] sizes [2]
-func.func @f(%x: tensor<8xf32>) {
-  // expected-error@+1 {{(C7) reduces by norm2; must be sum or max}}
+  // expected-error@+1 {{(C6) reduces by norm2; must be sum or max}}
   %p = dist.start_reduce_scatter norm2 %x dim 0 over ["dp"] on @mesh : (tensor<8xf32>) -> !dist.pending<tensor<4xf32>>
   %r = dist.done %p : (!dist.pending<tensor<4xf32>>) -> tensor<4xf32>
   return
@@ -249,50 +227,3 @@ func.func @f(%x: tensor<7xf32>) {
   %r = dist.slice %x dim 0 over ["dp"] on @mesh : (tensor<7xf32>) -> tensor<3xf32>
   return
 }
-
-// -----
-
-dist.mesh @mesh axes ["dp"] sizes [2]
-// expected-error@+1 {{(C1) has no member; must have at least one}}
-dist.bucket @b [] elements [] of f32 over ["dp"] on @mesh
-
-// -----
-
-dist.mesh @mesh axes ["dp"] sizes [2]
-func.func private @f()
-// expected-error@+1 {{(C1) member @f occurs twice}}
-dist.bucket @b [@f, @f] elements [8, 8] of f32 over ["dp"] on @mesh
-
-// -----
-
-dist.mesh @mesh axes ["dp"] sizes [2]
-func.func private @f()
-// expected-error@+1 {{(C2) names no axis; must name at least one of ["dp"]}}
-dist.bucket @b [@f] elements [8] of f32 over [] on @mesh
-
-// -----
-
-dist.mesh @mesh axes ["dp"] sizes [2]
-func.func private @f()
-// expected-error@+1 {{(C3) member @f has 0 elements; must have at least 1}}
-dist.bucket @b [@f] elements [0] of f32 over ["dp"] on @mesh
-
-// -----
-
-dist.mesh @mesh axes ["dp"] sizes [2]
-func.func private @f()
-// expected-error@+1 {{(C3) has 2 numbers of elements; must have one for each of the 1 members}}
-dist.bucket @b [@f] elements [8, 8] of f32 over ["dp"] on @mesh
-
-// -----
-
-dist.mesh @mesh axes ["dp"] sizes [2]
-func.func private @f()
-// expected-error@+1 {{(C4) dtype is 'i32'; must be a float type}}
-dist.bucket @b [@f] elements [8] of i32 over ["dp"] on @mesh
-
-// -----
-
-dist.mesh @mesh axes ["dp"] sizes [2]
-// expected-error@+1 {{(C5) no symbol named @f}}
-dist.bucket @b [@f] elements [8] of f32 over ["dp"] on @mesh

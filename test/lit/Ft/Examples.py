@@ -16,7 +16,7 @@ def arguments(statement, known):
     if types.startswith("("):
         types = types[1:].split(") -> ")[0]
     else:
-        types = types.split(" to ")[0]
+        types = types.split(" to ")[0].split(" -> ")[0]
     found = re.findall(r"tensor<[^>]*>", types)
     assert len(names) == len(found), statement
     return {name: type for name, type in zip(names, found) if name.split("#")[0] not in known}

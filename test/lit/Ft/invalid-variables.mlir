@@ -26,7 +26,7 @@ ft.variable working_copy @a : tensor<8xbf16> {of = @b}
 
 // -----
 
-// expected-error @+1 {{(C3) `key` must be given for parameters, gradients and moments, and only there}}
+// expected-error @+1 {{(C3) `key` must be given for parameters, gradients and moments that are no bucket, and only there}}
 ft.variable frozen @a : tensor<8xf32>
 
 // -----

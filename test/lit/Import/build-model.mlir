@@ -8,7 +8,7 @@
 
 // LONG: sequence_len is 129; must be in [1, 128], the model's max_position_embeddings
 // DOCUMENTS: the cap on documents of a micro-batch is 3; must be at least micro_batch_size, which is 4
-// MISSING: no-such-model: cannot be read
+// MISSING: no-such-model: cannot open
 
 // LANES: a head is stored in 12 lanes; must be a multiple of 4 and at least head_dim, which is 16
 

@@ -94,3 +94,10 @@ kernel.func @wide() item %i {
   %w:4 = kernel.philox counter(%c, %c, %c, %c) key(%k, %k) : i64
   kernel.return
 }
+
+// -----
+
+// expected-error @below {{(C5) items is 0; must be positive}}
+kernel.func @none(%x: memref<8xf32>) attributes {items = 0 : i64} item %i {
+  kernel.return
+}

@@ -1,7 +1,7 @@
 // The passes in order on each tiny model and mode: what comes out passes the phase check.
-// RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-gqa rows=2 generate" --ft-apply-precision=mode=FP32_TRUE --ft-differentiate --ft-accumulate=steps=2 --ft-add-optimizer --ft-remove-unused --ft-check-training-module | FileCheck %s
-// RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-tied rows=2" --ft-apply-precision=mode=BF16_MIXED --ft-differentiate --ft-accumulate --ft-add-optimizer --ft-remove-unused --ft-check-training-module | FileCheck %s --check-prefix=MIXED
-// RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-head-dim-100 rows=2 generate" --ft-insert-adapters="targets=all-linear dropout=0.1" --ft-apply-precision=mode=BF16_TRUE --ft-differentiate --ft-accumulate=steps=2 --ft-add-optimizer --ft-remove-unused --ft-check-training-module | FileCheck %s --check-prefix=LORA
+// RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-gqa rows=2 generate" --ftc-to-model="steps=2" | FileCheck %s
+// RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-tied rows=2" --ftc-to-model="precision=BF16_MIXED" | FileCheck %s --check-prefix=MIXED
+// RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-head-dim-100 rows=2 generate" --ftc-to-model="precision=BF16_TRUE steps=2 targets=all-linear dropout=0.1" | FileCheck %s --check-prefix=LORA
 
 module {}
 

@@ -40,7 +40,7 @@ plan.arena device @a
 plan.buffer @b in @a activation 64
 plan.segment @update {
   // expected-error @below {{(C3) operand of @b neither reads nor writes a version}}
-  plan.memset "x" 0 [#plan.operand<buffer = @b, offset = 0, rows = 1, rowBytes = 64, pitch = 64>]
+  plan.memset "x" 0 <buffer = @b, offset = 0, rows = 1, rowBytes = 64, pitch = 64>
 }
 
 // -----
@@ -49,7 +49,7 @@ plan.arena device @a
 plan.buffer @b in @a activation 64
 plan.segment @update {
   // expected-error @below {{(C2) operand of @b has rows of 32 bytes at pitch 16}}
-  plan.memset "x" 0 [#plan.operand<buffer = @b, offset = 0, rows = 2, rowBytes = 32, pitch = 16, write = 1>]
+  plan.memset "x" 0 <buffer = @b, offset = 0, rows = 2, rowBytes = 32, pitch = 16, write = 1>
 }
 
 // -----
@@ -57,8 +57,8 @@ plan.segment @update {
 plan.arena device @a
 plan.buffer @b in @a activation 64
 plan.segment @update {
-  // expected-error @below {{(C1) takes one operand that is not read}}
-  plan.memset "x" 0 [#plan.operand<buffer = @b, offset = 0, rows = 1, rowBytes = 64, pitch = 64, read = 1, write = 2>]
+  // expected-error @below {{(C1) reads its operand}}
+  plan.memset "x" 0 <buffer = @b, offset = 0, rows = 1, rowBytes = 64, pitch = 64, read = 1, write = 2>
 }
 
 // -----
@@ -66,11 +66,11 @@ plan.segment @update {
 plan.arena device @a
 plan.buffer @b in @a activation 192
 plan.segment @update {
-  // expected-error @below {{(C3) operand b is not 4 rows of 4 elements at leading dimension 4}}
+  // expected-error @below {{(C2) operand b is not 4 rows of 4 elements at leading dimension 4}}
   plan.gemm "x" f32, f32, f32 accumulate f32 m 4 n 4 k 4
-    [#plan.operand<buffer = @b, offset = 0, rows = 4, rowBytes = 16, pitch = 16, read = 1>,
-     #plan.operand<buffer = @b, offset = 64, rows = 2, rowBytes = 16, pitch = 16, read = 1>,
-     #plan.operand<buffer = @b, offset = 128, rows = 4, rowBytes = 16, pitch = 16, write = 2>]
+    a <buffer = @b, offset = 0, rows = 4, rowBytes = 16, pitch = 16, read = 1>
+    b <buffer = @b, offset = 64, rows = 2, rowBytes = 16, pitch = 16, read = 1>
+    d <buffer = @b, offset = 128, rows = 4, rowBytes = 16, pitch = 16, write = 2>
     {lda = 4 : i64, ldb = 4 : i64, ldd = 4 : i64}
 }
 
@@ -79,11 +79,11 @@ plan.segment @update {
 plan.arena device @a
 plan.buffer @b in @a activation 192
 plan.segment @update {
-  // expected-error @below {{(C2) beta 1}}
+  // expected-error @below {{(C1) beta 1}}
   plan.gemm "x" f32, f32, f32 accumulate f32 m 4 n 4 k 4
-    [#plan.operand<buffer = @b, offset = 0, rows = 4, rowBytes = 16, pitch = 16, read = 1>,
-     #plan.operand<buffer = @b, offset = 64, rows = 4, rowBytes = 16, pitch = 16, read = 1>,
-     #plan.operand<buffer = @b, offset = 128, rows = 4, rowBytes = 16, pitch = 16, write = 2>]
+    a <buffer = @b, offset = 0, rows = 4, rowBytes = 16, pitch = 16, read = 1>
+    b <buffer = @b, offset = 64, rows = 4, rowBytes = 16, pitch = 16, read = 1>
+    d <buffer = @b, offset = 128, rows = 4, rowBytes = 16, pitch = 16, write = 2>
     {lda = 4 : i64, ldb = 4 : i64, ldd = 4 : i64, beta = 1.0 : f64}
 }
 
@@ -93,8 +93,8 @@ plan.arena device @a
 plan.buffer @b in @a activation 192
 plan.segment @update {
   // expected-error @below {{(C1) source and destination do not fit each other}}
-  plan.copy "x" [#plan.operand<buffer = @b, offset = 0, rows = 4, rowBytes = 16, pitch = 16, read = 1>,
-                 #plan.operand<buffer = @b, offset = 64, rows = 2, rowBytes = 16, pitch = 16, write = 2>]
+  plan.copy "x" <buffer = @b, offset = 0, rows = 4, rowBytes = 16, pitch = 16, read = 1>
+              to <buffer = @b, offset = 64, rows = 2, rowBytes = 16, pitch = 16, write = 2>
 }
 
 // -----
@@ -113,4 +113,37 @@ plan.buffer @b in @a output 64
 plan.segment @evaluate {
   // expected-error @below {{(C1) writes an operand}}
   plan.emit "metrics" [#plan.operand<buffer = @b, offset = 0, rows = 1, rowBytes = 64, pitch = 64, write = 2>]
+}
+
+// -----
+
+plan.arena device @a
+plan.buffer @b in @a activation 192
+plan.segment @evaluate {
+  // expected-error @below {{(C1) operand d_o is missing; direction and form need it}}
+  plan.attention "x" bf16
+    q <buffer = @b, offset = 0, rows = 4, rowBytes = 16, pitch = 16, read = 1>
+    k <buffer = @b, offset = 0, rows = 4, rowBytes = 16, pitch = 16, read = 1>
+    v <buffer = @b, offset = 0, rows = 4, rowBytes = 16, pitch = 16, read = 1>
+    o <buffer = @b, offset = 64, rows = 4, rowBytes = 16, pitch = 16, write = 2>
+    lse <buffer = @b, offset = 128, rows = 4, rowBytes = 4, pitch = 4, write = 3>
+    {backward, batch = 1 : i64, sequence_len = 4 : i64, heads = 1 : i64, kv_heads = 1 : i64, head_dim = 8 : i64, scale = 1.0 : f64,
+     max_documents = 1 : i64, max_document_len = 4 : i64, qkv_pitch = 8 : i64, o_pitch = 8 : i64, d_qkv_pitch = 0 : i64}
+}
+
+// -----
+
+plan.arena device @a
+plan.buffer @b in @a activation 192
+plan.segment @evaluate {
+  // expected-error @below {{(C1) operand document_lens is given; direction and form have none}}
+  plan.attention "x" bf16
+    q <buffer = @b, offset = 0, rows = 4, rowBytes = 16, pitch = 16, read = 1>
+    k <buffer = @b, offset = 0, rows = 4, rowBytes = 16, pitch = 16, read = 1>
+    v <buffer = @b, offset = 0, rows = 4, rowBytes = 16, pitch = 16, read = 1>
+    o <buffer = @b, offset = 64, rows = 4, rowBytes = 16, pitch = 16, write = 2>
+    lse <buffer = @b, offset = 128, rows = 4, rowBytes = 4, pitch = 4, write = 3>
+    document_lens <buffer = @b, offset = 160, rows = 1, rowBytes = 4, pitch = 4, read = 4>
+    {batch = 1 : i64, sequence_len = 4 : i64, heads = 1 : i64, kv_heads = 1 : i64, head_dim = 8 : i64, scale = 1.0 : f64,
+     max_documents = 1 : i64, max_document_len = 4 : i64, qkv_pitch = 8 : i64, o_pitch = 8 : i64, d_qkv_pitch = 0 : i64}
 }

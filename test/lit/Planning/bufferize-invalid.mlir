@@ -1,10 +1,5 @@
 // RUN: ft-opt %s --split-input-file --verify-diagnostics --plan-bufferize
 
-// expected-error @+1 {{has 2 ranks; Planning writes plans of one rank}}
-dist.mesh @mesh axes ["dp"] sizes [2]
-
-// -----
-
 ft.variable frozen @x : tensor<8x32xf32> {key = "x"}
 func.func @evaluate() {
   %x = ft.read @x : tensor<8x32xf32>

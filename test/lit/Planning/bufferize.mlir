@@ -12,7 +12,7 @@ ft.variable output @y : tensor<8x64xf32> {io = "LOGITS"}
 // CHECK-DAG: plan.buffer @[[W:.*]] in @weights weight 16384 {initial_version = [[WV:.*]] : i64}
 // CHECK-DAG: plan.tensor "q" f32 in @[[W]] {{.*}}offset = 0 : i64
 // CHECK-DAG: plan.tensor "v" f32 in @[[W]] {{.*}}offset = 8192 : i64
-// CHECK: plan.segment @evaluate
+// CHECK: plan.segment @generate
 // CHECK-NEXT: plan.gemm {{.*}} m 8 n 128 k 32
 // CHECK-SAME: buffer = @[[W]], offset = 0, rows = 128, rowBytes = 128, pitch = 128, read = [[WV]]
 // CHECK-SAME: buffer = @[[B:[^,]*]], offset = 0, rows = 8, rowBytes = 512, pitch = 512, write = [[V:[0-9]+]]
@@ -23,7 +23,7 @@ ft.variable output @y : tensor<8x64xf32> {io = "LOGITS"}
 // CHECK-NEXT: plan.gemm {{.*}} m 8 n 64 k 32
 // CHECK-SAME: buffer = @io.logits, offset = 0, rows = 8, rowBytes = 256, pitch = 256, write =
 // CHECK-NEXT: plan.emit "metrics"
-func.func @evaluate() {
+func.func @generate() {
   %x = ft.read @x : tensor<8x32xf32>
   %q = ft.read @q : tensor<64x32xf32>
   %v = ft.read @v : tensor<64x32xf32>

@@ -1,4 +1,4 @@
-// RUN: ft-opt %s --split-input-file --plan-bufferize=fold-adapters | FileCheck %s
+// RUN: ft-opt %s --split-input-file --ft-lay-out=fold-adapters --plan-bufferize=fold-adapters | FileCheck %s
 
 // Two layers with adapters of rank 4 on q and v. Each layer is a matrix of 36 rows of 24 columns,
 //

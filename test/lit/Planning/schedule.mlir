@@ -45,14 +45,14 @@ plan.segment @evaluate {
   plan.receive "batch" [#plan.operand<buffer = @tokens, offset = 0, rows = 1, rowBytes = 64, pitch = 64, write = 1>]
   plan.launch "zero" @k items 1 [#plan.operand<buffer = @loss, offset = 0, rows = 1, rowBytes = 8, pitch = 8, write = 1>]
     {predicted_us = 1.0 : f64}
-  plan.copy "fetch1" [#plan.operand<buffer = @h1, offset = 0, rows = 1, rowBytes = 1024, pitch = 1024, read = 1>,
-                      #plan.operand<buffer = @w1, offset = 0, rows = 1, rowBytes = 1024, pitch = 1024, write = 1>]
+  plan.copy "fetch1" <buffer = @h1, offset = 0, rows = 1, rowBytes = 1024, pitch = 1024, read = 1>
+              to <buffer = @w1, offset = 0, rows = 1, rowBytes = 1024, pitch = 1024, write = 1>
     {predicted_us = 5.0 : f64}
   plan.launch "use1" @k items 1 [#plan.operand<buffer = @w1, offset = 0, rows = 1, rowBytes = 1024, pitch = 1024, read = 1>,
                                  #plan.operand<buffer = @loss, offset = 0, rows = 1, rowBytes = 8, pitch = 8, read = 1, write = 2>]
     {predicted_us = 20.0 : f64}
-  plan.copy "fetch2" [#plan.operand<buffer = @h2, offset = 0, rows = 1, rowBytes = 1024, pitch = 1024, read = 1>,
-                      #plan.operand<buffer = @w2, offset = 0, rows = 1, rowBytes = 1024, pitch = 1024, write = 1>]
+  plan.copy "fetch2" <buffer = @h2, offset = 0, rows = 1, rowBytes = 1024, pitch = 1024, read = 1>
+              to <buffer = @w2, offset = 0, rows = 1, rowBytes = 1024, pitch = 1024, write = 1>
     {predicted_us = 5.0 : f64}
   plan.launch "use2" @k items 1 [#plan.operand<buffer = @w2, offset = 0, rows = 1, rowBytes = 1024, pitch = 1024, read = 1>,
                                  #plan.operand<buffer = @loss, offset = 0, rows = 1, rowBytes = 8, pitch = 8, read = 2, write = 3>]
@@ -83,12 +83,12 @@ plan.buffer @h in @host weight 64
 plan.segment @update {
   plan.launch "short" @k items 1 [#plan.operand<buffer = @a, offset = 0, rows = 1, rowBytes = 64, pitch = 64, write = 1>]
     {predicted_us = 1.0 : f64}
-  plan.copy "inside" [#plan.operand<buffer = @a, offset = 0, rows = 1, rowBytes = 64, pitch = 64, read = 1>,
-                      #plan.operand<buffer = @b, offset = 0, rows = 1, rowBytes = 64, pitch = 64, write = 1>]
+  plan.copy "inside" <buffer = @a, offset = 0, rows = 1, rowBytes = 64, pitch = 64, read = 1>
+              to <buffer = @b, offset = 0, rows = 1, rowBytes = 64, pitch = 64, write = 1>
     {predicted_us = 1.0 : f64}
   plan.launch "long" @k items 1 [#plan.operand<buffer = @b, offset = 0, rows = 1, rowBytes = 64, pitch = 64, read = 1, write = 2>]
     {predicted_us = 9.0 : f64}
-  plan.copy "save" [#plan.operand<buffer = @b, offset = 0, rows = 1, rowBytes = 64, pitch = 64, read = 2>,
-                    #plan.operand<buffer = @h, offset = 0, rows = 1, rowBytes = 64, pitch = 64, write = 1>]
+  plan.copy "save" <buffer = @b, offset = 0, rows = 1, rowBytes = 64, pitch = 64, read = 2>
+              to <buffer = @h, offset = 0, rows = 1, rowBytes = 64, pitch = 64, write = 1>
     {predicted_us = 9.0 : f64}
 }

@@ -1,6 +1,6 @@
 // The two-layer model, everything that is trained split over two ranks.
-// RUN: ft-opt %s --ft-build-model='config=%source_root/recipes/models/tiny-gqa rows=4 generate'  --ft-apply-precision=mode=FP32_TRUE --ft-differentiate --ft-accumulate=steps=1 --ft-add-optimizer --ft-remove-unused --ft-check-training-module --dist-annotate='strategy=FSDP dp=2' --dist-propagate --dist-partition --dist-remove-trivial --dist-form-buckets --dist-overlap=in-flight=2 --ft-check-training-module | FileCheck %s
-// RUN: ft-opt %s --ft-build-model='config=%source_root/recipes/models/tiny-gqa rows=4 generate'  --ft-apply-precision=mode=FP32_TRUE --ft-differentiate --ft-accumulate=steps=2 --ft-add-optimizer --ft-remove-unused --ft-check-training-module --dist-annotate='strategy=FSDP dp=2' --dist-propagate --dist-partition --dist-remove-trivial --dist-form-buckets --dist-overlap=in-flight=2 --ft-check-training-module | FileCheck %s --check-prefix=STEPS
+// RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-gqa rows=4 generate" --ftc-to-sharded="strategy=FSDP dp=2" | FileCheck %s
+// RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-gqa rows=4 generate" --ftc-to-sharded="steps=2 strategy=FSDP dp=2" | FileCheck %s --check-prefix=STEPS
 
 module {}
 
@@ -20,9 +20,9 @@ module {}
 // CHECK: %[[PO2:.*]] = dist.start_all_gather %[[O]]
 // CHECK: %[[WO2:.*]] = dist.done %[[PO2]]
 // CHECK: ft.linear_bwd_input[%{{.*}}], [%[[WO2]]]
-// CHECK: %[[P:.*]] = dist.start_reduce_scatter sum {{.*}} dim 0 over ["dp"] on @mesh bucket @gradients.0
-// CHECK: %[[D:.*]]:21 = dist.done %[[P]] {{.*}} -> (tensor<36x32xf32>, tensor<16xf32>,
-// CHECK: ft.write @lm_head.weight.gradient, %[[D]]#0 : tensor<36x32xf32>
+// CHECK: %[[P:.*]] = dist.start_reduce_scatter sum %{{.*}} dim 0 over ["dp"] on @mesh : (tensor<72x32xf32>)
+// CHECK: dist.done %[[P]] {{.*}} -> tensor<36x32xf32>
+// CHECK: ft.write @model.embed_tokens.weight.gradient, %{{.*}} : tensor<36x32xf32>
 // CHECK-LABEL: func.func @update
 // CHECK: %[[N:.*]] = ft.grad_norm {{.*}} : (tensor<36x32xf32>, tensor<16xf32>
 // CHECK: %[[PN:.*]] = dist.start_all_reduce norm2 %[[N]] over ["dp"] on @mesh : (tensor<1xf64>)
@@ -33,7 +33,7 @@ module {}
 // What was accumulated is added to the part that the reduction leaves.
 // STEPS-LABEL: func.func @accumulate_next
 // STEPS: %[[BEFORE:.*]] = ft.read @lm_head.weight.gradient : tensor<36x32xf32>
-// STEPS: %[[P:.*]] = dist.start_reduce_scatter sum {{.*}} bucket @gradients.0
-// STEPS: %[[D:.*]]:21 = dist.done %[[P]]
-// STEPS: %[[SUM:.*]] = ft.add %[[BEFORE]], %[[D]]#0
+// STEPS: %[[P:.*]] = dist.start_reduce_scatter sum %{{.*}} : (tensor<72x32xf32>)
+// STEPS: %[[D:.*]] = dist.done %[[P]]
+// STEPS: %[[SUM:.*]] = ft.add %[[BEFORE]], %[[D]]
 // STEPS: ft.write @lm_head.weight.gradient, %[[SUM]] : tensor<36x32xf32>

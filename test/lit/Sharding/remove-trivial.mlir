@@ -3,7 +3,6 @@
 // One rank: nothing of dist is left.
 // CHECK-NOT: dist.
 dist.mesh @mesh axes ["dp"] sizes [1]
-dist.bucket @gradients.0 [@w.gradient] elements [64] of f32 over ["dp"] on @mesh
 ft.variable trainable @w : tensor<8x8xf32> {key = "w", dist.sharding = #dist.sharding<@mesh, [["dp"], []]>}
 ft.variable gradient @w.gradient : tensor<8x8xf32> {key = "w", of = @w, dist.sharding = #dist.sharding<@mesh, [["dp"], []]>}
 // CHECK-LABEL: func.func @one_rank
@@ -15,7 +14,7 @@ func.func @one_rank() {
   %a = dist.done %p : (!dist.pending<tensor<8x8xf32>>) -> tensor<8x8xf32>
   %q = dist.start_all_reduce sum %a over ["dp"] on @mesh : (tensor<8x8xf32>) -> !dist.pending<tensor<8x8xf32>>
   %b = dist.done %q : (!dist.pending<tensor<8x8xf32>>) -> tensor<8x8xf32>
-  %r = dist.start_reduce_scatter sum %b dim 0 over ["dp"] on @mesh bucket @gradients.0 : (tensor<8x8xf32>) -> !dist.pending<tensor<8x8xf32>>
+  %r = dist.start_reduce_scatter sum %b dim 0 over ["dp"] on @mesh : (tensor<8x8xf32>) -> !dist.pending<tensor<8x8xf32>>
   %c = dist.done %r : (!dist.pending<tensor<8x8xf32>>) -> tensor<8x8xf32>
   %d = dist.slice %c dim 0 over ["dp"] on @mesh : (tensor<8x8xf32>) -> tensor<8x8xf32>
   ft.write @w.gradient, %d : tensor<8x8xf32>
@@ -27,12 +26,10 @@ func.func @one_rank() {
 // Of several axes only those of one rank go.
 // CHECK: dist.mesh @mesh axes ["dp", "tp"] sizes [2, 1]
 dist.mesh @mesh axes ["dp", "tp"] sizes [2, 1]
-// CHECK: dist.bucket @b [@f] elements [8] of f32 over ["dp"] on @mesh
-dist.bucket @b [@f] elements [8] of f32 over ["dp", "tp"] on @mesh
 // CHECK-LABEL: func.func @f
 func.func @f(%x: tensor<8xf32>) -> tensor<8xf32> {
-  // CHECK: dist.start_all_reduce sum %{{.*}} over ["dp"] on @mesh bucket @b
-  %p = dist.start_all_reduce sum %x over ["dp", "tp"] on @mesh bucket @b : (tensor<8xf32>) -> !dist.pending<tensor<8xf32>>
+  // CHECK: dist.start_all_reduce sum %{{.*}} over ["dp"] on @mesh :
+  %p = dist.start_all_reduce sum %x over ["dp", "tp"] on @mesh : (tensor<8xf32>) -> !dist.pending<tensor<8xf32>>
   %y = dist.done %p : (!dist.pending<tensor<8xf32>>) -> tensor<8xf32>
   // CHECK-NOT: dist.slice
   %z = dist.slice %y dim 0 over ["tp"] on @mesh : (tensor<8xf32>) -> tensor<8xf32>

@@ -1,22 +1,23 @@
 // A table that is embedding and head: its gradient is the sum of two products, partial until one reduction.
-// RUN: ft-opt %s --ft-build-model='config=%source_root/recipes/models/tiny-tied rows=4 generate'  --ft-apply-precision=mode=FP32_TRUE --ft-differentiate --ft-accumulate=steps=2 --ft-add-optimizer --ft-remove-unused --ft-check-training-module --dist-annotate='strategy=DDP dp=2' --dist-propagate --dist-partition --dist-remove-trivial --dist-form-buckets --dist-overlap=in-flight=0 --ft-check-training-module | FileCheck %s --check-prefix=DDP
-// RUN: ft-opt %s --ft-build-model='config=%source_root/recipes/models/tiny-tied rows=4 generate'  --ft-apply-precision=mode=FP32_TRUE --ft-differentiate --ft-accumulate=steps=2 --ft-add-optimizer --ft-remove-unused --ft-check-training-module --dist-annotate='strategy=FSDP dp=2' --dist-propagate --dist-partition --dist-remove-trivial --dist-form-buckets --dist-overlap=in-flight=2 --ft-check-training-module | FileCheck %s --check-prefix=FSDP
+// RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-tied rows=4 generate" --ftc-to-sharded="steps=2 dp=2" | FileCheck %s --check-prefix=DDP
+// RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-tied rows=4 generate" --ftc-to-sharded="steps=2 strategy=FSDP dp=2" | FileCheck %s --check-prefix=FSDP
 
 module {}
 
-// DDP: ft.variable gradient @model.embed_tokens.weight.gradient : tensor<64x24xf32> {dist.sharding = #dist.sharding<@mesh, {{\[\[}}], []], partial sum ["dp"]>
-// DDP-LABEL: func.func @accumulate_next
-// DDP: %[[BEFORE:.*]] = ft.read @model.embed_tokens.weight.gradient
+// DDP-LABEL: func.func @accumulate_last
+// DDP: %[[BUCKET:.*]] = ft.read @bucket0.gradient
+// DDP: %[[BEFORE:.*]] = ft.view %[[BUCKET]] at 0 : tensor<{{[0-9]+}}xf32> -> tensor<64x24xf32>
 // DDP: %{{.*}}, %{{.*}}, %[[HEAD:.*]] = ft.head_loss_grad {{.*}} accumulate %[[BEFORE]]
 // DDP: %[[BOTH:.*]] = ft.embedding_grad {{.*}} accumulate %[[HEAD]]
-// DDP: ft.write @model.embed_tokens.weight.gradient, %[[BOTH]]
+// DDP: %[[ALL:.*]] = ft.assemble[%[[BOTH]],
+// DDP: dist.start_all_reduce sum %[[ALL]] over
 
 // FSDP: ft.variable gradient @model.embed_tokens.weight.gradient : tensor<32x24xf32>
 // FSDP-LABEL: func.func @accumulate_next
 // FSDP: %[[BEFORE:.*]] = ft.read @model.embed_tokens.weight.gradient : tensor<32x24xf32>
 // FSDP: %{{.*}}, %{{.*}}, %[[HEAD:.*]] = ft.head_loss_grad {{.*}} : (tensor<16x24xf32>, tensor<64x24xf32>, tensor<16xi32>, tensor<8xf64>) ->
 // FSDP: %[[BOTH:.*]] = ft.embedding_grad {{.*}} accumulate %[[HEAD]]
-// FSDP: dist.start_reduce_scatter sum {{.*}}%[[BOTH]] dim 0
-// FSDP: %[[D:.*]]:{{.*}} = dist.done
-// FSDP: %[[SUM:.*]] = ft.add %[[BEFORE]], %[[D]]#{{.*}} : (tensor<32x24xf32>, tensor<32x24xf32>)
+// FSDP: %[[P:.*]] = dist.start_reduce_scatter sum %[[BOTH]] dim 0
+// FSDP: %[[D:.*]] = dist.done %[[P]]
+// FSDP: %[[SUM:.*]] = ft.add %[[BEFORE]], %[[D]] : (tensor<32x24xf32>, tensor<32x24xf32>)
 // FSDP: ft.write @model.embed_tokens.weight.gradient, %[[SUM]]

@@ -1,0 +1,23 @@
+// Reductions over ranks that read each other's memory.
+#include "compiler/Fusion/Programs/ProgramBuilder.h"
+
+using namespace mlir;
+
+namespace ft {
+
+RowProgram buildRankSum(OpBuilder &builder, StringRef name, const RankShare &share) {
+  const MatrixLayout matrix{share.type, share.rows, share.length, share.length};
+  SmallVector<ProgramArgument> arguments;
+  for (int64_t member = 0; member < share.members; ++member)
+    arguments.push_back(matrixArgument(matrix, member == share.own ? Access::ReadWrite : Access::Read));
+  ProgramBuilder p(builder, name, arguments);
+  const Type compute = getComputeType(share.type);
+  SmallVector<Value> at{p.item(), p.b.index(0)};
+  Value sum = p.b.loadRow(p[0], at, share.length, compute);
+  for (int64_t member = 1; member < share.members; ++member)
+    sum = p.b.add(sum, p.b.loadRow(p[member], at, share.length, compute));
+  p.b.storeRow(sum, p[share.own], at);
+  return p.finish(share.rows);
+}
+
+} // namespace ft

@@ -1,0 +1,119 @@
+#include "compiler/Layout/FormBuckets.h"
+
+#include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/Support/MathExtras.h"
+
+#include <map>
+
+using namespace mlir;
+using namespace ft;
+using model::Role;
+using model::VariableOp;
+
+constexpr int64_t memberAlignment = 64; // elements: 128 bytes at least, whole vectors of every type
+
+namespace {
+
+class BucketFormer {
+public:
+  BucketFormer(ModuleOp module, llvm::function_ref<bool(VariableOp)> liesElsewhere) : liesElsewhere(liesElsewhere) {
+    for (auto v : module.getOps<VariableOp>()) {
+      variables.insert({v.getSymName(), v});
+      if (v.getOf())
+        companions[{*v.getOf(), v.getRole()}] = v;
+    }
+    module.walk([&](model::LinearOp linear) { addGroup(linear); });
+    // Parameters whose updates differ in an attribute (weight decay) go into different buckets.
+    module.walk([&](model::Optimizer op) {
+      if (auto read = op.getParam().getDefiningOp<model::ReadOp>())
+        updateOf[read.getVariable()] = op->getAttrDictionary();
+    });
+  }
+
+  SmallVector<Bucket> run(int64_t ranks) {
+    for (auto &[name, v] : variables)
+      if (v.isTrained())
+        addWithGroup(v);
+    for (Bucket &bucket : buckets)
+      bucket.elements = llvm::alignTo(bucket.elements, bucketAlignment * ranks);
+    return std::move(buckets);
+  }
+
+private:
+  /// Weights that one linear reads together shall lie below each other: [W_q; W_k; W_v].
+  void addGroup(model::LinearOp linear) {
+    SmallVector<VariableOp> group;
+    for (Value w : linear.getWeights())
+      if (auto read = w.getDefiningOp<model::ReadOp>())
+        group.push_back(variables.lookup(read.getVariable()));
+    if (group.size() < 2 || group.size() != linear.getWeights().size() || llvm::is_contained(group, VariableOp()) ||
+        llvm::any_of(group, [&](VariableOp v) { return groups.contains(v.getSymName()); }))
+      return;
+    for (VariableOp v : group)
+      groups[v.getSymName()] = group;
+  }
+
+  SmallVector<VariableOp> groupFor(VariableOp v) {
+    auto it = groups.find(v.getSymName());
+    return it == groups.end() ? SmallVector<VariableOp>{v} : it->second;
+  }
+
+  VariableOp companion(VariableOp v, Role role) {
+    auto it = companions.find({v.getSymName(), role});
+    return it == companions.end() ? VariableOp() : it->second;
+  }
+
+  VariableOp bucketCopy(VariableOp v) {
+    VariableOp copy = companion(v, Role::WorkingCopy);
+    return copy && copy.getType() != v.getType() && !liesElsewhere(copy) ? copy : VariableOp();
+  }
+
+  /// A group is found through whichever of master and working copy the linears read.
+  void addWithGroup(VariableOp v) {
+    if (!placed.insert(v).second)
+      return;
+    SmallVector<VariableOp> members = groupFor(v);
+    if (VariableOp copy = companion(v, Role::WorkingCopy)) {
+      members.clear();
+      for (VariableOp c : groupFor(copy))
+        members.push_back(variables.lookup(*c.getOf()));
+    }
+    for (VariableOp member : members) {
+      placed.insert(member);
+      Bucket &bucket = bucketFor(member);
+      bucket.members.push_back({member, companion(member, Role::Gradient), companion(member, Role::ExpAvg),
+                                companion(member, Role::ExpAvgSq), bucketCopy(member), bucket.elements});
+      bucket.elements += llvm::alignTo(member.getTensorType().getNumElements(), memberAlignment);
+    }
+  }
+
+  Bucket &bucketFor(VariableOp v) {
+    auto element = [](VariableOp of) { return of ? of.getTensorType().getElementType() : Type(); };
+    auto kind = [&](VariableOp p) {
+      return std::tuple(p.getRole(), element(p), element(companion(p, Role::Gradient)),
+                        element(companion(p, Role::ExpAvg)), element(companion(p, Role::ExpAvgSq)),
+                        element(bucketCopy(p)), updateOf.lookup(p.getSymName()));
+    };
+    for (Bucket &bucket : buckets)
+      if (kind(bucket.members.front().parameter) == kind(v))
+        return bucket;
+    return buckets.emplace_back();
+  }
+
+  llvm::function_ref<bool(VariableOp)> liesElsewhere;
+  llvm::MapVector<StringRef, VariableOp> variables;
+  std::map<std::pair<StringRef, Role>, VariableOp> companions;
+  llvm::StringMap<SmallVector<VariableOp>> groups;
+  llvm::StringMap<Attribute> updateOf;
+  llvm::DenseSet<Operation *> placed;
+  SmallVector<Bucket> buckets;
+};
+
+} // namespace
+
+SmallVector<Bucket> ft::formBuckets(ModuleOp module, int64_t ranks,
+                                    llvm::function_ref<bool(VariableOp)> liesElsewhere) {
+  return BucketFormer(module, liesElsewhere).run(ranks);
+}

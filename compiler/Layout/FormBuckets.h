@@ -1,0 +1,46 @@
+// Which trained parameters share a bucket, and where in it they lie.
+#pragma once
+
+#include "dialects/Ft/Ft.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
+
+namespace ft {
+
+/// Elements that the size of a bucket is a multiple of: the rows that optimizers work on.
+constexpr int64_t bucketAlignment = 1024;
+
+/// Trained parameters of one kind: of the same types, gradients' and moments' included, and the same update. Their
+/// masters, gradients, moments and working copies are five flat variables with the members at the same offsets.
+///
+/// For example a layer that is trained whole in BF16_MIXED, with q, k, v of [64, 64] that one linear reads and a norm
+/// of [64], where weight decay is on matrices alone. Two buckets, since an update's attributes are a bucket's; element
+/// offsets, the same in all five variables of a bucket:
+///
+///                 bucket0.parameter  .gradient  .exp_avg  .exp_avg_sq   f32    .copy   bf16
+///   q      0      v   8192           a multiple of 64 for each member
+///   k   4096      end 12288          a multiple of 1024 for the whole
+///                 bucket1.parameter …
+///   norm   0      end 1024           64 elements, and 960 zeros that stay zeros
+///
+/// The linear reads the copies: q at element 0 of bucket0.copy, k at 4096, v at 8192, each directly above the next, so
+/// that one GEMM reads 192 rows. The norm reads bucket1.copy in the same way. What lies between members is zero: the
+/// norm of all gradients adds it, and the update keeps it so.
+struct Bucket {
+  struct Member {
+    model::VariableOp parameter, gradient, expAvg, expAvgSq; ///< null where absent
+    model::VariableOp copy; ///< the working copy; null where absent, in a border, or the parameter itself
+    int64_t offset = 0;     ///< elements
+  };
+  llvm::SmallVector<Member> members;
+  int64_t elements = 0;
+};
+
+/// The buckets of a training module in the order of its variables; parameters that one linear reads together, or whose
+/// working copies it does, are neighbours. A bucket divides into equal parts for `ranks`. `liesElsewhere`: working
+/// copies that have a place outside of buckets.
+llvm::SmallVector<Bucket> formBuckets(mlir::ModuleOp module, int64_t ranks,
+                                      llvm::function_ref<bool(model::VariableOp)> liesElsewhere);
+
+} // namespace ft

@@ -1,0 +1,23 @@
+#include "compiler/Layout/Passes.h"
+
+#include "compiler/Layout/Layout.h"
+
+namespace ft {
+
+#define GEN_PASS_DEF_LAYOUTPASS
+#define GEN_PASS_REGISTRATION
+#include "compiler/Layout/LayoutPasses.h.inc"
+
+namespace {
+struct LayOutPass : impl::LayOutPassBase<LayOutPass> {
+  using LayOutPassBase::LayOutPassBase;
+  void runOnOperation() override {
+    if (failed(layOut(getOperation(), LayoutOptions{fold})))
+      signalPassFailure();
+  }
+};
+} // namespace
+
+void registerLayoutPasses() { registerLayoutPassesPasses(); }
+
+} // namespace ft

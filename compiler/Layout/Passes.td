@@ -1,0 +1,12 @@
+// Passes of compiler/Layout.
+#ifndef FT_LAYOUT_PASSES_TD
+#define FT_LAYOUT_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def LayOutPass : Pass<"ft-lay-out", "::mlir::ModuleOp"> {
+  let summary = "Put trained parameters into buckets";
+  let options = [Option<"fold", "fold-adapters", "bool", "false", "adapters' working copies lie in borders">];
+}
+
+#endif // FT_LAYOUT_PASSES_TD

@@ -1,0 +1,230 @@
+#include "compiler/Layout/UseBuckets.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/StringMap.h"
+
+using namespace mlir;
+using namespace ft;
+using namespace ft::model;
+
+namespace {
+
+using Part = VariableOp Bucket::Member::*;
+constexpr std::pair<Part, llvm::StringLiteral> parts[] = {{&Bucket::Member::parameter, "parameter"},
+                                                          {&Bucket::Member::copy, "copy"},
+                                                          {&Bucket::Member::gradient, "gradient"},
+                                                          {&Bucket::Member::expAvg, "exp_avg"},
+                                                          {&Bucket::Member::expAvgSq, "exp_avg_sq"}};
+
+/// The flat variables of one bucket; null where its members have none.
+struct FlatBucket {
+  VariableOp parameter, copy, gradient, expAvg, expAvgSq;
+  int64_t members = 0;
+};
+
+/// Where a variable that is no longer read or written by itself lies.
+struct Membership {
+  VariableOp bucket;
+  int64_t offset;
+};
+
+class BucketUser {
+public:
+  BucketUser(ModuleOp module, ArrayRef<Bucket> buckets) : module(module), builder(module.getContext()) {
+    for (auto [index, bucket] : llvm::enumerate(buckets))
+      declare(bucket, index);
+  }
+
+  LogicalResult run() {
+    for (auto segment : module.getOps<func::FuncOp>()) {
+      reads.clear();
+      block = &segment.getBody().front();
+      viewReads();
+      updateBuckets();
+      if (failed(assembleWrites()))
+        return failure();
+      eraseUnused();
+    }
+    return success();
+  }
+
+private:
+  void declare(const Bucket &bucket, size_t index) {
+    FlatBucket &flat = buckets.emplace_back();
+    flat.members = bucket.members.size();
+    VariableOp *slots[] = {&flat.parameter, &flat.copy, &flat.gradient, &flat.expAvg, &flat.expAvgSq};
+    for (auto [part, slot] : llvm::zip_equal(parts, slots)) {
+      VariableOp first = bucket.members.front().*part.first;
+      if (!first)
+        continue;
+      builder.setInsertionPoint(bucket.members.front().parameter);
+      std::string name = ("bucket" + Twine(index) + "." + part.second).str();
+      *slot = VariableOp::create(builder, NameLoc::get(builder.getStringAttr(name)), name,
+                                 RankedTensorType::get({bucket.elements}, first.getTensorType().getElementType()),
+                                 first.getRole());
+      slot->setBucket(true);
+      if (first.getOf())
+        slot->setOf(flat.parameter.getSymName());
+      for (const Bucket::Member &member : bucket.members) {
+        VariableOp variable = member.*part.first;
+        variable.setPlaceAttr(
+            PlaceAttr::get(builder.getContext(), FlatSymbolRefAttr::get(slot->getSymNameAttr()), member.offset));
+        memberships[variable.getSymName()] = {*slot, member.offset};
+      }
+    }
+  }
+
+  /// The segment's read of a bucket, at its start.
+  Value read(VariableOp bucket) {
+    Value &value = reads[bucket];
+    if (!value) {
+      OpBuilder::InsertionGuard guard(builder);
+      builder.setInsertionPointToStart(block);
+      value = ReadOp::create(builder, bucket.getLoc(), bucket.getTensorType(), bucket.getSymName());
+    }
+    return value;
+  }
+
+  void write(VariableOp bucket, Value value) { WriteOp::create(builder, bucket.getLoc(), bucket.getSymName(), value); }
+
+  void viewReads() {
+    for (auto op : llvm::make_early_inc_range(block->getOps<ReadOp>())) {
+      auto member = memberships.find(op.getVariable());
+      if (member == memberships.end())
+        continue;
+      builder.setInsertionPoint(op);
+      Value view =
+          ViewOp::create(builder, op.getLoc(), op.getType(), read(member->second.bucket), member->second.offset);
+      op.replaceAllUsesWith(view);
+      op.erase();
+    }
+  }
+
+  //===-- updates ------------------------------------------------------------------------------------------------===//
+
+  /// The first member's operation becomes the bucket's; the others' results are views of its results.
+  void updateBuckets() {
+    llvm::DenseMap<Operation *, Operation *> whole; // by the bucket's read of the parameter
+    for (Operation &op : llvm::make_early_inc_range(*block)) {
+      if (auto norm = dyn_cast<GradNormOp>(op))
+        takeWhole(norm);
+      if (!isa<Optimizer>(op))
+        continue;
+      auto view = op.getOperand(0).getDefiningOp<ViewOp>();
+      if (!view)
+        continue;
+      Operation *&update = whole[view.getBucket().getDefiningOp()];
+      if (!update)
+        update = createUpdate(op);
+      viewResults(op, update, view.getOffset());
+    }
+  }
+
+  void takeWhole(GradNormOp norm) {
+    SmallVector<Value> gradients;
+    for (Value gradient : norm.getGrads()) {
+      auto view = gradient.getDefiningOp<ViewOp>();
+      Value whole = view ? view.getBucket() : gradient;
+      if (!llvm::is_contained(gradients, whole))
+        gradients.push_back(whole);
+    }
+    norm.getGradsMutable().assign(gradients);
+  }
+
+  Operation *createUpdate(Operation &member) {
+    builder.setInsertionPoint(&member);
+    Operation *update = builder.clone(member);
+    for (OpOperand &operand : update->getOpOperands())
+      if (auto view = operand.get().getDefiningOp<ViewOp>())
+        operand.set(view.getBucket());
+    const int64_t elements = cast<RankedTensorType>(update->getOperand(0).getType()).getNumElements();
+    for (Value result : update->getResults())
+      result.setType(RankedTensorType::get({elements}, cast<RankedTensorType>(result.getType()).getElementType()));
+    return update;
+  }
+
+  void viewResults(Operation &member, Operation *update, int64_t offset) {
+    builder.setInsertionPoint(&member);
+    for (auto [part, whole] : llvm::zip_equal(member.getResults(), update->getResults()))
+      if (!part.use_empty())
+        part.replaceAllUsesWith(ViewOp::create(builder, member.getLoc(), part.getType(), whole, offset));
+    member.erase();
+  }
+
+  //===-- writes -------------------------------------------------------------------------------------------------===//
+
+  LogicalResult assembleWrites() {
+    llvm::MapVector<Operation *, SmallVector<WriteOp>> writes; // by bucket
+    for (auto op : block->getOps<WriteOp>())
+      if (auto member = memberships.find(op.getVariable()); member != memberships.end())
+        writes[member->second.bucket].push_back(op);
+    for (auto &[bucket, ops] : writes)
+      if (failed(assemble(cast<VariableOp>(bucket), ops)))
+        return failure();
+    return success();
+  }
+
+  LogicalResult assemble(VariableOp bucket, SmallVector<WriteOp> writes) {
+    const auto flat = llvm::find_if(buckets, [&](const FlatBucket &b) {
+      return llvm::is_contained({b.parameter, b.copy, b.gradient, b.expAvg, b.expAvgSq}, bucket);
+    });
+    if (int64_t(writes.size()) != flat->members)
+      return writes.front().emitOpError("writes one of ") << flat->members << " members of @" << bucket.getSymName()
+                                                          << ", and the segment writes only " << writes.size();
+    builder.setInsertionPoint(writes.back());
+    auto offsetOf = [&](WriteOp op) { return memberships[op.getVariable()].offset; };
+    llvm::sort(writes, [&](WriteOp a, WriteOp b) { return offsetOf(a) < offsetOf(b); });
+    SmallVector<Value> values = llvm::map_to_vector(writes, [](WriteOp op) { return Value(op.getValue()); });
+    write(bucket, wholeOf(bucket, values, llvm::map_to_vector(writes, offsetOf)));
+    for (WriteOp op : writes)
+      op.erase();
+    return success();
+  }
+
+  /// One value where members are all of one value, or casts of all of it; else their assembly.
+  Value wholeOf(VariableOp bucket, ArrayRef<Value> values, ArrayRef<int64_t> offsets) {
+    Value whole;
+    auto isMember = [&](Value value, int64_t offset) {
+      auto view = value.getDefiningOp<ViewOp>();
+      if (!view || view.getOffset() != offset || (whole && view.getBucket() != whole))
+        return false;
+      whole = view.getBucket();
+      return true;
+    };
+    auto agree = [&](auto sourceOf) {
+      whole = {};
+      return llvm::all_of(llvm::zip_equal(values, offsets), [&](auto entry) {
+        Value source = sourceOf(std::get<0>(entry));
+        return source && isMember(source, std::get<1>(entry));
+      });
+    };
+    if (agree([](Value value) { return value; }))
+      return whole;
+    auto castOf = [](Value value) {
+      auto cast = value.getDefiningOp<CastOp>();
+      return cast ? cast.getX() : Value();
+    };
+    if (agree(castOf))
+      return CastOp::create(builder, values.front().getLoc(), bucket.getTensorType(), whole);
+    return AssembleOp::create(builder, bucket.getLoc(), bucket.getTensorType(), values, offsets);
+  }
+
+  void eraseUnused() {
+    for (Operation &op : llvm::make_early_inc_range(llvm::reverse(*block)))
+      if (isa<ViewOp, CastOp, ReadOp>(op) && op.use_empty())
+        op.erase();
+  }
+
+  ModuleOp module;
+  OpBuilder builder;
+  Block *block = nullptr;
+  SmallVector<FlatBucket> buckets;
+  llvm::StringMap<Membership> memberships;
+  llvm::DenseMap<Operation *, Value> reads; ///< of the segment at hand, by bucket
+};
+
+} // namespace
+
+LogicalResult ft::useBuckets(ModuleOp module, ArrayRef<Bucket> buckets) { return BucketUser(module, buckets).run(); }

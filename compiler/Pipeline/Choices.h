@@ -1,0 +1,24 @@
+// What the compiler may choose. A search plans the same inputs again with other choices.
+#pragma once
+
+#include "compiler/Pipeline/Inputs.h"
+#include "compiler/Sharding/Partition.h"
+
+namespace ft {
+
+struct Choices {
+  int64_t rows = 1;              ///< of a micro-batch
+  int64_t accumulationSteps = 1; ///< micro-batches of a step
+  MeshSpec mesh;
+  Strategy strategy = Strategy::Ddp;
+  bool foldAdapters = false;     ///< adapters in the borders of their base weights
+  bool libraryAttention = false; ///< else tiled
+  int64_t headLanes = 0;         ///< elements of a head in memory; 0: head_dim
+  bool deterministic = true;     ///< take deterministic engines where the target has them
+};
+
+/// What the recipe asks for and, where it leaves a choice open, what pays on the target. Where deterministic is AUTO
+/// that is the deterministic engine, which planFrom gives up if its workspace does not fit.
+Choices choose(const Inputs &inputs);
+
+} // namespace ft

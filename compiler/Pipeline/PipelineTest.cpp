@@ -1,0 +1,133 @@
+// Inputs are read once and planned from as often as one likes.
+#include "compiler/Pipeline/Pipeline.h"
+
+#include "runtime/Plan/Memory.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+using namespace ft;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char *recipeText = R"(base_model: "tiny-gqa"
+target: "h200"
+precision: BF16_TRUE
+sequence_len: 64
+micro_batch_size: 4
+max_document_len: 64
+max_documents_per_row: 1
+learning_rate: 1e-3
+lora { r: 4 }
+)";
+
+class PipelineTest : public testing::Test {
+protected:
+  void SetUp() override {
+    folder = fs::temp_directory_path() / ("ftc-pipeline-" + std::to_string(::getpid()));
+    fs::create_directories(folder);
+    request.recipePath = (folder / "recipe.textproto").string();
+    request.recipesFolder = "recipes";
+    std::ofstream(request.recipePath) << recipeText;
+  }
+  void TearDown() override { fs::remove_all(folder); }
+
+  Inputs load(std::vector<std::string> overrides = {}) {
+    request.overrides = std::move(overrides);
+    rt::Expected<Inputs> inputs = loadInputs(request);
+    EXPECT_TRUE(inputs.ok()) << inputs.status().message();
+    return std::move(*inputs);
+  }
+  static plan::Plan plan(const Inputs &inputs, const Choices &choices) {
+    rt::Expected<Compilation> compiled = planFrom(inputs, choices);
+    EXPECT_TRUE(compiled.ok()) << compiled.status().message();
+    return std::move(compiled->plan);
+  }
+  static std::string errorOf(const Inputs &inputs) { return planFrom(inputs, choose(inputs)).status().message(); }
+
+  fs::path folder;
+  CompileRequest request;
+};
+
+TEST_F(PipelineTest, AChoiceOfRowsIsWhatTheRecipeWouldSay) {
+  const Inputs inputs = load();
+  const plan::Plan asked = plan(load({"micro_batch_size=2", "gradient_accumulation_steps=2"}),
+                                choose(load({"micro_batch_size=2", "gradient_accumulation_steps=2"})));
+  fs::remove(request.recipePath); // which is not read again
+  Choices choices = choose(inputs);
+  choices.rows = 2, choices.accumulationSteps = 2;
+  const plan::Plan chosen = plan(inputs, choices);
+  EXPECT_EQ(chosen.SerializeAsString(), asked.SerializeAsString());
+  EXPECT_NE(chosen.SerializeAsString(), plan(inputs, choose(inputs)).SerializeAsString());
+}
+
+TEST_F(PipelineTest, OverriddenInputsAreThoseOfTheirCommandLine) {
+  const Inputs inputs = load();
+  const std::vector<std::string> sets = {"lora.target_modules=all-linear", "sequence_len=32", "max_document_len=32"};
+  const Inputs asked = load(sets);
+  fs::remove(request.recipePath);
+  rt::Expected<Inputs> changed = withOverrides(inputs, sets);
+  ASSERT_TRUE(changed.ok()) << changed.status().message();
+  EXPECT_EQ(plan(*changed, choose(*changed)).SerializeAsString(), plan(asked, choose(asked)).SerializeAsString());
+  EXPECT_EQ(changed->recipe.fields.lora().target_modules_size(), 7);
+  EXPECT_EQ(withOverrides(inputs, {"lora.target_modules=w_proj"}).status().message(),
+            "--set lora.target_modules=w_proj: lora.target_modules names w_proj; must be of q_proj, k_proj, v_proj, "
+            "o_proj, gate_proj, up_proj, down_proj, or all-linear alone; did you mean \"q_proj\"?");
+}
+
+TEST_F(PipelineTest, TheFormOfAttentionAndOfAdaptersAreChoices) {
+  const Inputs inputs = load();
+  Choices choices = choose(inputs);
+  EXPECT_TRUE(choices.libraryAttention && choices.foldAdapters);
+  const plan::Plan library = plan(inputs, choices);
+  EXPECT_EQ(library.target().attention(), "library");
+  choices.libraryAttention = false;
+  const plan::Plan tiled = plan(inputs, choices);
+  EXPECT_EQ(tiled.target().attention(), "tiled");
+  for (const plan::Segment &segment : tiled.segments())
+    for (const plan::Step &step : segment.steps())
+      EXPECT_FALSE(step.has_attention()) << step.name();
+  auto gemms = [](const plan::Plan &plan) {
+    int count = 0;
+    for (const plan::Step &step : plan.segments(0).steps())
+      count += step.has_gemm();
+    return count;
+  };
+  choices.foldAdapters = false;
+  EXPECT_GT(gemms(plan(inputs, choices)), gemms(tiled)); // the low-rank products stand alone
+}
+
+TEST_F(PipelineTest, DeterminismIsGivenUpWhereItsWorkspaceDoesNotFit) {
+  Inputs inputs = load();
+  const plan::Plan deterministic = plan(inputs, choose(inputs));
+  ASSERT_TRUE(deterministic.deterministic());
+  inputs.target.set_memory_bytes(rt::fitOf(deterministic).needs() - 1);
+  rt::Expected<Compilation> given = planFrom(inputs, choose(inputs));
+  ASSERT_TRUE(given.ok()) << given.status().message();
+  EXPECT_FALSE(given->plan.deterministic());
+  EXPECT_FALSE(given->choices.deterministic);
+  const Inputs insisting = [&] {
+    Inputs changed = std::move(*withOverrides(inputs, {"deterministic=TRUE"}));
+    changed.target = inputs.target;
+    return changed;
+  }();
+  EXPECT_TRUE(plan(insisting, choose(insisting)).deterministic());
+}
+
+TEST_F(PipelineTest, AnErrorOfTheShapeHasThePlaceOfItsField) {
+  EXPECT_EQ(errorOf(load({"sequence_len=256", "max_document_len=256"})),
+            "--set sequence_len=256: sequence_len is 256; must be in [1, 128], the model's max_position_embeddings");
+  std::ofstream(request.recipePath) << "base_model: \"tiny-gqa\" precision: FP32_TRUE learning_rate: 1\n"
+                                       "\nsequence_len: 136 micro_batch_size: 1\n";
+  EXPECT_EQ(errorOf(load()), request.recipePath + ":3: sequence_len is 136; must be in [1, 128], the model's "
+                                                  "max_position_embeddings");
+  request.headLanes = 10;
+  EXPECT_EQ(errorOf(load({"sequence_len=64"})), request.recipePath +
+                                                    ": a head is stored in 10 lanes; must be a "
+                                                    "multiple of 4 and at least head_dim, which is 16");
+}
+
+} // namespace

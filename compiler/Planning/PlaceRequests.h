@@ -1,0 +1,33 @@
+// What the operations of a segment ask of the places of its values (interface Placement).
+#pragma once
+
+#include "compiler/Planning/PlanningOptions.h"
+#include "compiler/Planning/SegmentLayout.h"
+
+namespace ft {
+
+/// Wishes, collected from all operations before any is granted. SegmentLayout grants them in this order: borders; side
+/// by side, in the segment's order; side by side if free. A wish that contradicts an earlier one is not granted, and
+/// none is granted for a value that lives in a variable: an operation looks at the places it got when it emits steps.
+struct PlaceRequests {
+  const SegmentLayout &values; ///< storage and variables are assigned, transient places are not
+  const PlanningOptions &options;
+
+  /// `columns` behind each row of `value`.
+  void border(mlir::Value value, int64_t columns) { borders.push_back({value, columns}); }
+  /// As many columns behind each row of `value` as `like` has.
+  void borderLike(mlir::Value value, mlir::Value like) { alike.push_back({value, like}); }
+  /// One product reads or writes the columns of these as one matrix.
+  void sideBySide(mlir::ValueRange matrices) { bundles.push_back(llvm::to_vector(matrices)); }
+  /// One step writes these at one pitch, where no product decided how they lie.
+  void sideBySideIfFree(mlir::ValueRange matrices) { weakBundles.push_back(llvm::to_vector(matrices)); }
+  /// These share a buffer with nothing but each other.
+  void apart(mlir::ValueRange matrices) { closed.insert_range(matrices); }
+
+  llvm::SmallVector<std::pair<mlir::Value, int64_t>> borders = {};
+  llvm::SmallVector<std::pair<mlir::Value, mlir::Value>> alike = {};
+  std::vector<llvm::SmallVector<mlir::Value>> bundles = {}, weakBundles = {};
+  llvm::DenseSet<mlir::Value> closed = {};
+};
+
+} // namespace ft

@@ -1,0 +1,157 @@
+// Linears and their derivatives. A group of linears is one GEMM over all of its weights' rows where they lie below
+// each other and what goes with them lies side by side; adapters are folded into it where they lie in the weights'
+// border (Borders.h), and are GEMMs of their own elsewhere.
+#include "compiler/Planning/Steps/Steps.h"
+
+using namespace mlir;
+using namespace ft;
+using namespace ft::model;
+
+namespace {
+
+/// A run [begin, end) of operands that one GEMM can take.
+struct OperandRun {
+  size_t begin, end;
+  ValueRange of(ValueRange values) const { return values.slice(begin, end - begin); }
+};
+
+/// Splits weights into runs that lie below each other.
+SmallVector<OperandRun> weightRuns(ValueRange weights, const SegmentLayout &values) {
+  SmallVector<OperandRun> runs;
+  for (size_t i = 0; i < weights.size(); ++i)
+    if (i > 0 && values.place(weights[i - 1]).isAbove(values.place(weights[i])))
+      runs.back().end = i + 1;
+    else
+      runs.push_back({i, i + 1});
+  return runs;
+}
+
+/// Splits weight runs further where the values that go with the weights do not lie side by side.
+SmallVector<OperandRun> gemmRuns(ValueRange weights, ValueRange sides, const SegmentLayout &values) {
+  SmallVector<OperandRun> runs;
+  for (OperandRun run : weightRuns(weights, values))
+    for (size_t i = run.begin; i < run.end; ++i)
+      if (i > run.begin && values.place(sides[i - 1]).isLeftOf(values.place(sides[i])))
+        runs.back().end = i + 1;
+      else
+        runs.push_back({i, i + 1});
+  return runs;
+}
+
+/// The operands of a run as one: stacked rows of weights, or adjacent columns of activations.
+PlaceUse stacked(PlaceUse first, ValueRange vs, const SegmentLayout &values) {
+  for (Value v : vs.drop_front())
+    first.place.rows += values.place(v).rows;
+  return first;
+}
+PlaceUse widened(PlaceUse first, ValueRange vs, const SegmentLayout &values) {
+  for (Value v : vs.drop_front())
+    first.place.columns += values.place(v).columns;
+  return first;
+}
+
+/// Columns of the border that the linear's weights share with its adapters, 0 where there is none.
+int64_t borderColumns(LinearOp linear, const SegmentLayout &values) {
+  if (linear.getLowRank().empty())
+    return 0;
+  const Place &weight = values.place(linear.getWeights()[0]), &up = values.place(linear.getLowRankWeights()[0]);
+  return weight.buffer == up.buffer ? weight.pitch - weight.columns : 0;
+}
+
+/// One GEMM over [x | s] and [W | B]; s is copied behind x under x's version, neighbours at once.
+void emitFolded(LinearOp linear, const Place &border, StepEmitter &out) {
+  const SegmentLayout &values = out.values;
+  ValueRange lowRank = linear.getLowRank();
+  int64_t column = 0;
+  for (size_t begin = 0, end; begin < lowRank.size(); begin = end) {
+    for (end = begin + 1; end < lowRank.size(); ++end)
+      if (!values.place(lowRank[end - 1]).isLeftOf(values.place(lowRank[end])))
+        break;
+    PlaceUse from = widened(out.reading(lowRank[begin]), lowRank.slice(begin, end - begin), values);
+    out.copy("border", from,
+             {border.slice(0, border.rows, column, from.place.columns), 0, values.version(linear.getX())});
+    column += from.place.columns;
+  }
+  GemmSpec spec;
+  spec.a = out.reading(linear.getX());
+  spec.a.place.columns += border.columns;
+  spec.b = stacked(out.reading(linear.getWeights()[0]), linear.getWeights(), values);
+  spec.b.place.columns += border.columns;
+  spec.d = widened(out.writing(linear.getResults()[0]), linear.getResults(), values);
+  spec.transB = true;
+  out.gemm("folded", spec);
+}
+
+LogicalResult emitLinear(LinearOp linear, StepEmitter &out) {
+  const SegmentLayout &values = out.values;
+  const double alpha = linear.getAlpha().convertToDouble();
+  const SmallVector<OperandRun> runs = gemmRuns(linear.getWeights(), linear.getResults(), values);
+  std::optional<Place> border = borderColumns(linear, values) ? values.border(linear.getX()) : std::nullopt;
+  if (border && alpha == 1 && runs.size() == 1) {
+    emitFolded(linear, *border, out);
+    return success();
+  }
+  for (OperandRun run : runs) {
+    ValueRange weights = run.of(linear.getWeights()), results = run.of(linear.getResults());
+    GemmSpec spec;
+    spec.a = out.reading(linear.getX());
+    spec.b = stacked(out.reading(weights[0]), weights, values);
+    spec.d = widened(out.writing(results[0]), results, values);
+    spec.transB = true;
+    spec.alpha = alpha;
+    out.gemm("", spec);
+  }
+  for (auto [s, b, target] : llvm::zip_equal(linear.getLowRank(), linear.getLowRankWeights(), linear.getLowRankOf())) {
+    GemmSpec spec{out.reading(s), out.reading(b), out.updating(linear.getResults()[target])};
+    spec.transB = true;
+    out.gemm("low_rank", spec);
+  }
+  return success();
+}
+
+void placeLinear(LinearOp linear, PlaceRequests &requests) {
+  if (int64_t columns = borderColumns(linear, requests.values))
+    requests.border(linear.getX(), columns);
+  for (OperandRun run : weightRuns(linear.getWeights(), requests.values))
+    requests.sideBySide(run.of(linear.getResults()));
+}
+
+LogicalResult emitBackwardInput(LinearBwdInputOp backward, StepEmitter &out) {
+  bool first = true;
+  for (OperandRun run : gemmRuns(backward.getWeights(), backward.getGrads(), out.values)) {
+    ValueRange weights = run.of(backward.getWeights()), grads = run.of(backward.getGrads());
+    GemmSpec spec;
+    spec.a = widened(out.reading(grads[0]), grads, out.values);
+    spec.b = stacked(out.reading(weights[0]), weights, out.values);
+    spec.d = first ? out.writing(backward.getDx()) : out.updating(backward.getDx());
+    spec.alpha = backward.getAlpha().convertToDouble();
+    out.gemm("", spec);
+    first = false;
+  }
+  return success();
+}
+
+void placeBackwardInput(LinearBwdInputOp backward, PlaceRequests &requests) {
+  for (OperandRun run : weightRuns(backward.getWeights(), requests.values))
+    requests.sideBySide(run.of(backward.getGrads()));
+}
+
+LogicalResult emitBackwardWeight(LinearBwdWeightOp backward, StepEmitter &out) {
+  GemmSpec spec{out.reading(backward.getGrad()), out.reading(backward.getX()), out.writing(backward.getDw())};
+  spec.d.read = out.startSum(backward);
+  spec.transA = true;
+  spec.alpha = backward.getAlpha().convertToDouble();
+  out.gemm("", spec);
+  return success();
+}
+
+} // namespace
+
+void ft::attachProductSteps(MLIRContext &context) {
+  attachSteps<LinearOp, emitLinear>(context);
+  attachPlacement<LinearOp, placeLinear>(context);
+  attachSteps<LinearBwdInputOp, emitBackwardInput>(context);
+  attachPlacement<LinearBwdInputOp, placeBackwardInput>(context);
+  attachSteps<LinearBwdWeightOp, emitBackwardWeight>(context);
+  attachInPlace<LinearBwdWeightOp, sumInPlace<LinearBwdWeightOp>>(context);
+}

@@ -1,0 +1,183 @@
+// Buckets and the optimizer step: one launch updates a bucket with its moments and working copies.
+//
+// With working copies, @update says of each bucket
+//
+//   %p1, %m1, %v1 = ft.adamw %p, %g, %m, %v, ..     one launch over [param | grad | exp_avg | exp_avg_sq | copy]
+//   %c = ft.cast %p1                                nothing: the launch has written the copies
+//
+// and @initialize, where nothing is updated, %c = ft.cast %p: one launch that converts. Kernels see a bucket as a
+// matrix [elements / 1024, 1024]; the zeros between its members stay zeros.
+#include "compiler/Fusion/Programs/Programs.h"
+#include "compiler/Layout/FormBuckets.h"
+#include "compiler/Planning/Steps/Steps.h"
+
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace ft;
+using namespace ft::model;
+
+constexpr int64_t partialsAlignment = 64; // elements
+static_assert(bucketAlignment % bucketRow == 0);
+
+/// A whole bucket as rows of bucketRow elements.
+static PlaceUse inRows(PlaceUse bucket) {
+  bucket.place.rows = bucket.place.columns / bucketRow;
+  bucket.place.columns = bucket.place.pitch = bucketRow;
+  return bucket;
+}
+
+/// The elements of a bucket that are no member's.
+static SmallVector<Place> gapsOf(AssembleOp op, const Place &bucket) {
+  SmallVector<Place> gaps;
+  int64_t end = 0;
+  auto add = [&](int64_t begin) {
+    if (begin > end)
+      gaps.push_back(bucket.slice(0, 1, end, begin - end));
+  };
+  for (auto [member, offset] : llvm::zip_equal(op.getMembers(), op.getOffsets())) {
+    add(offset);
+    end = offset + cast<RankedTensorType>(member.getType()).getNumElements();
+  }
+  add(bucket.columns);
+  return gaps;
+}
+
+/// Members that could not be computed in the bucket are copied there. Between them there have been zeros since the
+/// reservation; but what is not yet a variable's is a value of its own, all of which must be written.
+static LogicalResult emitAssemble(AssembleOp op, StepEmitter &out) {
+  const PlaceUse bucket = out.writing(op.getBucket());
+  if (llvm::none_of(op->getUsers(), llvm::IsaPred<WriteOp>))
+    for (const Place &gap : gapsOf(op, bucket.place))
+      out.memset("zeros", {gap, 0, bucket.write});
+  for (auto [member, offset] : llvm::zip_equal(op.getMembers(), op.getOffsets())) {
+    const Place target = memberPlace(bucket.place, offset, member.getType());
+    if (out.values.place(member) != target)
+      out.copy("assemble", out.reading(member), {target, 0, bucket.write});
+  }
+  return success();
+}
+
+static LogicalResult emitGradNorm(GradNormOp norm, StepEmitter &out) {
+  SegmentLayout &values = out.values;
+  struct Part {
+    PlaceUse gradient;
+    const RowProgram *program;
+  };
+  SmallVector<Part> parts;
+  int64_t count = 0;
+  Type statistic;
+  for (Value gradient : norm.getGrads()) {
+    const PlaceUse use = inRows(out.reading(gradient));
+    const Type type = use.place.elementType;
+    statistic = getComputeType(type);
+    parts.push_back(
+        {use, &out.kernels.get("sum_of_squares", buildSumOfSquares, type, use.place.rows, bucketRow, bucketPartials)});
+    // Parts start at multiples of 256 bytes; what lies between them is zero and adds nothing.
+    count += llvm::alignTo(parts.back().program->items, partialsAlignment);
+  }
+  Place partials = values.scratch("norm.partials", 1, count, statistic);
+  int64_t version = values.freshVersion(), first = 0;
+  out.memset("clear", {partials, 0, version});
+  for (const Part &part : parts) {
+    out.launch("squares", *part.program,
+               {part.gradient, {partials.slice(0, 1, first, part.program->items), 0, version}});
+    first += llvm::alignTo(part.program->items, partialsAlignment);
+  }
+  const RowProgram &total = out.kernels.get("norm", buildNorm, statistic, count);
+  out.launch("", total, {{partials, version, 0}, {values.place(norm.getNorm()), 0, values.version(norm.getNorm())}});
+  return success();
+}
+
+/// The cast of an update's new parameters to their working copies, or null.
+static CastOp workingCopyOf(Optimizer op) {
+  for (Operation *user : op->getResult(0).getUsers())
+    if (auto cast = dyn_cast<CastOp>(user))
+      return cast;
+  return nullptr;
+}
+
+/// `moments`: operands of the bucket's moments, null where there are none; their results follow the parameter's.
+/// `build`: the program of the optimizer's kind with these options.
+template <typename Options>
+static LogicalResult emitUpdate(Optimizer op, ArrayRef<Value> moments, StepEmitter &out, StringRef name,
+                                RowProgram (*build)(OpBuilder &, StringRef, const BucketLayout &, const Options &),
+                                const Options &options) {
+  SmallVector<PlaceUse> uses;
+  auto updated = [&](Value before, Value after) {
+    PlaceUse use = inRows(out.reading(before));
+    use.write = out.values.version(after);
+    uses.push_back(use);
+    return use.place.elementType;
+  };
+  for (Value result : op->getResults())
+    if (out.values.aliasOf(result) < 0)
+      return op->emitOpError("must update its bucket in place");
+  BucketLayout layout;
+  layout.param = updated(op.getParam(), op->getResult(0));
+  layout.rows = uses.front().place.rows;
+  uses.push_back(inRows(out.reading(op->getOperand(1))));
+  layout.grad = uses.back().place.elementType;
+  Type *types[] = {&layout.expAvg, &layout.expAvgSq};
+  for (auto [number, moment] : llvm::enumerate(moments))
+    *types[number] = updated(moment, op->getResult(number + 1));
+  if (CastOp copy = workingCopyOf(op)) {
+    uses.push_back(inRows(out.writing(copy.getResult())));
+    layout.copy = uses.back().place.elementType;
+  }
+  for (Value v : {op.getNorm(), op.getStatus(), op.getScalars()})
+    uses.push_back(out.reading(v));
+  out.launch("", out.kernels.get(name, build, layout, options), uses);
+  return success();
+}
+
+static LogicalResult emitAdamw(AdamwOp op, StepEmitter &out) {
+  return emitUpdate(op, {op.getExpAvg(), op.getExpAvgSq()}, out, "adamw", buildAdamw,
+                    {op.getBeta1().convertToDouble(), op.getBeta2().convertToDouble(),
+                     op.getEpsilon().convertToDouble(), op.getWeightDecay().convertToDouble(),
+                     op.getMaxNorm().convertToDouble()});
+}
+
+static LogicalResult emitSgd(SgdOp op, StepEmitter &out) {
+  SmallVector<Value, 1> moments;
+  if (Value buffer = op.getMomentumBuffer())
+    moments.push_back(buffer);
+  return emitUpdate(
+      op, moments, out, "sgd", buildSgd,
+      {op.getMomentum().convertToDouble(), op.getWeightDecay().convertToDouble(), op.getMaxNorm().convertToDouble()});
+}
+
+/// Working copies: of a bucket, unless its update writes them; in a border, with the write behind the cast.
+static LogicalResult emitCast(CastOp op, StepEmitter &out) {
+  if (isa_and_nonnull<Optimizer>(op.getX().getDefiningOp()))
+    return success();
+  for (Operation *user : op->getUsers())
+    if (auto write = dyn_cast<WriteOp>(user);
+        write && !out.values.variableLayout().borderedWith(write.getVariable()).empty())
+      return success();
+  out.convert("working_copy", inRows(out.reading(op.getX())), inRows(out.writing(op.getResult())));
+  return success();
+}
+
+/// The parameter and its moments; not the gradient between them.
+static void findAdamwPairs(AdamwOp, InPlacePairs &pairs) {
+  pairs.push_back({0, 0});
+  pairs.push_back({2, 1});
+  pairs.push_back({3, 2});
+}
+
+static void findSgdPairs(SgdOp op, InPlacePairs &pairs) {
+  pairs.push_back({0, 0});
+  if (op.getMomentumBuffer())
+    pairs.push_back({2, 1});
+}
+
+void ft::attachUpdateSteps(MLIRContext &context) {
+  attachSteps<AssembleOp, emitAssemble>(context);
+  attachSteps<GradNormOp, emitGradNorm>(context);
+  attachSteps<AdamwOp, emitAdamw>(context);
+  attachInPlace<AdamwOp, findAdamwPairs>(context);
+  attachSteps<SgdOp, emitSgd>(context);
+  attachInPlace<SgdOp, findSgdPairs>(context);
+  attachSteps<CastOp, emitCast>(context);
+}

@@ -1,0 +1,48 @@
+// From a file, or from a recipe and overrides, to a recipe with every default filled in.
+#include "compiler/Recipe/Recipe.h"
+
+#include <google/protobuf/text_format.h>
+
+#include <filesystem>
+
+using namespace ft;
+using rt::Expected;
+
+std::string ft::placeOf(const FieldPlaces &places, const std::string &field, const std::string &file) {
+  if (auto found = places.find(field); found != places.end())
+    return found->second;
+  auto inner = places.lower_bound(field + ".");
+  return inner != places.end() && inner->first.rfind(field + ".", 0) == 0 ? inner->second : file;
+}
+
+std::string LoadedRecipe::place(const std::string &field) const { return placeOf(written.places, field, written.path); }
+
+void LoadedRecipe::printResolved() { google::protobuf::TextFormat::PrintToString(fields, &resolvedText); }
+
+static Expected<LoadedRecipe> resolve(WrittenRecipe written) {
+  LoadedRecipe loaded;
+  loaded.fields = written.fields;
+  loaded.notes = written.notes;
+  FT_RETURN_IF_ERROR(resolveRecipe(loaded.fields, written.places, written.path));
+  const std::filesystem::path file(written.path);
+  loaded.name = file.stem().string();
+  loaded.folder = file.parent_path().empty() ? "." : file.parent_path().string();
+  loaded.written = std::move(written);
+  loaded.printResolved();
+  if (loaded.fields.optim() == recipe::Optimizer::ADAMW && loaded.fields.adam_beta2() > 0.98 &&
+      loaded.fields.optimizer_state_dtype() == recipe::StateDtype::BF16)
+    loaded.notes.push_back("adam_beta2 is above 0.98 with BF16 moments: bf16 cannot hold 0.999 · v, so v never decays");
+  return loaded;
+}
+
+Expected<LoadedRecipe> ft::loadRecipe(const std::string &path, const std::vector<std::string> &overrides) {
+  FT_ASSIGN_OR_RETURN(WrittenRecipe written, parseRecipe(path));
+  FT_RETURN_IF_ERROR(applyOverrides(overrides, written));
+  return resolve(std::move(written));
+}
+
+Expected<LoadedRecipe> ft::withOverrides(const LoadedRecipe &recipe, const std::vector<std::string> &overrides) {
+  WrittenRecipe written = recipe.written;
+  FT_RETURN_IF_ERROR(applyOverrides(overrides, written));
+  return resolve(std::move(written));
+}

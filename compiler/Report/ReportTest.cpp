@@ -1,0 +1,88 @@
+#include "compiler/Report/Report.h"
+
+#include "compiler/Report/WaysOut.h"
+#include "runtime/Plan/Memory.h"
+
+#include <gtest/gtest.h>
+
+using namespace ft;
+
+namespace {
+
+Inputs inputsOf(const std::string &recipe, const std::vector<std::string> &overrides, const std::string &gpu) {
+  CompileRequest request;
+  request.recipePath = "recipes/" + recipe + ".textproto";
+  request.overrides = overrides;
+  request.gpu = gpu;
+  request.recipesFolder = "recipes";
+  rt::Expected<Inputs> inputs = loadInputs(request);
+  EXPECT_TRUE(inputs.ok()) << inputs.status().message();
+  return std::move(*inputs);
+}
+
+plan::Plan planOf(const Inputs &inputs) {
+  rt::Expected<Compilation> compiled = planFrom(inputs, choose(inputs));
+  EXPECT_TRUE(compiled.ok()) << compiled.status().message();
+  return std::move(compiled->plan);
+}
+
+TEST(Report, SaysOfAPlanWhatItSaysOfItsRecipe) {
+  const plan::Plan compiled = planOf(inputsOf("tiny_llama_cpu", {}, "h200"));
+  plan::Plan read; // as from a file
+  ASSERT_TRUE(read.ParseFromString(compiled.SerializeAsString()));
+  EXPECT_EQ(describe(read), describe(compiled));
+  EXPECT_EQ(verdict(read), verdict(compiled));
+  const std::string text = describe(read);
+  for (const char *part : {"target h200 (NVIDIA H200 141 GB)\n", "recipe tiny_llama_cpu: ", "\nmesh dp = 1, attention ",
+                           "\npeak of the activations, ", " TFLOP a step (rates: measured on an H200"})
+    EXPECT_NE(text.find(part), std::string::npos) << part << "not in\n" << text;
+}
+
+TEST(Report, NamesEveryAxisAndLeavesOutWhatAPlanDoesNotSay) {
+  plan::Plan plan;
+  plan.mutable_target()->set_name("mine");
+  for (const char *name : {"replicate", "shard"}) {
+    plan.add_mesh()->set_name(name);
+    plan.mutable_mesh(plan.mesh_size() - 1)->set_size(2);
+  }
+  const std::string text = describe(plan);
+  EXPECT_NE(text.find("target mine\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("mesh replicate = 2, shard = 2, attention "), std::string::npos) << text;
+  EXPECT_EQ(text.find("predicted"), std::string::npos) << text;
+}
+
+TEST(WaysOut, AreRecipesThatFit) {
+  const Inputs inputs = inputsOf("tiny_llama_cpu", {}, "h200");
+  Inputs small = inputs;
+  plan::Plan whole = planOf(inputs);
+  // A card on which a byte is missing: half the rows do it.
+  small.target.set_memory_bytes(rt::fitOf(whole).needs() - 1);
+  const plan::Plan tooLarge = planOf(small);
+  ASSERT_FALSE(rt::fitOf(tooLarge).fits());
+  EXPECT_NE(verdict(tooLarge).find("does not fit h200"), std::string::npos);
+  const std::string ways = waysOut(tooLarge, small);
+  const std::string prefix = "fits with --set micro_batch_size=";
+  const size_t at = ways.find(prefix);
+  ASSERT_NE(at, std::string::npos) << ways;
+  // Whoever sets the fields of a line gets the plan that the line counted.
+  const std::string line = ways.substr(at, ways.find('\n', at) - at);
+  const std::string flags = line.substr(10, line.find(':') - 10);
+  std::vector<std::string> sets;
+  for (size_t from = flags.find("--set "); from != std::string::npos; from = flags.find("--set ", from + 1)) {
+    const std::string rest = flags.substr(from + 6);
+    sets.push_back(rest.substr(0, rest.find(' ')));
+  }
+  ASSERT_EQ(sets.size(), 2u) << line;
+  const plan::Plan followed = planOf(inputsOf("tiny_llama_cpu", sets, "h200"));
+  EXPECT_NE(line.find(": " + gib(rt::fitOf(followed).needs()) + " ("), std::string::npos) << line;
+  EXPECT_LT(rt::fitOf(followed).needs(), rt::fitOf(whole).needs());
+}
+
+TEST(WaysOut, SayWhereNoneIs) {
+  Inputs inputs = inputsOf("tiny_llama_cpu", {}, "h200");
+  inputs.target.set_memory_bytes(1);
+  EXPECT_EQ(waysOut(planOf(inputs), inputs),
+            "  none of: a smaller micro-batch, bf16, another optimizer, adapters; take a larger target");
+}
+
+} // namespace

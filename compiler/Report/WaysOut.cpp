@@ -1,0 +1,77 @@
+#include "compiler/Report/WaysOut.h"
+
+#include "compiler/Report/Report.h"
+#include "runtime/Plan/Memory.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+using namespace ft;
+
+namespace {
+
+/// Fields to set, all together.
+using Way = std::vector<std::string>;
+
+class Search {
+public:
+  Search(const plan::Plan &tooLarge, const Inputs &inputs) : tooLarge(tooLarge), inputs(inputs) {}
+
+  /// True, and a line of `text`, where the way leads to a plan that fits. One that the recipe or the model cannot go is
+  /// none.
+  bool attempt(const Way &way) {
+    const rt::Expected<Inputs> changed = withOverrides(inputs, way);
+    if (!changed.ok())
+      return false;
+    const rt::Expected<Compilation> compiled = planFrom(*changed, choose(*changed));
+    if (!compiled.ok() || !rt::fitOf(compiled->plan).fits())
+      return false;
+    const uint64_t needs = rt::fitOf(compiled->plan).needs();
+    const double slower = compiled->plan.stats().predicted_step_us() / tooLarge.stats().predicted_step_us();
+    text += fmt::format("{}  fits with --set {}: {} ({} saved, predicted step ×{:.2f})", text.empty() ? "" : "\n",
+                        fmt::join(way, " --set "), gib(needs), gib(rt::fitOf(tooLarge).needs() - needs), slower);
+    return true;
+  }
+
+  std::string text;
+
+private:
+  const plan::Plan &tooLarge;
+  const Inputs &inputs;
+};
+
+/// Smaller micro-batches of the same step, largest first.
+std::vector<Way> smallerBatches(const LoadedRecipe &recipe) {
+  const uint64_t rows = recipe.fields.micro_batch_size(), steps = recipe.fields.gradient_accumulation_steps();
+  std::vector<Way> ways;
+  for (uint64_t fewer = rows / 2; fewer >= 1; fewer /= 2) {
+    if (rows % fewer != 0)
+      continue;
+    ways.push_back({fmt::format("micro_batch_size={}", fewer)});
+    if (!recipe.globalBatch()) // which would follow by itself
+      ways.back().push_back(fmt::format("gradient_accumulation_steps={}", steps * (rows / fewer)));
+  }
+  return ways;
+}
+
+} // namespace
+
+std::string ft::waysOut(const plan::Plan &tooLarge, const Inputs &inputs) {
+  const recipe::Recipe &r = inputs.recipe.fields;
+  Search search(tooLarge, inputs);
+  if (r.precision() == recipe::Precision::FP32_TRUE && inputs.target.bf16())
+    search.attempt({"precision=BF16_TRUE"});
+  for (const Way &way : smallerBatches(inputs.recipe))
+    if (search.attempt(way))
+      break;
+  if (r.optim() == recipe::Optimizer::ADAMW && !r.has_lora() && r.precision() == recipe::Precision::BF16_TRUE &&
+      r.optimizer_state_dtype() == recipe::StateDtype::F32)
+    search.attempt({"optimizer_state_dtype=BF16"});
+  if (!r.has_lora()) {
+    search.attempt({"optim=SGD"});
+    search.attempt({"lora.r=16", "optimizer_state_dtype=F32"});
+  }
+  return search.text.empty()
+             ? "  none of: a smaller micro-batch, bf16, another optimizer, adapters; take a larger target"
+             : search.text;
+}

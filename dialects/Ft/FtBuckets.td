@@ -1,0 +1,47 @@
+// Buckets: many tensors as one flat run of elements, which one collective moves and one launch updates.
+#ifndef FT_BUCKETS_TD
+#define FT_BUCKETS_TD
+
+include "dialects/Ft/FtBase.td"
+
+def Ft_ViewOp : Ft_Op<"view", [Pure]> {
+  let summary = "read one member of a bucket";
+  let description = [{
+    The elements [offset, offset + elements of the result) of a flat bucket, as a dense row-major tensor. Created by
+    compiler/Layout; Planning gives the member its place inside the bucket's: a view moves no byte.
+
+    Example:
+    ```mlir
+    %w = ft.view %bucket at 64 : tensor<1024xf32> -> tensor<12x8xf32>
+    ```
+
+    - (C1) bucket has rank 1 and the result's element type.
+    - (C2) offset is at least 0, and the last element lies inside the bucket.
+  }];
+  let arguments = (ins Ft_Vector:$bucket, I64Attr:$offset);
+  let results = (outs Ft_Tensor:$result);
+  let assemblyFormat = "$bucket `at` $offset attr-dict `:` type($bucket) `->` type($result)";
+}
+
+def Ft_AssembleOp : Ft_Op<"assemble", [Pure]> {
+  let summary = "put tensors together as a bucket";
+  let description = [{
+    The inverse of ft.view: a flat bucket with member i at offsets[i], dense and row-major, and zeros between members.
+    Created by compiler/Layout where gradients are written; Planning has the members computed in the bucket where it
+    can, and copies the others.
+
+    Example:
+    ```mlir
+    %bucket = ft.assemble [%dw, %db] at [0, 128] : (tensor<12x8xf32>, tensor<8xf32>) -> tensor<1024xf32>
+    ```
+
+    - (C1) there are one or more members, and as many offsets.
+    - (C2) the result has rank 1; members have its element type.
+    - (C3) offsets rise, members do not overlap, and the last one ends inside the bucket.
+  }];
+  let arguments = (ins Variadic<Ft_Tensor>:$members, DenseI64ArrayAttr:$offsets);
+  let results = (outs Ft_Vector:$bucket);
+  let assemblyFormat = "`[` $members `]` `at` $offsets attr-dict `:` functional-type($members, $bucket)";
+}
+
+#endif // FT_BUCKETS_TD

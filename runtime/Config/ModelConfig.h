@@ -1,0 +1,55 @@
+// What a model says of itself, in config.json of a Hugging Face checkpoint or in the metadata of a GGUF file: the shape
+// of a model of the Llama family, read by one reader for both programs.
+#pragma once
+
+#include "runtime/Support/Json.h"
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace ft::rt {
+
+/// What changes what the model computes.
+struct ModelConfig {
+  std::string hubName;   ///< `_name_or_path`; empty where the file has none
+  int64_t vocabSize = 0; ///< 0: a GGUF file that does not say
+  int64_t hiddenSize = 0;
+  int64_t intermediateSize = 0;
+  int64_t layers = 0;
+  int64_t heads = 0;
+  int64_t kvHeads = 0;
+  int64_t headDim = 0;
+  int64_t maxPositions = 0; ///< max_position_embeddings, in tokens
+  double ropeTheta = 10000;
+  double rmsNormEps = 1e-6;
+  bool tiedHead = false;     ///< tie_word_embeddings: the head is the embedding table; GGUF shows it by its tensors
+  std::string text;          ///< config.json as it is
+  std::string canonicalJson; ///< config.json, keys sorted and spaces gone: what a digest of the model is taken over
+};
+
+/// Reads the text of `file` (a name for messages). Fails with a line "<file>: <field> is <value>; must be <what>" for
+/// each field that is missing, wrongly typed, out of range, or that changes the computation in a way that is not
+/// supported, and for each that is not known.
+Expected<ModelConfig> parseModelConfig(const std::string &file, std::string_view text);
+/// Reads `path`, a config.json or a directory with one.
+Expected<ModelConfig> readModelConfig(const std::string &path);
+/// The same of an object, where more may be wrong than the config: adds problems instead.
+ModelConfig modelConfigOf(const std::string &place, const Json &config, std::vector<std::string> &problems);
+/// Of a GGUF file's metadata as one object, arrays shortened where nobody reads them.
+ModelConfig ggufModelConfig(const std::string &place, const Json &metadata, std::vector<std::string> &problems);
+
+/// One value that the configuration of a loaded model must have, under its config.json key and its GGUF key (empty:
+/// that format does not say).
+struct ModelFact {
+  std::string configKey;
+  std::string ggufKey;
+  std::variant<int64_t, double, std::string, bool> expected;
+  bool mayBeAbsent = false; ///< `expected` is what a missing key means
+};
+
+/// What the compiler puts into a plan, and the runtime compares with the same of the model that it is given.
+std::vector<ModelFact> modelFacts(const ModelConfig &config);
+
+} // namespace ft::rt

@@ -1,0 +1,71 @@
+// What plan.proto enumerates: names of kinds, and what goes with each. Said here and nowhere else; the compiler asks
+// the same functions.
+#pragma once
+
+#include "runtime/Plan/plan.pb.h"
+
+#include <string>
+#include <string_view>
+
+namespace ft::plan {
+
+//===-- segments -------------------------------------------------------------------------------------------------===//
+
+/// A segment's name in the compiler's modules: its enumerator in lower case, "accumulate_first".
+std::string segmentName(Segment::Kind kind);
+/// The segment of that name; KIND_UNSPECIFIED where none is called so.
+Segment::Kind segmentKind(std::string_view name);
+
+/// Works on a micro-batch, so it begins with a batch record.
+inline bool runsOnTokens(Segment::Kind kind) {
+  return kind == Segment::ACCUMULATE_FIRST || kind == Segment::ACCUMULATE_NEXT || kind == Segment::ACCUMULATE_LAST ||
+         kind == Segment::EVALUATE || kind == Segment::GENERATE;
+}
+
+/// Runs between steps, in any order and number, and leaves training as it was.
+inline bool runsBetweenSteps(Segment::Kind kind) {
+  return kind == Segment::EVALUATE || kind == Segment::GENERATE || kind == Segment::SAVE;
+}
+
+/// Rows of a batch record that the segment works on: GENERATE takes the first.
+inline uint64_t rowsOf(const Batch &batch, Segment::Kind kind) {
+  return kind == Segment::GENERATE ? 1 : batch.micro_batch_size();
+}
+
+bool has(const Plan &plan, Segment::Kind kind);
+/// The segment of a step's micro-batch `index`, of as many as the plan accumulates.
+Segment::Kind microBatchKind(const Plan &plan, uint64_t index);
+/// How often the segment runs in one step of training.
+uint64_t runsPerStep(const Plan &plan, Segment::Kind kind);
+
+/// Whether the segment may write buffers of a class.
+bool mayWrite(Segment::Kind kind, Buffer::Class written);
+/// Whether the host reads the output behind the segment, which must then emit it.
+bool isReadBehind(Segment::Kind kind, Output::Kind output);
+
+//===-- inputs and outputs ---------------------------------------------------------------------------------------===//
+
+/// The kind of that name, "SCALARS", "LOSS"; KIND_UNSPECIFIED where none is called so.
+BatchInput::Kind inputKind(std::string_view name);
+Output::Kind outputKind(std::string_view name);
+
+/// Bytes of one input of a micro-batch of `rows` rows; the tables of documents and segments have one size.
+uint64_t batchInputBytes(const Batch &batch, BatchInput::Kind kind, uint64_t rows);
+inline uint64_t batchInputBytes(const Batch &batch, BatchInput::Kind kind) {
+  return batchInputBytes(batch, kind, batch.micro_batch_size());
+}
+/// The host writes elements in [0, limit) into an input of indices, of a record of `rows` rows; labels may be −100 as
+/// well. 0 for SCALARS.
+uint64_t batchInputLimit(const Batch &batch, BatchInput::Kind kind, uint64_t rows);
+/// Bytes of one output.
+uint64_t outputBytes(const Batch &batch, Output::Kind kind);
+
+//===-- steps and types ------------------------------------------------------------------------------------------===//
+
+/// "launch", "gemm", …; "unknown" where the step's kind is none that this program knows.
+const char *stepKindName(const Step &step);
+
+/// Bytes of one element; 0 for an unknown type.
+uint64_t dtypeBytes(DType type);
+
+} // namespace ft::plan

@@ -1,0 +1,121 @@
+#include "runtime/Plan/Memory.h"
+
+#include "runtime/Plan/Mesh.h"
+#include "runtime/Plan/Staging.h"
+#include "runtime/Support/Strings.h"
+
+#include <fmt/format.h>
+
+#include <map>
+
+using namespace ft;
+using namespace ft::rt;
+
+bool ft::rt::takesDeviceMemory(const plan::Plan &plan, const plan::Arena &arena) {
+  return plan.target().driver() == plan::CPU || arena.space() == plan::Arena::DEVICE;
+}
+
+/// Ranks whose arenas lie in one memory.
+static uint64_t ranksOfMemory(const plan::Plan &plan) {
+  return plan.target().driver() == plan::CPU ? plan::Mesh(plan).ranks() : 1;
+}
+
+Fit ft::rt::fitOf(const plan::Plan &plan) {
+  Fit fit;
+  for (const plan::Arena &arena : plan.arenas())
+    if (takesDeviceMemory(plan, arena))
+      fit.arenas += arena.size() * ranksOfMemory(plan);
+  fit.outside = plan.target().outside_arenas();
+  fit.has = plan.target().memory();
+  return fit;
+}
+
+namespace {
+
+std::string className(plan::Buffer::Class kind) {
+  switch (kind) {
+  case plan::Buffer::WEIGHT:
+    return "weights";
+  case plan::Buffer::OPTIMIZER_STATE:
+    return "optimizer states";
+  case plan::Buffer::GRADIENT:
+    return "gradients";
+  case plan::Buffer::ACTIVATION:
+    return "activations";
+  case plan::Buffer::WORKSPACE:
+    return "library workspaces";
+  case plan::Buffer::INPUT:
+    return "batch inputs";
+  case plan::Buffer::OUTPUT:
+    return "outputs";
+  case plan::Buffer::CONSTANT:
+    return "constant tables";
+  default:
+    return "other";
+  }
+}
+
+class Table {
+public:
+  Table() : text(fmt::format("  {:<16}{:<22}{:>16}{:>12}\n", "arena", "holds", "bytes", "GiB")) {}
+
+  void add(const std::string &arena, const std::string &holds, uint64_t bytes, const std::string &note = "") {
+    text += fmt::format("  {:<16}{:<22}{:>16}{:>12.3f}{}\n", arena, holds, bytes, bytes / 0x1p30, note);
+  }
+  void addArena(const plan::Plan &plan, int index);
+
+  std::string text;
+};
+
+/// One row where buffers share bytes or the arena has none, else a row for each class.
+void Table::addArena(const plan::Plan &plan, int index) {
+  const plan::Arena &arena = plan.arenas(index);
+  if (arena.transient()) {
+    const double over = arena.largest_live() ? 100.0 * (double(arena.size()) / arena.largest_live() - 1) : 0;
+    add(arena.name(), "transient values", arena.size(),
+        fmt::format("   largest live set {} (+{:.2f} %)", arena.largest_live(), over));
+    return;
+  }
+  if (arena.name() == plan::slotsArena || arena.name() == plan::stagingArena) {
+    add(arena.name(), "batch records", arena.size());
+    return;
+  }
+  constexpr uint64_t alignment = 256; // of buffers, for which padding counts
+  std::map<plan::Buffer::Class, uint64_t> classes;
+  for (const plan::Buffer &buffer : plan.buffers())
+    if (buffer.arena() == static_cast<uint32_t>(index))
+      classes[buffer.class_()] += (buffer.size() + alignment - 1) / alignment * alignment;
+  for (auto [kind, bytes] : classes)
+    add(arena.name(), className(kind), bytes);
+}
+
+} // namespace
+
+std::string ft::rt::memoryTable(const plan::Plan &plan) {
+  const plan::Target &target = plan.target();
+  const Fit fit = fitOf(plan);
+  Table table;
+  for (int i = 0; i < plan.arenas_size(); ++i)
+    if (takesDeviceMemory(plan, plan.arenas(i)))
+      table.addArena(plan, i);
+  if (const uint64_t ranks = ranksOfMemory(plan); ranks > 1)
+    table.add("other ranks", fmt::format("the same, {} ×", ranks - 1), fit.arenas / ranks * (ranks - 1));
+  table.add("outside", target.driver() == plan::CPU ? "program, libraries" : "driver, libraries", fit.outside,
+            target.outside_measured() ? "   measured" : "   estimate");
+  table.add("needs", "", fit.needs());
+  if (fit.has != 0)
+    table.add("has", "", fit.has);
+  if (const uint32_t ranks = plan::Mesh(plan).ranks(); ranks > 1 && target.driver() != plan::CPU)
+    table.text += fmt::format("  on each of {} GPUs\n", ranks);
+  for (const plan::Arena &arena : plan.arenas())
+    if (!takesDeviceMemory(plan, arena))
+      table.text += fmt::format("  pinned host memory: {} bytes\n", arena.size());
+  return table.text;
+}
+
+std::string ft::rt::describeArenas(const plan::Plan &plan) {
+  std::string text;
+  for (const plan::Arena &arena : plan.arenas())
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", arena.name(), formatBytes(arena.size()));
+  return text;
+}

@@ -1,0 +1,33 @@
+// What a plan takes of a machine's memory, and whether that is enough: what ftc says before and ftrun reserves.
+#pragma once
+
+#include "runtime/Plan/plan.pb.h"
+
+#include <string>
+
+namespace ft::rt {
+
+/// Whether an arena takes memory of the device. On a processor all do.
+bool takesDeviceMemory(const plan::Plan &plan, const plan::Arena &arena);
+
+/// Bytes of device memory: of each rank's GPU, or of the machine that ranks on its processors share.
+struct Fit {
+  uint64_t arenas = 0;
+  uint64_t outside = 0; ///< driver context, library code: the estimate of the target file
+  uint64_t has = 0;     ///< of the target in all; 0: not known, the machine decides
+
+  uint64_t needs() const { return arenas + outside; }
+  bool fits() const { return has == 0 || needs() <= has; }
+};
+
+/// A plan against its target.
+Fit fitOf(const plan::Plan &plan);
+
+/// A row for each arena of a rank, or for each class of buffers in it; the other ranks' where they share the memory;
+/// what lies outside; what the plan needs and the target has.
+std::string memoryTable(const plan::Plan &plan);
+
+/// "weights 0.52 GiB, optimizer 0.01 GiB, …": all arenas, for a message of one line.
+std::string describeArenas(const plan::Plan &plan);
+
+} // namespace ft::rt

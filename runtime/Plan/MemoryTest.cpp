@@ -1,0 +1,71 @@
+#include "runtime/Plan/Memory.h"
+
+#include <gtest/gtest.h>
+
+using namespace ft;
+using namespace ft::rt;
+
+namespace {
+
+constexpr uint64_t gib = uint64_t(1) << 30;
+
+plan::Plan plan(plan::Driver driver) {
+  plan::Plan plan;
+  plan.mutable_target()->set_driver(driver);
+  plan.mutable_target()->set_memory(16 * gib);
+  plan.mutable_target()->set_outside_arenas(gib / 4);
+  auto add = [&](const char *name, plan::Arena::Space space, uint64_t size) {
+    plan::Arena *arena = plan.add_arenas();
+    arena->set_name(name), arena->set_space(space), arena->set_size(size), arena->set_largest_live(size);
+  };
+  add("weights", plan::Arena::DEVICE, 3 * gib / 2);
+  add("activations", plan::Arena::DEVICE, gib);
+  add("staging", plan::Arena::PINNED, 512);
+  plan.mutable_arenas(1)->set_largest_live(gib / 2), plan.mutable_arenas(1)->set_transient(true);
+  auto hold = [&](uint64_t size, plan::Buffer::Class kind) {
+    plan::Buffer *buffer = plan.add_buffers();
+    buffer->set_size(size), buffer->set_class_(kind);
+  };
+  hold(gib, plan::Buffer::WEIGHT);
+  hold(gib / 2 - 300, plan::Buffer::WEIGHT);
+  hold(1, plan::Buffer::CONSTANT);
+  return plan;
+}
+
+TEST(Memory, TableAddsUp) {
+  const plan::Plan gpu = plan(plan::CUDA);
+  EXPECT_EQ(
+      memoryTable(gpu),
+      "  arena           holds                            bytes         GiB\n"
+      "  weights         weights                     1610612480       1.500\n"
+      "  weights         constant tables                    256       0.000\n"
+      "  activations     transient values            1073741824       1.000   largest live set 536870912 (+100.00 %)\n"
+      "  outside         driver, libraries            268435456       0.250   estimate\n"
+      "  needs                                       2952790016       2.750\n"
+      "  has                                        17179869184      16.000\n"
+      "  pinned host memory: 512 bytes\n");
+  EXPECT_EQ(fitOf(gpu).needs(), 1610612480u + 256 + gib + gib / 4);
+  EXPECT_EQ(describeArenas(gpu), "weights 1.50 GiB, activations 1.00 GiB, staging 512 B");
+}
+
+TEST(Memory, OnAProcessorEveryArenaCounts) {
+  EXPECT_EQ(fitOf(plan(plan::CPU)).needs(), fitOf(plan(plan::CUDA)).needs() + 512);
+  const std::string table = memoryTable(plan(plan::CPU));
+  EXPECT_NE(table.find("  staging         batch records                      512"), std::string::npos) << table;
+  EXPECT_NE(table.find("  outside         program, libraries"), std::string::npos) << table;
+  EXPECT_EQ(table.find("pinned"), std::string::npos) << table;
+}
+
+TEST(Memory, FitsToTheLastByte) {
+  plan::Plan gpu = plan(plan::CUDA);
+  const uint64_t needs = fitOf(gpu).needs();
+  gpu.mutable_target()->set_memory(needs);
+  EXPECT_TRUE(fitOf(gpu).fits());
+  gpu.mutable_target()->set_memory(needs - 1);
+  EXPECT_FALSE(fitOf(gpu).fits());
+  gpu.mutable_target()->set_memory(0); // the machine decides
+  EXPECT_TRUE(fitOf(gpu).fits());
+  EXPECT_EQ(memoryTable(gpu).find("  has "), std::string::npos);
+}
+
+} // namespace

@@ -1,0 +1,59 @@
+#include "runtime/Support/FileKind.h"
+
+#include "runtime/Support/Strings.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <string_view>
+
+namespace ft::rt {
+
+namespace {
+
+struct Kind {
+  std::string_view start, text;
+};
+
+using namespace std::string_view_literals;
+
+constexpr Kind kinds[] = {
+    {"/annex/objects/"sv, "a pointer of git-annex, not the file itself; fetch it with git annex get"sv},
+    {"\x1f\x8b"sv, "compressed by gzip; unpack it with gunzip"sv},
+    {"PK\x03\x04"sv,
+     "a zip archive, as torch.save writes it; convert it to safetensors with the library that wrote it"sv},
+    {"\x80\x02"sv, "a pickle of Python; convert it to safetensors with the library that wrote it"sv},
+    {"<!DOCTYPE"sv, "a web page, perhaps of a download that was refused; download the file itself"sv},
+    {"<!doctype"sv, "a web page, perhaps of a download that was refused; download the file itself"sv},
+    {"<html"sv, "a web page, perhaps of a download that was refused; download the file itself"sv},
+    {"\xff\xfe"sv, "text in UTF-16; convert it to UTF-8"sv},
+    {"\xfe\xff"sv, "text in UTF-16; convert it to UTF-8"sv},
+    {"GGUF"sv, "a GGUF file; its name must end in .gguf"sv},
+};
+
+/// Git LFS puts this text where the file would be, and the size into its third line.
+std::string largeFilePointer(std::string_view text) {
+  if (!text.starts_with("version https://git-lfs.github.com/spec/"))
+    return "";
+  constexpr std::string_view sizeKey = "\nsize ";
+  const size_t at = text.find(sizeKey);
+  std::string size = "the file itself";
+  if (at != std::string_view::npos)
+    size = fmt::format("the {} bytes of the file itself",
+                       shown(text.substr(at + sizeKey.size(), text.find('\n', at + 1) - at - sizeKey.size()), 20));
+  return fmt::format("a pointer of Git LFS that stands for {}; fetch it with git lfs pull, or download it", size);
+}
+
+} // namespace
+
+std::string foreignKind(std::span<const std::byte> bytes) {
+  constexpr size_t longest = 1024; // the most that a pointer has
+  const std::string_view text(reinterpret_cast<const char *>(bytes.data()), std::min(bytes.size(), longest));
+  if (std::string pointer = largeFilePointer(text); !pointer.empty())
+    return pointer;
+  for (const Kind &kind : kinds)
+    if (text.starts_with(kind.start))
+      return std::string(kind.text);
+  return "";
+}
+
+} // namespace ft::rt

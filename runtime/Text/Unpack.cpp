@@ -1,0 +1,74 @@
+#include "runtime/Text/Unpack.h"
+
+#include <algorithm>
+#include <climits>
+#include <fmt/format.h>
+#include <memory>
+#include <vector>
+#include <zlib.h>
+#include <zstd.h>
+
+namespace ft::rt {
+
+namespace {
+constexpr size_t Step = size_t(1) << 18;
+
+Status tooLarge(uint64_t limit) {
+  return badInput(fmt::format("unpacks to more than {} bytes, which is the most; split it into several files", limit));
+}
+} // namespace
+
+Expected<std::string> unpackGzip(std::string_view packed, uint64_t limit) {
+  z_stream stream{};
+  if (inflateInit2(&stream, 15 + 16) != Z_OK)
+    return failed("zlib has no memory");
+  std::unique_ptr<z_stream, decltype(&inflateEnd)> guard(&stream, inflateEnd);
+  std::string out;
+  std::vector<Bytef> buffer(Step);
+  bool ended = true;
+  while (!packed.empty() || !ended) {
+    if (ended && inflateReset(&stream) != Z_OK)
+      return failed("zlib cannot start again");
+    stream.next_in = reinterpret_cast<Bytef *>(const_cast<char *>(packed.data()));
+    stream.avail_in = uInt(std::min<size_t>(packed.size(), INT_MAX));
+    const size_t before = stream.avail_in;
+    stream.next_out = buffer.data();
+    stream.avail_out = uInt(buffer.size());
+    const int result = inflate(&stream, Z_NO_FLUSH);
+    packed.remove_prefix(before - stream.avail_in);
+    out.append(reinterpret_cast<const char *>(buffer.data()), buffer.size() - stream.avail_out);
+    if (out.size() > limit)
+      return tooLarge(limit);
+    if (result == Z_BUF_ERROR && packed.empty())
+      return badInput("is cut off in the middle of its gzip data; copy it again");
+    if (result != Z_OK && result != Z_STREAM_END)
+      return badInput(fmt::format("is damaged gzip data ({}); copy it again", stream.msg ? stream.msg : "no reason"));
+    ended = result == Z_STREAM_END;
+  }
+  return out;
+}
+
+Expected<std::string> unpackZstandard(std::string_view packed, uint64_t limit) {
+  std::unique_ptr<ZSTD_DStream, decltype(&ZSTD_freeDStream)> stream(ZSTD_createDStream(), ZSTD_freeDStream);
+  if (!stream)
+    return failed("zstd has no memory");
+  std::string out;
+  std::vector<char> buffer(Step);
+  ZSTD_inBuffer input{packed.data(), packed.size(), 0};
+  size_t left = 1;
+  while (input.pos < input.size || left != 0) {
+    ZSTD_outBuffer output{buffer.data(), buffer.size(), 0};
+    const size_t before = input.pos;
+    left = ZSTD_decompressStream(stream.get(), &output, &input);
+    if (ZSTD_isError(left))
+      return badInput(fmt::format("is damaged Zstandard data ({}); copy it again", ZSTD_getErrorName(left)));
+    out.append(buffer.data(), output.pos);
+    if (out.size() > limit)
+      return tooLarge(limit);
+    if (left != 0 && input.pos == before && output.pos == 0)
+      return badInput("is cut off in the middle of its Zstandard data; copy it again");
+  }
+  return out;
+}
+
+} // namespace ft::rt

@@ -1,0 +1,191 @@
+// Hugging Face's tokenizer.json.
+
+#include "runtime/Tokenizer/JsonFile.h"
+#include "runtime/Tokenizer/JsonSteps.h"
+#include "runtime/Tokenizer/TokenizerConfig.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fmt/format.h>
+
+namespace ft::rt {
+
+namespace {
+using nlohmann::json;
+
+/// Tokens around every text; no template comes near it, and it bounds the work of reading many.
+constexpr size_t MaxAround = 64;
+
+Status readVocabulary(const json &vocabulary, uint64_t limit, std::vector<std::string> &tokens) {
+  if (!vocabulary.is_object())
+    return badInput("model.vocab is not an object");
+  for (const auto &[token, id] : vocabulary.items()) {
+    if (!id.is_number_unsigned() || id.get<uint64_t>() >= limit)
+      return badInput(fmt::format("token \"{}\" has id {}; must be an integer below {}", token, shown(id), limit));
+    const auto at = id.get<uint64_t>();
+    tokens.resize(std::max<size_t>(tokens.size(), at + 1));
+    tokens[at] = token;
+  }
+  return {};
+}
+
+Status readMerges(const json &merges, BytePairSpec &spec) {
+  if (!merges.is_array())
+    return badInput("model.merges is not an array");
+  spec.merges.reserve(merges.size());
+  for (const json &merge : merges) {
+    if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
+      spec.merges.emplace_back(merge[0].get<std::string>(), merge[1].get<std::string>());
+      continue;
+    }
+    const std::string text = merge.is_string() ? merge.get<std::string>() : "";
+    const size_t blank = text.find(' ', 1);
+    if (blank == std::string::npos || blank + 1 == text.size())
+      return badInput(fmt::format("model.merges[{}] is {}; must be two tokens", spec.merges.size(), shown(merge)));
+    spec.merges.emplace_back(text.substr(0, blank), text.substr(blank + 1));
+  }
+  return {};
+}
+
+Status readModel(const json &model, uint64_t limit, TokenizerSpec &spec) {
+  FT_ASSIGN_OR_RETURN(const std::string type, textMember(model, "type", "BPE"));
+  if (type != "BPE")
+    return badInput(fmt::format("model is {}; must be BPE (a tokenizer.model may be Unigram too)", type));
+  FT_RETURN_IF_ERROR(
+      checkMembers(model, {"type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix",
+                           "fuse_unk", "byte_fallback", "ignore_merges", "vocab", "merges"}));
+  for (const char *field : {"dropout", "continuing_subword_prefix", "end_of_word_suffix"})
+    if (const json &value = member(model, field); !value.is_null() && value != json("") && value != json(0.0))
+      return badInput(fmt::format("model.{} is {}; must be null", field, shown(value)));
+  BytePairSpec pairs;
+  FT_ASSIGN_OR_RETURN(pairs.ignoreMerges, flagMember(model, "ignore_merges", false));
+  FT_ASSIGN_OR_RETURN(pairs.byteFallback, flagMember(model, "byte_fallback", false));
+  FT_ASSIGN_OR_RETURN(pairs.fuseUnknown, flagMember(model, "fuse_unk", false));
+  FT_ASSIGN_OR_RETURN(const std::string unknown, textMember(model, "unk_token", ""));
+  if (!unknown.empty())
+    pairs.unknown = unknown;
+  FT_RETURN_IF_ERROR(readVocabulary(member(model, "vocab"), limit, spec.tokens));
+  FT_RETURN_IF_ERROR(readMerges(member(model, "merges"), pairs));
+  spec.model = std::move(pairs);
+  return {};
+}
+
+Status readAddedTokens(const json &added, uint64_t limit, TokenizerSpec &spec) {
+  if (!added.is_array() && !added.is_null())
+    return badInput("added_tokens is not an array");
+  for (const json &entry : added) {
+    AddedToken token;
+    FT_ASSIGN_OR_RETURN(token.content, textMember(entry, "content"));
+    FT_ASSIGN_OR_RETURN(const uint64_t id, countMember(entry, "id"));
+    if (id >= limit)
+      return badInput(fmt::format("token \"{}\" has id {}; must be an integer below {}", token.content, id, limit));
+    token.id = uint32_t(id);
+    if (id < spec.tokens.size() && !spec.tokens[id].empty() && spec.tokens[id] != token.content)
+      return badInput(fmt::format("added token \"{}\" has id {}, which is \"{}\" in the vocabulary", token.content, id,
+                                  spec.tokens[id]));
+    FT_ASSIGN_OR_RETURN(token.special, flagMember(entry, "special", false));
+    FT_ASSIGN_OR_RETURN(token.normalized, flagMember(entry, "normalized", !token.special));
+    FT_ASSIGN_OR_RETURN(token.singleWord, flagMember(entry, "single_word", false));
+    FT_ASSIGN_OR_RETURN(token.leftSpace, flagMember(entry, "lstrip", false));
+    FT_ASSIGN_OR_RETURN(token.rightSpace, flagMember(entry, "rstrip", false));
+    spec.added.push_back(std::move(token));
+  }
+  return {};
+}
+
+/// Ids of a name in the template's own table.
+Status appendSpecial(const json &table, const std::string &name, std::vector<uint32_t> &ids) {
+  const json &values = member(member(table, name.c_str()), "ids");
+  if (!values.is_array() || values.empty())
+    return badInput(fmt::format("the template names {}, of which special_tokens has no ids", name));
+  for (const json &value : values) {
+    if (!value.is_number_unsigned() || value.get<uint64_t>() >= MaxVocabulary)
+      return badInput(fmt::format("the template's id of {} is {}; must be a token's", name, shown(value)));
+    ids.push_back(value.get<uint32_t>());
+  }
+  return {};
+}
+
+/// What TemplateProcessing puts around one text.
+Status readTemplate(const json &processor, TokenizerSpec &spec) {
+  std::vector<uint32_t> before, behind;
+  bool text = false;
+  for (const json &part : member(processor, "single")) {
+    const json &sequence = member(part, "Sequence"), &special = member(part, "SpecialToken");
+    if (sequence.is_object() && !text && member(sequence, "id") == json("A")) {
+      text = true;
+      continue;
+    }
+    FT_ASSIGN_OR_RETURN(const std::string name, textMember(special, "id", ""));
+    if (name.empty())
+      return badInput(
+          fmt::format("the template has the part {}; must be a SpecialToken, or Sequence A once", shown(part)));
+    FT_RETURN_IF_ERROR(appendSpecial(member(processor, "special_tokens"), name, text ? behind : before));
+  }
+  if (!text)
+    return badInput(fmt::format("the template {} has no text", shown(member(processor, "single"))));
+  spec.prefix.insert(spec.prefix.begin(), before.begin(), before.end());
+  spec.suffix.insert(spec.suffix.end(), behind.begin(), behind.end());
+  if (spec.prefix.size() + spec.suffix.size() > MaxAround)
+    return badInput(fmt::format("the templates put {} tokens around every text; at most {}",
+                                spec.prefix.size() + spec.suffix.size(), MaxAround));
+  return {};
+}
+
+Status readPostProcessor(const json &processor, TokenizerSpec &spec) {
+  if (processor.is_null())
+    return {};
+  FT_ASSIGN_OR_RETURN(const std::string type, textMember(processor, "type"));
+  if (type == "Sequence") {
+    for (const json &part : member(processor, "processors"))
+      FT_RETURN_IF_ERROR(readPostProcessor(part, spec));
+    return {};
+  }
+  if (type == "TemplateProcessing")
+    return readTemplate(processor, spec);
+  if (type == "ByteLevel")
+    return {}; // changes offsets alone
+  if (type != "BertProcessing" && type != "RobertaProcessing")
+    return badInput(fmt::format("{} is not supported; those supported are TemplateProcessing, ByteLevel, "
+                                "BertProcessing, RobertaProcessing and Sequence",
+                                type));
+  for (auto [key, ids] : {std::pair("cls", &spec.prefix), {"sep", &spec.suffix}}) {
+    const json &pair = member(processor, key);
+    if (!pair.is_array() || pair.size() != 2 || !pair[1].is_number_unsigned() ||
+        pair[1].get<uint64_t>() >= MaxVocabulary)
+      return badInput(fmt::format("{} has \"{}\": {}; must be a token and its id", type, key, shown(pair)));
+    ids->push_back(pair[1].get<uint32_t>());
+  }
+  return {};
+}
+
+Status readTokenizer(const json &file, TokenizerSpec &spec) {
+  FT_RETURN_IF_ERROR(checkMembers(file, {"version", "truncation", "padding", "added_tokens", "normalizer",
+                                         "pre_tokenizer", "post_processor", "decoder", "model"}));
+  FT_ASSIGN_OR_RETURN(spec.normalizer, readNormalizer(member(file, "normalizer")));
+  FT_ASSIGN_OR_RETURN(spec.preTokenizer, readPreTokenizer(member(file, "pre_tokenizer")));
+  FT_ASSIGN_OR_RETURN(spec.decoder, readDecoder(member(file, "decoder")));
+  const json &model = member(file, "model"), &added = member(file, "added_tokens");
+  // Ids are dense but for a few that were left free; a small file must not make the vocabulary large.
+  const uint64_t limit = std::min<uint64_t>(MaxVocabulary, 2 * (member(model, "vocab").size() + added.size()) + 1024);
+  FT_RETURN_IF_ERROR(readModel(model, limit, spec));
+  FT_RETURN_IF_ERROR(readAddedTokens(added, limit, spec));
+  if (Status status = readPostProcessor(member(file, "post_processor"), spec); !status.ok())
+    return badInput(fmt::format("post_processor: {}", status.message()));
+  return {};
+}
+} // namespace
+
+Expected<TokenizerSpec> readJsonTokenizer(const std::string &folder) {
+  TokenizerSpec spec;
+  spec.source = (std::filesystem::path(folder) / "tokenizer.json").string();
+  FT_ASSIGN_OR_RETURN(const json file, readJsonFile(spec.source));
+  if (Status status = readTokenizer(file, spec); !status.ok())
+    return badInput(fmt::format("{}: {}", spec.source, status.message()));
+  if (!spec.prefix.empty())
+    spec.bos = spec.prefix.front();
+  FT_RETURN_IF_ERROR(readTokenizerConfig(folder, std::nullopt, spec));
+  return spec;
+}
+
+} // namespace ft::rt

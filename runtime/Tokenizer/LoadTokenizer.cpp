@@ -1,0 +1,36 @@
+#include "runtime/Tokenizer/Tokenizer.h"
+#include "runtime/Weights/Gguf.h"
+
+#include <filesystem>
+#include <fmt/format.h>
+
+namespace ft::rt {
+
+namespace {
+namespace fs = std::filesystem;
+
+Expected<TokenizerSpec> readSpec(const std::string &modelPath) {
+  std::error_code ignored;
+  fs::path folder(modelPath);
+  if (folder.extension() == ".safetensors") {
+    folder = folder.has_parent_path() ? folder.parent_path() : ".";
+  } else if (!fs::is_directory(folder, ignored)) {
+    FT_ASSIGN_OR_RETURN(const GgufFile file, GgufFile::open(modelPath));
+    return readGgufTokenizer(file);
+  }
+  if (fs::exists(folder / "tokenizer.json", ignored))
+    return readJsonTokenizer(folder.string());
+  if (fs::exists(folder / "tokenizer.model", ignored))
+    return readSentencePieceTokenizer(folder.string());
+  return badInput(fmt::format("{}: holds neither tokenizer.json nor tokenizer.model; put the model's tokenizer files "
+                              "there",
+                              folder.string()));
+}
+} // namespace
+
+Expected<Tokenizer> loadTokenizer(const std::string &modelPath) {
+  FT_ASSIGN_OR_RETURN(TokenizerSpec spec, readSpec(modelPath));
+  return Tokenizer::create(std::move(spec));
+}
+
+} // namespace ft::rt

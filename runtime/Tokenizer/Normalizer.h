@@ -1,0 +1,36 @@
+// Text to the text that a tokenizer's model was trained on.
+#pragma once
+
+#include "runtime/Tokenizer/ByteTrie.h"
+#include "runtime/Tokenizer/CharsMap.h"
+#include "runtime/Tokenizer/Regex.h"
+#include "runtime/Tokenizer/TokenizerSteps.h"
+
+#include <optional>
+#include <span>
+
+namespace ft::rt {
+
+/// Immutable; apply() may run on several threads.
+class Normalizer {
+public:
+  /// Refuses an expression or a character map that cannot be read.
+  static Expected<Normalizer> create(std::span<const NormalizerStep> steps);
+
+  /// Rewrites `text` in place, one step after the other.
+  Status apply(std::string &text, Regex::Work &work) const;
+  bool empty() const { return stages.empty(); }
+  /// The first step reads ill-formed UTF-8 itself.
+  bool readsBytes() const;
+
+private:
+  struct Stage {
+    NormalizerStep step;
+    std::optional<Regex> regex;
+    CharsMap charsMap;
+    ByteTrie fixed;
+  };
+  std::vector<Stage> stages;
+};
+
+} // namespace ft::rt

@@ -1,0 +1,92 @@
+#include "runtime/Tokenizer/Normalizer.h"
+
+#include <chrono>
+#include <cstring>
+#include <gtest/gtest.h>
+
+using namespace ft::rt;
+
+namespace {
+
+std::string normalized(std::vector<NormalizerStep> steps, std::string text) {
+  auto normalizer = Normalizer::create(steps);
+  EXPECT_TRUE(normalizer.ok()) << normalizer.status().message();
+  Regex::Work work;
+  EXPECT_TRUE(normalizer->apply(text, work).ok());
+  return text;
+}
+
+TEST(Normalizer, Forms) {
+  EXPECT_EQ(normalized({NormalForm::Nfc}, "e\u0301 \u212b \ufb01"), "\u00e9 \u00c5 \ufb01");
+  EXPECT_EQ(normalized({NormalForm::Nfd}, "\u00e9 \ud55c"), "e\u0301 \u1112\u1161\u11ab");
+  EXPECT_EQ(normalized({NormalForm::Nfkc}, "\ufb01\u2460e\u0301"), "fi1\u00e9");
+  EXPECT_EQ(normalized({NormalForm::Nfkd}, "\ufb01\u00e9"), "fie\u0301");
+  EXPECT_EQ(normalized({NormalForm::Nfc}, "q\u0307\u0323"), "q\u0323\u0307"); // marks in the order of their classes
+  // Younger than the tables of `tokenizers`: left alone.
+  EXPECT_EQ(normalized({NormalForm::Nfkc}, "\u32ff\U0001FBF0"), "\u32ff\U0001FBF0");
+}
+
+TEST(Normalizer, Steps) {
+  EXPECT_EQ(normalized({LowercaseStep()}, "\u0130\u03a3 A\ua7cb"), "i\u0307\u03c3 a\u0264");
+  EXPECT_EQ(normalized({StripStep{true, false}}, " \u3000a b "), "a b ");
+  EXPECT_EQ(normalized({StripStep{true, true}}, " a b \n"), "a b");
+  EXPECT_EQ(normalized({StripStep{true, true}}, " \n"), "");
+  EXPECT_EQ(normalized({StripStep{false, true}}, " a "), " a");
+  EXPECT_EQ(normalized({PrependStep{"_"}}, "a"), "_a");
+  EXPECT_EQ(normalized({PrependStep{"_"}}, ""), "");
+  EXPECT_EQ(normalized({ReplaceStep{{"aa", false}, "b"}}, "aaa"), "ba");
+  EXPECT_EQ(normalized({ReplaceStep{{"a+", true}, "b"}}, "aaca"), "bcb");
+  EXPECT_EQ(normalized({ReplaceStep{{" ", false}, "_"}, PrependStep{"_"}}, "a b"), "_a_b");
+}
+
+TEST(Normalizer, SentencePiece) {
+  SentencePieceStep step;
+  EXPECT_EQ(normalized({step}, "  a  b "), "\u2581a\u2581b");
+  EXPECT_EQ(normalized({step}, "   "), "");
+  EXPECT_EQ(normalized({step}, "a\xff\xe4\xb8"), "\u2581a\uFFFD\uFFFD\uFFFD"); // one for each byte
+  step.removeExtraSpaces = false;
+  EXPECT_EQ(normalized({step}, " a  b "), "\u2581\u2581a\u2581\u2581b\u2581");
+  step.addDummyPrefix = false;
+  EXPECT_EQ(normalized({step}, "a b"), "a\u2581b");
+}
+
+/// A map of one rule, "a" → "xy", written by hand: the array's root, the node of 'a', its leaf.
+TEST(CharsMap, FollowsItsArrayAndNothingElse) {
+  auto blob = [](std::vector<uint32_t> units, std::string pool) {
+    const uint32_t bytes = uint32_t(units.size() * 4);
+    std::string out(reinterpret_cast<const char *>(&bytes), 4);
+    return out.append(reinterpret_cast<const char *>(units.data()), bytes) + pool;
+  };
+  std::vector<uint32_t> units(128, 0);
+  units[0] = 2u << 10;                       // children at 2 ^ label
+  units[2 ^ 'a'] = 'a' | 1u << 8 | 4u << 10; // a leaf at (2 ^ 'a') ^ 4
+  units[2 ^ 'a' ^ 4] = 1u << 31 | 0;
+  const std::string pool("xy\0", 3);
+  auto map = CharsMap::read(blob(units, pool));
+  ASSERT_TRUE(map.ok()) << map.status().message();
+  ASSERT_TRUE(map->longest("ab"));
+  EXPECT_EQ(map->longest("ab")->by, "xy");
+  EXPECT_EQ(map->longest("ab")->length, 1u);
+  EXPECT_FALSE(map->longest("b"));
+  EXPECT_FALSE(map->longest(""));
+  units[2 ^ 'a' ^ 4] = 1u << 31 | 1000; // a value outside the pool
+  EXPECT_FALSE(CharsMap::read(blob(units, pool))->longest("a"));
+  units[2 ^ 'a'] = 'a' | 1u << 8 | 0x1FFFFFu << 10; // a node outside the array
+  EXPECT_FALSE(CharsMap::read(blob(units, pool))->longest("aaaa"));
+  EXPECT_FALSE(CharsMap::read(blob(units, "xy")).ok());
+  EXPECT_FALSE(CharsMap::read(std::string("\xff\xff\xff\xff", 4) + "xx").ok());
+  EXPECT_FALSE(CharsMap::read("abc").ok());
+  EXPECT_TRUE(CharsMap::read("")->empty());
+}
+
+/// A run of marks in the wrong order, which sorting by neighbours would take minutes for.
+TEST(Normalizer, RunsOfMarksTakeLinearTime) {
+  std::string text = "a";
+  while (text.size() < 1000000)
+    text += "\u0301\u0316";
+  const auto start = std::chrono::steady_clock::now();
+  normalized({NormalForm::Nfc}, text);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
+}
+
+} // namespace

@@ -1,0 +1,363 @@
+#include "runtime/Tokenizer/Tokenizer.h"
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+using namespace ft::rt;
+namespace fs = std::filesystem;
+
+namespace {
+
+class TokenizerReaders : public testing::Test {
+protected:
+  void SetUp() override {
+    folder = fs::temp_directory_path() / ("ftc-readers-" + std::to_string(getpid()));
+    fs::create_directories(folder);
+  }
+  void TearDown() override { fs::remove_all(folder); }
+  void write(const std::string &name, const std::string &content) {
+    std::ofstream(folder / name, std::ios::binary) << content;
+  }
+  std::string refusal(const fs::path &path) {
+    auto result = loadTokenizer(path.string());
+    EXPECT_FALSE(result.ok());
+    EXPECT_EQ(result.status().code(), Code::BadInput);
+    return result.status().message();
+  }
+  fs::path folder;
+};
+
+/// A GGUF file without tensors: version 3, little-endian.
+struct GgufBuilder {
+  std::string values;
+  uint64_t count = 0;
+
+  template <typename T> static std::string raw(T value) {
+    return std::string(reinterpret_cast<const char *>(&value), sizeof value);
+  }
+  static std::string text(const std::string &s) { return raw(uint64_t(s.size())) + s; }
+  void add(const std::string &key, uint32_t type, const std::string &payload) {
+    values += text(key) + raw(type) + payload;
+    ++count;
+  }
+  void string(const std::string &key, const std::string &value) { add("tokenizer.ggml." + key, 8, text(value)); }
+  void integer(const std::string &key, uint32_t value) { add("tokenizer.ggml." + key, 4, raw(value)); }
+  void flag(const std::string &key, bool value) { add("tokenizer.ggml." + key, 7, raw(uint8_t(value))); }
+  void strings(const std::string &key, const std::vector<std::string> &items) {
+    std::string payload = raw(uint32_t(8)) + raw(uint64_t(items.size()));
+    for (const auto &item : items)
+      payload += text(item);
+    add("tokenizer.ggml." + key, 9, payload);
+  }
+  void reals(const std::string &key, const std::vector<float> &items) {
+    std::string payload = raw(uint32_t(6)) + raw(uint64_t(items.size()));
+    for (float item : items)
+      payload += raw(item);
+    add("tokenizer.ggml." + key, 9, payload);
+  }
+  void integers(const std::string &key, const std::vector<int32_t> &items) {
+    std::string payload = raw(uint32_t(5)) + raw(uint64_t(items.size()));
+    for (int32_t item : items)
+      payload += raw(item);
+    add("tokenizer.ggml." + key, 9, payload);
+  }
+  std::string file() const { return "GGUF" + raw(uint32_t(3)) + raw(uint64_t(0)) + raw(count) + values; }
+};
+
+GgufBuilder tiny(const std::string &model = "gpt2", const std::string &pre = "smollm") {
+  GgufBuilder gguf;
+  gguf.string("model", model);
+  gguf.string("pre", pre);
+  gguf.strings("tokens", {"<e>", "a", "b", "ab", "<u>"});
+  gguf.integers("token_type", {3, 1, 1, 1, 4});
+  gguf.strings("merges", {"a b"});
+  return gguf;
+}
+
+TEST_F(TokenizerReaders, GgufGivesVocabularyKindsAndFlags) {
+  GgufBuilder gguf = tiny();
+  gguf.integer("eos_token_id", 0);
+  gguf.integer("bos_token_id", 4);
+  gguf.flag("add_bos_token", true);
+  write("m.gguf", gguf.file());
+  auto tokenizer = loadTokenizer((folder / "m.gguf").string());
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
+  EXPECT_EQ(tokenizer->eos(), 0u);
+  EXPECT_EQ(tokenizer->bos(), 4u);
+  EXPECT_EQ(tokenizer->prefix().size(), 1u);
+  std::vector<uint32_t> ids;
+  ASSERT_TRUE(tokenizer->encode("ab<u>a<e>", ids).ok());
+  EXPECT_EQ(ids, (std::vector<uint32_t>{3, 4, 1, 0}));
+  EXPECT_EQ(tokenizer->decode(ids, true), "ab<u>a");
+}
+
+TEST_F(TokenizerReaders, BosIsOffWhereGgufDoesNotAsk) {
+  GgufBuilder gguf = tiny();
+  gguf.integer("bos_token_id", 4);
+  write("m.gguf", gguf.file());
+  auto tokenizer = loadTokenizer((folder / "m.gguf").string());
+  ASSERT_TRUE(tokenizer.ok());
+  EXPECT_TRUE(tokenizer->prefix().empty());
+}
+
+TEST_F(TokenizerReaders, OtherFamiliesAreRefusedByName) {
+  const std::string path = (folder / "m.gguf").string();
+  write("m.gguf", tiny("t5").file());
+  EXPECT_EQ(refusal(path), path + ": tokenizer.ggml.model is \"t5\"; must be \"gpt2\" (byte-level BPE) or \"llama\" "
+                                  "(SentencePiece's BPE)");
+  write("m.gguf", tiny("gpt2", "falcon").file());
+  EXPECT_EQ(refusal(path), path + ": pre-tokenizer \"falcon\" is not known; those known are gpt-2, smollm, starcoder, "
+                                  "llama-bpe, qwen2, tekken");
+}
+
+TEST_F(TokenizerReaders, BrokenGgufMetadataIsNamed) {
+  const std::string path = (folder / "m.gguf").string();
+  GgufBuilder gguf;
+  gguf.string("model", "gpt2");
+  write("m.gguf", gguf.file());
+  EXPECT_EQ(refusal(path),
+            path + ": metadata tokenizer.ggml.tokens is missing or of the wrong kind; must be an array of strings");
+  gguf.string("pre", "gpt-2");
+  gguf.strings("tokens", {"a"});
+  gguf.integers("token_type", {6});
+  write("m.gguf", gguf.file());
+  EXPECT_EQ(refusal(path), path + ": tokenizer.ggml.token_type[0] is 6; must be 1 to 5 in this kind of vocabulary");
+  gguf = tiny();
+  gguf.integer("eos_token_id", 99);
+  write("m.gguf", gguf.file());
+  EXPECT_EQ(refusal(path), path + ": the end-of-text id is 99; must be below the vocabulary's 5 tokens");
+  gguf = tiny();
+  gguf.flag("add_space_prefix", true);
+  write("m.gguf", gguf.file());
+  EXPECT_EQ(refusal(path), path + ": tokenizer.ggml.add_space_prefix is true; must be false for byte-level BPE");
+}
+
+/// The vocabulary of a tokenizer.model as GGUF's kind "llama" has it.
+std::string llamaGguf(const std::string &folder, bool prefix) {
+  auto spec = readSentencePieceTokenizer(folder);
+  EXPECT_TRUE(spec.ok()) << spec.status().message();
+  const auto &pieces = std::get<PieceSpec>(spec->model);
+  GgufBuilder gguf;
+  gguf.string("model", "llama");
+  gguf.strings("tokens", spec->tokens);
+  std::vector<int32_t> types;
+  for (PieceType type : pieces.types)
+    types.push_back(int32_t(type));
+  gguf.integers("token_type", types);
+  gguf.reals("scores", pieces.scores);
+  gguf.integer("bos_token_id", *spec->bos);
+  gguf.integer("eos_token_id", *spec->eos);
+  gguf.flag("add_space_prefix", prefix);
+  return gguf.file();
+}
+
+TEST_F(TokenizerReaders, GgufLlamaIsItsSentencePieceModel) {
+  for (const char *form : {"sp_llama", "sp_gemma"}) {
+    const std::string path = std::string("test/goldens/text/forms/") + form;
+    write("m.gguf", llamaGguf(path, std::string(form) == "sp_llama"));
+    auto gguf = loadTokenizer((folder / "m.gguf").string()), own = loadTokenizer(path);
+    ASSERT_TRUE(gguf.ok() && own.ok()) << gguf.status().message();
+    EXPECT_EQ(gguf->bos(), own->bos());
+    EXPECT_EQ(gguf->eos(), own->eos());
+    ASSERT_EQ(gguf->prefix().size(), 1u);
+    for (const char *text : {"Hello  world", " x\n\ny 12", "a</s> b<s>", "<mask>\u4e00\xff", ""}) {
+      std::vector<uint32_t> a, b;
+      ASSERT_TRUE(gguf->encode(text, a).ok() && own->encode(text, b).ok());
+      EXPECT_EQ(a, b) << text;
+    }
+  }
+}
+
+TEST_F(TokenizerReaders, BrokenGgufLlamaIsNamed) {
+  const std::string path = (folder / "m.gguf").string();
+  GgufBuilder gguf;
+  gguf.string("model", "llama");
+  gguf.strings("tokens", {"<unk>", "a"});
+  gguf.integers("token_type", {1, 1});
+  write("m.gguf", gguf.file());
+  EXPECT_EQ(refusal(path),
+            path + ": metadata tokenizer.ggml.scores is missing or of the wrong kind; must be an array of 2 numbers");
+  gguf.reals("scores", {0, 0});
+  write("m.gguf", gguf.file());
+  EXPECT_EQ(refusal(path), path + ": no token has type 2 (unknown), and tokenizer.ggml.unknown_token_id names none");
+  gguf.integer("unknown_token_id", 0);
+  write("m.gguf", gguf.file());
+  EXPECT_TRUE(loadTokenizer(path).ok());
+}
+
+TEST_F(TokenizerReaders, SentencePieceTakesItsFlagsFromTheConfiguration) {
+  std::ifstream model("test/goldens/text/forms/sp_llama/tokenizer.model", std::ios::binary);
+  write("tokenizer.model", std::string(std::istreambuf_iterator<char>(model), {}));
+  EXPECT_EQ(loadTokenizer(folder.string())->prefix().size(), 1u);
+  write("tokenizer_config.json", R"({"add_bos_token":false,"add_eos_token":true,"added_tokens_decoder":{
+    "2":{"content":"</s>","special":true},"900":{"content":"<|im_start|>","special":true,"rstrip":true}}})");
+  auto tokenizer = loadTokenizer(folder.string());
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
+  EXPECT_TRUE(tokenizer->prefix().empty());
+  EXPECT_EQ(tokenizer->suffix().size(), 1u);
+  EXPECT_EQ(tokenizer->special("<|im_start|>"), 900u);
+  std::vector<uint32_t> ids, plain;
+  ASSERT_TRUE(tokenizer->encode("<|im_start|>  a</s>", ids).ok() && tokenizer->encode("a", plain).ok());
+  plain.insert(plain.begin(), 900);
+  plain.push_back(2);
+  EXPECT_EQ(ids, plain);
+  write("tokenizer_config.json", R"({"added_tokens_decoder":{"2":{"content":"</t>"}}})");
+  EXPECT_EQ(refusal(folder), (folder / "tokenizer_config.json").string() +
+                                 ": added_tokens_decoder has \"</t>\" at 2, where tokenizer.model has \"</s>\"");
+  write("tokenizer_config.json", R"({"added_tokens_decoder":{"-1":{"content":"x"}}})");
+  EXPECT_NE(refusal(folder).find("added_tokens_decoder has \"-1\""), std::string::npos);
+}
+
+/// Every prefix and every flipped byte of a small model: read or refused, never more.
+TEST_F(TokenizerReaders, DamagedSentencePieceModelsAreReadOrRefused) {
+  std::ifstream file("test/goldens/text/forms/sp_unigram/tokenizer.model", std::ios::binary);
+  const std::string whole(std::istreambuf_iterator<char>(file), {});
+  size_t read = 0;
+  for (size_t at = 0; at < whole.size(); at += 7)
+    for (int damage = 0; damage < 2; ++damage) {
+      std::string text = damage ? whole : whole.substr(0, at);
+      if (damage)
+        text[at] ^= char(1 << (at % 8));
+      write("tokenizer.model", text);
+      auto tokenizer = loadTokenizer(folder.string());
+      std::vector<uint32_t> ids;
+      read += tokenizer.ok() && tokenizer->encode("fi \uFB01 e\u0301\t\u3000word <mask>", ids).ok();
+    }
+  EXPECT_GT(read, 100u);
+  write("tokenizer.model", "not a model");
+  EXPECT_EQ(refusal(folder), (folder / "tokenizer.model").string() + ": is no model of SentencePiece, or damaged");
+}
+
+const char *GoodJson = R"({"added_tokens":[{"id":3,"content":"<e>","special":true}],"normalizer":null,
+  "pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"use_regex":true},
+  "model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":["a b"]}})";
+
+std::string replaced(std::string text, const std::string &from, const std::string &to) {
+  return text.replace(text.find(from), from.size(), to);
+}
+
+TEST_F(TokenizerReaders, JsonWithTokenizerConfig) {
+  write("tokenizer.json", GoodJson);
+  write("tokenizer_config.json", R"({"eos_token":{"content":"<e>"},"bos_token":"<e>","add_bos_token":true})");
+  auto tokenizer = loadTokenizer(folder.string());
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
+  EXPECT_EQ(tokenizer->eos(), 3u);
+  EXPECT_EQ(tokenizer->prefix().size(), 1u);
+}
+
+TEST_F(TokenizerReaders, AddedTokensAreNormalizedUnlessSpecialOrSaidOtherwise) {
+  write("tokenizer.json", replaced(GoodJson, "true}]",
+                                   "true},{\"id\":4,\"content\":\"x\"},{\"id\":5,\"content\":"
+                                   "\"y\",\"normalized\":false}]"));
+  auto spec = readJsonTokenizer(folder.string());
+  ASSERT_TRUE(spec.ok()) << spec.status().message();
+  ASSERT_EQ(spec->added.size(), 3u);
+  EXPECT_FALSE(spec->added[0].normalized);
+  EXPECT_TRUE(spec->added[1].normalized);
+  EXPECT_FALSE(spec->added[2].normalized);
+}
+
+TEST_F(TokenizerReaders, AWeightsFileHasTheTokenizerOfItsFolder) {
+  write("tokenizer.json", GoodJson);
+  auto tokenizer = loadTokenizer((folder / "model.safetensors").string());
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
+  EXPECT_EQ(tokenizer->source(), (folder / "tokenizer.json").string());
+}
+
+TEST_F(TokenizerReaders, TemplateProcessingAsksForBos) {
+  auto tokenizer = loadTokenizer("test/goldens/text/llama3");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
+  EXPECT_EQ(tokenizer->prefix().size(), 1u);
+  EXPECT_EQ(tokenizer->bos(), tokenizer->special("<|im_start|>"));
+  EXPECT_EQ(tokenizer->eos(), tokenizer->special("<|im_end|>"));
+}
+
+TEST_F(TokenizerReaders, WhatIsNotUnderstoodIsNamed) {
+  const std::string path = (folder / "tokenizer.json").string();
+  auto refuses = [&](const std::string &from, const std::string &to, const std::string &expected) {
+    write("tokenizer.json", replaced(GoodJson, from, to));
+    EXPECT_EQ(refusal(folder), path + ": " + expected);
+  };
+  refuses("\"BPE\"", "\"WordPiece\"", "model is WordPiece; must be BPE (a tokenizer.model may be Unigram too)");
+  refuses("\"BPE\",", "\"BPE\",\"dropout\":0.1,", "model.dropout is 0.1; must be null");
+  refuses("\"BPE\",", "\"BPE\",\"max_input\":1,", "\"max_input\" is 1, which is not supported there");
+  refuses("\"normalizer\":null", "\"normalizer\":{\"type\":\"Nmt\"}",
+          "normalizer Nmt: is not supported; those supported are NFC, NFD, NFKC, NFKD, Lowercase, Strip, Prepend, "
+          "Replace and Sequence");
+  refuses("\"normalizer\":null", "\"normalizer\":{\"type\":\"NFC\",\"form\":1}",
+          "normalizer NFC: \"form\" is 1, which is not supported there");
+  refuses("\"normalizer\":null", "\"normalizer\":{\"type\":\"Strip\",\"strip_left\":1}",
+          "normalizer Strip: \"strip_left\" is 1; must be true or false");
+  refuses("{\"type\":\"ByteLevel\"", "{\"type\":\"Bert\"",
+          "pre_tokenizer Bert: is not supported; those supported are Split, ByteLevel, Metaspace, Digits, Punctuation, "
+          "Whitespace, WhitespaceSplit and Sequence");
+  refuses("{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":true}",
+          R"({"type":"Split","pattern":{"Regex":"\\w+"},"behavior":"Isolated","invert":false})",
+          "the expression \"\\w+\" has \"\\w\" at byte 0, an escape, which is not supported");
+  refuses("{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":true}",
+          R"({"type":"Split","pattern":{"String":"x"},"behavior":"Glued","invert":false})",
+          "pre_tokenizer Split: \"behavior\" is \"Glued\"; must be one of Removed, Isolated, MergedWithPrevious, "
+          "MergedWithNext, Contiguous");
+  refuses("\"id\":3", "\"id\":1032", "token \"<e>\" has id 1032; must be an integer below 1032");
+  refuses("\"id\":3", "\"id\":2", "added token \"<e>\" has id 2, which is \"ab\" in the vocabulary");
+  refuses("\"a b\"", "7", "model.merges[0] is 7; must be two tokens");
+  refuses("\"normalizer\":null", "\"post_processor\":{\"type\":\"Custom\"}",
+          "post_processor: Custom is not supported; those supported are TemplateProcessing, ByteLevel, BertProcessing, "
+          "RobertaProcessing and Sequence");
+  refuses("\"normalizer\":null",
+          R"("post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<e>"}}]})",
+          "post_processor: the template names <e>, of which special_tokens has no ids");
+  refuses("\"normalizer\":null", "\"steps\":[1]", "\"steps\" is [1], which is not supported there");
+}
+
+TEST_F(TokenizerReaders, DeepAndBrokenJsonIsRefused) {
+  const std::string path = (folder / "tokenizer.json").string();
+  write("tokenizer.json", "{\"normalizer\":" + std::string(1000000, '['));
+  EXPECT_EQ(refusal(folder), path + ": nests 1000001 levels deep; at most 64");
+  write("tokenizer.json", "{\"padding\":1e999}");
+  EXPECT_EQ(refusal(folder), path + ": not JSON: number overflow parsing '1e999'");
+  write("tokenizer.json", "{\"padding\":\"[[[\\\"[\"");
+  EXPECT_NE(refusal(folder).find(": not JSON: parse error at line 1"), std::string::npos);
+  write("tokenizer.json", "[]");
+  EXPECT_EQ(refusal(folder), path + ": is of type array; must be a JSON object");
+}
+
+/// What made readers quadratic: members under one parent, post-processors times the vocabulary, added tokens that start
+/// with the same byte.
+TEST_F(TokenizerReaders, LargeFilesTakeLinearTime) {
+  std::string padding = "[", processors = "[", added = "[", vocabulary = "{\"a\":0,\"b\":1,\"ab\":2";
+  for (int i = 0; i < 100000; ++i) {
+    padding += i ? ",{}" : "{}";
+    processors += std::string(i ? "," : "") + R"({"type":"TemplateProcessing","single":[{"Sequence":{"id":"A"}}]})";
+    vocabulary += ",\"v" + std::to_string(i) + "\":" + std::to_string(i + 3);
+    added += (i ? ",{\"content\":\"<" : "{\"content\":\"<") + std::to_string(i) +
+             "\",\"id\":" + std::to_string(i + 100003) + "}";
+  }
+  write("tokenizer.json", "{\"padding\":" + padding + "],\"added_tokens\":" + added +
+                              "],\"post_processor\":{\"type\":\"Sequence\",\"processors\":" + processors +
+                              "]},\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false},\"model\":{"
+                              "\"vocab\":" +
+                              vocabulary + "},\"merges\":[\"a b\"]}}");
+  const auto start = std::chrono::steady_clock::now();
+  auto tokenizer = loadTokenizer(folder.string());
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
+  std::vector<uint32_t> ids;
+  std::string text;
+  for (int i = 0; i < 300000; ++i)
+    text += "<ab";
+  ASSERT_TRUE(tokenizer->encode(text, ids).ok());
+  EXPECT_EQ(ids.size(), 300000u);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
+}
+
+TEST_F(TokenizerReaders, FolderWithoutTokenizerSaysWhatToDo) {
+  EXPECT_EQ(refusal(folder), folder.string() +
+                                 ": holds neither tokenizer.json nor tokenizer.model; put the model's tokenizer files "
+                                 "there");
+}
+
+} // namespace

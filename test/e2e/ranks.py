@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+"""Several ranks: so many ranks of one row each are one rank of so many rows, and say so before and after."""
+import json
+import unittest
+
+from harness import FTC, LORA, WorkshopTest, call, tensors, worst
+
+ONE_ROUNDING = 1e-12 # of FP64_TRUE: ranks add what one rank adds, in another order
+# The same step as one rank and as several; every batch has four rows.
+FORMS = {
+    "full": dict(),
+    "full, one micro-batch": dict(gradient_accumulation_steps=1),
+    "full, three micro-batches": dict(gradient_accumulation_steps=3),
+    "full, tied": dict(base_model='"tiny-tied"'),
+    "full, unpacked": dict(packing="false", max_document_len=None, max_documents_per_row=None),
+    "LoRA": dict(lora=LORA),
+    "LoRA, one micro-batch": dict(lora=LORA, gradient_accumulation_steps=1),
+    "LoRA, evaluated": dict(lora=LORA, eval_steps=1, data='{ train: "synthetic:7" eval: "synthetic:8" }'),
+}
+
+
+def over(ranks):
+    return f"{{ dp_replicate_size: {ranks} }}"
+
+
+class Equality(WorkshopTest):
+    def both(self, name, ranks, **fields):
+        self.gradients(self.compile(f"{name}-1", micro_batch_size=4, **fields), f"{name}-1")
+        self.gradients(self.compile(f"{name}-n", micro_batch_size=4 // ranks, parallelism=over(ranks), **fields),
+                       f"{name}-n")
+        return [tensors(self.folder / f"{name}-{n}-gradients" / "gradients.safetensors") for n in ("1", "n")]
+
+    def test_ranks_are_one_rank_of_their_rows(self):
+        for ranks, (name, fields) in [(2, form) for form in FORMS.items()] + [(4, ("LoRA", FORMS["LoRA"]))]:
+            with self.subTest(form=name, ranks=ranks):
+                fields = dict(precision="FP64_TRUE", max_grad_norm=0.5, **fields)
+                one, several = self.both("a", ranks, **fields)
+                self.assertLess(worst(several, one), (ONE_ROUNDING, ""))
+                for plan, out in (("a-1", "one"), ("a-n", "several")):
+                    self.train(self.folder / f"{plan}.bin", out, "--overwrite", "--init-adapters", "normal")
+                lines = [self.metrics(out) for out in ("one", "several")]
+                self.assertEqual(len(lines[0]), len(lines[1]))
+                for a, b in zip(*lines):
+                    for field in ("loss", "grad_norm", "eval_loss"):
+                        if field in a:
+                            self.assertAlmostEqual(a[field] / b[field], 1, delta=1e-10)
+
+    def metrics(self, out):
+        return [json.loads(line) for line in (self.folder / out / "metrics.jsonl").read_text().splitlines()]
+
+    def test_two_runs_of_ranks_give_the_same_bytes(self):
+        plan = self.compile(lora=LORA, precision="BF16_MIXED", parallelism=over(2))
+        for out in ("a", "b"):
+            self.train(plan, out)
+        self.assertEqual(self.bytes("a", "adapter_model.safetensors"), self.bytes("b", "adapter_model.safetensors"))
+        self.assertEqual(self.losses("a"), self.losses("b"))
+
+    def test_ranks_generate_what_one_rank_would(self):
+        fields = dict(lora=LORA, generate='{ instruction: "Say it" max_new_tokens: 5 }')
+        plan = self.compile(parallelism=over(2), **fields)
+        self.assertEqual(call(FTC, "explain", plan).code, 0)
+
+
+class Said(WorkshopTest):
+    def test_refuses_what_it_cannot_do_by_name(self):
+        cases = [
+            (dict(parallelism="{ strategy: FSDP dp_shard_size: 2 }"), ["parallelism.strategy", "FSDP"]),
+            (dict(parallelism="{ dp_shard_size: 2 }"), ["parallelism.dp_shard_size"]),
+            (dict(parallelism="{ dp_replicate_size: 0 }"), ["parallelism.dp_replicate_size is 0", "[1, 1024]"]),
+            (dict(parallelism=over(3), gradient_accumulation_steps=None, global_batch_size=8),
+             ["global_batch_size", "3"]),
+        ]
+        for fields, parts in cases:
+            with self.subTest(str(fields)):
+                self.refused(call(FTC, "check", self.recipe(**fields)), 1, *parts)
+
+    def test_refuses_more_ranks_than_cards_of_a_host(self):
+        recipe = self.recipe(lora=LORA, parallelism=over(16))
+        self.refused(call(FTC, "check", recipe, "--gpu", "h200"), 2, "parallelism.dp_replicate_size is 16", "at most 8")
+
+    def test_refuses_another_number_of_ranks_than_the_plans(self):
+        plan = self.compile(parallelism=over(2))
+        self.refused(call(*self.command(plan, "out", "--ranks", "3")), 1, "--ranks", "3", "2")
+        self.assertFalse((self.folder / "out").exists())
+
+    def test_one_reduction_of_the_adapters_a_step(self):
+        for steps in (1, 3):
+            plan = self.compile(lora=LORA, parallelism=over(2), gradient_accumulation_steps=steps)
+            text = call(FTC, "explain", plan).out
+            reductions = [line for line in text.splitlines() if "ALL_REDUCE" in line]
+            # Of each segment that has a micro-batch: the loss; of a step's last: the bucket of gradients too.
+            self.assertTrue(reductions, text)
+
+
+if __name__ == "__main__":
+    unittest.main()

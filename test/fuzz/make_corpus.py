@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+"""Writes a small seed corpus for each fuzzer, from files of this repository and by hand: make_corpus.py FOLDER"""
+import json
+import os
+import shutil
+import struct
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+WEIGHTS = os.path.join(ROOT, "test", "goldens", "weights")
+MODELS = os.path.join(ROOT, "recipes", "models")
+
+CONFIGS = [
+    {"rope_parameters": {"rope_type": "yarn", "factor": 8.0, "rope_theta": 10000.0}},
+    {"rope_scaling": {"type": "linear", "factor": 1.0}, "sliding_window": 4096, "use_sliding_window": False},
+    {"layer_types": ["full_attention"], "quantization_config": {"bits": 4}, "id2label": {"0": "a"}},
+    {"num_key_value_heads": None, "head_dim": 16, "initializer_range": 1e308, "attention_dropout": 0},
+]
+ADAPTERS = [
+    {"peft_type": "LORA", "r": 8, "lora_alpha": 16, "bias": "none", "target_modules": ["q_proj", "v_proj"]},
+    {"peft_type": "LORA", "r": 8, "lora_alpha": 16.0, "rank_pattern": {}, "layers_to_transform": [0, 1]},
+    {"r": 4, "use_dora": True, "init_lora_weights": "pissa", "new": {"a": [None, 1]}},
+]
+TEXTS = ['{"a":[1,-2.5e3,true,null,"\\u00e9"],"b":{"c":{}}}', '{"a":1,"a":2}', "[[[]]]", '{"a":1e999}', '"\\ud800"', "{"]
+INDICES = [{"weight_map": {"a": "a.safetensors"}}, {"weight_map": {"a": "../a.safetensors"}},
+           {"metadata": {"total_size": 1}, "weight_map": {"b": "a.safetensors\u0000x"}}]
+
+
+def gguf(values, tensors):
+    """Version 3; values of strings, floats and integers; F32 tensors of one dimension."""
+    def text(s):
+        return struct.pack("<Q", len(s.encode())) + s.encode()
+    def value(v):
+        if isinstance(v, str):
+            return struct.pack("<I", 8) + text(v)
+        return struct.pack("<If", 6, v) if isinstance(v, float) else struct.pack("<II", 4, v)
+    out = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(values))
+    for key, v in values.items():
+        out += text(key) + value(v)
+    for i, (name, size) in enumerate(tensors):
+        out += text(name) + struct.pack("<IQIQ", 1, size, 0, 32 * i)
+    return out + bytes(-len(out) % 32 + 32 * len(tensors))
+
+
+GGUFS = [gguf({"general.architecture": "llama", "llama.embedding_length": 64, "llama.feed_forward_length": 96,
+               "llama.block_count": 2, "llama.attention.head_count": 4, "llama.context_length": 128,
+               "llama.attention.layer_norm_rms_epsilon": 1e-5, "llama.rope.scaling.type": "none"}, [("a", 4), ("b", 8)]),
+         gguf({"general.architecture": "qwen2", "split.count": 3, "llama.rope.scaling.factor": 8.0}, [])]
+
+
+def main(folder):
+    def write(fuzzer, name, data):
+        os.makedirs(os.path.join(folder, fuzzer), exist_ok=True)
+        with open(os.path.join(folder, fuzzer, name), "wb") as file:
+            file.write(data if isinstance(data, bytes) else data.encode())
+
+    with open(os.path.join(MODELS, "tiny-gqa", "config.json"), encoding="utf-8") as file:
+        config = file.read()
+    configs = [config] + [json.dumps({**json.loads(config), **change}) for change in CONFIGS]
+    for fuzzer, texts in (("ModelConfigFuzz", configs), ("AdapterConfigFuzz", [json.dumps(a) for a in ADAPTERS]),
+                          ("JsonFuzz", TEXTS + [config]), ("SafetensorsIndexFuzz", [json.dumps(i) for i in INDICES]),
+                          ("GgufFuzz", GGUFS)):
+        for i, text in enumerate(texts):
+            write(fuzzer, str(i), text)
+    for fuzzer, name in (("GgufFuzz", "types.gguf"), ("SafetensorsFuzz", "tiny.safetensors")):
+        os.makedirs(os.path.join(folder, fuzzer), exist_ok=True)
+        shutil.copy(os.path.join(WEIGHTS, name), os.path.join(folder, fuzzer, name))
+
+
+if len(sys.argv) != 2:
+    sys.exit(__doc__)
+main(sys.argv[1])
