@@ -18,7 +18,8 @@ namespace {
 
 class BucketFormer {
 public:
-  BucketFormer(ModuleOp module, llvm::function_ref<bool(VariableOp)> liesElsewhere) : liesElsewhere(liesElsewhere) {
+  BucketFormer(ModuleOp module, int64_t ranks, llvm::function_ref<bool(VariableOp)> liesElsewhere)
+      : ranks(ranks), liesElsewhere(liesElsewhere) {
     for (auto v : module.getOps<VariableOp>()) {
       variables.insert({v.getSymName(), v});
       if (v.getOf())
@@ -32,7 +33,7 @@ public:
     });
   }
 
-  SmallVector<Bucket> run(int64_t ranks) {
+  SmallVector<Bucket> run() {
     for (auto &[name, v] : variables)
       if (v.isTrained())
         addWithGroup(v);
@@ -80,28 +81,41 @@ private:
       for (VariableOp c : groupFor(copy))
         members.push_back(variables.lookup(*c.getOf()));
     }
+    int64_t elements = 0; // of a whole group: it stays together
+    for (VariableOp member : members)
+      elements += llvm::alignTo(member.getTensorType().getNumElements(), memberAlignment);
     for (VariableOp member : members) {
       placed.insert(member);
-      Bucket &bucket = bucketFor(member);
+      Bucket &bucket = bucketFor(member, member == members.front() ? elements : 0);
       bucket.members.push_back({member, companion(member, Role::Gradient), companion(member, Role::ExpAvg),
                                 companion(member, Role::ExpAvgSq), bucketCopy(member), bucket.elements});
       bucket.elements += llvm::alignTo(member.getTensorType().getNumElements(), memberAlignment);
     }
   }
 
-  Bucket &bucketFor(VariableOp v) {
+  /// The last bucket of the parameter's kind, if `elements` more leave it small enough to be exchanged at once.
+  Bucket &bucketFor(VariableOp v, int64_t elements) {
     auto element = [](VariableOp of) { return of ? of.getTensorType().getElementType() : Type(); };
     auto kind = [&](VariableOp p) {
       return std::tuple(p.getRole(), element(p), element(companion(p, Role::Gradient)),
                         element(companion(p, Role::ExpAvg)), element(companion(p, Role::ExpAvgSq)),
                         element(bucketCopy(p)), updateOf.lookup(p.getSymName()));
     };
-    for (Bucket &bucket : buckets)
-      if (kind(bucket.members.front().parameter) == kind(v))
+    auto isFull = [&](const Bucket &bucket) {
+      const VariableOp gradient = companion(v, Role::Gradient);
+      return ranks > 1 && elements > 0 && gradient &&
+             (bucket.elements + elements) * element(gradient).getIntOrFloatBitWidth() > 8 * mostExchangedBytes;
+    };
+    for (Bucket &bucket : llvm::reverse(buckets))
+      if (kind(bucket.members.front().parameter) == kind(v)) {
+        if (isFull(bucket))
+          break;
         return bucket;
+      }
     return buckets.emplace_back();
   }
 
+  const int64_t ranks;
   llvm::function_ref<bool(VariableOp)> liesElsewhere;
   llvm::MapVector<StringRef, VariableOp> variables;
   std::map<std::pair<StringRef, Role>, VariableOp> companions;
@@ -115,5 +129,5 @@ private:
 
 SmallVector<Bucket> ft::formBuckets(ModuleOp module, int64_t ranks,
                                     llvm::function_ref<bool(VariableOp)> liesElsewhere) {
-  return BucketFormer(module, liesElsewhere).run(ranks);
+  return BucketFormer(module, ranks, liesElsewhere).run();
 }

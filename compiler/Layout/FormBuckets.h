@@ -11,6 +11,10 @@ namespace ft {
 /// Elements that the size of a bucket is a multiple of: the rows that optimizers work on.
 constexpr int64_t bucketAlignment = 1024;
 
+/// Bytes of gradients that ranks exchange at once: enough to fill a link, few enough that the first exchange begins
+/// early in the backward pass, and that little is left to exchange behind it.
+constexpr int64_t mostExchangedBytes = 128 << 20;
+
 /// Trained parameters of one kind: of the same types, gradients' and moments' included, and the same update. Their
 /// masters, gradients, moments and working copies are five flat variables with the members at the same offsets.
 ///
@@ -38,8 +42,9 @@ struct Bucket {
 };
 
 /// The buckets of a training module in the order of its variables; parameters that one linear reads together, or whose
-/// working copies it does, are neighbours. A bucket divides into equal parts for `ranks`. `liesElsewhere`: working
-/// copies that have a place outside of buckets.
+/// working copies it does, are neighbours. A bucket divides into equal parts for `ranks`; of several, its gradients are
+/// at most mostExchangedBytes, if they are more than one parameter's or one group's. `liesElsewhere`: working copies
+/// that have a place outside of buckets.
 llvm::SmallVector<Bucket> formBuckets(mlir::ModuleOp module, int64_t ranks,
                                       llvm::function_ref<bool(model::VariableOp)> liesElsewhere);
 

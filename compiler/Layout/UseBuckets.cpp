@@ -173,7 +173,10 @@ private:
     if (int64_t(writes.size()) != flat->members)
       return writes.front().emitOpError("writes one of ") << flat->members << " members of @" << bucket.getSymName()
                                                           << ", and the segment writes only " << writes.size();
-    builder.setInsertionPoint(writes.back());
+    if (bucket.getRole() == Role::Gradient)
+      builder.setInsertionPointAfter(lastOf(writes)); // so buckets are exchanged in the order in which they are ready
+    else
+      builder.setInsertionPoint(writes.back());
     auto offsetOf = [&](WriteOp op) { return memberships[op.getVariable()].offset; };
     llvm::sort(writes, [&](WriteOp a, WriteOp b) { return offsetOf(a) < offsetOf(b); });
     SmallVector<Value> values = llvm::map_to_vector(writes, [](WriteOp op) { return Value(op.getValue()); });
@@ -181,6 +184,15 @@ private:
     for (WriteOp op : writes)
       op.erase();
     return success();
+  }
+
+  /// The last operation in the block that makes a value which is written.
+  static Operation *lastOf(ArrayRef<WriteOp> writes) {
+    Operation *last = nullptr;
+    for (WriteOp write : writes)
+      if (Operation *op = write.getValue().getDefiningOp(); !last || last->isBeforeInBlock(op))
+        last = op;
+    return last;
   }
 
   /// One value where members are all of one value, or casts of all of it; else their assembly.
