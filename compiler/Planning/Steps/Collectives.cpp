@@ -19,12 +19,18 @@ static std::optional<plan::Reduction> reductionOf(dist::Reduction reduction) {
   return std::nullopt;
 }
 
+/// Rows, and so blocks of threads, of a large share: peers' memory is as fast with these, and products beside them keep
+/// their multiprocessors (reports/collectives.md).
+constexpr int64_t fewRows = 32, largeShare = 1 << 20; // elements
+
 /// Equal shares in whole rows, or all of a short run for the first member.
 static FailureOr<RankShare> shareOf(Operation *op, const Place &whole, int64_t members) {
   const int64_t elements = whole.rows * whole.columns;
   RankShare share{whole.elementType, members};
   if (elements % (members * bucketRow) == 0) {
-    share.rows = elements / members / bucketRow, share.length = bucketRow;
+    const int64_t own = elements / members; // bucketRow is a multiple of fewRows
+    share.rows = own < largeShare ? own / bucketRow : fewRows;
+    share.length = own / share.rows;
     return share;
   }
   if (elements > bucketRow)
