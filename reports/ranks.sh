@@ -16,10 +16,13 @@ if [ -x "$bin/ftc" ]; then
         -o "$plans/tiny.$form.$steps.two.bin" > /dev/null
     done
   done
-  for recipe in bench_lora_1b bench_lora_1b_ddp2 bench_lora_7b bench_lora_7b_ddp2 bench_full_1b; do
+  for recipe in bench_lora_1b bench_lora_1b_ddp2 bench_lora_7b bench_lora_7b_ddp2 bench_full_1b bench_full_7b; do
     "$bin/ftc" compile "$here/recipes/$recipe.textproto" -o "$plans/$recipe.bin" > "$plans/$recipe.compile"
   done
-  "$bin/ftc" compile "$here/recipes/bench_full_1b.textproto" --set 'parallelism.dp_replicate_size=2' -o "$plans/bench_full_1b_ddp2.bin" > "$plans/bench_full_1b_ddp2.compile"
+  for recipe in bench_full_1b bench_full_7b; do
+    "$bin/ftc" compile "$here/recipes/$recipe.textproto" --set parallelism.dp_replicate_size=2 -o "$plans/${recipe}_ddp2.bin" \
+      > "$plans/${recipe}_ddp2.compile"
+  done
 fi
 [ "$out" = - ] && exit
 mkdir -p "$out"
@@ -38,7 +41,7 @@ for form in FP32_TRUE BF16_TRUE; do
     python3 "$here/reports/ranks.py" "$form, $steps micro-batches" "$out/one" "$out/two" "$out/again" "$out/poison"
   done
 done
-for recipe in bench_lora_1b bench_lora_7b bench_full_1b; do
+for recipe in bench_lora_1b bench_lora_7b bench_full_1b bench_full_7b; do
   run one $recipe --stop-after 16
   run two ${recipe}_ddp2 --stop-after 16
   python3 "$here/reports/ranks.py" $recipe "$out/one" "$out/two"

@@ -4,6 +4,7 @@
 
 #include "runtime/Plan/CheckPlan.h"
 #include "runtime/Plan/Kinds.h"
+#include "runtime/Plan/Timeline.h"
 #include "runtime/Support/Sha256.h"
 #include "runtime/Support/Strings.h"
 
@@ -252,8 +253,8 @@ void ft::finishPlan(const MemoryPeak &peak, plan::Plan &plan) {
     for (const plan::Step &step : segment.steps()) {
       stats.set_flops_per_step(stats.flops_per_step() + times * step.flops());
       stats.set_bytes_per_step(stats.bytes_per_step() + times * step.bytes());
-      stats.set_predicted_step_us(stats.predicted_step_us() + times * step.predicted_us());
     }
   }
+  stats.set_predicted_step_us(rt::timelineOf(plan).us);
   describePeak(peak, stats);
 }

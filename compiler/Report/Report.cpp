@@ -2,6 +2,7 @@
 
 #include "runtime/Plan/Memory.h"
 #include "runtime/Plan/Mesh.h"
+#include "runtime/Plan/Timeline.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -53,6 +54,13 @@ std::string predictionText(const plan::Plan &plan) {
                      inParentheses(rates.empty() ? "" : "rates: " + rates));
 }
 
+/// What ranks tell each other.
+std::string exchangeText(const plan::Plan &plan) {
+  const rt::Timeline timeline = rt::timelineOf(plan);
+  return fmt::format("ranks exchange {} bytes a step: {:.1f} ms, {:.1f} ms of it exposed\n", timeline.exchangedBytes,
+                     timeline.exchangeUs / 1e3, timeline.exposedUs / 1e3);
+}
+
 } // namespace
 
 std::string ft::describe(const plan::Plan &plan) {
@@ -69,6 +77,8 @@ std::string ft::describe(const plan::Plan &plan) {
   text += rt::memoryTable(plan) + peakText(plan);
   if (stats.predicted_step_us() > 0)
     text += predictionText(plan);
+  if (ranks > 1)
+    text += exchangeText(plan);
   for (const std::string &note : stats.notes())
     text += "note: " + note + "\n";
   return text;

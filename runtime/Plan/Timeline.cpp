@@ -1,0 +1,70 @@
+#include "runtime/Plan/Timeline.h"
+
+#include "runtime/Plan/ByteRegion.h"
+#include "runtime/Plan/Kinds.h"
+
+#include <algorithm>
+#include <vector>
+
+using namespace ft;
+using namespace ft::rt;
+
+namespace {
+struct Interval {
+  double begin = 0, end = 0;
+};
+
+/// The steps of one segment, laid along its streams.
+class SegmentTimeline {
+public:
+  SegmentTimeline(const plan::Plan &plan, const plan::Segment &segment)
+      : streams(size_t(std::max(plan.streams_size(), 1))), events(plan.event_count() + 1) {
+    for (const plan::Step &step : segment.steps())
+      add(step);
+  }
+
+  /// Added to `sum`, `times` times.
+  void addTo(Timeline &sum, double times) const {
+    sum.us += times * *std::max_element(streams.begin(), streams.end());
+    for (const Interval &exchange : exchanges) {
+      sum.exchangeUs += times * (exchange.end - exchange.begin);
+      sum.exposedUs += times * exposed(exchange);
+    }
+    sum.exchangedBytes += uint64_t(times) * bytes;
+  }
+
+private:
+  void add(const plan::Step &step) {
+    double &stream = streams[step.stream()];
+    Interval when{stream, 0};
+    for (const uint32_t event : step.wait())
+      when.begin = std::max(when.begin, events[event]);
+    stream = when.end = when.begin + step.predicted_us();
+    events[step.record()] = when.end;
+    (step.has_collective() ? exchanges : works).push_back(when);
+    for (const plan::Operand &whole : step.collective().whole())
+      bytes += whole.row_bytes() * std::max<uint64_t>(whole.rows(), 1);
+  }
+
+  /// What of an exchange no work covers. Work on one stream comes in its order; streams are few, so overlaps of work
+  /// with work are of no account.
+  double exposed(const Interval &exchange) const {
+    double left = exchange.end - exchange.begin;
+    for (const Interval &work : works)
+      left -= std::max(0.0, std::min(work.end, exchange.end) - std::max(work.begin, exchange.begin));
+    return std::max(left, 0.0);
+  }
+
+  std::vector<double> streams, events; // where each has come; event 0 is none
+  std::vector<Interval> exchanges, works;
+  uint64_t bytes = 0;
+};
+} // namespace
+
+Timeline ft::rt::timelineOf(const plan::Plan &plan) {
+  Timeline sum;
+  for (const plan::Segment &segment : plan.segments())
+    if (const uint64_t times = plan::runsPerStep(plan, segment.kind()))
+      SegmentTimeline(plan, segment).addTo(sum, double(times));
+  return sum;
+}
