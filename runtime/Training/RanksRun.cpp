@@ -56,6 +56,9 @@ Status ft::rt::runRanks(const RunInputs &inputs, const Interrupts &interrupts, J
   std::shared_ptr<PeerDevices> peers;
   if (inputs.plan().target().driver() == plan::CUDA) {
     FT_ASSIGN_OR_RETURN(peers, openCudaPeers(mesh, inputs.options.gpu.value_or(0)));
+  } else if (usableProcessors() < inputs.world) {
+    journal.line(fmt::format("note: {} ranks share {} processors; as many ranks as processors at most are faster",
+                             inputs.world, usableProcessors()));
   }
   Outcome outcome;
   auto run = [&](RankContext context) {

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Several ranks: so many ranks of one row each are one rank of so many rows, and say so before and after."""
 import json
+import os
+import re
 import unittest
 
 from harness import FTC, LORA, WorkshopTest, call, tensors, worst
@@ -87,9 +89,35 @@ class Said(WorkshopTest):
         for steps in (1, 3):
             plan = self.compile(lora=LORA, parallelism=over(2), gradient_accumulation_steps=steps)
             text = call(FTC, "explain", plan).out
-            reductions = [line for line in text.splitlines() if "ALL_REDUCE" in line]
-            # Of each segment that has a micro-batch: the loss; of a step's last: the bucket of gradients too.
-            self.assertTrue(reductions, text)
+            segments = dict(re.findall(r"^segment (\w+): .*\n((?:(?!segment ).*\n?)*)", text, re.MULTILINE))
+            reduced = {kind: re.findall(r"ALL_REDUCE .*whole\[0\]=(\w+)\.gradient", body)
+                       for kind, body in segments.items()}
+            last = "ACCUMULATE_LAST" if steps > 1 else "ACCUMULATE_FIRST"
+            self.assertEqual({kind: names for kind, names in reduced.items() if names}, {last: ["bucket0"]})
+
+    def test_says_that_ranks_share_processors(self):
+        plan = self.compile(micro_batch_size=1, parallelism=over(64))
+        said = self.train(plan, "out", "--stop-after", "1").text
+        if (os.cpu_count() or 64) < 64:
+            self.assertIn("note: 64 ranks share", said)
+        self.assertEqual(len(list((self.folder / "out").glob("rank-*.log"))), 63)
+
+    def test_check_and_explain_speak_of_ranks(self):
+        plan = self.compile(lora=LORA, parallelism=over(3))
+        for text in (call(FTC, "check", self.folder / "plan.textproto").out, call(FTC, "explain", plan).out):
+            for part in ("on each of 3 ranks", "mesh dp = 3", "other ranks", "the same, 2 ×", "ranks exchange"):
+                self.assertIn(part, text)
+        text = call(FTC, "check", self.folder / "plan.textproto", "--gpu", "h200").out
+        self.assertIn("on each of 3 GPUs", text)
+        self.train(plan)
+        memory = self.summary("out")["memory"]
+        self.assertEqual(memory["predicted_arenas_bytes"], 3 * self.arena_bytes(plan))
+        self.assertLess(memory["measured_arenas_bytes"] / memory["predicted_arenas_bytes"], 1.01)
+
+    def arena_bytes(self, plan):
+        needs, outside, others = (int(re.search(pattern, call(FTC, "explain", plan).out).group(1)) for pattern in
+                                  (r"needs +(\d+)", r"outside .*? (\d{6,})", r"other ranks .*? (\d{4,})"))
+        return needs - outside - others
 
 
 if __name__ == "__main__":
