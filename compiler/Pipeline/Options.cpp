@@ -28,7 +28,7 @@ Choices ft::choose(const Inputs &inputs) {
   Choices choices;
   choices.rows = static_cast<int64_t>(r.micro_batch_size());
   choices.accumulationSteps = static_cast<int64_t>(r.gradient_accumulation_steps());
-  choices.mesh.dp = r.has_parallelism() ? static_cast<int64_t>(r.parallelism().dp_replicate_size()) : 1;
+  choices.mesh.dp = static_cast<int64_t>(ranksOf(r));
   choices.foldAdapters = inputs.foldAdapters.value_or(inputs.target.fold_lora());
   const int64_t lanes = libraryHeadLanes(r, inputs.target, inputs.model.headDim);
   choices.libraryAttention = lanes > 0;
@@ -139,7 +139,7 @@ rt::Status ft::checkTarget(const LoadedRecipe &recipe, const recipe::TargetSpec 
   if (r.precision() == recipe::Precision::FP64_TRUE && target.driver() != "cpu")
     return rt::badInput(
         fmt::format("ftc: precision FP64_TRUE proves gradients on the cpu; {} cannot run it", target.name()));
-  const uint64_t ranks = r.has_parallelism() ? r.parallelism().dp_replicate_size() : 1;
+  const uint64_t ranks = ranksOf(r);
   if (ranks > 1 && target.driver() == "cuda" && ranks > target.cards_per_host())
     return rt::cannotRun(fmt::format("{}: parallelism.dp_replicate_size is {}; must be at most {}, as many {} as one "
                                      "host has: several hosts are not supported yet",

@@ -59,6 +59,9 @@ rt::Expected<LoadedRecipe> withOverrides(const LoadedRecipe &recipe, const std::
 /// is none of the model's. Nothing to do without adapters.
 rt::Status resolveTargets(LoadedRecipe &recipe, const AdapterTargets &model);
 
+/// Data-parallel ranks of a resolved recipe.
+uint64_t ranksOf(const recipe::Recipe &fields);
+
 /// "ADAMW, SGD".
 std::string enumNames(const google::protobuf::EnumDescriptor &type);
 

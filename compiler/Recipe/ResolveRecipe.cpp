@@ -119,8 +119,6 @@ Status resolveParallelism(Recipe &r, const Checker &check) {
   return check.integer("parallelism.dp_replicate_size", p.dp_replicate_size(), 1, mostRanks);
 }
 
-uint64_t ranksOf(const Recipe &r) { return r.has_parallelism() ? r.parallelism().dp_replicate_size() : 1; }
-
 Status resolveBatch(Recipe &r, const Checker &check) {
   FT_RETURN_IF_ERROR(check.range("sequence_len", r.sequence_len(),
                                  r.sequence_len() >= 8 && r.sequence_len() <= 1048576 && r.sequence_len() % 8 == 0,
@@ -259,6 +257,8 @@ Status resolveText(Recipe &r, const Checker &check) {
 }
 
 } // namespace
+
+uint64_t ft::ranksOf(const Recipe &r) { return r.has_parallelism() ? r.parallelism().dp_replicate_size() : 1; }
 
 Status ft::resolveRecipe(Recipe &r, const FieldPlaces &places, const std::string &file) {
   Checker check(places, file);
