@@ -54,7 +54,9 @@ static rt::Status checkNumbers(const std::string &file, const recipe::TargetSpec
                               {"column_partials", double(spec.column_partials()), 1, 1 << 20},
                               {"head_chunk_tokens", double(spec.head_chunk_tokens()), 1, 1 << 30},
                               {"attention_tile_rows", double(spec.attention_tile_rows()), 1, 1 << 20},
-                              {"documents_multiple", double(spec.documents_multiple()), 1, 1 << 20}};
+                              {"documents_multiple", double(spec.documents_multiple()), 1, 1 << 20},
+                              {"cards_per_host", double(spec.cards_per_host()), 0, 1 << 10},
+                              {"collective_us", spec.collective_us(), 0, 1e6}};
   if (spec.multiprocessors() > 0)
     numbers.insert(numbers.end(), {{"gemm_tile_rows", double(spec.gemm_tile_rows()), 1, 1 << 20},
                                    {"gemm_tile_columns", double(spec.gemm_tile_columns()), 1, 1 << 20}});
@@ -65,6 +67,8 @@ static rt::Status checkNumbers(const std::string &file, const recipe::TargetSpec
                                    {"ragged_attention_share", spec.ragged_attention_share(), 1e-3, 1},
                                    {"library_head_multiple", double(spec.library_head_multiple()), 1, 1 << 20},
                                    {"library_head_most", double(spec.library_head_most()), 1, 1 << 20}});
+  if (spec.cards_per_host() > 1)
+    numbers.push_back({"peer_gb_per_s", spec.peer_gb_per_s(), 1e-3, huge});
   for (const Number &number : numbers)
     if (!(number.value >= number.low && number.value <= number.high))
       return rt::badInput(
