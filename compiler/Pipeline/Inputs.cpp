@@ -1,6 +1,7 @@
 #include "compiler/Pipeline/Inputs.h"
 
 #include "compiler/Pipeline/Options.h"
+#include "runtime/Config/HubCache.h"
 #include "runtime/Support/Strings.h"
 
 #include <algorithm>
@@ -11,25 +12,50 @@
 using namespace ft;
 namespace fs = std::filesystem;
 
-static std::string findModel(const CompileRequest &request, const LoadedRecipe &recipe) {
-  fs::path named = fs::path(request.recipesFolder) / "models" / recipe.fields.base_model();
-  std::error_code ignored; // a name that no file can have is an unknown model
-  if (fs::exists(named / "config.json", ignored))
-    return named.string();
-  return (fs::path(recipe.folder) / recipe.fields.base_model()).string();
+/// Names under models/ that have a config: "smollm2-135m", "owner/name".
+static std::vector<std::string> knownModels(const fs::path &models) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::recursive_directory_iterator it(models, error), end; !error && it != end; it.increment(error))
+    if (it->path().filename() == "config.json")
+      names.push_back(it->path().parent_path().lexically_relative(models).string());
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
-/// The error for a base_model that is neither known nor a folder: what was tried and the nearest name.
+/// The error for a base_model that is nowhere: what was tried and the nearest name.
 static rt::Status unknownModel(const CompileRequest &request, const LoadedRecipe &recipe, const std::string &tried) {
-  std::vector<std::string> names;
-  std::error_code ignored;
-  for (const fs::directory_entry &entry : fs::directory_iterator(fs::path(request.recipesFolder) / "models", ignored))
-    names.push_back(entry.path().filename().string());
-  std::sort(names.begin(), names.end());
+  const std::vector<std::string> names = knownModels(fs::path(request.recipesFolder) / "models");
   return rt::badInput(
       fmt::format("{}: base_model {} is neither a known model ({}) nor a folder with a config.json ({}){}",
                   recipe.place("base_model"), recipe.fields.base_model(), fmt::join(names, ", "), tried,
                   rt::suggestion(recipe.fields.base_model(), std::span<const std::string>(names))));
+}
+
+/// The folder with the base model's config: a known model, a folder beside the recipe, or a model in the Hub's cache,
+/// whose name then is `hubName`.
+static rt::Expected<std::string> findModel(const CompileRequest &request, const LoadedRecipe &recipe,
+                                           std::string &hubName) {
+  const std::string &named = recipe.fields.base_model();
+  const fs::path known = fs::path(request.recipesFolder) / "models" / named, beside = fs::path(recipe.folder) / named;
+  std::error_code ignored; // a name that no file can have is an unknown model
+  for (const fs::path &folder : {known, beside})
+    if (fs::exists(folder / "config.json", ignored))
+      return folder.string();
+  const std::optional<rt::HubName> hub = rt::parseHubName(named);
+  if (!hub || fs::exists(beside, ignored))
+    return unknownModel(request, recipe, beside.string());
+  auto snapshot = rt::findSnapshot(*hub);
+  if (!snapshot.ok())
+    return rt::badInput(fmt::format("{} (config.json is enough for ftc: {})",
+                                    unknownModel(request, recipe, snapshot.status().message()).message(),
+                                    rt::downloadLine(*hub, "config.json")));
+  if (!fs::exists(fs::path(*snapshot) / "config.json", ignored))
+    return rt::badInput(fmt::format("{}: base_model {}: {} has no config.json; fetch it: {}",
+                                    recipe.place("base_model"), named, *snapshot,
+                                    rt::downloadLine(*hub, "config.json")));
+  hubName = hub->id;
+  return std::move(*snapshot);
 }
 
 /// What recipe, target and model mean together.
@@ -56,14 +82,14 @@ rt::Expected<Inputs> ft::loadInputs(const CompileRequest &request) {
                                   request.gpu.empty() ? inputs.recipe.place("target") : "--gpu " + request.gpu,
                                   target.status().message()));
   inputs.target = std::move(*target);
-  const std::string folder = findModel(request, inputs.recipe);
-  std::error_code ignored;
-  if (!fs::exists(fs::path(folder) / "config.json", ignored))
-    return unknownModel(request, inputs.recipe, folder);
+  std::string hubName;
+  FT_ASSIGN_OR_RETURN(const std::string folder, findModel(request, inputs.recipe, hubName));
   llvm::Expected<ModelConfig> model = readModelConfig(folder);
   if (!model)
     return rt::badInput(llvm::toString(model.takeError()));
   inputs.model = std::move(*model);
+  if (!hubName.empty()) // what the file says is where its author had it
+    inputs.model.hubName = hubName;
   FT_RETURN_IF_ERROR(join(inputs));
   return inputs;
 }

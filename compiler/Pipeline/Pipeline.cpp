@@ -6,6 +6,7 @@
 #include "compiler/Pipeline/Options.h"
 #include "compiler/Pipeline/Phases.h"
 #include "compiler/Planning/Steps/Steps.h"
+#include "runtime/Plan/CheckPlan.h"
 #include "runtime/Plan/Memory.h"
 #include "runtime/Plan/Verify.h"
 
@@ -35,19 +36,20 @@ public:
   rt::Status run(const Phase &phase) {
     if (failed(phase.run(module)) || failed(verify(module)) || !message.empty())
       return rt::badInput(fmt::format("ftc: {}: {}", phase.name, message.empty() ? "failed" : message));
-    dump(phase.name);
-    return rt::Status();
+    return dump(phase.name);
   }
 
-  void dump(const char *name) {
+  rt::Status dump(const char *name) {
     if (folder.empty())
-      return;
+      return rt::Status();
     std::error_code error;
     fs::create_directories(folder, error);
-    std::string path = fmt::format("{}/{:02}-{}.mlir", folder, ++count, name);
+    const std::string path = fmt::format("{}/{:02}-{}.mlir", folder, ++count, name);
     llvm::raw_fd_ostream os(path, error);
-    if (!error)
-      module->print(os, OpPrintingFlags().assumeVerified());
+    if (error)
+      return rt::badInput(fmt::format("--dump-dir {}: {} cannot be written: {}", folder, path, error.message()));
+    module->print(os, OpPrintingFlags().assumeVerified());
+    return rt::Status();
   }
 
 private:
@@ -86,7 +88,7 @@ rt::Expected<Compilation> planOnce(const Inputs &inputs, const Choices &choices,
   options.target = &inputs.target;
   options.peak = &peak;
   Runner runner(*c.module, dumpDir);
-  runner.dump("import");
+  FT_RETURN_IF_ERROR(runner.dump("import"));
   for (const Phase &phase : phasesTo(Border::Plan, options))
     FT_RETURN_IF_ERROR(runner.run(phase));
   describePlan(inputs, choices, c.plan);
@@ -132,6 +134,9 @@ rt::Status ft::writePlan(const Compilation &c, const std::string &path) {
   std::vector<rt::Section> sections;
   for (size_t i = 0; i < c.sections.bytes.size(); ++i)
     sections.push_back({c.sections.kinds[i], std::as_bytes(std::span(c.sections.bytes[i]))});
+  std::vector<rt::Section> all = sections;
+  all.insert(all.begin(), rt::Section{rt::SectionKind::Plan, {}});
+  FT_RETURN_IF_ERROR(rt::checkPlan(c.plan, all)); // a plan that nobody can read must not replace one
   FT_RETURN_IF_ERROR(rt::writePlanFile(path, c.plan, sections));
   FT_ASSIGN_OR_RETURN(rt::PlanFile file, rt::readPlanFile(path));
   return rt::verifyPlan(file.plan);

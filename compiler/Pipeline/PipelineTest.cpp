@@ -41,6 +41,10 @@ protected:
     EXPECT_TRUE(inputs.ok()) << inputs.status().message();
     return std::move(*inputs);
   }
+  std::string refusal(std::vector<std::string> overrides) {
+    request.overrides = std::move(overrides);
+    return loadInputs(request).status().message();
+  }
   static plan::Plan plan(const Inputs &inputs, const Choices &choices) {
     rt::Expected<Compilation> compiled = planFrom(inputs, choices);
     EXPECT_TRUE(compiled.ok()) << compiled.status().message();
@@ -128,6 +132,26 @@ TEST_F(PipelineTest, AnErrorOfTheShapeHasThePlaceOfItsField) {
   EXPECT_EQ(errorOf(load({"sequence_len=64"})), request.recipePath +
                                                     ": a head is stored in 10 lanes; must be a "
                                                     "multiple of 4 and at least head_dim, which is 16");
+}
+
+/// A cache of the Hub with the config of owner/name, and none but the config.
+TEST_F(PipelineTest, ABaseModelIsFoundInTheCacheOfTheHub) {
+  const fs::path cache = testing::TempDir() + "pipeline-hub",
+                 model = cache / "models--own--er" / "snapshots" / "123abc";
+  fs::create_directories(model);
+  fs::create_directories(model.parent_path().parent_path() / "refs");
+  std::ofstream(model.parent_path().parent_path() / "refs" / "main") << "123abc";
+  setenv("HF_HUB_CACHE", cache.c_str(), 1);
+  std::ofstream(request.recipePath) << "base_model: \"own/er\" precision: FP32_TRUE learning_rate: 1\n"
+                                       "sequence_len: 16 micro_batch_size: 1\n";
+  EXPECT_NE(refusal({}).find("has no config.json; fetch it: hf download own/er config.json"), std::string::npos);
+  fs::copy_file(fs::path(request.recipesFolder) / "models/tiny-gqa/config.json", model / "config.json");
+  EXPECT_EQ(load().model.hubName, "own/er");
+  const std::string absent = refusal({"base_model=own/other@v2"});
+  EXPECT_NE(absent.find("v2 of own/other is not in the cache"), std::string::npos) << absent;
+  EXPECT_NE(absent.find("hf download own/other config.json --revision v2"), std::string::npos) << absent;
+  unsetenv("HF_HUB_CACHE");
+  fs::remove_all(cache);
 }
 
 } // namespace

@@ -1,6 +1,9 @@
 // From a file, or from a recipe and overrides, to a recipe with every default filled in.
 #include "compiler/Recipe/Recipe.h"
 
+#include "runtime/Support/Strings.h"
+
+#include <fmt/format.h>
 #include <google/protobuf/text_format.h>
 
 #include <filesystem>
@@ -26,6 +29,11 @@ static Expected<LoadedRecipe> resolve(WrittenRecipe written) {
   FT_RETURN_IF_ERROR(resolveRecipe(loaded.fields, written.places, written.path));
   const std::filesystem::path file(written.path);
   loaded.name = file.stem().string();
+  if (!rt::isFileName(loaded.name)) // the plan's, and that of the run's folder
+    return rt::badInput(
+        fmt::format("{}: the recipe's name is \"{}\"; must be UTF-8 of at most 200 bytes, without '.' in "
+                    "front: rename the file",
+                    written.path, rt::shown(loaded.name)));
   loaded.folder = file.parent_path().empty() ? "." : file.parent_path().string();
   loaded.written = std::move(written);
   loaded.printResolved();

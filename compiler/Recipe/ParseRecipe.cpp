@@ -1,6 +1,8 @@
 // From a file and overrides to a Recipe message: syntax, field names, types; no values.
 #include "compiler/Recipe/Recipe.h"
 
+#include "runtime/Support/FileKind.h"
+#include "runtime/Support/MappedFile.h"
 #include "runtime/Support/Strings.h"
 
 #include <fmt/format.h>
@@ -13,8 +15,6 @@
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <optional>
 #include <sstream>
 
@@ -26,6 +26,8 @@ using rt::badInput;
 using rt::Status;
 
 namespace {
+
+constexpr uint64_t maxRecipeBytes = 1 << 20; // those that people write have a kilobyte
 
 /// Names that other tools use for our fields.
 struct Alias {
@@ -358,10 +360,13 @@ std::string ft::enumNames(const google::protobuf::EnumDescriptor &type) {
 }
 
 rt::Expected<WrittenRecipe> ft::parseRecipe(const std::string &path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file || std::filesystem::is_directory(path))
-    return badInput(fmt::format("{}: cannot be read; a recipe is a .textproto or .pb file", path));
-  std::string content{std::istreambuf_iterator<char>(file), {}};
+  auto file = rt::MappedFile::open(path);
+  if (!file.ok())
+    return badInput(file.status().message() + "; a recipe is a .textproto or .pb file");
+  if (file->size() > maxRecipeBytes)
+    return badInput(
+        fmt::format("{}: has {} bytes; {} are the most that a recipe has", path, file->size(), maxRecipeBytes));
+  std::string content(reinterpret_cast<const char *>(file->bytes().data()), file->size());
   const std::string extension = std::filesystem::path(path).extension().string();
   if (extension == ".yaml" || extension == ".yml" || extension == ".json")
     return badInput(
@@ -374,6 +379,8 @@ rt::Expected<WrittenRecipe> ft::parseRecipe(const std::string &path) {
     if (int number = unknownField(recipe.fields))
       return badInput(fmt::format("{}: holds field number {}, which no recipe has", path, number));
   } else {
+    if (const std::string kind = rt::foreignKind(file->bytes()); !kind.empty())
+      return badInput(fmt::format("{}: must be a recipe, and is {}", path, kind));
     if (content.rfind("\xEF\xBB\xBF", 0) == 0) // a byte order mark, as some editors write it
       content.erase(0, 3);
     FT_RETURN_IF_ERROR(parseText(std::move(content), path, recipe.fields, recipe.places, recipe.notes));

@@ -70,6 +70,34 @@ TEST_F(RecipeTest, ReadsBinary) {
   EXPECT_EQ(binary->resolvedText, text->resolvedText);
 }
 
+TEST_F(RecipeTest, RefusesFilesThatAreNoRecipe) {
+  EXPECT_EQ(errorOf(std::string("\xff\xfe") + "b\0"),
+            "bad.textproto: must be a recipe, and is text in UTF-16; convert it "
+            "to UTF-8");
+  EXPECT_EQ(errorOf(std::string((1 << 20) + 1, '#')),
+            "bad.textproto: has 1048577 bytes; 1048576 are the most that a recipe has");
+  for (const char *path : {"/dev/zero", "/proc"}) {
+    auto loaded = loadRecipe(path, {});
+    EXPECT_NE(loaded.status().message().find("must be a regular file; a recipe is a .textproto or .pb file"),
+              std::string::npos)
+        << loaded.status().message();
+  }
+}
+
+TEST_F(RecipeTest, TextsAndNamesAreOnesThatAPlanHolds) {
+  EXPECT_EQ(errorOf(std::string(full) + "output_dir: \"a\\377\"\n"),
+            "bad.textproto:6: output_dir is \"a\\xff\"; must be text in UTF-8");
+  EXPECT_NE(errorOf(std::string(full) + "lora { target_modules: [\"q_proj\", \"\\200\"] }\n")
+                .find("lora.target_modules is \"\\x80\"; must be text in UTF-8"),
+            std::string::npos);
+  for (const char *name : {"my recipe.textproto", "rezept-ü.textproto", "日本.textproto"})
+    EXPECT_TRUE(loadRecipe(write(name, good), {}).ok()) << name;
+  for (const std::string name : {".hidden.textproto", "a\x1b.textproto", "a\xff.textproto"}) {
+    const auto loaded = loadRecipe(write(name, good), {});
+    EXPECT_NE(loaded.status().message().find("the recipe's name is "), std::string::npos) << name;
+  }
+}
+
 TEST_F(RecipeTest, OverridesWin) {
   auto loaded = loadRecipe(write("good.textproto", good), {"lora.r=32", "data.train=x.json", "learning_rate=1e-3"});
   ASSERT_TRUE(loaded.ok()) << loaded.status().message();

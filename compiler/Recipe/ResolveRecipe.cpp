@@ -55,8 +55,22 @@ Status checkRequired(const Recipe &r, const Checker &check) {
   return check.required("learning_rate", r.has_learning_rate(), "learning_rate: 2e-4");
 }
 
+/// Text that is not UTF-8 comes through the parser, and a plan cannot hold it.
+Status checkTexts(const google::protobuf::Message &message, const google::protobuf::FieldDescriptor *field,
+                  const std::string &name, const Checker &check) {
+  const google::protobuf::Reflection &reflection = *message.GetReflection();
+  const int count = field->is_repeated() ? reflection.FieldSize(message, field) : 1;
+  for (int i = 0; i < count; ++i) {
+    const std::string text =
+        field->is_repeated() ? reflection.GetRepeatedString(message, field, i) : reflection.GetString(message, field);
+    if (!rt::isUtf8(text))
+      return check.error(name, fmt::format("is \"{}\"; must be text in UTF-8", rt::shown(text)));
+  }
+  return Status();
+}
+
 /// Numbers that no name stands for, and the name that says nothing, come through the parser as values of open enums.
-Status checkEnums(const google::protobuf::Message &message, const std::string &prefix, const Checker &check) {
+Status checkValues(const google::protobuf::Message &message, const std::string &prefix, const Checker &check) {
   using google::protobuf::FieldDescriptor;
   std::vector<const FieldDescriptor *> set;
   const google::protobuf::Reflection &reflection = *message.GetReflection();
@@ -64,7 +78,9 @@ Status checkEnums(const google::protobuf::Message &message, const std::string &p
   for (const FieldDescriptor *field : set) {
     const std::string name = prefix + field->name();
     if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE)
-      FT_RETURN_IF_ERROR(checkEnums(reflection.GetMessage(message, field), name + ".", check));
+      FT_RETURN_IF_ERROR(checkValues(reflection.GetMessage(message, field), name + ".", check));
+    if (field->cpp_type() == FieldDescriptor::CPPTYPE_STRING)
+      FT_RETURN_IF_ERROR(checkTexts(message, field, name, check));
     if (field->cpp_type() != FieldDescriptor::CPPTYPE_ENUM)
       continue;
     const int value = reflection.GetEnumValue(message, field);
@@ -262,7 +278,7 @@ uint64_t ft::ranksOf(const Recipe &r) { return r.has_parallelism() ? r.paralleli
 
 Status ft::resolveRecipe(Recipe &r, const FieldPlaces &places, const std::string &file) {
   Checker check(places, file);
-  FT_RETURN_IF_ERROR(checkEnums(r, "", check));
+  FT_RETURN_IF_ERROR(checkValues(r, "", check));
   FT_RETURN_IF_ERROR(checkRequired(r, check));
   FT_RETURN_IF_ERROR(checkUnsupported(r, check));
   FT_DEFAULT(r, target, "cpu");

@@ -11,8 +11,7 @@ namespace {
 
 constexpr std::string_view noScaling = "scaled rotary embeddings are not supported",
                            noExperts = "experts are not supported", noWindow = "windows of attention are not supported",
-                           noMultiplier = "multipliers of other families are not supported",
-                           whole = "give one file: llama-gguf-split --merge joins the parts";
+                           noMultiplier = "multipliers of other families are not supported";
 
 constexpr Field fieldsOfGguf[] = {
     readField("llama.attention.head_count"),
@@ -33,7 +32,6 @@ constexpr Field fieldsOfGguf[] = {
 
     only("general.architecture", R"(["llama"])", "nothing else is supported"),
     only("general.type", R"(["model"])", "give the model itself with --model"),
-    only("split.count", "[0,1]", whole),
 
     only("llama.attention.causal", "[true]", "nothing else is supported"),
     only("llama.attention.clamp_kqv", "[0]", "clipping of q, k and v is not supported"),

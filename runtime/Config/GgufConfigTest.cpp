@@ -60,7 +60,6 @@ TEST(GgufConfig, TakesWhatChangesNothing) {
       {"general.quantization_version", "2"},
       {"tokenizer.ggml.model", "\"gpt2\""},
       {"somebody.else", "\"x\""},
-      {"split.count", "1"},
       {"llama.rope.scaling.original_context_length", "4096"},
   };
   for (const auto &[key, value] : keys)
@@ -79,8 +78,6 @@ TEST(GgufConfig, NamesWhatItDoesNotSupport) {
             "m.gguf: llama.rope.scaling.factor is 8; must be 1: scaled rotary embeddings are not supported");
   EXPECT_EQ(errorWith("llama.rope.dimension_count", 8),
             "m.gguf: llama.rope.dimension_count is 8; must be 16, the width of a head");
-  EXPECT_EQ(errorWith("split.count", 3),
-            "m.gguf: split.count is 3; must be 0 or 1: give one file: llama-gguf-split --merge joins the parts");
   EXPECT_EQ(errorWith("general.architecture", "qwen2"),
             "m.gguf: general.architecture is \"qwen2\"; must be \"llama\": nothing else is supported");
   EXPECT_EQ(errorWith("general.architecture", nullptr), "m.gguf: general.architecture is missing; must be \"llama\"");

@@ -2,6 +2,7 @@
 
 #include "runtime/Plan/CheckParts.h"
 #include "runtime/Plan/RankRegions.h"
+#include "runtime/Support/Strings.h"
 
 #include <algorithm>
 #include <cmath>
@@ -21,17 +22,11 @@ Status text(std::string_view field, std::string_view value) {
 }
 
 Status fileName(std::string_view field, std::string_view value) {
-  auto legal = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-           c == '-';
-  };
-  constexpr size_t longest = 200; // of the 255 bytes that file systems take: what is written aside has a longer name
   FT_RETURN_IF_ERROR(text(field, value));
-  if (value.size() > longest)
-    return bad("{} has {} characters; must have at most {}", field, value.size(), longest);
-  if (value.front() == '.' || !std::all_of(value.begin(), value.end(), legal))
-    return bad("{} is \"{}\"; must be a file name of letters, digits, '.', '_' and '-', not starting with '.'", field,
-               value);
+  if (!isFileName(value))
+    return bad(
+        "{} is \"{}\"; must be the name of a file: UTF-8 of at most 200 bytes, without '/' and without '.' in front",
+        field, shown(value));
   return {};
 }
 

@@ -2,9 +2,12 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <memory>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace ft::rt {
@@ -20,7 +23,26 @@ static std::string folderOf(const std::string &path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-Expected<AtomicFile> AtomicFile::create(const std::string &path) {
+Status checkReplaceable(const std::string &path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0 || S_ISREG(info.st_mode)) // what cannot be looked at cannot be written either
+    return {};
+  return badInput(fmt::format("{}: is {}; must be a file or a new name", path,
+                              S_ISDIR(info.st_mode) ? "a folder" : "a device, pipe or socket"));
+}
+
+/// Where a rename must go to: a link is not what is to be replaced.
+static std::string behindLinks(const std::string &path) {
+  struct stat info {};
+  if (::lstat(path.c_str(), &info) != 0 || !S_ISLNK(info.st_mode))
+    return path;
+  const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr), std::free);
+  return real ? real.get() : path; // one that leads nowhere is replaced
+}
+
+Expected<AtomicFile> AtomicFile::create(const std::string &named) {
+  FT_RETURN_IF_ERROR(checkReplaceable(named));
+  const std::string path = behindLinks(named);
   // O_EXCL with a counter rather than mkstemp: the file gets the mode that the user's umask asks for.
   for (int n = 0; n < 100; ++n) {
     std::string aside = fmt::format("{}.tmp.{}.{}", path, ::getpid(), n);

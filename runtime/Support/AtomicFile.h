@@ -16,7 +16,8 @@ namespace ft::rt {
 /// a partial file at the path itself. Errors have code Failed and name path and cause.
 class AtomicFile {
 public:
-  /// The folder must exist.
+  /// The folder must exist. A link at `path` stays, and the file that it names is written. Errors also as
+  /// checkReplaceable's.
   static Expected<AtomicFile> create(const std::string &path);
 
   AtomicFile(AtomicFile &&other) noexcept;
@@ -43,6 +44,9 @@ private:
   uint64_t appended = 0;
   std::string path, aside;
 };
+
+/// BadInput where `path` is there and no file: a device, a pipe or a folder must not be replaced by one.
+Status checkReplaceable(const std::string &path);
 
 /// The whole file at once.
 Status writeFileAtomically(const std::string &path, std::span<const std::byte> bytes);

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 using namespace ft::rt;
 namespace fs = std::filesystem;
@@ -47,6 +48,31 @@ TEST_F(AtomicFileTest, UncommittedLeavesNothing) {
   }
   EXPECT_EQ(read(path), "old");
   EXPECT_EQ(fileCount(), 1u);
+}
+
+TEST_F(AtomicFileTest, ReplacesNothingButFiles) {
+  const std::string pipe = folder + "/pipe", inner = folder + "/inner";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0666), 0);
+  fs::create_directory(inner);
+  for (const std::string &path : {pipe, inner, std::string("/dev/null")}) {
+    const Status status = writeFileAtomically(path, "x");
+    EXPECT_EQ(status.code(), Code::BadInput);
+    EXPECT_NE(status.message().find(path + ": is a "), std::string::npos) << status.message();
+    EXPECT_FALSE(fs::is_regular_file(path)) << path;
+  }
+  EXPECT_EQ(fileCount(), 2u);
+}
+
+TEST_F(AtomicFileTest, WritesWhatALinkNames) {
+  const std::string path = folder + "/a", link = folder + "/link", lost = folder + "/lost";
+  ASSERT_TRUE(writeFileAtomically(path, "old").ok());
+  fs::create_symlink("a", link);
+  fs::create_symlink("nowhere", lost);
+  ASSERT_TRUE(writeFileAtomically(link, "new").ok());
+  EXPECT_TRUE(fs::is_symlink(link));
+  EXPECT_EQ(read(path), "new");
+  ASSERT_TRUE(writeFileAtomically(lost, "new").ok());
+  EXPECT_TRUE(fs::is_regular_file(fs::symlink_status(lost)));
 }
 
 TEST_F(AtomicFileTest, StreamsAndPatches) {

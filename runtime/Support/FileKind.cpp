@@ -16,18 +16,30 @@ struct Kind {
 
 using namespace std::string_view_literals;
 
+constexpr std::string_view utf16 = "text in UTF-16; convert it to UTF-8 (iconv -f UTF-16 -t UTF-8)"sv,
+                           webPage = "a web page, perhaps of a download that was refused; download the file itself"sv;
+
 constexpr Kind kinds[] = {
     {"/annex/objects/"sv, "a pointer of git-annex, not the file itself; fetch it with git annex get"sv},
     {"\x1f\x8b"sv, "compressed by gzip; unpack it with gunzip"sv},
+    {"\x28\xb5\x2f\xfd"sv, "compressed by Zstandard; unpack it with unzstd"sv},
+    {"BZh"sv, "compressed by bzip2; unpack it with bunzip2"sv},
+    {"\xfd"
+     "7zXZ"sv,
+     "compressed by xz; unpack it with unxz"sv},
     {"PK\x03\x04"sv,
-     "a zip archive, as torch.save writes it; convert it to safetensors with the library that wrote it"sv},
+     "a zip archive; unpack it, or where torch.save wrote it, convert it to safetensors with the library "
+     "that wrote it"sv},
     {"\x80\x02"sv, "a pickle of Python; convert it to safetensors with the library that wrote it"sv},
-    {"<!DOCTYPE"sv, "a web page, perhaps of a download that was refused; download the file itself"sv},
-    {"<!doctype"sv, "a web page, perhaps of a download that was refused; download the file itself"sv},
-    {"<html"sv, "a web page, perhaps of a download that was refused; download the file itself"sv},
-    {"\xff\xfe"sv, "text in UTF-16; convert it to UTF-8"sv},
-    {"\xfe\xff"sv, "text in UTF-16; convert it to UTF-8"sv},
-    {"GGUF"sv, "a GGUF file; its name must end in .gguf"sv},
+    {"PAR1"sv, "Parquet; convert it: python3 -c \"import pandas; pandas.read_parquet('in.parquet')"
+               ".to_json('out.jsonl', orient='records', lines=True)\""sv},
+    {"ARROW1"sv, "Arrow; convert it to JSONL, as datasets' to_json() does"sv},
+    {"<!DOCTYPE"sv, webPage},
+    {"<!doctype"sv, webPage},
+    {"<html"sv, webPage},
+    {"\xff\xfe"sv, utf16},
+    {"\xfe\xff"sv, utf16},
+    {"GGUF"sv, "a GGUF file; as a model its name must end in .gguf"sv},
 };
 
 /// Git LFS puts this text where the file would be, and the size into its third line.

@@ -143,7 +143,7 @@ std::optional<double> realOf(const Json &value) {
 }
 
 std::string shownJson(const Json &value) {
-  return shown(value.dump(-1, ' ', /*ensure_ascii=*/true, Json::error_handler_t::replace));
+  return shown(value.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace));
 }
 
 } // namespace ft::rt

@@ -24,7 +24,7 @@ std::optional<int64_t> integerIn(const Json &value, int64_t least, int64_t most)
 /// A number; always finite.
 std::optional<double> realOf(const Json &value);
 
-/// The value as text for a message: ASCII, one line, bounded.
+/// The value as text for a message: one line, bounded, with nothing that drives a terminal.
 std::string shownJson(const Json &value);
 
 } // namespace ft::rt

@@ -102,6 +102,20 @@ std::string shown(std::string_view text, size_t most) {
   return done == text.size() ? out : fmt::format("{}… ({} bytes)", out, text.size());
 }
 
+bool isUtf8(std::string_view text) {
+  uint32_t code = 0;
+  for (size_t size = 0; !text.empty(); text.remove_prefix(size))
+    if (size = characterBytes(text, code); size == 0)
+      return false;
+  return true;
+}
+
+bool isFileName(std::string_view text) {
+  constexpr size_t longest = 200;
+  return !text.empty() && text.size() <= longest && text.front() != '.' && text.find('/') == text.npos &&
+         shown(text, 2 * longest) == text;
+}
+
 template <typename Text> static std::string nearest(std::string_view name, std::span<const Text> candidates) {
   constexpr size_t longest = 512; // the distance costs the product of both lengths, and no name is as long
   size_t best = std::clamp<size_t>(name.size() / 3, 1, 4) + 1;

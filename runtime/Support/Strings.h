@@ -20,6 +20,11 @@ std::string printable(std::string_view text);
 /// A name or value of a file inside a message: as printable(), on one line, and cut behind about `most` bytes.
 std::string shown(std::string_view text, size_t most = 160);
 
+bool isUtf8(std::string_view text);
+/// Whether a file of ours may have this name: UTF-8 of at most 200 of the 255 bytes that file systems take, as what is
+/// written aside has a longer one; no '/', nothing that drives a terminal, and no '.' in front.
+bool isFileName(std::string_view text);
+
 /// "layers.3.mlp" → "layers.*.mlp": the same place of all layers.
 std::string ofAllLayers(std::string_view name);
 

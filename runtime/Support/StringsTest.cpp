@@ -39,6 +39,18 @@ TEST(Strings, ShownIsOneBoundedLine) {
   EXPECT_EQ(shown("日本語", 4), "日本… (9 bytes)");
 }
 
+TEST(Strings, NamesOfFiles) {
+  for (const char *name : {"a", "my recipe", "rezept-ü", "日本", "a.b-c_d", "'"})
+    EXPECT_TRUE(isFileName(name)) << name;
+  EXPECT_TRUE(isFileName(std::string(200, 'a')));
+  for (const std::string name : {"", ".", "..", ".a", "a/b", "/", "a\n", "a\x1b[2J", "\xff", "a\u202eb"})
+    EXPECT_FALSE(isFileName(name)) << name;
+  EXPECT_FALSE(isFileName(std::string(201, 'a')));
+  EXPECT_FALSE(isFileName(std::string("a\0b", 3)));
+  EXPECT_TRUE(isUtf8("") && isUtf8("日本\n"));
+  EXPECT_FALSE(isUtf8("a\xff") || isUtf8("\xe6\x97"));
+}
+
 TEST(Strings, OfAllLayers) {
   EXPECT_EQ(ofAllLayers("layers.12.mlp.up_proj"), "layers.*.mlp.up_proj");
   EXPECT_EQ(ofAllLayers("3.layers.7"), "3.layers.*");

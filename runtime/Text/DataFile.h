@@ -13,7 +13,8 @@ namespace ft::rt {
 class DataFile {
 public:
   /// BadInput, saying what it is and the way out, where the file is no text in UTF-8: UTF-16, an archive, Parquet,
-  /// other packers; where it is damaged; or above MaxUnpacked bytes unpacked.
+  /// other packers; where it is damaged; or above MaxUnpacked bytes unpacked, or
+  /// 200 times what it has packed.
   static Expected<DataFile> open(const std::string &path);
   static constexpr uint64_t MaxUnpacked = uint64_t(16) << 30;
 

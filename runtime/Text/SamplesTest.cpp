@@ -160,14 +160,13 @@ TEST_F(Samples, PackedFilesAreRead) {
 }
 
 TEST_F(Samples, OtherFilesAreNamedWithTheWayOut) {
-  const std::string utf16 = ": is text in UTF-16; save it as UTF-8 (iconv -f UTF-16 -t UTF-8)";
+  const std::string utf16 = ": is text in UTF-16; convert it to UTF-8 (iconv -f UTF-16 -t UTF-8)";
   EXPECT_EQ(refusal(std::string("\xFF\xFE{\0", 4)), utf16);
   EXPECT_EQ(refusal(std::string("{\0\"\0", 4)), utf16);
   EXPECT_EQ(refusal(std::string("\0{\0\"", 4)), utf16);
   EXPECT_TRUE(refusal("PAR1....").starts_with(": is Parquet; convert it: "));
   EXPECT_TRUE(refusal("PK\x03\x04").starts_with(": is a zip archive; unpack it"));
-  EXPECT_TRUE(
-      refusal("version https://git-lfs.github.com/spec/v1").starts_with(": is a pointer of a large-file store"));
+  EXPECT_TRUE(refusal("version https://git-lfs.github.com/spec/v1").starts_with(": is a pointer of Git LFS"));
 }
 
 TEST_F(Samples, MissingFileIsNamed) {

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstring>
 #include <fmt/format.h>
-#include <fstream>
 
 namespace ft::rt {
 
@@ -67,9 +66,9 @@ Expected<TokenFile> TokenFile::fromImage(std::vector<std::byte> bytes, const std
 }
 
 bool TokenFile::looksLikeOne(const std::string &path) {
-  char start[sizeof TokenFileMagic] = {};
-  return std::ifstream(path, std::ios::binary).read(start, sizeof start) &&
-         !std::memcmp(start, TokenFileMagic, sizeof start);
+  const auto file = MappedFile::open(path);
+  return file.ok() && file->size() >= sizeof TokenFileMagic &&
+         !std::memcmp(file->bytes().data(), TokenFileMagic, sizeof TokenFileMagic);
 }
 
 std::span<const std::byte> TokenFile::bytes() const {

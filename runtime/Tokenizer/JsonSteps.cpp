@@ -1,6 +1,6 @@
 #include "runtime/Tokenizer/JsonSteps.h"
 
-#include "runtime/Tokenizer/JsonFile.h"
+#include "runtime/Tokenizer/JsonMembers.h"
 
 #include <array>
 #include <fmt/format.h>
@@ -33,7 +33,7 @@ Expected<TextPattern> readPattern(const json &object) {
   TextPattern result;
   result.regex = !member(pattern, "Regex").is_null();
   if (!pattern.is_object() || pattern.size() != 1)
-    return badInput(fmt::format("\"pattern\" is {}; must be a String or a Regex", shown(pattern)));
+    return badInput(fmt::format("\"pattern\" is {}; must be a String or a Regex", shownJson(pattern)));
   FT_ASSIGN_OR_RETURN(result.text, textMember(pattern, result.regex ? "Regex" : "String"));
   return result;
 }
@@ -174,7 +174,7 @@ Status readSteps(const json &object, const char *what, const char *parts,
     return {};
   const std::string type = member(object, "type").is_string() ? member(object, "type").get<std::string>() : "";
   if (type.empty())
-    return badInput(fmt::format("{} {} has no type", what, shown(object)));
+    return badInput(fmt::format("{} {} has no type", what, shownJson(object)));
   if (type == "Sequence") {
     FT_RETURN_IF_ERROR(checkMembers(object, {"type", parts}));
     for (const json &part : member(object, parts))

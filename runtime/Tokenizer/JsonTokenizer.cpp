@@ -1,6 +1,7 @@
 // Hugging Face's tokenizer.json.
 
-#include "runtime/Tokenizer/JsonFile.h"
+#include "runtime/Support/Strings.h"
+#include "runtime/Tokenizer/JsonMembers.h"
 #include "runtime/Tokenizer/JsonSteps.h"
 #include "runtime/Tokenizer/TokenizerConfig.h"
 
@@ -21,7 +22,8 @@ Status readVocabulary(const json &vocabulary, uint64_t limit, std::vector<std::s
     return badInput("model.vocab is not an object");
   for (const auto &[token, id] : vocabulary.items()) {
     if (!id.is_number_unsigned() || id.get<uint64_t>() >= limit)
-      return badInput(fmt::format("token \"{}\" has id {}; must be an integer below {}", token, shown(id), limit));
+      return badInput(
+          fmt::format("token \"{}\" has id {}; must be an integer below {}", shown(token), shownJson(id), limit));
     const auto at = id.get<uint64_t>();
     tokens.resize(std::max<size_t>(tokens.size(), at + 1));
     tokens[at] = token;
@@ -41,7 +43,7 @@ Status readMerges(const json &merges, BytePairSpec &spec) {
     const std::string text = merge.is_string() ? merge.get<std::string>() : "";
     const size_t blank = text.find(' ', 1);
     if (blank == std::string::npos || blank + 1 == text.size())
-      return badInput(fmt::format("model.merges[{}] is {}; must be two tokens", spec.merges.size(), shown(merge)));
+      return badInput(fmt::format("model.merges[{}] is {}; must be two tokens", spec.merges.size(), shownJson(merge)));
     spec.merges.emplace_back(text.substr(0, blank), text.substr(blank + 1));
   }
   return {};
@@ -50,13 +52,13 @@ Status readMerges(const json &merges, BytePairSpec &spec) {
 Status readModel(const json &model, uint64_t limit, TokenizerSpec &spec) {
   FT_ASSIGN_OR_RETURN(const std::string type, textMember(model, "type", "BPE"));
   if (type != "BPE")
-    return badInput(fmt::format("model is {}; must be BPE (a tokenizer.model may be Unigram too)", type));
+    return badInput(fmt::format("model is {}; must be BPE (a tokenizer.model may be Unigram too)", shown(type)));
   FT_RETURN_IF_ERROR(
       checkMembers(model, {"type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix",
                            "fuse_unk", "byte_fallback", "ignore_merges", "vocab", "merges"}));
   for (const char *field : {"dropout", "continuing_subword_prefix", "end_of_word_suffix"})
     if (const json &value = member(model, field); !value.is_null() && value != json("") && value != json(0.0))
-      return badInput(fmt::format("model.{} is {}; must be null", field, shown(value)));
+      return badInput(fmt::format("model.{} is {}; must be null", field, shownJson(value)));
   BytePairSpec pairs;
   FT_ASSIGN_OR_RETURN(pairs.ignoreMerges, flagMember(model, "ignore_merges", false));
   FT_ASSIGN_OR_RETURN(pairs.byteFallback, flagMember(model, "byte_fallback", false));
@@ -78,11 +80,12 @@ Status readAddedTokens(const json &added, uint64_t limit, TokenizerSpec &spec) {
     FT_ASSIGN_OR_RETURN(token.content, textMember(entry, "content"));
     FT_ASSIGN_OR_RETURN(const uint64_t id, countMember(entry, "id"));
     if (id >= limit)
-      return badInput(fmt::format("token \"{}\" has id {}; must be an integer below {}", token.content, id, limit));
+      return badInput(
+          fmt::format("token \"{}\" has id {}; must be an integer below {}", shown(token.content), id, limit));
     token.id = uint32_t(id);
     if (id < spec.tokens.size() && !spec.tokens[id].empty() && spec.tokens[id] != token.content)
-      return badInput(fmt::format("added token \"{}\" has id {}, which is \"{}\" in the vocabulary", token.content, id,
-                                  spec.tokens[id]));
+      return badInput(fmt::format("added token \"{}\" has id {}, which is \"{}\" in the vocabulary",
+                                  shown(token.content), id, shown(spec.tokens[id])));
     FT_ASSIGN_OR_RETURN(token.special, flagMember(entry, "special", false));
     FT_ASSIGN_OR_RETURN(token.normalized, flagMember(entry, "normalized", !token.special));
     FT_ASSIGN_OR_RETURN(token.singleWord, flagMember(entry, "single_word", false));
@@ -97,10 +100,10 @@ Status readAddedTokens(const json &added, uint64_t limit, TokenizerSpec &spec) {
 Status appendSpecial(const json &table, const std::string &name, std::vector<uint32_t> &ids) {
   const json &values = member(member(table, name.c_str()), "ids");
   if (!values.is_array() || values.empty())
-    return badInput(fmt::format("the template names {}, of which special_tokens has no ids", name));
+    return badInput(fmt::format("the template names {}, of which special_tokens has no ids", shown(name)));
   for (const json &value : values) {
     if (!value.is_number_unsigned() || value.get<uint64_t>() >= MaxVocabulary)
-      return badInput(fmt::format("the template's id of {} is {}; must be a token's", name, shown(value)));
+      return badInput(fmt::format("the template's id of {} is {}; must be a token's", shown(name), shownJson(value)));
     ids.push_back(value.get<uint32_t>());
   }
   return {};
@@ -119,11 +122,11 @@ Status readTemplate(const json &processor, TokenizerSpec &spec) {
     FT_ASSIGN_OR_RETURN(const std::string name, textMember(special, "id", ""));
     if (name.empty())
       return badInput(
-          fmt::format("the template has the part {}; must be a SpecialToken, or Sequence A once", shown(part)));
+          fmt::format("the template has the part {}; must be a SpecialToken, or Sequence A once", shownJson(part)));
     FT_RETURN_IF_ERROR(appendSpecial(member(processor, "special_tokens"), name, text ? behind : before));
   }
   if (!text)
-    return badInput(fmt::format("the template {} has no text", shown(member(processor, "single"))));
+    return badInput(fmt::format("the template {} has no text", shownJson(member(processor, "single"))));
   spec.prefix.insert(spec.prefix.begin(), before.begin(), before.end());
   spec.suffix.insert(spec.suffix.end(), behind.begin(), behind.end());
   if (spec.prefix.size() + spec.suffix.size() > MaxAround)
@@ -148,12 +151,12 @@ Status readPostProcessor(const json &processor, TokenizerSpec &spec) {
   if (type != "BertProcessing" && type != "RobertaProcessing")
     return badInput(fmt::format("{} is not supported; those supported are TemplateProcessing, ByteLevel, "
                                 "BertProcessing, RobertaProcessing and Sequence",
-                                type));
+                                shown(type)));
   for (auto [key, ids] : {std::pair("cls", &spec.prefix), {"sep", &spec.suffix}}) {
     const json &pair = member(processor, key);
     if (!pair.is_array() || pair.size() != 2 || !pair[1].is_number_unsigned() ||
         pair[1].get<uint64_t>() >= MaxVocabulary)
-      return badInput(fmt::format("{} has \"{}\": {}; must be a token and its id", type, key, shown(pair)));
+      return badInput(fmt::format("{} has \"{}\": {}; must be a token and its id", type, key, shownJson(pair)));
     ids->push_back(pair[1].get<uint32_t>());
   }
   return {};
@@ -179,7 +182,7 @@ Status readTokenizer(const json &file, TokenizerSpec &spec) {
 Expected<TokenizerSpec> readJsonTokenizer(const std::string &folder) {
   TokenizerSpec spec;
   spec.source = (std::filesystem::path(folder) / "tokenizer.json").string();
-  FT_ASSIGN_OR_RETURN(const json file, readJsonFile(spec.source));
+  FT_ASSIGN_OR_RETURN(const json file, readJsonObject(spec.source));
   if (Status status = readTokenizer(file, spec); !status.ok())
     return badInput(fmt::format("{}: {}", spec.source, status.message()));
   if (!spec.prefix.empty())

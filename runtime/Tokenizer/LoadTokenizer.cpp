@@ -1,5 +1,6 @@
 #include "runtime/Tokenizer/Tokenizer.h"
 #include "runtime/Weights/Gguf.h"
+#include "runtime/Weights/ModelPath.h"
 
 #include <filesystem>
 #include <fmt/format.h>
@@ -28,9 +29,12 @@ Expected<TokenizerSpec> readSpec(const std::string &modelPath) {
 }
 } // namespace
 
-Expected<Tokenizer> loadTokenizer(const std::string &modelPath) {
-  FT_ASSIGN_OR_RETURN(TokenizerSpec spec, readSpec(modelPath));
-  return Tokenizer::create(std::move(spec));
+Expected<Tokenizer> loadTokenizer(const std::string &model) {
+  FT_ASSIGN_OR_RETURN(const ModelPath found, ModelPath::find(model));
+  auto spec = readSpec(found.path);
+  if (!spec.ok())
+    return found.withWayOut(spec.status());
+  return Tokenizer::create(std::move(*spec));
 }
 
 } // namespace ft::rt

@@ -5,6 +5,8 @@
 #include "runtime/Tokenizer/UnicodeClasses.h"
 #include "runtime/Tokenizer/Utf8.h"
 
+#include <fmt/format.h>
+
 namespace ft::rt {
 
 namespace {
@@ -47,11 +49,23 @@ Status replace(std::string &text, const ReplaceStep &step, const std::optional<R
   text = std::move(out);
   return {};
 }
+
+/// The text that a step writes into others.
+std::string_view written(const NormalizerStep &step) {
+  if (const auto *front = std::get_if<PrependStep>(&step))
+    return front->text;
+  const auto *replacing = std::get_if<ReplaceStep>(&step);
+  return replacing ? std::string_view(replacing->by) : std::string_view();
+}
 } // namespace
 
 Expected<Normalizer> Normalizer::create(std::span<const NormalizerStep> steps) {
   Normalizer result;
+  if (steps.size() > MaxSteps)
+    return badInput(fmt::format("the normalizer has {} steps; at most {}", steps.size(), MaxSteps));
   for (const NormalizerStep &step : steps) {
+    if (const size_t size = written(step).size(); size > MaxWritten)
+      return badInput(fmt::format("the normalizer writes a text of {} bytes; at most {}", size, MaxWritten));
     Stage stage{step, {}, {}, {}};
     if (const auto *replacing = std::get_if<ReplaceStep>(&step); replacing && replacing->pattern.regex) {
       FT_ASSIGN_OR_RETURN(stage.regex, Regex::compile(replacing->pattern.text));
@@ -71,6 +85,8 @@ bool Normalizer::readsBytes() const {
 }
 
 Status Normalizer::apply(std::string &text, Regex::Work &work) const {
+  constexpr size_t room = 4096, growth = 64; // NFKC makes 11 bytes of one at most
+  const size_t before = text.size();
   for (const Stage &stage : stages) {
     if (const auto *form = std::get_if<NormalForm>(&stage.step))
       FT_RETURN_IF_ERROR(toNormalForm(text, *form));
@@ -84,6 +100,9 @@ Status Normalizer::apply(std::string &text, Regex::Work &work) const {
       FT_RETURN_IF_ERROR(replace(text, *replacing, stage.regex, work));
     else if (const auto *piece = std::get_if<SentencePieceStep>(&stage.step))
       text = normalizeSentencePiece(text, *piece, stage.charsMap, stage.fixed);
+    if (text.size() > room + growth * before)
+      return badInput(fmt::format("the tokenizer's normalizer makes {} bytes of {}; at most {} times as many",
+                                  text.size(), before, growth));
   }
   return {};
 }

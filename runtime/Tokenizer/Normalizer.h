@@ -14,10 +14,11 @@ namespace ft::rt {
 /// Immutable; apply() may run on several threads.
 class Normalizer {
 public:
-  /// Refuses an expression or a character map that cannot be read.
+  /// Refuses an expression or a character map that cannot be read, and what is beyond MaxSteps or MaxWritten.
   static Expected<Normalizer> create(std::span<const NormalizerStep> steps);
 
-  /// Rewrites `text` in place, one step after the other.
+  /// Rewrites `text` in place, one step after the other. BadInput where that makes it 64 times as long, which no
+  /// normalizer does.
   Status apply(std::string &text, Regex::Work &work) const;
   bool empty() const { return stages.empty(); }
   /// The first step reads ill-formed UTF-8 itself.

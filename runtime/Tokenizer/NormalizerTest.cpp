@@ -1,4 +1,5 @@
 #include "runtime/Tokenizer/Normalizer.h"
+#include "runtime/Tokenizer/PreTokenizer.h"
 
 #include <chrono>
 #include <cstring>
@@ -77,6 +78,24 @@ TEST(CharsMap, FollowsItsArrayAndNothingElse) {
   EXPECT_FALSE(CharsMap::read(std::string("\xff\xff\xff\xff", 4) + "xx").ok());
   EXPECT_FALSE(CharsMap::read("abc").ok());
   EXPECT_TRUE(CharsMap::read("")->empty());
+}
+
+TEST(Normalizer, WhatAStepMayCostIsBounded) {
+  const NormalizerStep twice = ReplaceStep{{"a", false}, "aa"}, far = ReplaceStep{{"a", false}, std::string(256, 'a')};
+  auto problem = [](const std::vector<NormalizerStep> &steps) {
+    auto made = Normalizer::create(steps);
+    std::string text(1000, 'a');
+    Regex::Work work;
+    return made ? made->apply(text, work).message() : made.status().message();
+  };
+  EXPECT_EQ(problem(std::vector<NormalizerStep>(6, twice)), "");
+  EXPECT_EQ(problem(std::vector<NormalizerStep>(7, twice)),
+            "the tokenizer's normalizer makes 128000 bytes of 1000; at most 64 times as many");
+  EXPECT_EQ(problem({far}), "the tokenizer's normalizer makes 256000 bytes of 1000; at most 64 times as many");
+  EXPECT_EQ(problem({PrependStep{std::string(257, 'a')}}), "the normalizer writes a text of 257 bytes; at most 256");
+  EXPECT_EQ(problem(std::vector<NormalizerStep>(65, LowercaseStep())), "the normalizer has 65 steps; at most 64");
+  EXPECT_EQ(PreTokenizer::create(std::vector<PreTokenizerStep>(65, DigitsStep())).status().message(),
+            "the pre-tokenizer has 65 steps; at most 64");
 }
 
 /// A run of marks in the wrong order, which sorting by neighbours would take minutes for.

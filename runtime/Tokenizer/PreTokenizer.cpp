@@ -3,6 +3,8 @@
 #include "runtime/Tokenizer/UnicodeClasses.h"
 #include "runtime/Tokenizer/Utf8.h"
 
+#include <fmt/format.h>
+
 namespace ft::rt {
 
 namespace {
@@ -109,7 +111,12 @@ std::string replaceBlanks(std::string_view text, const MetaspaceStep &step, bool
 
 Expected<PreTokenizer> PreTokenizer::create(std::span<const PreTokenizerStep> steps) {
   PreTokenizer result;
+  if (steps.size() > MaxSteps)
+    return badInput(fmt::format("the pre-tokenizer has {} steps; at most {}", steps.size(), MaxSteps));
   for (const PreTokenizerStep &step : steps) {
+    if (const auto *space = std::get_if<MetaspaceStep>(&step); space && space->replacement.size() > MaxWritten)
+      return badInput(fmt::format("the pre-tokenizer writes a text of {} bytes; at most {}", space->replacement.size(),
+                                  MaxWritten));
     if (result.bytes)
       return badInput("the pre-tokenizer ByteLevel is followed by another one; must be the last");
     Stage stage{step, {}};

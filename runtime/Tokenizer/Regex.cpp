@@ -1,5 +1,6 @@
 #include "runtime/Tokenizer/Regex.h"
 
+#include "runtime/Support/Strings.h"
 #include "runtime/Tokenizer/RegexSyntax.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -43,7 +44,7 @@ Expected<Regex> Regex::compile(std::string_view pattern) {
       pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(),
                     PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &error, &offset, options.get());
   if (!code)
-    return badInput(fmt::format("the expression \"{}\" cannot be compiled: {}", pattern, describe(error)));
+    return badInput(fmt::format("the expression \"{}\" cannot be compiled: {}", shown(pattern), describe(error)));
   Regex result;
   result.code.reset(code, pcre2_code_free);
   // Without a just-in-time compiler pcre2_match interprets: slower, same matches.

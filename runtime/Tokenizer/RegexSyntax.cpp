@@ -1,5 +1,6 @@
 #include "runtime/Tokenizer/RegexSyntax.h"
 
+#include "runtime/Support/Strings.h"
 #include "runtime/Tokenizer/UnicodeClasses.h"
 
 #include <algorithm>
@@ -48,8 +49,8 @@ public:
 
 private:
   Status refuse(std::string_view what, std::string_view why) const {
-    return badInput(
-        fmt::format("the expression \"{}\" has \"{}\" at byte {}, {}, which is not supported", pattern, what, at, why));
+    return badInput(fmt::format("the expression \"{}\" has \"{}\" at byte {}, {}, which is not supported",
+                                shown(pattern), shown(what), at, why));
   }
   char next() const { return at + 1 < pattern.size() ? pattern[at + 1] : '\0'; }
 

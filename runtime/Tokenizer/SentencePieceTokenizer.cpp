@@ -1,7 +1,7 @@
 // SentencePiece's tokenizer.model.
 
 #include "runtime/Support/MappedFile.h"
-#include "runtime/Tokenizer/JsonFile.h"
+#include "runtime/Tokenizer/JsonMembers.h"
 #include "runtime/Tokenizer/TokenizerConfig.h"
 #include "runtime/Tokenizer/sentencepiece.pb.h"
 

@@ -87,8 +87,8 @@ private:
   std::vector<AddedTokens::Part> parts, normalizedParts;
 };
 
-/// The tokenizer of a model: a GGUF file, or of a folder (or that of a .safetensors file) tokenizer.json, else
-/// tokenizer.model.
-Expected<Tokenizer> loadTokenizer(const std::string &modelPath);
+/// The tokenizer of a model, named as --model names it: of a GGUF file, or of a folder (or that of a .safetensors file)
+/// tokenizer.json, else tokenizer.model.
+Expected<Tokenizer> loadTokenizer(const std::string &model);
 
 } // namespace ft::rt

@@ -1,6 +1,7 @@
 #include "runtime/Tokenizer/TokenizerConfig.h"
 
-#include "runtime/Tokenizer/JsonFile.h"
+#include "runtime/Support/Strings.h"
+#include "runtime/Tokenizer/JsonMembers.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -34,12 +35,12 @@ Status readAddedTokens(const json &added, const std::string &path, TokenizerSpec
     if (id >= 2 * spec.tokens.size() + 1024 || id >= MaxVocabulary || !content.is_string())
       return badInput(fmt::format("{}: added_tokens_decoder has \"{}\": {}; must be an id near the vocabulary's {} "
                                   "tokens, and an object with content",
-                                  path, key, shown(value), spec.tokens.size()));
+                                  path, shown(key), shownJson(value), spec.tokens.size()));
     token.id = uint32_t(id);
     token.content = content.get<std::string>();
     if (id < spec.tokens.size() && spec.tokens[id] != token.content)
       return badInput(fmt::format("{}: added_tokens_decoder has \"{}\" at {}, where tokenizer.model has \"{}\"", path,
-                                  token.content, id, spec.tokens[id]));
+                                  shown(token.content), id, shown(spec.tokens[id])));
     for (auto [flag, to] : {std::pair("special", &AddedToken::special),
                             {"single_word", &AddedToken::singleWord},
                             {"lstrip", &AddedToken::leftSpace},
@@ -76,7 +77,7 @@ Status readTokenizerConfig(const std::string &folder, std::optional<bool> addBos
   std::error_code ignored;
   json config;
   if (fs::exists(path, ignored)) {
-    FT_ASSIGN_OR_RETURN(config, readJsonFile(path));
+    FT_ASSIGN_OR_RETURN(config, readJsonObject(path));
   }
   FT_RETURN_IF_ERROR(readAddedTokens(member(config, "added_tokens_decoder"), path, spec));
   if (auto bos = named(config, "bos_token", spec))

@@ -37,6 +37,8 @@ json templateJson(const TokenizerSpec &spec) {
 
 std::string written(const json &value) { return value.dump(2, ' ', false, json::error_handler_t::replace) + "\n"; }
 
+constexpr uint64_t maxFileBytes = 100'000'000; // each is held in memory; the largest have a third of that
+
 Expected<std::vector<NamedFile>> filesOf(const std::string &folder) {
   std::vector<NamedFile> files;
   std::error_code ignored;
@@ -47,6 +49,9 @@ Expected<std::vector<NamedFile>> filesOf(const std::string &folder) {
     if (!fs::is_regular_file(path, ignored))
       continue;
     FT_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(path.string()));
+    if (file.size() > maxFileBytes)
+      return badInput(
+          fmt::format("{}: has {} bytes; {} are the most that is kept", path.string(), file.size(), maxFileBytes));
     files.push_back({name, std::string(reinterpret_cast<const char *>(file.bytes().data()), file.size())});
   }
   return files;

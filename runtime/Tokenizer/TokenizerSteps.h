@@ -32,6 +32,10 @@ struct PrependStep {
   std::string text;
   bool operator==(const PrependStep &) const = default;
 };
+/// More steps than any tokenizer has, and longer texts than any of them writes for a match: bounds of what one text can
+/// be made to cost.
+inline constexpr size_t MaxSteps = 64, MaxWritten = 256;
+
 struct ReplaceStep {
   TextPattern pattern;
   std::string by;

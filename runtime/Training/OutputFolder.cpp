@@ -40,12 +40,20 @@ uint64_t exportedBytes(const plan::Plan &plan) {
   return bytes;
 }
 
-/// A disk that is full behind the last step would cost the whole run. What an earlier run left there makes room.
-Status checkRoom(const std::string &path, const plan::Plan &plan) {
+/// The folder, or the nearest above it that is there: where it will be made.
+fs::path nearestFolder(const std::string &path) {
   std::error_code error;
-  fs::path there = fs::absolute(path);
+  fs::path there = fs::absolute(path, error);
+  if (error) // a working folder that has been removed
+    return path;
   while (!fs::exists(there, error) && there.has_relative_path())
     there = there.parent_path();
+  return there;
+}
+
+/// A disk that is full behind the last step would cost the whole run. What an earlier run left there makes room.
+Status checkRoom(const std::string &path, const fs::path &there, const plan::Plan &plan) {
+  std::error_code error;
   const fs::space_info space = fs::space(there, error);
   if (error)
     return {}; // a file system that does not tell
@@ -62,11 +70,13 @@ Status checkRoom(const std::string &path, const plan::Plan &plan) {
 }
 } // namespace
 
-Expected<OutputFolder> OutputFolder::prepare(const std::string &path, const plan::Plan &plan, bool overwrite) {
+Status OutputFolder::check(const std::string &path, const plan::Plan &plan, bool overwrite) {
   std::error_code error;
-  const fs::path folder = path;
-  if (fs::exists(folder, error) && !fs::is_directory(folder, error))
-    return badInput(fmt::format("--out {}: is a file; must be a folder or a new name", path));
+  const fs::path folder = path, there = nearestFolder(path);
+  if (!fs::is_directory(there, error))
+    return badInput(fmt::format("--out {}: {} is no folder; must be a folder or a new name", path, there.string()));
+  if (access(there.c_str(), W_OK | X_OK) != 0)
+    return badInput(fmt::format("--out {}: {} is not writable; name another folder", path, there.string()));
   if (fs::is_directory(folder, error) && !fs::is_empty(folder, error)) {
     const bool finished = fs::exists(folder / "summary.json", error);
     const bool ours = finished || fs::exists(folder / "metrics.jsonl", error);
@@ -79,13 +89,16 @@ Expected<OutputFolder> OutputFolder::prepare(const std::string &path, const plan
                                   "--overwrite, which keeps them",
                                   path));
   }
-  FT_RETURN_IF_ERROR(checkRoom(path, plan));
-  removeOwnFiles(folder, plan);
-  fs::create_directories(folder, error);
+  return checkRoom(path, there, plan);
+}
+
+Expected<OutputFolder> OutputFolder::prepare(const std::string &path, const plan::Plan &plan, bool overwrite) {
+  FT_RETURN_IF_ERROR(check(path, plan, overwrite));
+  removeOwnFiles(path, plan);
+  std::error_code error;
+  fs::create_directories(path, error);
   if (error)
     return badInput(fmt::format("--out {}: cannot be created: {}", path, error.message()));
-  if (access(path.c_str(), W_OK | X_OK) != 0)
-    return badInput(fmt::format("--out {}: is not writable; name another folder", path));
   return OutputFolder(path);
 }
 

@@ -11,9 +11,12 @@ namespace ft::rt {
 
 class OutputFolder {
 public:
-  /// Creates the folder, or takes one that is empty or holds an unfinished run (metrics.jsonl without summary.json). A
-  /// finished run or anything else is refused with BadInput unless `overwrite`, which removes what a run of this plan
-  /// writes and nothing else. CannotRun, with all left as it is, where the disk has no room for the plan's exports.
+  /// Whether prepare() would take the folder: one that is not there, is empty or holds an unfinished run (metrics.jsonl
+  /// without summary.json). A finished run or anything else is refused with BadInput unless `overwrite`; CannotRun
+  /// where the disk has no room for the plan's exports.
+  static Status check(const std::string &path, const plan::Plan &plan, bool overwrite);
+  /// Creates the folder, or takes one that check() allows, from which it removes what a run of this plan writes and
+  /// nothing else. Where it refuses all is left as it is.
   static Expected<OutputFolder> prepare(const std::string &path, const plan::Plan &plan, bool overwrite);
 
   /// What a run of the plan writes at the top of its folder, sorted.

@@ -79,7 +79,10 @@ TEST_F(OutputFolderTest, RefusesADiskWithoutRoomForTheResultsAndLeavesWhatIsTher
 
 TEST_F(OutputFolderTest, RefusesAFile) {
   std::ofstream(path) << "x";
-  EXPECT_NE(refusal().find("is a file"), std::string::npos);
+  EXPECT_NE(refusal().find(path + " is no folder"), std::string::npos);
+  auto below = OutputFolder::prepare(path + "/a/b", plan, false);
+  EXPECT_NE(below.status().message().find("/a/b: " + path + " is no folder"), std::string::npos)
+      << below.status().message();
   fs::remove(path);
 }
 

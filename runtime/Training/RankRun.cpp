@@ -1,10 +1,16 @@
 #include "runtime/Training/RankRun.h"
 
+#include "runtime/Plan/Kinds.h"
 #include "runtime/Plan/Staging.h"
+#include "runtime/Support/Strings.h"
 #include "runtime/Training/Generator.h"
 #include "runtime/Weights/Load.h"
 
 #include <fmt/format.h>
+
+#include <chrono>
+#include <functional>
+#include <numeric>
 
 using namespace ft;
 using namespace ft::rt;
@@ -61,6 +67,16 @@ Status openProgram(Rank &rank) {
   return {};
 }
 
+/// Of the base, as the plan holds it.
+uint64_t weightBytes(const plan::Plan &plan) {
+  uint64_t bytes = 0;
+  for (const plan::Tensor &tensor : plan.tensors())
+    if (tensor.role() == plan::Tensor::FROZEN || tensor.role() == plan::Tensor::TRAINABLE)
+      bytes += std::accumulate(tensor.shape().begin(), tensor.shape().end(), dtypeBytes(tensor.dtype()),
+                               std::multiplies<uint64_t>());
+  return bytes;
+}
+
 Status loadWeights(Rank &rank) {
   const RunInputs &inputs = rank.inputs;
   RankProgram &program = *rank.program;
@@ -82,7 +98,13 @@ Status loadWeights(Rank &rank) {
   for (int i = 0; i < rank.plan().arenas_size(); ++i)
     if (rank.plan().arenas(i).name() == plan::stagingArena)
       target.staging = arenas.arena(i);
+  const auto start = std::chrono::steady_clock::now();
   FT_RETURN_IF_ERROR(loadModel(rank.plan(), *inputs.model, options, target));
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const uint64_t bytes = weightBytes(rank.plan());
+  rank.journal.line(fmt::format("{} {} of weights in {:.2f} s, {:.2f} GB/s",
+                                inputs.model->isSeeded() ? "made" : "loaded", formatBytes(bytes), seconds,
+                                double(bytes) * 1e-9 / seconds));
   if (program.has(plan::Segment::INITIALIZE))
     FT_RETURN_IF_ERROR(program.run(plan::Segment::INITIALIZE));
   return program.device().synchronize();
@@ -153,13 +175,16 @@ Status ft::rt::runRank(const RankContext &context) {
   if (context.arenas)
     context.arenas->add(*rank.program);
   FT_RETURN_IF_ERROR(lockstep.meet());
-  if (rank.outputs) // last of what may be refused, behind every rank's device
-    FT_RETURN_IF_ERROR(rank.outputs->open(*rank.program));
+  if (rank.outputs)
+    FT_RETURN_IF_ERROR(rank.outputs->check(*rank.program));
+  FT_RETURN_IF_ERROR(loadWeights(rank));
+  FT_RETURN_IF_ERROR(openFeeds(rank));
+  FT_RETURN_IF_ERROR(lockstep.meet());
+  if (rank.outputs) // last of what may be refused, behind every rank's device and weights
+    FT_RETURN_IF_ERROR(rank.outputs->open());
   FT_RETURN_IF_ERROR(lockstep.meet());
   if (context.onFolder)
     FT_RETURN_IF_ERROR(context.onFolder());
-  FT_RETURN_IF_ERROR(loadWeights(rank));
-  FT_RETURN_IF_ERROR(openFeeds(rank));
 
   RunResult result;
   FT_ASSIGN_OR_RETURN(result.before, look(rank, 0));

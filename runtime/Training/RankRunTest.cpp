@@ -1,18 +1,11 @@
 // Ranks of one process, each on a thread of its own.
 #include "runtime/Training/RankRun.h"
-
-#include "runtime/Program/TinyPlan.h"
-
-#include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
+#include "runtime/Training/RunFixture.h"
 
 #include <algorithm>
 #include <barrier>
 #include <csignal>
 #include <fcntl.h>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
 #include <unistd.h>
 
 using namespace ft;
@@ -60,32 +53,22 @@ private:
   const bool zero, fails;
 };
 
-class RankRunTest : public testing::Test {
+class RankRunTest : public RunFixture {
 protected:
+  RankRunTest() : RunFixture("rank-run-test") {}
   void SetUp() override {
-    fs::remove_all(folder);
-    fs::create_directories(folder);
-    ASSERT_TRUE(TinyPlan::write(TinyPlan::make(2), folder + "/plan.bin"));
-    options.plan = folder + "/plan.bin";
-    options.model = "seeded:7";
-    options.out = folder + "/out";
-    options.settings = {"val_set_size=0.1", "max_steps=30", "eval_steps=7"};
+    RunFixture::SetUp();
+    options.settings.push_back("eval_steps=7");
     options.threads = 1;
     auto made = Interrupts::create([] {});
     ASSERT_TRUE(made.ok());
     interrupts = std::move(*made);
   }
 
-  std::string text(const std::string &name) const {
-    std::ostringstream stream;
-    stream << std::ifstream(folder + "/" + name).rdbuf();
-    return stream.str();
-  }
   std::vector<double> numbers(const std::string &name, const char *key) const {
     std::vector<double> all;
-    std::istringstream stream(text(name));
-    for (std::string line; std::getline(stream, line);)
-      if (const auto json = nlohmann::json::parse(line); json.contains(key))
+    for (const nlohmann::json &json : jsonLines(name))
+      if (json.contains(key))
         all.push_back(json[key]);
     return all;
   }
@@ -121,8 +104,6 @@ protected:
     return ended;
   }
 
-  const std::string folder = testing::TempDir() + "rank-run-test";
-  RunOptions options;
   std::unique_ptr<Interrupts> interrupts;
 };
 } // namespace

@@ -45,21 +45,28 @@ BufferReader readerOf(const RankProgram &program) {
 }
 } // namespace
 
-Status RunOutputs::open(RankProgram &program) {
+std::string RunOutputs::path() const {
+  const std::string &named = inputs.options.out;
+  const std::string &planned = named.empty() ? inputs.plan().run().output_dir() : named;
+  return planned.empty() ? "out/" + inputs.plan().name() : planned;
+}
+
+Status RunOutputs::check(RankProgram &program) {
   arenas.add(program);
-  const RunOptions &options = inputs.options;
-  std::string path = options.out.empty() ? inputs.plan().run().output_dir() : options.out;
-  if (path.empty())
-    path = "out/" + inputs.plan().name();
-  FT_RETURN_IF_ERROR(keepApart(inputs, path));
-  if (!options.dumpGradients.empty())
-    FT_RETURN_IF_ERROR(openGradientsFolder(options.dumpGradients));
-  FT_ASSIGN_OR_RETURN(folder, OutputFolder::prepare(path, inputs.plan(), options.overwrite));
-  if (options.onFolder)
-    options.onFolder(path);
-  FT_RETURN_IF_ERROR(journal.keepMetrics(folder->file("metrics.jsonl")));
+  FT_RETURN_IF_ERROR(keepApart(inputs, path()));
+  FT_RETURN_IF_ERROR(OutputFolder::check(path(), inputs.plan(), inputs.options.overwrite));
   journal.line(banner(inputs, program.device().info()));
   return {};
+}
+
+Status RunOutputs::open() {
+  const RunOptions &options = inputs.options;
+  if (!options.dumpGradients.empty())
+    FT_RETURN_IF_ERROR(openGradientsFolder(options.dumpGradients));
+  FT_ASSIGN_OR_RETURN(folder, OutputFolder::prepare(path(), inputs.plan(), options.overwrite));
+  if (options.onFolder)
+    options.onFolder(path());
+  return journal.keepMetrics(folder->file("metrics.jsonl"));
 }
 
 Status RunOutputs::dumpGradients(const RankProgram &program) const {

@@ -14,10 +14,12 @@ public:
   RunOutputs(const RunInputs &inputs, const Interrupts &interrupts, Journal &journal)
       : inputs(inputs), interrupts(interrupts), journal(journal) {}
 
-  /// Takes the output folder, starts metrics.jsonl in it and prints the banner. Errors as OutputFolder::prepare's, and
-  /// BadInput where the folder holds what the run reads. Nothing may be refused behind it: a refused run leaves no
+  /// Refuses what open() would, and prints the banner: asked before weights are read, which may take minutes. Errors as
+  /// OutputFolder::check's, and BadInput where the folder holds what the run reads. Leaves nothing behind.
+  Status check(RankProgram &program);
+  /// Takes the output folder and starts metrics.jsonl in it. Nothing may be refused behind it: a refused run leaves no
   /// folder behind.
-  Status open(RankProgram &program);
+  Status open();
   /// The first step's gradients, for --dump-gradients.
   Status dumpGradients(const RankProgram &program) const;
   /// Saves what there is and says how the run ended: its status is the run's.
@@ -25,8 +27,8 @@ public:
 
   /// The memory of the run's ranks: those without outputs add theirs.
   ProcessArenas &processArenas() { return arenas; }
-  /// Of the output folder, once it is taken.
-  const std::string &path() const { return folder->path(); }
+  /// Of the output folder.
+  std::string path() const;
 
 private:
   const RunInputs &inputs;

@@ -1,16 +1,8 @@
 // runPlan from plan.bin to the files that it leaves.
-#include "runtime/Training/Run.h"
-
-#include "runtime/Program/TinyPlan.h"
-
-#include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
+#include "runtime/Training/RunFixture.h"
 
 #include <csignal>
 #include <fcntl.h>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
 #include <unistd.h>
 
 using namespace ft;
@@ -18,17 +10,9 @@ using namespace ft::rt;
 namespace fs = std::filesystem;
 
 namespace {
-class RunTest : public testing::Test {
+class RunTest : public RunFixture {
 protected:
-  void SetUp() override {
-    fs::remove_all(folder);
-    fs::create_directories(folder);
-    ASSERT_TRUE(TinyPlan::write(TinyPlan::make(2), folder + "/plan.bin"));
-    options.plan = folder + "/plan.bin";
-    options.model = "seeded:7";
-    options.out = folder + "/out";
-    options.settings = {"val_set_size=0.1", "max_steps=30"};
-  }
+  RunTest() : RunFixture("run-test") {}
 
   Status run() {
     auto interrupts = Interrupts::create([] {});
@@ -40,21 +24,7 @@ protected:
     close(file);
     return status;
   }
-  std::string text(const std::string &name) const {
-    std::ostringstream stream;
-    stream << std::ifstream(folder + "/" + name).rdbuf();
-    return stream.str();
-  }
-  std::vector<nlohmann::json> metrics() const {
-    std::vector<nlohmann::json> lines;
-    std::istringstream stream(text("out/metrics.jsonl"));
-    for (std::string line; std::getline(stream, line);)
-      lines.push_back(nlohmann::json::parse(line));
-    return lines;
-  }
-
-  const std::string folder = testing::TempDir() + "run-test";
-  RunOptions options;
+  std::vector<nlohmann::json> metrics() const { return jsonLines("out/metrics.jsonl"); }
 };
 } // namespace
 
@@ -76,7 +46,7 @@ TEST_F(RunTest, LeavesWeightsTextsMetricsAndSummary) {
   EXPECT_EQ(summary["plan_sha256"].get<std::string>().size(), 64u);
   EXPECT_GT(summary["memory"]["measured_arenas_bytes"], 0);
   const std::string printed = text("stdout");
-  for (const char *part : {"target cpu", "weights", "training data", "steps an epoch", "eval_loss", "predicted",
+  for (const char *part : {"target cpu", "weights", "made 76 B of weights in ", "training data", "steps an epoch", "eval_loss", "predicted",
                            "measured peak", "wrote "})
     EXPECT_NE(printed.find(part), std::string::npos) << part << " is not in:\n" << printed;
 }
@@ -176,6 +146,18 @@ TEST_F(RunTest, SavesTheLastGoodStateWhereNumbersAreNotFinite) {
   EXPECT_NE(text("stdout").find("wrote " + folder + "/out/failed-step-1/model.safetensors"), std::string::npos);
   EXPECT_FALSE(fs::exists(folder + "/out/model.safetensors"));
   EXPECT_EQ(nlohmann::json::parse(text("out/summary.json"))["failed"]["step"], 1);
+}
+
+TEST_F(RunTest, ABaseThatIsNotFiniteLeavesNoFolder) {
+  ASSERT_TRUE(run().ok());
+  const std::string bad = folder + "/bad.safetensors", good = text("out/model.safetensors");
+  std::ofstream(bad) << good.substr(0, good.size() - 4) << std::string(4, '\xff');
+  options.model = bad, options.out = folder + "/next";
+  Status status = run();
+  EXPECT_EQ(status.code(), Code::BadInput);
+  EXPECT_NE(status.message().find("bad.safetensors: tensor \"table.weight\": element"), std::string::npos)
+      << status.message();
+  EXPECT_FALSE(fs::exists(folder + "/next"));
 }
 
 TEST_F(RunTest, SavesWhereItIsInterrupted) {

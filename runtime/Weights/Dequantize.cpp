@@ -9,69 +9,66 @@ namespace ft::rt {
 
 namespace {
 
-float f16At(const std::byte *p) {
-  uint16_t bits;
-  std::memcpy(&bits, p, 2);
-  return f16ToF32(bits);
+constexpr uint64_t longestBlock = 256;
+
+/// The exponent's bias is 8 less than f16's, of which these are the bits otherwise; all ones are NaN, not infinity.
+float e4m3ToF32(uint8_t bits) {
+  const uint8_t rest = bits & 0x7f;
+  const auto half = uint16_t((bits & 0x80) << 8 | rest << 7);
+  return rest == 0x7f ? f16ToF32(half | 0x7e00) : f16ToF32(half) * 256;
 }
 
-void decodeBlock(Encoding encoding, const std::byte *block, float *out) {
-  float d = f16At(block);
-  if (encoding == Encoding::Q8_0) {
-    for (int i = 0; i < 32; ++i)
-      out[i] = float(int8_t(block[2 + i])) * d;
-    return;
-  }
-  if (encoding == Encoding::Q4_0) {
-    for (int i = 0; i < 16; ++i) {
-      int q = int(block[2 + i]);
-      out[i] = float((q & 15) - 8) * d;
-      out[i + 16] = float((q >> 4) - 8) * d;
-    }
-    return;
-  }
-  float m = f16At(block + 2);
-  for (int i = 0; i < 16; ++i) {
-    int q = int(block[4 + i]);
-    out[i] = float(q & 15) * d + m;
-    out[i + 16] = float(q >> 4) * d + m;
+/// The upper half of an f16.
+float e5m2ToF32(uint8_t bits) { return f16ToF32(uint16_t(bits << 8)); }
+
+template <typename Stored, typename Widen>
+void decodeElements(const std::byte *elements, uint64_t count, float *out, Widen widen) {
+  for (uint64_t i = 0; i < count; ++i) {
+    Stored bits;
+    std::memcpy(&bits, elements + i * sizeof(Stored), sizeof(Stored));
+    out[i] = widen(bits);
   }
 }
 
 void decodeBlocks(Encoding encoding, const std::byte *blocks, uint64_t first, uint64_t count, float *out) {
-  uint64_t size = blockBytes(encoding);
-  const std::byte *block = blocks + first / 32 * size;
-  uint64_t skip = first % 32;
+  const uint64_t elements = blockElements(encoding), bytes = blockBytes(encoding);
+  const BlockDecoder decode = blockDecoder(encoding);
+  auto *block = reinterpret_cast<const uint8_t *>(blocks) + first / elements * bytes;
+  uint64_t skip = first % elements;
   while (count > 0) {
-    uint64_t n = std::min<uint64_t>(32 - skip, count);
-    if (n == 32) {
-      decodeBlock(encoding, block, out);
+    const uint64_t n = std::min(elements - skip, count);
+    if (n == elements) {
+      decode(block, out);
     } else {
-      float whole[32];
-      decodeBlock(encoding, block, whole);
+      float whole[longestBlock];
+      decode(block, whole);
       std::copy_n(whole + skip, n, out);
     }
     skip = 0;
     out += n;
     count -= n;
-    block += size;
+    block += bytes;
   }
 }
 
 } // namespace
 
 void decodeToF32(Encoding encoding, std::span<const std::byte> bytes, uint64_t first, uint64_t count, float *out) {
-  if (encoding == Encoding::F32) {
-    std::memcpy(out, bytes.data() + first * 4, count * 4);
-  } else if (encoding == Encoding::F16 || encoding == Encoding::BF16) {
-    const std::byte *p = bytes.data() + first * 2;
-    for (uint64_t i = 0; i < count; ++i) {
-      uint16_t bits;
-      std::memcpy(&bits, p + i * 2, 2);
-      out[i] = encoding == Encoding::BF16 ? bf16ToF32(bits) : f16ToF32(bits);
-    }
-  } else {
-    decodeBlocks(encoding, bytes.data(), first, count, out);
+  const std::byte *elements = bytes.data() + first * blockBytes(encoding); // of those that are no blocks
+  switch (encoding) {
+  case Encoding::F32:
+    std::memcpy(out, elements, count * 4);
+    return;
+  case Encoding::F16:
+    return decodeElements<uint16_t>(elements, count, out, f16ToF32);
+  case Encoding::BF16:
+    return decodeElements<uint16_t>(elements, count, out, bf16ToF32);
+  case Encoding::F8_E4M3:
+    return decodeElements<uint8_t>(elements, count, out, e4m3ToF32);
+  case Encoding::F8_E5M2:
+    return decodeElements<uint8_t>(elements, count, out, e5m2ToF32);
+  default:
+    return decodeBlocks(encoding, bytes.data(), first, count, out);
   }
 }
 

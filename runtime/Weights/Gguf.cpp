@@ -26,13 +26,15 @@ constexpr std::string_view ggmlNames[] = {"F32",     "F16",    "Q4_0",    "Q4_1"
                                           "I8",      "I16",    "I32",     "I64",   "F64",    "IQ1_M", "BF16"};
 
 std::optional<Encoding> encodingOfGgml(uint32_t type) {
-  if (type >= std::size(ggmlNames))
-    return std::nullopt;
-  for (Encoding e : {Encoding::F64, Encoding::F32, Encoding::F16, Encoding::BF16, Encoding::I32, Encoding::I64,
-                     Encoding::Q8_0, Encoding::Q4_0, Encoding::Q4_1})
-    if (encodingName(e) == ggmlNames[type])
-      return e;
-  return std::nullopt;
+  return type < std::size(ggmlNames) ? encodingNamed(ggmlNames[type]) : std::nullopt;
+}
+
+std::string supportedTypes() {
+  std::string names;
+  for (std::string_view name : ggmlNames)
+    if (encodingNamed(name))
+      names += (names.empty() ? "" : ", ") + std::string(name);
+  return names;
 }
 
 /// Bytes that a value of `type` takes at least: bounds what a count may claim. 0: no such type.
@@ -187,12 +189,13 @@ Status readShape(Parser &parser, TensorView &view) {
   uint32_t rank = 0;
   FT_RETURN_IF_ERROR(parser.read(rank, "the rank of " + shown(view.name)));
   if (rank > 4)
-    return parser.fail(fmt::format("tensor \"{}\" has {} dimensions; ggml has at most 4", view.name, rank));
+    return parser.fail(fmt::format("tensor \"{}\" has {} dimensions; ggml has at most 4", shown(view.name), rank));
   view.shape.resize(rank);
   for (uint64_t &size : view.shape) {
     FT_RETURN_IF_ERROR(parser.read(size, "the shape of " + shown(view.name)));
     if (size == 0 || size > uint64_t(INT64_MAX))
-      return parser.fail(fmt::format("tensor \"{}\" has a dimension of {}; must be in 1..2^63-1", view.name, size));
+      return parser.fail(
+          fmt::format("tensor \"{}\" has a dimension of {}; must be in 1..2^63-1", shown(view.name), size));
   }
   return {};
 }
@@ -205,9 +208,9 @@ Status readTensorInfo(Parser &parser, TensorInfo &info) {
   FT_RETURN_IF_ERROR(parser.read(type, "the type of " + shown(view.name)));
   std::optional<Encoding> encoding = encodingOfGgml(type);
   if (!encoding)
-    return parser.fail(fmt::format("tensor \"{}\" has ggml type {} ({}); supported are F64, F32, F16, BF16, I32, I64, "
-                                   "Q8_0, Q4_0, Q4_1: use a file in one of them",
-                                   view.name, type, type < std::size(ggmlNames) ? ggmlNames[type] : "unknown"));
+    return parser.fail(fmt::format("tensor \"{}\" has ggml type {} ({}); supported are {}: use a file in one of them",
+                                   shown(view.name), type, type < std::size(ggmlNames) ? ggmlNames[type] : "unknown",
+                                   supportedTypes()));
   view.encoding = *encoding;
   uint64_t block = blockElements(*encoding);
   if (block > 1 && (view.shape.empty() || view.shape[0] % block != 0))

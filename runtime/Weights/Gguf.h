@@ -49,8 +49,8 @@ private:
 
 /// An open GGUF file: metadata copied, tensors viewed in the mapping. Immutable; readable from several threads.
 /// open() refuses with BadInput, naming file, place and value, everything that is not a well-formed version 3 file
-/// or that holds a tensor type outside F32, F16, BF16, F64, I32, I64, Q8_0, Q4_0, Q4_1; nothing outside the file is
-/// ever read, and no count of the file is believed before the bytes behind it are known to exist.
+/// or that holds a tensor type that no Encoding names; nothing outside the file is ever read, and no count of the file
+/// is believed before the bytes behind it are known to exist.
 class GgufFile {
 public:
   static Expected<GgufFile> open(const std::string &path);

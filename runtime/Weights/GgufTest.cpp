@@ -36,9 +36,13 @@ TEST(Gguf, ReadsEveryMetadataType) {
   EXPECT_EQ(file->find("test.strings")->kind(), "array of strings");
 }
 
-TEST(Gguf, DequantisesAsGgmlDoes) {
-  auto file = GgufFile::open(goldens + "types.gguf");
-  auto expected = SafetensorsFile::open(goldens + "types.expected.safetensors");
+class GgufTypes : public ::testing::TestWithParam<const char *> {};
+INSTANTIATE_TEST_SUITE_P(, GgufTypes, ::testing::Values("types", "blocks"));
+
+TEST_P(GgufTypes, DequantiseAsGgmlDoes) {
+  const std::string base = goldens + GetParam();
+  auto file = GgufFile::open(base + ".gguf");
+  auto expected = SafetensorsFile::open(base + ".expected.safetensors");
   ASSERT_TRUE(file.ok() && expected.ok());
   ASSERT_EQ(file->tensors().size(), expected->tensors().size());
   for (const TensorView &view : file->tensors()) {
@@ -114,7 +118,8 @@ TEST(Gguf, RefusesTensorsThatDoNotFit) {
   expectError(openText(GgufDraft().header(1, 0).tensor("a", 0, 0).data(64).text), "dimension of 0");
   expectError(openText(GgufDraft().header(1, 0).tensor("a", 1ull << 62, 0).data(64).text), "exceeds 64 bits");
   expectError(openText(GgufDraft().header(1, 0).tensor("a", 33, 0, 8).data(64).text), "no multiple of 32");
-  expectError(openText(GgufDraft().header(1, 0).tensor("a", 256, 0, 12).data(640).text), "ggml type 12 (Q4_K)");
+  expectError(openText(GgufDraft().header(1, 0).tensor("a", 96, 0, 12).data(640).text), "no multiple of 256");
+  expectError(openText(GgufDraft().header(1, 0).tensor("a", 256, 0, 16).data(640).text), "ggml type 16 (IQ2_XXS)");
   expectError(openText(GgufDraft().header(1, 0).tensor("a", 256, 0, 999).data(640).text), "ggml type 999 (unknown)");
   expectError(openText(GgufDraft().header(1, 0).name("a").add<uint32_t>(5).data(640).text), "has 5 dimensions");
   expectError(GgufFile::open("no/such.gguf").status(), "no/such.gguf");

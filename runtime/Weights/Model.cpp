@@ -29,18 +29,6 @@ bool haveSameContent(const TensorView *a, const TensorView *b) {
          std::memcmp(a->bytes.data(), b->bytes.data(), a->bytes.size()) == 0;
 }
 
-/// "model-00001-of-00003.safetensors".
-bool isPart(std::string_view path) {
-  constexpr std::string_view end = ".safetensors", form = "-00001-of-00003";
-  if (!path.ends_with(end) || path.size() < end.size() + form.size())
-    return false;
-  const std::string_view part = path.substr(path.size() - end.size() - form.size(), form.size());
-  for (size_t i = 0; i < form.size(); ++i)
-    if (form[i] >= '0' && form[i] <= '3' ? part[i] < '0' || part[i] > '9' : part[i] != form[i])
-      return false;
-  return !part.ends_with("-of-00001");
-}
-
 Expected<uint64_t> parseSeed(std::string_view text) {
   uint64_t seed = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seed);
@@ -73,19 +61,22 @@ std::optional<std::string> shapeOrTypeProblem(const TensorView &view, const plan
   return std::nullopt;
 }
 
-Expected<ModelSource> ModelSource::open(const std::string &path) {
+Expected<ModelSource> ModelSource::open(const std::string &named) {
+  FT_ASSIGN_OR_RETURN(ModelPath path, ModelPath::find(named));
+  auto opened = openFiles(path);
+  return opened.ok() ? std::move(opened) : path.withWayOut(opened.status());
+}
+
+Expected<ModelSource> ModelSource::openFiles(ModelPath found) {
   ModelSource source;
-  source.sourcePath = path;
+  source.source = std::move(found);
+  const std::string &path = source.path();
   std::error_code ignored;
   if (path.starts_with(seededPrefix)) {
     FT_ASSIGN_OR_RETURN(source.seedValue, parseSeed(std::string_view(path).substr(seededPrefix.size())));
-  } else if (!fs::exists(path, ignored)) {
-    return badInput(fmt::format("model {}: no such file or folder; give a Hugging Face model folder, a .safetensors "
-                                "file, a .gguf file or seeded:SEED",
-                                path));
   } else if (path.ends_with(".gguf")) {
-    FT_ASSIGN_OR_RETURN(source.ggufFile, GgufFile::open(path));
-  } else if (isPart(path)) {
+    FT_ASSIGN_OR_RETURN(source.ggufSet, GgufSet::open(path));
+  } else if (const auto part = partNumber(path, ".safetensors"); part && part->count > 1) {
     return badInput(fmt::format("model {}: is one part of several; name the folder that holds all of them", path));
   } else if (fs::is_directory(path, ignored) || path.ends_with(".safetensors")) {
     FT_ASSIGN_OR_RETURN(source.safetensors, SafetensorsSet::open(path));
@@ -99,48 +90,37 @@ std::string ModelSource::folder() const {
   if (!safetensors)
     return "";
   std::error_code ignored;
-  if (fs::is_directory(sourcePath, ignored))
-    return sourcePath;
-  std::string parent = fs::path(sourcePath).parent_path().string();
+  if (fs::is_directory(path(), ignored))
+    return path();
+  std::string parent = fs::path(path()).parent_path().string();
   return parent.empty() ? "." : parent;
 }
 
 const std::string &ModelSource::nameOf(const plan::Tensor &tensor) const {
-  return ggufFile ? tensor.gguf_key() : tensor.key();
-}
-
-ModelSource::TensorMap ModelSource::tensors() const {
-  TensorMap found;
-  if (ggufFile)
-    for (const TensorView &view : ggufFile->tensors())
-      found.emplace(view.name, Found{&view, ggufFile->path()});
-  if (safetensors)
-    for (const auto &[name, entry] : safetensors->tensors())
-      found.emplace(name, Found{entry.view, entry.file->path()});
-  return found;
+  return ggufSet ? tensor.gguf_key() : tensor.key();
 }
 
 /// A config that cannot be read says more than the tensors that then differ; one that can, and differs, does not.
 Status ModelSource::checkConfig(const plan::Plan &plan, std::vector<std::string> &differences) const {
   if (plan.facts_size() == 0)
     return {};
-  const std::string place = ggufFile ? ggufFile->path() : (fs::path(folder()) / "config.json").string();
+  const std::string place = ggufSet ? gguf()->path() : (fs::path(folder()) / "config.json").string();
   std::vector<std::string> problems;
   ModelConfig config;
-  if (ggufFile) {
-    config = ggufModelConfig(place, metadataJson(*ggufFile), problems);
+  if (ggufSet) {
+    config = ggufModelConfig(place, metadataJson(*gguf()), problems);
   } else {
     FT_ASSIGN_OR_RETURN(const Json json, readJsonObject(place));
     config = modelConfigOf(place, json, problems);
   }
-  FT_RETURN_IF_ERROR(problemsStatus(sourcePath, problems));
-  compareFacts(plan, config, ggufFile ? ConfigFormat::Gguf : ConfigFormat::Json, place, differences);
+  FT_RETURN_IF_ERROR(problemsStatus(path(), problems));
+  compareFacts(plan, config, ggufSet ? ConfigFormat::Gguf : ConfigFormat::Json, place, differences);
   return {};
 }
 
 /// Missing tensors become problems last: what the names of others have in common may explain them.
-std::vector<std::string> ModelSource::compareTensors(const plan::Plan &plan, const TensorMap &found,
-                                                     std::vector<std::string> &problems) const {
+std::vector<std::string> ModelSource::compareTensors(const plan::Plan &plan, std::vector<std::string> &problems) const {
+  const TensorIndex &found = tensors();
   std::vector<std::string> missing;
   for (const plan::Tensor &tensor : plan.tensors()) {
     if (!isBase(tensor))
@@ -150,7 +130,7 @@ std::vector<std::string> ModelSource::compareTensors(const plan::Plan &plan, con
     if (name.empty())
       problems.push_back(fmt::format("{}: GGUF files do not hold the tensor \"{}\" that the plan needs; give a Hugging "
                                      "Face folder",
-                                     sourcePath, tensor.key()));
+                                     path(), tensor.key()));
     else if (it == found.end())
       missing.push_back(name);
     else if (auto problem = shapeOrTypeProblem(*it->second.view, tensor))
@@ -159,13 +139,13 @@ std::vector<std::string> ModelSource::compareTensors(const plan::Plan &plan, con
   return missing;
 }
 
-std::string ModelSource::extraProblem(const std::string &name, const Found &entry, const TensorMap &found) const {
+std::string ModelSource::extraProblem(const std::string &name, const TensorInFile &entry) const {
   if (name.ends_with(".rotary_emb.inv_freq"))
     return "";
   std::string reason;
   if (name == "lm_head.weight" || name == "output.weight") {
-    auto embedding = found.find(ggufFile ? "token_embd.weight" : "model.embed_tokens.weight");
-    if (embedding != found.end() && haveSameContent(entry.view, embedding->second.view))
+    auto embedding = tensors().find(ggufSet ? "token_embd.weight" : "model.embed_tokens.weight");
+    if (embedding != tensors().end() && haveSameContent(entry.view, embedding->second.view))
       return "";
     reason = ": the plan ties the head to the embedding, and the two differ";
   } else if (name == "rope_freqs.weight") {
@@ -182,12 +162,11 @@ Status ModelSource::check(const plan::Plan &plan) const {
     return {};
   std::vector<std::string> problems;
   FT_RETURN_IF_ERROR(checkConfig(plan, problems));
-  const TensorMap found = tensors();
-  std::vector<std::string> missing = compareTensors(plan, found, problems);
+  std::vector<std::string> missing = compareTensors(plan, problems);
 
   std::set<std::string, std::less<>> extra;
   std::vector<std::string> names;
-  for (const auto &[name, entry] : found) {
+  for (const auto &[name, entry] : tensors()) {
     names.push_back(name);
     extra.insert(name);
   }
@@ -199,24 +178,21 @@ Status ModelSource::check(const plan::Plan &plan) const {
     }
 
   if (const std::string prefix = explainPrefix(missing, extra); !prefix.empty())
-    problems.push_back(fmt::format("{}: {}", sourcePath, prefix));
+    problems.push_back(fmt::format("{}: {}", path(), prefix));
   for (const std::string &name : missing)
     problems.push_back(
-        fmt::format("{}: tensor \"{}\" {} is missing{}", sourcePath, name, shapeText(spanOf(wanted[name]->shape())),
+        fmt::format("{}: tensor \"{}\" {} is missing{}", path(), name, shapeText(spanOf(wanted[name]->shape())),
                     problems.size() < shownProblems ? suggestion(name, std::span<const std::string>(names)) : ""));
   for (const std::string &name : extra)
-    if (std::string problem = extraProblem(name, found.find(name)->second, found); !problem.empty())
+    if (std::string problem = extraProblem(name, tensors().find(name)->second); !problem.empty())
       problems.push_back(std::move(problem));
-  return problemsStatus(sourcePath, problems);
+  return problemsStatus(path(), problems);
 }
 
 std::string ModelSource::place(const plan::Tensor &tensor) const {
   const std::string &name = nameOf(tensor);
-  std::string file = sourcePath;
-  if (safetensors)
-    if (auto it = safetensors->tensors().find(name); it != safetensors->tensors().end())
-      file = it->second.file->path();
-  return fmt::format("{}: tensor \"{}\"", file, name);
+  auto it = tensors().find(name);
+  return fmt::format("{}: tensor \"{}\"", it == tensors().end() ? path() : it->second.file, name);
 }
 
 Expected<Producer> ModelSource::producer(const plan::Tensor &tensor) const {
@@ -230,17 +206,13 @@ Expected<Producer> ModelSource::producer(const plan::Tensor &tensor) const {
     });
   }
   const std::string &name = nameOf(tensor);
-  const TensorView *view = nullptr;
-  if (ggufFile) {
-    view = ggufFile->tensor(name);
-  } else if (auto it = safetensors->tensors().find(name); it != safetensors->tensors().end()) {
-    view = it->second.view;
-  }
-  if (!view)
-    return badInput(fmt::format("{}: tensor \"{}\" is missing", sourcePath, tensor.key()));
+  auto it = tensors().find(name);
+  if (it == tensors().end())
+    return badInput(fmt::format("{}: tensor \"{}\" is missing", path(), tensor.key()));
+  const TensorView *view = it->second.view;
   if (auto problem = shapeOrTypeProblem(*view, tensor))
-    return badInput(fmt::format("{}: tensor \"{}\" {}", sourcePath, name, *problem));
-  uint32_t heads = ggufFile ? tensor.gguf_rope_heads() : 0;
+    return badInput(fmt::format("{}: tensor \"{}\" {}", it->second.file, name, *problem));
+  uint32_t heads = ggufSet ? tensor.gguf_rope_heads() : 0;
   uint64_t rows = view->shape.empty() ? 1 : view->shape[0];
   if (heads > 0 && rows % (2 * uint64_t(heads)) != 0)
     return badInput(fmt::format("plan: tensor \"{}\" has {} rows, which {} rope heads do not divide into pairs",
@@ -263,8 +235,9 @@ Sha256Digest ModelSource::digest() const {
   };
   if (isSeeded())
     hash.update(fmt::format("{}{}", seededPrefix, seed()));
-  if (ggufFile)
-    addFile(ggufFile->sizeBytes(), ggufFile->header(), ggufFile->tensors());
+  if (ggufSet)
+    for (const GgufFile &file : ggufSet->files())
+      addFile(file.sizeBytes(), file.header(), file.tensors());
   if (safetensors)
     for (const SafetensorsFile &file : safetensors->files())
       addFile(file.sizeBytes(), file.header(), file.tensors());

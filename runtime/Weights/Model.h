@@ -3,7 +3,8 @@
 
 #include "runtime/Support/Sha256.h"
 #include "runtime/Weights/Fill.h"
-#include "runtime/Weights/Gguf.h"
+#include "runtime/Weights/GgufSet.h"
+#include "runtime/Weights/ModelPath.h"
 #include "runtime/Weights/Safetensors.h"
 
 #include <optional>
@@ -14,15 +15,19 @@ namespace ft::rt {
 /// moved while they are used.
 class ModelSource {
 public:
-  /// `path`: a folder with model.safetensors or an index, a .safetensors file, a .gguf file, or "seeded:SEED" with a
-  /// decimal u64. Fails with BadInput where there is nothing of the kind, or where a file is malformed.
-  static Expected<ModelSource> open(const std::string &path);
+  /// `named`: a folder with model.safetensors or an index, a .safetensors file, a .gguf file or the first part of one,
+  /// a model of the Hub's cache ("owner/name@revision"), or "seeded:SEED" with a decimal u64. Fails with BadInput where
+  /// there is nothing of the kind, or where a file is malformed.
+  static Expected<ModelSource> open(const std::string &named);
 
-  const std::string &path() const { return sourcePath; }
+  const std::string &path() const { return source.path; }
+  /// How others find the model: its name on the Hub, else path().
+  const std::string &name() const { return source.hub ? source.hub->id : source.path; }
+  bool isOfHub() const { return source.hub.has_value(); }
   bool isSeeded() const { return seedValue.has_value(); }
   uint64_t seed() const { return seedValue.value_or(0); }
-  /// Null unless the source is a GGUF file; its metadata holds the tokenizer.
-  const GgufFile *gguf() const { return ggufFile ? &*ggufFile : nullptr; }
+  /// Null unless the source is a GGUF model: the file whose metadata holds the tokenizer.
+  const GgufFile *gguf() const { return ggufSet ? &ggufSet->first() : nullptr; }
   /// The folder that holds config.json and tokenizer files; empty for seeds and GGUF files.
   std::string folder() const;
 
@@ -41,21 +46,16 @@ public:
   Sha256Digest digest() const;
 
 private:
-  struct Found {
-    const TensorView *view;
-    std::string file;
-  };
-  using TensorMap = std::map<std::string, Found, std::less<>>;
-  TensorMap tensors() const;
+  static Expected<ModelSource> openFiles(ModelPath path);
+  const TensorIndex &tensors() const { return ggufSet ? ggufSet->tensors() : safetensors->tensors(); }
   Status checkConfig(const plan::Plan &plan, std::vector<std::string> &differences) const;
-  std::vector<std::string> compareTensors(const plan::Plan &plan, const TensorMap &found,
-                                          std::vector<std::string> &problems) const;
-  std::string extraProblem(const std::string &name, const Found &entry, const TensorMap &found) const;
+  std::vector<std::string> compareTensors(const plan::Plan &plan, std::vector<std::string> &problems) const;
+  std::string extraProblem(const std::string &name, const TensorInFile &entry) const;
   const std::string &nameOf(const plan::Tensor &tensor) const;
 
-  std::string sourcePath;
-  std::optional<uint64_t> seedValue;
-  std::optional<GgufFile> ggufFile;
+  ModelPath source;
+  std::optional<uint64_t> seedValue; ///< or one of these
+  std::optional<GgufSet> ggufSet;
   std::optional<SafetensorsSet> safetensors;
 };
 

@@ -181,7 +181,7 @@ TEST(ModelSource, ComparesWhatGgufMetadataSays) {
   expectError(check(ggufText([](auto &d) { addText(d, "llama.rope.scaling.type", "yarn"); })),
               "llama.rope.scaling.type is \"yarn\"; must be \"none\"");
   expectError(check(ggufText([](auto &d) { addInteger(d, "llama.expert_count", 8); })), "experts are not supported");
-  expectError(check(ggufText([](auto &d) { addInteger(d, "split.count", 3); })), "llama-gguf-split --merge");
+  expectError(check(ggufText([](auto &d) { addInteger(d, "split.count", 3); })), "is part 1 of 3 of a model");
 }
 
 TEST(ModelSource, LoadsEveryTypeOfGgufTensors) {

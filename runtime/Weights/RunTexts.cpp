@@ -26,12 +26,12 @@ Status nameBase(plan::Text &text, const ModelSource &model, std::vector<std::str
   const Json *named = findMember(json, baseKey);
   if (named && *named != "")
     return {};
-  json[baseKey] = model.path();
+  json[baseKey] = model.name();
   write(json, text);
-  if (!model.isSeeded())
+  if (!model.isSeeded() && !model.isOfHub())
     notes.push_back(fmt::format("{}: {} is \"{}\", a path of this machine: the model's config.json has no "
                                 "_name_or_path; set it to a name before you share the adapter",
-                                text.file(), baseKey, model.path()));
+                                text.file(), baseKey, model.name()));
   return {};
 }
 

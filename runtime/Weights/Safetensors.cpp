@@ -9,7 +9,6 @@
 #include <cstring>
 #include <filesystem>
 #include <fmt/format.h>
-#include <optional>
 #include <set>
 
 namespace ft::rt {
@@ -20,14 +19,6 @@ namespace {
 
 /// The reference implementation's bound; real headers have a few hundred kB.
 constexpr uint64_t maxHeaderBytes = 100'000'000;
-
-std::optional<Encoding> encodingOfName(std::string_view name) {
-  for (Encoding e :
-       {Encoding::F64, Encoding::F32, Encoding::F16, Encoding::BF16, Encoding::I32, Encoding::I64, Encoding::U8})
-    if (encodingName(e) == name)
-      return e;
-  return std::nullopt;
-}
 
 /// Reads a JSON array of unsigned integers.
 bool readUnsigned(const Json &json, std::vector<uint64_t> &values) {
@@ -51,10 +42,10 @@ Status readEntry(const std::string &place, const Json &json, Entry &entry) {
       !json["dtype"].is_string())
     return badInput(place + " must be an object with dtype, shape and data_offsets");
   std::string dtype = json["dtype"];
-  std::optional<Encoding> encoding = encodingOfName(dtype);
-  if (!encoding)
-    return badInput(
-        fmt::format("{} has dtype {}; supported are F64, F32, F16, BF16, I32, I64, U8", place, shown(dtype)));
+  std::optional<Encoding> encoding = encodingNamed(dtype);
+  if (!encoding || blockElements(*encoding) > 1)
+    return badInput(fmt::format("{} has dtype {}; supported are F64, F32, F16, BF16, F8_E4M3, F8_E5M2, I32, I64, U8",
+                                place, shown(dtype)));
   entry.view.encoding = *encoding;
   std::vector<uint64_t> offsets;
   if (!readUnsigned(json["shape"], entry.view.shape) || !readUnsigned(json["data_offsets"], offsets) ||
@@ -195,10 +186,10 @@ Status SafetensorsSet::addIndexed(const std::string &folder, const std::string &
 Status SafetensorsSet::collect() {
   for (const SafetensorsFile &file : shards)
     for (const TensorView &view : file.tensors()) {
-      auto [it, isNew] = entries.emplace(view.name, Entry{&view, &file});
+      auto [it, isNew] = entries.emplace(view.name, TensorInFile{&view, file.path()});
       if (!isNew)
         return badInput(
-            fmt::format("tensor \"{}\" is in both {} and {}", shown(view.name), it->second.file->path(), file.path()));
+            fmt::format("tensor \"{}\" is in both {} and {}", shown(view.name), it->second.file, file.path()));
     }
   return {};
 }

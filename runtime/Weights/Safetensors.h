@@ -13,8 +13,8 @@ class MappedFile;
 
 /// One .safetensors file: u64 header length, JSON header, data. Immutable; readable from several threads.
 /// open() refuses with BadInput, naming file, tensor and value: a header that is longer than the file or than
-/// 100 MB, invalid or duplicate JSON, dtypes outside F64 F32 F16 BF16 I32 I64 U8, offsets that leave the file, overlap,
-/// leave holes, or do not match dtype and shape.
+/// 100 MB, invalid or duplicate JSON, dtypes outside F64 F32 F16 BF16 F8_E4M3 F8_E5M2 I32 I64 U8, offsets that leave
+/// the file, overlap, leave holes, or do not match dtype and shape.
 class SafetensorsFile {
 public:
   static Expected<SafetensorsFile> open(const std::string &path);
@@ -49,11 +49,7 @@ public:
   static Expected<SafetensorsSet> open(const std::string &path);
 
   const std::vector<SafetensorsFile> &files() const { return shards; }
-  struct Entry {
-    const TensorView *view;
-    const SafetensorsFile *file;
-  };
-  const std::map<std::string, Entry, std::less<>> &tensors() const { return entries; }
+  const TensorIndex &tensors() const { return entries; }
 
 private:
   Status add(const std::string &path);
@@ -61,7 +57,7 @@ private:
   Status collect();
 
   std::vector<SafetensorsFile> shards;
-  std::map<std::string, Entry, std::less<>> entries;
+  TensorIndex entries;
 };
 
 } // namespace ft::rt

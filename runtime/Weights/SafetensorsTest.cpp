@@ -4,6 +4,7 @@
 #include "runtime/Weights/WeightsTesting.h"
 
 #include <chrono>
+#include <cmath>
 
 namespace ft::rt {
 namespace {
@@ -22,7 +23,7 @@ TEST(Safetensors, ReadsWhatTheReferenceWrote) {
   auto file = SafetensorsFile::open(goldens + "tiny.safetensors");
   ASSERT_TRUE(file.ok()) << file.status().message();
   EXPECT_EQ(file->metadata().at("format"), "pt");
-  EXPECT_EQ(file->tensors().size(), 8u);
+  EXPECT_EQ(file->tensors().size(), 12u);
   EXPECT_EQ(file->tensor("i64")->encoding, Encoding::I64);
   EXPECT_EQ(file->tensor("u8")->shape, std::vector<uint64_t>{5});
   EXPECT_TRUE(file->tensor("scalar")->shape.empty());
@@ -34,6 +35,15 @@ TEST(Safetensors, ReadsWhatTheReferenceWrote) {
   convertElements(*file->tensor("f64"), 0, 15, plan::F16, f16.data());
   EXPECT_TRUE(std::ranges::equal(f32, file->tensor("f32")->bytes));
   EXPECT_TRUE(std::ranges::equal(f16, file->tensor("f16")->bytes));
+  // Every pattern of eight bits, which another library widened.
+  for (const std::string name : {"f8_e4m3", "f8_e5m2"}) {
+    std::vector<std::byte> wide(256 * 4);
+    convertElements(*file->tensor(name), 0, 256, plan::F32, wide.data());
+    const auto *got = reinterpret_cast<const float *>(wide.data());
+    const auto *want = reinterpret_cast<const float *>(file->tensor(name + ".f32")->bytes.data());
+    for (int i = 0; i < 256; ++i)
+      EXPECT_TRUE(std::isnan(want[i]) ? std::isnan(got[i]) : std::memcmp(&got[i], &want[i], 4) == 0) << name << i;
+  }
 }
 
 TEST(Safetensors, ReadsShardsByTheirIndex) {
@@ -59,7 +69,8 @@ TEST(Safetensors, RefusesWhatIsNotWellFormed) {
   expectError(openHeader("{" + a + "}", 7), "ends at data offset 8, the file has 7 bytes");
   expectError(openHeader("{" + a + "}", 9), "1 bytes of data belong to no tensor");
   expectError(openHeader(R"({"a":[]})", 8), "must be an object with dtype");
-  expectError(openHeader(R"({"a":{"dtype":"F8_E4M3","shape":[8],"data_offsets":[0,8]}})", 8), "has dtype F8_E4M3");
+  expectError(openHeader(R"({"a":{"dtype":"F8_E8M0","shape":[8],"data_offsets":[0,8]}})", 8), "has dtype F8_E8M0");
+  expectError(openHeader(R"({"a":{"dtype":"Q8_0","shape":[32],"data_offsets":[0,34]}})", 34), "has dtype Q8_0");
   expectError(openHeader(R"({"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}})", 8), "do not span the 12 bytes");
   expectError(openHeader(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}})", 8), "do not span");
   expectError(openHeader(R"({"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}})", 8), "unsigned integers");
@@ -130,7 +141,7 @@ TEST(Safetensors, ReadsManyTensorsInLinearTime) {
 TEST(Safetensors, NamesWhatLiesThereInstead) {
   expectError(openText("version https://git-lfs.github.com/spec/v1\noid sha256:4665\nsize 269060552\n"),
               "must be a safetensors file, and is a pointer of Git LFS that stands for the 269060552 bytes");
-  expectError(openText("PK\x03\x04" + std::string(100, 'x')), "a zip archive, as torch.save writes it");
+  expectError(openText("PK\x03\x04" + std::string(100, 'x')), "a zip archive; unpack it, or where torch.save wrote it");
   // The length of this header, 640, is how a pickle starts.
   const std::string one = R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})";
   FT_EXPECT_OK(openHeader(one + std::string(640 - one.size(), ' '), 8));

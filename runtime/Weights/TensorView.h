@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -10,14 +12,37 @@
 
 namespace ft::rt {
 
-/// How a file encodes elements. The quantised ones are ggml's blocks of 32 elements.
-enum class Encoding : uint8_t { F64, F32, F16, BF16, I32, I64, U8, Q8_0, Q4_0, Q4_1 };
+/// How a file encodes elements. F8_E4M3 is the finite form, without infinities. From Q8_0 on they are ggml's blocks.
+enum class Encoding : uint8_t {
+  F64,
+  F32,
+  F16,
+  BF16,
+  F8_E4M3,
+  F8_E5M2,
+  I32,
+  I64,
+  U8,
+  Q8_0,
+  Q4_0,
+  Q4_1,
+  Q5_0,
+  Q5_1,
+  IQ4_NL,
+  Q2_K,
+  Q3_K,
+  Q4_K,
+  Q5_K,
+  Q6_K,
+  IQ4_XS,
+};
 
 /// "F32", "Q4_1": the name in files and messages.
 std::string_view encodingName(Encoding encoding);
-/// Elements of one block: 32 for the quantised encodings, else 1.
+std::optional<Encoding> encodingNamed(std::string_view name);
+/// Elements of one block: 256 for the K encodings and IQ4_XS, 32 for the other quantised ones, else 1.
 uint64_t blockElements(Encoding encoding);
-/// Bytes of one block: Q8_0 34, Q4_0 18, Q4_1 20, else the element's size.
+/// Bytes of one block; of an element where it is no block.
 uint64_t blockBytes(Encoding encoding);
 
 /// `shape` is row-major, slowest dimension first; a scalar's is empty. `bytes` lies inside the file's mapping and
@@ -28,6 +53,13 @@ struct TensorView {
   std::vector<uint64_t> shape;
   std::span<const std::byte> bytes;
 };
+
+/// A tensor of a model that may lie in several files.
+struct TensorInFile {
+  const TensorView *view; ///< the reader's of `file`
+  std::string file;       ///< path
+};
+using TensorIndex = std::map<std::string, TensorInFile, std::less<>>; ///< by name
 
 /// The number of elements; UINT64_MAX where the product exceeds 64 bits.
 uint64_t elementCount(std::span<const uint64_t> shape);

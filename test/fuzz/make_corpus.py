@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Writes a small seed corpus for each fuzzer, from files of this repository and by hand: make_corpus.py FOLDER"""
+import gzip
 import json
 import os
 import shutil
@@ -22,6 +23,23 @@ ADAPTERS = [
     {"r": 4, "use_dora": True, "init_lora_weights": "pissa", "new": {"a": [None, 1]}},
 ]
 TEXTS = ['{"a":[1,-2.5e3,true,null,"\\u00e9"],"b":{"c":{}}}', '{"a":1,"a":2}', "[[[]]]", '{"a":1e999}', '"\\ud800"', "{"]
+TOKENIZER = {"version": "1.0", "added_tokens": [{"id": 3, "content": "<s>", "special": True}],
+             "normalizer": {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Prepend", "prepend": "_"},
+                            {"type": "Replace", "pattern": {"String": " "}, "content": "_"}]},
+             "pre_tokenizer": {"type": "Split", "pattern": {"Regex": "\\s+|[a-z]+(?=b)|."}, "behavior": "Isolated",
+                               "invert": False},
+             "post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}},
+                                {"Sequence": {"id": "A", "type_id": 0}}],
+                                "special_tokens": {"<s>": {"id": "<s>", "ids": [3], "tokens": ["<s>"]}}},
+             "decoder": {"type": "Sequence", "decoders": [{"type": "ByteFallback"}, {"type": "Fuse"}]},
+             "model": {"type": "BPE", "byte_fallback": True, "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"]}}
+BYTES = {**TOKENIZER, "normalizer": None, "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False},
+         "decoder": {"type": "ByteLevel"}, "post_processor": {"type": "ByteLevel"}}
+TOKENIZERS = [json.dumps(TOKENIZER) + '\0{"bos_token": "<s>", "add_bos_token": true}',
+              json.dumps(BYTES) + '\0{"eos_token": {"content": "<s>"}}']
+SAMPLES = ['\0[{"instruction":"a","input":"","output":"b"}]', '\0{"prompt":"a","completion":"\\u00e9"}\n\n',
+           '\1instruction,output\na,"b ""c"""\n', "\2prompt\tcompletion\na\tb\n",
+           b"\0" + gzip.compress(b'{"instruction":"a","output":"b"}', mtime=0)]
 INDICES = [{"weight_map": {"a": "a.safetensors"}}, {"weight_map": {"a": "../a.safetensors"}},
            {"metadata": {"total_size": 1}, "weight_map": {"b": "a.safetensors\u0000x"}}]
 
@@ -33,6 +51,9 @@ def gguf(values, tensors):
     def value(v):
         if isinstance(v, str):
             return struct.pack("<I", 8) + text(v)
+        if isinstance(v, list):
+            return struct.pack("<IIQ", 9, 8 if isinstance(v[0], str) else 5, len(v)) + b"".join(
+                text(e) if isinstance(e, str) else struct.pack("<i", e) for e in v)
         return struct.pack("<If", 6, v) if isinstance(v, float) else struct.pack("<II", 4, v)
     out = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(values))
     for key, v in values.items():
@@ -45,7 +66,30 @@ def gguf(values, tensors):
 GGUFS = [gguf({"general.architecture": "llama", "llama.embedding_length": 64, "llama.feed_forward_length": 96,
                "llama.block_count": 2, "llama.attention.head_count": 4, "llama.context_length": 128,
                "llama.attention.layer_norm_rms_epsilon": 1e-5, "llama.rope.scaling.type": "none"}, [("a", 4), ("b", 8)]),
-         gguf({"general.architecture": "qwen2", "split.count": 3, "llama.rope.scaling.factor": 8.0}, [])]
+         gguf({"general.architecture": "qwen2", "split.count": 3, "llama.rope.scaling.factor": 8.0}, []),
+         gguf({"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "smollm", "tokenizer.ggml.tokens": ["a", "b", "ab", "<s>"],
+               "tokenizer.ggml.token_type": [1, 1, 1, 3], "tokenizer.ggml.merges": ["a b"],
+               "tokenizer.ggml.eos_token_id": 3}, []),
+         gguf({"tokenizer.ggml.model": "llama", "tokenizer.ggml.tokens": ["<unk>", "<s>", "a", "ab"],
+               "tokenizer.ggml.token_type": [2, 3, 1, 1], "tokenizer.ggml.bos_token_id": 1}, [])]
+
+
+def pieces():
+    """A model of SentencePiece: pieces of name, score and type; a BPE trainer."""
+    def field(number, data):
+        return bytes([number << 3 | 2, len(data)]) + data
+    def piece(name, score, kind):
+        return field(1, field(1, name.encode()) + b"\x15" + struct.pack("<f", score) + bytes([3 << 3, kind]))
+    names = [("<unk>", 0, 2), ("<s>", 0, 3), ("\u2581", -1, 1), ("a", -2, 1), ("b", -3, 1), ("ab", -4, 1)]
+    return b"".join(piece(*p) for p in names) + field(2, bytes([3 << 3, 2]))
+
+
+PIECES = pieces()
+
+
+RECIPES = ['base_model: "tiny-gqa" precision: FP32_TRUE learning_rate: 1e-3 sequence_len: 64 micro_batch_size: 1\n'
+           'lora { r: 8 target_modules: "q_proj" lora_dropout: 0.1 }\ndata { train: "synthetic:1" }\0lora.r=4',
+           "lr: 1\n# x\nseed : -1", "\0learning_rate=nan"]
 
 
 def main(folder):
@@ -59,10 +103,12 @@ def main(folder):
     configs = [config] + [json.dumps({**json.loads(config), **change}) for change in CONFIGS]
     for fuzzer, texts in (("ModelConfigFuzz", configs), ("AdapterConfigFuzz", [json.dumps(a) for a in ADAPTERS]),
                           ("JsonFuzz", TEXTS + [config]), ("SafetensorsIndexFuzz", [json.dumps(i) for i in INDICES]),
-                          ("GgufFuzz", GGUFS)):
+                          ("GgufFuzz", GGUFS), ("GgufTokenizerFuzz", GGUFS[2:]), ("JsonTokenizerFuzz", TOKENIZERS),
+                          ("SentencePieceFuzz", [PIECES]), ("SamplesFuzz", SAMPLES), ("PlanFuzz", [bytes(64)]), ("RecipeFuzz", RECIPES),
+                          ("TokenFileFuzz", [b"FTCTOKEN" + bytes(200)])):
         for i, text in enumerate(texts):
             write(fuzzer, str(i), text)
-    for fuzzer, name in (("GgufFuzz", "types.gguf"), ("SafetensorsFuzz", "tiny.safetensors")):
+    for fuzzer, name in (("GgufFuzz", "types.gguf"), ("GgufFuzz", "blocks.gguf"), ("SafetensorsFuzz", "tiny.safetensors")):
         os.makedirs(os.path.join(folder, fuzzer), exist_ok=True)
         shutil.copy(os.path.join(WEIGHTS, name), os.path.join(folder, fuzzer, name))
 

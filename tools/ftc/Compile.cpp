@@ -1,6 +1,7 @@
 #include "compiler/Report/Report.h"
 #include "compiler/Report/WaysOut.h"
 #include "runtime/Plan/Memory.h"
+#include "runtime/Support/AtomicFile.h"
 #include "tools/ftc/Commands.h"
 
 #include <cstdio>
@@ -21,8 +22,10 @@ rt::Status ft::checkOutput(const std::string &path) {
   if (folder.empty())
     folder = ".";
   std::error_code ignored;
-  if (fs::is_directory(path, ignored))
-    return rt::badInput(fmt::format("-o {}: is a folder; must be a file", path));
+  if (path.empty())
+    return rt::badInput("-o is empty; name the file to write");
+  if (const rt::Status status = rt::checkReplaceable(path); !status.ok())
+    return rt::badInput("-o " + status.message());
   if (!fs::is_directory(folder, ignored))
     return rt::badInput(fmt::format("-o {}: there is no folder {}; make it, or name another", path, folder.string()));
   if (access(folder.c_str(), W_OK | X_OK) != 0)

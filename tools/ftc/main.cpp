@@ -1,10 +1,16 @@
 // ftc: recipes to plans. One function a command; the work is in compiler/ and runtime/.
+#include "runtime/Support/LastResort.h"
 #include "runtime/Support/Strings.h"
 #include "tools/ftc/Commands.h"
 
 #include <CLI/CLI.hpp>
+#include <llvm/Support/ErrorHandling.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <csignal>
 #include <cstdio>
+#include <cstring>
 
 using namespace ft;
 
@@ -22,6 +28,9 @@ static void addRecipeOptions(CLI::App &command, CompileRequest &request) {
 }
 
 int main(int argc, char **argv) {
+  std::signal(SIGXFSZ, SIG_IGN); // a file that may grow no further is an error of the write
+  rt::endOnUncaught("ftc", [] { return static_cast<int>(rt::Code::CannotRun); });
+  llvm::install_bad_alloc_error_handler([](void *, const char *, bool) { std::terminate(); });
   CLI::App app{"ftc: a compiler for fine-tuning language models"};
   app.require_subcommand(1);
   app.set_version_flag("--version", "ftc " FTC_VERSION);
@@ -38,7 +47,8 @@ int main(int argc, char **argv) {
   explain->add_option("plan", plan, "plan file")->required();
   CLI::App *data = app.add_subcommand("data", "samples → packed token file, with the data report");
   addRecipeOptions(*data, request);
-  data->add_option("--model", model, "GGUF file, or folder with tokenizer.json")->required();
+  data->add_option("--model", model, "GGUF file, folder with tokenizer.json, or owner/name of the Hub's cache")
+      ->required();
   data->add_option("-o", dataOutput, "token file; default: the cache");
   const std::string_view first = argc > 1 ? argv[1] : "-";
   if (const std::string_view names[] = {"compile", "check", "explain", "data"};
@@ -57,7 +67,9 @@ int main(int argc, char **argv) {
                       : check->parsed()   ? checkCommand(request)
                       : explain->parsed() ? explainCommand(plan)
                                           : dataCommand(request, model, dataOutput);
-  std::fflush(stdout); // the verdict stands behind the table, wherever both go
+  // The verdict stands behind the table, wherever both go.
+  if (std::fflush(stdout) != 0 && status.ok())
+    status = rt::failed(std::string("standard output cannot be written: ") + std::strerror(errno));
   if (!status.ok())
     std::fprintf(stderr, "%s\n", rt::printable(status.message()).c_str());
   return static_cast<int>(status.code());

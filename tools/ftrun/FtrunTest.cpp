@@ -82,6 +82,7 @@ TEST_F(FtrunTest, Exits1OnBadInput) {
       {{plan, "--model", "seeded:1", "--unknown"}, "--unknown"},
       {{plan, "--model", "seeded:1", "--set", "learning_rat=1"}, "did you mean \"learning_rate\""},
       {{plan, "--model", "seeded:1", "--init-adapters", "maybe"}, "maybe"},
+      {{plan, "--model", "seeded:1", "--adapter", ""}, "--adapter: is empty; name a path"},
       {{plan, "--model", "seeded:1", "--max-steps", "-1"}, "-1 not in range 1 to 1000000000"},
       {{plan, "--model", "seeded:1", "--stop-after", "0"}, "0 not in range 1 to 1000000000"},
       {{plan, "--model", "seeded:1", "--threads", "1000000"}, "1000000 not in range 1 to 1024"},

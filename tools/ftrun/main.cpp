@@ -1,5 +1,6 @@
 // ftrun: executes a plan.
 #include "runtime/Device/Device.h"
+#include "runtime/Support/LastResort.h"
 #include "runtime/Support/Strings.h"
 #include "runtime/Training/OutputFolder.h"
 #include "runtime/Training/Run.h"
@@ -39,10 +40,12 @@ public:
     std::lock_guard lock(mutex);
     folder = path;
   }
-  void clean() {
+  /// Whether there is one.
+  bool clean() {
     std::lock_guard lock(mutex);
     if (!folder.empty())
       removeUnfinishedFiles(folder);
+    return !folder.empty();
   }
 
 private:
@@ -52,12 +55,15 @@ private:
 
 void addOptions(CLI::App &app, RunOptions &options, bool &devices) {
   app.add_option("plan", options.plan, "plan.bin, made by ftc compile");
-  app.add_option("--model", options.model, "folder or file of the base model (safetensors, GGUF), or seeded:SEED");
+  app.add_option("--model", options.model,
+                 "folder or file of the base model (safetensors, GGUF), owner/name of the Hub's cache, or seeded:SEED");
   app.add_option("--adapter", options.adapter, "folder of a PEFT adapter to start from");
   app.add_option("--data", options.data,
                  "training data instead of the recipe's: JSON, JSONL, tokens or synthetic:SEED");
   app.add_option("--out", options.out, "output folder (default: out/<recipe name>)");
   app.add_flag("--overwrite", options.overwrite, "replace what an earlier run left in the output folder");
+  for (const char *path : {"--model", "--adapter", "--data", "--out"}) // an empty variable of a script is no wish
+    app.get_option(path)->check([](const std::string &text) { return text.empty() ? "is empty; name a path" : ""; });
   const CLI::Range steps(uint64_t(1), mostSteps);
   app.add_option("--max-steps", options.maxSteps, "steps of the schedule, instead of the recipe's")->check(steps);
   app.add_option("--stop-after", options.stopAfter, "stop after so many steps of the schedule")->check(steps);
@@ -79,9 +85,11 @@ void addOptions(CLI::App &app, RunOptions &options, bool &devices) {
 }
 } // namespace
 
-/// A reader that goes away must not end a training, and a closed standard stream must not become a file of the run.
+/// A reader that goes away must not end a training, a file that may grow no further (ulimit -f) is an error of the
+/// write, and a closed standard stream must not become a file of the run.
 static void keepStandardStreams() {
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
   for (int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
     if (fcntl(descriptor, F_GETFD) < 0)
       (void)!open("/dev/null", O_RDWR); // takes the lowest free number, which is this one
@@ -112,6 +120,7 @@ int main(int argc, char **argv) {
   }
   OutputPlace place;
   options.onFolder = [&](const std::string &folder) { place.set(folder); };
+  endOnUncaught("ftrun", [&] { return static_cast<int>(place.clean() ? Code::Failed : Code::CannotRun); });
   auto interrupts = Interrupts::create([&] {
     // Should the stopped thread hold a lock that cleaning needs, the process ends all the same.
     std::signal(SIGALRM, [](int) { _exit(130); });

@@ -1,9 +1,14 @@
 """Makes the golden files of runtime/Weights beside this script: python make.py
-Needs numpy, and the packages gguf and safetensors, whose results are the reference. The tests need none of them."""
+Needs numpy, and the packages gguf, ml_dtypes and safetensors, whose results are the reference. The tests need none of
+them."""
 import json
 import os
+import pathlib
+import struct
 
+import ml_dtypes
 import numpy as np
+from gguf import GGML_QUANT_SIZES
 from gguf import GGMLQuantizationType as T
 from gguf import GGUFReader, GGUFValueType, GGUFWriter, dequantize, quantize
 from safetensors.numpy import save_file
@@ -70,13 +75,58 @@ def make_gguf():
     save_file({k: np.ascontiguousarray(v) for k, v in expected.items()}, path("types.expected.safetensors"))
 
 
+def finite_blocks(kind, halves, blocks):
+    """Blocks of random bytes whose f16 scales, at the offsets `halves`, are finite."""
+    data = rng.integers(0, 256, (blocks, GGML_QUANT_SIZES[kind][1]), np.uint8)
+    for at in halves:
+        data[:, at + 1] ^= np.where((data[:, at + 1] & 0x7C) == 0x7C, 0x40, 0).astype(np.uint8)
+    return data
+
+
+def make_blocks():
+    """The encodings with blocks of several parts: what dequantize makes of random bytes."""
+    w = GGUFWriter(path("blocks.gguf"), "llama")
+    expected = {}
+    for kind, halves in ((T.Q5_0, [0]), (T.Q5_1, [0, 2]), (T.IQ4_NL, [0]), (T.Q2_K, [80, 82]), (T.Q3_K, [108]),
+                         (T.Q4_K, [0, 2]), (T.Q5_K, [0, 2]), (T.Q6_K, [208]), (T.IQ4_XS, [0])):
+        elements = GGML_QUANT_SIZES[kind][0]
+        data = finite_blocks(kind, halves, 1024 // elements).reshape(2, -1)
+        w.add_tensor(kind.name, data, raw_dtype=kind)
+        expected[kind.name] = dequantize(data, kind).astype(np.float32).reshape(2, 512)
+        assert np.isfinite(expected[kind.name]).all()
+    w.write_header_to_file()
+    w.write_kv_data_to_file()
+    w.write_tensors_to_file()
+    w.close()
+    save_file(expected, path("blocks.expected.safetensors"))
+
+
+def name_types(file, names):
+    """Numpy has no floats of eight bits, so they are written as u8 and their type is named here."""
+    with open(file, "rb") as f:
+        size, = struct.unpack("<Q", f.read(8))
+        header, data = json.loads(f.read(size)), f.read()
+    for tensor, kind in names.items():
+        header[tensor]["dtype"] = kind
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with open(file, "wb") as f:
+        f.write(struct.pack("<Q", len(text)) + text + data)
+
+
 def make_safetensors():
     d = rng.standard_normal((3, 5))
     tensors = {"f64": d, "f32": d.astype(np.float32), "f16": d.astype(np.float16),
                "i32": rng.integers(-99, 99, (7,), np.int32), "i64": rng.integers(-99, 99, (2, 2), np.int64),
                "u8": rng.integers(0, 255, (5,), np.uint8), "scalar": np.array(2.5, np.float32),
                "empty": np.zeros((0, 4), np.float32)}
+    bits = np.arange(256, dtype=np.uint8)
+    eights = {"f8_e4m3": ml_dtypes.float8_e4m3fn, "f8_e5m2": ml_dtypes.float8_e5m2}
+    for name, kind in eights.items():
+        tensors[name] = bits
+        tensors[name + ".f32"] = bits.view(kind).astype(np.float32)
     save_file(tensors, path("tiny.safetensors"), metadata={"format": "pt"})
+    name_types(path("tiny.safetensors"), {name: name.upper() for name in eights})
     os.makedirs(path("sharded"), exist_ok=True)
     shards = {"model-00001-of-00002.safetensors": ["f64", "i32"], "model-00002-of-00002.safetensors": ["f32", "f16"]}
     for file, names in shards.items():
@@ -94,6 +144,20 @@ def make_seeded():
     save_file(arrays, path("seeded.safetensors"))
 
 
+def make_split():
+    """A model of two parts, as llama-gguf-split names them; the first has the metadata."""
+    w = GGUFWriter(path("split"), "llama", split_max_tensors=2)
+    w.add_uint32("llama.block_count", 1)
+    for i, name in enumerate(("a", "b", "c")):
+        w.add_tensor(name, np.full(8, i, np.float32))
+    w.write_header_to_file(pathlib.Path(path("split")))
+    w.write_kv_data_to_file()
+    w.write_tensors_to_file()
+    w.close()
+
+
 make_gguf()
 make_safetensors()
 make_seeded()
+make_blocks()
+make_split()

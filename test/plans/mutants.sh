@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Runs COUNT mutants of three plans (full, adapters with dropout, two ranks), an equal share of each.
+# Usage: test/plans/mutants.sh COUNT [SEED]     (10000 take about an hour on one core)
+set -euo pipefail
+
+count=${1:-}
+if [[ ! "$count" =~ ^[1-9][0-9]*$ ]]; then
+  echo "mutants.sh: usage: test/plans/mutants.sh COUNT [SEED]" >&2
+  exit 1
+fi
+seed=${2:-1}
+cd "$(dirname "$0")/../.."
+ftc=${FTC_FTC:-build/bin/ftc}
+mutants=${FTC_MUTANTS:-build/test/bin/RunMutants}
+folder=$(mktemp -d)
+trap '[ -n "$(find "$folder" -name "mutant-*.bin")" ] && echo "mutants.sh: what was found lies in $folder" || rm -rf "$folder"' EXIT
+export OMP_WAIT_POLICY=PASSIVE
+
+found=0
+run() { # name, then what is set
+  local plan=$folder/$1.bin settings=()
+  for setting in "${@:2}"; do
+    settings+=(--set "$setting")
+  done
+  "$ftc" compile recipes/tiny_llama_cpu.textproto "${settings[@]}" -o "$plan" >"$folder/$1.log"
+  echo "== $1"
+  "$mutants" "$plan" $(((count + 2) / 3)) "$seed" "$folder/$1" || found=1
+}
+run full gradient_accumulation_steps=2
+run adapters lora.r=2 lora.lora_dropout=0.1
+run ranks parallelism.dp_replicate_size=2
+exit "$found"
