@@ -4,6 +4,7 @@
 #include "dialects/Ft/Ft.h"
 #include "dialects/Kernel/Kernel.h"
 #include "dialects/Plan/PlanDialect.h"
+#include "runtime/Plan/SavedState.h"
 #include "runtime/Plan/Staging.h"
 
 #include "llvm/ADT/StringSwitch.h"
@@ -337,6 +338,8 @@ void ft::addStaging(plan::Plan &plan) {
   if (plan.target().driver() == plan::CUDA && layout.slotsBytes > 0)
     addArena(plan::slotsArena, plan::Arena::DEVICE, layout.slotsBytes);
   addArena(plan::stagingArena, plan::Arena::PINNED, layout.stagingBytes);
+  if (plan.run().save_steps() > 0 || plan.run().save_on_signal())
+    addArena(plan::checkpointArena, plan::Arena::PINNED, plan::savedState(plan).bytes);
 }
 
 void ft::addExports(plan::Plan &plan) {

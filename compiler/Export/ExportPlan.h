@@ -29,7 +29,8 @@ mlir::LogicalResult exportModule(mlir::ModuleOp module, plan::Plan &plan, PlanSe
 /// Adds what code generation made.
 void addImages(const CompiledKernels &compiled, plan::Plan &plan, PlanSections &sections);
 
-/// The arenas in which batch records and outputs wait: "staging", and "slots" where the target is a GPU.
+/// The arenas in which batch records and outputs wait: "staging", and "slots" where the target is a GPU; and
+/// "checkpoint" where the run may make one.
 void addStaging(plan::Plan &plan);
 
 /// Files that a finished run writes: the adapter where there is one, else the whole model.

@@ -78,6 +78,10 @@ static void describeRun(const Inputs &inputs, plan::Run &run) {
   run.set_adam_beta2(r.adam_beta2());
   run.set_logging_steps(r.logging_steps());
   run.set_eval_steps(r.eval_steps());
+  run.set_save_steps(r.save_steps());
+  run.set_save_total_limit(r.save_total_limit());
+  run.set_load_best_model_at_end(r.load_best_model_at_end());
+  run.set_save_on_signal(r.save_on_signal());
   run.set_output_dir(r.output_dir());
   run.set_data_train(dataPath(r.data().train(), inputs.recipe, inputs.planFolder));
   run.set_data_eval(dataPath(r.data().eval(), inputs.recipe, inputs.planFolder));

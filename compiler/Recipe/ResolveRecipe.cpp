@@ -103,9 +103,6 @@ Status checkUnsupported(const Recipe &r, const Checker &check) {
   if (r.gradient_checkpointing() > recipe::GradientCheckpointing::NONE)
     return check.unsupported("gradient_checkpointing",
                              recipe::GradientCheckpointing::Mode_Name(r.gradient_checkpointing()), "use NONE");
-  if (r.has_save_steps() || r.has_save_total_limit())
-    return check.unsupported(r.has_save_steps() ? "save_steps" : "save_total_limit", "checkpoints during a run",
-                             "leave it out");
   if (r.lora().use_rslora())
     return check.unsupported("lora.use_rslora", "rsLoRA", "set lora_alpha to alpha · √r for the same scale");
   if (r.lora().use_dora())
@@ -238,6 +235,36 @@ Status resolveSchedule(Recipe &r, const Checker &check) {
   return Status();
 }
 
+/// Checkpoints: when one is made, and which are kept.
+Status resolveSaving(Recipe &r, const Checker &check) {
+  FT_DEFAULT(r, save_on_signal, r.has_save_steps());
+  if (r.has_save_steps())
+    FT_RETURN_IF_ERROR(check.integer("save_steps", r.save_steps(), 1, 1000000000));
+  if ((r.has_save_steps() || r.save_on_signal()) && r.parallelism().strategy() > recipe::Strategy::DDP)
+    return check.unsupported(r.has_save_steps() ? "save_steps" : "save_on_signal",
+                             "checkpoints of states that ranks share", "use DDP, or leave it out");
+  if (r.has_save_total_limit()) {
+    FT_RETURN_IF_ERROR(check.integer("save_total_limit", r.save_total_limit(), 1, 1000000000));
+    if (!r.has_save_steps())
+      return check.error("save_total_limit", "is set, and save_steps is not; set it, or leave the limit out");
+  }
+  FT_DEFAULT(r, metric_for_best_model, "eval_loss");
+  if (r.metric_for_best_model() != "eval_loss")
+    return check.error("metric_for_best_model", fmt::format("is \"{}\"; must be eval_loss", r.metric_for_best_model()));
+  FT_DEFAULT(r, load_best_model_at_end, false);
+  if (!r.load_best_model_at_end())
+    return Status();
+  if (!r.has_save_steps() || !r.has_eval_steps() || r.save_steps() % r.eval_steps() != 0)
+    return check.error("load_best_model_at_end",
+                       fmt::format("is set with save_steps {} and eval_steps {}; save_steps must be a multiple of "
+                                   "eval_steps, so that each checkpoint has a held-out loss",
+                                   r.has_save_steps() ? std::to_string(r.save_steps()) : "absent",
+                                   r.has_eval_steps() ? std::to_string(r.eval_steps()) : "absent"));
+  if (r.val_set_size() == 0 && r.data().eval().empty())
+    return check.error("load_best_model_at_end", "is set without held-out data; set data.eval or val_set_size");
+  return Status();
+}
+
 Status checkSource(const std::string &field, const std::string &source, const Checker &check) {
   constexpr std::string_view prefix = "synthetic:";
   if (source.rfind(prefix, 0) != 0)
@@ -291,7 +318,8 @@ Status ft::resolveRecipe(Recipe &r, const FieldPlaces &places, const std::string
     FT_RETURN_IF_ERROR(resolveLora(*r.mutable_lora(), check));
   FT_RETURN_IF_ERROR(resolveOptimizer(r, check));
   FT_RETURN_IF_ERROR(resolveSchedule(r, check));
-  return resolveText(r, check);
+  FT_RETURN_IF_ERROR(resolveText(r, check));
+  return resolveSaving(r, check);
 }
 
 Status ft::resolveTargets(LoadedRecipe &recipe, const AdapterTargets &model) {

@@ -90,6 +90,9 @@ public:
   /// Device memory that this process holds now, arenas and driver context included; 0 where the driver cannot tell
   /// (the CPU, whose memory the operating system accounts).
   virtual uint64_t usedBytes() { return 0; }
+
+  /// What computes each prepared product, in the order of handles: where it differs, results may.
+  virtual std::vector<std::string> products() const { return {}; }
 };
 
 /// Processors in this process's affinity mask, cut to the cgroup's quota; at least 1.

@@ -71,6 +71,13 @@ Expected<JsonLines> JsonLines::create(const std::string &path) {
   return JsonLines(descriptor, path);
 }
 
+Expected<JsonLines> JsonLines::append(const std::string &path) {
+  int descriptor = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  if (descriptor < 0)
+    return failed(fmt::format("{}: cannot be opened: {}", path, std::strerror(errno)));
+  return JsonLines(descriptor, path);
+}
+
 JsonLines::JsonLines(JsonLines &&other) noexcept
     : descriptor(std::exchange(other.descriptor, -1)), path(std::move(other.path)) {}
 
@@ -86,8 +93,11 @@ JsonLines::~JsonLines() {
 }
 
 Status JsonLines::write(std::string_view object) {
-  const std::string text = std::string(object) + "\n";
-  if (::write(descriptor, text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+  const std::string text = (torn ? "\n" : "") + std::string(object) + "\n";
+  const ssize_t written = ::write(descriptor, text.data(), text.size());
+  if (written > 0)
+    torn = written != static_cast<ssize_t>(text.size());
+  if (written != static_cast<ssize_t>(text.size()))
     return failed(fmt::format("{}: cannot be written: {}; is the disk full?", path, std::strerror(errno)));
   return {};
 }

@@ -35,6 +35,8 @@ class JsonLines {
 public:
   /// Creates the file or empties it. Fails with Failed, naming path and cause.
   static Expected<JsonLines> create(const std::string &path);
+  /// Goes on behind what is there.
+  static Expected<JsonLines> append(const std::string &path);
   JsonLines(JsonLines &&other) noexcept;
   JsonLines &operator=(JsonLines &&other) noexcept;
   ~JsonLines();
@@ -45,6 +47,7 @@ private:
   JsonLines(int descriptor, std::string path) : descriptor(descriptor), path(std::move(path)) {}
   int descriptor;
   std::string path;
+  bool torn = false; ///< the last line is not whole: a disk was full
 };
 
 } // namespace ft::rt

@@ -29,9 +29,9 @@ std::string ft::rt::stepHeader() {
 }
 
 std::string ft::rt::formatStep(const StepMetrics &m) {
-  return fmt::format("{:>6} {:>9.4f} {:>9.4f} {:>13.4e} {:>9.0f} {:>15.0f} {:>9.1f} {:>10}", m.step, m.loss, m.gradNorm,
-                     m.learningRate, m.tokensPerSecond(), m.targetTokensPerSecond(), m.stepMs,
-                     formatBytes(m.memoryBytes));
+  return fmt::format("{:>6} {:>9.4f} {:>9.4f} {:>13.4e} {:>9.0f} {:>15.0f} {:>9.1f} {:>10}{}", m.step, m.loss,
+                     m.gradNorm, m.learningRate, m.tokensPerSecond(), m.targetTokensPerSecond(), m.stepMs,
+                     formatBytes(m.memoryBytes), m.saveMs > 0 ? fmt::format("   saving {:.1f} ms", m.saveMs) : "");
 }
 
 std::string ft::rt::formatEvaluation(const EvaluationMetrics &m) {
@@ -55,10 +55,11 @@ std::string ft::rt::toJson(const StepMetrics &m) {
   return fmt::format(
       "{{\"step\":{},\"loss\":{},\"grad_norm\":{},\"learning_rate\":{},\"tokens_per_second\":{},"
       "\"padded_tokens_per_second\":{},\"target_tokens_per_second\":{},\"step_ms\":{},\"host_ms\":{},\"tokens\":{},"
-      "\"target_tokens\":{},\"memory_bytes\":{}}}",
+      "\"target_tokens\":{},\"memory_bytes\":{}{}}}",
       m.step, jsonNumber(m.loss), jsonNumber(m.gradNorm), jsonNumber(m.learningRate), jsonNumber(m.tokensPerSecond()),
       jsonNumber(m.paddedTokensPerSecond()), jsonNumber(m.targetTokensPerSecond()), jsonNumber(m.stepMs),
-      jsonNumber(m.hostMs), m.tokens, m.targetTokens, m.memoryBytes);
+      jsonNumber(m.hostMs), m.tokens, m.targetTokens, m.memoryBytes,
+      m.saveMs > 0 ? fmt::format(",\"save_ms\":{}", m.saveMs) : "");
 }
 
 std::string ft::rt::toJson(const EvaluationMetrics &m) {

@@ -1,5 +1,6 @@
 // checkPlan: arenas, buffers, kernels, images, inputs and outputs.
 #include "runtime/Plan/CheckParts.h"
+#include "runtime/Plan/SavedState.h"
 #include "runtime/Plan/Staging.h"
 
 #include <algorithm>
@@ -218,7 +219,8 @@ static Status inputsAreOneRecord(const plan::Plan &plan) {
 }
 
 /// An arena for what the executor keeps there; no step may touch it.
-static Status executorArena(const plan::Plan &plan, std::string_view name, plan::Arena::Space space, uint64_t bytes) {
+static Status executorArena(const plan::Plan &plan, std::string_view what, std::string_view name,
+                            plan::Arena::Space space, uint64_t bytes) {
   for (int i = 0; i < plan.arenas_size(); ++i) {
     const plan::Arena &arena = plan.arenas(i);
     if (arena.name() != name || arena.space() != space || arena.size() < bytes)
@@ -229,8 +231,8 @@ static Status executorArena(const plan::Plan &plan, std::string_view name, plan:
                    name);
     return {};
   }
-  return bad("inputs and outputs need a {} arena \"{}\" of at least {} bytes; there is none",
-             plan::Arena::Space_Name(space), name, bytes);
+  return bad("{} need a {} arena \"{}\" of at least {} bytes; there is none", what, plan::Arena::Space_Name(space),
+             name, bytes);
 }
 
 Status inputsAndOutputs(const plan::Plan &plan) {
@@ -240,12 +242,23 @@ Status inputsAndOutputs(const plan::Plan &plan) {
     FT_RETURN_IF_ERROR(inputsAreOneRecord(plan));
   const plan::StagingLayout layout = plan::stagingLayout(plan);
   if (layout.stagingBytes > 0)
-    FT_RETURN_IF_ERROR(executorArena(plan, plan::stagingArena, plan::Arena::PINNED, layout.stagingBytes));
+    FT_RETURN_IF_ERROR(
+        executorArena(plan, "inputs and outputs", plan::stagingArena, plan::Arena::PINNED, layout.stagingBytes));
   const bool slots = std::any_of(plan.arenas().begin(), plan.arenas().end(),
                                  [](const plan::Arena &arena) { return arena.name() == plan::slotsArena; });
   if (layout.slotsBytes > 0 && (slots || plan.target().driver() == plan::CUDA))
-    FT_RETURN_IF_ERROR(executorArena(plan, plan::slotsArena, plan::Arena::DEVICE, layout.slotsBytes));
+    FT_RETURN_IF_ERROR(
+        executorArena(plan, "inputs and outputs", plan::slotsArena, plan::Arena::DEVICE, layout.slotsBytes));
   return {};
+}
+
+/// A plan may have room for what is being saved; then there is enough of it.
+Status checkpointRoom(const plan::Plan &plan) {
+  const bool any = std::any_of(plan.arenas().begin(), plan.arenas().end(),
+                               [](const plan::Arena &arena) { return arena.name() == plan::checkpointArena; });
+  return any ? executorArena(plan, "checkpoints", plan::checkpointArena, plan::Arena::PINNED,
+                             plan::savedState(plan).bytes)
+             : Status();
 }
 
 } // namespace ft::rt::check

@@ -49,6 +49,8 @@ Status batchAndRun(const plan::Plan &plan);
 Status arenasAndBuffers(const plan::Plan &plan);
 Status kernelsAndImages(const plan::Plan &plan, std::span<const Section> sections);
 Status inputsAndOutputs(const plan::Plan &plan);
+/// Behind tensors.
+Status checkpointRoom(const plan::Plan &plan);
 Status tensors(const plan::Plan &plan, std::span<const Section> sections);
 Status exportsAndFacts(const plan::Plan &plan);
 Status segments(const plan::Plan &plan);

@@ -108,6 +108,7 @@ Status checkPlan(const plan::Plan &plan, std::span<const Section> sections) {
   FT_RETURN_IF_ERROR(check::kernelsAndImages(plan, sections));
   FT_RETURN_IF_ERROR(check::inputsAndOutputs(plan));
   FT_RETURN_IF_ERROR(check::tensors(plan, sections));
+  FT_RETURN_IF_ERROR(check::checkpointRoom(plan));
   FT_RETURN_IF_ERROR(check::exportsAndFacts(plan));
   FT_RETURN_IF_ERROR(check::segments(plan));
   return check::renames(plan);

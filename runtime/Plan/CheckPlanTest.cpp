@@ -1,5 +1,6 @@
 // Each kind of malformed plan has its own message; those of library calls: CheckLibraryCallsTest.cpp.
 #include "runtime/Plan/PlanFaults.h"
+#include "runtime/Plan/SavedState.h"
 
 #include <fmt/format.h>
 
@@ -219,6 +220,27 @@ TEST(CheckPlan, SlotsOfAGpu) {
           {[](auto &p) { p.mutable_arenas(6)->set_space(plan::Arena::PINNED); }, "need a DEVICE arena \"slots\""},
           {[](auto &p) { p.mutable_buffers(5)->set_arena(6), p.mutable_buffers(5)->set_offset(0); },
            "buffer \"y\" lies in arena \"slots\"; it is the executor's and holds no buffers"},
+      },
+      sample);
+}
+
+TEST(CheckPlan, RoomForCheckpoints) {
+  auto sample = [] {
+    plan::Plan plan = samplePlan();
+    plan::Arena &room = *plan.add_arenas();
+    room.set_name(plan::checkpointArena), room.set_space(plan::Arena::PINNED), room.set_alignment(256);
+    room.set_size(plan::savedState(plan).bytes);
+    return plan;
+  };
+  const uint64_t bytes = sample().arenas(6).size();
+  EXPECT_GT(bytes, 0u);
+  const std::string needs = fmt::format("checkpoints need a PINNED arena \"checkpoint\" of at least {} bytes", bytes);
+  expectEach(
+      {
+          {[&](auto &p) { p.mutable_arenas(6)->set_size(bytes - 1); }, needs},
+          {[](auto &p) { p.mutable_arenas(6)->set_space(plan::Arena::DEVICE); }, needs},
+          {[](auto &p) { p.mutable_buffers(5)->set_arena(6), p.mutable_buffers(5)->set_offset(0); },
+           "buffer \"y\" lies in arena \"checkpoint\"; it is the executor's and holds no buffers"},
       },
       sample);
 }

@@ -214,7 +214,8 @@ Status tensors(const plan::Plan &plan, std::span<const Section> sections) {
 }
 
 Status exportsAndFacts(const plan::Plan &plan) {
-  std::set<std::string_view> files{"metrics.jsonl", "summary.json"}; // the run's own
+  std::set<std::string_view> files{"metrics.jsonl", "summary.json",          "latest-checkpoint",
+                                   "state.json",    "optimizer.safetensors", "complete"}; // the run's own
   auto file = [&](const std::string &name) -> Status {
     FT_RETURN_IF_ERROR(fileName("file", name));
     return files.insert(name).second ? Status() : bad("the file \"{}\" stands twice", name);

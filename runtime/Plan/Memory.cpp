@@ -1,6 +1,7 @@
 #include "runtime/Plan/Memory.h"
 
 #include "runtime/Plan/Mesh.h"
+#include "runtime/Plan/SavedState.h"
 #include "runtime/Plan/Staging.h"
 #include "runtime/Support/Strings.h"
 
@@ -80,6 +81,10 @@ void Table::addArena(const plan::Plan &plan, int index) {
     add(arena.name(), "batch records", arena.size());
     return;
   }
+  if (arena.name() == plan::checkpointArena) {
+    add(arena.name(), "what is being saved", arena.size());
+    return;
+  }
   constexpr uint64_t alignment = 256; // of buffers, for which padding counts
   std::map<plan::Buffer::Class, uint64_t> classes;
   for (const plan::Buffer &buffer : plan.buffers())
@@ -109,7 +114,8 @@ std::string ft::rt::memoryTable(const plan::Plan &plan) {
     table.text += fmt::format("  on each of {} GPUs\n", ranks);
   for (const plan::Arena &arena : plan.arenas())
     if (!takesDeviceMemory(plan, arena))
-      table.text += fmt::format("  pinned host memory: {} bytes\n", arena.size());
+      table.text += fmt::format("  pinned host memory{}: {} bytes\n",
+                                arena.name() == plan::checkpointArena ? " for checkpoints" : "", arena.size());
   return table.text;
 }
 

@@ -56,6 +56,18 @@ TEST(Memory, OnAProcessorEveryArenaCounts) {
   EXPECT_EQ(table.find("pinned"), std::string::npos) << table;
 }
 
+TEST(Memory, CheckpointsHaveARowOfTheirOwn) {
+  for (const auto &[driver, row] :
+       {std::pair(plan::CPU, "  checkpoint      what is being saved             768       0.000\n"),
+        {plan::CUDA, "  pinned host memory for checkpoints: 768 bytes\n"}}) {
+    plan::Plan saving = plan(driver);
+    plan::Arena *room = saving.add_arenas();
+    room->set_name("checkpoint"), room->set_space(plan::Arena::PINNED), room->set_size(768);
+    EXPECT_EQ(fitOf(saving).needs(), fitOf(plan(driver)).needs() + (driver == plan::CPU ? 768 : 0));
+    EXPECT_NE(memoryTable(saving).find(row), std::string::npos) << memoryTable(saving);
+  }
+}
+
 TEST(Memory, FitsToTheLastByte) {
   plan::Plan gpu = plan(plan::CUDA);
   const uint64_t needs = fitOf(gpu).needs();

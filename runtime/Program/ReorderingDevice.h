@@ -10,7 +10,7 @@ namespace ft::rt {
 
 /// Plays the device of TinyPlan::makeForGpu. Nothing runs when it is enqueued: what an order leaves open is decided as
 /// a mistake would suffer from it most, so a missing event or a host that writes too early changes the results.
-class ReorderingDevice final : public Device {
+class ReorderingDevice : public Device {
 public:
   enum class Order {
     LastFirst, ///< at every call, the last stream as far as its waits allow; the others when the host waits

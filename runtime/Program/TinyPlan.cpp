@@ -1,6 +1,7 @@
 #include "runtime/Program/TinyPlan.h"
 
 #include "runtime/Plan/CheckPlan.h"
+#include "runtime/Plan/SavedState.h"
 #include "runtime/Plan/Staging.h"
 #include "runtime/Plan/TestPlan.h"
 #include "runtime/Plan/Verify.h"
@@ -254,6 +255,12 @@ plan::Plan TinyPlan::makeForGpu(uint64_t accumulation) {
   slots->set_name(plan::slotsArena), slots->set_space(plan::Arena::DEVICE), slots->set_alignment(256);
   slots->set_size(plan::stagingLayout(plan).slotsBytes);
   return plan;
+}
+
+void TinyPlan::addCheckpointRoom(plan::Plan &plan) {
+  plan::Arena *room = plan.add_arenas();
+  room->set_name(plan::checkpointArena), room->set_space(plan::Arena::PINNED), room->set_alignment(256);
+  room->set_size(plan::savedState(plan).bytes);
 }
 
 std::vector<std::byte> TinyPlan::kernelImage() {

@@ -16,6 +16,8 @@ struct TinyPlan {
   static plan::Plan make(uint64_t accumulation);
   /// The same for a GPU that ReorderingDevice plays: its image is called a cubin.
   static plan::Plan makeForGpu(uint64_t accumulation);
+  /// Gives a plan memory for checkpoints.
+  static void addCheckpointRoom(plan::Plan &plan);
   static std::vector<std::byte> kernelImage();
   static std::vector<std::byte> constants();
   /// Writes plan.bin and reads it back; the plan passes checkPlan and verifyPlan.

@@ -1,10 +1,6 @@
 #include "runtime/Support/AtomicFile.h"
 
-#include <cerrno>
-#include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <memory>
 #include <sys/stat.h>
@@ -12,15 +8,8 @@
 
 namespace ft::rt {
 
-static Status writeFailure(const std::string &path, const char *what, int error) {
-  return failed(fmt::format("{}: cannot {}: {}", path, what, std::strerror(error)));
-}
-
-static std::string folderOf(const std::string &path) {
-  const size_t slash = path.rfind('/');
-  if (slash == std::string::npos)
-    return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
+static Status writeFailure(const std::string &path, const char *what, const std::error_code &error) {
+  return failed(fmt::format("{}: cannot {}: {}", path, what, error.message()));
 }
 
 Status checkReplaceable(const std::string &path) {
@@ -40,26 +29,27 @@ static std::string behindLinks(const std::string &path) {
   return real ? real.get() : path; // one that leads nowhere is replaced
 }
 
-Expected<AtomicFile> AtomicFile::create(const std::string &named) {
+Expected<AtomicFile> AtomicFile::create(const std::string &named, Files &files) {
   FT_RETURN_IF_ERROR(checkReplaceable(named));
   const std::string path = behindLinks(named);
-  // O_EXCL with a counter rather than mkstemp: the file gets the mode that the user's umask asks for.
   for (int n = 0; n < 100; ++n) {
     std::string aside = fmt::format("{}.tmp.{}.{}", path, ::getpid(), n);
-    const int fd = ::open(aside.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd >= 0)
-      return AtomicFile(fd, path, std::move(aside));
-    if (errno != EEXIST)
-      return writeFailure(path, "create", errno);
+    int fd = -1;
+    const std::error_code error = files.create(aside, fd);
+    if (!error)
+      return AtomicFile(files, fd, path, std::move(aside));
+    if (error != std::errc::file_exists)
+      return writeFailure(path, "create", error);
   }
   return failed(fmt::format("{}: 100 files \"{}.tmp.*\" of unfinished writes are in the way; remove them", path, path));
 }
 
 AtomicFile::AtomicFile(AtomicFile &&other) noexcept
-    : fd(std::exchange(other.fd, -1)), appended(other.appended), path(std::move(other.path)),
+    : files(other.files), fd(std::exchange(other.fd, -1)), appended(other.appended), path(std::move(other.path)),
       aside(std::move(other.aside)) {}
 
 AtomicFile &AtomicFile::operator=(AtomicFile &&other) noexcept {
+  std::swap(files, other.files);
   std::swap(fd, other.fd);
   std::swap(appended, other.appended);
   std::swap(path, other.path);
@@ -70,8 +60,8 @@ AtomicFile &AtomicFile::operator=(AtomicFile &&other) noexcept {
 void AtomicFile::discard() {
   if (fd < 0)
     return;
-  ::close(std::exchange(fd, -1));
-  ::unlink(aside.c_str());
+  files->close(std::exchange(fd, -1));
+  (void)files->remove(aside);
 }
 
 AtomicFile::~AtomicFile() { discard(); }
@@ -85,49 +75,35 @@ Status AtomicFile::write(std::span<const std::byte> bytes) {
 Status AtomicFile::writeAt(uint64_t offset, std::span<const std::byte> bytes) {
   if (fd < 0)
     return failed(fmt::format("{}: written after commit", path));
-  while (!bytes.empty()) {
-    const ssize_t n = ::pwrite(fd, bytes.data(), bytes.size(), off_t(offset));
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n < 0)
-      return writeFailure(path, "write", errno);
-    bytes = bytes.subspan(size_t(n));
-    offset += uint64_t(n);
-  }
-  return {};
+  const std::error_code error = files->write(fd, offset, bytes);
+  return error ? writeFailure(path, "write", error) : Status();
 }
 
 Status AtomicFile::commit() {
   if (fd < 0)
     return failed(fmt::format("{}: committed twice", path));
-  if (::fsync(fd) != 0) {
-    const int error = errno;
+  if (const std::error_code error = files->sync(fd)) {
     discard();
     return writeFailure(path, "write to disk", error);
   }
-  if (::rename(aside.c_str(), path.c_str()) != 0) {
-    const int error = errno;
+  if (const std::error_code error = files->rename(aside, path)) {
     discard();
     return writeFailure(path, "rename into place", error);
   }
-  ::close(std::exchange(fd, -1));
-  // The rename itself must survive a power cut. Some file systems refuse fsync on folders: not a failure of ours.
-  const int folder = ::open(folderOf(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (folder >= 0) {
-    ::fsync(folder);
-    ::close(folder);
-  }
-  return {};
+  files->close(std::exchange(fd, -1));
+  // The rename itself must survive a power cut.
+  const std::error_code error = files->syncFolder(folderOf(path));
+  return error ? writeFailure(path, "write its name to disk", error) : Status();
 }
 
-Status writeFileAtomically(const std::string &path, std::span<const std::byte> bytes) {
-  FT_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(path));
+Status writeFileAtomically(const std::string &path, std::span<const std::byte> bytes, Files &files) {
+  FT_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(path, files));
   FT_RETURN_IF_ERROR(file.write(bytes));
   return file.commit();
 }
 
-Status writeFileAtomically(const std::string &path, std::string_view text) {
-  return writeFileAtomically(path, std::as_bytes(std::span(text)));
+Status writeFileAtomically(const std::string &path, std::string_view text, Files &files) {
+  return writeFileAtomically(path, std::as_bytes(std::span(text)), files);
 }
 
 } // namespace ft::rt

@@ -1,6 +1,7 @@
 // Files that appear whole or not at all: written aside, fsynced, renamed.
 #pragma once
 
+#include "runtime/Support/Files.h"
 #include "runtime/Support/Status.h"
 
 #include <cstddef>
@@ -17,8 +18,8 @@ namespace ft::rt {
 class AtomicFile {
 public:
   /// The folder must exist. A link at `path` stays, and the file that it names is written. Errors also as
-  /// checkReplaceable's.
-  static Expected<AtomicFile> create(const std::string &path);
+  /// checkReplaceable's. `files` outlives the object.
+  static Expected<AtomicFile> create(const std::string &path, Files &files = systemFiles());
 
   AtomicFile(AtomicFile &&other) noexcept;
   AtomicFile &operator=(AtomicFile &&other) noexcept;
@@ -37,9 +38,11 @@ public:
   Status commit();
 
 private:
-  AtomicFile(int fd, std::string path, std::string aside) : fd(fd), path(std::move(path)), aside(std::move(aside)) {}
+  AtomicFile(Files &files, int fd, std::string path, std::string aside)
+      : files(&files), fd(fd), path(std::move(path)), aside(std::move(aside)) {}
   void discard();
 
+  Files *files;
   int fd = -1;
   uint64_t appended = 0;
   std::string path, aside;
@@ -49,7 +52,7 @@ private:
 Status checkReplaceable(const std::string &path);
 
 /// The whole file at once.
-Status writeFileAtomically(const std::string &path, std::span<const std::byte> bytes);
-Status writeFileAtomically(const std::string &path, std::string_view text);
+Status writeFileAtomically(const std::string &path, std::span<const std::byte> bytes, Files &files = systemFiles());
+Status writeFileAtomically(const std::string &path, std::string_view text, Files &files = systemFiles());
 
 } // namespace ft::rt

@@ -44,13 +44,15 @@ BatchSource::BatchSource(std::shared_ptr<const TokenFile> file, const BatchShape
 
 Expected<std::unique_ptr<BatchSource>> BatchSource::training(std::shared_ptr<const TokenFile> file,
                                                              const BatchShape &shape, std::vector<BatchRecord> slots,
-                                                             uint64_t seed, BatchShare share, uint64_t firstStep) {
+                                                             uint64_t seed, BatchShare share, uint64_t firstStep,
+                                                             std::optional<uint64_t> firstRow) {
   FT_RETURN_IF_ERROR(check(*file, shape, slots.size(), share));
   std::unique_ptr<BatchSource> source(new BatchSource(std::move(file), shape, std::move(slots), share));
   source->endless = true;
   source->seed = seed;
   source->step = firstStep;
   source->stepRows.resize(source->worldRows() * shape.accumulation);
+  source->row = firstRow.value_or(firstStep * source->stepRows.size());
   source->permutation.resize(source->tokens->rows());
   FT_RETURN_IF_ERROR(source->start());
   return source;
@@ -173,12 +175,13 @@ bool BatchSource::fillNext(Batch &batch, const BatchRecord &record) {
     info.documents += row.documentLens.size();
     info.tokens += std::accumulate(row.documentLens.begin(), row.documentLens.end(), uint64_t(0));
   }
-  info.epoch = double((step * shape.accumulation + microBatch + 1) * worldRows()) / double(rows);
+  info.epoch = double(row + (microBatch + 1) * worldRows()) / double(rows);
   filler.fill(*tokens, indices.subspan(own, shape.rows), record);
   ++microBatch;
   if (endless && info.last) {
     microBatch = 0;
     ++step;
+    row += stepRows.size();
   }
   return true;
 }
@@ -188,9 +191,8 @@ void BatchSource::drawStep() {
   const uint64_t rows = tokens->rows();
   stepTargets = 0;
   for (uint32_t i = 0; i < stepRows.size(); ++i) {
-    const uint64_t global = step * stepRows.size() + i;
-    permute(global / rows);
-    stepRows[i] = permutation[global % rows];
+    permute((row + i) / rows);
+    stepRows[i] = permutation[(row + i) % rows];
     stepTargets += tokens->row(stepRows[i]).targets;
   }
 }

@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 namespace ft::rt {
@@ -43,16 +44,18 @@ struct Batch {
 ///
 /// Training is endless: row g of the run is row permutation(g / rows)[g mod rows] of the file, a fresh shuffle for
 /// every epoch (Philox stream "data", name "epoch/<e>"); a step that an epoch's end falls into goes on in the next one,
-/// so all steps have the same number of rows. Any step can be started from without the ones before. Evaluation serves
-/// each row once in the file's order; the last micro-batch is filled up with padding rows, and a rank may have
-/// nothing else of it.
+/// so all steps have the same number of rows. Any step, and any row, can be started from without the ones before.
+/// Evaluation serves each row once in the file's order; the last micro-batch is filled up with padding rows, and a rank
+/// may have nothing else of it.
 class BatchSource {
 public:
   /// Refuses a file whose shape or vocabulary is not the batch's, and a rank outside its world. The memory behind
-  /// `slots` outlives the source.
+  /// `slots` outlives the source. `firstRow`: the run's row that step `firstStep` begins with; absent: as if all steps
+  /// before had had as many rows.
   static Expected<std::unique_ptr<BatchSource>> training(std::shared_ptr<const TokenFile> file, const BatchShape &shape,
                                                          std::vector<BatchRecord> slots, uint64_t seed,
-                                                         BatchShare share = {}, uint64_t firstStep = 0);
+                                                         BatchShare share = {}, uint64_t firstStep = 0,
+                                                         std::optional<uint64_t> firstRow = {});
   static Expected<std::unique_ptr<BatchSource>> evaluation(std::shared_ptr<const TokenFile> file,
                                                            const BatchShape &shape, std::vector<BatchRecord> slots,
                                                            BatchShare share = {});
@@ -90,7 +93,7 @@ private:
   uint64_t seed = 0, totalTargets = 0;
 
   // The thread's own.
-  uint64_t step = 0, microBatch = 0, stepTargets = 0, permutedEpoch = UINT64_MAX;
+  uint64_t step = 0, row = 0, microBatch = 0, stepTargets = 0, permutedEpoch = UINT64_MAX;
   std::vector<uint64_t> stepRows;
   std::vector<uint32_t> permutation;
 

@@ -291,6 +291,18 @@ TEST(BatchSource, AnyStepCanBeStartedFrom) {
   EXPECT_NE(firstTokens(**other, c, 24), all);
 }
 
+/// A run that continues with steps of another size goes on with the row behind the last.
+TEST(BatchSource, AnyRowCanBeStartedFrom) {
+  const BatchShape shape = shapeOf(testBatch(2, 64, 4000));
+  const auto file = randomFile(shape, 30);
+  Arrays a[1] = {Arrays(shape)}, b[1] = {Arrays(shape)};
+  auto whole = BatchSource::training(file, shape, {a[0].record}, 7);
+  auto later = BatchSource::training(file, shape, {b[0].record}, 7, {}, 2, 14);
+  ASSERT_TRUE(whole.ok() && later.ok());
+  const auto all = firstTokens(**whole, a, 24), tail = firstTokens(**later, b, 17);
+  EXPECT_TRUE(std::equal(tail.begin(), tail.end(), all.begin() + 7 * shape.tokens()));
+}
+
 TEST(BatchSource, EvaluationServesEachRowOnceAndPads) {
   const BatchShape shape = shapeOf(testBatch(4, 64, 40));
   const auto file = randomFile(shape, 41);

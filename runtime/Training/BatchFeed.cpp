@@ -25,13 +25,14 @@ void BatchFeed::makeRecords(const plan::Plan &plan, const BatchShape &shape) {
 }
 
 Expected<std::unique_ptr<BatchFeed>> BatchFeed::training(const plan::Plan &plan, std::shared_ptr<const TokenFile> file,
-                                                         uint64_t seed, BatchShare share) {
+                                                         uint64_t seed, BatchShare share, uint64_t firstStep,
+                                                         std::optional<uint64_t> firstRow) {
   FT_ASSIGN_OR_RETURN(const BatchShape shape, BatchShape::from(plan.batch()));
   std::unique_ptr<BatchFeed> feed(new BatchFeed);
   feed->makeRecords(plan, shape);
-  FT_ASSIGN_OR_RETURN(feed->batches,
-                      BatchSource::training(std::move(file), shape,
-                                            {feed->records[0].pointers(), feed->records[1].pointers()}, seed, share));
+  FT_ASSIGN_OR_RETURN(feed->batches, BatchSource::training(std::move(file), shape,
+                                                           {feed->records[0].pointers(), feed->records[1].pointers()},
+                                                           seed, share, firstStep, firstRow));
   return feed;
 }
 

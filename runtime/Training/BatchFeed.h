@@ -28,7 +28,8 @@ private:
 class BatchFeed {
 public:
   static Expected<std::unique_ptr<BatchFeed>> training(const plan::Plan &plan, std::shared_ptr<const TokenFile> file,
-                                                       uint64_t seed, BatchShare share = {});
+                                                       uint64_t seed, BatchShare share = {}, uint64_t firstStep = 0,
+                                                       std::optional<uint64_t> firstRow = {});
   static Expected<std::unique_ptr<BatchFeed>> evaluation(const plan::Plan &plan, std::shared_ptr<const TokenFile> file,
                                                          BatchShare share = {});
 

@@ -14,19 +14,26 @@ public:
   /// A step is told every `loggingSteps` steps. `console` stays the caller's.
   Journal(Console &console, uint64_t loggingSteps) : console(console), loggingSteps(loggingSteps) {}
 
-  /// From here on every step and evaluation goes into that file as well. Fails as JsonLines does.
+  /// From here on every step and evaluation goes into that file as well. Fails as JsonLines does; lines that cannot be
+  /// written later are told of once, and cost no run.
   Status keepMetrics(const std::string &path);
+  /// The same of a run that continues behind `step`: what the file says of later ones is of steps that are done again.
+  /// `evaluated`: whether the evaluation behind that step is among what stays.
+  Status continueMetrics(const std::string &path, uint64_t step, bool evaluated);
 
   void line(std::string_view text) { console.line(text); }
-  Status step(const StepMetrics &metrics);
-  Status evaluation(const EvaluationMetrics &metrics);
+  void step(const StepMetrics &metrics);
+  void evaluation(const EvaluationMetrics &metrics);
   /// Behind the last step.
   void finish() { console.finish(); }
 
 private:
+  void keep(const std::string &object);
+
   Console &console;
   const uint64_t loggingSteps;
   std::optional<JsonLines> lines;
+  bool toldLoss = false;
 };
 
 } // namespace ft::rt

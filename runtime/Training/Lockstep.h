@@ -24,6 +24,9 @@ public:
   /// The token that every rank goes on with; `mine` is what this rank would take.
   Expected<uint32_t> token(uint32_t mine);
 
+  /// A number that all go on with: rank 0's.
+  Expected<uint64_t> number(uint64_t mine) { return fromRankZero(mine); }
+
 protected:
   /// The number of rank 0, which the others wait for. Fails where a rank has failed or is lost.
   virtual Expected<uint64_t> fromRankZero(uint64_t mine) = 0;

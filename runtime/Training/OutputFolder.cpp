@@ -1,5 +1,6 @@
 #include "runtime/Training/OutputFolder.h"
 
+#include "runtime/Checkpoint/CheckpointFolder.h"
 #include "runtime/Plan/Kinds.h"
 #include "runtime/Plan/Mesh.h"
 #include "runtime/Support/Strings.h"
@@ -21,9 +22,29 @@ void removeOwnFiles(const fs::path &folder, const plan::Plan &plan) {
   std::error_code ignored;
   for (const std::string &name : OutputFolder::names(plan))
     fs::remove(folder / name, ignored);
-  for (const fs::directory_entry &entry : fs::directory_iterator(folder, ignored))
-    if (entry.path().filename().string().starts_with("failed-step-"))
+  for (const fs::directory_entry &entry : fs::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("failed-step-") || isUnfinishedCheckpoint(name))
       fs::remove_all(entry.path(), ignored);
+    else if (const std::optional<uint64_t> step = checkpointStep(name))
+      (void)removeCheckpoint(systemFiles(), folder.string(), *step);
+  }
+}
+
+/// What a process that died has left half.
+void removeUnfinishedCheckpoints(const std::string &folder) {
+  std::error_code ignored;
+  for (const std::string &name : systemFiles().list(folder)) {
+    const std::string path = folder + "/" + name;
+    if (isUnfinishedCheckpoint(name) || (checkpointStep(name) && !isComplete(path)))
+      fs::remove_all(path, ignored);
+  }
+}
+
+Status checkWritable(const std::string &path, const fs::path &there) {
+  if (access(there.c_str(), W_OK | X_OK) != 0)
+    return badInput(fmt::format("--out {}: {} is not writable; name another folder", path, there.string()));
+  return {};
 }
 
 /// The bytes of the tensors that a run of the plan leaves.
@@ -75,8 +96,7 @@ Status OutputFolder::check(const std::string &path, const plan::Plan &plan, bool
   const fs::path folder = path, there = nearestFolder(path);
   if (!fs::is_directory(there, error))
     return badInput(fmt::format("--out {}: {} is no folder; must be a folder or a new name", path, there.string()));
-  if (access(there.c_str(), W_OK | X_OK) != 0)
-    return badInput(fmt::format("--out {}: {} is not writable; name another folder", path, there.string()));
+  FT_RETURN_IF_ERROR(checkWritable(path, there));
   if (fs::is_directory(folder, error) && !fs::is_empty(folder, error)) {
     const bool finished = fs::exists(folder / "summary.json", error);
     const bool ours = finished || fs::exists(folder / "metrics.jsonl", error);
@@ -84,6 +104,10 @@ Status OutputFolder::check(const std::string &path, const plan::Plan &plan, bool
       return badInput(fmt::format("--out {}: holds a finished run (summary.json); name another folder or pass "
                                   "--overwrite",
                                   path));
+    if (const std::vector<uint64_t> steps = completeCheckpoints(path); !overwrite && !steps.empty())
+      return badInput(fmt::format("--out {}: holds an unfinished run with {}; continue it with --resume auto, name "
+                                  "another folder, or pass --overwrite to start anew",
+                                  path, checkpointName(steps.back())));
     if (!overwrite && !ours)
       return badInput(fmt::format("--out {}: holds files that no run of ftrun wrote; name another folder or pass "
                                   "--overwrite, which keeps them",
@@ -102,6 +126,33 @@ Expected<OutputFolder> OutputFolder::prepare(const std::string &path, const plan
   return OutputFolder(path);
 }
 
+Status OutputFolder::checkReopen(const std::string &path, const plan::Plan &plan, uint64_t step,
+                                 const std::vector<uint64_t> &damaged) {
+  for (const uint64_t found : completeCheckpoints(path))
+    if (found > step && std::find(damaged.begin(), damaged.end(), found) == damaged.end())
+      return badInput(fmt::format("--out {}: holds {}, which is newer than the checkpoint of step {} that is resumed; "
+                                  "name another folder, or resume the newest with --resume auto",
+                                  path, checkpointName(found), step));
+  FT_RETURN_IF_ERROR(checkWritable(path, path));
+  return checkRoom(path, path, plan);
+}
+
+Expected<OutputFolder> OutputFolder::reopen(const std::string &path, const plan::Plan &plan, uint64_t step,
+                                            const std::vector<uint64_t> &damaged) {
+  FT_RETURN_IF_ERROR(checkReopen(path, plan, step, damaged));
+  std::error_code error;
+  for (const uint64_t found : damaged) {
+    const std::string name = path + "/" + checkpointName(found);
+    fs::remove_all(name + ".damaged", error);
+    fs::rename(name, name + ".damaged", error);
+    if (error)
+      return badInput(fmt::format("{}: cannot be renamed: {}", name, error.message()));
+  }
+  removeUnfinishedCheckpoints(path);
+  fs::remove(path + "/summary.json", error);
+  return OutputFolder(path);
+}
+
 Expected<std::string> OutputFolder::failedStepFolder(uint64_t step) const {
   const std::string path = file(fmt::format("failed-step-{}", step));
   std::error_code error;
@@ -112,7 +163,7 @@ Expected<std::string> OutputFolder::failedStepFolder(uint64_t step) const {
 }
 
 std::vector<std::string> OutputFolder::names(const plan::Plan &plan) {
-  std::vector<std::string> names = {"metrics.jsonl", "summary.json"};
+  std::vector<std::string> names = {"metrics.jsonl", "summary.json", latestFile};
   for (const plan::ExportFile &file : plan.exports())
     names.push_back(file.file());
   for (const plan::Text &text : plan.texts())
@@ -144,6 +195,7 @@ void ft::rt::removeUnfinishedFiles(const std::string &folder) {
   for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
     if (it->path().filename().string().find(mark) != std::string::npos) {
       std::error_code ignored;
-      fs::remove(it->path(), ignored);
+      it.disable_recursion_pending(); // it may be a checkpoint's folder
+      fs::remove_all(it->path(), ignored);
     }
 }

@@ -12,12 +12,21 @@ namespace ft::rt {
 class OutputFolder {
 public:
   /// Whether prepare() would take the folder: one that is not there, is empty or holds an unfinished run (metrics.jsonl
-  /// without summary.json). A finished run or anything else is refused with BadInput unless `overwrite`; CannotRun
-  /// where the disk has no room for the plan's exports.
+  /// without summary.json) without checkpoints. A finished run, checkpoints or anything else is refused with BadInput
+  /// unless `overwrite`; CannotRun where the disk has no room for the plan's exports.
   static Status check(const std::string &path, const plan::Plan &plan, bool overwrite);
   /// Creates the folder, or takes one that check() allows, from which it removes what a run of this plan writes and
   /// nothing else. Where it refuses all is left as it is.
   static Expected<OutputFolder> prepare(const std::string &path, const plan::Plan &plan, bool overwrite);
+
+  /// Whether reopen() would take the folder: BadInput where there is a newer checkpoint that is whole.
+  static Status checkReopen(const std::string &path, const plan::Plan &plan, uint64_t step,
+                            const std::vector<uint64_t> &damaged);
+  /// Takes the folder for a run that continues from the checkpoint of `step` in it: metrics and checkpoints stay; what
+  /// only a finished run has, and checkpoints that were never finished, go. Of `damaged` steps, checkpoints are
+  /// renamed, so that they count no more. Errors as checkReopen's.
+  static Expected<OutputFolder> reopen(const std::string &path, const plan::Plan &plan, uint64_t step,
+                                       const std::vector<uint64_t> &damaged);
 
   /// What a run of the plan writes at the top of its folder, sorted.
   static std::vector<std::string> names(const plan::Plan &plan);

@@ -20,7 +20,17 @@ namespace {
 struct Rank {
   explicit Rank(const RankContext &context)
       : context(context), share{context.rank, context.inputs.world}, inputs(context.inputs), lockstep(context.lockstep),
-        journal(context.journal), outputs(context.outputs) {}
+        journal(context.journal), outputs(context.outputs) {
+    if (inputs.resume)
+      from = inputs.resume->state().position;
+  }
+  /// A checkpoint that is on its way is read from the program's memory.
+  ~Rank() {
+    if (outputs && outputs->checkpoints())
+      outputs->checkpoints()->finish();
+  }
+  Rank(const Rank &) = delete;
+  Rank &operator=(const Rank &) = delete;
 
   const RankContext &context;
   const BatchShare share;
@@ -28,9 +38,11 @@ struct Rank {
   Lockstep &lockstep;
   Journal &journal;
   RunOutputs *const outputs;
+  RunPosition from;                           ///< the start, or where the checkpoint stands
   std::unique_ptr<Communicator> communicator; // outlives the program
   std::unique_ptr<RankProgram> program;
   std::unique_ptr<BatchFeed> trainFeed, heldFeed;
+  std::optional<StepVerifier> verifier;
 
   const plan::Plan &plan() const { return inputs.plan(); }
 };
@@ -77,14 +89,15 @@ uint64_t weightBytes(const plan::Plan &plan) {
   return bytes;
 }
 
-Status loadWeights(Rank &rank) {
+/// All tensors as they are at the start; those of `before` from there.
+Status loadWeights(Rank &rank, const TensorSource *before) {
   const RunInputs &inputs = rank.inputs;
   RankProgram &program = *rank.program;
   const Arenas &arenas = program.arenas();
   LoadOptions options;
   options.seed = rank.plan().run().seed();
   options.initAdaptersNormal = inputs.options.initAdaptersNormal;
-  options.adapter = inputs.adapter ? &*inputs.adapter : nullptr;
+  options.before = before;
   options.section = [&](uint32_t index) {
     return index < inputs.file->sections.size() ? inputs.file->section(index) : std::span<const std::byte>();
   };
@@ -112,8 +125,8 @@ Status loadWeights(Rank &rank) {
 
 Status openFeeds(Rank &rank) {
   const RunInputs &inputs = rank.inputs;
-  FT_ASSIGN_OR_RETURN(rank.trainFeed,
-                      BatchFeed::training(rank.plan(), inputs.train.file, rank.plan().run().seed(), rank.share));
+  FT_ASSIGN_OR_RETURN(rank.trainFeed, BatchFeed::training(rank.plan(), inputs.train.file, rank.plan().run().seed(),
+                                                          rank.share, rank.from.step, rank.from.nextRow));
   if (inputs.held.file && rank.program->has(plan::Segment::EVALUATE)) {
     FT_ASSIGN_OR_RETURN(rank.heldFeed, BatchFeed::evaluation(rank.plan(), inputs.held.file, rank.share));
   }
@@ -140,7 +153,7 @@ Expected<ModelView> look(Rank &rank, uint64_t step) {
   if (rank.heldFeed) {
     FT_ASSIGN_OR_RETURN(view.evaluation, evaluate(*rank.program, *rank.heldFeed, step, rank.lockstep));
     if (view.evaluation)
-      FT_RETURN_IF_ERROR(rank.journal.evaluation(*view.evaluation));
+      rank.journal.evaluation(*view.evaluation);
   }
   if (!rank.inputs.generates())
     return view;
@@ -148,6 +161,16 @@ Expected<ModelView> look(Rank &rank, uint64_t step) {
   if (!ended) {
     FT_ASSIGN_OR_RETURN(view.answer, answer(rank, step));
   }
+  return view;
+}
+
+/// What was seen before the first step, now or by the process that the run continues.
+Expected<ModelView> lookBefore(Rank &rank) {
+  if (rank.inputs.resume)
+    return ModelView{rank.inputs.resume->state().before, rank.inputs.resume->state().answerBefore};
+  FT_ASSIGN_OR_RETURN(ModelView view, look(rank, 0));
+  if (rank.outputs && rank.outputs->checkpoints())
+    rank.outputs->checkpoints()->setBefore(view.evaluation, view.answer);
   return view;
 }
 
@@ -161,10 +184,45 @@ Expected<TrainingResult> train(Rank &rank) {
   options.evalSteps = run.eval_steps();
   options.beta1 = run.adam_beta1();
   options.beta2 = run.adam_beta2();
+  options.from = rank.from;
+  options.rowsPerStep = inputs.rowsPerStep();
+  options.checkpoints = rank.outputs ? rank.outputs->checkpoints() : nullptr;
+  if (inputs.options.verifySteps)
+    options.verifier = &rank.verifier.emplace(*rank.program, inputs.options.verifySteps);
   if (rank.outputs && !inputs.options.dumpGradients.empty())
     options.beforeFirstUpdate = [&rank] { return rank.outputs->dumpGradients(*rank.program); };
   Trainer trainer(*rank.program, *rank.trainFeed, rank.heldFeed.get(), schedule, options, rank.journal, rank.lockstep);
   return trainer.run();
+}
+
+/// The step whose held-out loss is less than the last one's, and least of all; 0: none. Rank 0's.
+uint64_t betterStep(Rank &rank, const ModelView &last) {
+  Checkpoints &checkpoints = *rank.outputs->checkpoints();
+  checkpoints.finish();
+  const std::optional<BestStep> best = checkpoints.best();
+  if (!best || !last.evaluation || best->loss >= last.evaluation->loss)
+    return 0;
+  const auto there = Checkpoint::open(rank.inputs.outputFolder() + "/" + checkpointName(best->step), rank.plan());
+  if (there.ok())
+    return best->step;
+  rank.journal.line(fmt::format("note: the best step was {}, and its checkpoint is lost: {}; the run leaves the last",
+                                best->step, there.status().message()));
+  return 0;
+}
+
+/// Where an earlier step had the least held-out loss, its weights are what the run leaves.
+Status loadBest(Rank &rank, RunResult &result) {
+  const uint64_t mine = rank.outputs ? betterStep(rank, result.after) : 0;
+  FT_ASSIGN_OR_RETURN(const uint64_t step, rank.lockstep.number(mine));
+  if (step == 0)
+    return {};
+  const std::string path = rank.inputs.outputFolder() + "/" + checkpointName(step);
+  FT_ASSIGN_OR_RETURN(const std::unique_ptr<Checkpoint> best, Checkpoint::open(path, rank.plan()));
+  rank.journal.line(fmt::format("takes the weights of step {}, whose held-out loss is less, from {}", step, path));
+  FT_RETURN_IF_ERROR(loadWeights(rank, best.get()));
+  result.bestStep = step;
+  FT_ASSIGN_OR_RETURN(result.after, look(rank, step));
+  return {};
 }
 } // namespace
 
@@ -177,17 +235,19 @@ Status ft::rt::runRank(const RankContext &context) {
   FT_RETURN_IF_ERROR(lockstep.meet());
   if (rank.outputs)
     FT_RETURN_IF_ERROR(rank.outputs->check(*rank.program));
-  FT_RETURN_IF_ERROR(loadWeights(rank));
+  const TensorSource *adapter = rank.inputs.adapter ? &*rank.inputs.adapter : nullptr;
+  FT_RETURN_IF_ERROR(loadWeights(rank, rank.inputs.resume ? rank.inputs.resume.get() : adapter));
   FT_RETURN_IF_ERROR(openFeeds(rank));
   FT_RETURN_IF_ERROR(lockstep.meet());
   if (rank.outputs) // last of what may be refused, behind every rank's device and weights
-    FT_RETURN_IF_ERROR(rank.outputs->open());
+    FT_RETURN_IF_ERROR(rank.outputs->open(*rank.program));
   FT_RETURN_IF_ERROR(lockstep.meet());
   if (context.onFolder)
     FT_RETURN_IF_ERROR(context.onFolder());
 
   RunResult result;
-  FT_ASSIGN_OR_RETURN(result.before, look(rank, 0));
+  result.training = resultAt(rank.from);
+  FT_ASSIGN_OR_RETURN(result.before, lookBefore(rank));
   FT_ASSIGN_OR_RETURN(bool ended, lockstep.ends());
   if (!ended) {
     FT_ASSIGN_OR_RETURN(result.training, train(rank));
@@ -195,7 +255,10 @@ Status ft::rt::runRank(const RankContext &context) {
   }
   if (!ended) {
     FT_ASSIGN_OR_RETURN(result.after, look(rank, result.training.steps));
+    FT_ASSIGN_OR_RETURN(ended, lockstep.ends());
   }
+  if (!ended && rank.plan().run().load_best_model_at_end())
+    FT_RETURN_IF_ERROR(loadBest(rank, result));
   const Status status = rank.outputs ? rank.outputs->finish(*rank.program, result) : Status();
   FT_RETURN_IF_ERROR(lockstep.meet()); // no rank's memory goes before it is measured
   return status;

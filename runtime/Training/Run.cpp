@@ -3,10 +3,17 @@
 #include "runtime/Training/RankRun.h"
 #include "runtime/Training/RanksRun.h"
 
+#include <fmt/format.h>
+
 using namespace ft::rt;
 
 Status ft::rt::runPlan(const RunOptions &options, const Interrupts &interrupts, Console &console) {
   FT_ASSIGN_OR_RETURN(const RunInputs inputs, openInputs(options, console));
+  if (inputs.isFinished()) {
+    console.line(fmt::format("{} holds a finished run: step {} of {}; nothing is left to do", inputs.outputFolder(),
+                             inputs.resume->state().position.step, inputs.steps));
+    return {};
+  }
   Journal journal(console, inputs.plan().run().logging_steps());
   RunOutputs outputs(inputs, interrupts, journal);
   if (inputs.world > 1)

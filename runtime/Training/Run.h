@@ -16,6 +16,7 @@ struct RunOptions {
   std::string data;    ///< stands for the recipe's training data; empty: the recipe's own
   std::string out;     ///< empty: out/<recipe name>
   bool overwrite = false;
+  std::string resume = "none";       ///< "none", "auto", or the path of a checkpoint or of a run's folder
   std::optional<uint64_t> maxSteps;  ///< the schedule's horizon
   uint64_t stopAfter = 0;            ///< steps; 0: at the horizon
   uint32_t threads = 0;              ///< CPU: 0 takes every usable processor
@@ -24,6 +25,7 @@ struct RunOptions {
   std::vector<std::string> settings; ///< "name=value" of --set
   std::string dumpGradients;         ///< folder; empty: no dump
   bool initAdaptersNormal = false;   ///< B from N(0, 0.02²), so that no gradient vanishes
+  uint64_t verifySteps = 0;          ///< every so many steps one is run twice; 0: none
   bool poison = false, profile = false;
   /// Told where the run writes as soon as that is decided.
   std::function<void(const std::string &folder)> onFolder;

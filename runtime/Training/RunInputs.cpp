@@ -1,9 +1,11 @@
 #include "runtime/Training/RunInputs.h"
 
 #include "runtime/Plan/Mesh.h"
+#include "runtime/Plan/SavedState.h"
 #include "runtime/Plan/Verify.h"
 #include "runtime/Text/BatchSource.h"
 #include "runtime/Tokenizer/TokenizerFiles.h"
+#include "runtime/Training/Resume.h"
 #include "runtime/Training/RunSettings.h"
 #include "runtime/Weights/RunTexts.h"
 
@@ -16,11 +18,6 @@ using namespace ft;
 using namespace ft::rt;
 
 namespace {
-std::string folderOf(const std::string &path) {
-  const std::string folder = std::filesystem::path(path).parent_path().string();
-  return folder.empty() ? "." : folder;
-}
-
 std::string oneLine(std::string text) {
   std::replace_if(
       text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
@@ -50,6 +47,44 @@ void addText(RunInputs &inputs, const std::string &name, std::string content) {
   text->set_content(std::move(content));
 }
 
+/// Whether the plan has memory for what a step has changed.
+bool hasCheckpointRoom(const plan::Plan &plan) {
+  return std::any_of(plan.arenas().begin(), plan.arenas().end(),
+                     [](const plan::Arena &arena) { return arena.name() == plan::checkpointArena; });
+}
+
+Status checkVerifying(const plan::Plan &plan, uint64_t every) {
+  if (!plan.deterministic())
+    return badInput(
+        fmt::format("--verify-steps {}: the plan is not deterministic, so that two runs of a step may differ; "
+                    "compile the recipe with deterministic: TRUE",
+                    every));
+  if (!hasCheckpointRoom(plan))
+    return badInput(
+        fmt::format("--verify-steps {}: keeps a step's state in the plan's memory for checkpoints, and there "
+                    "is none; compile the recipe with save_steps, or with save_on_signal: true",
+                    every));
+  return {};
+}
+
+/// What the recipe's reader has checked may have been changed since.
+Status checkSaving(const plan::Plan &plan) {
+  const plan::Run &run = plan.run();
+  if ((run.save_steps() > 0 || run.save_on_signal()) && !hasCheckpointRoom(plan))
+    return badInput(fmt::format("{} is set, and the plan has no memory for checkpoints; compile the recipe with "
+                                "save_steps, or with save_on_signal: true",
+                                run.save_steps() > 0 ? "save_steps" : "save_on_signal"));
+  if (run.save_total_limit() > 0 && run.save_steps() == 0)
+    return badInput("save_total_limit is set, and save_steps is not; set it, or set the limit to 0");
+  if (run.load_best_model_at_end() && (run.save_steps() == 0 || run.eval_steps() == 0 ||
+                                       run.save_steps() % run.eval_steps() != 0 || !hasEvaluation(run)))
+    return badInput(fmt::format("load_best_model_at_end is set with save_steps {} and eval_steps {}{}; save_steps must "
+                                "be a multiple of eval_steps, with held-out data",
+                                run.save_steps(), run.eval_steps(),
+                                hasEvaluation(run) ? "" : ", and no held-out data"));
+  return {};
+}
+
 Status readPlan(RunInputs &inputs) {
   FT_ASSIGN_OR_RETURN(PlanFile read, readPlanFile(inputs.options.plan));
   inputs.file = std::make_unique<PlanFile>(std::move(read));
@@ -65,7 +100,8 @@ Status readPlan(RunInputs &inputs) {
   if (inputs.options.maxSteps)
     run.set_max_steps(*inputs.options.maxSteps);
   noteSettings(inputs.options, inputs.file->plan);
-  return {};
+  FT_RETURN_IF_ERROR(checkSaving(inputs.plan()));
+  return inputs.options.verifySteps ? checkVerifying(inputs.plan(), inputs.options.verifySteps) : Status();
 }
 
 bool trainsAdapters(const plan::Plan &plan) {
@@ -167,5 +203,33 @@ Expected<RunInputs> ft::rt::openInputs(const RunOptions &options, Console &conso
   FT_RETURN_IF_ERROR(openModel(inputs, console));
   FT_RETURN_IF_ERROR(openData(inputs));
   FT_RETURN_IF_ERROR(completeFiles(inputs, console));
+  FT_RETURN_IF_ERROR(findCheckpoint(inputs));
   return inputs;
+}
+
+uint64_t RunInputs::rowsPerStep() const {
+  const plan::Batch &batch = plan().batch();
+  return world * batch.micro_batch_size() * std::max<uint64_t>(1, batch.gradient_accumulation_steps());
+}
+
+std::string RunInputs::outputFolder() const {
+  if (!options.out.empty())
+    return options.out;
+  return plan().run().output_dir().empty() ? "out/" + plan().name() : plan().run().output_dir();
+}
+
+bool RunInputs::continuesInPlace() const {
+  if (!resume)
+    return false;
+  std::string path = std::filesystem::absolute(resume->path()).lexically_normal().string();
+  while (path.ends_with('/'))
+    path.pop_back();
+  std::error_code none;
+  return std::filesystem::equivalent(outputFolder(), folderOf(path), none);
+}
+
+bool RunInputs::isFinished() const {
+  std::error_code none;
+  return continuesInPlace() && resume->state().position.step >= steps &&
+         std::filesystem::exists(outputFolder() + "/summary.json", none);
 }

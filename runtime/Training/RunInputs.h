@@ -1,6 +1,7 @@
 // What a run reads.
 #pragma once
 
+#include "runtime/Checkpoint/Checkpoint.h"
 #include "runtime/Plan/PlanFile.h"
 #include "runtime/Text/PreparedData.h"
 #include "runtime/Training/Run.h"
@@ -26,9 +27,21 @@ struct RunInputs {
   PreparedData train, held;     ///< held.file is null without held-out data
   uint64_t steps = 0;           ///< the schedule's horizon
   uint32_t world = 1;           ///< ranks that share a step's rows, a thread each
+  /// What the run continues from; null where it starts anew.
+  std::unique_ptr<Checkpoint> resume;
+  std::vector<std::string> resumeNotes;
+  std::vector<uint64_t> damaged; ///< steps of checkpoints in the run's folder that look complete and are not
 
   const plan::Plan &plan() const { return file->plan; }
   bool generates() const { return !prompt.empty(); }
+  /// Of all ranks.
+  uint64_t rowsPerStep() const;
+  /// Where the run writes.
+  std::string outputFolder() const;
+  /// Whether it continues in its own folder, behind what is there.
+  bool continuesInPlace() const;
+  /// Whether nothing is left to do: the checkpoint is the last one, and all that follows it has been written.
+  bool isFinished() const;
 };
 
 /// Reads and verifies the plan, opens the model and compares both, prepares the data. Errors: BadInput and CannotRun as

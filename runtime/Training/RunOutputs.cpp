@@ -1,10 +1,12 @@
 #include "runtime/Training/RunOutputs.h"
 
 #include "runtime/Support/AtomicFile.h"
+#include "runtime/Training/RunFacts.h"
 #include "runtime/Weights/Export.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 using namespace ft;
@@ -19,11 +21,17 @@ bool same(const std::string &a, const std::string &b) {
 
 /// --overwrite must not remove what the run reads.
 Status keepApart(const RunInputs &inputs, const std::string &out) {
+  if (inputs.options.overwrite && inputs.continuesInPlace())
+    return badInput(fmt::format("--out {}: holds what --resume reads, and --overwrite would remove it; name another "
+                                "folder, or leave --overwrite out",
+                                out));
   for (const auto &[option, source] :
        {std::pair("--model", inputs.options.model), {"--adapter", inputs.options.adapter}}) {
     bool reads = same(out, source);
     for (const std::string &name : OutputFolder::names(inputs.plan()))
       reads |= same(out + "/" + name, source);
+    for (const uint64_t step : completeCheckpoints(out))
+      reads |= same(out + "/" + checkpointName(step), source);
     if (reads)
       return badInput(fmt::format("--out {}: holds what {} reads; name another folder", out, option));
   }
@@ -45,28 +53,66 @@ BufferReader readerOf(const RankProgram &program) {
 }
 } // namespace
 
-std::string RunOutputs::path() const {
-  const std::string &named = inputs.options.out;
-  const std::string &planned = named.empty() ? inputs.plan().run().output_dir() : named;
-  return planned.empty() ? "out/" + inputs.plan().name() : planned;
-}
-
 Status RunOutputs::check(RankProgram &program) {
   arenas.add(program);
-  FT_RETURN_IF_ERROR(keepApart(inputs, path()));
-  FT_RETURN_IF_ERROR(OutputFolder::check(path(), inputs.plan(), inputs.options.overwrite));
+  const std::string path = inputs.outputFolder();
+  FT_RETURN_IF_ERROR(keepApart(inputs, path));
+  FT_RETURN_IF_ERROR(
+      inputs.continuesInPlace()
+          ? OutputFolder::checkReopen(path, inputs.plan(), inputs.resume->state().position.step, inputs.damaged)
+          : OutputFolder::check(path, inputs.plan(), inputs.options.overwrite));
   journal.line(banner(inputs, program.device().info()));
   return {};
 }
 
-Status RunOutputs::open() {
-  const RunOptions &options = inputs.options;
-  if (!options.dumpGradients.empty())
-    FT_RETURN_IF_ERROR(openGradientsFolder(options.dumpGradients));
-  FT_ASSIGN_OR_RETURN(folder, OutputFolder::prepare(path(), inputs.plan(), options.overwrite));
-  if (options.onFolder)
-    options.onFolder(path());
+Status RunOutputs::open(RankProgram &program) {
+  const std::string path = inputs.outputFolder();
+  if (!inputs.options.dumpGradients.empty())
+    FT_RETURN_IF_ERROR(openGradientsFolder(inputs.options.dumpGradients));
+  FT_RETURN_IF_ERROR(takeFolder(path));
+  if (inputs.options.onFolder)
+    inputs.options.onFolder(path);
+  const plan::Run &run = inputs.plan().run();
+  const bool saves = run.save_steps() > 0 || run.save_on_signal();
+  if (!saves && !inputs.resume && inputs.resumeNotes.empty())
+    return {};
+  std::vector<RunFact> facts = inputFacts(inputs);
+  std::ranges::move(deviceFacts(inputs, program.device()), std::back_inserter(facts));
+  std::vector<std::string> products = program.device().products();
+  tellResume(facts, products);
+  if (!saves)
+    return {};
+  saved.emplace(program, journal, path, Checkpoints::OfTheRun{run.seed(), std::move(facts), std::move(products)},
+                systemFiles());
+  if (inputs.resume)
+    saved->continueFrom(inputs.resume->state(), inputs.continuesInPlace());
+  return {};
+}
+
+Status RunOutputs::takeFolder(const std::string &path) {
+  if (inputs.continuesInPlace()) {
+    const RunPosition &position = inputs.resume->state().position;
+    FT_ASSIGN_OR_RETURN(folder, OutputFolder::reopen(path, inputs.plan(), position.step, inputs.damaged));
+    return journal.continueMetrics(folder->file("metrics.jsonl"), position.step, position.evaluated);
+  }
+  FT_ASSIGN_OR_RETURN(folder, OutputFolder::prepare(path, inputs.plan(), inputs.options.overwrite));
   return journal.keepMetrics(folder->file("metrics.jsonl"));
+}
+
+void RunOutputs::tellResume(const std::vector<RunFact> &facts, const std::vector<std::string> &products) {
+  for (const std::string &note : inputs.resumeNotes)
+    journal.line("note: " + note);
+  if (!inputs.resume)
+    return;
+  const CheckpointState &state = inputs.resume->state();
+  std::string why = describe(differences(state.facts, facts));
+  if (why.empty() && state.products != products)
+    why = "the libraries choose other algorithms for products";
+  if (why.empty() && !inputs.plan().deterministic())
+    why = "the plan is not deterministic";
+  journal.line(fmt::format("resumes {} behind step {} of {}: {}", inputs.resume->path(), state.position.step,
+                           inputs.steps,
+                           why.empty() ? "continues bit for bit" : "continues, not bit-identical: " + why));
 }
 
 Status RunOutputs::dumpGradients(const RankProgram &program) const {
@@ -75,15 +121,20 @@ Status RunOutputs::dumpGradients(const RankProgram &program) const {
 
 Status RunOutputs::finish(RankProgram &program, const RunResult &result) {
   const std::optional<BadStep> &bad = result.training.bad;
-  std::string saved = folder->path();
-  if (bad) {
-    FT_ASSIGN_OR_RETURN(saved, folder->failedStepFolder(bad->step));
+  RunResult told = result;
+  if (saved) {
+    saved->finish();
+    told.lostCheckpoints = saved->failures();
   }
-  FT_RETURN_IF_ERROR(exportFiles(inputs.plan(), readerOf(program), saved));
+  std::string place = folder->path();
+  if (bad) {
+    FT_ASSIGN_OR_RETURN(place, folder->failedStepFolder(bad->step));
+  }
+  FT_RETURN_IF_ERROR(exportFiles(inputs.plan(), readerOf(program), place).status());
   const MemoryOutcome memory = memoryOutcome(program, arenas);
   FT_RETURN_IF_ERROR(
       writeFileAtomically(folder->file("summary.json"),
-                          summaryJson(inputs, program.device().info(), result, interrupts.requested(), memory)));
+                          summaryJson(inputs, program.device().info(), told, interrupts.requested(), memory)));
   journal.line(closing(result, memory, folder->files(inputs.plan())));
   if (inputs.options.profile)
     journal.line(formatProfile(program.profile()));
@@ -91,9 +142,15 @@ Status RunOutputs::finish(RankProgram &program, const RunResult &result) {
     return failed(
         fmt::format("step {}, micro-batch {}: the {} is not finite; the model was not updated, and its last good "
                     "state is in {}: lower learning_rate or set max_grad_norm",
-                    bad->step, bad->microBatch, bad->gradNorm ? "gradient norm" : "loss", saved));
+                    bad->step, bad->microBatch, bad->gradNorm ? "gradient norm" : "loss", place));
   if (interrupts.requested())
-    return {Code::Interrupted, fmt::format("interrupted after step {} of {}; the model as it is then is in {}",
-                                           result.training.steps, inputs.steps, saved)};
+    return {Code::Interrupted, fmt::format("interrupted after step {} of {}; the model as it is then is in {}{}",
+                                           result.training.steps, inputs.steps, place, continuation())};
   return {};
+}
+
+std::string RunOutputs::continuation() const {
+  if (!saved || saved->newest() == 0)
+    return "";
+  return fmt::format("; --resume auto continues from {}", checkpointName(saved->newest()));
 }

@@ -145,6 +145,10 @@ std::string ft::rt::summaryJson(const RunInputs &inputs, const DeviceInfo &devic
   json["steps"] = t.steps;
   json["max_steps"] = inputs.steps;
   json["interrupted"] = interrupted;
+  if (result.bestStep)
+    json["best_step"] = result.bestStep;
+  if (result.lostCheckpoints)
+    json["checkpoints_lost"] = result.lostCheckpoints;
   if (t.bad)
     json["failed"] = {{"step", t.bad->step},
                       {"micro_batch", t.bad->microBatch},

@@ -19,6 +19,8 @@ struct ModelView {
 struct RunResult {
   ModelView before, after;
   TrainingResult training;
+  uint64_t bestStep = 0;        ///< whose weights the run leaves; 0: the last
+  uint64_t lostCheckpoints = 0; ///< could not be written
 };
 
 /// The lines before the first step: target, libraries, digest, memory table, data, batches.

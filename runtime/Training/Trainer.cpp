@@ -51,6 +51,16 @@ Expected<std::optional<EvaluationMetrics>> ft::rt::evaluate(RankProgram &program
   return std::optional<EvaluationMetrics>(metrics);
 }
 
+static double meanOf(double sum, uint64_t steps) { return steps ? sum / static_cast<double>(steps) : 0; }
+
+TrainingResult ft::rt::resultAt(const RunPosition &position) {
+  TrainingResult result;
+  result.steps = position.step, result.meanLoss = meanOf(position.lossSum, position.step);
+  result.seconds = position.seconds;
+  result.tokens = position.tokens, result.targetTokens = position.targetTokens;
+  return result;
+}
+
 /// All memory is taken before the first step, and a GPU's driver takes its time and its locks to tell: once a second is
 /// often enough.
 uint64_t Trainer::memoryAt(Clock::time_point now) {
@@ -77,30 +87,43 @@ Expected<bool> Trainer::endsAfter(uint64_t step) {
 }
 
 Expected<TrainingResult> Trainer::run() {
-  const auto start = Clock::now();
-  lastFinished = start;
+  const RunPosition &from = options.from;
+  result = resultAt(from);
+  lossSum = from.lossSum;
+  evaluatedStep = from.evaluated ? from.step : 0;
+  started = lastFinished = Clock::now();
   lastWaitedMs = program.waitedMs();
-  FT_RETURN_IF_ERROR(program.mark(0));
+  FT_RETURN_IF_ERROR(program.mark(from.step));
   const bool immediate = program.runWaits();
-  bool ended = isLast(0);
-  for (uint64_t step = 1; !ended; ++step) {
+  bool ended = isLast(from.step);
+  if (from.step > 0 && !ended && evaluatesAfter(from.step) && !from.evaluated) {
+    FT_RETURN_IF_ERROR(evaluateBetween(from.step));
+    FT_ASSIGN_OR_RETURN(ended, endsAfter(from.step));
+  }
+  for (uint64_t step = from.step + 1; !ended; ++step) {
+    if (verifies(step))
+      FT_RETURN_IF_ERROR(beginVerified());
     FT_ASSIGN_OR_RETURN(Pending enqueued, enqueueStep(step));
     if (!immediate)
       FT_RETURN_IF_ERROR(finishPending());
     pending = enqueued;
-    if (immediate)
+    if (verifies(step))
+      FT_RETURN_IF_ERROR(endVerified());
+    else if (immediate || savesAfter(step))
       FT_RETURN_IF_ERROR(finishPending());
     FT_ASSIGN_OR_RETURN(ended, endsAfter(step));
     if (evaluatesAfter(step) && !ended) {
       FT_RETURN_IF_ERROR(evaluateBetween(step));
       FT_ASSIGN_OR_RETURN(ended, endsAfter(step));
     }
+    save();
   }
   FT_RETURN_IF_ERROR(finishPending());
   FT_RETURN_IF_ERROR(program.device().synchronize());
+  FT_RETURN_IF_ERROR(saveInterrupted());
   journal.finish();
-  result.seconds += std::chrono::duration<double>(Clock::now() - start).count();
-  result.meanLoss = result.steps ? lossSum / static_cast<double>(result.steps) : 0;
+  result.seconds += std::chrono::duration<double>(Clock::now() - started).count();
+  result.meanLoss = meanOf(lossSum, result.steps);
   return result;
 }
 
@@ -136,6 +159,8 @@ Status Trainer::stage(uint64_t step, uint64_t index) {
   scalars.microBatch = index;
   scalars.firstPosition = staged->firstRow * program.plan().batch().sequence_len();
   scalars.writeTo(program.staging());
+  if (options.verifier && options.verifier->recording())
+    options.verifier->keep();
   return program.submitRecord();
 }
 
@@ -148,7 +173,7 @@ Status Trainer::enqueueMicroBatch(Pending &enqueued, uint64_t index, bool last) 
   metrics.paddedTokens += staged->rows * program.plan().batch().sequence_len();
   staged.reset();
   FT_RETURN_IF_ERROR(program.run(plan::microBatchKind(program.plan(), index)));
-  if (last && metrics.step == 1 && options.beforeFirstUpdate) {
+  if (last && metrics.step == options.from.step + 1 && options.beforeFirstUpdate) {
     FT_RETURN_IF_ERROR(program.device().synchronize());
     FT_RETURN_IF_ERROR(options.beforeFirstUpdate());
   }
@@ -157,7 +182,7 @@ Status Trainer::enqueueMicroBatch(Pending &enqueued, uint64_t index, bool last) 
   // The next record travels while the device works on this one. An evaluation needs the records for itself.
   if (!last)
     return stage(metrics.step, index + 1);
-  return isLast(metrics.step) || evaluatesAfter(metrics.step) ? Status() : stage(metrics.step + 1, 0);
+  return leavesRecords(metrics.step) ? Status() : stage(metrics.step + 1, 0);
 }
 
 Status Trainer::finishPending() {
@@ -189,15 +214,76 @@ Status Trainer::finishStep(const Pending &finished) {
     result.tokens += metrics.tokens;
     result.targetTokens += metrics.targetTokens;
   }
-  return journal.step(metrics);
+  if (savesAfter(metrics.step) && !result.bad) {
+    FT_ASSIGN_OR_RETURN(metrics.saveMs, capture());
+  }
+  journal.step(metrics);
+  return {};
+}
+
+/// The state is kept where checkpoints wait: none may be on its way.
+Status Trainer::beginVerified() {
+  FT_RETURN_IF_ERROR(finishPending());
+  if (options.checkpoints)
+    options.checkpoints->finish();
+  return options.verifier->begin();
+}
+
+/// The step is told as it was the first time; the next one's time starts behind the second.
+Status Trainer::endVerified() {
+  const uint64_t step = pending->metrics.step;
+  FT_RETURN_IF_ERROR(options.verifier->end(step, pending->slot));
+  FT_RETURN_IF_ERROR(finishPending());
+  FT_RETURN_IF_ERROR(program.mark(step));
+  lastFinished = Clock::now();
+  lastWaitedMs = program.waitedMs();
+  return {};
+}
+
+/// The state behind the step that finished last. The next step's time starts behind it.
+Expected<double> Trainer::capture() {
+  FT_ASSIGN_OR_RETURN(const double ms, options.checkpoints->capture());
+  captured = true;
+  FT_RETURN_IF_ERROR(program.mark(result.steps));
+  lastFinished = Clock::now();
+  lastWaitedMs = program.waitedMs();
+  return ms;
+}
+
+/// Starts to write what was captured, where it was: behind the evaluation, whose loss it holds.
+void Trainer::save() {
+  if (!std::exchange(captured, false))
+    return;
+  RunPosition position;
+  position.step = result.steps;
+  position.nextRow = options.from.nextRow + (result.steps - options.from.step) * options.rowsPerStep;
+  position.evaluated = evaluatedStep == result.steps;
+  position.lossSum = lossSum;
+  position.seconds = result.seconds + std::chrono::duration<double>(Clock::now() - started).count();
+  position.tokens = result.tokens, position.targetTokens = result.targetTokens;
+  options.checkpoints->write(position);
+}
+
+/// A step at which somebody asked for an end is kept, whether or not it was its turn.
+Status Trainer::saveInterrupted() {
+  Checkpoints *checkpoints = options.checkpoints;
+  if (!checkpoints || !result.interrupted || result.bad || !checkpoints->dueOnSignal(result.steps))
+    return {};
+  FT_RETURN_IF_ERROR(capture().status());
+  save();
+  return {};
 }
 
 Status Trainer::evaluateBetween(uint64_t step) {
   FT_RETURN_IF_ERROR(finishPending());
   const auto start = Clock::now();
   FT_ASSIGN_OR_RETURN(const std::optional<EvaluationMetrics> metrics, evaluate(program, *evaluation, step, lockstep));
-  if (metrics)
-    FT_RETURN_IF_ERROR(journal.evaluation(*metrics));
+  if (metrics) {
+    evaluatedStep = step;
+    if (options.checkpoints && (captured || options.checkpoints->newest() == step))
+      options.checkpoints->evaluated(*metrics);
+    journal.evaluation(*metrics);
+  }
   FT_RETURN_IF_ERROR(program.mark(step)); // the next step's time starts here
   lastFinished = Clock::now();
   lastWaitedMs = program.waitedMs();

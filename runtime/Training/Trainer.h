@@ -2,9 +2,11 @@
 #pragma once
 
 #include "runtime/Training/BatchFeed.h"
+#include "runtime/Training/Checkpoints.h"
 #include "runtime/Training/Journal.h"
 #include "runtime/Training/Lockstep.h"
 #include "runtime/Training/Schedule.h"
+#include "runtime/Training/StepVerifier.h"
 
 namespace ft::rt {
 
@@ -23,11 +25,18 @@ struct TrainingResult {
   std::optional<BadStep> bad;
 };
 
+/// Of a run that stands there and has trained no further.
+TrainingResult resultAt(const RunPosition &position);
+
 struct TrainerOptions {
   uint64_t totalSteps = 0; ///< the schedule's horizon
   uint64_t stopAfter = 0;  ///< 0: at the horizon
   uint64_t evalSteps = 0;
   double beta1 = 0, beta2 = 0;
+  RunPosition from;                   ///< of the checkpoint that the run continues from, loaded already
+  uint64_t rowsPerStep = 0;           ///< of all ranks
+  Checkpoints *checkpoints = nullptr; ///< rank 0's; null: nothing is saved
+  StepVerifier *verifier = nullptr;   ///< null: no step is run twice
   /// Runs once, after the first step's last accumulation and before its update.
   std::function<Status()> beforeFirstUpdate;
 };
@@ -58,11 +67,24 @@ private:
   Status enqueueMicroBatch(Pending &pending, uint64_t index, bool last);
   Status stage(uint64_t step, uint64_t index);
   Status finishStep(const Pending &pending);
+  Status beginVerified();
+  Status endVerified();
+  Expected<double> capture();
+  void save();
+  Status saveInterrupted();
   Status finishPending();
   Status evaluateBetween(uint64_t step);
   uint64_t memoryAt(Clock::time_point now);
   bool evaluatesAfter(uint64_t step) const { return evaluation && options.evalSteps && step % options.evalSteps == 0; }
   bool isLast(uint64_t step) const;
+  bool savesAfter(uint64_t step) const {
+    return options.checkpoints && options.checkpoints->dueAfter(step, isLast(step));
+  }
+  bool verifies(uint64_t step) const { return options.verifier && options.verifier->verifies(step); }
+  /// Whether the records are needed for something else between this step and the next.
+  bool leavesRecords(uint64_t step) const {
+    return isLast(step) || evaluatesAfter(step) || verifies(step) || verifies(step + 1);
+  }
   Expected<bool> endsAfter(uint64_t step);
 
   RankProgram &program;
@@ -76,10 +98,12 @@ private:
   TrainingResult result;
   std::optional<Pending> pending;
   std::optional<BatchInfo> staged; ///< the micro-batch to run next, where its record is on its way already
-  Clock::time_point lastFinished, memoryMeasured;
+  Clock::time_point started, lastFinished, memoryMeasured;
   double lastWaitedMs = 0;
   uint64_t memoryBytes = 0;
   double lossSum = 0;
+  uint64_t evaluatedStep = 0; ///< the last that an evaluation followed
+  bool captured = false;      ///< the step that finished last waits to be written
 };
 
 } // namespace ft::rt

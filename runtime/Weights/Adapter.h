@@ -1,13 +1,13 @@
 // PEFT adapters as a starting point: adapter_config.json and adapter_model.safetensors.
 #pragma once
 
-#include "runtime/Weights/Fill.h"
 #include "runtime/Weights/Safetensors.h"
+#include "runtime/Weights/TensorSource.h"
 
 namespace ft::rt {
 
-/// A folder that PEFT, or a finished run, wrote. Producers point into its mapping: it must outlive them.
-class AdapterSource {
+/// A folder that PEFT, or a finished run, wrote.
+class AdapterSource final : public TensorSource {
 public:
   /// Compares adapter_config.json field by field with the text of that name in the plan (rank, alpha and everything
   /// else that changes what the tensors mean; not dropout, names or task), and the tensors by name, shape and type with
@@ -15,11 +15,8 @@ public:
   /// target modules where those differ too. All differences are in one BadInput message.
   static Expected<AdapterSource> open(const std::string &folder, const plan::Plan &plan);
 
-  /// What fills tensor `index` of the plan; empty where the adapter does not hold it.
-  Producer producer(int index, const plan::Tensor &tensor) const;
-  bool holds(int index) const { return views.count(index) > 0; }
-  /// Of the tensors' file.
-  const std::string &path() const { return file.path(); }
+  Producer producer(int index, const plan::Tensor &tensor) const override;
+  std::string fileOf(int index) const override { return views.count(index) > 0 ? file.path() : ""; }
 
 private:
   explicit AdapterSource(SafetensorsFile file) : file(std::move(file)) {}

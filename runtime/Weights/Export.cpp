@@ -92,8 +92,9 @@ struct Item {
   plan::DType dtype;
 };
 
-Status writeTensors(const plan::Plan &plan, const std::vector<Item> &items, const BufferReader &read,
-                    const std::string &path, const std::map<std::string, std::string> &metadata) {
+Expected<WrittenFile> writeTensors(const plan::Plan &plan, const std::vector<Item> &items, const BufferReader &read,
+                                   const std::string &path, const std::map<std::string, std::string> &metadata,
+                                   Files &files) {
   std::vector<SafetensorsEntry> entries;
   std::vector<Layout> layouts;
   for (const Item &item : items) {
@@ -105,7 +106,7 @@ Status writeTensors(const plan::Plan &plan, const std::vector<Item> &items, cons
                                   item.key, dtypeName(item.tensor->dtype()), int(item.dtype)));
     entries.push_back({item.key, item.dtype, {item.tensor->shape().begin(), item.tensor->shape().end()}});
   }
-  FT_ASSIGN_OR_RETURN(SafetensorsWriter writer, SafetensorsWriter::create(path, entries, metadata));
+  FT_ASSIGN_OR_RETURN(SafetensorsWriter writer, SafetensorsWriter::create(path, entries, metadata, files));
   for (size_t i = 0; i < items.size(); ++i)
     FT_RETURN_IF_ERROR(TensorStream(*items[i].tensor, layouts[i], read).writeTo(writer, items[i].dtype));
   return writer.finish();
@@ -113,13 +114,19 @@ Status writeTensors(const plan::Plan &plan, const std::vector<Item> &items, cons
 
 } // namespace
 
-Status exportFiles(const plan::Plan &plan, const BufferReader &read, const std::string &folder) {
+Expected<std::vector<WrittenFile>> exportFiles(const plan::Plan &plan, const BufferReader &read,
+                                               const std::string &folder, Files &files) {
   for (const plan::Text &text : plan.texts())
     FT_RETURN_IF_ERROR(checkName(text.file()));
   for (const plan::ExportFile &file : plan.exports())
     FT_RETURN_IF_ERROR(checkName(file.file()));
-  for (const plan::Text &text : plan.texts())
-    FT_RETURN_IF_ERROR(writeFileAtomically((fs::path(folder) / text.file()).string(), text.content()));
+  std::vector<WrittenFile> written;
+  for (const plan::Text &text : plan.texts()) {
+    FT_RETURN_IF_ERROR(writeFileAtomically((fs::path(folder) / text.file()).string(), text.content(), files));
+    Checksum checksum;
+    checksum.update(std::as_bytes(std::span(text.content())));
+    written.push_back({text.file(), text.content().size(), checksum.value()});
+  }
   for (const plan::ExportFile &file : plan.exports()) {
     std::vector<Item> items;
     for (const plan::ExportTensor &item : file.tensors()) {
@@ -129,9 +136,31 @@ Status exportFiles(const plan::Plan &plan, const BufferReader &read, const std::
       items.push_back({item.key(), &plan.tensors(int(item.tensor())), item.dtype()});
     }
     std::map<std::string, std::string> metadata(file.metadata().begin(), file.metadata().end());
-    FT_RETURN_IF_ERROR(writeTensors(plan, items, read, (fs::path(folder) / file.file()).string(), metadata));
+    FT_ASSIGN_OR_RETURN(WrittenFile made,
+                        writeTensors(plan, items, read, (fs::path(folder) / file.file()).string(), metadata, files));
+    written.push_back(std::move(made));
   }
-  return {};
+  return written;
+}
+
+std::string savedName(const plan::Tensor &tensor) {
+  switch (tensor.role()) {
+  case plan::Tensor::EXP_AVG:
+    return tensor.key() + ".exp_avg";
+  case plan::Tensor::EXP_AVG_SQ:
+    return tensor.key() + ".exp_avg_sq";
+  default:
+    return tensor.key();
+  }
+}
+
+Expected<WrittenFile> exportMoments(const plan::Plan &plan, const BufferReader &read, const std::string &folder,
+                                    Files &files) {
+  std::vector<Item> items;
+  for (const plan::Tensor &tensor : plan.tensors())
+    if (tensor.role() == plan::Tensor::EXP_AVG || tensor.role() == plan::Tensor::EXP_AVG_SQ)
+      items.push_back({savedName(tensor), &tensor, tensor.dtype()});
+  return writeTensors(plan, items, read, (fs::path(folder) / momentsFile).string(), {{"format", "pt"}}, files);
 }
 
 Status dumpGradients(const plan::Plan &plan, const BufferReader &read, const std::string &folder) {
@@ -144,7 +173,9 @@ Status dumpGradients(const plan::Plan &plan, const BufferReader &read, const std
         fmt::format("plan \"{}\" has no gradient tensors to dump; it was compiled without training or keeps "
                     "no gradient past its update",
                     plan.name()));
-  return writeTensors(plan, items, read, (fs::path(folder) / "gradients.safetensors").string(), {{"format", "pt"}});
+  return writeTensors(plan, items, read, (fs::path(folder) / "gradients.safetensors").string(), {{"format", "pt"}},
+                      systemFiles())
+      .status();
 }
 
 } // namespace ft::rt

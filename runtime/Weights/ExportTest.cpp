@@ -148,7 +148,7 @@ TEST(Adapter, LoadingStartsFromIt) {
   auto model = ModelSource::open("seeded:1");
   ASSERT_TRUE(adapter.ok() && model.ok());
   LoadOptions options;
-  options.adapter = &*adapter;
+  options.before = &*adapter;
   Bytes loaded(4096), gradients(8192);
   LoadTarget target;
   target.hostBuffer = [&](uint32_t buffer) { return buffer ? gradients.data() : loaded.data(); };
@@ -161,7 +161,7 @@ TEST(Adapter, LoadingStartsFromIt) {
     EXPECT_EQ(got, double(float(f.get<double>(0, 1024 + i * 8))));
   }
   EXPECT_EQ(gradients, Bytes(8192));
-  options.adapter = nullptr;
+  options.before = nullptr;
   expectError(loadModel(f.plan, *model, options, target), std::string(keyA) + "\": init kind 0");
 }
 

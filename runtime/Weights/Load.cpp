@@ -73,17 +73,14 @@ Expected<Producer> initProducer(const plan::Tensor &tensor, const LoadOptions &o
 
 Expected<Producer> producerOf(const plan::Tensor &tensor, int index, const ModelSource &model,
                               const LoadOptions &options) {
+  if (options.before)
+    if (Producer saved = options.before->producer(index, tensor))
+      return saved;
   switch (tensor.role()) {
   case plan::Tensor::FROZEN:
   case plan::Tensor::TRAINABLE:
-    if (options.adapter)
-      if (Producer saved = options.adapter->producer(index, tensor))
-        return saved;
     return model.producer(tensor);
   case plan::Tensor::ADAPTER:
-    if (options.adapter)
-      if (Producer saved = options.adapter->producer(index, tensor))
-        return saved;
     return initProducer(tensor, options);
   case plan::Tensor::GRADIENT:
   case plan::Tensor::EXP_AVG:
@@ -101,8 +98,9 @@ Expected<Producer> producerOf(const plan::Tensor &tensor, int index, const Model
 
 /// Where the numbers of a tensor come from, where that is a file.
 std::string sourceOf(const plan::Tensor &tensor, int index, const ModelSource &model, const LoadOptions &options) {
-  if (options.adapter && options.adapter->holds(index))
-    return fmt::format("{}: tensor \"{}\"", options.adapter->path(), tensor.key());
+  if (options.before)
+    if (const std::string file = options.before->fileOf(index); !file.empty())
+      return fmt::format("{}: tensor \"{}\"", file, tensor.key());
   const bool isBase = tensor.role() == plan::Tensor::FROZEN || tensor.role() == plan::Tensor::TRAINABLE;
   return isBase && !model.isSeeded() ? model.place(tensor) : "";
 }

@@ -11,16 +11,17 @@ struct LoadOptions {
   uint64_t seed = 0;
   /// Adapters that would start as zero start as N(0, 0.02²), so that no gradient vanishes.
   bool initAdaptersNormal = false;
-  /// Null: adapters start from their Init.
-  const AdapterSource *adapter = nullptr;
+  /// Goes before model and Init for the tensors that it holds. Null: none.
+  const TensorSource *before = nullptr;
   /// The bytes of a container section of the plan, or nothing where there is no such section.
   std::function<std::span<const std::byte>(uint32_t section)> section;
   uint32_t threads = 0; ///< 0: as many as the machine has
 };
 
 /// Checks `model` against the plan (ModelSource::check), then fills every tensor that does not start as zero: FROZEN
-/// and TRAINABLE from the model, ADAPTER from an adapter or its Init, CONSTANT_TABLE from the plan's sections,
-/// RANDOM_KEYS from (seed, "dropout", name), optimizer state and gradients by their Init where they have one.
+/// and TRAINABLE from the model, ADAPTER by its Init, CONSTANT_TABLE from the plan's sections,
+/// RANDOM_KEYS from (seed, "dropout", name), optimizer state and gradients by their Init where they have one; each from
+/// `before` where that holds it.
 /// Everything is checked before the first byte is written. Errors: BadInput naming file, tensor, and expected against
 /// found; whatever the sink returns.
 Status loadModel(const plan::Plan &plan, const ModelSource &model, const LoadOptions &options,

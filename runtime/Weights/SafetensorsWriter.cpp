@@ -10,7 +10,8 @@ namespace ft::rt {
 
 Expected<SafetensorsWriter> SafetensorsWriter::create(const std::string &path,
                                                       const std::vector<SafetensorsEntry> &entries,
-                                                      const std::map<std::string, std::string> &metadata) {
+                                                      const std::map<std::string, std::string> &metadata,
+                                                      Files &files) {
   nlohmann::ordered_json header;
   if (!metadata.empty())
     header["__metadata__"] = metadata;
@@ -36,20 +37,25 @@ Expected<SafetensorsWriter> SafetensorsWriter::create(const std::string &path,
   }
   text.resize((text.size() + 7) / 8 * 8, ' ');
 
-  FT_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(path));
+  FT_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(path, files));
   uint64_t length = text.size();
-  FT_RETURN_IF_ERROR(file.write(std::as_bytes(std::span(&length, 1))));
-  FT_RETURN_IF_ERROR(file.write(text));
-  return SafetensorsWriter(std::move(file), path, 8 + length + end);
+  SafetensorsWriter writer(std::move(file), path, 8 + length + end);
+  FT_RETURN_IF_ERROR(writer.write(std::as_bytes(std::span(&length, 1))));
+  FT_RETURN_IF_ERROR(writer.write(std::as_bytes(std::span(text))));
+  return writer;
 }
 
-Status SafetensorsWriter::write(std::span<const std::byte> bytes) { return file.write(bytes); }
+Status SafetensorsWriter::write(std::span<const std::byte> bytes) {
+  checksum.update(bytes);
+  return file.write(bytes);
+}
 
-Status SafetensorsWriter::finish() {
+Expected<WrittenFile> SafetensorsWriter::finish() {
   if (file.size() != announced)
     return failed(
         fmt::format("{}: {} bytes were written, {} announced; the file is discarded", path, file.size(), announced));
-  return file.commit();
+  FT_RETURN_IF_ERROR(file.commit());
+  return WrittenFile{path.substr(path.rfind('/') + 1), announced, checksum.value()};
 }
 
 } // namespace ft::rt

@@ -3,6 +3,7 @@
 
 #include "runtime/Plan/plan.pb.h"
 #include "runtime/Support/AtomicFile.h"
+#include "runtime/Support/Checksum.h"
 
 #include <map>
 #include <vector>
@@ -15,16 +16,23 @@ struct SafetensorsEntry {
   std::vector<uint64_t> shape;
 };
 
+/// What tells a file that was written from one that was damaged since.
+struct WrittenFile {
+  std::string name; ///< without its folder
+  uint64_t bytes = 0, checksum = 0;
+};
+
 /// The header, padded with spaces so that data starts at a multiple of 8, is fixed at create(); write() then takes the
 /// tensors' bytes in the order of `entries`, in pieces of any size. Equal arguments and bytes give equal files.
 class SafetensorsWriter {
 public:
   /// The folder must exist. Refuses duplicate and reserved names.
   static Expected<SafetensorsWriter> create(const std::string &path, const std::vector<SafetensorsEntry> &entries,
-                                            const std::map<std::string, std::string> &metadata = {{"format", "pt"}});
+                                            const std::map<std::string, std::string> &metadata = {{"format", "pt"}},
+                                            Files &files = systemFiles());
   Status write(std::span<const std::byte> bytes);
   /// Fails unless exactly the announced bytes were written; then the file appears at its path.
-  Status finish();
+  Expected<WrittenFile> finish();
 
 private:
   SafetensorsWriter(AtomicFile file, std::string path, uint64_t announced)
@@ -33,6 +41,7 @@ private:
   AtomicFile file;
   std::string path;
   uint64_t announced; ///< bytes of the finished file
+  Checksum checksum;
 };
 
 } // namespace ft::rt

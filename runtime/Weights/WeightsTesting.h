@@ -83,9 +83,14 @@ inline void expectError(const Status &status, std::string_view part) {
   EXPECT_NE(status.message().find(part), std::string::npos)
       << "message: " << status.message() << "\nexpected in it: " << part;
 }
+template <typename T> void expectError(const Expected<T> &result, std::string_view part) {
+  expectError(result.status(), part);
+}
+inline const Status &statusOf(const Status &status) { return status; }
+template <typename T> const Status &statusOf(const Expected<T> &result) { return result.status(); }
 #define FT_EXPECT_OK(expr)                                                                                             \
   do {                                                                                                                 \
-    const Status ftTested = (expr);                                                                                    \
+    const Status ftTested = statusOf(expr);                                                                            \
     EXPECT_TRUE(ftTested.ok()) << ftTested.message();                                                                  \
   } while (false)
 

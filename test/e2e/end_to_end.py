@@ -30,7 +30,12 @@ class Compile(WorkshopTest):
             (dict(target='"cpuu"'), ["cpuu"]),
             (dict(lora='{ r: 4 use_dora: true }'), ["use_dora"]),
             (dict(gradient_checkpointing="FULL"), ["gradient_checkpointing"]),
-            (dict(save_steps=5), ["save_steps"]),
+            (dict(save_steps=0), ["save_steps is 0", "[1, 1000000000]"]),
+            (dict(save_total_limit=2), ["save_total_limit", "save_steps"]),
+            (dict(save_steps=6, load_best_model_at_end="true"), ["load_best_model_at_end", "eval_steps absent"]),
+            (dict(save_steps=6, eval_steps=4, load_best_model_at_end="true"), ["save_steps 6 and eval_steps 4"]),
+            (dict(save_steps=6, eval_steps=3, load_best_model_at_end="true"), ["without held-out data"]),
+            (dict(metric_for_best_model='"accuracy"'), ["metric_for_best_model", "must be eval_loss"]),
         ]
         for fields, parts in cases:
             with self.subTest(str(fields)):

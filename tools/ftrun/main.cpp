@@ -64,6 +64,10 @@ void addOptions(CLI::App &app, RunOptions &options, bool &devices) {
   app.add_flag("--overwrite", options.overwrite, "replace what an earlier run left in the output folder");
   for (const char *path : {"--model", "--adapter", "--data", "--out"}) // an empty variable of a script is no wish
     app.get_option(path)->check([](const std::string &text) { return text.empty() ? "is empty; name a path" : ""; });
+  app.add_option(
+      "--resume", options.resume,
+      "auto: continue from the newest checkpoint of --out; PATH: from that checkpoint, or that run's newest; "
+      "none: start anew (default)");
   const CLI::Range steps(uint64_t(1), mostSteps);
   app.add_option("--max-steps", options.maxSteps, "steps of the schedule, instead of the recipe's")->check(steps);
   app.add_option("--stop-after", options.stopAfter, "stop after so many steps of the schedule")->check(steps);
@@ -79,6 +83,10 @@ void addOptions(CLI::App &app, RunOptions &options, bool &devices) {
          "--init-adapters", [&](const std::string &how) { options.initAdaptersNormal = how == "normal"; },
          "zero: adapters start as PEFT's (default); normal: B from N(0, 0.02^2), for gradient tests")
       ->check(CLI::IsMember({"zero", "normal"}));
+  app.add_option(
+         "--verify-steps", options.verifySteps,
+         "run every N-th step twice from the same state and compare bits: finds a processor that computes wrong")
+      ->check(steps);
   app.add_flag("--poison", options.poison, "fill memory with NaN around its use; results must not change");
   app.add_flag("--profile", options.profile, "measure the time of every step of the plan");
   app.add_flag("--devices", devices, "list processors and GPUs with their target names, and what is missing");

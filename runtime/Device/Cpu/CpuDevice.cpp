@@ -44,6 +44,7 @@ public:
   }
 
   Expected<uint32_t> prepareGemm(const plan::Gemm &gemm) override { return gemms.prepare(gemm); }
+  std::vector<std::string> products() const override { return gemms.descriptions(); }
 
   Expected<uint32_t> prepareAttention(const plan::Attention &) override {
     return cannotRun("attention of a library (cuDNN) is a form for NVIDIA GPUs; plans for the CPU use the tiled form: "

@@ -95,6 +95,13 @@ Expected<uint32_t> GemmCache::prepare(const plan::Gemm &gemm) {
   return handle;
 }
 
+std::vector<std::string> GemmCache::descriptions() const {
+  std::vector<std::string> all;
+  for (const std::unique_ptr<PreparedGemm> &gemm : gemms)
+    all.push_back(gemm->description());
+  return all;
+}
+
 Expected<std::unique_ptr<PreparedGemm>> GemmCache::make(const plan::Gemm &gemm) {
   if (gemm.a_type() == plan::F64 && gemm.b_type() == plan::F64 && gemm.d_type() == plan::F64)
     return makePlainGemm(gemm, team);

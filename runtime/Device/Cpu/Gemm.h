@@ -72,6 +72,7 @@ public:
   Expected<uint32_t> prepare(const plan::Gemm &gemm);
   PreparedGemm &operator[](uint32_t handle) { return *gemms[handle]; }
   size_t size() const { return gemms.size(); }
+  std::vector<std::string> descriptions() const;
 
 private:
   Expected<std::unique_ptr<PreparedGemm>> make(const plan::Gemm &gemm);

@@ -48,6 +48,9 @@ public:
   Status loadKernels(const plan::Plan &plan, std::span<const ImageView> images) override;
   Expected<uint32_t> prepareGemm(const plan::Gemm &gemm) override;
   Expected<uint32_t> prepareAttention(const plan::Attention &attention) override;
+  std::vector<std::string> products() const override {
+    return gemms ? gemms->descriptions() : std::vector<std::string>();
+  }
   Status launch(uint32_t stream, uint32_t kernel, uint64_t items, std::span<void *const> args) override;
   Status gemm(uint32_t stream, uint32_t handle, const void *a, const void *b, void *d, void *workspace) override;
   Status attention(uint32_t stream, uint32_t handle, std::span<void *const> args) override;

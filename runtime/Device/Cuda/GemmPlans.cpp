@@ -165,6 +165,16 @@ Expected<uint32_t> GemmPlans::prepare(const plan::Gemm &gemm) {
   return handles[key] = static_cast<uint32_t>(products.size() - 1);
 }
 
+std::vector<std::string> GemmPlans::descriptions() const {
+  std::vector<std::string> all;
+  for (const std::unique_ptr<Product> &product : products) {
+    all.push_back(product->text + ":");
+    for (const uint64_t word : product->algorithm.data)
+      all.back() += fmt::format(" {:x}", word);
+  }
+  return all;
+}
+
 Status GemmPlans::run(CUstream stream, uint32_t handle, const void *a, const void *b, void *d, void *workspace) const {
   if (handle >= products.size())
     return failed(fmt::format("gemm handle {} is unknown; {} are prepared", handle, products.size()));

@@ -27,6 +27,9 @@ public:
   /// and the shape.
   Expected<uint32_t> prepare(const plan::Gemm &gemm);
 
+  /// Each product with the algorithm that it uses, as the library encodes it, in the order of handles.
+  std::vector<std::string> descriptions() const;
+
   /// d = alpha · op(a) · op(b) + beta · d on `stream`.
   Status run(CUstream stream, uint32_t handle, const void *a, const void *b, void *d, void *workspace) const;
 

@@ -1,0 +1,14 @@
+// Which checkpoint a run continues from.
+#pragma once
+
+#include "runtime/Training/RunInputs.h"
+
+namespace ft::rt {
+
+/// Finds, reads and checks what --resume asks for, into `inputs`: none, or the newest checkpoint of --out that is
+/// whole, or a named one. Fails with BadInput where there are checkpoints and none can be read, where one was made with
+/// another model or adapter, and where a named one is missing or damaged. What is worth a line is in
+/// `inputs.resumeNotes`.
+Status findCheckpoint(RunInputs &inputs);
+
+} // namespace ft::rt

@@ -1,0 +1,25 @@
+// What the numbers of a run depend on, by name: what a checkpoint remembers of the run that made it.
+#pragma once
+
+#include "runtime/Checkpoint/CheckpointState.h"
+#include "runtime/Program/RankProgram.h"
+#include "runtime/Training/RunInputs.h"
+
+namespace ft::rt {
+
+/// Of plan, model, data and settings.
+std::vector<RunFact> inputFacts(const RunInputs &inputs);
+/// Of processor and libraries.
+std::vector<RunFact> deviceFacts(const RunInputs &inputs, Device &device);
+
+struct FactDifference {
+  std::string name, then, now;
+  /// The run cannot be another's: what it trains is not what the checkpoint holds.
+  bool forbidden = false;
+};
+/// Of what both name; facts of one side alone are those of other versions.
+std::vector<FactDifference> differences(const std::vector<RunFact> &then, const std::vector<RunFact> &now);
+/// "data is 12ab… there and 34cd… now; seed is 1 there and 2 now".
+std::string describe(const std::vector<FactDifference> &differences);
+
+} // namespace ft::rt

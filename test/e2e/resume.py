@@ -1,0 +1,313 @@
+#!/usr/bin/env python3
+"""A run that is stopped and continued is the run that was never stopped: the same bits in weights, losses and metrics."""
+import json
+import re
+import shutil
+import signal
+import subprocess
+import time
+import unittest
+
+from harness import FTC, LORA, WorkshopTest, call, tensors
+
+DROPOUT = '{ r: 3 lora_alpha: 8 lora_dropout: 0.2 target_modules: "all-linear" }'
+# What may differ between two runs of the same steps.
+TIMES = ("step_ms", "host_ms", "save_ms", "tokens_per_second", "padded_tokens_per_second", "target_tokens_per_second",
+         "memory_bytes", "eval_seconds")
+# 24 rows in the data and 4 in a step: an epoch ends within step 7 where nothing else is said.
+RUN = dict(save_steps=3, max_steps=10, gradient_accumulation_steps=2, lr_scheduler_type="COSINE", warmup_steps=2)
+FORMS = {
+    "LoRA with dropout": dict(lora=DROPOUT),
+    "full": dict(),
+    "full, mixed": dict(precision="BF16_MIXED"),
+    "full, bf16": dict(precision="BF16_TRUE", optimizer_state_dtype="BF16"),
+    "full, SGD with momentum": dict(optim="SGD", sgd_momentum=0.9),
+    "full, SGD": dict(optim="SGD"),
+    "full, tied": dict(base_model='"tiny-tied"'),
+    "LoRA, bf16": dict(lora=LORA, precision="BF16_TRUE"),
+    "LoRA, two ranks": dict(lora=DROPOUT, parallelism="{ dp_replicate_size: 2 }"),
+}
+
+
+class ResumeTest(WorkshopTest):
+    def metrics(self, out):
+        lines = (self.folder / out / "metrics.jsonl").read_text().splitlines()
+        return [{k: v for k, v in json.loads(line).items() if k not in TIMES} for line in lines]
+
+    def result(self, out):
+        files = [path for path in (self.folder / out).iterdir() if path.suffix == ".safetensors"]
+        self.assertEqual(len(files), 1)
+        return files[0].read_bytes()
+
+    def assertSameRun(self, out, whole):
+        self.assertEqual(self.metrics(out), self.metrics(whole))
+        self.assertEqual(self.result(out), self.result(whole))
+        summaries = [self.summary(name) for name in (out, whole)]
+        for field in ("steps", "train_loss", "eval_before", "eval_after", "interrupted"):
+            self.assertEqual(summaries[0][field], summaries[1][field], field)
+
+    def checkpoints(self, out):
+        return sorted((path.name for path in (self.folder / out).iterdir() if path.name.startswith("checkpoint-")),
+                      key=lambda name: int(name.split("-")[1]) if name.split("-")[1].isdigit() else -1)
+
+
+class BitForBit(ResumeTest):
+    def test_every_form_continues_bit_for_bit(self):
+        for name, fields in FORMS.items():
+            with self.subTest(name):
+                plan = self.compile("plan", **{**RUN, **fields})
+                self.train(plan, "whole", "--overwrite")
+                self.train(plan, "parts", "--overwrite", "--stop-after", "4")
+                said = self.train(plan, "parts", "--resume", "auto")
+                self.assertIn("checkpoint-4 behind step 4 of 10: continues bit for bit", said.out)
+                self.assertSameRun("parts", "whole")
+                self.assertEqual(self.checkpoints("parts"), [f"checkpoint-{n}" for n in (3, 4, 6, 9, 10)])
+                self.assertEqual(self.bytes("parts", "latest-checkpoint"), b"checkpoint-10\n")
+
+    def test_several_breaks_and_other_places(self):
+        plan = self.compile(lora=DROPOUT, **RUN)
+        self.train(plan, "whole")
+        for steps in (1, 2, 5, 7, 9):
+            self.train(plan, "parts", "--resume", "auto", "--stop-after", str(steps))
+        self.train(plan, "parts", "--resume", "auto")
+        self.assertSameRun("parts", "whole")
+        # From a checkpoint in the middle, into another folder.
+        self.train(plan, "other", "--resume", self.folder / "whole" / "checkpoint-6")
+        self.assertEqual(self.result("other"), self.result("whole"))
+        self.assertEqual([line["step"] for line in self.metrics("other")], [7, 8, 9, 10])
+
+    def test_a_checkpoint_is_what_peft_and_hugging_face_name(self):
+        plan = self.compile(lora=LORA, **RUN)
+        self.train(plan, "out", "--stop-after", "3")
+        folder = self.folder / "out" / "checkpoint-3"
+        weights, moments = (tensors(folder / f"{name}.safetensors") for name in ("adapter_model", "optimizer"))
+        self.assertEqual({f"{key}.{kind}" for key in weights for kind in ("exp_avg", "exp_avg_sq")}, set(moments))
+        self.assertEqual((folder / "adapter_config.json").read_bytes(), self.bytes("out", "adapter_config.json"))
+        self.assertEqual((folder / "adapter_model.safetensors").read_bytes(), self.result("out"))
+        # PEFT's folder is a start for another run.
+        self.train(plan, "next", "--adapter", folder, "--stop-after", "1")
+
+
+class Said(ResumeTest):
+    """What --resume refuses, and what it names and continues."""
+
+    def setUp(self):
+        super().setUp()
+        self.plan = self.compile(lora=LORA, **RUN)
+
+    def test_auto_says_when_it_starts_anew(self):
+        said = self.train(self.plan, "out", "--resume", "auto", "--stop-after", "3")
+        self.assertIn("note: --resume auto: ", said.out)
+        self.assertIn("holds no checkpoint; starts at step 1", said.out)
+
+    def test_a_finished_run_is_left_as_it_is(self):
+        self.train(self.plan, "out")
+        before = self.bytes("out", "summary.json")
+        self.assertIn("nothing is left to do", self.train(self.plan, "out", "--resume", "auto").out)
+        self.assertEqual(self.bytes("out", "summary.json"), before)
+        # A process that died behind its last checkpoint had yet to write what the run leaves.
+        (self.folder / "out" / "summary.json").unlink()
+        (self.folder / "out" / "adapter_model.safetensors").unlink()
+        self.train(self.plan, "out", "--resume", "auto")
+        self.train(self.plan, "whole")
+        self.assertSameRun("out", "whole")
+
+    def test_checkpoints_are_not_overwritten_unasked(self):
+        self.train(self.plan, "out", "--stop-after", "4")
+        (self.folder / "out" / "summary.json").unlink()
+        self.refused(call(*self.command(self.plan, "out")), 1, "unfinished run with checkpoint-4", "--resume auto",
+                     "--overwrite")
+        self.assertEqual(self.checkpoints("out"), ["checkpoint-3", "checkpoint-4"])
+        self.train(self.plan, "out", "--overwrite", "--stop-after", "1")
+        self.assertEqual(self.checkpoints("out"), ["checkpoint-1"])
+
+    def test_refuses_another_model_and_another_adapter(self):
+        self.train(self.plan, "out", "--stop-after", "4")
+        before = sorted(path.name for path in (self.folder / "out").iterdir())
+        for plan, model, parts in (
+                (self.plan, "seeded:12", ["made with another model"]),
+                (self.compile("eight", **RUN, lora=LORA.replace("r: 4", "r: 8")), "seeded:11",
+                 ["made with another adapter", "r 4", "r 8"]),
+                (self.compile("alpha", **RUN, lora=LORA.replace("lora_alpha: 8", "lora_alpha: 16")), "seeded:11",
+                 ["made with another adapter", "lora_alpha 16"]),
+                (self.compile("full", **RUN), "seeded:11", ["made with another adapter", "none now"]),
+                (self.compile("sgd", **RUN, lora=LORA, optim="SGD"), "seeded:11",
+                 ["lora_A.weight.exp_avg", "is not in the plan"])):
+            with self.subTest(str(parts)):
+                self.refused(call(*self.command(plan, "out", "--resume", "auto", model=model)), 1, *parts)
+        self.assertEqual(sorted(path.name for path in (self.folder / "out").iterdir()), before)
+
+    def test_names_what_else_differs_and_continues(self):
+        self.train(self.plan, "out", "--stop-after", "4")
+        checkpoint = self.folder / "out" / "checkpoint-4"
+        wider = self.compile("wider", lora=LORA, **{**RUN, "micro_batch_size": 4})
+        ranks = self.compile("ranks", lora=LORA, parallelism="{ dp_replicate_size: 2 }", **RUN)
+        for number, (plan, options, parts) in enumerate([
+                (self.plan, ["--set", "learning_rate=0.5"], ["learning_rate is 0.001 there and 0.5 now"]),
+                (self.plan, ["--set", "seed=7"], ["seed is 42 there and 7 now"]),
+                (self.plan, ["--data", "synthetic:9"], ["data is "]),
+                (self.plan, ["--max-steps", "12"], ["steps is 10 there and 12 now"]),
+                (wider, [], ["program is ", "rows_per_step is 4 there and 8 now"]),
+                (ranks, [], ["ranks is 1 there and 2 now"])]):
+            with self.subTest(str(parts)):
+                said = self.train(plan, f"out{number}", "--resume", checkpoint, *options)
+                self.assertIn("continues, not bit-identical: ", said.out)
+                for part in parts:
+                    self.assertIn(part, said.out)
+                self.assertGreaterEqual(self.summary(f"out{number}")["steps"], 10)
+        said = self.train(self.plan, "threads", "--resume", checkpoint, threads=2)
+        self.assertIn("not bit-identical: threads is 1 there and 2 now", said.out)
+
+    def test_refuses_options_that_contradict(self):
+        self.train(self.plan, "out", "--stop-after", "4")
+        for options, parts in (
+                (["--resume", "auto", "--overwrite"], ["--resume auto continues what --overwrite would remove"]),
+                (["--resume", "auto", "--adapter", self.folder / "out"], ["both say what to start from"]),
+                (["--resume", self.folder / "absent"], ["absent: no such folder"]),
+                (["--resume", self.folder], ["holds no complete checkpoint"]),
+                (["--resume", self.folder / "out" / "checkpoint-3"], ["checkpoint-4, which is newer"]),
+                (["--resume", self.folder / "out" / "checkpoint-4", "--overwrite"], ["holds what --resume reads"])):
+            with self.subTest(str(options)):
+                self.refused(call(*self.command(self.plan, "out", *options)), 1, *parts)
+        self.assertEqual(self.checkpoints("out"), ["checkpoint-3", "checkpoint-4"])
+
+    def test_a_plan_without_memory_for_checkpoints_says_so(self):
+        plan = self.compile("bare", lora=LORA)
+        for options in (["--set", "save_steps=2"], ["--set", "save_on_signal=true"], ["--verify-steps", "2"]):
+            self.refused(call(*self.command(plan, "bare", *options)), 1, "compile the recipe with save_steps")
+        self.train(plan, "bare")
+        self.assertEqual(self.checkpoints("bare"), [])
+
+    def test_check_and_explain_count_the_memory(self):
+        text = call(FTC, "check", self.folder / "plan.textproto").out
+        self.assertRegex(text, r"checkpoint +what is being saved +\d+")
+        self.assertIn("pinned host memory for checkpoints: ",
+                      call(FTC, "check", self.folder / "plan.textproto", "--gpu", "h200").out)
+
+
+class Damage(ResumeTest):
+    def test_a_damaged_checkpoint_is_left_aside_for_the_one_before(self):
+        plan = self.compile(lora=LORA, **RUN)
+        self.train(plan, "whole")
+        self.train(plan, "out", "--stop-after", "7")
+        file = self.folder / "out" / "checkpoint-7" / "optimizer.safetensors"
+        data = bytearray(file.read_bytes())
+        data[-1] ^= 1
+        file.write_bytes(data)
+        said = self.train(plan, "out", "--resume", "auto")
+        self.assertIn("checkpoint-7: is damaged and left aside", said.out)
+        self.assertIn("checkpoint-6 behind step 6 of 10: continues bit for bit", said.out)
+        self.assertSameRun("out", "whole")
+        self.assertTrue((self.folder / "out" / "checkpoint-7.damaged").is_dir())
+
+    def test_where_none_can_be_read_auto_does_not_start_anew(self):
+        plan = self.compile(lora=LORA, **RUN)
+        self.train(plan, "out", "--stop-after", "3")
+        file = self.folder / "out" / "checkpoint-3" / "optimizer.safetensors"
+        file.write_bytes(file.read_bytes()[:-1])
+        self.refused(call(*self.command(plan, "out", "--resume", "auto")), 1, "none of its 1 checkpoints can be read",
+                     "optimizer.safetensors: has")
+
+    def test_what_was_never_complete_goes(self):
+        plan = self.compile(lora=LORA, **RUN)
+        self.train(plan, "out", "--stop-after", "3")
+        out = self.folder / "out"
+        shutil.copytree(out / "checkpoint-3", out / "checkpoint-6")
+        (out / "checkpoint-6" / "complete").unlink()
+        shutil.copytree(out / "checkpoint-3", out / "checkpoint-9.tmp.77.0")
+        said = self.train(plan, "out", "--resume", "auto", "--stop-after", "4")
+        self.assertIn("checkpoint-3 behind step 3", said.out)
+        self.assertEqual(self.checkpoints("out"), ["checkpoint-3", "checkpoint-4"])
+
+    def test_a_full_disk_costs_checkpoints_and_not_the_run(self):
+        plan = self.compile(lora=LORA, **RUN)
+        self.train(plan, "whole")
+        largest = (self.folder / "whole" / "adapter_model.safetensors").stat().st_size + 1000
+
+        def limit():
+            import resource
+            resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest)) # moments take twice as much
+
+        command = [str(word) for word in self.command(plan, "out")]
+        child = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=limit)
+        self.assertEqual(child.returncode, 0, child.stderr)
+        self.assertIn("the checkpoint of step 3 could not be written: ", child.stdout)
+        self.assertIn("optimizer.safetensors: cannot write", child.stdout)
+        self.assertIn("training goes on", child.stdout)
+        self.assertEqual(self.checkpoints("out"), [])
+        self.assertEqual(self.result("out"), self.result("whole"))
+        self.assertEqual(self.summary("out")["checkpoints_lost"], 4)
+
+
+class Policy(ResumeTest):
+    HELD = dict(data='{ train: "synthetic:7" eval: "synthetic:8" }')
+
+    def test_a_limit_keeps_the_newest(self):
+        plan = self.compile(lora=LORA, save_total_limit=2, **RUN)
+        self.train(plan, "out")
+        self.assertEqual(self.checkpoints("out"), ["checkpoint-9", "checkpoint-10"])
+
+    def test_ends_with_the_best_model(self):
+        # A rate at which the loss falls and then rises.
+        plan = self.compile(lora=LORA, **{**RUN, **self.HELD, "save_steps": 2, "eval_steps": 1, "max_steps": 12},
+                            save_total_limit=1, load_best_model_at_end="true", learning_rate=0.3)
+        said = self.train(plan, "out")
+        losses = {line["step"]: line["eval_loss"] for line in self.metrics("out") if "eval_loss" in line}
+        saved = {step: loss for step, loss in losses.items() if step % 2 == 0 and step > 0}
+        best = min(saved, key=saved.get)
+        self.assertLess(best, 12, "the last is the best: the test shows nothing")
+        self.assertIn(f"takes the weights of step {best}", said.out)
+        self.assertEqual(self.summary("out")["best_step"], best)
+        self.assertEqual(self.summary("out")["eval_after"]["eval_loss"], saved[best])
+        self.assertEqual(self.checkpoints("out"), [f"checkpoint-{best}", "checkpoint-12"])
+        self.assertEqual(self.result("out"),
+                         (self.folder / "out" / f"checkpoint-{best}" / "adapter_model.safetensors").read_bytes())
+
+    def test_an_interrupt_leaves_the_step_it_finished(self):
+        plan = self.compile(lora=LORA, **{**RUN, **self.HELD, "save_steps": 1000000, "eval_steps": 5})
+        out = self.folder / "out"
+        with subprocess.Popen([str(word) for word in self.command(plan, "out", "--max-steps", "1000000")],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as child:
+            while not ((out / "metrics.jsonl").exists() and (out / "metrics.jsonl").stat().st_size > 3000):
+                time.sleep(0.01)
+            child.send_signal(signal.SIGTERM)
+            _, message = child.communicate(timeout=60)
+        self.assertEqual(child.returncode, 4, message)
+        steps = self.summary("out")["steps"]
+        self.assertIn(f"--resume auto continues from checkpoint-{steps}", message)
+        self.assertEqual(self.checkpoints("out"), [f"checkpoint-{steps}"])
+        for name, resume in (("out", "auto"), ("whole", "none")):
+            self.train(plan, name, "--resume", resume, "--max-steps", "1000000", "--stop-after", str(steps + 5))
+        self.assertSameRun("out", "whole")
+
+    def test_an_interrupted_evaluation_is_made_again(self):
+        plan = self.compile(lora=LORA, save_steps=100, max_steps=100, eval_steps=3,
+                            data='{ train: "synthetic:7" eval: "synthetic:8" }')
+        self.train(plan, "whole", "--stop-after", "8")
+        # Behind step 6 an evaluation is due: --stop-after ends before it, as an interrupt in the middle of it does.
+        self.train(plan, "out", "--stop-after", "6")
+        self.train(plan, "out", "--resume", "auto", "--stop-after", "8")
+        self.assertSameRun("out", "whole")
+
+    def test_the_step_line_says_what_saving_took(self):
+        said = self.train(self.compile(lora=LORA, **RUN))
+        self.assertEqual(len(re.findall(r"saving [0-9.]+ ms", said.out)), 4)
+        lines = (self.folder / "out" / "metrics.jsonl").read_text().splitlines()
+        self.assertEqual([line["step"] for line in map(json.loads, lines) if "save_ms" in line], [3, 6, 9, 10])
+
+
+class VerifySteps(ResumeTest):
+    def test_a_step_run_twice_changes_nothing(self):
+        for name in ("LoRA with dropout", "full, mixed", "LoRA, two ranks"):
+            with self.subTest(name):
+                plan = self.compile("plan", **{**RUN, **FORMS[name], "eval_steps": 4}, data=Policy.HELD["data"])
+                self.train(plan, "whole", "--overwrite")
+                self.train(plan, "twice", "--overwrite", "--verify-steps", "2")
+                self.assertSameRun("twice", "whole")
+                self.train(plan, "twice", "--overwrite", "--verify-steps", "1", "--stop-after", "5")
+                self.train(plan, "twice", "--resume", "auto", "--verify-steps", "3")
+                self.assertSameRun("twice", "whole")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
