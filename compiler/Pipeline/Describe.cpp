@@ -65,6 +65,34 @@ static std::string writtenConfig(const LoadedRecipe &recipe, const ModelConfig &
   return json.dump(2) + "\n";
 }
 
+/// What samples are and how they become text.
+static void describeText(const Inputs &inputs, plan::Run &run) {
+  const Recipe &r = inputs.recipe.fields;
+  for (const std::string &path : r.data().train())
+    run.add_data_train(dataPath(path, inputs.recipe, inputs.planFolder));
+  for (const std::string &path : r.data().eval())
+    run.add_data_eval(dataPath(path, inputs.recipe, inputs.planFolder));
+  const bool file = r.template_().find_first_of("./") != std::string::npos; // as the recipe's check has it
+  run.set_template_(file ? dataPath(r.template_(), inputs.recipe, inputs.planFolder) : r.template_());
+  run.set_system_prompt(r.system_prompt());
+  run.mutable_template_variables()->CopyFrom(r.template_variables());
+  if (r.data().has_targets())
+    run.set_data_targets(r.data().targets() == recipe::Targets::LAST ? "last" : "all");
+  if (!r.data().has_columns())
+    return;
+  const recipe::Columns &from = r.data().columns();
+  plan::DataColumns &to = *run.mutable_data_columns();
+  to.set_instruction(from.instruction());
+  to.set_input(from.input());
+  to.set_output(from.output());
+  to.set_prompt(from.prompt());
+  to.set_completion(from.completion());
+  to.set_messages(from.messages());
+  to.set_text(from.text());
+  to.set_role(from.role());
+  to.set_content(from.content());
+}
+
 static void describeRun(const Inputs &inputs, plan::Run &run) {
   const Recipe &r = inputs.recipe.fields;
   run.set_seed(r.seed());
@@ -83,10 +111,7 @@ static void describeRun(const Inputs &inputs, plan::Run &run) {
   run.set_load_best_model_at_end(r.load_best_model_at_end());
   run.set_save_on_signal(r.save_on_signal());
   run.set_output_dir(r.output_dir());
-  run.set_data_train(dataPath(r.data().train(), inputs.recipe, inputs.planFolder));
-  run.set_data_eval(dataPath(r.data().eval(), inputs.recipe, inputs.planFolder));
-  run.set_template_(r.template_());
-  run.set_system_prompt(r.system_prompt());
+  describeText(inputs, run);
   run.set_train_on_prompt(r.train_on_prompt());
   run.set_base_model(inputs.model.hubName);
   run.set_val_set_size(r.val_set_size());

@@ -269,6 +269,18 @@ Status overrideText(const Override &item, std::string &text, std::string &path) 
   return Status();
 }
 
+/// A list that is set replaces the one before.
+void clearLists(const google::protobuf::Message &patch, google::protobuf::Message &fields) {
+  std::vector<const FieldDescriptor *> set;
+  patch.GetReflection()->ListFields(patch, &set);
+  for (const FieldDescriptor *field : set)
+    if (field->is_repeated())
+      fields.GetReflection()->ClearField(&fields, field);
+    else if (field->message_type() && fields.GetReflection()->HasField(fields, field))
+      clearLists(patch.GetReflection()->GetMessage(patch, field),
+                 *fields.GetReflection()->MutableMessage(&fields, field));
+}
+
 Status applyOverride(const Override &item, recipe::Recipe &fields, FieldPlaces &places) {
   std::string text, path;
   FT_RETURN_IF_ERROR(overrideText(item, text, path));
@@ -278,8 +290,7 @@ Status applyOverride(const Override &item, recipe::Recipe &fields, FieldPlaces &
   parser.RecordErrorsTo(&errors);
   if (!parser.ParseFromString(text, &patch)) // ":1: …", which is no line of a file
     return badInput(item.place + errors.text.substr(std::min<size_t>(2, errors.text.size())));
-  if (path == "lora.target_modules")
-    fields.mutable_lora()->clear_target_modules();
+  clearLists(patch, fields);
   fields.MergeFrom(patch);
   places[path] = item.place;
   return Status();

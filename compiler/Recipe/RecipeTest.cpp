@@ -193,13 +193,33 @@ TEST_F(RecipeTest, RefusesCapsThatDoNotCoverARow) {
 
 TEST_F(RecipeTest, RefusesNumbersThatTrainingCannotUse) {
   EXPECT_EQ(
-      errorOf(good + "system_prompt: \"Be brief.\""),
+      errorOf(good + "template: \"alpaca\" system_prompt: \"Be brief.\""),
       "bad.textproto:7: system_prompt is set, and template alpaca has no system turn; use template: \"chatml\", or "
       "leave system_prompt out");
   EXPECT_EQ(errorOf(good + "adam_epsilon: 1e-50"), "bad.textproto:7: adam_epsilon is 1e-50; must be in [1e-37, 1]");
   EXPECT_EQ(
       errorOf(good + "data { eval: \"synthetic:x\" }"),
       "bad.textproto:7: data.eval is synthetic:x; must be a path, or synthetic:SEED with an integer in [0, 2^64)");
+}
+
+TEST_F(RecipeTest, TextFieldsAreCheckedTogether) {
+  EXPECT_EQ(errorOf(good + "template: \"chat_ml\""),
+            "bad.textproto:7: template is chat_ml; must be model, chatml, alpaca or a file (with a '.' or '/' in its "
+            "name); did you mean \"chatml\"?");
+  EXPECT_EQ(errorOf(good + "template: \"chats/mine.jinja\" system_prompt: \"x\""), "accepted");
+  EXPECT_EQ(errorOf(good + "template_variables: [\"a=b\", \"c\"]"),
+            "bad.textproto:7: template_variables has c; must be NAME=VALUE");
+  EXPECT_EQ(errorOf(good + "data { train: [\"a.jsonl\", \"synthetic:1\"] }"),
+            "bad.textproto:7: data.train has synthetic:1 beside other data; leave one out");
+  EXPECT_EQ(errorOf(good + "data { train: \"a.jsonl\" train: \"b\" targets: LAST columns { output: \"answer\" } }"),
+            "accepted");
+  // A list that is set replaces the one of the file.
+  auto loaded =
+      loadRecipe(write("good.textproto", good + "data { train: [\"a\", \"b\"] eval: \"e\" }"), {"data.train=c"});
+  ASSERT_TRUE(loaded.ok()) << loaded.status().message();
+  ASSERT_EQ(loaded->fields.data().train_size(), 1);
+  EXPECT_EQ(loaded->fields.data().train(0), "c");
+  EXPECT_EQ(loaded->fields.data().eval(0), "e");
 }
 
 TEST_F(RecipeTest, TakesAnOverrideAsAValueAndNothingElse) {

@@ -278,20 +278,43 @@ Status checkSource(const std::string &field, const std::string &source, const Ch
                    field, fmt::format("is {}; must be a path, or synthetic:SEED with an integer in [0, 2^64)", source));
 }
 
+Status checkSources(const std::string &field, const google::protobuf::RepeatedPtrField<std::string> &sources,
+                    const Checker &check) {
+  for (const std::string &source : sources) {
+    FT_RETURN_IF_ERROR(checkSource(field, source, check));
+    if (source.empty())
+      return check.error(field, "names a file without a name; must be a path, or synthetic:SEED");
+    if (sources.size() > 1 && source.rfind("synthetic:", 0) == 0)
+      return check.error(field, fmt::format("has {} beside other data; leave one out", source));
+  }
+  return Status();
+}
+
+Status checkTemplate(const Recipe &r, const Checker &check) {
+  const std::string &name = r.template_();
+  constexpr std::string_view known[] = {"model", "chatml", "alpaca"};
+  const bool file = name.find_first_of("./") != std::string::npos;
+  if (r.has_template_() && !file && std::find(std::begin(known), std::end(known), name) == std::end(known))
+    return check.error("template", fmt::format("is {}; must be model, chatml, alpaca or a file (with a '.' or '/' in "
+                                               "its name){}",
+                                               name, rt::suggestion(name, std::span<const std::string_view>(known))));
+  if (!r.system_prompt().empty() && name == "alpaca")
+    return check.error("system_prompt", "is set, and template alpaca has no system turn; use template: \"chatml\", or "
+                                        "leave system_prompt out");
+  for (const std::string &variable : r.template_variables())
+    if (const size_t equals = variable.find('='); equals == std::string::npos || equals == 0)
+      return check.error("template_variables", fmt::format("has {}; must be NAME=VALUE", variable));
+  return Status();
+}
+
 Status resolveText(Recipe &r, const Checker &check) {
-  FT_DEFAULT(r, template_, "alpaca");
   FT_DEFAULT(r, train_on_prompt, false);
   FT_DEFAULT(r, val_set_size, 0);
-  if (r.template_() != "alpaca" && r.template_() != "chatml")
-    return check.error("template", fmt::format("is {}; must be alpaca or chatml", r.template_()));
-  if (!r.system_prompt().empty() && r.template_() != "chatml")
-    return check.error("system_prompt", fmt::format("is set, and template {} has no system turn; use template: "
-                                                    "\"chatml\", or leave system_prompt out",
-                                                    r.template_()));
+  FT_RETURN_IF_ERROR(checkTemplate(r, check));
   FT_RETURN_IF_ERROR(
       check.range("val_set_size", r.val_set_size(), r.val_set_size() >= 0 && r.val_set_size() <= 0.5, "[0, 0.5]"));
-  FT_RETURN_IF_ERROR(checkSource("data.train", r.data().train(), check));
-  FT_RETURN_IF_ERROR(checkSource("data.eval", r.data().eval(), check));
+  FT_RETURN_IF_ERROR(checkSources("data.train", r.data().train(), check));
+  FT_RETURN_IF_ERROR(checkSources("data.eval", r.data().eval(), check));
   if (r.has_generate()) {
     FT_DEFAULT(*r.mutable_generate(), max_new_tokens, 128);
     FT_RETURN_IF_ERROR(check.integer("generate.max_new_tokens", r.generate().max_new_tokens(), 1, 65536));

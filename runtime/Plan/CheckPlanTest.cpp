@@ -84,7 +84,7 @@ TEST(CheckPlan, BatchAndRun) {
        "run: max_steps is 18446744073709551615; must be in [0, "},
       {[](auto &p) { p.mutable_run()->set_warmup_steps(huge); }, "run: warmup_steps is 18446744073709551615"},
       {[](auto &p) { p.mutable_run()->set_template_("vicuna"); },
-       "run: template is \"vicuna\"; must be alpaca or chatml"},
+       "run: template is \"vicuna\"; must be alpaca, chatml, model or a file"},
   });
 }
 

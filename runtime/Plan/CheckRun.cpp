@@ -38,8 +38,11 @@ Status run(const plan::Run &run) {
   FT_RETURN_IF_ERROR(range("adam_beta2", run.adam_beta2(), 0, belowOne));
   FT_RETURN_IF_ERROR(range("val_set_size", run.val_set_size(), 0, many));
   const std::string &prompt = run.template_();
-  if (!prompt.empty() && prompt != "alpaca" && prompt != "chatml")
-    return bad("template is \"{}\"; must be alpaca or chatml", prompt);
+  if (!prompt.empty() && prompt != "alpaca" && prompt != "chatml" && prompt != "model" &&
+      prompt.find_first_of("./") == std::string::npos)
+    return bad("template is \"{}\"; must be alpaca, chatml, model or a file", prompt);
+  if (const std::string &targets = run.data_targets(); !targets.empty() && targets != "all" && targets != "last")
+    return bad("data_targets is \"{}\"; must be all or last", targets);
   return {};
 }
 

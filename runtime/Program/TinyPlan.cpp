@@ -226,7 +226,7 @@ struct TinyBuilder : Builder {
     batch->set_packing(true);
     plan::Run *run = plan.mutable_run();
     run->set_seed(42), run->set_learning_rate(10), run->set_lr_scheduler_type("constant"), run->set_max_steps(60);
-    run->set_num_epochs(1), run->set_logging_steps(1), run->set_data_train("synthetic:1");
+    run->set_num_epochs(1), run->set_logging_steps(1), run->add_data_train("synthetic:1");
   }
 };
 } // namespace

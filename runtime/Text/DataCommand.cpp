@@ -16,15 +16,15 @@ Status prepareAndReport(const DataRequest &request, const TextCodec &codec, std:
 } // namespace
 
 Status runDataCommand(const DataCommand &command, std::string &output) {
-  if (isSynthetic(command.run.data_train()))
-    return badInput("data.train is \"" + command.run.data_train() +
+  FT_ASSIGN_OR_RETURN(const BatchShape shape, BatchShape::from(command.batch));
+  DataRequest train = DataRequest::train(command.run, shape, command.baseFolder, "");
+  if (train.synthetic())
+    return badInput("data.train is \"" + train.sources[0] +
                     "\": synthetic data is made by ftrun, there is nothing to prepare");
   if (command.modelPath.empty())
     return badInput("ftc data needs --model PATH: a GGUF file, or a folder with tokenizer.json");
-  FT_ASSIGN_OR_RETURN(const BatchShape shape, BatchShape::from(command.batch));
   FT_ASSIGN_OR_RETURN(const TextCodec codec,
-                      TextCodec::load(command.modelPath, command.run.template_(), command.run.system_prompt()));
-  DataRequest train = DataRequest::train(command.run, shape, command.baseFolder, "");
+                      TextCodec::load(command.modelPath, TextOptions::from(command.run, command.baseFolder)));
   train.outputFile = command.outputFile;
   FT_RETURN_IF_ERROR(prepareAndReport(train, codec, "training data", output));
   if (!hasEvaluation(command.run))

@@ -15,15 +15,20 @@
 namespace ft::rt {
 
 namespace {
-/// The samples of a split: a seeded shuffle decides, the data's order is kept.
-std::vector<const Sample *> samplesOf(const SampleFile &file, const TokenFileIdentity &identity) {
-  const size_t count = file.samples.size();
-  std::vector<const Sample *> chosen;
-  if (identity.split == Split::Whole) {
+struct Chosen {
+  const SampleFile *file;
+  const Sample *sample;
+};
+
+/// The samples of a split: a seeded shuffle of those of all files decides, the data's order is kept.
+std::vector<Chosen> samplesOf(std::span<const SampleFile> files, const TokenFileIdentity &identity) {
+  std::vector<Chosen> all, chosen;
+  for (const SampleFile &file : files)
     for (const Sample &sample : file.samples)
-      chosen.push_back(&sample);
-    return chosen;
-  }
+      all.push_back({&file, &sample});
+  if (identity.split == Split::Whole)
+    return all;
+  const size_t count = all.size();
   const double wanted = identity.valSetSize < 1 ? std::ceil(identity.valSetSize * double(count)) : identity.valSetSize;
   const auto heldOut = size_t(std::min(wanted, double(count)));
   std::vector<uint32_t> order(count);
@@ -34,19 +39,33 @@ std::vector<const Sample *> samplesOf(const SampleFile &file, const TokenFileIde
     evaluation[order[i]] = true;
   for (size_t i = 0; i < count; ++i)
     if (evaluation[i] == (identity.split == Split::Evaluation))
-      chosen.push_back(&file.samples[i]);
+      chosen.push_back(all[i]);
   return chosen;
 }
 
-Status checkDropped(const SampleFile &file, const PackingStats &stats, size_t left, uint32_t maxDocumentLen) {
+/// The file, or the first of several.
+std::string nameOf(std::span<const SampleFile> files) {
+  return files.size() == 1 ? files[0].path : fmt::format("{} and {} more", files[0].path, files.size() - 1);
+}
+
+size_t sampleCount(std::span<const SampleFile> files) {
+  size_t count = 0;
+  for (const SampleFile &file : files)
+    count += file.samples.size();
+  return count;
+}
+
+Status checkDropped(std::span<const SampleFile> files, const PackingStats &stats, size_t left,
+                    uint32_t maxDocumentLen) {
   if (left > 0 && stats.dropped * 100 <= stats.samples)
     return {};
   std::string places;
   for (uint64_t i = 0; i < std::min<uint64_t>(stats.dropped, 3); ++i)
     places += (i ? ", " : "; the first at ") + placeName(stats.lines, stats.droppedPlaces[i]);
   return badInput(fmt::format("{}: {} of {} samples have no target, because their prompt alone fills max_document_len "
-                              "{}{}; at most 1 % may, and one must be left: raise max_document_len, or shorten them",
-                              file.path, stats.dropped, stats.samples, maxDocumentLen, places));
+                              "{}, or no turn is trained{}; at most 1 % may, and one must be left: raise "
+                              "max_document_len, or shorten them",
+                              nameOf(files), stats.dropped, stats.samples, maxDocumentLen, places));
 }
 
 /// Calls `work(i)` for each i below `count` on as many threads as there are processors, until one fails; the Status of
@@ -87,44 +106,46 @@ Status checkIds(const Document &document, const TokenFileIdentity &identity, con
   return {};
 }
 
-bool hasTarget(const Document &document, bool trainOnPrompt) {
-  return document.ids.size() > (trainOnPrompt ? 1 : std::max(document.prompt, 1u));
-}
 } // namespace
 
-Expected<EncodedData> encodeSamples(const SampleFile &file, const TokenFileIdentity &identity, const TextCodec &codec) {
-  const std::vector<const Sample *> chosen = samplesOf(file, identity);
+Expected<EncodedData> encodeSamples(std::span<const SampleFile> files, const TokenFileIdentity &identity,
+                                    const TextCodec &codec) {
+  const std::vector<Chosen> chosen = samplesOf(files, identity);
   if (chosen.empty())
     return badInput(
         fmt::format("{}: val_set_size {} holds out {} of {} samples; none is left to train on: add samples, "
                     "or name held-out ones in data.eval",
-                    file.path, identity.valSetSize, file.samples.size(), file.samples.size()));
-  std::vector<Document> documents(chosen.size());
+                    nameOf(files), identity.valSetSize, sampleCount(files), sampleCount(files)));
+  std::vector<std::vector<Document>> documents(chosen.size());
   FT_RETURN_IF_ERROR(forEachOnAllCores(chosen.size(), [&](size_t i, Tokenizer::Scratch &scratch) -> Status {
-    auto encoded = codec.encodeSample(*chosen[i], identity.shape.maxDocumentLen, scratch);
-    Status status = encoded ? Status() : encoded.status();
-    if (encoded && hasTarget(*encoded, identity.trainOnPrompt))
-      status = checkIds(*encoded, identity, codec);
-    if (!status.ok())
-      return badInput(fmt::format("{}: {}: {}", file.path, placeName(file.lines, chosen[i]->place), status.message()));
-    documents[i] = std::move(*encoded);
-    return {};
+    const auto &[file, sample] = chosen[i];
+    Status status = codec.encode(*sample, identity.shape.maxDocumentLen, scratch, documents[i]);
+    for (const Document &document : documents[i])
+      if (status.ok() && !document.targets(identity.trainOnPrompt).empty())
+        status = checkIds(document, identity, codec);
+    return status.ok() ? status
+                       : badInput(fmt::format("{}: {}: {}", file->path, placeName(file->lines, sample->place),
+                                              status.message()));
   }));
   EncodedData result;
   PackingStats &stats = result.stats;
-  stats.lines = file.lines;
+  stats.lines = files[0].lines;
   stats.samples = chosen.size();
   for (size_t i = 0; i < chosen.size(); ++i) {
-    stats.truncated += documents[i].truncated;
-    if (hasTarget(documents[i], identity.trainOnPrompt)) {
-      result.documents.push_back(std::move(documents[i]));
-      continue;
+    const size_t before = result.documents.size();
+    const bool pieces = chosen[i].sample->form == Sample::Form::Document;
+    for (Document &document : documents[i]) {
+      stats.truncated += document.truncated && !pieces;
+      if (!document.targets(identity.trainOnPrompt).empty())
+        result.documents.push_back(std::move(document));
     }
+    if (result.documents.size() > before)
+      continue;
     if (stats.dropped < stats.droppedPlaces.size())
-      stats.droppedPlaces[stats.dropped] = chosen[i]->place;
+      stats.droppedPlaces[stats.dropped] = chosen[i].sample->place;
     ++stats.dropped;
   }
-  FT_RETURN_IF_ERROR(checkDropped(file, stats, result.documents.size(), identity.shape.maxDocumentLen));
+  FT_RETURN_IF_ERROR(checkDropped(files, stats, result.documents.size(), identity.shape.maxDocumentLen));
   return result;
 }
 

@@ -2,6 +2,7 @@
 
 #include "runtime/Support/AtomicFile.h"
 #include "runtime/Text/DataRandom.h"
+#include "runtime/Text/DataSources.h"
 #include "runtime/Text/SyntheticData.h"
 
 #include <algorithm>
@@ -24,34 +25,6 @@ Expected<uint64_t> syntheticSeed(std::string_view source) {
   if (error != std::errc() || end != digits.data() + digits.size())
     return badInput(fmt::format("data \"{}\": the seed must be an integer in [0, 2^64), as in synthetic:1", source));
   return seed;
-}
-
-std::vector<std::string> placesOf(const std::string &source, const std::string &baseFolder) {
-  std::vector<std::string> places;
-  if (!fs::path(source).is_absolute())
-    places.push_back((fs::path(baseFolder.empty() ? "." : baseFolder) / source).lexically_normal().string());
-  const std::string plain = fs::path(source).lexically_normal().string();
-  if (places.empty() || places[0] != plain)
-    places.push_back(plain);
-  return places;
-}
-
-/// The first place where the file is; empty where it is nowhere.
-std::string findFile(const std::string &source, const std::string &baseFolder) {
-  std::error_code ignored;
-  for (const std::string &place : placesOf(source, baseFolder))
-    if (!source.empty() && fs::exists(place, ignored))
-      return place;
-  return "";
-}
-
-Expected<std::string> resolve(const std::string &source, const std::string &baseFolder) {
-  if (source.empty())
-    return badInput("the plan names no data; name a file with --data, or --data synthetic:SEED for measurements");
-  if (std::string found = findFile(source, baseFolder); !found.empty())
-    return found;
-  return badInput(
-      fmt::format("data file \"{}\" not found; tried {}", source, fmt::join(placesOf(source, baseFolder), ", ")));
 }
 
 /// ${XDG_CACHE_HOME:-~/.cache}/ftc/data, made where it is missing; empty where that fails.
@@ -80,12 +53,17 @@ std::string cacheName(const TokenFileIdentity &identity) {
   return toHex(sha256(key)).substr(0, 32) + ".tokens";
 }
 
-Expected<std::vector<std::byte>> pack(const std::string &path, const TokenFileIdentity &identity,
-                                      const TextCodec &codec) {
-  FT_ASSIGN_OR_RETURN(const SampleFile samples, readSamples(path));
-  if (samples.digest != identity.data)
-    return badInput(fmt::format("{}: changed while it was read; try again", path));
-  FT_ASSIGN_OR_RETURN(const EncodedData encoded, encodeSamples(samples, identity, codec));
+Expected<std::vector<std::byte>> pack(const DataRequest &request, const std::vector<std::string> &paths,
+                                      const TokenFileIdentity &identity, const TextCodec &codec) {
+  std::vector<SampleFile> files;
+  for (const std::string &path : paths) {
+    FT_ASSIGN_OR_RETURN(SampleFile file, readSamples(path, request.columns));
+    files.push_back(std::move(file));
+  }
+  FT_ASSIGN_OR_RETURN(const Sha256Digest digest, digestOf(paths, request.columns));
+  if (digest != identity.data)
+    return badInput(fmt::format("{}: changed while it was read; try again", nameOf(paths)));
+  FT_ASSIGN_OR_RETURN(const EncodedData encoded, encodeSamples(files, identity, codec));
   std::vector<uint32_t> lengths, order(encoded.documents.size());
   for (const Document &document : encoded.documents)
     lengths.push_back(uint32_t(document.ids.size()));
@@ -98,13 +76,12 @@ Expected<std::vector<std::byte>> pack(const std::string &path, const TokenFileId
 Expected<PreparedData> openNamed(const DataRequest &request, const std::string &path, TokenFileIdentity wanted) {
   FT_ASSIGN_OR_RETURN(TokenFile file, TokenFile::open(path));
   PreparedData result;
-  if (const std::string data = findFile(request.comparedSource, request.baseFolder); !data.empty()) {
-    FT_ASSIGN_OR_RETURN(const MappedFile mapped, MappedFile::open(data));
-    wanted.data = sha256(mapped.bytes());
+  if (const auto data = findDataFiles(request.comparedSources, request.baseFolder)) {
+    FT_ASSIGN_OR_RETURN(wanted.data, digestOf(data->paths, request.columns));
   } else {
     wanted.data = file.identity().data;
     result.notes.push_back(fmt::format("{}: not compared with the data it was made from, \"{}\" is not here", path,
-                                       request.comparedSource));
+                                       fmt::join(request.comparedSources, ", ")));
   }
   if (const std::string difference = file.identity().difference(path, wanted); !difference.empty())
     return badInput(fmt::format("{}; make the file again with ftc data, or leave out --data", difference));
@@ -112,9 +89,11 @@ Expected<PreparedData> openNamed(const DataRequest &request, const std::string &
   return result;
 }
 
-Expected<PreparedData> makeOrReuse(const DataRequest &request, const std::string &path,
+Expected<PreparedData> makeOrReuse(const DataRequest &request, const DataFiles &files,
                                    const TokenFileIdentity &identity, const TextCodec &codec) {
   PreparedData result;
+  result.notes = files.notes;
+  const std::string path = nameOf(files.paths);
   const std::string folder = request.outputFile.empty() ? cacheFolder() : "";
   const std::string target = folder.empty() ? request.outputFile : (fs::path(folder) / cacheName(identity)).string();
   std::error_code ignored;
@@ -127,7 +106,7 @@ Expected<PreparedData> makeOrReuse(const DataRequest &request, const std::string
     }
     result.notes.push_back(fmt::format("{}: does not fit or is damaged, made again", target));
   }
-  FT_ASSIGN_OR_RETURN(std::vector<std::byte> image, pack(path, identity, codec));
+  FT_ASSIGN_OR_RETURN(std::vector<std::byte> image, pack(request, files.paths, identity, codec));
   Status written = target.empty() ? failed("neither XDG_CACHE_HOME nor HOME names a folder that can be written")
                                   : writeFileAtomically(target, std::span<const std::byte>(image));
   if (!written.ok() && !request.outputFile.empty())
@@ -151,19 +130,22 @@ DataRequest requestOf(const plan::Run &run, const BatchShape &shape, std::string
   request.identity.vocabSize = shape.vocabSize;
   request.identity.seed = run.seed();
   request.identity.trainOnPrompt = run.train_on_prompt();
+  request.columns = columnsOf(run.data_columns());
   return request;
 }
 } // namespace
 
 bool isSynthetic(std::string_view source) { return source.starts_with(SyntheticPrefix); }
 
-bool hasEvaluation(const plan::Run &run) { return !run.data_eval().empty() || run.val_set_size() > 0; }
+bool hasEvaluation(const plan::Run &run) { return run.data_eval_size() > 0 || run.val_set_size() > 0; }
+
+bool DataRequest::synthetic() const { return sources.size() == 1 && isSynthetic(sources[0]); }
 
 DataRequest DataRequest::train(const plan::Run &run, const BatchShape &shape, std::string baseFolder,
                                const std::string &dataArgument) {
   DataRequest request = requestOf(run, shape, std::move(baseFolder));
-  request.source = dataArgument.empty() ? run.data_train() : dataArgument;
-  request.comparedSource = run.data_train();
+  request.comparedSources.assign(run.data_train().begin(), run.data_train().end());
+  request.sources = dataArgument.empty() ? request.comparedSources : std::vector<std::string>{dataArgument};
   if (run.data_eval().empty() && run.val_set_size() > 0) {
     request.identity.split = Split::Train;
     request.identity.valSetSize = run.val_set_size();
@@ -174,18 +156,19 @@ DataRequest DataRequest::train(const plan::Run &run, const BatchShape &shape, st
 DataRequest DataRequest::evaluation(const plan::Run &run, const BatchShape &shape, std::string baseFolder,
                                     const std::string &dataArgument) {
   DataRequest request = train(run, shape, std::move(baseFolder), dataArgument);
-  if (isSynthetic(run.data_eval()))
-    request.source = run.data_eval();
-  if (isSynthetic(request.source)) {
+  const std::vector<std::string> held(run.data_eval().begin(), run.data_eval().end());
+  if (held.size() == 1 && isSynthetic(held[0]))
+    request.sources = held;
+  if (request.synthetic()) {
     request.identity.split = Split::Evaluation;
     request.identity.valSetSize = 0;
   } else if (!run.data_eval().empty()) {
-    request.source = run.data_eval();
+    request.sources = held;
     request.identity.split = Split::Whole;
   } else {
     // A token file of the training part has no held-out samples: they come from the recipe's data.
-    if (TokenFile::looksLikeOne(findFile(request.source, request.baseFolder)))
-      request.source = run.data_train();
+    if (request.sources.size() == 1 && TokenFile::looksLikeOne(findData(request.sources[0], request.baseFolder)))
+      request.sources = request.comparedSources;
     request.identity.split = Split::Evaluation;
   }
   return request;
@@ -194,25 +177,25 @@ DataRequest DataRequest::evaluation(const plan::Run &run, const BatchShape &shap
 Expected<PreparedData> preparedData(const DataRequest &request, const TextCodec *codec) {
   TokenFileIdentity identity = request.identity;
   FT_RETURN_IF_ERROR(identity.shape.check());
-  if (isSynthetic(request.source)) {
-    FT_ASSIGN_OR_RETURN(const uint64_t seed, syntheticSeed(request.source));
+  if (request.synthetic()) {
+    FT_ASSIGN_OR_RETURN(const uint64_t seed, syntheticSeed(request.sources[0]));
     FT_ASSIGN_OR_RETURN(TokenFile file, syntheticData(identity, seed));
     return PreparedData{std::make_shared<const TokenFile>(std::move(file)), {}};
   }
   if (!codec)
     return badInput(fmt::format("data \"{}\" needs a tokenizer, and the model has none; use --model with a file, or "
                                 "--data synthetic:SEED",
-                                request.source));
-  FT_ASSIGN_OR_RETURN(const std::string path, resolve(request.source, request.baseFolder));
+                                fmt::join(request.sources, ", ")));
+  FT_ASSIGN_OR_RETURN(const DataFiles files, findDataFiles(request.sources, request.baseFolder));
   identity.tokenizer = codec->tokenizer().digest();
   identity.promptTemplate = codec->promptTemplate().digest();
-  if (TokenFile::looksLikeOne(path))
-    return openNamed(request, path, identity);
-  {
-    FT_ASSIGN_OR_RETURN(const MappedFile mapped, MappedFile::open(path));
-    identity.data = sha256(mapped.bytes());
-  }
-  return makeOrReuse(request, path, identity, *codec);
+  for (const std::string &path : files.paths)
+    if (TokenFile::looksLikeOne(path))
+      return files.paths.size() == 1
+                 ? openNamed(request, path, identity)
+                 : badInput(fmt::format("{}: is a token file beside other data; name it alone", path));
+  FT_ASSIGN_OR_RETURN(identity.data, digestOf(files.paths, request.columns));
+  return makeOrReuse(request, files, identity, *codec);
 }
 
 } // namespace ft::rt

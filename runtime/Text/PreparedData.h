@@ -6,18 +6,21 @@
 
 namespace ft::rt {
 
-/// What to prepare. `source` is one of
+/// What to prepare. `sources` are one of
 ///  - "synthetic:SEED": random tokens, made in memory (see SyntheticData.h);
 ///  - a token file: compared with this request, refused with both values where anything differs;
-///  - a data file (see Samples.h): tokenised and packed once, into ${XDG_CACHE_HOME:-~/.cache}/ftc/data under the
-///  digest
-///    of everything that fixes the result; taken from there while nothing differs, made again otherwise.
+///  - data files and folders of them (see Samples.h, DataSources.h): tokenised and packed once, into
+///    ${XDG_CACHE_HOME:-~/.cache}/ftc/data under the digest of everything that fixes the result; taken from there while
+///    nothing differs, made again otherwise.
 struct DataRequest {
-  std::string source;
-  std::string baseFolder;     ///< relative paths start here, then at the working folder
-  std::string comparedSource; ///< data file whose digest a token file is compared with, where it exists
+  std::vector<std::string> sources;
+  std::string baseFolder;                   ///< relative paths start here, then at the working folder
+  std::vector<std::string> comparedSources; ///< data whose digest a token file is compared with, where it exists
+  ColumnNames columns;
   std::string outputFile;     ///< where the token file goes instead of the cache; empty: the cache
   TokenFileIdentity identity; ///< shape, vocabulary, seed, train_on_prompt, split; digests are filled in here
+
+  bool synthetic() const;
 
   /// `dataArgument`: what --data says, "" without it; it stands for the recipe's training data.
   static DataRequest train(const plan::Run &run, const BatchShape &shape, std::string baseFolder,
@@ -45,6 +48,7 @@ struct EncodedData {
   std::vector<Document> documents;
   PackingStats stats;
 };
-Expected<EncodedData> encodeSamples(const SampleFile &file, const TokenFileIdentity &identity, const TextCodec &codec);
+Expected<EncodedData> encodeSamples(std::span<const SampleFile> files, const TokenFileIdentity &identity,
+                                    const TextCodec &codec);
 
 } // namespace ft::rt

@@ -20,7 +20,7 @@ protected:
     FolderTest::SetUp();
     run.set_seed(42);
     run.set_template_("chatml");
-    run.set_data_train("train.jsonl");
+    run.add_data_train("train.jsonl");
     std::string lines;
     for (int i = 0; i < 40; ++i)
       lines += fmt::format("{{\"instruction\":\"Say {}\",\"input\":\"\",\"output\":\"It is {}.\"}}\n", i, i * i);
@@ -86,7 +86,7 @@ TEST_F(PreparedDataTest, EveryDifferenceMakesAnotherFile) {
   differs("sequence_len");
   codec.emplace(testCodec("alpaca"));
   differs("template");
-  auto llama = TextCodec::load("test/goldens/text/llama3", "alpaca", "");
+  auto llama = TextCodec::load("test/goldens/text/llama3", {"alpaca", "", {}, false, ""});
   codec.emplace(std::move(*llama));
   differs("tokenizer");
   write("train.jsonl", "{\"instruction\":\"a\",\"output\":\"b\"}\n{\"instruction\":\"a\",\"output\":\"b\"}\n");
@@ -163,10 +163,12 @@ TEST_F(PreparedDataTest, SamplesWithoutTargetAreDroppedAndMoreThanOnePercentRefu
       formatReport(dataReport(*data->file, nullptr), "t").find("dropped without a target 2 (first: line 1, line 2)"),
       std::string::npos);
   file(95, 5);
-  EXPECT_EQ(refusal(), (folder / "train.jsonl").string() +
-                           ": 5 of 100 samples have no target, because their prompt alone fills max_document_len 512; "
-                           "the first at line 1, line 2, line 3; at most 1 % may, and one must be left: raise "
-                           "max_document_len, or shorten them");
+  EXPECT_EQ(
+      refusal(),
+      (folder / "train.jsonl").string() +
+          ": 5 of 100 samples have no target, because their prompt alone fills max_document_len 512, "
+          "or no turn is trained; the first at line 1, line 2, line 3; at most 1 % may, and one must be left: raise "
+          "max_document_len, or shorten them");
   file(0, 1);
   EXPECT_NE(refusal().find("1 of 1 samples have no target"), std::string::npos);
 }
@@ -205,13 +207,13 @@ TEST_F(PreparedDataTest, ValSetSizeSplitsWithoutOverlap) {
 }
 
 TEST_F(PreparedDataTest, SyntheticNeedsNoTokenizerAndBringsItsOwnHeldOutData) {
-  run.set_data_eval("eval.jsonl");
+  run.add_data_eval("eval.jsonl");
   EXPECT_TRUE(hasEvaluation(run));
   auto train = preparedData(trainRequest("synthetic:7"), nullptr);
   auto held = preparedData(DataRequest::evaluation(run, shape(), folder.string(), "synthetic:7"), nullptr);
   ASSERT_TRUE(train.ok() && held.ok());
   EXPECT_FALSE(std::ranges::equal(train->file->bytes(), held->file->bytes()));
-  run.set_data_eval("synthetic:8");
+  run.set_data_eval(0, "synthetic:8");
   auto named = preparedData(DataRequest::evaluation(run, shape(), folder.string(), "synthetic:7"), nullptr);
   auto beside = preparedData(DataRequest::evaluation(run, shape(), folder.string(), ""), nullptr); // train.jsonl
   ASSERT_TRUE(named.ok() && beside.ok());
@@ -230,7 +232,8 @@ TEST_F(PreparedDataTest, ReportMarksWhatIsNotTrained) {
   auto data = prepare();
   ASSERT_TRUE(data.ok());
   const DataReport report = dataReport(*data->file, &codec->tokenizer());
-  EXPECT_EQ(report.sample, "⟦" + codec->promptTemplate().prompt("Say", "") + "⟧It is.<|im_end|>");
+  EXPECT_EQ(report.sample,
+            std::string("⟦") + "<|im_start|>user\nSay<|im_end|>\n<|im_start|>assistant\n" + "⟧It is.<|im_end|>");
   const std::string text = formatReport(report, "training data");
   EXPECT_NE(text.find("  samples 1, truncated 0, dropped without a target 0\n"), std::string::npos) << text;
   EXPECT_NE(text.find("end of turn trained in 1 of 1\n"), std::string::npos) << text;
@@ -252,9 +255,54 @@ TEST_F(PreparedDataTest, CommandPacksBothAndReports) {
   command.modelPath.clear();
   EXPECT_EQ(runDataCommand(command, output).message(),
             "ftc data needs --model PATH: a GGUF file, or a folder with tokenizer.json");
-  command.run.set_data_train("synthetic:1");
+  command.run.set_data_train(0, "synthetic:1");
   EXPECT_EQ(runDataCommand(command, output).message(),
             "data.train is \"synthetic:1\": synthetic data is made by ftrun, there is nothing to prepare");
+}
+
+/// Files in their order, a folder's in the order of their names; what is there decides the digest.
+TEST_F(PreparedDataTest, SeveralFilesAndFolders) {
+  fs::create_directories(folder / "more");
+  std::ofstream(folder / "more/b.jsonl") << "{\"instruction\":\"b\",\"output\":\"B\"}\n";
+  std::ofstream(folder / "more/a.csv") << "instruction,output\na,A\n";
+  std::ofstream(folder / "more/notes.pdf") << "x";
+  run.add_data_train("more");
+  auto data = prepare();
+  ASSERT_TRUE(data.ok()) << data.status().message();
+  EXPECT_EQ(data->file->documents(), 42u);
+  EXPECT_NE(data->notes.at(0).find("1 of 3 entries are left out"), std::string::npos) << data->notes.at(0);
+  const Sha256Digest before = data->file->identity().data;
+  std::ofstream(folder / "more/b.jsonl") << "{\"instruction\":\"b\",\"output\":\"C\"}\n";
+  EXPECT_NE(prepare()->file->identity().data, before);
+  run.mutable_data_columns()->set_output("other");
+  EXPECT_NE(refusal().find("train.jsonl:1: field \"other\" is missing"), std::string::npos);
+  run.clear_data_columns();
+  std::ofstream(folder / "more/c.parquet") << "PAR1";
+  EXPECT_NE(refusal().find("c.parquet: is Parquet; convert it"), std::string::npos);
+  fs::create_directories(folder / "empty");
+  run.add_data_train("empty");
+  EXPECT_NE(refusal().find("empty: is a folder without data"), std::string::npos);
+}
+
+/// Continued pre-training: pieces that fill a row, the end of text behind the last.
+TEST_F(PreparedDataTest, PlainTextIsSplitAndEnds) {
+  std::string text;
+  for (int i = 0; i < 900; ++i)
+    text += fmt::format("{} ", i);
+  write("book.txt", text);
+  run.set_data_train(0, "book.txt");
+  auto data = prepare();
+  ASSERT_TRUE(data.ok()) << data.status().message();
+  std::vector<uint32_t> ids;
+  ASSERT_TRUE(codec->tokenizer().encode(text, ids).ok());
+  ids.push_back(*codec->tokenizer().eos());
+  const auto &stats = data->file->stats();
+  EXPECT_EQ(stats.tokens, ids.size());
+  EXPECT_EQ(data->file->documents(), (ids.size() + 511) / 512);
+  EXPECT_EQ(stats.targets, ids.size() - data->file->documents());
+  EXPECT_EQ(stats.samples, 1u);
+  EXPECT_EQ(stats.truncated, 0u);
+  EXPECT_EQ(stats.endTrained, 1u);
 }
 
 /// The demo's data in the repository: nothing dropped, nothing cut, every end trained.
@@ -267,7 +315,7 @@ TEST_F(PreparedDataTest, WordNetSamplesAreGood) {
   TokenFileIdentity identity;
   identity.shape = shape().row;
   identity.vocabSize = shape().vocabSize;
-  auto encoded = encodeSamples(*file, identity, *codec);
+  auto encoded = encodeSamples(std::span(&*file, 1), identity, *codec);
   ASSERT_TRUE(encoded.ok()) << encoded.status().message();
   EXPECT_EQ(encoded->stats.truncated, 0u);
   EXPECT_EQ(encoded->documents.size(), 1900u);

@@ -1,38 +1,55 @@
-// How a sample becomes a prompt and a response.
+// How a sample becomes text: Alpaca's form, or turns of a chat.
 #pragma once
 
-#include "runtime/Support/Sha256.h"
-#include "runtime/Support/Status.h"
-
-#include <string>
-#include <string_view>
+#include "runtime/Plan/plan.pb.h"
+#include "runtime/Text/ChatTemplate.h"
+#include "runtime/Text/ModelTemplate.h"
 
 namespace ft::rt {
 
-/// A named template. The response follows the prompt directly and is followed by the end of turn.
+/// What a run says of its samples' text.
+struct TextOptions {
+  std::string templateName; ///< alpaca, chatml, model, or a file; empty: model where there is one, else alpaca
+  std::string systemPrompt; ///< in front of chats that have no system turn; empty: none
+  std::vector<std::string> variables; ///< NAME=VALUE
+  bool lastTurnOnly = false;          ///< of a chat's turns of the assistant
+  std::string baseFolder;             ///< where a relative file starts
+
+  static TextOptions from(const plan::Run &run, std::string baseFolder);
+};
+
+/// A chosen template.
 ///  - alpaca: Stanford Alpaca's two texts (with and without input); the end is the tokenizer's end of text.
-///  - chatml: <|im_start|>role\n…<|im_end|>\n turns; instruction and input make one user turn, a newline between,
-///  behind
-///    a system turn where there is a system prompt; the end is <|im_end|>.
+///  - a chat template, of the model, of a file, or `chatml`: <|im_start|>role\n…<|im_end|>\n turns. Instruction and
+///  input
+///    make one user turn, a newline between.
 class PromptTemplate {
 public:
-  /// "alpaca" or "chatml"; other names are refused with a suggestion, and a system prompt where the template has no
-  /// turn for it.
-  static Expected<PromptTemplate> named(std::string_view name, std::string_view systemPrompt = "");
+  /// Other names are refused with a suggestion; a system prompt where the template has no turn for it; `model` where
+  /// the model has no template.
+  static Expected<PromptTemplate> choose(const TextOptions &options, const ModelTemplate &model);
 
-  /// The text in front of the response.
-  std::string prompt(std::string_view instruction, std::string_view input) const;
-  /// The control token that ends a turn; empty: the tokenizer's end of text.
-  std::string_view endOfTurn() const { return end; }
-  std::string_view name() const { return templateName; }
-  /// The whole template for people and for the adapter's folder: both forms with {instruction}, {input}, {response}.
+  /// Null: alpaca.
+  const ChatTemplate *chat() const { return turns ? &*turns : nullptr; }
+  ChatTemplate *chat() { return turns ? &*turns : nullptr; }
+  /// Alpaca's text in front of the response.
+  static std::string alpaca(std::string_view instruction, std::string_view input);
+
+  /// The system prompt where there is one, and the sample's messages or its instruction as the user's.
+  std::vector<jinja::Value> messagesOf(const Sample &sample) const;
+  /// Those of messagesOf() that are trained.
+  std::vector<bool> targetsOf(const Sample &sample, std::span<const jinja::Value> messages) const;
+
+  const std::string &name() const { return templateName; }
+  /// All that a sample's text depends on, for people and for the adapter's folder.
   std::string text() const;
   /// Of text(): two templates that differ anywhere differ here.
   Sha256Digest digest() const { return sha256(text()); }
 
 private:
-  std::string_view templateName, withInput, withoutInput, end;
-  std::string system; ///< the system turn, in front of either
+  std::string templateName;
+  TextOptions options;
+  std::optional<ChatTemplate> turns;
 };
 
 } // namespace ft::rt

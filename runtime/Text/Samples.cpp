@@ -27,8 +27,8 @@ Status readField(JsonCursor &json, const std::string &name, std::optional<std::s
 }
 
 /// `syntax` is set where the text is no JSON, rather than JSON that says something else.
-Expected<Sample> readSample(JsonCursor &json, bool &syntax) {
-  SampleFields fields;
+Expected<Sample> readSample(JsonCursor &json, std::string_view text, const ColumnNames &columns, bool &syntax) {
+  SampleFields fields(columns);
   syntax = false;
   if (const Kind kind = json.kind(); kind != Kind::Object && kind != Kind::None)
     return badInput(fmt::format("is of type {}; must be an object with fields, as instruction and output",
@@ -40,17 +40,20 @@ Expected<Sample> readSample(JsonCursor &json, bool &syntax) {
     if (!more)
       break;
     FT_ASSIGN_OR_RETURN(const std::string name, json.key());
-    std::optional<std::string> *text = fields.field(name);
+    std::optional<std::string> *field = fields.field(name);
     const Kind kind = json.kind();
-    syntax = !text || kind == Kind::String || kind == Kind::None;
-    FT_RETURN_IF_ERROR(text ? readField(json, name, *text) : json.skip());
+    const size_t begin = json.at();
+    syntax = !field || kind == Kind::String || kind == Kind::None;
+    FT_RETURN_IF_ERROR(field ? readField(json, name, *field) : json.skip());
+    if (std::string *chat = kind == Kind::Null ? nullptr : fields.chatField(name))
+      *chat = text.substr(begin, json.at() - begin);
     syntax = true;
   }
   syntax = false;
   return fields.sample();
 }
 
-Status readArray(std::string_view text, SampleFile &file) {
+Status readArray(std::string_view text, const ColumnNames &columns, SampleFile &file) {
   JsonCursor json(text);
   auto notJson = [&](const std::string &reason) {
     const auto line = 1 + std::count(text.begin(), text.begin() + json.at(), '\n');
@@ -64,7 +67,7 @@ Status readArray(std::string_view text, SampleFile &file) {
     if (!*more)
       break;
     bool syntax;
-    auto sample = readSample(json, syntax);
+    auto sample = readSample(json, text, columns, syntax);
     if (!sample)
       return syntax
                  ? notJson(sample.status().message())
@@ -81,7 +84,7 @@ bool isOneObject(std::string_view text) {
   return json.kind() == Kind::Object && json.skip().ok() && json.at() > text.find('\n') && json.finished();
 }
 
-Status readLines(std::string_view text, SampleFile &file) {
+Status readLines(std::string_view text, const ColumnNames &columns, SampleFile &file) {
   const std::string_view whole = text;
   uint64_t number = 0;
   while (!text.empty()) {
@@ -93,7 +96,7 @@ Status readLines(std::string_view text, SampleFile &file) {
       continue;
     JsonCursor json(line);
     bool syntax;
-    auto sample = readSample(json, syntax);
+    auto sample = readSample(json, line, columns, syntax);
     if (sample && !json.finished()) {
       sample = badInput("something follows the object");
       syntax = true;
@@ -112,7 +115,7 @@ Status readLines(std::string_view text, SampleFile &file) {
   return {};
 }
 /// A table with a header; its columns are a sample's fields, empty cells empty texts.
-Status readTable(std::string_view text, char separator, SampleFile &file) {
+Status readTable(std::string_view text, char separator, const ColumnNames &columns, SampleFile &file) {
   TableReader table(text, separator);
   std::vector<std::string> header, cells;
   while (true) {
@@ -128,7 +131,7 @@ Status readTable(std::string_view text, char separator, SampleFile &file) {
       continue;
     if (cells.size() != header.size())
       return named(fmt::format("has {} cells; the header has {}", cells.size(), header.size()));
-    SampleFields fields;
+    SampleFields fields(columns);
     for (size_t column = 0; column < cells.size(); ++column) {
       if (!isWellFormedUtf8(cells[column]))
         return named(fmt::format("column \"{}\" is not UTF-8; save the file as UTF-8", header[column]));
@@ -143,18 +146,34 @@ Status readTable(std::string_view text, char separator, SampleFile &file) {
   }
 }
 
-/// The separator of a table, by the file's name without a packer's ending; zero: no table.
-char separatorOf(std::string_view path) {
+/// The whole text is one document.
+Status readText(std::string_view text, SampleFile &file) {
+  if (!isWellFormedUtf8(text))
+    return badInput(fmt::format("{}: is not UTF-8; save the file as UTF-8", file.path));
+  Sample sample;
+  sample.form = Sample::Form::Document;
+  sample.output = text;
+  file.samples.push_back(std::move(sample));
+  return {};
+}
+
+/// A file's name without a packer's ending.
+std::string_view unpackedName(std::string_view path) {
   for (std::string_view packed : {".gz", ".zst"})
     if (path.ends_with(packed))
       path.remove_suffix(packed.size());
-  return path.ends_with(".csv") ? ',' : path.ends_with(".tsv") ? '\t' : '\0';
+  return path;
 }
+
+/// The separator of a table; zero: no table.
+char separatorOf(std::string_view name) { return name.ends_with(".csv") ? ',' : name.ends_with(".tsv") ? '\t' : '\0'; }
+
+bool isPlainText(std::string_view name) { return name.ends_with(".txt") || name.ends_with(".md"); }
 } // namespace
 
 std::string placeName(bool lines, uint64_t place) { return fmt::format("{} {}", lines ? "line" : "sample", place); }
 
-Expected<SampleFile> readSamples(const std::string &path) {
+Expected<SampleFile> readSamples(const std::string &path, const ColumnNames &columns) {
   FT_ASSIGN_OR_RETURN(const DataFile data, DataFile::open(path));
   const std::string_view text = data.text();
   SampleFile file;
@@ -163,16 +182,21 @@ Expected<SampleFile> readSamples(const std::string &path) {
   const size_t first = text.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos)
     return badInput(fmt::format("{}: is empty; must hold a JSON array, lines of JSON objects, or a table", path));
-  const char separator = separatorOf(path);
+  const std::string_view name = unpackedName(path);
+  if (isPlainText(name)) {
+    FT_RETURN_IF_ERROR(readText(text, file));
+    return file;
+  }
+  const char separator = separatorOf(name);
   if (!separator && text[first] != '[' && text[first] != '{')
     return badInput(
         fmt::format("{}: starts with '{}'; must be a JSON array ('[') or lines of JSON objects ('{{'), or be "
-                    "named .csv or .tsv",
+                    "named .csv, .tsv, .txt or .md",
                     path, text[first] >= ' ' && text[first] < 0x7F ? text[first] : '?'));
   file.lines = separator || text[first] == '{';
-  FT_RETURN_IF_ERROR(separator    ? readTable(text, separator, file)
-                     : file.lines ? readLines(text, file)
-                                  : readArray(text, file));
+  FT_RETURN_IF_ERROR(separator    ? readTable(text, separator, columns, file)
+                     : file.lines ? readLines(text, columns, file)
+                                  : readArray(text, columns, file));
   if (file.samples.empty())
     return badInput(fmt::format("{}: holds no samples", path));
   return file;

@@ -51,17 +51,18 @@ TEST_F(Samples, ReadsLinesAndSkipsBlankOnes) {
 TEST_F(Samples, ErrorsNamePlaceFieldAndValue) {
   EXPECT_EQ(refusal("[{\"instruction\":\"i\",\"output\":\"o\"},{\"instruction\":\"i\",\"response\":\"o\"}]"),
             ": sample 1: field \"output\" is missing; must have instruction and output, and may have input, or "
-            "have prompt and completion; found: instruction, response");
+            "have prompt and completion, or messages, or text (other names: data { columns { … } }); found: "
+            "instruction, response");
   EXPECT_EQ(refusal("{\"instruction\":\"i\",\"output\":\"o\"}\n{\"instruction\":4,\"output\":\"o\"}"),
             ":2: field \"instruction\" is of type number; must be a string");
-  EXPECT_EQ(refusal("{\"messages\":[]}"),
-            ":1: field \"instruction\" is missing; must have instruction and output, and may have input, or "
-            "have prompt and completion; found: messages (chats are not supported yet)");
+  EXPECT_EQ(refusal("{\"messages\":[]}"), ":1: field \"messages\" is []; must be a list of messages, and not empty");
   EXPECT_EQ(refusal("[7]"), ": sample 0: is of type number; must be an object with fields, as instruction and output");
   EXPECT_EQ(refusal(""), ": is empty; must hold a JSON array, lines of JSON objects, or a table");
   EXPECT_EQ(refusal("[]"), ": holds no samples");
-  EXPECT_EQ(refusal("hello"),
-            ": starts with 'h'; must be a JSON array ('[') or lines of JSON objects ('{'), or be named .csv or .tsv");
+  EXPECT_EQ(
+      refusal("hello"),
+      ": starts with 'h'; must be a JSON array ('[') or lines of JSON objects ('{'), or be named .csv, .tsv, .txt or "
+      ".md");
   EXPECT_EQ(refusal("[{\"instruction\":\"i\",\n\"output\":\"o\",\n}]"), ":3: not JSON: a member's name is missing");
   EXPECT_EQ(refusal("{\"instruction\":\"i\",\"output\":\"o\"}\n{\"instr"), ":2: not JSON: a string is cut off");
   EXPECT_EQ(refusal("{\"instruction\":\"\xff\",\"output\":\"o\"}"),
@@ -101,17 +102,48 @@ TEST_F(Samples, PromptAndCompletionAreTakenAsTheyAre) {
   auto file = readSamples(write("a.jsonl", "{\"prompt\":\"2+2=\",\"completion\":\"4\"}\n"
                                            "{\"instruction\":\"i\",\"output\":\"o\",\"prompt\":\"p\"}"));
   ASSERT_TRUE(file.ok()) << file.status().message();
-  EXPECT_TRUE(file->samples[0].plain);
+  EXPECT_EQ(file->samples[0].form, Sample::Form::Plain);
   EXPECT_EQ(file->samples[0].instruction, "2+2=");
   EXPECT_EQ(file->samples[0].output, "4");
-  EXPECT_FALSE(file->samples[1].plain);
+  EXPECT_EQ(file->samples[1].form, Sample::Form::Instruction);
   EXPECT_EQ(refusal("{\"prompt\":\"p\"}"),
             ":1: field \"completion\" is missing; must have instruction and output, and may have input, or have prompt "
-            "and completion; found: prompt");
+            "and completion, or messages, or text (other names: data { columns { … } }); found: prompt");
   const TextCodec codec = testCodec("alpaca");
   auto plain = codec.encodeSample(file->samples[0], 1000);
   ASSERT_TRUE(plain.ok());
   EXPECT_EQ(codec.tokenizer().decode(plain->ids, false), "2+2=4<|endoftext|>");
+}
+
+TEST_F(Samples, ColumnsMayHaveOtherNames) {
+  ColumnNames columns;
+  columns.instruction = "question";
+  columns.output = "answer";
+  const std::string path = write("a.jsonl", "{\"question\":\"q\",\"answer\":\"a\",\"output\":7}");
+  auto file = readSamples(path, columns);
+  ASSERT_TRUE(file.ok()) << file.status().message();
+  EXPECT_EQ(file->samples[0].instruction, "q");
+  EXPECT_EQ(file->samples[0].output, "a");
+  auto table = readSamples(write("a.csv", "question,answer\nq,a\n"), columns);
+  ASSERT_TRUE(table.ok()) << table.status().message();
+  EXPECT_EQ(table->samples[0].output, "a");
+  EXPECT_NE(readSamples(write("b.jsonl", "{\"question\":\"q\"}"), columns)
+                .status()
+                .message()
+                .find("field \"answer\" is missing"),
+            std::string::npos);
+}
+
+TEST_F(Samples, TextIsADocument) {
+  auto lines = readSamples(write("a.jsonl", "{\"text\":\"Once.\"}\n{\"text\":\"\"}\n"));
+  ASSERT_TRUE(lines.ok()) << lines.status().message();
+  EXPECT_EQ(lines->samples[0].form, Sample::Form::Document);
+  EXPECT_EQ(lines->samples[0].output, "Once.");
+  auto file = readSamples(write("a.txt", "{ It is\n no JSON.\n"));
+  ASSERT_TRUE(file.ok()) << file.status().message();
+  EXPECT_EQ(file->samples.at(0).output, "{ It is\n no JSON.\n");
+  const std::string bad = write("b.md", "\xff");
+  EXPECT_EQ(readSamples(bad).status().message(), bad + ": is not UTF-8; save the file as UTF-8");
 }
 
 TEST_F(Samples, TablesHaveAHeader) {
@@ -124,7 +156,7 @@ TEST_F(Samples, TablesHaveAHeader) {
   EXPECT_TRUE(csv->lines);
   auto tsv = readSamples(write("a.tsv", "prompt\tcompletion\np, q\tr\n"));
   ASSERT_TRUE(tsv.ok()) << tsv.status().message();
-  EXPECT_TRUE(tsv->samples[0].plain);
+  EXPECT_EQ(tsv->samples[0].form, Sample::Form::Plain);
   auto broken = [&](const std::string &text) {
     const std::string path = write("b.csv", text);
     return readSamples(path).status().message().substr(path.size());
@@ -135,7 +167,7 @@ TEST_F(Samples, TablesHaveAHeader) {
   EXPECT_EQ(
       broken("question,output\na,b\n"),
       ":2: field \"instruction\" is missing; must have instruction and output, and may have input, or have prompt "
-      "and completion; found: question, output");
+      "and completion, or messages, or text (other names: data { columns { … } }); found: question, output");
   EXPECT_EQ(broken("instruction,output\n"), ": holds no samples");
 }
 

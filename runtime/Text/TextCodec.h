@@ -1,4 +1,4 @@
-// A tokenizer with a prompt template: samples and prompts to token ids, and answers back to text.
+// A tokenizer with a template: samples and prompts to token ids, and answers back to text.
 #pragma once
 
 #include "runtime/Text/PromptTemplate.h"
@@ -7,26 +7,40 @@
 
 namespace ft::rt {
 
-/// A tokenised sample. ids[0, prompt) are the prompt (BOS included), the others the response with its end.
+/// A stretch of a document's ids.
+struct IdSpan {
+  uint32_t begin = 0, end = 0;
+  bool operator==(const IdSpan &) const = default;
+};
+
+/// A tokenised sample. ids[0, prompt) are the prompt (BOS included), the others are trained but for `untrained`: turns
+/// of others behind the first answer.
 struct Document {
   std::vector<uint32_t> ids;
   uint32_t prompt = 0;
-  bool truncated = false; ///< cut to the longest allowed length: then its end of turn is missing
+  bool truncated = false;        ///< cut to the longest allowed length: then its end of turn is missing
+  std::vector<IdSpan> untrained; ///< in order, apart from each other, behind the prompt
+
+  /// The stretches of ids that are trained: behind the first id, which nothing predicts.
+  std::vector<IdSpan> targets(bool trainOnPrompt) const;
 };
 
 /// Immutable; every function may run on several threads.
 class TextCodec {
 public:
-  /// Refuses a template whose end of turn the tokenizer does not have.
-  static Expected<TextCodec> create(Tokenizer tokenizer, std::string_view templateName,
-                                    std::string_view systemPrompt = "");
-  /// The same from the model's files (see loadTokenizer).
-  static Expected<TextCodec> load(const std::string &modelPath, std::string_view templateName,
-                                  std::string_view systemPrompt);
+  /// Refuses a template that ends a turn of the assistant with no control token of the tokenizer.
+  static Expected<TextCodec> create(Tokenizer tokenizer, const TextOptions &options, const ModelTemplate &model = {});
+  /// The same from the model's files (see loadTokenizer and readModelTemplate).
+  static Expected<TextCodec> load(const std::string &modelPath, const TextOptions &options);
 
-  /// Prompt and response are tokenised apart and joined, with what the tokenizer puts in front of every text; the end
-  /// of turn follows unless the sample is longer than `maxTokens`, which cuts it there.
-  Expected<Document> encodeSample(const Sample &sample, uint64_t maxTokens, Tokenizer::Scratch &scratch) const;
+  /// A sample as documents of at most `maxTokens`. Chats are tokenised as a whole, as transformers does, without what
+  /// the tokenizer puts around a text; what is trained ends with each turn's control token. Prompt and response of the
+  /// other forms are tokenised apart and joined, with what the tokenizer puts in front, and the end of turn behind. A
+  /// sample that is longer is cut there and loses its end; a plain document becomes several, with the end of text
+  /// behind the last.
+  Status encode(const Sample &sample, uint64_t maxTokens, Tokenizer::Scratch &scratch,
+                std::vector<Document> &documents) const;
+  /// Of a sample that is no plain document.
   Expected<Document> encodeSample(const Sample &sample, uint64_t maxTokens) const;
   /// What generation starts from: the same prompt as in training.
   Expected<std::vector<uint32_t>> encodePrompt(std::string_view instruction, std::string_view input) const;
@@ -40,12 +54,20 @@ public:
   const PromptTemplate &promptTemplate() const { return prompts; }
 
 private:
+  TextCodec(std::shared_ptr<const Tokenizer> tokens, PromptTemplate prompts)
+      : tokens(std::move(tokens)), prompts(std::move(prompts)) {}
+  Status findEndOfTurn();
   Status appendPrompt(std::string_view prompt, Tokenizer::Scratch &scratch, std::vector<uint32_t> &ids) const;
-  TextCodec(std::shared_ptr<const Tokenizer> tokens, PromptTemplate prompts, uint32_t end)
-      : tokens(std::move(tokens)), prompts(prompts), end(end) {}
+  Expected<Document> encodePair(const Sample &sample, Tokenizer::Scratch &scratch) const;
+  Expected<Document> encodeChat(const Sample &sample, Tokenizer::Scratch &scratch) const;
+  Status encodeText(const Sample &sample, uint64_t maxTokens, Tokenizer::Scratch &scratch,
+                    std::vector<Document> &documents) const;
+  /// Without the white space that a template puts behind an end of turn.
+  uint32_t trimmedEnd(std::span<const uint32_t> ids, IdSpan span) const;
+
   std::shared_ptr<const Tokenizer> tokens;
   PromptTemplate prompts;
-  uint32_t end;
+  uint32_t end = 0;
 };
 
 } // namespace ft::rt

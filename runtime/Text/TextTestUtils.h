@@ -33,7 +33,7 @@ protected:
 };
 
 inline TextCodec testCodec(std::string_view name = "chatml") {
-  auto codec = TextCodec::load("test/goldens/text/digits", name, "");
+  auto codec = TextCodec::load("test/goldens/text/digits", {std::string(name), "", {}, false, ""});
   EXPECT_TRUE(codec.ok()) << codec.status().message();
   return *codec;
 }

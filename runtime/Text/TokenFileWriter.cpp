@@ -45,12 +45,12 @@ uint32_t writeRow(const TokenFileIdentity &identity, std::span<const Document> d
     const Document &document = documents[member];
     const auto length = uint32_t(document.ids.size());
     std::copy(document.ids.begin(), document.ids.end(), tokens + at);
-    // Position t predicts token t + 1: the first target is the last prompt token's, the document's last has none.
-    const uint32_t first = identity.trainOnPrompt ? 0 : std::max(document.prompt, 1u) - 1;
-    for (uint32_t t = first; t + 1 < length; ++t) {
-      mask[(at + t) / 8] |= uint8_t(1 << (at + t) % 8);
-      ++targets;
-    }
+    // Position t predicts token t + 1: the document's last has no target.
+    for (const IdSpan &span : document.targets(identity.trainOnPrompt))
+      for (uint32_t t = at + span.begin - 1; t + 1 < at + span.end; ++t) {
+        mask[t / 8] |= uint8_t(1 << t % 8);
+        ++targets;
+      }
     stats.endTrained += !document.truncated;
     stats.tokens += length;
     at += length;

@@ -137,7 +137,8 @@ Status Tokenizer::encodeText(std::string_view text, bool first, Specials matched
   return {};
 }
 
-Status Tokenizer::encode(std::string_view text, std::vector<uint32_t> &ids, Scratch &scratch, Specials matched) const {
+/// Cuts `text` at its added tokens into scratch.parts; it is well-formed then where that is needed.
+Status Tokenizer::startEncoding(std::string_view &text, Specials matched, Scratch &scratch) const {
   if (text.size() >= UINT32_MAX / 4)
     return badInput(fmt::format("a text of {} bytes is too long for the tokenizer; at most 1 GiB", text.size()));
   if (scratch.owner != identity) {
@@ -148,11 +149,43 @@ Status Tokenizer::encode(std::string_view text, std::vector<uint32_t> &ids, Scra
     text = scratch.wellFormed = replaceIllFormedUtf8(text);
   scratch.parts.clear();
   addedRaw.find(text, matched == Specials::Matched, scratch.parts);
+  return {};
+}
+
+Status Tokenizer::encode(std::string_view text, std::vector<uint32_t> &ids, Scratch &scratch, Specials matched) const {
+  FT_RETURN_IF_ERROR(startEncoding(text, matched, scratch));
   for (const AddedTokens::Part &part : scratch.parts)
     if (part.token)
       ids.push_back(part.token->id);
     else
       FT_RETURN_IF_ERROR(encodeText(part.text, part.text.data() == text.data(), matched, scratch, ids));
+  return {};
+}
+
+Status Tokenizer::encode(std::string_view text, std::span<const size_t> marks, std::vector<uint32_t> &ids,
+                         std::vector<uint32_t> &at, Scratch &scratch) const {
+  FT_RETURN_IF_ERROR(startEncoding(text, Specials::Matched, scratch));
+  std::vector<uint32_t> front;
+  for (const AddedTokens::Part &part : scratch.parts) {
+    const auto begin = size_t(part.text.data() - text.data()), end = begin + part.text.size();
+    const auto before = uint32_t(ids.size());
+    const bool first = begin == 0;
+    if (part.token)
+      ids.push_back(part.token->id);
+    else
+      FT_RETURN_IF_ERROR(encodeText(part.text, first, Specials::Matched, scratch, ids));
+    for (; !marks.empty() && marks[0] < end; marks = marks.subspan(1)) {
+      front.clear();
+      if (!part.token && marks[0] > begin)
+        FT_RETURN_IF_ERROR(encodeText(part.text.substr(0, marks[0] - begin), first, Specials::Matched, scratch, front));
+      // What the front alone becomes may differ in its last tokens from what it becomes with the rest behind it.
+      uint32_t count = before;
+      while (count < ids.size() && count - before < front.size() && ids[count] == front[count - before])
+        ++count;
+      at.push_back(count);
+    }
+  }
+  at.insert(at.end(), marks.size(), uint32_t(ids.size()));
   return {};
 }
 

@@ -34,10 +34,18 @@ public:
   /// The same with a Scratch of its own.
   Status encode(std::string_view text, std::vector<uint32_t> &ids, Specials specials = Specials::Matched) const;
 
+  /// The same of well-formed UTF-8, and where places of the text lie among the ids: appends to `at`, for each of
+  /// `marks` (bytes of `text`, ascending), how many of `ids` stand for what is in front of it. A token that reaches
+  /// over a mark is behind it.
+  Status encode(std::string_view text, std::span<const size_t> marks, std::vector<uint32_t> &ids,
+                std::vector<uint32_t> &at, Scratch &scratch) const;
+
   /// Well-formed UTF-8 (U+FFFD where the bytes of the ids are none). Ids outside the vocabulary give nothing.
   std::string decode(std::span<const uint32_t> ids, bool skipControl) const;
 
   uint32_t vocabSize() const { return uint32_t(texts.size()); }
+  /// A control token, which is no text.
+  bool isControl(uint32_t id) const { return id < control.size() && control[id]; }
   /// The id of an added token, by its text.
   std::optional<uint32_t> special(std::string_view text) const;
   /// What the tokenizer puts in front of every text (a beginning of text), and behind it.
@@ -57,6 +65,7 @@ private:
   Status encodeText(std::string_view text, bool first, Specials specials, Scratch &scratch,
                     std::vector<uint32_t> &ids) const;
   Status encodeNormalized(std::string_view text, bool first, Scratch &scratch, std::vector<uint32_t> &ids) const;
+  Status startEncoding(std::string_view &text, Specials specials, Scratch &scratch) const;
   void encodePiece(std::string_view piece, Scratch &scratch, std::vector<uint32_t> &ids) const;
 
   Normalizer normalizer;

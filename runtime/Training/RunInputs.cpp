@@ -150,7 +150,7 @@ Status preparePrompt(RunInputs &inputs) {
     return badInput(
         fmt::format("generate.instruction and generate.input take {} tokens in template {}; must be at most "
                     "max_document_len {}: shorten them",
-                    inputs.prompt.size(), plan.run().template_(), plan.batch().max_document_len()));
+                    inputs.prompt.size(), inputs.codec->promptTemplate().name(), plan.batch().max_document_len()));
   for (const uint32_t id : inputs.prompt)
     if (id >= plan.batch().vocab_size())
       return badInput(
@@ -166,15 +166,15 @@ Status openData(RunInputs &inputs) {
   const std::string base = folderOf(inputs.options.plan);
   const DataRequest train = DataRequest::train(run, shape, base, inputs.options.data);
   // Text needs the tokenizer; synthetic tokens do not, and a folder without one can train on them.
-  const bool text = !isSynthetic(train.source) || run.generate().max_new_tokens() > 0;
+  const bool text = !train.synthetic() || run.generate().max_new_tokens() > 0;
   if (text && !inputs.model->isSeeded()) {
-    FT_ASSIGN_OR_RETURN(inputs.codec, TextCodec::load(inputs.options.model, run.template_(), run.system_prompt()));
+    FT_ASSIGN_OR_RETURN(inputs.codec, TextCodec::load(inputs.options.model, TextOptions::from(run, base)));
     addText(inputs, "template.txt", inputs.codec->promptTemplate().text());
-  } else if (!isSynthetic(train.source)) {
+  } else if (!train.synthetic()) {
     return badInput(
         fmt::format("{} needs the model's tokenizer, and --model {} has none: name a model with its files, or "
                     "pass --data synthetic:SEED",
-                    train.source, inputs.options.model));
+                    fmt::join(train.sources, ", "), inputs.options.model));
   }
   FT_RETURN_IF_ERROR(preparePrompt(inputs));
   const TextCodec *codec = inputs.codec ? &*inputs.codec : nullptr;

@@ -78,6 +78,15 @@ Setter path(std::string *(plan::Run::*field)()) {
   };
 }
 
+/// One in place of a list.
+Setter onlyPath(google::protobuf::RepeatedPtrField<std::string> *(plan::Run::*field)()) {
+  return [=](plan::Run &run, std::string_view text) -> std::string {
+    (run.*field)()->Clear();
+    *(run.*field)()->Add() = text;
+    return {};
+  };
+}
+
 const std::map<std::string, Setter, std::less<>> &setters() {
   using plan::Run;
   // The ranges of recipe.proto; 0 stands for a field that a recipe leaves out.
@@ -96,9 +105,17 @@ const std::map<std::string, Setter, std::less<>> &setters() {
       {"load_best_model_at_end", flag(&Run::set_load_best_model_at_end)},
       {"save_on_signal", flag(&Run::set_save_on_signal)},
       {"output_dir", path(&Run::mutable_output_dir)},
-      {"data.train", path(&Run::mutable_data_train)},
-      {"data.eval", path(&Run::mutable_data_eval)},
-      {"template", choice(&Run::mutable_template_, {"alpaca", "chatml"})},
+      {"data.train", onlyPath(&Run::mutable_data_train)},
+      {"data.eval", onlyPath(&Run::mutable_data_eval)},
+      {"data.targets", choice(&Run::mutable_data_targets, {"all", "last"})},
+      {"template",
+       [](Run &run, std::string_view text) -> std::string {
+         if (text != "model" && text != "alpaca" && text != "chatml" && text.find_first_of("./") == text.npos)
+           return "model or chatml or alpaca or a file";
+         run.set_template_(std::string(text));
+         return {};
+       }},
+      {"template_variables", onlyPath(&Run::mutable_template_variables)},
       {"system_prompt",
        [](Run &run, std::string_view text) {
          run.set_system_prompt(std::string(text));

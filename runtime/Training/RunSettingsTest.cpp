@@ -17,7 +17,9 @@ TEST(RunSettings, SetsFieldsOfEveryType) {
   EXPECT_EQ(run.seed(), 7u);
   EXPECT_TRUE(run.train_on_prompt());
   EXPECT_EQ(run.lr_scheduler_type(), "cosine");
-  EXPECT_EQ(run.data_train(), "a=b.jsonl");
+  ASSERT_EQ(run.data_train_size(), 1);
+  EXPECT_EQ(run.data_train(0), "a=b.jsonl");
+  EXPECT_EQ(run.template_(), "chatml");
   EXPECT_DOUBLE_EQ(run.warmup_ratio(), 0.03);
   EXPECT_EQ(run.system_prompt(), "Be brief.");
 }

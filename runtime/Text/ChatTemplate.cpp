@@ -1,0 +1,104 @@
+#include "runtime/Text/ChatTemplate.h"
+
+#include "runtime/Template/CodePoints.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace ft::rt {
+
+namespace {
+using jinja::Value;
+
+Status unstable(size_t index) {
+  return badInput(fmt::format("message {}: the chat template renders it differently when others follow, so what of the "
+                              "text is this turn cannot be told; train the last turn alone (data {{ targets: LAST }}), "
+                              "or use template chatml",
+                              index));
+}
+
+size_t commonPrefix(std::string_view a, std::string_view b) {
+  return size_t(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
+}
+
+/// The turn's own words stand in `text`: the end of its content (what was thought before it may be gone), or the names
+/// of the functions that it calls.
+bool holdsTurn(std::string_view text, const Value &message) {
+  if (const Value *calls = message.find("tool_calls"); calls && calls->isSequence())
+    for (const Value &call : calls->items()) {
+      const Value *function = call.is(Value::Kind::Dict) ? call.find("function") : nullptr;
+      const Value *name = function && function->is(Value::Kind::Dict) ? function->find("name") : nullptr;
+      if (name && name->is(Value::Kind::Text) && text.find(name->text()) == text.npos)
+        return false;
+    }
+  const Value *content = message.find("content");
+  if (!content || !content->is(Value::Kind::Text))
+    return true;
+  std::string_view words = jinja::strip(content->text(), true, true);
+  words.remove_prefix(words.rfind('\n') == words.npos ? 0 : words.rfind('\n') + 1);
+  return text.find(words) != text.npos;
+}
+} // namespace
+
+Value chatMessage(std::string_view role, std::string_view content) {
+  return *Value::of(Value::Kind::Dict, {Value("role"), Value(role), Value("content"), Value(content)});
+}
+
+Expected<std::string> ChatTemplate::render(std::span<const Value> messages, const Value &tools, bool generates) const {
+  jinja::Variables given = variables;
+  FT_ASSIGN_OR_RETURN(Value list, Value::of(Value::Kind::List, {messages.begin(), messages.end()}));
+  given.emplace_back("messages", std::move(list));
+  given.emplace_back("tools", tools);
+  given.emplace_back("documents", Value::none());
+  given.emplace_back("add_generation_prompt", Value(generates));
+  return form.render(given, now);
+}
+
+/// Behind what generation starts from. A template that opens its prompt with what an answer in the data does not have
+/// ("<think>") starts behind what both share, which is more than the messages before.
+Expected<size_t> ChatTemplate::beginOfTurn(const std::string &whole, std::span<const Value> messages, size_t index,
+                                           const Value &tools) const {
+  FT_ASSIGN_OR_RETURN(const std::string prompt, render(messages.first(index), tools, /*generates=*/true));
+  if (whole.starts_with(prompt))
+    return prompt.size();
+  FT_ASSIGN_OR_RETURN(const std::string before, render(messages.first(index), tools, /*generates=*/false));
+  // Another answer in its place tells the template's words from the answer's first ones.
+  std::vector<Value> others(messages.begin(), messages.end());
+  others[index] = chatMessage("assistant", "\uE000");
+  FT_ASSIGN_OR_RETURN(const std::string other, render(others, tools, /*generates=*/false));
+  const size_t shared = std::min(commonPrefix(prompt, whole), commonPrefix(prompt, other));
+  if (!whole.starts_with(before) || shared <= before.size())
+    return unstable(index);
+  return shared;
+}
+
+Expected<TextSpan> ChatTemplate::turn(const std::string &whole, std::span<const Value> messages, size_t index,
+                                      const Value &tools) const {
+  FT_ASSIGN_OR_RETURN(const size_t begin, beginOfTurn(whole, messages, index, tools));
+  if (index + 1 == messages.size())
+    return TextSpan{begin, whole.size()};
+  FT_ASSIGN_OR_RETURN(const std::string upTo, render(messages.first(index + 1), tools, /*generates=*/false));
+  if (upTo.size() > begin && whole.starts_with(upTo))
+    return TextSpan{begin, upTo.size()};
+  const size_t end = endOfTurn.empty() ? std::string::npos : whole.find(endOfTurn, begin);
+  if (end == std::string::npos || !holdsTurn(std::string_view(whole).substr(begin, end - begin), messages[index]))
+    return unstable(index);
+  return TextSpan{begin, end + endOfTurn.size()};
+}
+
+Expected<ChatText> ChatTemplate::encode(std::span<const Value> messages, const Value &tools,
+                                        const std::vector<bool> &targets) const {
+  ChatText result;
+  FT_ASSIGN_OR_RETURN(result.text, render(messages, tools, /*generates=*/false));
+  for (size_t i = 0; i < messages.size(); ++i) {
+    if (!targets[i])
+      continue;
+    FT_ASSIGN_OR_RETURN(const TextSpan span, turn(result.text, messages, i, tools));
+    if (!result.targets.empty() && span.begin < result.targets.back().end)
+      return unstable(i);
+    result.targets.push_back(span);
+  }
+  return result;
+}
+
+} // namespace ft::rt

@@ -1,0 +1,227 @@
+// Chats: how they are read, and what of them is trained.
+#include "runtime/Text/ChatMessages.h"
+
+#include "runtime/Text/TextTestUtils.h"
+
+#include <fmt/format.h>
+#include <random>
+
+using namespace ft::rt;
+
+namespace {
+
+const std::string none;
+
+Sample chat(const std::string &json, const std::string &tools = "") {
+  auto sample = readChat(json, tools, {none, none});
+  EXPECT_TRUE(sample.ok()) << sample.status().message();
+  return sample.ok() ? *sample : Sample();
+}
+
+std::string refusal(const std::string &json, const std::string &tools = "") {
+  auto sample = readChat(json, tools, {none, none});
+  EXPECT_FALSE(sample.ok());
+  return sample.status().message();
+}
+
+std::string templateFile(const std::string &name) {
+  std::ifstream file("test/goldens/templates/" + name + ".jinja", std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+/// The chat's text with what is trained between ⟦ and ⟧.
+std::string marked(const ChatText &text) {
+  std::string out;
+  size_t at = 0;
+  for (const TextSpan &span : text.targets) {
+    out += text.text.substr(at, span.begin - at) + "⟦" + text.text.substr(span.begin, span.end - span.begin) + "⟧";
+    at = span.end;
+  }
+  return out + text.text.substr(at);
+}
+
+Expected<std::string> trained(const std::string &name, const std::string &json, const TextOptions &given = {},
+                              const std::string &endOfTurn = "<|im_end|>") {
+  ModelTemplate model;
+  model.text = templateFile(name);
+  model.tokens = {{"bos_token", "<s>"}, {"eos_token", "</s>"}};
+  FT_ASSIGN_OR_RETURN(PromptTemplate chosen, PromptTemplate::choose(given, model));
+  chosen.chat()->setEndOfTurn(endOfTurn);
+  const Sample sample = chat(json);
+  const std::vector<jinja::Value> messages = chosen.messagesOf(sample);
+  FT_ASSIGN_OR_RETURN(const ChatText text,
+                      chosen.chat()->encode(messages, sample.tools, chosen.targetsOf(sample, messages)));
+  return marked(text);
+}
+
+const std::string TwoTurns = R"([{"role":"user","content":"A?"},{"role":"assistant","content":"B."},
+                                 {"role":"user","content":"C?"},{"role":"assistant","content":"D."}])";
+
+TEST(ChatMessages, BothFormsAreRead) {
+  const Sample openAi = chat(R"([{"role":"user","content":"A?"},{"role":"assistant","content":"B.","train":false}])");
+  ASSERT_EQ(openAi.messages.size(), 2u);
+  EXPECT_EQ(openAi.messages[0], chatMessage("user", "A?"));
+  EXPECT_EQ(openAi.messages[1], chatMessage("assistant", "B."));
+  EXPECT_EQ(openAi.train[1], std::optional(false));
+  EXPECT_EQ(openAi.train[0], std::nullopt);
+  const Sample shareGpt = chat(R"([{"from":"system","value":"S"},{"from":"human","value":"A?"},
+      {"from":"gpt","value":"B.","weight":1},{"from":"observation","value":"1"}])");
+  ASSERT_EQ(shareGpt.messages.size(), 4u);
+  EXPECT_EQ(shareGpt.messages[1], chatMessage("user", "A?"));
+  EXPECT_EQ(shareGpt.messages[3], chatMessage("tool", "1"));
+  EXPECT_EQ(shareGpt.train[2], std::optional(true));
+  const Sample named = *readChat(R"([{"who":"human","says":"A?"}])", "", {"who", "says"});
+  EXPECT_EQ(named.messages[0], chatMessage("user", "A?"));
+  const Sample tools = chat(R"([{"role":"assistant","content":null,"tool_calls":[{"function":{"name":"f"}}]}])",
+                            R"("[{\"name\": \"f\"}]")");
+  EXPECT_EQ(tools.tools.items().size(), 1u);
+  EXPECT_TRUE(tools.messages[0].find("content")->is(jinja::Value::Kind::None));
+}
+
+TEST(ChatMessages, RefusalsNameTheMessage) {
+  EXPECT_EQ(refusal("[]"), "field \"messages\" is []; must be a list of messages, and not empty");
+  EXPECT_EQ(refusal("{}"), "field \"messages\" is {}; must be a list of messages, and not empty");
+  EXPECT_EQ(refusal("[1]"), "message 0: is of type number; must be an object with role and content");
+  EXPECT_EQ(refusal(R"([{"role":"user","content":"x"},{"role":"critic","content":"x"}])"),
+            "message 1: role is critic; must be system, user, assistant or tool");
+  EXPECT_EQ(refusal(R"([{"content":"x"}])"), "message 0: field \"role\" is missing");
+  EXPECT_EQ(refusal(R"([{"role":"user"}])"), "message 0: field \"content\" is missing");
+  EXPECT_EQ(refusal(R"([{"role":"user","content":7}])"), "message 0: field \"content\" is 7; must be a text");
+  EXPECT_EQ(refusal(R"([{"role":"user","content":"x","train":true}])"),
+            "message 0: a turn of user shall be trained; only those of the assistant can be");
+  EXPECT_EQ(refusal(R"([{"role":"assistant","content":"x","train":"yes"}])"),
+            "message 0: train is \"yes\"; must be true or false");
+  EXPECT_EQ(refusal(R"([{"role":"assistant","content":"x","weight":0.5}])"),
+            "message 0: weight is 0.5; must be 0 or 1");
+  EXPECT_EQ(refusal(R"([{"role":"user","content":"x"}])", "7"), "field \"tools\" is of type number; must be a list");
+  EXPECT_NE(refusal("\"" + std::string(100000, '[') + "\"").find("is not JSON"), std::string::npos);
+}
+
+TEST(ChatTargets, AllTurnsOfTheAssistantWhereTemplatesAreStable) {
+  EXPECT_EQ(*trained("phi4", TwoTurns),
+            "<|im_start|>user<|im_sep|>A?<|im_end|><|im_start|>assistant<|im_sep|>⟦B.<|im_end|>⟧"
+            "<|im_start|>user<|im_sep|>C?<|im_end|><|im_start|>assistant<|im_sep|>⟦D.<|im_end|>⟧");
+  EXPECT_EQ(*trained("llama2", TwoTurns), "<s>[INST] A? [/INST]⟦ B. </s>⟧<s>[INST] C? [/INST]⟦ D. </s>⟧");
+  EXPECT_EQ(*trained("mistral", TwoTurns), "<s>[INST] A?[/INST]⟦ B.</s>⟧[INST] C?[/INST]⟦ D.</s>⟧");
+  EXPECT_EQ(*trained("gemma3", TwoTurns),
+            "<s><start_of_turn>user\nA?<end_of_turn>\n<start_of_turn>model\n⟦B.<end_of_turn>\n⟧"
+            "<start_of_turn>user\nC?<end_of_turn>\n<start_of_turn>model\n⟦D.<end_of_turn>\n⟧");
+  EXPECT_EQ(*trained("zephyr", TwoTurns),
+            "<|user|>\nA?</s>\n<|assistant|>\n⟦B.</s>\n⟧<|user|>\nC?</s>\n<|assistant|>\n⟦D.</s>\n⟧");
+  EXPECT_NE(trained("llama3", TwoTurns)->find("<|start_header_id|>assistant<|end_header_id|>\n\n⟦B.<|eot_id|>⟧"),
+            std::string::npos);
+}
+
+TEST(ChatTargets, TheLastTurnOrThoseThatSaySo) {
+  TextOptions last;
+  last.lastTurnOnly = true;
+  EXPECT_EQ(*trained("llama2", TwoTurns, last), "<s>[INST] A? [/INST] B. </s><s>[INST] C? [/INST]⟦ D. </s>⟧");
+  const std::string flags = R"([{"role":"user","content":"A?"},{"role":"assistant","content":"B.","train":true},
+      {"role":"user","content":"C?"},{"role":"assistant","content":"D.","train":false}])";
+  EXPECT_EQ(*trained("llama2", flags), "<s>[INST] A? [/INST]⟦ B. </s>⟧<s>[INST] C? [/INST] D. </s>");
+  EXPECT_EQ(*trained("llama2", flags, last), "<s>[INST] A? [/INST]⟦ B. </s>⟧<s>[INST] C? [/INST] D. </s>");
+  last.systemPrompt = "S";
+  EXPECT_EQ(*trained("llama2", TwoTurns, last),
+            "<s>[INST] <<SYS>>\nS\n<</SYS>>\n\nA? [/INST] B. </s><s>[INST] C? [/INST]⟦ D. </s>⟧");
+}
+
+/// Qwen3 shows thinking in the last turn alone: earlier turns are told by their end, as generation tells it.
+TEST(ChatTargets, TurnsThatRenderDifferentlyWhenOthersFollow) {
+  EXPECT_EQ(*trained("qwen3", TwoTurns),
+            "<|im_start|>user\nA?<|im_end|>\n<|im_start|>assistant\n⟦B.<|im_end|>⟧\n<|im_start|>user\nC?<|im_end|>\n"
+            "<|im_start|>assistant\n⟦<think>\n\n</think>\n\nD.<|im_end|>\n⟧");
+  EXPECT_EQ(*trained("qwen3",
+                     R"([{"role":"user","content":"A?"},{"role":"assistant","content":"<think>\nHm.\n</think>\n\nB."},
+                                  {"role":"user","content":"C?"}])"),
+            "<|im_start|>user\nA?<|im_end|>\n<|im_start|>assistant\n⟦B.<|im_end|>⟧\n<|im_start|>user\nC?<|im_end|>\n");
+  TextOptions quiet;
+  quiet.variables = {"enable_thinking=false"};
+  EXPECT_EQ(*trained("qwen3", TwoTurns, quiet),
+            "<|im_start|>user\nA?<|im_end|>\n<|im_start|>assistant\n⟦B.<|im_end|>⟧\n<|im_start|>user\nC?<|im_end|>\n"
+            "<|im_start|>assistant\n<think>\n\n</think>\n\n⟦D.<|im_end|>\n⟧");
+  // Its prompt opens a thought that the answer does not have.
+  EXPECT_EQ(
+      *trained("deepseek", TwoTurns, {}, "<｜end▁of▁sentence｜>"),
+      "<s><｜User｜>A?<｜Assistant｜>⟦B.<｜end▁of▁sentence｜>⟧<｜User｜>C?<｜Assistant｜>⟦D.<｜end▁of▁sentence｜>⟧");
+  const std::string calls = R"([{"role":"user","content":"A?"},
+      {"role":"assistant","content":"","tool_calls":[{"function":{"name":"f","arguments":{"x":1}}}]},
+      {"role":"tool","content":"2"},{"role":"assistant","content":"B."}])";
+  EXPECT_EQ(
+      *trained("qwen3", calls),
+      "<|im_start|>user\nA?<|im_end|>\n<|im_start|>assistant\n⟦<tool_call>\n{\"name\": \"f\", \"arguments\": {\"x\": "
+      "1}}\n</tool_call><|im_end|>⟧\n<|im_start|>user\n<tool_response>\n2\n</tool_response><|im_end|>\n"
+      "<|im_start|>assistant\n⟦<think>\n\n</think>\n\nB.<|im_end|>\n⟧");
+}
+
+TEST(ChatTargets, WhatCannotBeToldIsRefused) {
+  ModelTemplate model;
+  // Drops all turns but the last two: what was in front of a turn is not what the whole starts with.
+  model.text = "{% for m in messages[-2:] %}{{ m.role }}: {{ m.content }}<|im_end|>{% endfor %}"
+               "{% if add_generation_prompt %}assistant: {% endif %}";
+  auto chosen = PromptTemplate::choose({}, model);
+  ASSERT_TRUE(chosen.ok());
+  const Sample sample = chat(TwoTurns);
+  const auto messages = chosen->messagesOf(sample);
+  auto text = chosen->chat()->encode(messages, sample.tools, chosen->targetsOf(sample, messages));
+  ASSERT_FALSE(text.ok());
+  EXPECT_EQ(text.status().message(),
+            "message 1: the chat template renders it differently when others follow, so what of the text is this turn "
+            "cannot be told; train the last turn alone (data { targets: LAST }), or use template chatml");
+  EXPECT_FALSE(trained("llama2", R"([{"role":"assistant","content":"B."}])").ok()); // the template's own refusal
+}
+
+TEST(ChatCodec, IdsAreTheWholeTextsAndTurnsEndWithTheirToken) {
+  const TextCodec codec = testCodec("chatml");
+  Sample sample = chat(TwoTurns);
+  auto document = codec.encodeSample(sample, 1000);
+  ASSERT_TRUE(document.ok()) << document.status().message();
+  std::vector<uint32_t> ids;
+  const std::string text = "<|im_start|>user\nA?<|im_end|>\n<|im_start|>assistant\nB.<|im_end|>\n<|im_start|>user\nC?"
+                           "<|im_end|>\n<|im_start|>assistant\nD.<|im_end|>";
+  ASSERT_TRUE(codec.tokenizer().encode(text, ids).ok());
+  EXPECT_EQ(document->ids, ids);
+  std::string targets;
+  for (const IdSpan &span : document->targets(false))
+    targets += "[" + codec.tokenizer().decode(std::span(ids).subspan(span.begin, span.end - span.begin), false) + "]";
+  EXPECT_EQ(targets, "[B.<|im_end|>][D.<|im_end|>]");
+  EXPECT_EQ(document->targets(true), (std::vector<IdSpan>{{1, uint32_t(ids.size())}}));
+  // Cut inside of the second question: its stretch ends there.
+  auto cut = codec.encodeSample(sample, document->untrained[0].begin + 3);
+  EXPECT_EQ(cut->targets(false).size(), 1u);
+  EXPECT_TRUE(cut->truncated);
+  sample.train[3] = sample.train[1] = false;
+  EXPECT_TRUE(codec.encodeSample(sample, 1000)->targets(false).empty());
+  EXPECT_EQ(testCodec("alpaca").encodeSample(sample, 1000).status().message(),
+            "is a chat, and template alpaca has no turns; use template model or chatml");
+}
+
+/// The ids are those of the whole text, and nothing behind a mark is counted in front of it; at a control token's
+/// border nothing in front of it is missing either.
+TEST(ChatCodec, MarksLieBetweenTokens) {
+  const TextCodec codec = testCodec("chatml");
+  std::mt19937 random(3);
+  const std::vector<std::string> parts = {"<|im_start|>", "<|im_end|>", "\n",  "\n\n", " Hello", "Hello", " ",
+                                          "12",           "ü👍",         "  x", "world"};
+  for (int round = 0; round < 300; ++round) {
+    std::string text;
+    std::vector<size_t> marks;
+    for (int i = 0; i < 8; ++i) {
+      marks.push_back(text.size());
+      text += parts[random() % parts.size()];
+    }
+    Tokenizer::Scratch scratch;
+    std::vector<uint32_t> ids, at, whole;
+    ASSERT_TRUE(codec.tokenizer().encode(text, marks, ids, at, scratch).ok());
+    ASSERT_TRUE(codec.tokenizer().encode(text, whole).ok());
+    EXPECT_EQ(ids, whole);
+    ASSERT_EQ(at.size(), marks.size());
+    for (size_t i = 0; i < marks.size(); ++i) {
+      const std::string front = codec.tokenizer().decode(std::span(ids).first(at[i]), false);
+      EXPECT_TRUE(text.substr(0, marks[i]).starts_with(front)) << text;
+      if (text.substr(marks[i]).starts_with("<|im_") || text.substr(0, marks[i]).ends_with("|>"))
+        EXPECT_EQ(front.size(), marks[i]) << text << " at " << marks[i];
+    }
+  }
+}
+
+} // namespace

@@ -1,0 +1,117 @@
+#include "runtime/Text/DataSources.h"
+
+#include "runtime/Support/MappedFile.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fmt/format.h>
+
+namespace ft::rt {
+
+namespace {
+namespace fs = std::filesystem;
+
+std::vector<std::string> placesOf(const std::string &source, const std::string &baseFolder) {
+  std::vector<std::string> places;
+  if (!fs::path(source).is_absolute())
+    places.push_back((fs::path(baseFolder.empty() ? "." : baseFolder) / source).lexically_normal().string());
+  const std::string plain = fs::path(source).lexically_normal().string();
+  if (places.empty() || places[0] != plain)
+    places.push_back(plain);
+  return places;
+}
+
+/// What may lie in a folder of data. Parquet and Arrow are among them: they are refused by what is in them.
+bool isData(std::string_view name) {
+  for (std::string_view packed : {".gz", ".zst"})
+    if (name.ends_with(packed)) {
+      name.remove_suffix(packed.size());
+      break;
+    }
+  for (std::string_view ending : {".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".md", ".parquet", ".arrow"})
+    if (name.ends_with(ending))
+      return !name.starts_with('.') && !name.starts_with("README");
+  return false;
+}
+
+Status addFolder(const fs::path &folder, DataFiles &files) {
+  std::error_code error;
+  std::vector<std::string> found;
+  size_t others = 0;
+  for (const fs::directory_entry &entry : fs::directory_iterator(folder, error)) {
+    std::error_code ignored;
+    const bool file = entry.is_regular_file(ignored), data = file && isData(entry.path().filename().string());
+    if (data)
+      found.push_back(entry.path().lexically_normal().string());
+    others += !data;
+  }
+  if (error)
+    return badInput(fmt::format("{}: cannot be read: {}", folder.string(), error.message()));
+  if (found.empty())
+    return badInput(fmt::format("{}: is a folder without data; must hold .json, .jsonl, .csv, .tsv, .txt or .md files, "
+                                "perhaps packed (.gz, .zst)",
+                                folder.string()));
+  std::sort(found.begin(), found.end());
+  if (others)
+    files.notes.push_back(fmt::format("{}: {} of {} entries are left out: their names are not those of data",
+                                      folder.string(), others, others + found.size()));
+  files.paths.insert(files.paths.end(), found.begin(), found.end());
+  return {};
+}
+} // namespace
+
+std::string findData(const std::string &source, const std::string &baseFolder) {
+  std::error_code ignored;
+  for (const std::string &place : placesOf(source, baseFolder))
+    if (!source.empty() && fs::exists(place, ignored))
+      return place;
+  return "";
+}
+
+Expected<DataFiles> findDataFiles(const std::vector<std::string> &sources, const std::string &baseFolder) {
+  if (sources.empty() || sources[0].empty())
+    return badInput("the plan names no data; name a file with --data, or --data synthetic:SEED for measurements");
+  DataFiles files;
+  for (const std::string &source : sources) {
+    const std::string found = findData(source, baseFolder);
+    std::error_code ignored;
+    if (found.empty())
+      return badInput(
+          fmt::format("data file \"{}\" not found; tried {}", source, fmt::join(placesOf(source, baseFolder), ", ")));
+    if (fs::is_directory(found, ignored))
+      FT_RETURN_IF_ERROR(addFolder(found, files));
+    else
+      files.paths.push_back(found);
+  }
+  return files;
+}
+
+Expected<Sha256Digest> digestOf(const std::vector<std::string> &files, const ColumnNames &columns) {
+  std::string all;
+  Sha256Digest last{};
+  for (const std::string &path : files) {
+    FT_ASSIGN_OR_RETURN(const MappedFile mapped, MappedFile::open(path));
+    last = sha256(mapped.bytes());
+    all += toHex(last);
+    // The name's ending says how a file is read.
+    all += fs::path(path).extension().string() + "\n";
+  }
+  if (files.size() == 1 && columns == ColumnNames())
+    return last;
+  for (const std::string *name :
+       {&columns.instruction, &columns.input, &columns.output, &columns.prompt, &columns.completion, &columns.messages,
+        &columns.text, &columns.role, &columns.content})
+    all += fmt::format("{} {}\n", name->size(), *name);
+  return sha256(all);
+}
+
+ColumnNames columnsOf(const plan::DataColumns &columns) {
+  return {columns.instruction(), columns.input(), columns.output(), columns.prompt(), columns.completion(),
+          columns.messages(),    columns.text(),  columns.role(),   columns.content()};
+}
+
+std::string nameOf(const std::vector<std::string> &files) {
+  return files.size() == 1 ? files[0] : fmt::format("{} and {} more", files[0], files.size() - 1);
+}
+
+} // namespace ft::rt
