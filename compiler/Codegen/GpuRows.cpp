@@ -56,7 +56,7 @@ int64_t offsetDivisor(const Access &access) {
   int64_t divisor = 0;
   for (auto [index, stride] : llvm::zip(access.indices, strides))
     divisor = std::gcd(divisor, knownDivisor(index) * stride);
-  return divisor;
+  return isa<LoadCodesOp>(access.op) ? 2 * divisor : divisor; // two codes a byte
 }
 
 int64_t bytesOf(const Access &access) {

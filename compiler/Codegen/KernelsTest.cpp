@@ -3,6 +3,8 @@
 #include "compiler/Codegen/KernelHarness.h"
 #include "runtime/Support/Philox.h"
 
+#include <regex>
+
 namespace ft {
 namespace {
 
@@ -285,6 +287,36 @@ TEST_P(RowLength, PhiloxHasTheRuntimesBits) {
     EXPECT_TRUE(out.intact());
     bytes = bytesOf(out);
   });
+}
+
+const char *codes = R"(
+kernel.func @codes(%bytes: memref<3x$Nxi8>, %y: memref<3x$Mxi32, strided<[$P, 1]>>) item %i {
+  %c0 = arith.constant 0 : index
+  %codes = kernel.load_codes %bytes[%i, %c0] : memref<3x$Nxi8>, vector<$Mxi32>
+  vector.store %codes, %y[%i, %c0] : memref<3x$Mxi32, strided<[$P, 1]>>, vector<$Mxi32>
+  kernel.return
+})";
+
+// Rows of 2N codes in N bytes, stored at a pitch that lets vectors be whole, and at one that does not.
+TEST_P(RowLength, CodesAreHalvesOfBytes) {
+  const std::string text = std::regex_replace(codes, std::regex(R"(\$M)"), std::to_string(2 * length));
+  for (int64_t padding : {16, 1}) {
+    pitch = 2 * length + padding;
+    onEachArch(text.c_str(), [&](const Runner &run, std::string &bytes) {
+      Guarded<uint8_t> packed(rows * length);
+      Guarded<int32_t> out(rows * pitch);
+      for (size_t i = 0; i < packed.values().size(); ++i)
+        packed[i] = uint8_t(167 * i + 41 * (i >> 8));
+      run({packed.data(), out.data()}, rows);
+      for (int64_t i = 0; i < rows; ++i)
+        for (int64_t j = 0; j < 2 * length; ++j) {
+          const uint8_t byte = packed[i * length + j / 2];
+          ASSERT_EQ(out[i * pitch + j], j % 2 ? byte & 15 : byte >> 4) << i << ", " << j;
+        }
+      EXPECT_TRUE(packed.intact() && out.intact());
+      bytes = bytesOf(out);
+    });
+  }
 }
 
 const char *halves = R"(

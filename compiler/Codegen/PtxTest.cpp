@@ -149,5 +149,31 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Ptx,
                                          Case{"softmax_bf16_151936", softmax, "bf16", 151936, 151936, 256, 1, true}),
                          [](const auto &info) { return info.param.name; });
 
+// Eight codes a thread: four bytes in, sixteen out.
+TEST(PtxCodes, AreLoadedAsWords) {
+  const char *text = R"(
+kernel.func @codes(%bytes: memref<9x32xi8>, %y: memref<9x64xbf16, strided<[80, 1]>>) item %i {
+  %c0 = arith.constant 0 : index
+  %codes = kernel.load_codes %bytes[%i, %c0] : memref<9x32xi8>, vector<64xi32>
+  %numbers = arith.sitofp %codes : vector<64xi32> to vector<64xf32>
+  %narrow = arith.truncf %numbers : vector<64xf32> to vector<64xbf16>
+  vector.store %narrow, %y[%i, %c0] : memref<9x64xbf16, strided<[80, 1]>>, vector<64xbf16>
+  kernel.return
+})";
+  CompiledKernels compiled = compileText(text, {CodegenTarget::Driver::Cuda, {"sm_90"}});
+  ASSERT_EQ(compiled.images.size(), 1u);
+  EXPECT_EQ(compiled.kernels[0].itemsPerBlock, 16u);
+  EXPECT_EQ(compiled.kernels[0].operands[0].alignment, 4u);
+  EXPECT_EQ(compiled.kernels[0].operands[1].alignment, 16u);
+  const std::string &ptx = compiled.images[0].bytes;
+  std::regex access(R"((ld|st)\.global(\.nc)?\.(v\d\.)?[bu](\d+))");
+  int seen = 0;
+  for (std::sregex_iterator it(ptx.begin(), ptx.end(), access), end; it != end; ++it, ++seen) {
+    const int bits = std::stoi((*it)[4]) * ((*it)[3].matched ? (*it)[3].str()[1] - '0' : 1);
+    EXPECT_EQ(bits, (*it)[1] == "ld" ? 32 : 128) << it->str();
+  }
+  EXPECT_EQ(seen, 2) << ptx;
+}
+
 } // namespace
 } // namespace ft

@@ -154,7 +154,7 @@ RowLowering::Reductions RowLowering::emitTile(const RowGroup &group, const Tile 
       if (tile.active)
         value = arith::SelectOp::create(b, tile.active, value, none);
       else if (tile.lanes < tile.width)
-        value = arith::SelectOp::create(b, maskOf(tile), value, none);
+        value = arith::SelectOp::create(b, maskOf(tile.width, tile.lanes), value, none);
       Value &sum = partial[next++];
       sum = vector::makeArithReduction(b, b.getLoc(), reduction.getKind(), sum, value);
     } else if (!rows.contains(op->getResult(0))) {
@@ -192,6 +192,8 @@ void RowLowering::emitRow(Operation *op, const Tile &tile, IRMapping &rows) {
     return emitRowIf(branch, tile, rows);
   if (auto load = dyn_cast<vector::LoadOp>(op))
     return emitLoad(load, tile, rows);
+  if (auto codes = dyn_cast<LoadCodesOp>(op))
+    return emitLoadCodes(codes, tile, rows);
   if (auto step = dyn_cast<vector::StepOp>(op))
     return emitStep(step, tile, rows);
   if (auto constant = dyn_cast<arith::ConstantOp>(op))
@@ -271,11 +273,11 @@ SmallVector<Value> RowLowering::indicesAt(ValueRange indices, const Tile &tile, 
   return at;
 }
 
-Value RowLowering::maskOf(const Tile &tile) {
-  SmallVector<bool> bits(tile.width);
-  std::fill_n(bits.begin(), tile.lanes, true);
+Value RowLowering::maskOf(int64_t width, int64_t lanes) {
+  SmallVector<bool> bits(width);
+  std::fill_n(bits.begin(), lanes, true);
   return arith::ConstantOp::create(
-      b, DenseElementsAttr::get(VectorType::get({tile.width}, b.getI1Type()), ArrayRef<bool>(bits)));
+      b, DenseElementsAttr::get(VectorType::get({width}, b.getI1Type()), ArrayRef<bool>(bits)));
 }
 
 void RowLowering::emitLoad(vector::LoadOp op, const Tile &tile, IRMapping &rows) {
@@ -284,11 +286,41 @@ void RowLowering::emitLoad(vector::LoadOp op, const Tile &tile, IRMapping &rows)
   Value base = scalars.lookup(op.getBase()), value;
   llvm::MaybeAlign align = alignment(*accessOf(op), tile.width);
   if (tile.lanes < tile.width)
-    value = vector::MaskedLoadOp::create(b, type, base, at, maskOf(tile),
+    value = vector::MaskedLoadOp::create(b, type, base, at, maskOf(tile.width, tile.lanes),
                                          splat(type, b.getZeroAttr(type.getElementType())), align);
   else
     value = vector::LoadOp::create(b, type, base, at, /*nontemporal=*/false, align);
   rows.map(op.getResult(), value);
+}
+
+/// Half as many bytes as the tile has elements; their high and low halves take turns. A tile of one element is one of
+/// the two.
+void RowLowering::emitLoadCodes(LoadCodesOp op, const Tile &tile, IRMapping &rows) {
+  const int64_t width = std::max<int64_t>(tile.width / 2, 1);
+  auto bytes = VectorType::get({width}, b.getI8Type()), words = VectorType::get({width}, b.getI32Type());
+  Tile half = tile;
+  half.offset = arith::ShRUIOp::create(b, tile.offset, constantIndex(1));
+  SmallVector<Value> at = indicesAt(op.getIndices(), half, rows);
+  Value base = scalars.lookup(op.getBase()), loaded;
+  llvm::MaybeAlign align = alignment(*accessOf(op), width);
+  if (tile.lanes < tile.width)
+    loaded = vector::MaskedLoadOp::create(b, bytes, base, at, maskOf(width, tile.lanes / 2),
+                                          splat(bytes, b.getI8IntegerAttr(0)), align);
+  else
+    loaded = vector::LoadOp::create(b, bytes, base, at, /*nontemporal=*/false, align);
+  Value both = arith::ExtUIOp::create(b, words, loaded);
+  Value high = arith::ShRUIOp::create(b, both, splat(words, b.getI32IntegerAttr(4)));
+  Value low = arith::AndIOp::create(b, both, splat(words, b.getI32IntegerAttr(15)));
+  if (tile.width == 1) {
+    Value bit = arith::AndIOp::create(b, tile.offset, constantIndex(1));
+    Value isSecond = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, bit, constantIndex(1));
+    rows.map(op.getResult(), arith::SelectOp::create(b, isSecond, low, high).getResult());
+    return;
+  }
+  SmallVector<int64_t> turns;
+  for (int64_t i = 0; i < width; ++i)
+    turns.append({i, width + i});
+  rows.map(op.getResult(), vector::ShuffleOp::create(b, high, low, turns).getResult());
 }
 
 void RowLowering::emitStore(vector::StoreOp op, const Tile &tile, IRMapping &rows) {
@@ -296,7 +328,7 @@ void RowLowering::emitStore(vector::StoreOp op, const Tile &tile, IRMapping &row
   Value base = scalars.lookup(op.getBase()), value = rows.lookup(op.getValueToStore());
   llvm::MaybeAlign align = alignment(*accessOf(op), tile.width);
   if (tile.lanes < tile.width) {
-    vector::MaskedStoreOp::create(b, base, at, maskOf(tile), value, align);
+    vector::MaskedStoreOp::create(b, base, at, maskOf(tile.width, tile.lanes), value, align);
     return;
   }
   OpBuilder::InsertionGuard guard(b);

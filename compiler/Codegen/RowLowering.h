@@ -80,9 +80,11 @@ private:
   void emitRowIf(mlir::scf::IfOp op, const Tile &tile, mlir::IRMapping &rows);
   void emitRowBlock(mlir::Block &block, const Tile &tile, mlir::IRMapping &rows);
   void emitLoad(mlir::vector::LoadOp op, const Tile &tile, mlir::IRMapping &rows);
+  void emitLoadCodes(LoadCodesOp op, const Tile &tile, mlir::IRMapping &rows);
   void emitStore(mlir::vector::StoreOp op, const Tile &tile, mlir::IRMapping &rows);
   void emitStep(mlir::vector::StepOp op, const Tile &tile, mlir::IRMapping &rows);
-  mlir::Value maskOf(const Tile &tile);
+  /// The first `lanes` of `width` lanes.
+  mlir::Value maskOf(int64_t width, int64_t lanes);
   mlir::Value lookup(mlir::Value value, mlir::IRMapping &rows);
   llvm::SmallVector<mlir::Value> indicesAt(mlir::ValueRange indices, const Tile &tile, mlir::IRMapping &rows);
 

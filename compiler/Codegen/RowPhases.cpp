@@ -29,6 +29,8 @@ SmallVector<Value> usedValues(Operation *op) {
 std::optional<Access> accessOf(Operation *op) {
   if (auto load = dyn_cast<vector::LoadOp>(op))
     return Access{op, load.getBase(), load.getIndices(), rowLength(load.getType()), false, true};
+  if (auto codes = dyn_cast<LoadCodesOp>(op))
+    return Access{op, codes.getBase(), codes.getIndices(), rowLength(codes.getType()), false, true};
   if (auto store = dyn_cast<vector::StoreOp>(op))
     return Access{op, store.getBase(), store.getIndices(), rowLength(store.getVectorType()), true, true};
   if (auto load = dyn_cast<memref::LoadOp>(op))

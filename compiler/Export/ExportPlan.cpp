@@ -19,9 +19,12 @@ static plan::DType dtypeOf(Type type) {
       .Case([](Float32Type) { return plan::F32; })
       .Case([](BFloat16Type) { return plan::BF16; })
       .Case([](Float16Type) { return plan::F16; })
-      .Case([](IntegerType i) { return i.getWidth() == 32   ? plan::I32
-                                       : i.getWidth() == 64 ? plan::I64
-                                                            : plan::U8; })
+      .Case([](IntegerType i) {
+        return i.getWidth() == 32   ? plan::I32
+               : i.getWidth() == 64 ? plan::I64
+               : i.getWidth() == 4  ? plan::U4
+                                    : plan::U8;
+      })
       .Default([](Type) { return plan::DTYPE_UNSPECIFIED; });
 }
 
@@ -110,6 +113,10 @@ private:
     if (auto key = op.getGgufKey())
       tensor->set_gguf_key(key->str());
     tensor->set_gguf_rope_heads(op.getGgufRopeHeads().value_or(0));
+    if (std::optional<DictionaryAttr> quantization = op.getQuantization()) {
+      tensor->mutable_quantization()->set_kind(plan::Quantization::NF4);
+      tensor->mutable_quantization()->set_double_quant(quantization->getAs<BoolAttr>("double_quant").getValue());
+    }
     return op.getInit() ? exportInit(op, *tensor->mutable_init()) : success();
   }
 

@@ -53,11 +53,11 @@ private:
     int64_t rank() const { return VariableOp(a).getTensorType().getDimSize(0); }
   };
 
-  /// The variable of role `role` that `value` reads, or null.
+  /// The variable of role `role` that `value` reads as it lies in memory, or null.
   VariableOp read(Value value, Role role) {
     auto read = value.getDefiningOp<model::ReadOp>();
     auto variable = read ? symbols.lookup<VariableOp>(read.getVariable()) : VariableOp();
-    return variable && variable.getRole() == role ? variable : VariableOp();
+    return variable && variable.getRole() == role && !variable.getQuantization() ? variable : VariableOp();
   }
 
   std::optional<BorderedGroup> groupOf(model::LinearOp linear) {

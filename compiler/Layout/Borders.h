@@ -42,8 +42,8 @@ struct BorderStack {
   int64_t distance() const;
 };
 
-/// The bordered groups of a module in the order of its linears. A linear has one where all of its weights are frozen,
-/// all adapters are working copies, and rows and ranks are whole vectors of 16 bytes.
+/// The bordered groups of a module in the order of its linears. A linear has one where all of its weights are frozen
+/// and not quantised, all adapters are working copies, and rows and ranks are whole vectors of 16 bytes.
 llvm::SmallVector<BorderStack> findBorders(mlir::ModuleOp module);
 
 } // namespace ft

@@ -19,6 +19,12 @@ struct LoraOptions {
   std::vector<std::string> targets = {"q_proj", "v_proj"}; ///< last parts of module names, or "all-linear"
 };
 
+/// A base in NF4.
+struct QuantizationOptions {
+  bool doubleQuant = false;         ///< scales are quantised as well
+  std::vector<std::string> leftOut; ///< modules that stay as they are: names, their last parts, or those around them
+};
+
 struct OptimizerOptions {
   enum class Kind { AdamW, Sgd };
   Kind kind = Kind::AdamW;
@@ -36,6 +42,7 @@ struct ModelOptions {
   Precision precision = Precision::Fp32True;
   bool copyAdapters = false; ///< GEMMs read a working copy of every adapter, of its own type where that is the GEMMs'
   std::optional<LoraOptions> lora; ///< absent: every parameter is trained
+  std::optional<QuantizationOptions> quantization;
   OptimizerOptions optimizer;
   int64_t accumulationSteps = 1; ///< micro-batches per step, at least 1
 };

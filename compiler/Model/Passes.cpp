@@ -6,6 +6,7 @@
 #include "compiler/Model/ApplyPrecision.h"
 #include "compiler/Model/Differentiate.h"
 #include "compiler/Model/InsertAdapters.h"
+#include "compiler/Model/QuantizeBase.h"
 #include "compiler/Model/RemoveUnused.h"
 #include "compiler/Model/TrainingModule.h"
 
@@ -18,6 +19,7 @@ using namespace mlir;
 namespace ft {
 
 #define GEN_PASS_DEF_INSERTADAPTERS
+#define GEN_PASS_DEF_QUANTIZEBASE
 #define GEN_PASS_DEF_APPLYPRECISION
 #define GEN_PASS_DEF_DIFFERENTIATE
 #define GEN_PASS_DEF_ACCUMULATE
@@ -36,6 +38,14 @@ struct InsertAdaptersPass : impl::InsertAdaptersBase<InsertAdaptersPass> {
     if (options.targets.empty())
       options.targets = LoraOptions().targets;
     if (failed(insertAdapters(getOperation(), options)))
+      signalPassFailure();
+  }
+};
+
+struct QuantizeBasePass : impl::QuantizeBaseBase<QuantizeBasePass> {
+  using QuantizeBaseBase::QuantizeBaseBase;
+  void runOnOperation() override {
+    if (failed(quantizeBase(getOperation(), {doubleQuant, {leftOut.begin(), leftOut.end()}})))
       signalPassFailure();
   }
 };

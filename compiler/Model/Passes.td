@@ -13,6 +13,14 @@ def InsertAdapters : Pass<"ft-insert-adapters", "::mlir::ModuleOp"> {
   ];
 }
 
+def QuantizeBase : Pass<"ft-quantize-base", "::mlir::ModuleOp"> {
+  let summary = "Store the frozen weights of linears in NF4";
+  let options = [
+    Option<"doubleQuant", "double-quant", "bool", "false", "quantise scales as well">,
+    ListOption<"leftOut", "left-out", "std::string", "modules that stay as they are">,
+  ];
+}
+
 def ApplyPrecision : Pass<"ft-apply-precision", "::mlir::ModuleOp"> {
   let summary = "Give variables and values the element types of a precision mode";
   let options = [

@@ -6,6 +6,7 @@
 #include "compiler/Model/Differentiate.h"
 #include "compiler/Model/InsertAdapters.h"
 #include "compiler/Model/PrecisionTable.h"
+#include "compiler/Model/QuantizeBase.h"
 #include "compiler/Model/RemoveUnused.h"
 #include "compiler/Model/Variables.h"
 
@@ -69,6 +70,8 @@ LogicalResult ft::checkTrainingModule(ModuleOp module) {
 
 LogicalResult ft::buildTrainingModule(ModuleOp module, const ModelOptions &options) {
   if (options.lora && (failed(insertAdapters(module, *options.lora)) || failed(verify(module))))
+    return failure();
+  if (options.quantization && failed(quantizeBase(module, *options.quantization)))
     return failure();
   if (failed(applyPrecision(module, options.precision, options.accumulationSteps > 1, options.copyAdapters)) ||
       failed(verify(module)))

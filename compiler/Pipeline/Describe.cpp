@@ -4,6 +4,7 @@
 
 #include "runtime/Plan/CheckPlan.h"
 #include "runtime/Plan/Kinds.h"
+#include "runtime/Plan/Nf4.h"
 #include "runtime/Plan/Timeline.h"
 #include "runtime/Support/Sha256.h"
 #include "runtime/Support/Strings.h"
@@ -251,6 +252,8 @@ void ft::describePlan(const Inputs &inputs, const Choices &choices, plan::Plan &
   describeRun(inputs, *plan.mutable_run());
   addFacts(inputs.model, plan);
   addNotes(inputs, choices, planning, *plan.mutable_stats());
+  if (inputs.recipe.fields.has_quantization())
+    plan.add_features(std::string(plan::quantizedFeature));
   auto addText = [&](const char *file, const std::string &content) {
     plan::Text *text = plan.add_texts();
     text->set_file(file);
@@ -263,9 +266,27 @@ void ft::describePlan(const Inputs &inputs, const Choices &choices, plan::Plan &
     addText("config.json", writtenConfig(inputs.recipe, inputs.model));
 }
 
+/// Which weights lie in few bits, and what their products read.
+static void noteQuantization(plan::Plan &plan) {
+  uint64_t weights = 0, bytes = 0, elements = 0;
+  for (const plan::Tensor &tensor : plan.tensors())
+    if (tensor.has_quantization()) {
+      weights += 1;
+      elements += tensor.sizes(0);
+      bytes += plan::Nf4Layout(tensor.sizes(0), tensor.quantization().double_quant()).bytes;
+    }
+  if (weights)
+    plan.mutable_stats()->add_notes(fmt::format(
+        "base in NF4: {} weights of linears in {:.3f} GiB, {:.3f} bits each element; every product of theirs, "
+        "forward and backward, reads numbers that the kernel \"dequantize\" makes right before it; "
+        "embedding, head and norms are as they were",
+        weights, double(bytes) / (1 << 30), 8.0 * double(bytes) / double(elements)));
+}
+
 void ft::finishPlan(const MemoryPeak &peak, plan::Plan &plan) {
   addStaging(plan);
   addExports(plan);
+  noteQuantization(plan);
   plan::Stats &stats = *plan.mutable_stats();
   for (const plan::Tensor &tensor : plan.tensors()) {
     uint64_t elements = 1;

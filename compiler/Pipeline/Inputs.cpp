@@ -61,6 +61,11 @@ static rt::Expected<std::string> findModel(const CompileRequest &request, const 
 /// What recipe, target and model mean together.
 static rt::Status join(Inputs &inputs) {
   inputs.recipe.fields.set_target(inputs.target.name());
+  if (inputs.model.quantized && !inputs.recipe.fields.has_quantization())
+    return rt::badInput(
+        fmt::format("{}: base_model {} is stored in NF4, and the recipe does not say so; add quantization "
+                    "{{ type: NF4 }}, or give the model's own weights",
+                    inputs.recipe.place("base_model"), inputs.recipe.fields.base_model()));
   FT_RETURN_IF_ERROR(resolveTargets(inputs.recipe, {linearNames(inputs.model), defaultAdapterTargets(inputs.model)}));
   inputs.recipe.printResolved();
   return checkTarget(inputs.recipe, inputs.target);

@@ -76,6 +76,8 @@ ModelOptions ft::modelOptions(const Inputs &inputs, const Choices &choices) {
     lora.targets.assign(r.lora().target_modules().begin(), r.lora().target_modules().end());
     options.lora = lora;
   }
+  if (r.has_quantization())
+    options.quantization = QuantizationOptions{r.quantization().double_quant(), inputs.model.notQuantized};
   options.optimizer.kind =
       r.optim() == recipe::Optimizer::SGD ? OptimizerOptions::Kind::Sgd : OptimizerOptions::Kind::AdamW;
   options.optimizer.beta1 = r.adam_beta1();

@@ -25,6 +25,7 @@ Ops operator+(Ops left, const Ops &right) {
 
 const Ops variables{"variable", "read", "write"};
 const Ops buckets{"view", "assemble"};
+const Ops planned{"dequantize"};
 const Ops library{"linear", "attention", "head_loss"};
 const Ops rows{"embedding", "rms_norm", "rope", "swiglu", "add", "dropout"};
 const Ops forward = library + rows + Ops{"gather_row"};
@@ -53,32 +54,34 @@ template <typename Interface> bool has(RegisteredOperationName op) { return op.h
 const std::vector<Question> questions{
     {"Accumulating",
      has<Accumulating>,
-     {{"makes no gradient of a weight",
-       variables + buckets + forward + update + rowsBackward + Ops{"linear_bwd_input", "attention_bwd", "cast"}}}},
+     {{"makes no gradient of a weight", variables + buckets + planned + forward + update + rowsBackward +
+                                            Ops{"linear_bwd_input", "attention_bwd", "cast"}}}},
     {"Optimizer",
      has<Optimizer>,
-     {{"updates no parameter", variables + buckets + forward + backward + scalars + Ops{"cast"}}}},
+     {{"updates no parameter", variables + buckets + planned + forward + backward + scalars + Ops{"cast"}}}},
     {"PrecisionPolicy",
      has<PrecisionPolicy>,
      {{"has the types of the variable's role", variables},
+      {"is made by Planning, of values that have theirs", planned},
       {"is made after the types are known, for values that have theirs", buckets + backward + update + Ops{"cast"}}}},
     {"Derivative",
      has<Derivative>,
      {{"is where the walk ends: gradients are written for variables", variables},
       {"is of backward or of the update itself", backward + update},
-      {"is made by compiler/Layout, behind differentiation", buckets},
+      {"is made by compiler/Layout or by Planning, behind differentiation", buckets + planned},
       {"is of @generate, which is not trained", {"gather_row"}}}},
     {"Remade",
      has<Remade>,
      {{"keeps its result: a product, or all of attention, costs more than the memory", library},
       {"keeps its result: the residual stream, which the norms' derivatives read", {"embedding", "add"}},
       {"keeps its result: q and k as attention's derivative reads them", {"rope"}},
-      {"is no part of what is differentiated", variables + buckets + backward + update + Ops{"gather_row", "cast"}}}},
-    {"Factors", has<Factors>, {}},
+      {"is no part of what is differentiated",
+       variables + buckets + planned + backward + update + Ops{"gather_row", "cast"}}}},
+    {"Factors", has<Factors>, {{"is made by Planning, of one rank's values", planned}}},
     {"RowWise",
      has<RowWise>,
      {{"computes no tensor", variables},
-      {"works on whole matrices", library + libraryBackward},
+      {"works on whole matrices", library + libraryBackward + planned},
       {"sums rows chosen at run time, in a program of its own", {"embedding_grad"}},
       {"is split by kernel-fuse into kernel.column_partials and kernel.column_sum, which are",
        {"rms_norm_weight_grad"}},
@@ -89,11 +92,12 @@ const std::vector<Question> questions{
       {"lies in a bucket, or is where its members lie", buckets},
       {"is in a kernel.fused, which answers", fused},
       {"reads operands while it writes results", {"linear", "linear_bwd_input", "attention", "attention_bwd"}},
+      {"makes a matrix of its own, which is why it is there", planned},
       {"has no operand of a result's type", {"head_loss", "grad_norm", "gather_row", "cast"}}}},
     {"Placement",
      has<Placement>,
      {{"takes its values wherever they lie",
-       variables + buckets + rows + rowsBackward + sumsOfRows + update +
+       variables + buckets + planned + rows + rowsBackward + sumsOfRows + update +
            Ops{"gather_row", "cast", "linear_bwd_weight", "head_loss", "head_loss_grad"}},
       {"reads q, k and v, which a linear has asked for side by side", {"attention"}}}},
     {"PlanSteps",

@@ -1,5 +1,6 @@
 #include "compiler/Planning/Bufferize.h"
 
+#include "compiler/Planning/InsertDequantization.h"
 #include "compiler/Planning/SegmentEmitter.h"
 #include "compiler/Planning/Steps/Steps.h"
 #include "dialects/Dist/Dist.h"
@@ -32,6 +33,7 @@ LogicalResult ft::bufferize(ModuleOp module, const PlanningOptions &options) {
   FailureOr<VariableLayout> variables = VariableLayout::create(module, options.foldAdapters);
   if (failed(variables))
     return failure();
+  insertDequantization(module, options.foldAdapters);
   OpBuilder builder(module.getBodyRegion());
   builder.setInsertionPointToEnd(module.getBody());
   Location loc = module.getLoc();

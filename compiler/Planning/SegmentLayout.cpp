@@ -18,6 +18,18 @@ static Place placeOfType(Value v) {
   return p;
 }
 
+/// The place in the model that a value comes from ("layers.3.mlp.gate_up_proj"), else its operation's name.
+static StringRef placeName(Value value) {
+  Operation *producer = value.getDefiningOp();
+  if (auto name = dyn_cast<NameLoc>(producer->getLoc()))
+    return name.getName();
+  if (auto fused = dyn_cast<FusedLoc>(producer->getLoc()))
+    for (Location part : fused.getLocations())
+      if (auto name = dyn_cast<NameLoc>(part))
+        return name.getName();
+  return producer->getName().stripDialect();
+}
+
 SegmentLayout::SegmentLayout(func::FuncOp s, const VariableLayout &v, OpBuilder &b, int64_t &version,
                              const PlanningOptions &options)
     : segment(s), variables(v), builder(b), nextVersion(version) {
@@ -58,6 +70,8 @@ void SegmentLayout::assignStorages() {
       assignView(view);
     else if (auto done = dyn_cast<dist::DoneOp>(op))
       assignExchanged(done);
+    else if (auto dequantize = dyn_cast<model::DequantizeOp>(op))
+      assignDequantized(dequantize);
     else if (auto assemble = dyn_cast<model::AssembleOp>(op);
              !dist::isStart(&op) && (!assemble || !assignAssembled(assemble)))
       assignResults(&op);
@@ -67,9 +81,39 @@ void SegmentLayout::assignStorages() {
 /// A segment may read the first rows of an input that another one reads whole.
 void SegmentLayout::assignRead(model::ReadOp read) {
   Place place = variables.place(read.getVariable()), wanted = placeOfType(read.getValue());
+  if (variables.quantized(read.getVariable())) // codes, which have another shape
+    return addStorage(read.getValue(), place, /*persistent=*/true);
   place.rows = wanted.rows;
   place.columns = wanted.columns;
   addStorage(read.getValue(), place, /*persistent=*/true);
+}
+
+/// One matrix, which is all that the product reads: weights, what lies below them, and in the columns behind them what
+/// lies beside each.
+void SegmentLayout::assignDequantized(model::DequantizeOp op) {
+  int64_t rows = 0, columns = placeOfType(op.getWeights().front()).columns, width = columns;
+  for (OperandRange matrices : {op.getWeights(), op.getBelow()})
+    for (Value matrix : matrices)
+      rows += placeOfType(matrix).rows;
+  for (Value matrix : op.getBeside())
+    width += placeOfType(matrix).columns;
+  const Place whole =
+      scratch(placeName(op.getResults().front()), rows, width, placeOfType(op.getOperand(0)).elementType);
+  SmallVector<int64_t> firstRow;
+  int64_t row = 0, column = columns;
+  for (auto [number, result] : llvm::enumerate(op.getResults())) {
+    const Place own = placeOfType(result);
+    const int64_t beside = int64_t(number) - int64_t(op.getWeights().size() + op.getBelow().size());
+    if (beside >= 0) {
+      addStorage(result, whole.slice(firstRow[op.getBesideOf()[beside]], own.rows, column, own.columns), true);
+      column += own.columns;
+      continue;
+    }
+    firstRow.push_back(row);
+    addStorage(result, whole.slice(row, own.rows, 0, columns), true);
+    row += own.rows;
+  }
+  tuples.emplace_back(op.getResults().begin(), op.getResults().end());
 }
 
 /// A part of the bucket's place. Buckets are variables.
@@ -309,18 +353,6 @@ Place SegmentLayout::scratch(StringRef name, int64_t rows, int64_t columns, Type
   p.pitch = pitchFor(rows, columns, p.elementBytes());
   p.buffer = createBuffer(name, rows * p.pitch * p.elementBytes());
   return p;
-}
-
-/// The place in the model that a value comes from ("layers.3.mlp.gate_up_proj"), else its operation's name.
-static StringRef placeName(Value value) {
-  Operation *producer = value.getDefiningOp();
-  if (auto name = dyn_cast<NameLoc>(producer->getLoc()))
-    return name.getName();
-  if (auto fused = dyn_cast<FusedLoc>(producer->getLoc()))
-    for (Location part : fused.getLocations())
-      if (auto name = dyn_cast<NameLoc>(part))
-        return name.getName();
-  return producer->getName().stripDialect();
 }
 
 void SegmentLayout::createBuffers() {

@@ -67,6 +67,7 @@ private:
   void assignView(model::ViewOp view);
   bool assignAssembled(model::AssembleOp assemble);
   void assignExchanged(dist::DoneOp done);
+  void assignDequantized(model::DequantizeOp op);
   void assignResults(mlir::Operation *op);
   bool tryInPlace(mlir::Operation *op, int64_t operand, mlir::Value result);
   void addStorage(mlir::Value value, const Place &place, bool persistent);

@@ -1,6 +1,7 @@
 #include "compiler/Planning/VariableLayout.h"
 
 #include "compiler/Layout/Borders.h"
+#include "runtime/Plan/Nf4.h"
 #include "runtime/Plan/plan.pb.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -91,9 +92,14 @@ private:
     }
   }
 
+  /// Those of the group that lie in memory as they are read.
   SmallVector<VariableOp> groupFor(VariableOp v) {
     auto it = groupOf.find(v.getSymName());
-    return it == groupOf.end() ? SmallVector<VariableOp>{v} : groups[it->second];
+    if (it == groupOf.end())
+      return {v};
+    SmallVector<VariableOp> group = groups[it->second];
+    llvm::erase_if(group, [](VariableOp member) { return member.getQuantization().has_value(); });
+    return group;
   }
 
   static Type elementType(VariableOp v) { return v ? cast<RankedTensorType>(v.getType()).getElementType() : Type(); }
@@ -144,7 +150,7 @@ private:
   LogicalResult placeAlone(VariableOp v) {
     switch (v.getRole()) {
     case Role::Frozen:
-      placeFrozen(v);
+      v.getQuantization() ? placeQuantized(v) : placeFrozen(v);
       return success();
     case Role::ConstantTable:
     case Role::RandomKeys:
@@ -158,6 +164,30 @@ private:
       return v.emitOpError("has role ") << model::stringifyRole(v.getRole())
                                         << " but lies in no bucket; compiler/Layout must run first";
     }
+  }
+
+  static uint64_t logicalElements(VariableOp v) { return ShapedType::getNumElements(v.getLogicalShape()); }
+
+  void placeQuantized(VariableOp v) {
+    const plan::Nf4Layout codes(logicalElements(v), v.getQuantizationAttr().getDoubleQuant());
+    Place p;
+    p.buffer = createBuffer(v.getSymName(), "weights", plan::BufferClass::Weight, codes.bytes, true);
+    p.elementType = builder.getI8Type();
+    p.columns = p.pitch = codes.bytes;
+    layout.places[v.getSymName()] = p;
+    layout.versions[v.getSymName()] = bufferVersions.lookup(p.buffer.getAttr());
+    layout.quantizedVariables[v.getSymName()] = v;
+  }
+
+  /// Codes are in the order of the checkpoint, whatever padding the numbers have.
+  void mapQuantized(VariableOp v) {
+    const Place &p = layout.places[v.getSymName()];
+    auto quantization = builder.getDictionaryAttr(
+        builder.getNamedAttr("double_quant", builder.getBoolAttr(v.getQuantizationAttr().getDoubleQuant())));
+    plan::TensorOp::create(builder, v.getLoc(), *v.getKey(), builder.getIntegerType(4), p.buffer.getValue(),
+                           model::stringifyRole(v.getRole()), p.offsetBytes, v.getLogicalShape(),
+                           ArrayRef<int64_t>(logicalElements(v)), ArrayRef<int64_t>{1}, v.getInitAttr(),
+                           v.getGgufKeyAttr(), v.getGgufRopeHeadsAttr(), quantization);
   }
 
   void placeFrozen(VariableOp v) {
@@ -199,6 +229,8 @@ private:
   void mapTensor(VariableOp v) {
     if (v.getRole() == Role::Input || v.getRole() == Role::Output || v.getRole() == Role::WorkingCopy || v.getBucket())
       return;
+    if (v.getQuantization())
+      return mapQuantized(v);
     const Place &p = layout.places[v.getSymName()];
     auto type = cast<RankedTensorType>(v.getType());
     SmallVector<int64_t> shape = v.getLogicalShape(), sizes = shape, strides(type.getRank(), 1);
@@ -213,7 +245,7 @@ private:
     StringRef key = v.getKey() ? *v.getKey() : v.getSymName();
     plan::TensorOp::create(builder, v.getLoc(), key, p.elementType, p.buffer.getValue(),
                            model::stringifyRole(v.getRole()), p.offsetBytes, shape, sizes, strides, v.getInitAttr(),
-                           v.getGgufKeyAttr(), v.getGgufRopeHeadsAttr());
+                           v.getGgufKeyAttr(), v.getGgufRopeHeadsAttr(), DictionaryAttr());
   }
 
   ModuleOp module;
@@ -244,7 +276,7 @@ void VariableLayout::addTable(OpBuilder &builder, StringRef name, ArrayRef<int32
                                          builder.getNamedAttr("values", builder.getDenseI32ArrayAttr(values))});
   plan::TensorOp::create(builder, loc, name, builder.getI32Type(), name, stringifyRole(Role::ConstantTable), 0,
                          ArrayRef<int64_t>{count}, ArrayRef<int64_t>{count}, ArrayRef<int64_t>{1}, init, StringAttr(),
-                         IntegerAttr());
+                         IntegerAttr(), DictionaryAttr());
   Place place;
   place.buffer = FlatSymbolRefAttr::get(builder.getContext(), name);
   place.elementType = builder.getI32Type();

@@ -65,6 +65,8 @@ public:
   /// The working copies at one place of equal borders, `variable` among them, at a constant distance from each other;
   /// none where it lies in no border.
   llvm::ArrayRef<model::VariableOp> borderedWith(llvm::StringRef variable) const;
+  /// The variable of that name where it is quantised, else null; its place is then a row of bytes: codes and scales.
+  model::VariableOp quantized(llvm::StringRef variable) const { return quantizedVariables.lookup(variable); }
   /// The first version number that no variable uses.
   int64_t firstFreeVersion() const { return nextVersion; }
 
@@ -72,6 +74,7 @@ private:
   friend class VariablePlacer;
   llvm::StringMap<Place> places;
   llvm::StringMap<int64_t> versions;
+  llvm::StringMap<model::VariableOp> quantizedVariables;
   std::vector<llvm::SmallVector<model::VariableOp>> borderCopies;
   llvm::StringMap<size_t> borderOf; ///< index into borderCopies
   int64_t nextVersion = 1;

@@ -258,11 +258,25 @@ TEST_F(RecipeTest, TakesNamesOfOtherToolsWithANote) {
 
 TEST_F(RecipeTest, ReadsFilesWithAByteOrderMark) { EXPECT_EQ(errorOf("\xEF\xBB\xBF" + good), "accepted"); }
 
+TEST_F(RecipeTest, AQuantisedBaseIsNamedFrozenAndReplicated) {
+  auto with = [&](const std::string &line) { return errorOf(std::string(full) + line); };
+  EXPECT_EQ(with("lora {} quantization { type: NF4 double_quant: true }"), "accepted");
+  EXPECT_EQ(with("lora {} quantization { type: NF4 } parallelism { dp_replicate_size: 2 }"), "accepted");
+  EXPECT_EQ(with("lora {} quantization { double_quant: true }"),
+            "bad.textproto: quantization.type is missing; write quantization { type: NF4 }");
+  EXPECT_EQ(
+      with("quantization { type: NF4 }"),
+      "bad.textproto:6: quantization.type is NF4, and weights in few bits cannot be trained: add lora {}, or leave "
+      "quantization out");
+  EXPECT_NE(with("lora {} quantization { type: NF4 } parallelism { strategy: FSDP }").find("parallelism.strategy"),
+            std::string::npos);
+}
+
 TEST_F(RecipeTest, RefusesWhatIsNotSupportedYetByName) {
   auto with = [&](const std::string &line) { return errorOf(std::string(full) + line); };
-  EXPECT_EQ(with("quantization { type: \"NF4\" }"),
-            "bad.textproto:6: quantization asks for a quantised base, which is not supported yet; leave it out");
-  EXPECT_EQ(errorOf(good, {"quantization.type=NF4"}).substr(0, 28), "--set quantization.type=NF4:");
+  EXPECT_EQ(with("lora {} quantization { type: FP8 }"),
+            "bad.textproto:6: quantization.type asks for FP8, which is not supported yet; use NF4");
+  EXPECT_EQ(errorOf(good, {"quantization.type=INT8"}).substr(0, 29), "--set quantization.type=INT8:");
   EXPECT_NE(with("parallelism { strategy: FSDP }").find("parallelism.strategy"), std::string::npos);
   EXPECT_NE(with("gradient_checkpointing: FULL").find("gradient_checkpointing"), std::string::npos);
   EXPECT_NE(with("lora { use_dora: true }").find("lora.use_dora"), std::string::npos);

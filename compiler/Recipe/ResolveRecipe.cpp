@@ -96,8 +96,9 @@ Status checkValues(const google::protobuf::Message &message, const std::string &
 Status checkUnsupported(const Recipe &r, const Checker &check) {
   if (r.precision() == recipe::Precision::FP16_MIXED)
     return check.unsupported("precision", "FP16_MIXED", "use BF16_MIXED");
-  if (r.has_quantization())
-    return check.unsupported("quantization", "a quantised base", "leave it out");
+  if (r.quantization().type() > recipe::QuantizationType::NF4)
+    return check.unsupported("quantization.type", recipe::QuantizationType::Kind_Name(r.quantization().type()),
+                             "use NF4");
   if (r.has_offload_optimizer())
     return check.unsupported("offload_optimizer", "an optimizer on the host", "leave it out");
   if (r.gradient_checkpointing() > recipe::GradientCheckpointing::NONE)
@@ -112,6 +113,25 @@ Status checkUnsupported(const Recipe &r, const Checker &check) {
   if (r.parallelism().strategy() > recipe::Strategy::DDP)
     return check.unsupported("parallelism.strategy", recipe::Strategy::Kind_Name(r.parallelism().strategy()),
                              "use DDP");
+  return Status();
+}
+
+/// Every rank of DDP holds the whole quantised base; how its blocks would be shared nothing says yet.
+Status resolveQuantization(Recipe &r, const Checker &check) {
+  if (!r.has_quantization())
+    return Status();
+  FT_RETURN_IF_ERROR(check.required("quantization.type", r.quantization().has_type(), "quantization { type: NF4 }"));
+  if (!r.has_lora())
+    return check.error("quantization.type",
+                       fmt::format("is {}, and weights in few bits cannot be trained: add lora {{}}, or leave "
+                                   "quantization out",
+                                   recipe::QuantizationType::Kind_Name(r.quantization().type())));
+  if (r.parallelism().strategy() > recipe::Strategy::DDP)
+    return check.unsupported("quantization",
+                             fmt::format("a quantised base with parallelism.strategy {}",
+                                         recipe::Strategy::Kind_Name(r.parallelism().strategy())),
+                             "use DDP");
+  FT_DEFAULT(*r.mutable_quantization(), double_quant, false);
   return Status();
 }
 
@@ -335,6 +355,7 @@ Status ft::resolveRecipe(Recipe &r, const FieldPlaces &places, const std::string
   FT_DEFAULT(r, allow_tf32, false);
   FT_DEFAULT(r, deterministic, recipe::Deterministic::AUTO);
   FT_DEFAULT(r, gradient_checkpointing, recipe::GradientCheckpointing::NONE);
+  FT_RETURN_IF_ERROR(resolveQuantization(r, check));
   FT_RETURN_IF_ERROR(resolveParallelism(r, check));
   FT_RETURN_IF_ERROR(resolveBatch(r, check));
   if (r.has_lora())

@@ -78,11 +78,18 @@ TEST(WaysOut, AreRecipesThatFit) {
   EXPECT_LT(rt::fitOf(followed).needs(), rt::fitOf(whole).needs());
 }
 
+TEST(WaysOut, OfferABaseInNf4ToAdapters) {
+  Inputs inputs = inputsOf("open_llama_13b_lora", {"micro_batch_size=1"}, "h200");
+  inputs.target.set_memory_bytes(16ull << 30);
+  const std::string ways = waysOut(planOf(inputs), inputs);
+  EXPECT_NE(ways.find("fits with --set quantization.type=NF4: "), std::string::npos) << ways;
+}
+
 TEST(WaysOut, SayWhereNoneIs) {
   Inputs inputs = inputsOf("tiny_llama_cpu", {}, "h200");
   inputs.target.set_memory_bytes(1);
   EXPECT_EQ(waysOut(planOf(inputs), inputs),
-            "  none of: a smaller micro-batch, bf16, another optimizer, adapters; take a larger target");
+            "  none of: a smaller micro-batch, bf16, another optimizer, adapters, a base in NF4; take a larger target");
 }
 
 } // namespace

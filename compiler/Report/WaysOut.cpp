@@ -69,9 +69,12 @@ std::string ft::waysOut(const plan::Plan &tooLarge, const Inputs &inputs) {
     search.attempt({"optimizer_state_dtype=BF16"});
   if (!r.has_lora()) {
     search.attempt({"optim=SGD"});
-    search.attempt({"lora.r=16", "optimizer_state_dtype=F32"});
+    if (const Way adapters{"lora.r=16", "optimizer_state_dtype=F32"}; !search.attempt(adapters))
+      search.attempt({adapters[0], adapters[1], "quantization.type=NF4"});
+  } else if (!r.has_quantization()) {
+    search.attempt({"quantization.type=NF4"});
   }
-  return search.text.empty()
-             ? "  none of: a smaller micro-batch, bf16, another optimizer, adapters; take a larger target"
-             : search.text;
+  return search.text.empty() ? "  none of: a smaller micro-batch, bf16, another optimizer, adapters, a base in NF4; "
+                               "take a larger target"
+                             : search.text;
 }

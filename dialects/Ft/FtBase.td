@@ -83,6 +83,19 @@ def Ft_PaddingAttr : AttrDef<Ft_Dialect, "Padding"> {
   }];
 }
 
+/// A frozen weight that lies in memory as codes of 4 bits and scales (plan.proto, Quantization).
+def Ft_Nf4Attr : AttrDef<Ft_Dialect, "Nf4"> {
+  let mnemonic = "nf4";
+  let summary = "the variable is stored in NF4";
+  let description = [{
+    Blocks of 64 elements of the tensor that checkpoints know, in its order, have a scale each; with `double_quant` the
+    scales are quantised as well, in blocks of 256. The variable's type says what its elements become where they are
+    read, and what every operation computes with.
+  }];
+  let parameters = (ins "bool":$double_quant);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
 /// Where a variable lies whose elements are another's.
 def Ft_PlaceAttr : AttrDef<Ft_Dialect, "Place"> {
   let mnemonic = "place";

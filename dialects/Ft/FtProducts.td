@@ -73,6 +73,31 @@ def Ft_LinearBwdWeightOp : Ft_Op<"linear_bwd_weight", [Pure, Accumulating]> {
   let assemblyFormat = "$grad `,` $x (`accumulate` $accumulate^)? attr-dict `:` functional-type(operands, results)";
 }
 
+def Ft_DequantizeOp : Ft_Op<"dequantize", [Pure, AttrSizedOperandSegments]> {
+  let summary = "make the numbers of quantised weights for one product, with adapters around them";
+  let description = [{
+    Results are the operands, in their order: the weights out of their codes, the others as they are. They lie as one
+    matrix, all of which one product reads: the weights below each other; `below` behind them, of the same columns; and
+    `beside`, each of which shares the rows of a weight, in further columns behind these, zeros around them. Created by
+    Planning before each product, so that numbers live as short as that needs.
+
+    Example:
+    ```mlir
+    %m:3 = ft.dequantize [%q, %v] below [] beside [%b] {beside_of = array<i64: 1>} : (tensor<64x64xbf16>, tensor<32x64xbf16>, tensor<32x8xbf16>) -> (tensor<64x64xbf16>, tensor<32x64xbf16>, tensor<32x8xbf16>)
+    ```
+
+    - (C1) there are one or more weights; all operands have one element type, and results their types.
+    - (C2) weights and `below` have as many columns.
+    - (C3) beside_of names a weight of as many rows for each of `beside`.
+  }];
+  let arguments = (ins Variadic<Ft_Matrix>:$weights, Variadic<Ft_Matrix>:$below, Variadic<Ft_Matrix>:$beside,
+                       DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$beside_of);
+  let results = (outs Variadic<Ft_Matrix>:$results);
+  let assemblyFormat = [{
+    `[` $weights `]` `below` `[` $below `]` `beside` `[` $beside `]` attr-dict `:` functional-type(operands, results)
+  }];
+}
+
 def Ft_AttentionOp : Ft_Op<"attention", [Pure]> {
   let summary = "attend causally inside each document";
   let description = [{

@@ -21,7 +21,8 @@ def Ft_VariableOp : Ft_Op<"variable", [Symbol, DeclareOpInterfaceMethods<SymbolU
     the rows of that many heads with rope pairs interleaved. `padding` says which elements of the type are not the
     checkpoint's: files, initial values and exports have the tensor without them, its logical shape. `place` says that
     the variable lies in a bucket: it is then a row of the parameter map and nothing else. A `bucket` is a flat variable
-    that other variables lie in; it has no key, its members have.
+    that other variables lie in; it has no key, its members have. `quantization` says that memory holds the elements in a
+    few bits each.
 
     Example:
     ```mlir
@@ -40,12 +41,14 @@ def Ft_VariableOp : Ft_Op<"variable", [Symbol, DeclareOpInterfaceMethods<SymbolU
     - (C7) `padding.dim` is a dimension whose size is a multiple of `padding.block`, and 0 < used < block.
     - (C8) `place` names a bucket of the variable's element type, and lies inside it.
     - (C9) a bucket has rank 1.
+    - (C10) `quantization` is given only for the role frozen, and rank 2.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<AnyRankedTensor>:$type, Ft_Role:$role,
                        OptionalAttr<StrAttr>:$key, OptionalAttr<FlatSymbolRefAttr>:$of, OptionalAttr<DictionaryAttr>:$init,
                        OptionalAttr<StrAttr>:$io, OptionalAttr<TypeAttr>:$gradient_type,
                        OptionalAttr<StrAttr>:$gguf_key, OptionalAttr<I64Attr>:$gguf_rope_heads,
-                       OptionalAttr<Ft_PaddingAttr>:$padding, OptionalAttr<Ft_PlaceAttr>:$place, UnitAttr:$bucket);
+                       OptionalAttr<Ft_PaddingAttr>:$padding, OptionalAttr<Ft_PlaceAttr>:$place, UnitAttr:$bucket,
+                       OptionalAttr<Ft_Nf4Attr>:$quantization);
   let assemblyFormat = "$role $sym_name `:` $type attr-dict";
   let builders = [OpBuilder<(ins "::llvm::StringRef":$name, "::mlir::RankedTensorType":$type, "::ft::model::Role":$role)>];
   let extraClassDeclaration = [{

@@ -52,6 +52,31 @@ LogicalResult LinearBwdWeightOp::verify() {
   return success();
 }
 
+LogicalResult DequantizeOp::verify() {
+  if (getWeights().empty())
+    return emitOpError("(C1) has no weight; must have at least one");
+  const Type element = elementType(getWeights().front());
+  if (failed(checkEqual(*this, "C1", "number of results", getNumResults(), getNumOperands())))
+    return failure();
+  for (auto [operand, result] : llvm::zip(getOperands(), getResults()))
+    if (failed(checkElement(*this, "C1", "operand", operand, element)) ||
+        failed(checkSameType(*this, "C1", "result", result, operand)))
+      return failure();
+  for (OperandRange matrices : {getWeights(), getBelow()})
+    for (Value matrix : matrices)
+      if (failed(checkEqual(*this, "C2", "columns", dim(matrix, 1), dim(getWeights().front(), 1))))
+        return failure();
+  if (failed(checkEqual(*this, "C3", "length of beside_of", getBesideOf().size(), getBeside().size())))
+    return failure();
+  for (auto [matrix, of] : llvm::zip(getBeside(), getBesideOf())) {
+    if (of < 0 || of >= int64_t(getWeights().size()))
+      return emitOpError("(C3) beside_of names weight ") << of << "; must be in [0, " << getWeights().size() << ")";
+    if (failed(checkEqual(*this, "C3", "rows beside a weight", dim(matrix, 0), dim(getWeights()[of], 0))))
+      return failure();
+  }
+  return success();
+}
+
 namespace {
 /// The constraints that attention and its derivative share.
 template <typename Op> LogicalResult verifyAttention(Op op) {

@@ -107,6 +107,9 @@ LogicalResult VariableOp::verify() {
                                 << ": must name a dimension that is a multiple of its block, with 0 < used < block";
   if (getBucket() && tensor.getRank() != 1)
     return emitOpError("(C9) a bucket has rank ") << tensor.getRank() << "; must have 1";
+  if (getQuantization() && (role != Role::Frozen || tensor.getRank() != 2))
+    return emitOpError("(C10) quantization belongs to the role frozen and rank 2; it is ")
+           << stringifyRole(role) << " of rank " << tensor.getRank();
   return success();
 }
 

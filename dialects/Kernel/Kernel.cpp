@@ -29,6 +29,15 @@ void FuncOp::build(OpBuilder &builder, OperationState &state, StringRef name, Ty
   block.addArgument(builder.getIndexType(), state.location);
 }
 
+LogicalResult LoadCodesOp::verify() {
+  auto memory = cast<MemRefType>(getBase().getType());
+  if (int64_t(getIndices().size()) != memory.getRank())
+    return emitOpError("(C1) has ") << getIndices().size() << " indices; must have " << memory.getRank();
+  if (cast<VectorType>(getResult().getType()).getDimSize(0) % 2)
+    return emitOpError("(C2) loads ") << getResult().getType() << "; must have an even number of elements";
+  return success();
+}
+
 // kernel.func @name(%a: memref<…>, …) attributes {…} item %i { … }
 ParseResult FuncOp::parse(OpAsmParser &parser, OperationState &result) {
   StringAttr name;

@@ -122,6 +122,29 @@ def Kernel_PhiloxOp : Kernel_Op<"philox", [Pure, AllTypesMatch<["counter0", "cou
   }];
 }
 
+def Kernel_LoadCodesOp : Kernel_Op<"load_codes", [MemoryEffects<[MemRead]>]> {
+  let summary = "Load a row of codes of 4 bits";
+  let description = [{
+    Two codes lie in a byte, the first in its high half: element i of the row is a half of byte i / 2 from `indices` on,
+    as a number in [0, 16).
+
+    Lives from fusion to code generation; `kernel-strip-mine` turns it into loads of bytes, shifts and a shuffle.
+
+    Constraints:
+    - (C1) there is an index for each dimension of the memory;
+    - (C2) the row has an even number of elements.
+
+    Example:
+    ```mlir
+    %codes = kernel.load_codes %bytes[%i, %c0] : memref<9x32xi8>, vector<64xi32>
+    ```
+  }];
+  let arguments = (ins MemRefOf<[I8]>:$base, Variadic<Index>:$indices);
+  let results = (outs VectorOfRankAndType<[1], [I32]>:$result);
+  let assemblyFormat = "$base `[` $indices `]` attr-dict `:` type($base) `,` type($result)";
+  let hasVerifier = 1;
+}
+
 include "dialects/Kernel/KernelFusedOps.td"
 
 #endif // KERNEL_OPS_TD

@@ -126,7 +126,10 @@ def Plan_TensorOp : Plan_Op<"tensor", [DeclareOpInterfaceMethods<SymbolUserOpInt
     One row of the parameter map (plan.proto, Tensor): the dense row-major tensor of `shape` read as an array of
     `sizes`, element (i0, i1, …) at `offset` bytes plus Σ i_k · strides[k] elements.
 
+    A tensor of i4 is quantised: `quantization` is then {double_quant = …}, and it fills the buffer.
+
     (C1) sizes and strides have one length, and Π sizes = Π shape. (C2) the last element lies inside the buffer.
+    (C3) `quantization` is given exactly for i4.
 
     Example:
     ```mlir
@@ -139,7 +142,7 @@ def Plan_TensorOp : Plan_Op<"tensor", [DeclareOpInterfaceMethods<SymbolUserOpInt
   let arguments = (ins StrAttr:$key, TypeAttr:$type, FlatSymbolRefAttr:$buffer, StrAttr:$role, I64Attr:$offset,
                        DenseI64ArrayAttr:$shape, DenseI64ArrayAttr:$sizes, DenseI64ArrayAttr:$strides,
                        OptionalAttr<DictionaryAttr>:$init, OptionalAttr<StrAttr>:$gguf_key,
-                       OptionalAttr<I64Attr>:$gguf_rope_heads);
+                       OptionalAttr<I64Attr>:$gguf_rope_heads, OptionalAttr<DictionaryAttr>:$quantization);
   let assemblyFormat = "$key $type `in` $buffer attr-dict";
   let hasVerifier = 1;
 }

@@ -60,6 +60,8 @@ static int64_t product(ArrayRef<int64_t> values) {
 LogicalResult TensorOp::verify() {
   if (getSizes().size() != getStrides().size() || product(getSizes()) != product(getShape())) // (C1)
     return emitOpError("(C1) sizes, strides and shape do not fit each other");
+  if (getType().isInteger(4) != getQuantization().has_value()) // (C3)
+    return emitOpError("(C3) quantization must be given for i4, and only there; the type is ") << getType();
   return success();
 }
 

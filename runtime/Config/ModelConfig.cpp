@@ -53,6 +53,30 @@ void readRope(const std::string &place, FieldReader &fields, const std::string &
   theta = own;
 }
 
+/// Weights in NF4 are what a plan may have as well; every other format is refused.
+void readQuantization(const std::string &place, FieldReader &fields, ModelConfig &config,
+                      std::vector<std::string> &problems) {
+  const Json *found = fields.find("quantization_config");
+  if (!found)
+    return;
+  auto says = [&](std::string_view name, const Json &value) {
+    const Json *member = found->is_object() ? findMember(*found, name) : nullptr;
+    return member && *member == value;
+  };
+  if (!says("quant_method", "bitsandbytes") || !says("load_in_4bit", true) || !says("bnb_4bit_quant_type", "nf4"))
+    return fields.refuse("quantization_config", shownJson(*found),
+                         "null, or NF4 of bitsandbytes: other quantised bases are not supported; give the model's own "
+                         "weights");
+  judgeFields(place, *found, quantizationFields(), problems, "quantization_config.");
+  config.quantized = true;
+  const Json *modules = findMember(*found, "llm_int8_skip_modules");
+  if (modules && !(modules->is_array() && std::all_of(modules->begin(), modules->end(),
+                                                      [](const Json &module) { return module.is_string(); })))
+    return fields.refuse("quantization_config.llm_int8_skip_modules", shownJson(*modules), "a list of names");
+  if (modules)
+    config.notQuantized = modules->get<std::vector<std::string>>();
+}
+
 void readWindow(FieldReader &fields) {
   const Json *window = fields.find("sliding_window"), *used = fields.find("use_sliding_window");
   if (window && !(used && *used == false))
@@ -110,6 +134,7 @@ ModelConfig modelConfigOf(const std::string &place, const Json &json, std::vecto
   for (const char *name : {"rope_scaling", "rope_parameters"})
     readRope(place, fields, name, theta, problems);
   readWindow(fields);
+  readQuantization(place, fields, config, problems);
   config.ropeTheta = theta.value_or(config.ropeTheta);
   config.rmsNormEps = fields.positive(configKeys.rmsNormEps, 1e-6, 1);
   config.tiedHead = fields.flag("tie_word_embeddings", false);

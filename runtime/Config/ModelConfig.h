@@ -24,6 +24,8 @@ struct ModelConfig {
   int64_t maxPositions = 0; ///< max_position_embeddings, in tokens
   double ropeTheta = 10000;
   double rmsNormEps = 1e-6;
+  bool quantized = false;    ///< quantization_config: the linears' weights are in NF4, as bitsandbytes writes them
+  std::vector<std::string> notQuantized; ///< llm_int8_skip_modules: modules that are not
   bool tiedHead = false;     ///< tie_word_embeddings: the head is the embedding table; GGUF shows it by its tensors
   std::string text;          ///< config.json as it is
   std::string canonicalJson; ///< config.json, keys sorted and spaces gone: what a digest of the model is taken over

@@ -131,10 +131,10 @@ TEST(ModelConfig, NamesWhatItDoesNotSupport) {
             "config.json: hidden_act is \"gelu\"; must be \"silu\" or \"swish\": nothing else is supported");
   EXPECT_EQ(errorWith("model_type", "qwen2"),
             "config.json: model_type is \"qwen2\"; must be \"llama\": nothing else is supported");
-  EXPECT_EQ(
-      errorWith("quantization_config", {{"bits", 4}}),
-      "config.json: quantization_config is {\"bits\":4}; must be null: quantised bases are not supported; give the "
-      "model's own weights");
+  EXPECT_EQ(errorWith("quantization_config", {{"bits", 4}}),
+            "config.json: quantization_config is {\"bits\":4}; must be null, or NF4 of bitsandbytes: other quantised "
+            "bases are "
+            "not supported; give the model's own weights");
   EXPECT_EQ(errorWith("sliding_window", 4096), "config.json: sliding_window is 4096; must be null, or "
                                                "use_sliding_window false: windows of attention are not supported");
   EXPECT_EQ(errorWith("hiden_act", "silu"),

@@ -24,6 +24,7 @@ constexpr Field fieldsOfConfig[] = {
     readField("num_attention_heads"),
     readField("num_hidden_layers"),
     readField("num_key_value_heads"),
+    readField("quantization_config"),
     readField("rms_norm_eps"),
     readField("rope_parameters"),
     readField("rope_scaling"),
@@ -67,7 +68,6 @@ constexpr Field fieldsOfConfig[] = {
     only("pruned_heads", "[{}]", "nothing else is supported"),
     only("qk_layernorm", "[false]", noNorms),
     only("qkv_bias", "[false]", noBias),
-    only("quantization_config", "[]", noQuantised),
     only("query_pre_attn_scalar", "[]", noMultiplier),
     only("resid_pdrop", "[0]", noDropout),
     only("residual_multiplier", "[1]", noMultiplier),
@@ -170,8 +170,26 @@ constexpr Field fieldsOfRope[] = {
     harmless("original_max_position_embeddings"), // of the types that scale
 };
 
+// BitsAndBytesConfig. What products compute in is the recipe's to say.
+constexpr Field fieldsOfQuantization[] = {
+    readField("bnb_4bit_quant_type"),
+    readField("llm_int8_skip_modules"),
+    readField("load_in_4bit"),
+    readField("quant_method"),
+    only("load_in_8bit", "[false]", noQuantised),
+    only("_load_in_8bit", "[false]", noQuantised),
+    harmless("_load_in_4bit"),
+    harmless("bnb_4bit_compute_dtype"),
+    harmless("bnb_4bit_quant_storage"),
+    harmless("bnb_4bit_use_double_quant"), // the tensors say it as well
+    harmless("llm_int8_enable_fp32_cpu_offload"),
+    harmless("llm_int8_has_fp16_weight"),
+    harmless("llm_int8_threshold"),
+};
+
 } // namespace
 
+std::span<const Field> quantizationFields() { return fieldsOfQuantization; }
 std::span<const Field> configFields() { return fieldsOfConfig; }
 std::span<const Field> ropeFields() { return fieldsOfRope; }
 

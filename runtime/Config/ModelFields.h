@@ -8,6 +8,8 @@ namespace ft::rt {
 
 /// Members of config.json.
 std::span<const Field> configFields();
+/// Members of its quantization_config.
+std::span<const Field> quantizationFields();
 /// Members of its rope_scaling and rope_parameters where neither scales.
 std::span<const Field> ropeFields();
 

@@ -1,6 +1,7 @@
 #include "runtime/Plan/CheckPlan.h"
 
 #include "runtime/Plan/CheckParts.h"
+#include "runtime/Plan/Nf4.h"
 #include "runtime/Plan/RankRegions.h"
 #include "runtime/Support/Strings.h"
 
@@ -46,8 +47,18 @@ Status integerRange(std::string_view field, uint64_t value, uint64_t low, uint64
 
 namespace {
 
-/// The features that this version knows: none so far.
-bool knownFeature(std::string_view) { return false; }
+/// The features that this version knows: tensors with a Quantization.
+bool knownFeature(std::string_view feature) { return feature == plan::quantizedFeature; }
+
+/// A reader that does not know quantised tensors must not come so far.
+Status checkFeatures(const plan::Plan &plan) {
+  const bool uses = std::any_of(plan.tensors().begin(), plan.tensors().end(),
+                                [](const plan::Tensor &tensor) { return tensor.has_quantization(); });
+  const bool says =
+      std::find(plan.features().begin(), plan.features().end(), plan::quantizedFeature) != plan.features().end();
+  return uses && !says ? check::bad("holds quantised tensors without the feature \"{}\"", plan::quantizedFeature)
+                       : Status();
+}
 
 Status checkVersions(const plan::Plan &plan) {
   for (const std::string &feature : plan.features())
@@ -101,6 +112,7 @@ Status checkMesh(const plan::Plan &plan) {
 
 Status checkPlan(const plan::Plan &plan, std::span<const Section> sections) {
   FT_RETURN_IF_ERROR(checkVersions(plan));
+  FT_RETURN_IF_ERROR(checkFeatures(plan));
   FT_RETURN_IF_ERROR(checkIdentity(plan));
   FT_RETURN_IF_ERROR(checkMesh(plan));
   FT_RETURN_IF_ERROR(check::batchAndRun(plan));

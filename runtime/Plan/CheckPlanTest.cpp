@@ -289,6 +289,56 @@ TEST(CheckPlan, Tensors) {
   });
 }
 
+/// The sample with its weight in NF4: 32 elements, whose codes and scale are 36 bytes, at byte 16 of 128.
+static plan::Plan quantizedPlan() {
+  plan::Plan plan = samplePlan();
+  plan::Tensor &tensor = *plan.mutable_tensors(0);
+  tensor.set_role(plan::Tensor::FROZEN);
+  tensor.set_dtype(plan::U4);
+  tensor.set_offset(16);
+  tensor.clear_init();
+  tensor.mutable_sizes()->Assign({32});
+  tensor.mutable_strides()->Assign({1});
+  tensor.mutable_quantization()->set_kind(plan::Quantization::NF4);
+  plan.clear_exports();
+  plan.add_features("quantized");
+  return plan;
+}
+
+TEST(CheckPlan, QuantizedTensors) {
+  expectEach(
+      {
+          {[](auto &p) { p.clear_features(); }, "holds quantised tensors without the feature \"quantized\""},
+          {[](auto &p) { p.mutable_tensors(0)->clear_quantization(); },
+           "dtype is U4 without quantization; U4 has one, and no other type"},
+          {[](auto &p) { p.mutable_tensors(0)->set_dtype(plan::U8); },
+           "dtype is U8 with quantization; U4 has one, and no other type"},
+          {[](auto &p) { p.mutable_tensors(0)->mutable_quantization()->clear_kind(); },
+           "quantization.kind is 0; must be NF4"},
+          {[](auto &p) { p.mutable_tensors(0)->set_role(plan::Tensor::TRAINABLE); },
+           "is quantised and TRAINABLE; must be FROZEN"},
+          {[](auto &p) { p.mutable_tensors(0)->set_strides(0, 2); }, "must have one size, and stride 1"},
+          {[](auto &p) { p.mutable_tensors(0)->set_offset(8); }, "offset is 8; must be a multiple of 16"},
+          {[](auto &p) { p.mutable_tensors(0)->set_offset(96); },
+           "36 bytes at offset 96 end behind buffer \"w\" of 128 bytes"},
+          {[](auto &p) { p.mutable_tensors(0)->mutable_quantization()->set_double_quant(true); },
+           "1108 bytes at offset 16 end behind"},
+          {[](auto &p) {
+             plan::Tensor &other = *p.add_tensors() = p.tensors(0);
+             other.set_key("model.v");
+             other.set_offset(48); // in the scale
+           },
+           "tensors[0] \"model.w\" and tensors[2] \"model.v\" share bytes of buffer \"w\""},
+          {[](auto &p) {
+             p.add_exports()->set_file("model.safetensors");
+             p.mutable_exports(0)->add_tensors()->set_key("model.w");
+             p.mutable_exports(0)->mutable_tensors(0)->set_dtype(plan::F32);
+           },
+           "the tensor is of U4, and only floating types become another"},
+      },
+      quantizedPlan);
+}
+
 TEST(CheckPlan, ExportsAndTexts) {
   expectEach({
       {[](auto &p) { p.mutable_exports(0)->set_file("../../x"); },

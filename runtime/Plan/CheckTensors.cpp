@@ -1,6 +1,7 @@
 // checkPlan: the parameter map, and what a finished run writes from it.
 #include "runtime/Plan/CheckParts.h"
 #include "runtime/Plan/Kinds.h"
+#include "runtime/Plan/Nf4.h"
 
 #include <algorithm>
 #include <cmath>
@@ -62,6 +63,26 @@ Status layout(const plan::Plan &plan, const plan::Tensor &tensor) {
   return {};
 }
 
+/// Codes and scales, all of them in the buffer.
+Status quantized(const plan::Plan &plan, const plan::Tensor &tensor, uint64_t elements) {
+  const plan::Buffer &buffer = plan.buffers(int(tensor.buffer()));
+  const plan::Quantization &quantization = tensor.quantization();
+  if (quantization.kind() != plan::Quantization::NF4)
+    return bad("quantization.kind is {}; must be NF4", int(quantization.kind()));
+  if (tensor.role() != plan::Tensor::FROZEN)
+    return bad("is quantised and {}; must be FROZEN", plan::Tensor::Role_Name(tensor.role()));
+  if (tensor.sizes_size() != 1 || tensor.strides_size() != 1 || tensor.strides(0) != 1)
+    return bad("is quantised, with {} sizes and {} strides; must have one size, and stride 1", tensor.sizes_size(),
+               tensor.strides_size());
+  if (tensor.offset() % 16 != 0)
+    return bad("offset is {}; must be a multiple of 16", tensor.offset());
+  const uint64_t bytes = plan::Nf4Layout(elements, quantization.double_quant()).bytes;
+  if (tensor.offset() > buffer.size() || bytes > buffer.size() - tensor.offset())
+    return bad("{} bytes at offset {} end behind buffer \"{}\" of {} bytes", bytes, tensor.offset(), buffer.name(),
+               buffer.size());
+  return {};
+}
+
 /// Where the tensors of a role lie.
 plan::Buffer::Class classOf(plan::Tensor::Role role) {
   switch (role) {
@@ -103,7 +124,10 @@ Status tensor(const plan::Plan &plan, const plan::Tensor &tensor, std::span<cons
   FT_RETURN_IF_ERROR(text("key", tensor.key()));
   if (tensor.role() == plan::Tensor::ROLE_UNSPECIFIED || !plan::Tensor::Role_IsValid(tensor.role()))
     return bad("role is {}; must be one of Tensor.Role", int(tensor.role()));
-  if (plan::dtypeBytes(tensor.dtype()) == 0)
+  if ((tensor.dtype() == plan::U4) != tensor.has_quantization())
+    return bad("dtype is {} {} quantization; U4 has one, and no other type", plan::DType_Name(tensor.dtype()),
+               tensor.has_quantization() ? "with" : "without");
+  if (plan::dtypeBytes(tensor.dtype()) == 0 && !tensor.has_quantization())
     return bad("dtype is {}; must be one of DType", int(tensor.dtype()));
   if (tensor.role() == plan::Tensor::RANDOM_KEYS && tensor.dtype() != plan::I64)
     return bad("dtype is {}; must be I64 for RANDOM_KEYS", plan::DType_Name(tensor.dtype()));
@@ -120,7 +144,7 @@ Status tensor(const plan::Plan &plan, const plan::Tensor &tensor, std::span<cons
   FT_ASSIGN_OR_RETURN(const uint64_t laidOut, product("sizes", tensor.sizes()));
   if (elements != laidOut)
     return bad("sizes hold {} elements; must hold {}, as shape does", laidOut, elements);
-  FT_RETURN_IF_ERROR(layout(plan, tensor));
+  FT_RETURN_IF_ERROR(tensor.has_quantization() ? quantized(plan, tensor, elements) : layout(plan, tensor));
   const uint64_t heads = tensor.gguf_rope_heads();
   if (heads > 0 && (tensor.shape_size() == 0 || tensor.shape(0) % (2 * heads) != 0))
     return bad("gguf_rope_heads is {}; the rows must divide into as many heads of pairs", heads);
@@ -138,7 +162,7 @@ Status exportFile(const plan::Plan &plan, const plan::ExportFile &file) {
     if (plan::dtypeBytes(tensor.dtype()) == 0)
       return bad("\"{}\": dtype is {}; must be one of DType", tensor.key(), int(tensor.dtype()));
     const plan::DType stored = plan.tensors(int(tensor.tensor())).dtype();
-    if (stored != tensor.dtype() && !(floating(stored) && floating(tensor.dtype())))
+    if (plan::dtypeBytes(stored) == 0 || (stored != tensor.dtype() && !(floating(stored) && floating(tensor.dtype()))))
       return bad("\"{}\": dtype is {}; the tensor is of {}, and only floating types become another", tensor.key(),
                  plan::DType_Name(tensor.dtype()), plan::DType_Name(stored));
   }
@@ -153,6 +177,12 @@ struct Piece {
 
 /// The bytes of a tensor: contiguous runs in two levels, once for each element of the dimensions outside these.
 void addPieces(const plan::Tensor &tensor, int index, std::vector<Piece> &pieces, WorkBudget &budget) {
+  if (tensor.has_quantization()) {
+    const uint64_t bytes = plan::Nf4Layout(tensor.sizes(0), tensor.quantization().double_quant()).bytes;
+    if (auto run = makeRegion(tensor.offset(), bytes, 1, 0, 1, 0); run.ok() && budget.spend())
+      pieces.push_back({tensor.buffer(), *run, index});
+    return;
+  }
   const uint64_t width = plan::dtypeBytes(tensor.dtype());
   auto levels = levelsOf(tensor);
   uint64_t run = 1;

@@ -65,7 +65,7 @@ uint64_t outputBytes(const Batch &batch, Output::Kind kind);
 /// "launch", "gemm", …; "unknown" where the step's kind is none that this program knows.
 const char *stepKindName(const Step &step);
 
-/// Bytes of one element; 0 for an unknown type.
+/// Bytes of one element; 0 for an unknown type, and for U4, whose elements share bytes.
 uint64_t dtypeBytes(DType type);
 
 } // namespace ft::plan

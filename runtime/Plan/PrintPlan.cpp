@@ -141,11 +141,20 @@ void putMemory(Out &out, const plan::Plan &plan, bool buffers) {
   }
 }
 
+std::string quantization(const plan::Tensor &tensor) {
+  if (!tensor.has_quantization())
+    return "";
+  const plan::Quantization &q = tensor.quantization();
+  return fmt::format(" ({}{})", orNumber(plan::Quantization::Kind_Name(q.kind()), q.kind()),
+                     q.double_quant() ? ", scales quantised" : "");
+}
+
 void putTensors(Out &out, const plan::Plan &plan) {
   for (const plan::Tensor &t : plan.tensors())
-    put(out, "tensor {} {} {} [{}] in {} at {}: sizes [{}] strides [{}]\n", t.key(),
-        orNumber(plan::Tensor::Role_Name(t.role()), t.role()), dtype(t.dtype()), fmt::join(t.shape(), ", "),
-        nameAt(plan.buffers(), t.buffer()), t.offset(), fmt::join(t.sizes(), ", "), fmt::join(t.strides(), ", "));
+    put(out, "tensor {} {} {}{} [{}] in {} at {}: sizes [{}] strides [{}]\n", t.key(),
+        orNumber(plan::Tensor::Role_Name(t.role()), t.role()), dtype(t.dtype()), quantization(t),
+        fmt::join(t.shape(), ", "), nameAt(plan.buffers(), t.buffer()), t.offset(), fmt::join(t.sizes(), ", "),
+        fmt::join(t.strides(), ", "));
 }
 
 void putSegment(Out &out, const plan::Plan &plan, const plan::Segment &segment, bool steps) {

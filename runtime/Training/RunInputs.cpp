@@ -190,6 +190,10 @@ Status openData(RunInputs &inputs) {
 /// What the run leaves says which model it started from, and what its samples end with.
 Status completeFiles(RunInputs &inputs, Console &console) {
   const std::optional<uint32_t> end = inputs.codec ? std::optional(inputs.codec->endOfTurn()) : std::nullopt;
+  if (const std::string encoding = inputs.model->quantizedTwice(inputs.plan()); !encoding.empty())
+    console.line(fmt::format("note: {} holds {}, which the plan quantises again: that loses more than once would; give "
+                             "the model's own weights where there are any",
+                             inputs.options.model, encoding));
   FT_ASSIGN_OR_RETURN(const std::vector<std::string> notes, completeTexts(inputs.file->plan, *inputs.model, end));
   for (const std::string &note : notes)
     console.line("note: " + note);

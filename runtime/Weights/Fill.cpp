@@ -48,13 +48,6 @@ uint64_t fillChunk(const Placed &placed, uint64_t first, uint64_t count) {
   return bad;
 }
 
-Status notFinite(const Fill &fill, uint64_t element) {
-  return badInput(
-      fmt::format("{}: element {} of {} is not finite (NaN or infinity) as {}; nothing can be trained on it: "
-                  "copy or download the file again, or use another",
-                  fill.source, element, fill.layout.count(), dtypeName(fill.dtype)));
-}
-
 Status fillAll(const std::vector<Placed> &all, uint32_t threads) {
   std::vector<uint64_t> firstChunk; // of each tensor
   uint64_t chunks = 0;
@@ -73,7 +66,9 @@ Status fillAll(const std::vector<Placed> &all, uint32_t threads) {
     const std::lock_guard lock(mutex);
     bad = std::min(bad, {i, found});
   });
-  return bad.second == notFound ? Status() : notFinite(*all[bad.first].fill, bad.second);
+  return bad.second == notFound ? Status()
+                                : notFinite(all[bad.first].fill->source, bad.second,
+                                            all[bad.first].fill->layout.count(), all[bad.first].fill->dtype);
 }
 
 /// A contiguous piece of one buffer, and the fills whose bytes lie in it.
@@ -146,6 +141,13 @@ Status sendAll(const std::vector<Region> &regions, const LoadTarget &target, uin
 }
 
 } // namespace
+
+Status notFinite(const std::string &source, uint64_t element, uint64_t count, plan::DType dtype) {
+  return badInput(
+      fmt::format("{}: element {} of {} is not finite (NaN or infinity) as {}; nothing can be trained on it: "
+                  "copy or download the file again, or use another",
+                  source, element, count, dtypeName(dtype)));
+}
 
 Producer fileProducer(const TensorView &view, plan::DType dtype, uint32_t ropeHeads) {
   if (ropeHeads == 0)

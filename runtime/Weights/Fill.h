@@ -28,6 +28,9 @@ struct Fill {
   std::string source;
 };
 
+/// BadInput that says which element of what source is not finite.
+Status notFinite(const std::string &source, uint64_t element, uint64_t count, plan::DType dtype);
+
 /// Takes bytes for `offset` of plan buffer `buffer`. Called from the thread that loads, once per contiguous region;
 /// the bytes are gone after the call.
 using Sink = std::function<Status(uint32_t buffer, uint64_t offset, std::span<const std::byte> bytes)>;

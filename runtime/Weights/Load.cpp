@@ -111,15 +111,22 @@ Status loadModel(const plan::Plan &plan, const ModelSource &model, const LoadOpt
                  const LoadTarget &target) {
   FT_RETURN_IF_ERROR(model.check(plan));
   std::vector<Fill> fills;
+  std::vector<QuantizedFill> quantized;
   for (int i = 0; i < plan.tensors_size(); ++i) {
     const plan::Tensor &tensor = plan.tensors(i);
+    if (tensor.has_quantization()) {
+      FT_ASSIGN_OR_RETURN(QuantizedFill fill, model.quantized(tensor));
+      quantized.push_back(std::move(fill));
+      continue;
+    }
     FT_ASSIGN_OR_RETURN(Layout layout, Layout::of(plan, tensor));
     FT_ASSIGN_OR_RETURN(Producer produce, producerOf(tensor, i, model, options));
     if (produce)
       fills.push_back({tensor.buffer(), std::move(layout), std::move(produce), tensor.dtype(),
                        sourceOf(tensor, i, model, options)});
   }
-  return runFills(fills, target, options.threads);
+  FT_RETURN_IF_ERROR(runFills(fills, target, options.threads));
+  return runQuantizedFills(quantized, target, options.threads);
 }
 
 } // namespace ft::rt

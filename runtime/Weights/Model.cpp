@@ -118,6 +118,18 @@ Status ModelSource::checkConfig(const plan::Plan &plan, std::vector<std::string>
   return {};
 }
 
+/// A weight in 4 bits is what a plan with a quantised base needs, and nothing that another plan could read.
+std::optional<std::string> ModelSource::problemOf(const TensorView &view, const plan::Tensor &tensor) const {
+  const auto lookup = [this](std::string_view name) { return find(name); };
+  if (!isPacked(lookup, view.name))
+    return shapeOrTypeProblem(view, tensor);
+  if (!tensor.has_quantization())
+    return "is quantised in 4 bits, and the plan's is not: compile the recipe with quantization.type=NF4 for this "
+           "model";
+  const Expected<PackedNf4> packed = openPacked(lookup, view.name, spanOf(tensor.shape()), "");
+  return packed.ok() ? std::nullopt : std::optional(packed.status().message().substr(2));
+}
+
 /// Missing tensors become problems last: what the names of others have in common may explain them.
 std::vector<std::string> ModelSource::compareTensors(const plan::Plan &plan, std::vector<std::string> &problems) const {
   const TensorIndex &found = tensors();
@@ -133,7 +145,7 @@ std::vector<std::string> ModelSource::compareTensors(const plan::Plan &plan, std
                                      path(), tensor.key()));
     else if (it == found.end())
       missing.push_back(name);
-    else if (auto problem = shapeOrTypeProblem(*it->second.view, tensor))
+    else if (auto problem = problemOf(*it->second.view, tensor))
       problems.push_back(fmt::format("{}: tensor \"{}\" {}", it->second.file, shown(name), *problem));
   }
   return missing;
@@ -175,6 +187,8 @@ Status ModelSource::check(const plan::Plan &plan) const {
     if (isBase(tensor)) {
       wanted[nameOf(tensor)] = &tensor;
       extra.erase(nameOf(tensor));
+      for (const std::string &part : packedParts(nameOf(tensor)))
+        extra.erase(part);
     }
 
   if (const std::string prefix = explainPrefix(missing, extra); !prefix.empty())
@@ -195,29 +209,57 @@ std::string ModelSource::place(const plan::Tensor &tensor) const {
   return fmt::format("{}: tensor \"{}\"", it == tensors().end() ? path() : it->second.file, name);
 }
 
-Expected<Producer> ModelSource::producer(const plan::Tensor &tensor) const {
+const TensorView *ModelSource::find(std::string_view name) const {
+  if (isSeeded())
+    return nullptr;
+  auto it = tensors().find(name);
+  return it == tensors().end() ? nullptr : it->second.view;
+}
+
+Expected<Producer> ModelSource::numbers(const plan::Tensor &tensor, plan::DType dtype) const {
   plan::Init::Kind kind = tensor.init().kind();
   if (isSeeded()) {
-    if (kind < plan::Init::ZEROS || kind > plan::Init::UNIFORM || !isConvertible(Encoding::F32, tensor.dtype()))
+    if (kind < plan::Init::ZEROS || kind > plan::Init::UNIFORM || !isConvertible(Encoding::F32, dtype))
       return badInput(fmt::format("plan: tensor \"{}\" says no seeded initialisation for {}; give weights with --model",
-                                  tensor.key(), dtypeName(tensor.dtype())));
-    return Producer([&tensor, kind, seed = seed()](uint64_t first, uint64_t count, std::byte *out) {
-      seededElements(kind, tensor.init().scale(), seed, tensor.key(), first, count, tensor.dtype(), out);
+                                  tensor.key(), dtypeName(dtype)));
+    return Producer([&tensor, kind, dtype, seed = seed()](uint64_t first, uint64_t count, std::byte *out) {
+      seededElements(kind, tensor.init().scale(), seed, tensor.key(), first, count, dtype, out);
     });
   }
   const std::string &name = nameOf(tensor);
-  auto it = tensors().find(name);
-  if (it == tensors().end())
+  const TensorView *view = find(name);
+  if (!view)
     return badInput(fmt::format("{}: tensor \"{}\" is missing", path(), tensor.key()));
-  const TensorView *view = it->second.view;
   if (auto problem = shapeOrTypeProblem(*view, tensor))
-    return badInput(fmt::format("{}: tensor \"{}\" {}", it->second.file, name, *problem));
+    return badInput(fmt::format("{} {}", place(tensor), *problem));
   uint32_t heads = ggufSet ? tensor.gguf_rope_heads() : 0;
   uint64_t rows = view->shape.empty() ? 1 : view->shape[0];
   if (heads > 0 && rows % (2 * uint64_t(heads)) != 0)
     return badInput(fmt::format("plan: tensor \"{}\" has {} rows, which {} rope heads do not divide into pairs",
                                 tensor.key(), rows, heads));
-  return fileProducer(*view, tensor.dtype(), heads);
+  return fileProducer(*view, dtype, heads);
+}
+
+Expected<QuantizedFill> ModelSource::quantized(const plan::Tensor &tensor) const {
+  QuantizedFill fill;
+  fill.tensor = &tensor;
+  if (!isSeeded())
+    fill.source = place(tensor);
+  const auto lookup = [this](std::string_view name) { return find(name); };
+  if (isPacked(lookup, nameOf(tensor))) {
+    FT_ASSIGN_OR_RETURN(fill.packed, openPacked(lookup, nameOf(tensor), spanOf(tensor.shape()), fill.source));
+  } else {
+    FT_ASSIGN_OR_RETURN(fill.numbers, numbers(tensor, plan::F32));
+  }
+  return fill;
+}
+
+std::string ModelSource::quantizedTwice(const plan::Plan &plan) const {
+  for (const plan::Tensor &tensor : plan.tensors())
+    if (tensor.has_quantization())
+      if (const TensorView *view = find(nameOf(tensor)); view && blockElements(view->encoding) > 1)
+        return std::string(encodingName(view->encoding));
+  return "";
 }
 
 Sha256Digest ModelSource::digest() const {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "runtime/Support/Sha256.h"
-#include "runtime/Weights/Fill.h"
+#include "runtime/Weights/FillQuantized.h"
 #include "runtime/Weights/GgufSet.h"
 #include "runtime/Weights/ModelPath.h"
 #include "runtime/Weights/Safetensors.h"
@@ -39,7 +39,12 @@ public:
   /// "FILE: tensor \"x\"", for messages.
   std::string place(const plan::Tensor &tensor) const;
   /// What fills a FROZEN or TRAINABLE tensor. Requires check().
-  Expected<Producer> producer(const plan::Tensor &tensor) const;
+  Expected<Producer> producer(const plan::Tensor &tensor) const { return numbers(tensor, tensor.dtype()); }
+  /// The same of a quantised one: from numbers of any type, or from a checkpoint that is in the plan's format.
+  Expected<QuantizedFill> quantized(const plan::Tensor &tensor) const;
+
+  /// The encoding of the first tensor that the file holds quantised and the plan quantises again; empty where none is.
+  std::string quantizedTwice(const plan::Plan &plan) const;
 
   /// SHA-256 over, per file in name order: size, header, and the first and last 64 bytes of every tensor. Takes
   /// milliseconds; tells checkpoints of one architecture apart unless they were made to collide.
@@ -52,6 +57,11 @@ private:
   std::vector<std::string> compareTensors(const plan::Plan &plan, std::vector<std::string> &problems) const;
   std::string extraProblem(const std::string &name, const TensorInFile &entry) const;
   const std::string &nameOf(const plan::Tensor &tensor) const;
+  /// The tensor of the files that has this name.
+  const TensorView *find(std::string_view name) const;
+  /// The numbers of a tensor of the plan, as `dtype`.
+  Expected<Producer> numbers(const plan::Tensor &tensor, plan::DType dtype) const;
+  std::optional<std::string> problemOf(const TensorView &view, const plan::Tensor &tensor) const;
 
   ModelPath source;
   std::optional<uint64_t> seedValue; ///< or one of these

@@ -19,6 +19,7 @@ MODELS = {
     "dropout": dict(lora=DROPOUT),
     "tied-dropout": dict(base_model='"tiny-tied"', lora=QV.replace("lora_alpha", "lora_dropout: 0.25 lora_alpha")),
     "head-dim-100": dict(base_model='"tiny-head-dim-100"', lora=QV),
+    "nf4": dict(lora=DROPOUT, quantization="{ type: NF4 double_quant: true }"),
     "unpacked": dict(packing="false", max_document_len=None, max_documents_per_row=None),
 }
 

@@ -140,6 +140,20 @@ RowProgram buildCopy(mlir::OpBuilder &builder, mlir::StringRef name, const Matri
 RowProgram buildAdd(mlir::OpBuilder &builder, mlir::StringRef name, const MatrixLayout &lhs, const MatrixLayout &rhs,
                     const MatrixLayout &sum, bool inPlace);
 
+/// A matrix in NF4: its elements in order, in blocks of 64 (plan.proto, Quantization).
+struct QuantizedMatrix {
+  int64_t elements = 0;
+  bool doubleQuant = false;
+
+  bool operator==(const QuantizedMatrix &) const = default;
+};
+
+/// target = value[code] · scale in f32, converted. The target's rows are whole blocks, and hold all of them in order.
+/// Arguments: codes i8 [blocks, 32], scales f32 [blocks]; or, with `doubleQuant`, scales i8 [blocks], scales of scales
+/// f32 [blocks / 256], values f32 [256], mean f32 [1]; then the target. One item a block.
+RowProgram buildDequantize(mlir::OpBuilder &builder, mlir::StringRef name, const QuantizedMatrix &matrix,
+                           const MatrixLayout &target);
+
 //===-- ranks ----------------------------------------------------------------------------------------------------===//
 
 /// One member's share of a run that lies at the same place on `members` ranks: rows × length elements.

@@ -14,6 +14,7 @@ void registerSteps(mlir::DialectRegistry &registry);
 
 void attachAttentionSteps(mlir::MLIRContext &context);
 void attachCollectiveSteps(mlir::MLIRContext &context);
+void attachDequantizeSteps(mlir::MLIRContext &context);
 void attachEmbeddingSteps(mlir::MLIRContext &context);
 void attachFusedSteps(mlir::MLIRContext &context);
 void attachHeadLossSteps(mlir::MLIRContext &context);

@@ -293,3 +293,51 @@ func.func @invalid(%x: tensor<16x8xf32>, %w: tensor<32x8xf32>, %t: tensor<16xi32
   %l, %dx = ft.head_loss_grad %x, %w, %t, %s accumulate %a : (tensor<16x8xf32>, tensor<32x8xf32>, tensor<16xi32>, tensor<8xf64>, tensor<32x8xf32>) -> (tensor<1xf64>, tensor<16x8xf32>)
   return
 }
+
+// -----
+
+func.func @invalid(%w: tensor<12x8xf32>, %b: tensor<12x3xf32>) {
+  // expected-error @+1 {{(C1) number of results is 1; must be 2}}
+  %m = ft.dequantize [%w] below [] beside [%b] {beside_of = array<i64: 0>} : (tensor<12x8xf32>, tensor<12x3xf32>) -> tensor<12x8xf32>
+  return
+}
+
+// -----
+
+func.func @invalid(%w: tensor<12x8xf32>, %b: tensor<12x3xbf16>) {
+  // expected-error @+1 {{(C1) operand has elements of type 'bf16'; must be 'f32'}}
+  %m:2 = ft.dequantize [%w] below [] beside [%b] {beside_of = array<i64: 0>} : (tensor<12x8xf32>, tensor<12x3xbf16>) -> (tensor<12x8xf32>, tensor<12x3xbf16>)
+  return
+}
+
+// -----
+
+func.func @invalid(%w: tensor<12x8xf32>, %a: tensor<3x9xf32>) {
+  // expected-error @+1 {{(C2) columns is 9; must be 8}}
+  %m:2 = ft.dequantize [%w] below [%a] beside [] : (tensor<12x8xf32>, tensor<3x9xf32>) -> (tensor<12x8xf32>, tensor<3x9xf32>)
+  return
+}
+
+// -----
+
+func.func @invalid(%w: tensor<12x8xf32>, %b: tensor<12x3xf32>) {
+  // expected-error @+1 {{(C3) length of beside_of is 0; must be 1}}
+  %m:2 = ft.dequantize [%w] below [] beside [%b] : (tensor<12x8xf32>, tensor<12x3xf32>) -> (tensor<12x8xf32>, tensor<12x3xf32>)
+  return
+}
+
+// -----
+
+func.func @invalid(%w: tensor<12x8xf32>, %b: tensor<12x3xf32>) {
+  // expected-error @+1 {{(C3) beside_of names weight 1; must be in [0, 1)}}
+  %m:2 = ft.dequantize [%w] below [] beside [%b] {beside_of = array<i64: 1>} : (tensor<12x8xf32>, tensor<12x3xf32>) -> (tensor<12x8xf32>, tensor<12x3xf32>)
+  return
+}
+
+// -----
+
+func.func @invalid(%w: tensor<12x8xf32>, %b: tensor<11x3xf32>) {
+  // expected-error @+1 {{(C3) rows beside a weight is 11; must be 12}}
+  %m:2 = ft.dequantize [%w] below [] beside [%b] {beside_of = array<i64: 0>} : (tensor<12x8xf32>, tensor<11x3xf32>) -> (tensor<12x8xf32>, tensor<11x3xf32>)
+  return
+}

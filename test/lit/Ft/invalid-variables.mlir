@@ -132,3 +132,13 @@ func.func @f(%x: tensor<8xf32>) {
   ft.write @a, %x : tensor<8xf32>
   return
 }
+
+// -----
+
+// expected-error @+1 {{(C10) quantization belongs to the role frozen and rank 2; it is adapter of rank 2}}
+ft.variable adapter @a : tensor<8x64xf32> {key = "a", quantization = #ft.nf4<double_quant = false>}
+
+// -----
+
+// expected-error @+1 {{(C10) quantization belongs to the role frozen and rank 2; it is frozen of rank 1}}
+ft.variable frozen @a : tensor<64xf32> {key = "a", quantization = #ft.nf4<double_quant = true>}

@@ -101,3 +101,20 @@ kernel.func @wide() item %i {
 kernel.func @none(%x: memref<8xf32>) attributes {items = 0 : i64} item %i {
   kernel.return
 }
+
+// -----
+
+kernel.func @indices(%bytes: memref<9x32xi8>) item %i {
+  // expected-error @below {{(C1) has 1 indices; must have 2}}
+  %codes = kernel.load_codes %bytes[%i] : memref<9x32xi8>, vector<64xi32>
+  kernel.return
+}
+
+// -----
+
+kernel.func @odd(%bytes: memref<9x32xi8>) item %i {
+  %c0 = arith.constant 0 : index
+  // expected-error @below {{(C2) loads 'vector<63xi32>'; must have an even number of elements}}
+  %codes = kernel.load_codes %bytes[%i, %c0] : memref<9x32xi8>, vector<63xi32>
+  kernel.return
+}

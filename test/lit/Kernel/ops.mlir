@@ -33,3 +33,12 @@ kernel.func @words(%out: memref<8x144xi32>) item %i {
   %s:4 = kernel.philox counter(%k, %k, %k, %k) key(%k, %k) : i32
   kernel.return
 }
+
+// CHECK-LABEL: kernel.func @codes(
+kernel.func @codes(%bytes: memref<9x32xi8>, %out: memref<9x64xi32>) item %i {
+  %c0 = arith.constant 0 : index
+  // CHECK: kernel.load_codes %{{.*}}[%{{.*}}, %{{.*}}] : memref<9x32xi8>, vector<64xi32>
+  %codes = kernel.load_codes %bytes[%i, %c0] : memref<9x32xi8>, vector<64xi32>
+  vector.store %codes, %out[%i, %c0] : memref<9x64xi32>, vector<64xi32>
+  kernel.return
+}

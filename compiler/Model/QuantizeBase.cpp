@@ -1,0 +1,32 @@
+#include "compiler/Model/QuantizeBase.h"
+
+#include "compiler/Model/Variables.h"
+
+using namespace mlir;
+using namespace ft;
+using namespace ft::model;
+
+static bool isLeftOut(StringRef module, ArrayRef<std::string> leftOut) {
+  const std::string dotted = ("." + module + ".").str();
+  return llvm::any_of(leftOut, [&](StringRef name) { return StringRef(dotted).contains(("." + name + ".").str()); });
+}
+
+LogicalResult ft::quantizeBase(ModuleOp module, const QuantizationOptions &options) {
+  auto forward = module.lookupSymbol<func::FuncOp>("forward");
+  if (!forward)
+    return module.emitError("a quantised base needs a function @forward");
+  SymbolTable symbols(module);
+  for (auto linear : forward.getOps<LinearOp>())
+    for (Value value : linear.getWeights()) {
+      VariableOp weight = parameterOf(value, symbols);
+      if (!weight || weight.getRole() == Role::Adapter)
+        continue;
+      if (weight.getRole() != Role::Frozen)
+        return weight.emitOpError("is trained; a base in NF4 is frozen, and needs adapters");
+      StringRef name = weight.getSymName();
+      name.consume_back(".weight");
+      if (!isLeftOut(name, options.leftOut))
+        weight.setQuantizationAttr(Nf4Attr::get(module.getContext(), options.doubleQuant));
+    }
+  return success();
+}
