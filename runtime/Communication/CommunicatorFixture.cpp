@@ -1,5 +1,6 @@
 #include "runtime/Communication/CommunicatorFixture.h"
 
+#include "runtime/Communication/Sockets.h"
 #include "runtime/Communication/Threads.h"
 #include "runtime/Plan/Kinds.h"
 #include "runtime/Support/Bfloat16.h"
@@ -13,7 +14,35 @@ namespace ft::rt::test {
 
 using plan::Collective;
 
-std::vector<Implementation> implementations() { return {{"Threads", openThreads}}; }
+namespace {
+/// Ranks of one process that only know each other over loopback.
+std::vector<std::unique_ptr<Communicator>> openSockets(const plan::Mesh &mesh) {
+  auto listener = listenAt("127.0.0.1", "", 0);
+  EXPECT_TRUE(listener.ok()) << listener.status().message();
+  Launch launch;
+  launch.world = mesh.ranks(), launch.host = "127.0.0.1", launch.port = portOf(*listener);
+  auto attendance = [&](uint32_t rank) { return Attendance{rank, mesh.ranks(), hostName(), rank, {}, {}}; };
+  const std::function<bool()> never = [] { return false; };
+  std::vector<std::unique_ptr<Communicator>> ends(mesh.ranks());
+  std::vector<std::thread> others;
+  for (uint32_t rank = 1; rank < mesh.ranks(); ++rank)
+    others.emplace_back([&, rank] {
+      auto company = join(launch, attendance(rank), SocketChannels, never);
+      EXPECT_TRUE(company.ok()) << company.status().message();
+      ends[rank] = openFarRank(mesh, rank, std::move(*company), {});
+    });
+  auto company = gather(std::move(*listener), launch, attendance(0), SocketChannels, never);
+  EXPECT_TRUE(company.ok()) << company.status().message();
+  ends[0] = openMeetingPlace(mesh, std::move(*company), {});
+  for (std::thread &other : others)
+    other.join();
+  return ends;
+}
+} // namespace
+
+std::vector<Implementation> implementations() {
+  return {{"Threads", [](const plan::Mesh &mesh) { return openThreads(mesh); }}, {"Sockets", openSockets}};
+}
 
 void onEachRank(const Implementation &implementation, const plan::Mesh &mesh,
                 const std::function<void(Communicator &)> &body) {

@@ -105,6 +105,21 @@ void Room::fail(uint32_t rank, std::string_view reason) {
   failLocked(rank, reason);
 }
 
+Status Room::reason() {
+  std::lock_guard lock(mutex);
+  return failure.value_or(Status());
+}
+
+std::string Room::waiting() {
+  std::lock_guard lock(mutex);
+  for (const auto &[ranks, group] : groups)
+    if (group->present > 0) {
+      const Purpose &purpose = group->purpose;
+      return fmt::format("{} of {} ranks wait where each {}", group->present, ranks.size(), describe(purpose));
+    }
+  return {};
+}
+
 void Room::leave(uint32_t rank) {
   std::unique_lock lock(mutex);
   left[rank] = true;

@@ -53,6 +53,10 @@ public:
   void fail(uint32_t rank, std::string_view reason);
   /// The rank does not come any more: a failure once somebody waits for it. Returns when nobody touches its memory.
   void leave(uint32_t rank);
+  /// Why all have failed; ok while none has.
+  Status reason();
+  /// Which ranks wait for others, and in what: "2 of 4 ranks wait in collective 3 "x""; empty where none waits.
+  std::string waiting();
 
 private:
   bool arrive(std::unique_lock<std::mutex> &lock, Group &group, uint32_t rank, const Purpose &purpose);

@@ -20,9 +20,9 @@ struct Announced {
 
 /// What all ranks of a process share.
 struct Shared {
-  explicit Shared(const plan::Mesh &mesh) : mesh(mesh), room(mesh.ranks()) {}
+  Shared(const plan::Mesh &mesh, std::shared_ptr<Room> room) : mesh(mesh), room(std::move(room)) {}
   const plan::Mesh mesh;
-  Room room;
+  const std::shared_ptr<Room> room;
   std::mutex mutex;
   std::vector<std::unique_ptr<Announced>> announced; ///< by handle
 };
@@ -106,38 +106,38 @@ public:
     std::vector<uint32_t> all(shared->mesh.axes());
     for (uint32_t axis = 0; axis < all.size(); ++axis)
       all[axis] = axis;
-    world = &shared->room.group(shared->mesh.group(at, all));
+    world = &shared->room->group(shared->mesh.group(at, all));
   }
-  ~ThreadRank() override { shared->room.leave(number); }
+  ~ThreadRank() override { shared->room->leave(number); }
 
   uint32_t rank() const override { return number; }
-  uint32_t size() const override { return shared->room.size(); }
+  uint32_t size() const override { return shared->room->size(); }
 
   Expected<uint32_t> prepare(std::string_view name, const plan::Collective &collective,
                              const CollectiveMemory &memory) override {
     const uint32_t handle = uint32_t(prepared.size());
     Announced &announced = announce(handle, collective, memory);
     const Purpose purpose{Purpose::Prepare, name, handle};
-    FT_RETURN_IF_ERROR(shared->room.open(*world, number, purpose));
+    FT_RETURN_IF_ERROR(shared->room->open(*world, number, purpose));
     prepared.push_back(assemble(name, collective, announced));
-    FT_RETURN_IF_ERROR(shared->room.close(*world, number, purpose));
+    FT_RETURN_IF_ERROR(shared->room->close(*world, number, purpose));
     return handle;
   }
 
   Status run(uint32_t, uint32_t handle) override {
     Prepared &p = prepared[handle];
     const Purpose purpose{Purpose::Run, p.name, handle};
-    FT_RETURN_IF_ERROR(shared->room.open(*p.group, number, purpose));
+    FT_RETURN_IF_ERROR(shared->room->open(*p.group, number, purpose));
     p.exchange();
-    return shared->room.close(*p.group, number, purpose);
+    return shared->room->close(*p.group, number, purpose);
   }
 
   Expected<uint64_t> agree(Agreement how, uint64_t value) override {
     constexpr std::string_view names[] = {"the largest value", "the least value", "the sum", "rank 0's value"};
-    return shared->room.agree(*world, number, {Purpose::Agree, names[size_t(how)], uint64_t(how)}, how, value);
+    return shared->room->agree(*world, number, {Purpose::Agree, names[size_t(how)], uint64_t(how)}, how, value);
   }
 
-  void abort(std::string reason) override { shared->room.fail(number, reason); }
+  void abort(std::string reason) override { shared->room->fail(number, reason); }
 
 private:
   /// Tells the others where this rank's runs lie; they look once all have met.
@@ -152,7 +152,7 @@ private:
     }
     Announced &announced = *shared->announced[handle];
     if (announced.description != description)
-      shared->room.fail(number, fmt::format("prepares collective {} with another meaning than a rank before", handle));
+      shared->room->fail(number, fmt::format("prepares collective {} with another meaning than a rank before", handle));
     announced.whole[number].assign(memory.whole.begin(), memory.whole.end());
     announced.part[number].assign(memory.part.begin(), memory.part.end());
     return announced;
@@ -166,7 +166,7 @@ private:
     p.kind = collective.kind(), p.reduction = collective.reduction(), p.dtype = collective.dtype();
     p.root = collective.root();
     p.member = shared->mesh.member(at, axes), p.members = uint32_t(ranks.size());
-    p.group = &shared->room.group(ranks);
+    p.group = &shared->room->group(ranks);
     p.sources.resize(ranks.size()), p.targets.resize(ranks.size());
     p.runs.resize(size_t(collective.whole_size()));
     for (size_t i = 0; i < p.runs.size(); ++i) {
@@ -192,7 +192,11 @@ private:
 } // namespace
 
 std::vector<std::unique_ptr<Communicator>> openThreads(const plan::Mesh &mesh) {
-  auto shared = std::make_shared<Shared>(mesh);
+  return openThreads(mesh, std::make_shared<Room>(mesh.ranks()));
+}
+
+std::vector<std::unique_ptr<Communicator>> openThreads(const plan::Mesh &mesh, std::shared_ptr<Room> room) {
+  auto shared = std::make_shared<Shared>(mesh, std::move(room));
   std::vector<std::unique_ptr<Communicator>> ends;
   for (uint32_t rank = 0; rank < mesh.ranks(); ++rank)
     ends.push_back(std::make_unique<ThreadRank>(shared, rank));

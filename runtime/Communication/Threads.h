@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/Communication/Communicator.h"
+#include "runtime/Communication/Room.h"
 #include "runtime/Plan/Mesh.h"
 
 #include <memory>
@@ -13,5 +14,7 @@ namespace ft::rt {
 /// memory: members meet, each does its share of the work, and they meet again. A waiting rank sleeps, since there may
 /// be more ranks than cores. Sums are in the order of member numbers, whoever comes first.
 std::vector<std::unique_ptr<Communicator>> openThreads(const plan::Mesh &mesh);
+/// The same, meeting in `room`, which has as many ranks: its owner can fail a rank and ask who waits.
+std::vector<std::unique_ptr<Communicator>> openThreads(const plan::Mesh &mesh, std::shared_ptr<Room> room);
 
 } // namespace ft::rt

@@ -1,6 +1,7 @@
 #include "runtime/Program/Arenas.h"
 
 #include "runtime/Plan/Memory.h"
+#include "runtime/Plan/Mesh.h"
 #include "runtime/Support/Strings.h"
 
 #include <fmt/format.h>
@@ -10,10 +11,12 @@
 using namespace ft;
 using namespace ft::rt;
 
-Expected<Arenas> Arenas::reserve(const plan::Plan &plan, Device &device) {
+Expected<Arenas> Arenas::reserve(const plan::Plan &plan, Device &device, uint32_t ranksOnHost) {
   Arenas arenas(plan, device);
   // What the libraries will take beside the arenas is needed as well, or the first step fails.
-  const Fit fit = fitOf(plan);
+  Fit fit = fitOf(plan);
+  if (ranksOnHost > 0 && plan.target().driver() == plan::CPU)
+    fit.arenas = fit.arenas / plan::Mesh(plan).ranks() * ranksOnHost;
   const uint64_t free = device.info().freeBytes;
   arenas.deviceTotal = fit.arenas;
   if (fit.needs() > free)

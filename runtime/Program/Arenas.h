@@ -9,8 +9,9 @@ namespace ft::rt {
 class Arenas {
 public:
   /// Reserves all arenas, zeroed. Fails with CannotRun, before it reserves anything, where they do not fit together:
-  /// the message names what is needed, arena by arena, and what is free.
-  static Expected<Arenas> reserve(const plan::Plan &plan, Device &device);
+  /// the message names what is needed, arena by arena, and what is free. On a processor they are as much again for each
+  /// further rank that shares its memory, `ranksOnHost` in all; 0: all of the plan.
+  static Expected<Arenas> reserve(const plan::Plan &plan, Device &device, uint32_t ranksOnHost = 0);
 
   char *bufferAddress(uint32_t buffer) const { return addresses[buffer]; }
   Region region(const plan::Operand &operand) const;

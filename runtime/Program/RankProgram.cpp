@@ -37,7 +37,8 @@ Status RankProgram::checkTarget() const {
 }
 
 Status RankProgram::prepare(const PlanFile &file, const RankProgramOptions &options) {
-  FT_ASSIGN_OR_RETURN(arenaSet, Arenas::reserve(source, *driver));
+  progress = options.progress;
+  FT_ASSIGN_OR_RETURN(arenaSet, Arenas::reserve(source, *driver, options.ranksOnHost));
   stagingArea.emplace(source, *arenaSet);
   const uint32_t stamps = options.profile ? StepTimer::eventsNeeded(source) : 0;
   FT_RETURN_IF_ERROR(driver->createQueues(queues.streams, queues.events + stamps));
@@ -46,8 +47,8 @@ Status RankProgram::prepare(const PlanFile &file, const RankProgramOptions &opti
     images.push_back({&image, file.section(image.section())});
   FT_RETURN_IF_ERROR(driver->loadKernels(source, images));
   for (int i = 0; i < source.segments_size(); ++i) {
-    FT_ASSIGN_OR_RETURN(SegmentRunner runner,
-                        SegmentRunner::create(source, i, *arenaSet, *stagingArea, {*driver, options.communicator}));
+    FT_ASSIGN_OR_RETURN(SegmentRunner runner, SegmentRunner::create(source, i, *arenaSet, *stagingArea,
+                                                                    {*driver, options.communicator, options.progress}));
     if (options.poison)
       FT_RETURN_IF_ERROR(runner.enablePoison(source, i, *arenaSet));
     if (options.profile)
@@ -93,8 +94,14 @@ Status RankProgram::submitRecord() {
 
 Status RankProgram::run(plan::Segment::Kind kind) {
   for (SegmentRunner &segment : segments)
-    if (segment.kind() == kind)
-      return segment.run();
+    if (segment.kind() == kind) {
+      if (progress)
+        progress->enter(kind);
+      Status status = segment.run();
+      if (progress)
+        progress->leave();
+      return status;
+    }
   return badInput(fmt::format("the plan has no segment {}; compile it again with what the run asks for",
                               plan::Segment::Kind_Name(kind)));
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/Communication/Communicator.h"
+#include "runtime/Communication/Progress.h"
 #include "runtime/Plan/PlanFile.h"
 #include "runtime/Program/SegmentRunner.h"
 
@@ -11,6 +12,8 @@ struct RankProgramOptions {
   bool poison = false;
   bool profile = false;
   Communicator *communicator = nullptr; ///< this rank's end, which outlives the program; null in a world of one
+  Progress *progress = nullptr;         ///< told what runs; null: nobody is
+  uint32_t ranksOnHost = 0;             ///< that share a processor's memory; 0: all of the plan
 };
 
 /// A device with the arenas, kernels, prepared segments, graphs and timers of one plan on it. One thread drives it; it
@@ -45,7 +48,11 @@ public:
   /// Notes when the device comes here, behind what is enqueued and before the next endOutputs: the end of a step, as
   /// the device sees it. Two steps may be on their way, hence the third mark, which the time of the first starts from.
   static constexpr uint32_t marks = 3;
-  Status mark(uint64_t step) { return driver->stamp(0, queues.marks[step % marks]); }
+  Status mark(uint64_t step) {
+    if (progress)
+      progress->beginStep(step + 1);
+    return driver->stamp(0, queues.marks[step % marks]);
+  }
   /// From the mark of the step before to that of this one, whose outputs have been waited for.
   Expected<double> stepMs(uint64_t step) {
     return driver->elapsedMs(queues.marks[(step + marks - 1) % marks], queues.marks[step % marks]);
@@ -75,6 +82,7 @@ private:
   std::optional<Arenas> arenaSet;
   std::optional<StagingArea> stagingArea;
   std::vector<SegmentRunner> segments;
+  Progress *progress = nullptr;
   Profile measured;
   double waited = 0;
   bool waits = false;

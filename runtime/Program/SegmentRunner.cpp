@@ -26,6 +26,7 @@ Expected<SegmentRunner> SegmentRunner::create(const plan::Plan &plan, int index,
                                               const StagingArea &staging, const Executors &executors) {
   const plan::Segment &segment = plan.segments(index);
   SegmentRunner runner(plan, index, executors.device);
+  runner.progress = executors.progress;
   for (int i = 0; i < segment.steps_size(); ++i) {
     const plan::Step &step = segment.steps(i);
     FT_ASSIGN_OR_RETURN(auto made, makeStep(plan, step, arenas, staging, executors));
@@ -98,9 +99,11 @@ Status SegmentRunner::runPoisoned(size_t index) {
 }
 
 Status SegmentRunner::runStep(size_t index) {
+  ExecutableStep &step = *body[index];
+  if (progress)
+    progress->at(step.source().name());
   if (poison)
     return runPoisoned(index);
-  ExecutableStep &step = *body[index];
   FT_RETURN_IF_ERROR(waitForEvents(step.source()));
   if (timer)
     FT_RETURN_IF_ERROR(timer->begin(index, *device));

@@ -45,6 +45,7 @@ private:
 
   const plan::Segment *segment;
   Device *device;
+  Progress *progress = nullptr;
   std::vector<std::unique_ptr<ExecutableStep>> receive, body, emit;
   std::vector<int> bodyIndex;          // position in the segment
   std::vector<uint32_t> receiveEvents; // events that receive steps record

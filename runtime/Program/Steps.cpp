@@ -64,12 +64,16 @@ private:
 
 class CollectiveStep final : public ExecutableStep {
 public:
-  CollectiveStep(const plan::Step &step, Communicator &communicator, uint32_t handle)
-      : ExecutableStep(step), communicator(communicator), handle(handle) {}
-  Status enqueue(Device &) override { return communicator.run(stream, handle); }
+  CollectiveStep(const plan::Step &step, const Executors &executors, uint32_t handle)
+      : ExecutableStep(step), communicator(*executors.communicator), progress(executors.progress), handle(handle) {}
+  Status enqueue(Device &) override {
+    const Progress::Wait wait(progress);
+    return communicator.run(stream, handle);
+  }
 
 private:
   Communicator &communicator;
+  Progress *const progress;
   const uint32_t handle;
 };
 
@@ -193,7 +197,7 @@ Expected<std::unique_ptr<ExecutableStep>> ft::rt::makeStep(const plan::Plan &pla
     auto handle = prepareCollective(step, arenas, executors.communicator);
     if (!handle.ok())
       return withName(step, handle.status());
-    return Made(std::make_unique<CollectiveStep>(step, *executors.communicator, *handle));
+    return Made(std::make_unique<CollectiveStep>(step, executors, *handle));
   }
   case plan::Step::kCopy:
     return Made(std::make_unique<CopyStep>(step, arenas));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/Communication/Communicator.h"
+#include "runtime/Communication/Progress.h"
 #include "runtime/Program/StagingArea.h"
 
 namespace ft::rt {
@@ -26,6 +27,7 @@ protected:
 struct Executors {
   Device &device;
   Communicator *communicator = nullptr; ///< null in a world of one
+  Progress *progress = nullptr;         ///< may be null
 };
 
 /// Makes the step of whatever kind. `plan`, `arenas` and `staging` must outlive it. Fails as Device::prepareGemm and

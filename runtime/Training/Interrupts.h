@@ -24,7 +24,9 @@ public:
   Interrupts &operator=(const Interrupts &) = delete;
 
   /// True from the first signal on, unless that is a SIGHUP that the process was started to ignore.
-  bool requested() const { return count.load(std::memory_order_relaxed) > 0; }
+  bool requested() const { return count.load(std::memory_order_relaxed) > 0 || asked.load(std::memory_order_relaxed); }
+  /// Another process of the run was asked to end. It counts as no signal, for this process may get its own.
+  void request() { asked.store(true, std::memory_order_relaxed); }
 
 private:
   explicit Interrupts(std::function<void()> onSecond) : onSecond(std::move(onSecond)) {}
@@ -33,7 +35,7 @@ private:
 
   std::function<void()> onSecond;
   std::atomic<int> count{0};
-  std::atomic<bool> frozen{false};
+  std::atomic<bool> frozen{false}, asked{false};
   pthread_t creator{};
   int signals = -1, stop = -1;
   std::thread thread;

@@ -53,6 +53,23 @@ TEST(InterruptsDeathTest, AClosedTerminalIsOneRequestUnlessItIsIgnored) {
   EXPECT_EXIT(child(true), testing::ExitedWithCode(0), "");
 }
 
+TEST(InterruptsDeathTest, ARequestFromElsewhereIsNoSignal) {
+  EXPECT_EXIT(
+      {
+        auto interrupts = Interrupts::create([] { _exit(1); });
+        if (!interrupts.ok())
+          _exit(2);
+        (*interrupts)->request();
+        (*interrupts)->request();
+        if (!(*interrupts)->requested())
+          _exit(3);
+        kill(getpid(), SIGTERM); // its own first
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        _exit(0);
+      },
+      testing::ExitedWithCode(0), "");
+}
+
 TEST(Interrupts, EndsWithoutASignal) {
   auto interrupts = Interrupts::create([] { FAIL(); });
   ASSERT_TRUE(interrupts.ok());

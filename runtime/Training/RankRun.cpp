@@ -1,6 +1,7 @@
 #include "runtime/Training/RankRun.h"
 
 #include "runtime/Plan/Kinds.h"
+#include "runtime/Plan/Nf4.h"
 #include "runtime/Plan/Staging.h"
 #include "runtime/Support/Strings.h"
 #include "runtime/Training/Generator.h"
@@ -57,8 +58,9 @@ Expected<std::unique_ptr<Device>> openDevice(Rank &rank) {
   }
   if (rank.plan().target().driver() == plan::CUDA)
     return openCudaDevice(options.gpu.value_or(0));
-  const uint32_t threads = options.threads ? options.threads : usableProcessors();
-  return openCpuDevice(std::max<uint32_t>(threads / rank.inputs.world, 1));
+  const uint32_t threads =
+      options.threads ? options.threads / rank.inputs.ranksHere : usableProcessors() / rank.inputs.ranksOnProcessors;
+  return openCpuDevice(std::max<uint32_t>(threads, 1));
 }
 
 Status openProgram(Rank &rank) {
@@ -74,7 +76,8 @@ Status openProgram(Rank &rank) {
     return Status(opened.status().code(),
                   fmt::format("the plan is for target {}: {}", target.name(), opened.status().message()));
   Communicator *communicator = rank.communicator ? rank.communicator.get() : rank.context.host;
-  const RankProgramOptions how{options.poison, options.profile, communicator};
+  const RankProgramOptions how{options.poison, options.profile, communicator, rank.context.progress,
+                               rank.inputs.ranksOnHost};
   FT_ASSIGN_OR_RETURN(rank.program, RankProgram::load(*rank.inputs.file, std::move(*opened), how));
   return {};
 }
@@ -83,9 +86,12 @@ Status openProgram(Rank &rank) {
 uint64_t weightBytes(const plan::Plan &plan) {
   uint64_t bytes = 0;
   for (const plan::Tensor &tensor : plan.tensors())
-    if (tensor.role() == plan::Tensor::FROZEN || tensor.role() == plan::Tensor::TRAINABLE)
-      bytes += std::accumulate(tensor.shape().begin(), tensor.shape().end(), dtypeBytes(tensor.dtype()),
-                               std::multiplies<uint64_t>());
+    if (tensor.role() == plan::Tensor::FROZEN || tensor.role() == plan::Tensor::TRAINABLE) {
+      const uint64_t elements =
+          std::accumulate(tensor.shape().begin(), tensor.shape().end(), uint64_t(1), std::multiplies<uint64_t>());
+      bytes += tensor.has_quantization() ? plan::Nf4Layout(elements, tensor.quantization().double_quant()).bytes
+                                         : elements * plan::dtypeBytes(tensor.dtype());
+    }
   return bytes;
 }
 
@@ -174,6 +180,14 @@ Expected<ModelView> lookBefore(Rank &rank) {
   return view;
 }
 
+/// What all ranks took; on a GPU the host's times say nothing of that.
+Expected<std::vector<RankTimes>> rankTimes(Rank &rank, const TrainingResult &training) {
+  const RankContext &context = rank.context;
+  if (!context.progress || !context.host || !rank.program->device().hostAccessible())
+    return std::vector<RankTimes>();
+  return gatherTimes(timesOf(*context.progress, training.steps, training.seconds), *context.host);
+}
+
 Expected<TrainingResult> train(Rank &rank) {
   const RunInputs &inputs = rank.inputs;
   const plan::Run &run = rank.plan().run();
@@ -251,6 +265,7 @@ Status ft::rt::runRank(const RankContext &context) {
   FT_ASSIGN_OR_RETURN(bool ended, lockstep.ends());
   if (!ended) {
     FT_ASSIGN_OR_RETURN(result.training, train(rank));
+    FT_ASSIGN_OR_RETURN(result.ranks, rankTimes(rank, result.training));
     FT_ASSIGN_OR_RETURN(ended, lockstep.ends(result.training.bad.has_value()));
   }
   if (!ended) {

@@ -18,6 +18,7 @@ struct RankContext {
   Communicator *host = nullptr;          ///< the rank's end between the threads of the process; null in a world of one
   PeerDevices *peers = nullptr;          ///< what opens the rank's device; null: it opens its own
   std::function<Status()> onFolder = {}; ///< called once rank 0 has taken the output folder
+  Progress *progress = nullptr;          ///< told what the rank does; null: nobody is
 };
 
 /// Makes a RankProgram, loads weights into it, and evaluates, generates and trains with it. One thread for each rank

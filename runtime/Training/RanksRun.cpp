@@ -1,39 +1,16 @@
 #include "runtime/Training/RanksRun.h"
 
 #include "runtime/Communication/Threads.h"
+#include "runtime/Training/RankLog.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <mutex>
 #include <thread>
-#include <unistd.h>
 
 using namespace ft;
 using namespace ft::rt;
 
 namespace {
-/// Where a rank's lines go: nowhere, until there is a folder.
-class RankLog {
-public:
-  RankLog() : descriptor(open("/dev/null", O_WRONLY | O_CLOEXEC)) {}
-  ~RankLog() { close(descriptor); }
-  RankLog(const RankLog &) = delete;
-  RankLog &operator=(const RankLog &) = delete;
-
-  int get() const { return descriptor; }
-  /// What a rank says of itself is not the result: without its log it goes on.
-  void moveTo(const std::string &path) const {
-    const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (file < 0)
-      return;
-    dup2(file, descriptor);
-    close(file);
-  }
-
-private:
-  const int descriptor;
-};
-
 /// The status of the rank that failed first; that of rank 0 where none did.
 class Outcome {
 public:
@@ -75,13 +52,18 @@ Status ft::rt::runRanks(const RunInputs &inputs, const Interrupts &interrupts, J
       Console console(log.get());
       Journal own(console, inputs.plan().run().logging_steps());
       RanksInStep lockstep(interrupts, *ends[rank]);
-      run({rank, inputs, lockstep, own, nullptr, &outputs.processArenas(), ends[rank].get(), peers.get(), [&] {
-             log.moveTo(fmt::format("{}/rank-{}.log", outputs.path(), rank));
-             return Status();
-           }});
+      Progress progress;
+      (void)run({rank, inputs, lockstep, own, nullptr, &outputs.processArenas(), ends[rank].get(), peers.get(),
+                 [&] {
+                   log.moveTo(outputs.path(), rank);
+                   return Status();
+                 },
+                 &progress});
     });
   RanksInStep lockstep(interrupts, *ends[0]);
-  const Status status = run({0, inputs, lockstep, journal, &outputs, nullptr, ends[0].get(), peers.get()});
+  Progress progress;
+  const Status status =
+      run({0, inputs, lockstep, journal, &outputs, nullptr, ends[0].get(), peers.get(), {}, &progress});
   for (std::thread &other : others)
     other.join();
   const Status failure = outcome.failure();

@@ -1,5 +1,6 @@
 #include "runtime/Training/Run.h"
 
+#include "runtime/Training/ProcessRun.h"
 #include "runtime/Training/RankRun.h"
 #include "runtime/Training/RanksRun.h"
 
@@ -7,7 +8,9 @@
 
 using namespace ft::rt;
 
-Status ft::rt::runPlan(const RunOptions &options, const Interrupts &interrupts, Console &console) {
+Status ft::rt::runPlan(const RunOptions &options, Interrupts &interrupts, Console &console) {
+  if (options.launch)
+    return runProcess(*options.launch, options, interrupts, console);
   FT_ASSIGN_OR_RETURN(const RunInputs inputs, openInputs(options, console));
   if (inputs.isFinished()) {
     console.line(fmt::format("{} holds a finished run: step {} of {}; nothing is left to do", inputs.outputFolder(),

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/Metrics/Console.h"
+#include "runtime/Rendezvous/Launch.h"
 #include "runtime/Training/Interrupts.h"
 
 #include <optional>
@@ -27,6 +28,9 @@ struct RunOptions {
   bool initAdaptersNormal = false;   ///< B from N(0, 0.02²), so that no gradient vanishes
   uint64_t verifySteps = 0;          ///< every so many steps one is run twice; 0: none
   bool poison = false, profile = false;
+  std::optional<Launch> launch; ///< which rank a launcher says that this process is; nothing: it runs all ranks
+  /// With a launcher: another rank is lost, and this one is in the middle of something long. It is to end the process.
+  std::function<void(const std::string &reason)> onOverdue;
   /// Told where the run writes as soon as that is decided.
   std::function<void(const std::string &folder)> onFolder;
 };
@@ -34,6 +38,6 @@ struct RunOptions {
 /// Trains, evaluates, generates and saves as the plan says. Ok after a finished run; Interrupted where `interrupts`
 /// asked for an end and everything is saved; Failed where loss or gradient norm were not finite, with the last good
 /// state saved; other errors as the parts return them: BadInput and CannotRun always before the first step.
-Status runPlan(const RunOptions &options, const Interrupts &interrupts, Console &console);
+Status runPlan(const RunOptions &options, Interrupts &interrupts, Console &console);
 
 } // namespace ft::rt

@@ -85,6 +85,28 @@ Status checkSaving(const plan::Plan &plan) {
   return {};
 }
 
+/// Rank and mesh are the plan's; a launcher only says which rank is where.
+Status checkLaunch(const RunInputs &inputs, const Launch &launch) {
+  const bool resumes = inputs.options.resume != "none";
+  if (resumes || inputs.plan().run().load_best_model_at_end())
+    return cannotRun(fmt::format("{}: {} started {} processes, and every rank would have to read rank 0's checkpoints, "
+                                 "which is not supported yet; leave it out, or start ftrun once, without a launcher",
+                                 resumes ? "--resume " + inputs.options.resume : "load_best_model_at_end",
+                                 launch.launcher, launch.world));
+  if (launch.world != inputs.world)
+    return badInput(
+        fmt::format("{} started {} ranks, and the plan is for {}: start as many, or compile the recipe with "
+                    "--set parallelism.dp_replicate_size={}",
+                    launch.launcher, launch.world, inputs.world, launch.world));
+  if (inputs.plan().target().driver() == plan::CUDA)
+    return cannotRun(
+        fmt::format("the plan is for target {}, and {} started {} processes: GPU ranks in several processes "
+                    "need NCCL, which is not supported yet; start ftrun once on one host, without a "
+                    "launcher, and it runs all ranks",
+                    inputs.plan().target().name(), launch.launcher, launch.world));
+  return {};
+}
+
 Status readPlan(RunInputs &inputs) {
   FT_ASSIGN_OR_RETURN(PlanFile read, readPlanFile(inputs.options.plan));
   inputs.file = std::make_unique<PlanFile>(std::move(read));
@@ -94,12 +116,16 @@ Status readPlan(RunInputs &inputs) {
     return badInput(fmt::format("--ranks {}: the plan is for {}; leave --ranks out, or compile the recipe with --set "
                                 "parallelism.dp_replicate_size={}",
                                 *inputs.options.ranks, inputs.world, *inputs.options.ranks));
+  if (!inputs.options.launch)
+    inputs.ranksHere = inputs.ranksOnHost = inputs.ranksOnProcessors = inputs.world;
   plan::Run &run = *inputs.file->plan.mutable_run();
   for (const std::string &setting : inputs.options.settings)
     FT_RETURN_IF_ERROR(applySetting(run, setting));
   if (inputs.options.maxSteps)
     run.set_max_steps(*inputs.options.maxSteps);
   noteSettings(inputs.options, inputs.file->plan);
+  if (inputs.options.launch)
+    FT_RETURN_IF_ERROR(checkLaunch(inputs, *inputs.options.launch));
   FT_RETURN_IF_ERROR(checkSaving(inputs.plan()));
   return inputs.options.verifySteps ? checkVerifying(inputs.plan(), inputs.options.verifySteps) : Status();
 }

@@ -23,10 +23,14 @@ struct RunInputs {
   std::optional<ModelSource> model;
   std::optional<AdapterSource> adapter;
   std::optional<TextCodec> codec;
-  std::vector<uint32_t> prompt; ///< of the answer to generate; empty where none is
-  PreparedData train, held;     ///< held.file is null without held-out data
-  uint64_t steps = 0;           ///< the schedule's horizon
-  uint32_t world = 1;           ///< ranks that share a step's rows, a thread each
+  std::vector<uint32_t> prompt;   ///< of the answer to generate; empty where none is
+  PreparedData train, held;       ///< held.file is null without held-out data
+  uint64_t steps = 0;             ///< the schedule's horizon
+  uint32_t world = 1;             ///< ranks that share a step's rows
+  uint32_t ranksHere = 1;         ///< of them, in this process, a thread each
+  uint32_t ranksOnHost = 1;       ///< of them, on this host: they share its memory
+  uint32_t ranksOnProcessors = 1; ///< of them, on the processors that this process may use
+  std::vector<std::string> hosts; ///< by rank, of ranks in several processes; empty: all are here
   /// What the run continues from; null where it starts anew.
   std::unique_ptr<Checkpoint> resume;
   std::vector<std::string> resumeNotes;

@@ -131,11 +131,11 @@ Status RunOutputs::finish(RankProgram &program, const RunResult &result) {
     FT_ASSIGN_OR_RETURN(place, folder->failedStepFolder(bad->step));
   }
   FT_RETURN_IF_ERROR(exportFiles(inputs.plan(), readerOf(program), place).status());
-  const MemoryOutcome memory = memoryOutcome(program, arenas);
+  const MemoryOutcome memory = memoryOutcome(inputs, program, arenas);
   FT_RETURN_IF_ERROR(
       writeFileAtomically(folder->file("summary.json"),
                           summaryJson(inputs, program.device().info(), told, interrupts.requested(), memory)));
-  journal.line(closing(result, memory, folder->files(inputs.plan())));
+  journal.line(closing(inputs, result, memory, folder->files(inputs.plan())));
   if (inputs.options.profile)
     journal.line(formatProfile(program.profile()));
   if (bad)

@@ -46,6 +46,24 @@ nlohmann::json memoryJson(const MemoryOutcome &m) {
           {"mapped_files_bytes", m.measuredMapped},      {"process_peak_bytes", m.measuredPeak}};
 }
 
+nlohmann::ordered_json ranksJson(const std::vector<RankTimes> &ranks, const std::vector<std::string> &hosts) {
+  nlohmann::ordered_json all = nlohmann::ordered_json::array();
+  for (size_t rank = 0; rank < ranks.size(); ++rank) {
+    const RankTimes &times = ranks[rank];
+    nlohmann::ordered_json one = {{"rank", rank}};
+    if (!hosts.empty())
+      one["host"] = hosts[rank];
+    one["step_ms"] = times.step;
+    one["computing_ms"] = times.own;
+    one["exposed_communication_ms"] = times.exposed;
+    one["slowest_segment"] = plan::Segment::Kind_Name(plan::Segment::Kind(times.slowest));
+    one["slowest_segment_ms"] = times.slowestOwn;
+    one["slowest_rank"] = rank == slowestRank(ranks);
+    all.push_back(std::move(one));
+  }
+  return all;
+}
+
 nlohmann::json evaluationJson(const std::optional<EvaluationMetrics> &m) {
   if (!m)
     return nullptr;
@@ -93,11 +111,11 @@ std::vector<AddressRange> ProcessArenas::ranges() const {
   return added;
 }
 
-MemoryOutcome ft::rt::memoryOutcome(RankProgram &program, const ProcessArenas &inProcess) {
+MemoryOutcome ft::rt::memoryOutcome(const RunInputs &inputs, RankProgram &program, const ProcessArenas &inProcess) {
   MemoryOutcome outcome;
   Device &device = program.device();
   const Arenas &arenas = program.arenas();
-  outcome.predictedArenas = arenas.deviceBytes();
+  outcome.predictedArenas = arenas.deviceBytes() / inputs.ranksOnHost * inputs.ranksHere; // the same on a GPU
   outcome.predictedOutside = program.plan().target().outside_arenas();
   const ProcessMemory process = readProcessMemory(inProcess.ranges());
   if (device.hostAccessible()) {
@@ -112,7 +130,7 @@ MemoryOutcome ft::rt::memoryOutcome(RankProgram &program, const ProcessArenas &i
   return outcome;
 }
 
-std::string ft::rt::closing(const RunResult &result, const MemoryOutcome &memory,
+std::string ft::rt::closing(const RunInputs &inputs, const RunResult &result, const MemoryOutcome &memory,
                             const std::vector<std::string> &files) {
   const TrainingResult &t = result.training;
   std::string text = fmt::format("train_runtime {:.2f} s, train_tokens_per_second {:.1f}, train_loss {:.4f}\n",
@@ -121,6 +139,8 @@ std::string ft::rt::closing(const RunResult &result, const MemoryOutcome &memory
   if (after)
     text += fmt::format("eval_loss {:.4f}, perplexity {:.2f}{}\n", after->loss, after->perplexity(),
                         before ? fmt::format(" (before: {:.4f}, {:.2f})", before->loss, before->perplexity()) : "");
+  if (!result.ranks.empty())
+    text += formatTimes(result.ranks, inputs.hosts) + "\n";
   text += formatMemoryOutcome(memory);
   for (const std::string &file : files)
     text += "wrote " + file + "\n";
@@ -164,6 +184,8 @@ std::string ft::rt::summaryJson(const RunInputs &inputs, const DeviceInfo &devic
     json["answer_after"] = result.after.answer;
   }
   json["memory"] = memoryJson(memory);
+  if (!result.ranks.empty())
+    json["ranks"] = ranksJson(result.ranks, inputs.hosts);
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/Metrics/MemoryUse.h"
+#include "runtime/Training/RankTimes.h"
 #include "runtime/Training/RunInputs.h"
 #include "runtime/Training/Trainer.h"
 
@@ -21,12 +22,14 @@ struct RunResult {
   TrainingResult training;
   uint64_t bestStep = 0;        ///< whose weights the run leaves; 0: the last
   uint64_t lostCheckpoints = 0; ///< could not be written
+  std::vector<RankTimes> ranks; ///< of several, where what they took is known
 };
 
 /// The lines before the first step: target, libraries, digest, memory table, data, batches.
 std::string banner(const RunInputs &inputs, const DeviceInfo &device);
 /// The lines behind the last: times, losses, memory, files.
-std::string closing(const RunResult &result, const MemoryOutcome &memory, const std::vector<std::string> &files);
+std::string closing(const RunInputs &inputs, const RunResult &result, const MemoryOutcome &memory,
+                    const std::vector<std::string> &files);
 /// summary.json.
 std::string summaryJson(const RunInputs &inputs, const DeviceInfo &device, const RunResult &result, bool interrupted,
                         const MemoryOutcome &memory);
@@ -41,8 +44,8 @@ private:
   std::vector<AddressRange> added;
 };
 
-/// Predicted and measured memory of the whole run.
-MemoryOutcome memoryOutcome(RankProgram &program, const ProcessArenas &arenas);
+/// Predicted and measured memory of this process.
+MemoryOutcome memoryOutcome(const RunInputs &inputs, RankProgram &program, const ProcessArenas &arenas);
 /// Time by kind of step, then by kernel and shape, for --profile.
 std::string formatProfile(const Profile &profile);
 

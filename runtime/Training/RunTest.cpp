@@ -46,8 +46,8 @@ TEST_F(RunTest, LeavesWeightsTextsMetricsAndSummary) {
   EXPECT_EQ(summary["plan_sha256"].get<std::string>().size(), 64u);
   EXPECT_GT(summary["memory"]["measured_arenas_bytes"], 0);
   const std::string printed = text("stdout");
-  for (const char *part : {"target cpu", "weights", "made 76 B of weights in ", "training data", "steps an epoch", "eval_loss", "predicted",
-                           "measured peak", "wrote "})
+  for (const char *part : {"target cpu", "weights", "made 76 B of weights in ", "training data", "steps an epoch",
+                           "eval_loss", "predicted", "measured peak", "wrote "})
     EXPECT_NE(printed.find(part), std::string::npos) << part << " is not in:\n" << printed;
 }
 

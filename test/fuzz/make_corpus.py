@@ -43,6 +43,12 @@ SAMPLES = ['\0[{"instruction":"a","input":"","output":"b"}]', '\0{"prompt":"a","
 INDICES = [{"weight_map": {"a": "a.safetensors"}}, {"weight_map": {"a": "../a.safetensors"}},
            {"metadata": {"total_size": 1}, "weight_map": {"b": "a.safetensors\u0000x"}}]
 
+# A hello of rank 2 of 4 (rendezvous.proto), the same with facts and a problem, a challenge, a collective, and all as frames.
+HELLO = b"\x0a\x10" + b"n" * 16 + b"\x10\x02\x18\x04\x2a\x01b\x30\x07"
+RENDEZVOUS = [HELLO, HELLO + b"\x3a\x0b\x0a\x04plan\x12\x011\x18\x01" + b"\x40\x02\x4a\x02no", b"ftrun-rendezvous\x01" + b"n" * 16,
+              b"\x08\x02\x10\x01\x18\x02\x22\x01\x00\x32\x05\x10\x01\x18\x80\x01\x3a\x04\x10\x01\x18\x20"]
+RENDEZVOUS.append(b"".join(struct.pack("<I", len(text)) + text for text in RENDEZVOUS))
+
 
 def gguf(values, tensors):
     """Version 3; values of strings, floats and integers; F32 tensors of one dimension."""
@@ -105,7 +111,7 @@ def main(folder):
                           ("JsonFuzz", TEXTS + [config]), ("SafetensorsIndexFuzz", [json.dumps(i) for i in INDICES]),
                           ("GgufFuzz", GGUFS), ("GgufTokenizerFuzz", GGUFS[2:]), ("JsonTokenizerFuzz", TOKENIZERS),
                           ("SentencePieceFuzz", [PIECES]), ("SamplesFuzz", SAMPLES), ("PlanFuzz", [bytes(64)]), ("RecipeFuzz", RECIPES),
-                          ("TokenFileFuzz", [b"FTCTOKEN" + bytes(200)])):
+                          ("TokenFileFuzz", [b"FTCTOKEN" + bytes(200)]), ("RendezvousFuzz", RENDEZVOUS)):
         for i, text in enumerate(texts):
             write(fuzzer, str(i), text)
     for fuzzer, name in (("GgufFuzz", "types.gguf"), ("GgufFuzz", "blocks.gguf"), ("SafetensorsFuzz", "tiny.safetensors")):

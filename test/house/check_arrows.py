@@ -20,10 +20,11 @@ ALLOWED = {
     "compiler/Codegen/GpuHarness.cpp": ["compiler", "runtime/Device"],  # runs the kernels of tests
     "recipes": [],
     "runtime": [],
-    "runtime/Communication": ["runtime/Plan", "runtime/Support"],
+    "runtime/Communication": ["runtime/Plan", "runtime/Rendezvous", "runtime/Support"],
     "runtime/Config": ["runtime/Support"],
     "runtime/Plan": ["runtime/Support"],
     "runtime/Program": ["runtime/Communication", "runtime/Device", "runtime/Plan", "runtime/Support"],  # one rank: no data, console, files
+    "runtime/Rendezvous": ["runtime/Support"],  # processes that find each other: no plan, no collective
     "runtime/Support": [],
     "tools": ["runtime"],
     "tools/ftc": ["compiler", "runtime"],
@@ -133,6 +134,8 @@ CASES = [
     ("runtime/Plan/a.proto", 'import "recipes/recipe.proto";', False),
     ("runtime/Communication/A.cpp", '#include "runtime/Device/Device.h"', False),
     ("runtime/Communication/A.cpp", '#include "runtime/Plan/Mesh.h"', True),
+    ("runtime/Communication/A.cpp", '#include "runtime/Rendezvous/Connection.h"', True),
+    ("runtime/Rendezvous/A.cpp", '#include "runtime/Plan/plan.pb.h"', False),
     ("runtime/Support/A.h", '#include "runtime/Plan/Verify.h"', False),
     ("runtime/Program/A.cpp", '#include "runtime/Training/Trainer.h"', False),
     ("runtime/Program/A.cpp", '#include "runtime/Metrics/Console.h"', False),

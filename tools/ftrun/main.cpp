@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <fcntl.h>
 #include <mutex>
 #include <unistd.h>
@@ -103,6 +104,17 @@ static void keepStandardStreams() {
       (void)!open("/dev/null", O_RDWR); // takes the lowest free number, which is this one
 }
 
+/// The line that says why; which rank says it, where there are several processes.
+static void complain(const RunOptions &options, const std::string &message) {
+  fmt::print(stderr, "ftrun{}: {}\n", options.launch ? fmt::format(" (rank {})", options.launch->rank) : "",
+             printable(message));
+}
+
+static Status launchAndRun(RunOptions &options, Interrupts &interrupts, Console &console) {
+  FT_ASSIGN_OR_RETURN(options.launch, readLaunch([](const char *name) { return std::getenv(name); }));
+  return runPlan(options, interrupts, console);
+}
+
 int main(int argc, char **argv) {
   keepStandardStreams();
   RunOptions options;
@@ -136,10 +148,18 @@ int main(int argc, char **argv) {
     place.clean();
     _exit(130); // other threads still run: nothing of theirs may be destroyed
   });
+  options.onOverdue = [&](const std::string &reason) {
+    complain(options, reason);
+    place.clean();
+    _exit(static_cast<int>(Code::Failed)); // as above
+  };
   Console console(STDOUT_FILENO);
-  Status status = interrupts.ok() ? runPlan(options, **interrupts, console) : interrupts.status();
+  Status status = interrupts.ok() ? launchAndRun(options, **interrupts, console) : interrupts.status();
+  // A launcher that ends what is left of a run must not change how this process says that it ended.
+  for (const int number : {SIGINT, SIGTERM, SIGHUP})
+    std::signal(number, SIG_IGN);
   console.finish();
   if (!status.ok())
-    fmt::print(stderr, "ftrun: {}\n", printable(status.message()));
+    complain(options, status.message());
   return static_cast<int>(status.code());
 }

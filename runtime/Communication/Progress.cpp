@@ -1,0 +1,70 @@
+#include "runtime/Communication/Progress.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+using namespace ft;
+using namespace ft::rt;
+
+namespace {
+double since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+}
+} // namespace
+
+void Progress::beginStep(uint64_t number) {
+  step.store(number, std::memory_order_relaxed);
+  move();
+}
+
+void Progress::enter(plan::Segment::Kind kind) {
+  entered = Clock::now();
+  waitedMs = 0;
+  name.store(nullptr, std::memory_order_relaxed);
+  segment.store(kind, std::memory_order_relaxed);
+  move();
+}
+
+void Progress::leave() {
+  const size_t kind = size_t(segment.load(std::memory_order_relaxed)) % kinds;
+  const double own = since(entered) - waitedMs;
+  sums[kind].own += own, sums[kind].exposed += waitedMs;
+  longest[kind].store(std::max(own, longest[kind].load(std::memory_order_relaxed)), std::memory_order_relaxed);
+  segment.store(plan::Segment::KIND_UNSPECIFIED, std::memory_order_relaxed);
+  move();
+}
+
+void Progress::at(const std::string &stepName) {
+  name.store(&stepName, std::memory_order_relaxed);
+  move();
+}
+
+Progress::Place Progress::place() const {
+  return {step.load(std::memory_order_relaxed), segment.load(std::memory_order_relaxed),
+          name.load(std::memory_order_relaxed), waits.load(std::memory_order_relaxed) > 0,
+          ordinal.load(std::memory_order_relaxed)};
+}
+
+Progress::Wait::Wait(Progress *progress) : progress(progress) {
+  if (progress && progress->waits.fetch_add(1, std::memory_order_relaxed) == 0)
+    start = Clock::now();
+}
+
+Progress::Wait::~Wait() {
+  if (!progress)
+    return;
+  progress->move();
+  if (progress->waits.fetch_sub(1, std::memory_order_relaxed) == 1)
+    progress->waitedMs += since(start);
+}
+
+std::string ft::rt::describe(const Progress::Place &place) {
+  std::string text = place.step ? fmt::format("step {}", place.step) : "before the first step";
+  if (place.segment != plan::Segment::KIND_UNSPECIFIED)
+    text += fmt::format(", segment {}", plan::Segment::Kind_Name(plan::Segment::Kind(place.segment)));
+  else
+    text += ", between segments";
+  if (place.name)
+    text += fmt::format(", at \"{}\"", *place.name);
+  return text;
+}

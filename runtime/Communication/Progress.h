@@ -1,0 +1,72 @@
+// What a rank is doing, for whoever asks from another thread, and what it took.
+#pragma once
+
+#include "runtime/Plan/plan.pb.h"
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <string>
+
+namespace ft::rt {
+
+/// Written by the rank's thread alone, read by any.
+class Progress {
+public:
+  static constexpr size_t kinds = 16; ///< above every plan::Segment::Kind
+  /// Milliseconds of all runs of a segment; on a CPU, where a call has done its work when it returns.
+  struct Times {
+    double own = 0;     ///< computing
+    double exposed = 0; ///< in collectives: waiting for others, and the exchange itself
+  };
+  struct Place {
+    uint64_t step = 0;                             ///< 0: before the first
+    int segment = plan::Segment::KIND_UNSPECIFIED; ///< none: between segments
+    const std::string *name = nullptr;             ///< of the plan's step; null where none has begun
+    bool waits = false;                            ///< for other ranks
+    uint64_t ordinal = 0;                          ///< another one: the rank has moved since
+    bool operator==(const Place &) const = default;
+  };
+
+  void beginStep(uint64_t step);
+  void enter(plan::Segment::Kind segment);
+  void leave();
+  /// `name` must stay where it is.
+  void at(const std::string &name);
+
+  Place place() const;
+  /// Its own time for a segment of this kind at most, so far; 0 where none has ended.
+  double longestMs(int segment) const { return longest[size_t(segment) % kinds].load(std::memory_order_relaxed); }
+  /// For the rank's own thread.
+  const Times &times(int segment) const { return sums[size_t(segment) % kinds]; }
+
+  /// While one lives, the rank waits for others. They nest.
+  class Wait {
+  public:
+    explicit Wait(Progress *progress);
+    ~Wait();
+    Wait(const Wait &) = delete;
+    Wait &operator=(const Wait &) = delete;
+
+  private:
+    Progress *const progress;
+    std::chrono::steady_clock::time_point start;
+  };
+
+private:
+  using Clock = std::chrono::steady_clock;
+  void move() { ordinal.fetch_add(1, std::memory_order_relaxed); }
+
+  std::atomic<uint64_t> step = 0, ordinal = 0;
+  std::atomic<int> segment = plan::Segment::KIND_UNSPECIFIED, waits = 0;
+  std::atomic<const std::string *> name = nullptr;
+  std::array<std::atomic<double>, kinds> longest = {};
+  std::array<Times, kinds> sums = {};
+  Clock::time_point entered;
+  double waitedMs = 0; ///< in this segment
+};
+
+/// "step 17, segment UPDATE, at \"norm\"".
+std::string describe(const Progress::Place &place);
+
+} // namespace ft::rt

@@ -1,0 +1,162 @@
+#include "runtime/Training/ProcessRun.h"
+
+#include "runtime/Communication/Sockets.h"
+#include "runtime/Training/RankLog.h"
+#include "runtime/Training/RankRun.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <sched.h>
+#include <unistd.h>
+
+using namespace ft;
+using namespace ft::rt;
+
+namespace {
+class Facts {
+public:
+  void add(std::string name, std::string value, Code code, std::string wayOut) {
+    rendezvous::Fact &fact = all.emplace_back();
+    fact.set_name(std::move(name));
+    fact.set_value(std::move(value));
+    fact.set_code(static_cast<uint32_t>(code));
+    fact.set_way_out(std::move(wayOut));
+  }
+  std::vector<rendezvous::Fact> all;
+};
+
+std::string hexOf(const std::string &bytes) {
+  return toHex({reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size()});
+}
+
+/// What this rank was told beside the plan, as far as it changes what ranks compute or when they meet.
+std::string optionsOf(const RunOptions &options) {
+  std::string text;
+  for (const std::string &setting : options.settings)
+    text += fmt::format("--set {} ", setting);
+  if (options.maxSteps)
+    text += fmt::format("--max-steps {} ", *options.maxSteps);
+  if (options.initAdaptersNormal)
+    text += "--init-adapters normal ";
+  if (!options.adapter.empty())
+    text += "--adapter … ";
+  return text.empty() ? "none" : text.substr(0, text.size() - 1);
+}
+
+std::string digestOf(const PreparedData &data) { return data.file ? toHex(sha256(data.file->bytes())) : "none"; }
+
+/// Paths of libraries may differ from host to host.
+std::string librariesOf() {
+  std::string text;
+  for (const DeviceInfo &device : listCpuDevices().devices)
+    for (const std::string &library : device.libraries)
+      text += (text.empty() ? "" : ", ") + library.substr(0, library.find(" ("));
+  return text.empty() ? "none" : text;
+}
+
+/// In the order of importance: the first that differs is named.
+std::vector<rendezvous::Fact> factsOf(const RunInputs &inputs) {
+  Facts facts;
+  const char *samePlan = "compile once, and give every rank that plan.bin";
+  facts.add("ftrun", FTC_VERSION, Code::CannotRun, "run the same ftrun on every host");
+  facts.add("recipe", hexOf(inputs.plan().recipe_sha256()), Code::BadInput, samePlan);
+  facts.add("plan", inputs.file->digest, Code::BadInput, samePlan);
+  facts.add("set of options", optionsOf(inputs.options), Code::BadInput, "give every rank the same");
+  facts.add("model", toHex(inputs.model->digest()), Code::BadInput, "give every rank the same files with --model");
+  facts.add("packed training data", digestOf(inputs.train), Code::BadInput, "give every rank the same data");
+  facts.add("packed held-out data", digestOf(inputs.held), Code::BadInput, "give every rank the same data");
+  facts.add("library", librariesOf(), Code::CannotRun, "install the same version on every host");
+  return std::move(facts.all);
+}
+
+bool boundToProcessors() {
+  cpu_set_t own;
+  CPU_ZERO(&own);
+  return sched_getaffinity(0, sizeof own, &own) == 0 && CPU_COUNT(&own) < sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+Expected<Company> findOthers(const Launch &launch, const Attendance &own, const Interrupts &interrupts) {
+  const auto stop = [&] { return interrupts.requested(); };
+  if (own.rank != 0)
+    return join(launch, own, SocketChannels, stop);
+  FT_ASSIGN_OR_RETURN(Descriptor listener, listenAt(launch.host, launch.interface, launch.port));
+  return gather(std::move(listener), launch, own, SocketChannels, stop);
+}
+
+/// Ranks of a host share its processors, unless a launcher has bound each to its own.
+void shareProcessors(RunInputs &inputs, uint32_t ranksOnHost, Journal &journal) {
+  inputs.ranksOnHost = ranksOnHost;
+  if (boundToProcessors())
+    return;
+  inputs.ranksOnProcessors = ranksOnHost;
+  if (usableProcessors() < ranksOnHost)
+    journal.line(fmt::format("note: {} ranks of this host share {} processors; as many ranks as processors at most are "
+                             "faster",
+                             ranksOnHost, usableProcessors()));
+}
+
+SocketOptions socketOptions(const RunOptions &run, const Launch &launch, Interrupts &interrupts, Progress &progress) {
+  SocketOptions options;
+  options.patience.stallFactor = launch.stallFactor;
+  options.progress = &progress;
+  options.onOverdue = run.onOverdue;
+  options.interrupted = [&interrupts] { return interrupts.requested(); };
+  options.onInterrupt = [&interrupts] { interrupts.request(); };
+  return options;
+}
+
+/// How the run ended is rank 0's to say, and every process's exit code says it. Where ranks failed, all say the same:
+/// what failed first.
+Status settle(Status own, Communicator &communicator) {
+  if (!own.ok() && own.code() != Code::Interrupted) {
+    communicator.abort(own.message());
+    const Status first = communicator.agree(Agreement::Max, 0).status();
+    return first.message() == fmt::format("rank {}: {}", communicator.rank(), own.message()) ? own : first;
+  }
+  FT_ASSIGN_OR_RETURN(const uint64_t code, communicator.agree(Agreement::Rank0, static_cast<uint64_t>(own.code())));
+  if (communicator.rank() != 0 && code == static_cast<uint64_t>(Code::Interrupted))
+    return Status(Code::Interrupted, "interrupted; rank 0 has saved what there is");
+  return own;
+}
+} // namespace
+
+Status ft::rt::runProcess(const Launch &launch, const RunOptions &options, Interrupts &interrupts, Console &console) {
+  const RankLog log;
+  Console quiet(log.get());
+  Console &lines = launch.rank == 0 ? console : quiet;
+  Attendance own{launch.rank, launch.world, hostName(), static_cast<uint64_t>(getpid()), {}, {}};
+  auto read = openInputs(options, lines);
+  if (!read.ok()) {
+    // The others shall hear why; they are not waited for long.
+    Launch brief = launch;
+    brief.startTimeout = std::min(launch.startTimeout, std::chrono::seconds(15));
+    own.problem = read.status();
+    (void)findOthers(brief, own, interrupts).status();
+    return read.status();
+  }
+  RunInputs &inputs = *read;
+  own.facts = factsOf(inputs);
+  FT_ASSIGN_OR_RETURN(Company company, findOthers(launch, own, interrupts));
+
+  Journal journal(lines, inputs.plan().run().logging_steps());
+  shareProcessors(inputs, company.ranksOnHost, journal);
+  Progress progress;
+  for (const Peer &peer : company.peers)
+    inputs.hosts.push_back(peer.host);
+  const plan::Mesh mesh(inputs.plan());
+  const SocketOptions how = socketOptions(options, launch, interrupts, progress);
+  const std::unique_ptr<Communicator> communicator = launch.rank == 0
+                                                         ? openMeetingPlace(mesh, std::move(company), how)
+                                                         : openFarRank(mesh, launch.rank, std::move(company), how);
+  RanksInStep lockstep(interrupts, *communicator);
+  RunOutputs outputs(inputs, interrupts, journal);
+  RankContext context{launch.rank, inputs, lockstep, journal, launch.rank == 0 ? &outputs : nullptr};
+  context.host = communicator.get();
+  context.progress = &progress;
+  context.onFolder = [&] {
+    if (launch.rank != 0)
+      log.moveTo(inputs.outputFolder(), launch.rank);
+    return Status();
+  };
+  return settle(runRank(context), *communicator);
+}

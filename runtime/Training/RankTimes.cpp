@@ -1,0 +1,71 @@
+#include "runtime/Training/RankTimes.h"
+
+#include <algorithm>
+#include <bit>
+#include <fmt/format.h>
+
+using namespace ft;
+using namespace ft::rt;
+
+namespace {
+/// Of a step of training; evaluation and generation are not what ranks wait in.
+constexpr plan::Segment::Kind trained[] = {plan::Segment::ACCUMULATE_FIRST, plan::Segment::ACCUMULATE_NEXT,
+                                           plan::Segment::ACCUMULATE_LAST, plan::Segment::UPDATE};
+
+/// What `rank` has, for all: the sum of one number and of zeros is that number.
+Expected<double> fromRank(uint32_t rank, double mine, Communicator &communicator) {
+  FT_ASSIGN_OR_RETURN(
+      const uint64_t bits,
+      communicator.agree(Agreement::Sum, communicator.rank() == rank ? std::bit_cast<uint64_t>(mine) : 0));
+  return std::bit_cast<double>(bits);
+}
+} // namespace
+
+RankTimes ft::rt::timesOf(const Progress &progress, uint64_t steps, double seconds) {
+  RankTimes times;
+  const double count = static_cast<double>(std::max<uint64_t>(1, steps));
+  times.step = seconds * 1e3 / count;
+  for (const plan::Segment::Kind kind : trained) {
+    const Progress::Times &sum = progress.times(kind);
+    times.own += sum.own / count;
+    times.exposed += sum.exposed / count;
+    if (sum.own / count > times.slowestOwn)
+      times.slowest = kind, times.slowestOwn = sum.own / count;
+  }
+  return times;
+}
+
+Expected<std::vector<RankTimes>> ft::rt::gatherTimes(const RankTimes &own, Communicator &communicator) {
+  std::vector<RankTimes> ranks(communicator.size());
+  for (uint32_t rank = 0; rank < ranks.size(); ++rank) {
+    RankTimes &times = ranks[rank];
+    FT_ASSIGN_OR_RETURN(times.step, fromRank(rank, own.step, communicator));
+    FT_ASSIGN_OR_RETURN(times.own, fromRank(rank, own.own, communicator));
+    FT_ASSIGN_OR_RETURN(times.exposed, fromRank(rank, own.exposed, communicator));
+    FT_ASSIGN_OR_RETURN(const double slowest, fromRank(rank, own.slowest, communicator));
+    FT_ASSIGN_OR_RETURN(times.slowestOwn, fromRank(rank, own.slowestOwn, communicator));
+    times.slowest = static_cast<int>(slowest);
+  }
+  return ranks;
+}
+
+size_t ft::rt::slowestRank(const std::vector<RankTimes> &ranks) {
+  return static_cast<size_t>(std::max_element(ranks.begin(), ranks.end(),
+                                              [](const RankTimes &a, const RankTimes &b) { return a.own < b.own; }) -
+                             ranks.begin());
+}
+
+std::string ft::rt::formatTimes(const std::vector<RankTimes> &ranks, const std::vector<std::string> &hosts) {
+  const size_t last = slowestRank(ranks);
+  const RankTimes &slow = ranks[last];
+  double least = slow.own, exposed = 0;
+  for (const RankTimes &times : ranks) {
+    least = std::min(least, times.own);
+    exposed = std::max(exposed, times.exposed);
+  }
+  return fmt::format(
+      "ranks compute {:.1f} to {:.1f} ms of a step of {:.1f}; slowest: rank {}{}, most in {} ({:.1f} ms); "
+      "the others wait for ranks and exchanges {:.1f} ms at most",
+      least, slow.own, slow.step, last, hosts.empty() ? "" : fmt::format(" (host {})", hosts[last]),
+      plan::Segment::Kind_Name(plan::Segment::Kind(slow.slowest)), slow.slowestOwn, exposed);
+}

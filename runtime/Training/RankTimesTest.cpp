@@ -1,0 +1,62 @@
+#include "runtime/Training/RankTimes.h"
+
+#include "runtime/Communication/Threads.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+using namespace ft;
+using namespace ft::rt;
+
+TEST(RankTimesTest, EachRankLearnsWhatAllTook) {
+  auto ends = openThreads(plan::Mesh({3}));
+  std::vector<std::vector<RankTimes>> seen(3);
+  std::vector<std::thread> threads;
+  for (uint32_t rank = 0; rank < 3; ++rank)
+    threads.emplace_back([&, rank] {
+      RankTimes own{100.25, rank == 1 ? 90.5 : 40.0 + rank, 0.1 * rank, plan::Segment::UPDATE, 30.0 + rank};
+      auto all = gatherTimes(own, *ends[rank]);
+      ASSERT_TRUE(all.ok());
+      seen[rank] = *all;
+    });
+  for (std::thread &thread : threads)
+    thread.join();
+  for (const std::vector<RankTimes> &all : seen) {
+    ASSERT_EQ(all.size(), 3u);
+    EXPECT_EQ(all[1].own, 90.5);
+    EXPECT_EQ(all[2].exposed, 0.1 * 2);
+    EXPECT_EQ(all[2].slowest, plan::Segment::UPDATE);
+    EXPECT_EQ(slowestRank(all), 1u);
+  }
+  EXPECT_EQ(formatTimes(seen[0], {"a", "b", "c"}),
+            "ranks compute 40.0 to 90.5 ms of a step of 100.2; slowest: rank 1 (host b), most in UPDATE (31.0 ms); the "
+            "others wait for ranks and exchanges 0.2 ms at most");
+}
+
+TEST(RankTimesTest, WaitingIsNotComputing) {
+  Progress progress;
+  for (int step = 0; step < 2; ++step) {
+    progress.enter(plan::Segment::ACCUMULATE_FIRST);
+    {
+      const Progress::Wait outer(&progress), inner(&progress);
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    progress.leave();
+    progress.enter(plan::Segment::UPDATE);
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    progress.leave();
+    progress.enter(plan::Segment::EVALUATE); // no part of a step
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    progress.leave();
+  }
+  const RankTimes times = timesOf(progress, 2, 0.08);
+  EXPECT_DOUBLE_EQ(times.step, 40);
+  EXPECT_GE(times.exposed, 20);
+  EXPECT_LT(times.exposed, 35) << "nested waits count once";
+  EXPECT_GE(times.own, 10);
+  EXPECT_LT(times.own, 20);
+  EXPECT_EQ(times.slowest, plan::Segment::UPDATE);
+  EXPECT_GE(progress.longestMs(plan::Segment::UPDATE), 10);
+  EXPECT_EQ(progress.longestMs(plan::Segment::GENERATE), 0);
+}

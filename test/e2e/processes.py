@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+"""Ranks in several processes: the same bits as threads of one process, and what is said when the start goes wrong."""
+import os
+import shutil
+import signal
+import socket
+import time
+import unittest
+
+from harness import LORA, WorkshopTest, call
+from launch import HERE, World, free_port, open_mpi, slurm, torchrun
+
+FORMS = {
+    "full": dict(),
+    "LoRA, evaluated, three micro-batches": dict(
+        lora=LORA, gradient_accumulation_steps=3, eval_steps=2, precision="BF16_MIXED",
+        data='{ train: "synthetic:7" eval: "synthetic:8" }'),
+}
+
+
+def over(ranks):
+    return f"{{ dp_replicate_size: {ranks} }}"
+
+
+class ProcessTest(WorkshopTest):
+    def world(self, plan, ranks=4, **named):
+        world = World(self.folder, plan, ranks, **named)
+        self.addCleanup(world.__exit__)
+        return world
+
+    def expect(self, world, codes, *parts, timeout=60, but=()):
+        """The exit codes by rank, or of all; each message of those that failed holds every part."""
+        got = world.wait(timeout, but)
+        wanted = codes if isinstance(codes, dict) else {rank: codes for rank in got}
+        self.assertEqual(got, wanted, world.messages())
+        for rank in got:
+            for part in parts if got[rank] else ():
+                self.assertIn(part, world[rank].message)
+            self.assertEqual(world[rank].message.count("\n"), 1 if got[rank] else 0, "one line")
+
+
+class Equality(ProcessTest):
+    def test_processes_are_threads_bit_for_bit(self):
+        for form, (name, fields) in enumerate(FORMS.items()):
+            for ranks in (2, 4) if form else (3,):
+                with self.subTest(form=name, ranks=ranks):
+                    plan = self.compile("plan", micro_batch_size=2, parallelism=over(ranks), **fields)
+                    self.train(plan, "threads", "--overwrite")
+                    world = self.world(plan, ranks, out="processes", options=["--overwrite"])
+                    self.expect(world, 0)
+                    files = sorted(path.name for path in (self.folder / "threads").iterdir())
+                    self.assertEqual(files, sorted(path.name for path in (self.folder / "processes").iterdir()))
+                    for file in files:
+                        if file.endswith((".safetensors", ".textproto", ".txt", "_config.json")):
+                            self.assertEqual(self.bytes("threads", file), self.bytes("processes", file), file)
+                    self.assertEqual(self.losses("threads"), self.losses("processes"))
+                    summary = self.summary("processes")
+                    self.assertEqual(summary["train_loss"], self.summary("threads")["train_loss"])
+                    memory = summary["memory"]
+                    self.assertLess(memory["measured_arenas_bytes"] / memory["predicted_arenas_bytes"], 1.01)
+
+    def test_variables_of_each_launcher(self):
+        plan = self.compile(lora=LORA, parallelism=over(2))
+        self.train(plan, "threads")
+        for variables in (torchrun, slurm, open_mpi):
+            with self.subTest(variables.__name__):
+                world = self.world(plan, 2, out=variables.__name__, variables=variables)
+                self.expect(world, 0)
+                self.assertEqual(self.bytes("threads", "adapter_model.safetensors"),
+                                 self.bytes(variables.__name__, "adapter_model.safetensors"))
+
+    @unittest.skipUnless(shutil.which("mpirun"), "no Open MPI here")
+    def test_mpirun(self):
+        plan = self.compile(lora=LORA, parallelism=over(4), micro_batch_size=1)
+        self.train(plan, "threads")
+        mpirun = ["mpirun", *(["--allow-run-as-root"] if os.geteuid() == 0 else []), "--oversubscribe", "-np", 4]
+        command = self.command(plan, "processes")
+        self.refused(call(*mpirun, *command), 2, "mpirun -x MASTER_ADDR=HOST")
+        port = dict(FTRUN_PORT=str(free_port()))
+        result = call(*mpirun, "-x", f"MASTER_ADDR={HERE}", *command, environment=port)
+        self.assertEqual(result.code, 0, result.text)
+        self.assertEqual(self.bytes("threads", "adapter_model.safetensors"),
+                         self.bytes("processes", "adapter_model.safetensors"))
+
+    def test_names_the_slowest_rank(self):
+        plan = self.compile(lora=LORA, parallelism=over(2), max_steps=40, micro_batch_size=1)
+        world = self.world(plan, 2)
+        while world[1].process.poll() is None: # half of its time
+            for number in (signal.SIGSTOP, signal.SIGCONT):
+                world[1].signal(number)
+                time.sleep(0.02)
+        self.expect(world, 0)
+        ranks = self.summary("out")["ranks"]
+        self.assertEqual([entry["rank"] for entry in ranks], [0, 1])
+        self.assertEqual([entry["slowest_rank"] for entry in ranks], [False, True])
+        self.assertGreater(ranks[0]["exposed_communication_ms"], ranks[1]["exposed_communication_ms"])
+        self.assertIn(f"slowest: rank 1 (host {ranks[1]['host']}), most in", world[0].out.read_text())
+        self.train(plan, "threads")
+        self.assertIn("slowest_segment", self.summary("threads")["ranks"][1])
+
+    def test_a_secret_and_an_interface(self):
+        plan = self.compile(lora=LORA, parallelism=over(2))
+        world = self.world(plan, 2, environment=dict(FTRUN_SECRET="s3cret", FTRUN_INTERFACE="lo"))
+        self.expect(world, 0)
+
+    def test_a_slow_rank_changes_nothing(self):
+        plan = self.compile(lora=LORA, parallelism=over(2), max_steps=40)
+        self.train(plan, "threads")
+        world = self.world(plan, 2)
+        while world[1].process.poll() is None: # a tenth of its time
+            for number, seconds in ((signal.SIGSTOP, 0.09), (signal.SIGCONT, 0.01)):
+                world[1].signal(number)
+                time.sleep(seconds)
+        self.expect(world, 0)
+        self.assertEqual(self.bytes("threads", "adapter_model.safetensors"),
+                         self.bytes("out", "adapter_model.safetensors"))
+
+
+class Start(ProcessTest):
+    def setUp(self):
+        super().setUp()
+        self.plan = self.compile(lora=LORA, parallelism=over(4))
+
+    def tearDown(self):
+        self.assertFalse((self.folder / "out").exists(), "a refused run leaves no folder")
+
+    def test_another_plan(self):
+        other = self.compile("other", lora=LORA, parallelism=over(4), seed=7)
+        self.expect(self.world(self.plan, plans={2: other}), 1, "rank 2 (host", "another recipe than rank 0")
+
+    def test_another_option(self):
+        world = self.world(self.plan, extra={1: ["--set", "learning_rate=0.5"]})
+        self.expect(world, 1, "rank 1 (host", "another set of options than rank 0: --set learning_rate=0.5 and not none")
+
+    def test_another_model(self):
+        worlds = {rank: World(self.folder, self.plan, 4, name=f"m{rank}", only=[rank], port=port, model=model)
+                  for port in [free_port()] for rank, model in enumerate(["seeded:11"] * 3 + ["seeded:12"])}
+        for world in worlds.values():
+            self.addCleanup(world.__exit__)
+            self.expect(world, 1, "rank 3 (host", "another model than rank 0", "give every rank the same files")
+
+    def test_a_rank_that_cannot_run_is_everybodys(self):
+        world = self.world(self.plan, plans={3: self.folder / "nowhere.bin"})
+        self.expect(world, 1, "nowhere.bin")
+        self.assertIn("rank 3 (host", world[0].message)
+
+    def test_rank_zero_that_cannot_run_is_everybodys(self):
+        world = self.world(self.plan, plans={0: self.folder / "nowhere.bin"})
+        self.expect(world, 1, "nowhere.bin")
+        self.assertIn("rank 0 (host", world[2].message)
+
+    def test_another_secret(self):
+        world = self.world(self.plan, environment=dict(FTRUN_SECRET="a", FTRUN_START_TIMEOUT=4),
+                           per_rank={3: dict(FTRUN_SECRET="b")})
+        self.expect(world, 2, "FTRUN_SECRET")
+        self.assertIn("rank 3 has not come within 4 s", world[1].message)
+
+    def test_another_world_than_the_plans(self):
+        self.expect(self.world(self.plan, 5), 1, "torchrun started 5 ranks, and the plan is for 4")
+
+    def test_another_world_than_rank_zeros(self):
+        world = self.world(self.plan, per_rank={2: dict(WORLD_SIZE=3)})
+        self.expect(world, 1)
+        self.assertIn("torchrun started 3 ranks, and the plan is for 4", world[2].message)
+        self.assertIn("rank 2 (host", world[0].message)
+
+    def test_a_rank_is_missing(self):
+        world = self.world(self.plan, only=[0, 1, 3], environment=dict(FTRUN_START_TIMEOUT=3))
+        self.expect(world, 2, "rank 2 has not come within 3 s (FTRUN_START_TIMEOUT)")
+
+    def test_rank_zero_is_missing(self):
+        world = self.world(self.plan, only=[1, 2], environment=dict(FTRUN_START_TIMEOUT=3))
+        self.expect(world, 2, f"does not reach rank 0 at {HERE}:", "within 3 s")
+
+    def test_the_port_is_taken(self):
+        with socket.create_server((HERE, 0)) as taken:
+            port = taken.getsockname()[1]
+            world = self.world(self.plan, port=port, only=[0])
+            self.expect(world, 2, f"port {port} of {HERE}: Address already in use; FTRUN_PORT names another port")
+
+    def test_a_second_rank_3(self):
+        world = self.world(self.plan, only=[0, 1, 3], environment=dict(FTRUN_START_TIMEOUT=6))
+        second = self.world(self.plan, name="second", only=[3], port=world.port)
+        codes = {**world.wait(), "second": second.wait()[3]}
+        self.assertEqual(codes, {0: 2, 1: 2, 3: 2, "second": 2})
+        text = world[3].message + second[3].message
+        self.assertIn("a second rank 3 (host", text)
+        self.assertIn("rank 2 has not come", world[0].message)
+
+    def test_a_gpu_plan(self):
+        plan = self.compile("gpu", "--gpu", "h200", lora=LORA, precision="BF16_MIXED", target=None,
+                            parallelism=over(2))
+        self.expect(self.world(plan, 2), 2, "need NCCL, which is not supported yet")
+
+    def test_no_host_under_mpirun(self):
+        world = self.world(self.plan, only=[0], variables=lambda rank, world, port: dict(
+            OMPI_COMM_WORLD_RANK=rank, OMPI_COMM_WORLD_SIZE=world))
+        self.expect(world, 2, "-x MASTER_ADDR")
+
+    def test_half_a_launcher(self):
+        world = self.world(self.plan, only=[0], variables=lambda rank, world, port: dict(RANK=rank))
+        self.expect(world, 2, "RANK and no WORLD_SIZE")
+
+    def test_a_start_is_interrupted(self):
+        world = self.world(self.plan, only=[0, 1])
+        time.sleep(1.5)
+        world[1].signal(signal.SIGTERM)
+        self.assertEqual(world[1].wait(10), 4)
+        world[0].signal(signal.SIGTERM)
+        self.assertEqual(world[0].wait(20), 4)
+        self.assertIn("nothing was started", world[0].message)
+
+
+if __name__ == "__main__":
+    unittest.main()
