@@ -77,6 +77,11 @@ private:
     buffer->set_size(op.getSize());
     buffer->set_class_(static_cast<plan::Buffer::Class>(op.getBufferClass()));
     buffer->set_initial_version(op.getInitialVersion());
+    if (plan::SharesAttr shares = op.getSharesAttr()) {
+      buffer->mutable_shares()->mutable_axes()->Add(shares.getAxes().asArrayRef().begin(),
+                                                    shares.getAxes().asArrayRef().end());
+      buffer->mutable_shares()->set_bytes(shares.getBytes());
+    }
     if (op.getBufferClass() == plan::BufferClass::Input)
       addInput(op);
     if (op.getBufferClass() == plan::BufferClass::Output)
@@ -157,6 +162,13 @@ private:
     plan::Segment *segment = plan.add_segments();
     segment->set_kind(static_cast<plan::Segment::Kind>(op.getKind()));
     segment->set_capture(plan.target().driver() == plan::CUDA);
+    if (ArrayAttr renames = op.getRenamesAttr())
+      for (auto rename : renames.getAsRange<plan::RenameAttr>()) {
+        plan::Rename *exported = segment->add_renames();
+        exported->set_buffer(bufferIndex.lookup(rename.getBuffer().getAttr()));
+        exported->set_from(rename.getFrom());
+        exported->set_to(rename.getTo());
+      }
     for (auto step : op.getBody().getOps<plan::StepOpInterface>())
       exportStep(step, *segment->add_steps());
   }
@@ -204,6 +216,8 @@ private:
     }
     operand.set_read(attribute.getRead());
     operand.set_write(attribute.getWrite());
+    if (DenseI64ArrayAttr pitch = attribute.getRankPitch())
+      operand.mutable_rank_pitch()->Add(pitch.asArrayRef().begin(), pitch.asArrayRef().end());
     return operand;
   }
 
@@ -290,6 +304,8 @@ private:
     for (auto kernel : op.getKernels().getAsRange<FlatSymbolRefAttr>())
       collective.add_kernels(kernelIndex.lookup(kernel.getAttr()));
     exportAll(op.getWhole(), *collective.mutable_whole());
+    if (ArrayAttr parts = op.getPartAttr())
+      exportAll(parts, *collective.mutable_part());
   }
 
   ModuleOp module;

@@ -18,8 +18,8 @@ namespace {
 
 class BucketFormer {
 public:
-  BucketFormer(ModuleOp module, int64_t ranks, llvm::function_ref<bool(VariableOp)> liesElsewhere)
-      : ranks(ranks), liesElsewhere(liesElsewhere) {
+  BucketFormer(ModuleOp module, const LayoutOptions &options, llvm::function_ref<bool(VariableOp)> liesElsewhere)
+      : options(options), liesElsewhere(liesElsewhere) {
     for (auto v : module.getOps<VariableOp>()) {
       variables.insert({v.getSymName(), v});
       if (v.getOf())
@@ -35,10 +35,10 @@ public:
 
   SmallVector<Bucket> run() {
     for (auto &[name, v] : variables)
-      if (v.isTrained())
+      if (v.isTrained() || (v.getRole() == Role::Frozen && options.splitFrozen))
         addWithGroup(v);
     for (Bucket &bucket : buckets)
-      bucket.elements = llvm::alignTo(bucket.elements, bucketAlignment * ranks);
+      bucket.elements = llvm::alignTo(bucket.elements, bucketAlignment * options.ranks);
     return std::move(buckets);
   }
 
@@ -93,18 +93,32 @@ private:
     }
   }
 
+  /// "model.layers.3" of what lies in it, where that is gathered as a whole; else nothing.
+  StringRef blockOf(VariableOp v) const {
+    const bool gathered = v.getRole() == Role::Frozen || (v.getRole() == Role::Trainable && options.splitParameters);
+    if (!gathered || options.ranks == 1)
+      return "";
+    StringRef name = v.getSymName();
+    for (size_t begin = name.find('.'); begin != StringRef::npos; begin = name.find('.', begin + 1)) {
+      const size_t digits = name.find_first_not_of("0123456789", begin + 1);
+      if (digits != begin + 1 && digits != StringRef::npos && name[digits] == '.')
+        return name.take_front(digits);
+    }
+    return name; // a block by itself
+  }
+
   /// The last bucket of the parameter's kind, if `elements` more leave it small enough to be exchanged at once.
   Bucket &bucketFor(VariableOp v, int64_t elements) {
     auto element = [](VariableOp of) { return of ? of.getTensorType().getElementType() : Type(); };
     auto kind = [&](VariableOp p) {
       return std::tuple(p.getRole(), element(p), element(companion(p, Role::Gradient)),
                         element(companion(p, Role::ExpAvg)), element(companion(p, Role::ExpAvgSq)),
-                        element(bucketCopy(p)), updateOf.lookup(p.getSymName()));
+                        element(bucketCopy(p)), updateOf.lookup(p.getSymName()), blockOf(p));
     };
     auto isFull = [&](const Bucket &bucket) {
-      const VariableOp gradient = companion(v, Role::Gradient);
-      return ranks > 1 && elements > 0 && gradient &&
-             (bucket.elements + elements) * element(gradient).getIntOrFloatBitWidth() > 8 * mostExchangedBytes;
+      const VariableOp gradient = companion(v, Role::Gradient), exchanged = gradient ? gradient : v;
+      return options.ranks > 1 && elements > 0 &&
+             (bucket.elements + elements) * element(exchanged).getIntOrFloatBitWidth() > 8 * mostExchangedBytes;
     };
     for (Bucket &bucket : llvm::reverse(buckets))
       if (kind(bucket.members.front().parameter) == kind(v)) {
@@ -115,7 +129,7 @@ private:
     return buckets.emplace_back();
   }
 
-  const int64_t ranks;
+  const LayoutOptions &options;
   llvm::function_ref<bool(VariableOp)> liesElsewhere;
   llvm::MapVector<StringRef, VariableOp> variables;
   std::map<std::pair<StringRef, Role>, VariableOp> companions;
@@ -127,7 +141,7 @@ private:
 
 } // namespace
 
-SmallVector<Bucket> ft::formBuckets(ModuleOp module, int64_t ranks,
+SmallVector<Bucket> ft::formBuckets(ModuleOp module, const LayoutOptions &options,
                                     llvm::function_ref<bool(VariableOp)> liesElsewhere) {
-  return BucketFormer(module, ranks, liesElsewhere).run();
+  return BucketFormer(module, options, liesElsewhere).run();
 }

@@ -1,9 +1,9 @@
 // Which trained parameters share a bucket, and where in it they lie.
 #pragma once
 
+#include "compiler/Layout/Layout.h"
 #include "dialects/Ft/Ft.h"
 
-#include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
 
 namespace ft {
@@ -42,10 +42,11 @@ struct Bucket {
 };
 
 /// The buckets of a training module in the order of its variables; parameters that one linear reads together, or whose
-/// working copies it does, are neighbours. A bucket divides into equal parts for `ranks`; of several, its gradients are
-/// at most mostExchangedBytes, if they are more than one parameter's or one group's. `liesElsewhere`: working copies
-/// that have a place outside of buckets.
-llvm::SmallVector<Bucket> formBuckets(mlir::ModuleOp module, int64_t ranks,
+/// working copies it does, are neighbours. A bucket divides into equal parts for all ranks; of several, what is
+/// exchanged of it (gradients, or frozen weights) is at most mostExchangedBytes, if it is more than one parameter's or
+/// one group's, and where parameters are gathered, all of one block of the model. `liesElsewhere`: working copies that
+/// have a place outside of buckets.
+llvm::SmallVector<Bucket> formBuckets(mlir::ModuleOp module, const LayoutOptions &options,
                                       llvm::function_ref<bool(model::VariableOp)> liesElsewhere);
 
 } // namespace ft

@@ -37,5 +37,5 @@ LogicalResult ft::layOut(ModuleOp module, const LayoutOptions &options) {
     if (copy.getRole() == Role::WorkingCopy && !inBorder(copy) &&
         copy.getType() == symbols.lookup<VariableOp>(*copy.getOf()).getType())
       dropCopy(module, copy);
-  return useBuckets(module, formBuckets(module, options.ranks, inBorder));
+  return useBuckets(module, formBuckets(module, options, inBorder));
 }

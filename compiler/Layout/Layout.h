@@ -8,12 +8,15 @@ namespace ft {
 struct LayoutOptions {
   bool foldAdapters = false; ///< adapters' working copies lie in borders of their base weights, where that is possible
   int64_t ranks = 1;         ///< that may share a bucket in equal parts
+  bool splitParameters = false; ///< trained parameters that are no adapters are gathered where they are used
+  bool splitFrozen = false;     ///< frozen weights are, and so lie in buckets as well
 };
 
-/// Puts the trained parameters of a training module (buildTrainingModule), their gradients, moments and working copies
-/// into buckets (FormBuckets.h). Each bucket becomes flat variables @bucketN.parameter, .gradient, .exp_avg,
-/// .exp_avg_sq and .copy; the variables in it stay as places of these (`ft.variable … {place = …}`) for the parameter
-/// map. Segments read a member as ft.view of its bucket and write members together as one ft.assemble; @update and
+/// Puts the trained parameters, and frozen weights that are split, of a training module (buildTrainingModule), their
+/// gradients, moments and working copies into buckets (FormBuckets.h). Each bucket becomes flat variables
+/// @bucketN.parameter, .gradient, .exp_avg, .exp_avg_sq and .copy; the variables in it stay as places of these
+/// (`ft.variable … {place = …}`) for the parameter map. Segments read a member as ft.view of its bucket and write
+/// members together as one ft.assemble; @update and
 /// @initialize work on whole buckets. A working copy of its parameter's type that lies in no border is its parameter.
 /// Fails with a diagnostic on a segment that writes some members of a bucket and not others.
 mlir::LogicalResult layOut(mlir::ModuleOp module, const LayoutOptions &options);

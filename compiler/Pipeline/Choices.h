@@ -11,11 +11,19 @@ struct Choices {
   int64_t accumulationSteps = 1; ///< micro-batches of a step
   MeshSpec mesh;
   Strategy strategy = Strategy::Ddp;
-  bool foldAdapters = false;     ///< adapters in the borders of their base weights
+  bool splitFrozen = false;      ///< ranks hold frozen weights in parts as well
+  bool foldAdapters = false;     ///< adapters in the borders of their base weights, unless those are split
   bool libraryAttention = false; ///< else tiled
   int64_t headLanes = 0;         ///< elements of a head in memory; 0: head_dim
   bool deterministic = true;     ///< take deterministic engines where the target has them
 };
+
+/// The strategy as recipes call it.
+const char *strategyName(const Choices &choices);
+/// What the recipe leaves open of who holds what, the least that is split first; one entry where it says all.
+std::vector<Choices> splitsToTry(const Inputs &inputs, const Choices &choices);
+/// The recipe that asks for exactly these choices.
+void setSplit(const Choices &choices, recipe::Parallelism &parallelism);
 
 /// What the recipe asks for and, where it leaves a choice open, what pays on the target. Where deterministic is AUTO
 /// that is the deterministic engine, which planFrom gives up if its workspace does not fit.

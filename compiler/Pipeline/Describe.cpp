@@ -5,6 +5,7 @@
 #include "runtime/Plan/CheckPlan.h"
 #include "runtime/Plan/Kinds.h"
 #include "runtime/Plan/Nf4.h"
+#include "runtime/Plan/Shares.h"
 #include "runtime/Plan/Timeline.h"
 #include "runtime/Support/Sha256.h"
 #include "runtime/Support/Strings.h"
@@ -150,9 +151,11 @@ static void describeTarget(const recipe::TargetSpec &spec, const Choices &choice
 }
 
 static void describeMesh(const MeshSpec &mesh, plan::Plan &plan) {
-  plan::MeshAxis *axis = plan.add_mesh();
-  axis->set_name(MeshSpec::axis.str());
-  axis->set_size(mesh.dp);
+  for (const MeshSpec::Axis &axis : mesh.axes()) {
+    plan::MeshAxis *added = plan.add_mesh();
+    added->set_name(axis.name.str());
+    added->set_size(axis.size);
+  }
 }
 
 static void addFacts(const ModelConfig &model, plan::Plan &plan) {
@@ -177,6 +180,19 @@ static std::string digest(const std::string &text) {
   return std::string(reinterpret_cast<const char *>(bytes.data()), bytes.size());
 }
 
+/// What is split over ranks where the recipe leaves it open, and what follows.
+static void addSplitNotes(const Inputs &inputs, const Choices &choices, plan::Stats &stats) {
+  const recipe::Recipe &r = inputs.recipe.fields;
+  if (r.parallelism().strategy() == recipe::Strategy::AUTO)
+    stats.add_notes(fmt::format("strategy AUTO took {}: of {} the first that fits, or the last", strategyName(choices),
+                                "DDP, ZERO1, ZERO2, FSDP"));
+  if (r.has_lora() && r.parallelism().shard_frozen() == recipe::ShardFrozen::AUTO)
+    stats.add_notes(choices.splitFrozen ? "shard_frozen AUTO: frozen weights are split, since whole they do not fit"
+                                        : "shard_frozen AUTO: frozen weights are whole on each rank, since they fit");
+  if (choices.splitFrozen && inputs.target.fold_lora())
+    stats.add_notes("adapters are products of their own: frozen weights that are gathered have no borders for them");
+}
+
 /// What the compiler chose where the recipe left it open, and what that costs.
 static void addNotes(const Inputs &inputs, const Choices &choices, const PlanningOptions &planning,
                      plan::Stats &stats) {
@@ -188,6 +204,7 @@ static void addNotes(const Inputs &inputs, const Choices &choices, const Plannin
         fmt::format("head_dim {} lies in {} lanes, as the attention library wants it: {:.0f} % more bytes for q, k, v "
                     "and o; checkpoints and exports have no padding",
                     headDim, lanes, 100.0 * lanes / headDim - 100));
+  addSplitNotes(inputs, choices, stats);
   if (!planning.libraryAttention || inputs.recipe.fields.deterministic() != recipe::Deterministic::AUTO)
     return;
   if (planning.deterministic)
@@ -232,6 +249,8 @@ static std::string resolvedText(const LoadedRecipe &recipe, const Choices &choic
   LoadedRecipe chosen = recipe;
   chosen.fields.set_micro_batch_size(choices.rows);
   chosen.fields.set_gradient_accumulation_steps(choices.accumulationSteps);
+  if (chosen.fields.has_parallelism())
+    setSplit(choices, *chosen.fields.mutable_parallelism());
   chosen.printResolved();
   return chosen.resolvedText;
 }
@@ -287,6 +306,8 @@ void ft::finishPlan(const MemoryPeak &peak, plan::Plan &plan) {
   addStaging(plan);
   addExports(plan);
   noteQuantization(plan);
+  if (plan::hasShares(plan))
+    plan.add_features(plan::sharesFeature);
   plan::Stats &stats = *plan.mutable_stats();
   for (const plan::Tensor &tensor : plan.tensors()) {
     uint64_t elements = 1;

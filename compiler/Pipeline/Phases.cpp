@@ -52,14 +52,12 @@ std::vector<Phase> ft::phasesTo(Border border, const PhaseOptions &o) {
   phases.push_back({"model", checked([=](ModuleOp m) { return buildTrainingModule(m, o.model); }, checkModel)});
   if (border == Border::Model)
     return phases;
-  // Layout: trained parameters in buckets, which collectives move and the optimizer updates. What FSDP splits has none
-  // yet: no plan is made of it.
-  if (o.strategy == Strategy::Ddp)
-    phases.push_back({"layout", [=](ModuleOp m) {
-                        return layOut(m, LayoutOptions{o.planning.foldAdapters, o.mesh.dp});
-                      }});
+  // Layout: trained parameters, and what is split, in buckets, which collectives move and the optimizer updates.
+  const LayoutOptions layout{o.planning.foldAdapters, o.mesh.dp, o.strategy == Strategy::Fsdp, o.splitFrozen};
+  phases.push_back({"layout", [=](ModuleOp m) { return layOut(m, layout); }});
   // Sharding: who holds what. One rank is a mesh of size 1, whose collectives canonicalise away.
-  phases.push_back({"partition", checked([=](ModuleOp m) { return partition(m, o.mesh, o.strategy); }, checkSharded)});
+  auto split = [=](ModuleOp m) { return partition(m, o.mesh, o.strategy, o.splitFrozen); };
+  phases.push_back({"partition", checked(split, checkSharded)});
   if (border == Border::Sharded)
     return phases;
   // Fusion: which operations run together.
@@ -71,7 +69,10 @@ std::vector<Phase> ft::phasesTo(Border border, const PhaseOptions &o) {
   phases.push_back({"bufferize", [=](ModuleOp m) { return bufferize(m, o.planning); }});
   if (o.target)
     phases.push_back({"predict", [=](ModuleOp m) {
-                        predictTimes(m, *o.target, o.mesh.dp);
+                        SmallVector<int64_t> sizes;
+                        for (const MeshSpec::Axis &axis : o.mesh.axes())
+                          sizes.push_back(axis.size);
+                        predictTimes(m, *o.target, sizes);
                         return success();
                       }});
   phases.push_back({"schedule", [](ModuleOp m) {

@@ -24,6 +24,7 @@ struct PhaseOptions {
   ModelOptions model;
   MeshSpec mesh;
   Strategy strategy = Strategy::Ddp;
+  bool splitFrozen = false;
   int64_t columnPartials = 64; ///< items of persistent column reductions
   PlanningOptions planning;
   const recipe::TargetSpec *target = nullptr; ///< whose rates predict times; null: none are predicted

@@ -101,13 +101,24 @@ rt::Expected<Compilation> planOnce(const Inputs &inputs, const Choices &choices,
 
 } // namespace
 
-rt::Expected<Compilation> ft::planFrom(const Inputs &inputs, Choices choices, const std::string &dumpDir) {
+/// Gives a deterministic engine up whose workspace does not fit, where the recipe leaves that open.
+static rt::Expected<Compilation> planEngine(const Inputs &inputs, Choices choices, const std::string &dumpDir) {
   FT_ASSIGN_OR_RETURN(Compilation c, planOnce(inputs, choices, dumpDir));
   if (inputs.recipe.fields.deterministic() != recipe::Deterministic::AUTO || rt::fitOf(c.plan).fits() ||
       !c.plan.deterministic() || !choices.libraryAttention)
     return c;
   choices.deterministic = false;
   return planOnce(inputs, choices, dumpDir);
+}
+
+rt::Expected<Compilation> ft::planFrom(const Inputs &inputs, const Choices &choices, const std::string &dumpDir) {
+  rt::Expected<Compilation> compiled = rt::failed("ftc: nothing to plan");
+  for (const Choices &split : splitsToTry(inputs, choices)) {
+    compiled = planEngine(inputs, split, dumpDir);
+    if (!compiled.ok() || rt::fitOf(compiled->plan).fits())
+      break;
+  }
+  return compiled;
 }
 
 rt::Status ft::generateCode(Compilation &c, const std::string &dumpDir) {

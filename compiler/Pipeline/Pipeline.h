@@ -19,10 +19,10 @@ struct Compilation {
 };
 
 /// Runs every phase up to the placement of the last byte, and the independent verifier. Where the recipe's
-/// deterministic is AUTO, a deterministic engine whose workspace does not fit is given up. BadInput for a shape that
-/// the model or a plan cannot have; whether the plan fits is the caller's question. `dumpDir`: if not empty, numbered
-/// IR after each phase.
-rt::Expected<Compilation> planFrom(const Inputs &inputs, Choices choices, const std::string &dumpDir = "");
+/// deterministic is AUTO, a deterministic engine whose workspace does not fit is given up; where its strategy is AUTO,
+/// the least is split that fits. BadInput for a shape that the model or a plan cannot have; whether the plan fits is
+/// the caller's question. `dumpDir`: if not empty, numbered IR after each phase.
+rt::Expected<Compilation> planFrom(const Inputs &inputs, const Choices &choices, const std::string &dumpDir = "");
 
 /// Compiles the distinct kernels and adds their images.
 rt::Status generateCode(Compilation &compilation, const std::string &dumpDir);

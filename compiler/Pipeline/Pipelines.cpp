@@ -26,7 +26,12 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
   Option<int64_t> ranks{*this, "dp", llvm::cl::desc("data-parallel ranks"), llvm::cl::init(1)};
   Option<Strategy> strategy{
       *this, "strategy", llvm::cl::desc("who holds what"), llvm::cl::init(Strategy::Ddp),
-      llvm::cl::values(clEnumValN(Strategy::Ddp, "DDP", ""), clEnumValN(Strategy::Fsdp, "FSDP", ""))};
+      llvm::cl::values(clEnumValN(Strategy::Ddp, "DDP", ""), clEnumValN(Strategy::Zero1, "ZERO1", ""),
+                       clEnumValN(Strategy::Zero2, "ZERO2", ""), clEnumValN(Strategy::Fsdp, "FSDP", ""))};
+  Option<int64_t> shard{*this, "shard", llvm::cl::desc("ranks that hold one copy of what is split; 0: all"),
+                        llvm::cl::init(0)};
+  Option<bool> splitFrozen{*this, "split-frozen", llvm::cl::desc("frozen weights are split as well"),
+                           llvm::cl::init(false)};
   Option<bool> foldAdapters{*this, "fold-adapters", llvm::cl::desc("adapters in the borders of their base weights"),
                             llvm::cl::init(false)};
   Option<bool> libraryAttention{*this, "library-attention", llvm::cl::desc("by the library, else tiled"),
@@ -42,7 +47,8 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
       options.model.lora->dropout = dropout;
       options.model.lora->targets.assign(targets.begin(), targets.end());
     }
-    options.mesh.dp = ranks;
+    options.mesh = {ranks, shard};
+    options.splitFrozen = splitFrozen;
     options.strategy = strategy;
     options.planning.foldAdapters = foldAdapters;
     options.planning.libraryAttention = libraryAttention;

@@ -27,24 +27,30 @@ double flopsOf(plan::StepOpInterface step) { return step.getFlops().convertToDou
 /// Microseconds of steps on one target, the cost of the launch left out.
 class Prediction {
 public:
-  Prediction(const recipe::TargetSpec &target, int64_t ranks) : target(target), ranks(ranks) {}
+  Prediction(const recipe::TargetSpec &target, ArrayRef<int64_t> mesh) : target(target), mesh(mesh) {}
 
   double of(plan::StepOpInterface step) const {
     if (auto gemm = dyn_cast<plan::GemmOp>(*step))
       return product(gemm);
     if (auto attention = dyn_cast<plan::AttentionOp>(*step))
       return libraryAttention(attention);
-    if (isa<plan::CollectiveOp>(*step))
-      return exchanging(stepBytes(step) / 2);
+    if (auto collective = dyn_cast<plan::CollectiveOp>(*step))
+      return exchanging(collective);
     const double share = isa<plan::LaunchOp>(*step) ? target.row_memory_share() : 1;
     return moving(stepBytes(step), share);
   }
 
 private:
   double moving(double bytes, double share = 1) const { return bytes / (target.memory_gb_per_s() * 1e3 * share); }
-  /// An all-reduce of so many bytes: each rank reads its share from all others, then theirs.
-  double exchanging(double bytes) const {
-    const double moved = 2 * bytes * double(ranks - 1) / double(ranks);
+  /// Each rank reads its share from all others, or theirs; to reduce everywhere, both.
+  double exchanging(plan::CollectiveOp collective) const {
+    double bytes = 0, members = 1;
+    for (auto whole : collective.getWhole().getAsRange<plan::OperandAttr>())
+      bytes += double(whole.getRows()) * whole.getRowBytes();
+    for (int64_t axis : collective.getAxes())
+      members *= double(mesh[axis]);
+    const double passes = collective.getKind() == plan::CollectiveKind::AllReduce ? 2 : 1;
+    const double moved = passes * bytes * (members - 1) / members;
     return target.collective_us() + (target.peer_gb_per_s() > 0 ? moved / (target.peer_gb_per_s() * 1e3) : 0);
   }
   double computing(double flops, Type type, double share) const {
@@ -84,12 +90,12 @@ private:
   }
 
   const recipe::TargetSpec &target;
-  const int64_t ranks;
+  const ArrayRef<int64_t> mesh;
 };
 } // namespace
 
-void ft::predictTimes(ModuleOp module, const recipe::TargetSpec &target, int64_t ranks) {
-  const Prediction prediction(target, ranks);
+void ft::predictTimes(ModuleOp module, const recipe::TargetSpec &target, ArrayRef<int64_t> mesh) {
+  const Prediction prediction(target, mesh);
   for (auto segment : module.getOps<plan::SegmentOp>())
     for (auto step : segment.getBody().getOps<plan::StepOpInterface>())
       step.setPredictedUs(llvm::APFloat(prediction.of(step) + target.launch_us()));

@@ -8,7 +8,7 @@
 namespace ft {
 
 /// Sets `predicted_us` of every step from the rates that its kind reaches on the target, the cost of a launch included:
-/// the larger of what its flops and what the bytes of its operands take.
-void predictTimes(mlir::ModuleOp module, const recipe::TargetSpec &target, int64_t ranks = 1);
+/// the larger of what its flops and what the bytes of its operands take. `mesh`: ranks along each axis.
+void predictTimes(mlir::ModuleOp module, const recipe::TargetSpec &target, llvm::ArrayRef<int64_t> mesh = {});
 
 } // namespace ft

@@ -24,7 +24,8 @@ Ops operator+(Ops left, const Ops &right) {
 }
 
 const Ops variables{"variable", "read", "write"};
-const Ops buckets{"view", "assemble"};
+const Ops members{"view", "assemble"};
+const Ops buckets = members + Ops{"accumulate"};
 const Ops planned{"dequantize"};
 const Ops library{"linear", "attention", "head_loss"};
 const Ops rows{"embedding", "rms_norm", "rope", "swiglu", "add", "dropout"};
@@ -68,7 +69,7 @@ const std::vector<Question> questions{
      has<Derivative>,
      {{"is where the walk ends: gradients are written for variables", variables},
       {"is of backward or of the update itself", backward + update},
-      {"is made by compiler/Layout or by Planning, behind differentiation", buckets + planned},
+      {"is made by compiler/Layout, compiler/Sharding or Planning, behind differentiation", buckets + planned},
       {"is of @generate, which is not trained", {"gather_row"}}}},
     {"Remade",
      has<Remade>,
@@ -89,7 +90,7 @@ const std::vector<Question> questions{
     {"InPlace",
      has<InPlace>,
      {{"computes no tensor", variables},
-      {"lies in a bucket, or is where its members lie", buckets},
+      {"lies in a bucket, or is where its members lie", members},
       {"is in a kernel.fused, which answers", fused},
       {"reads operands while it writes results", {"linear", "linear_bwd_input", "attention", "attention_bwd"}},
       {"makes a matrix of its own, which is why it is there", planned},

@@ -12,7 +12,8 @@ using namespace ft;
 
 static void createWorkspace(OpBuilder &builder, Location loc, StringRef name, int64_t bytes) {
   if (bytes > 0)
-    plan::BufferOp::create(builder, loc, name, "workspace", plan::BufferClass::Workspace, bytes, IntegerAttr(), 0);
+    plan::BufferOp::create(builder, loc, name, "workspace", plan::BufferClass::Workspace, bytes, IntegerAttr(), 0,
+                           plan::SharesAttr());
 }
 
 /// Tile bases of tiled attention, where a segment has attention.

@@ -18,7 +18,10 @@ static bool isContiguous(plan::OperandAttr o) {
 }
 
 /// Whether two regions of a buffer may share a byte: exact for blocks of one matrix, else by their first and last byte.
+/// A share lies elsewhere on each rank: anywhere in its buffer.
 static bool mayOverlap(plan::OperandAttr a, plan::OperandAttr b) {
+  if (a.getRankPitch() || b.getRankPitch())
+    return true;
   if (endOf(a) <= b.getOffset() || endOf(b) <= a.getOffset())
     return false;
   int64_t pitch = a.getPitch();
@@ -106,7 +109,7 @@ private:
         }
       for (plan::OperandAttr operand : its) {
         SmallVector<Access> &list = accesses[operand.getBuffer().getAttr()];
-        if (operand.getWrite() != 0 && isContiguous(operand))
+        if (operand.getWrite() != 0 && isContiguous(operand) && !operand.getRankPitch())
           llvm::erase_if(list, [&](const Access &a) {
             return a.step != int64_t(i) && a.operand.getOffset() >= operand.getOffset() &&
                    endOf(a.operand) <= endOf(operand);

@@ -36,8 +36,8 @@ public:
 private:
   LogicalResult emit(Operation *op) {
     out.setName(nameOf(op));
-    if (isa<model::ReadOp, model::ViewOp>(op))
-      return success(); // its value lies in the variable's buffer
+    if (isa<model::ReadOp, model::ViewOp, dist::SliceOp>(op))
+      return success(); // its value lies in another's buffer
     if (auto write = dyn_cast<model::WriteOp>(op)) {
       emitWrite(write);
       return success();
@@ -123,12 +123,17 @@ private:
 LogicalResult ft::emitSegment(func::FuncOp segment, const VariableLayout &variables, OpBuilder &builder,
                               KernelPool &kernels, const PlanningOptions &options, int64_t &nextVersion) {
   SegmentLayout values(segment, variables, builder, nextVersion, options);
-  auto planSegment = plan::SegmentOp::create(builder, segment.getLoc(), segment.getSymName());
+  auto planSegment = plan::SegmentOp::create(builder, segment.getLoc(), segment.getSymName(), ArrayAttr());
   planSegment.getBody().emplaceBlock();
   // Transient buffers are created in front of the segment, steps inside it.
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPoint(planSegment);
   OpBuilder inside = OpBuilder::atBlockEnd(&planSegment.getBody().front());
+  SmallVector<Attribute> renames;
+  for (const SegmentLayout::Rename &rename : values.renames())
+    renames.push_back(plan::RenameAttr::get(builder.getContext(), rename.buffer, rename.from, rename.to));
+  if (!renames.empty())
+    planSegment.setRenamesAttr(builder.getArrayAttr(renames));
   StepEmitter out(inside, kernels, options, values);
   return Emitter(segment, variables, out).run();
 }

@@ -2,6 +2,7 @@
 
 #include "compiler/Planning/PlaceRequests.h"
 #include "dialects/Dist/Dist.h"
+#include "runtime/Plan/Kinds.h"
 
 #include "mlir/IR/TypeUtilities.h"
 #include "llvm/Support/MathExtras.h"
@@ -38,6 +39,7 @@ SegmentLayout::SegmentLayout(func::FuncOp s, const VariableLayout &v, OpBuilder 
   bindWrites();
   grantRequests(options);
   createBuffers();
+  findStale();
   assignVersions();
 }
 
@@ -60,6 +62,13 @@ int64_t SegmentLayout::lastUse(Value value) const {
   return last;
 }
 
+static model::WriteOp writerOf(Value value) {
+  for (Operation *user : value.getUsers())
+    if (auto write = dyn_cast<model::WriteOp>(user))
+      return write;
+  return nullptr;
+}
+
 //===-- in place -------------------------------------------------------------------------------------------------===//
 
 void SegmentLayout::assignStorages() {
@@ -68,12 +77,15 @@ void SegmentLayout::assignStorages() {
       assignRead(read);
     else if (auto view = dyn_cast<model::ViewOp>(op))
       assignView(view);
+    else if (auto slice = dyn_cast<dist::SliceOp>(op))
+      assignSlice(slice);
+    else if (auto assemble = dyn_cast<model::AssembleOp>(op))
+      assignAssembled(assemble);
     else if (auto done = dyn_cast<dist::DoneOp>(op))
       assignExchanged(done);
     else if (auto dequantize = dyn_cast<model::DequantizeOp>(op))
       assignDequantized(dequantize);
-    else if (auto assemble = dyn_cast<model::AssembleOp>(op);
-             !dist::isStart(&op) && (!assemble || !assignAssembled(assemble)))
+    else if (!dist::isStart(&op))
       assignResults(&op);
   }
 }
@@ -116,35 +128,69 @@ void SegmentLayout::assignDequantized(model::DequantizeOp op) {
   tuples.emplace_back(op.getResults().begin(), op.getResults().end());
 }
 
-/// A part of the bucket's place. Buckets are variables.
+/// A part of the bucket's place.
 void SegmentLayout::assignView(model::ViewOp view) {
-  const Storage &bucket = storages[storageOf.lookup(view.getBucket())];
-  addStorage(view.getResult(), memberPlace(bucket.place, view.getOffset(), view.getType()), bucket.persistent);
+  addStorage(view.getResult(), memberPlace(settled(view.getBucket()).place, view.getOffset(), view.getType()),
+             /*persistent=*/true);
 }
 
-/// A bucket that is written next is assembled in its variable.
-bool SegmentLayout::assignAssembled(model::AssembleOp assemble) {
-  model::WriteOp write = writeOf(assemble.getBucket());
-  if (write)
-    addStorage(assemble.getBucket(), variables.place(write.getVariable()), /*persistent=*/true);
-  return bool(write);
+void SegmentLayout::assignSlice(dist::SliceOp slice) {
+  auto mesh = SymbolTable::lookupNearestSymbolFrom<dist::MeshOp>(slice, slice.getMeshAttr());
+  addStorage(slice.getResult(), sharePlace(settled(slice.getX()).place, mesh, dist::axesOf(slice.getAxes())),
+             /*persistent=*/true);
 }
 
-/// What is reduced takes the place of what this rank had, where nobody needs that any more.
+void SegmentLayout::assignAssembled(model::AssembleOp assemble) {
+  const std::optional<Place> home = homeOf(assemble.getBucket());
+  addStorage(assemble.getBucket(), home.value_or(placeOfType(assemble.getBucket())), home.has_value());
+  settled(assemble.getBucket());
+}
+
+/// What is reduced takes the place of what this rank had, where nobody needs that any more; what is gathered or
+/// scattered goes to where it ends.
 void SegmentLayout::assignExchanged(dist::DoneOp done) {
   Operation *start = done.getPending().getDefiningOp();
   for (auto [number, result] : llvm::enumerate(done.getResults())) {
     Value value = start->getOperand(number);
+    if (!isa<dist::StartAllReduceOp>(start)) {
+      const std::optional<Place> home = homeOf(result);
+      const bool there = home && mayOverwrite(done, result, *home, true);
+      addStorage(result, there ? *home : placeOfType(result), there);
+      continue;
+    }
     Storage &storage = storages[storageOf.lookup(value)];
     const bool dies = value.hasOneUse() && (storage.persistent ? mayOverwrite(done, result, storage.place, true)
                                                                : storage.chain.back() == value);
-    if (!isa<dist::StartAllReduceOp>(start) || !dies) {
+    if (!dies) {
       addStorage(result, placeOfType(result), /*persistent=*/false);
       continue;
     }
     storage.chain.push_back(result);
     storageOf[result] = storageOf.lookup(value);
   }
+}
+
+/// The place in the model that a value comes from ("layers.3.mlp.gate_up_proj"), else its operation's name.
+static StringRef placeName(Value value) {
+  Operation *producer = value.getDefiningOp();
+  if (auto name = dyn_cast<NameLoc>(producer->getLoc()))
+    return name.getName();
+  if (auto fused = dyn_cast<FusedLoc>(producer->getLoc()))
+    for (Location part : fused.getLocations())
+      if (auto name = dyn_cast<NameLoc>(part))
+        return name.getName();
+  return producer->getName().stripDialect();
+}
+
+/// The storage of a value that others lie in: it gets its buffer, if it has none yet.
+SegmentLayout::Storage &SegmentLayout::settled(Value value) {
+  Storage &storage = storages[storageOf.lookup(value)];
+  if (!storage.persistent) {
+    const Place &p = storage.place;
+    storage.place = scratch(placeName(value), p.rows, p.columns, p.elementType);
+    storage.persistent = true;
+  }
+  return storage;
 }
 
 void SegmentLayout::addStorage(Value value, const Place &place, bool persistent) {
@@ -182,40 +228,53 @@ bool SegmentLayout::tryInPlace(Operation *op, int64_t operand, Value result) {
   return true;
 }
 
-static model::WriteOp writerOf(Value value) {
-  for (Operation *user : value.getUsers())
-    if (auto write = dyn_cast<model::WriteOp>(user))
-      return write;
-  return nullptr;
+/// Where the whole content of a value ends: in a variable, maybe behind an exchange in place.
+std::optional<Place> SegmentLayout::homeOf(Value value) const {
+  if (value.hasOneUse() && dist::isStart(*value.user_begin()))
+    return homeBehind(*value.user_begin(), value.use_begin()->getOperandNumber());
+  if (model::WriteOp write = writerOf(value))
+    return variables.place(write.getVariable());
+  return std::nullopt;
 }
 
-/// The write that a value's whole content ends in, maybe behind a reduction in place; null where there is none.
-model::WriteOp SegmentLayout::writeOf(Value value) {
-  if (value.hasOneUse())
-    if (auto start = dyn_cast<dist::StartAllReduceOp>(*value.user_begin())) {
-      Operation *done = *start.getPending().user_begin();
-      return writeOf(done->getResult(value.use_begin()->getOperandNumber()));
-    }
-  return writerOf(value);
+/// Where an operand of an exchange lies if that is done in place of where its result ends.
+std::optional<Place> SegmentLayout::homeBehind(Operation *start, unsigned operand) const {
+  Value result = (*start->getResult(0).user_begin())->getResult(operand);
+  std::optional<Place> home = homeOf(result);
+  if (!home || isa<dist::StartAllReduceOp>(start))
+    return home;
+  if (auto gather = dyn_cast<dist::StartAllGatherOp>(start)) {
+    auto mesh = SymbolTable::lookupNearestSymbolFrom<dist::MeshOp>(gather, gather.getMeshAttr());
+    return sharePlace(*home, mesh, dist::axesOf(gather.getAxes()));
+  }
+  model::WriteOp write = writerOf(result);
+  return write ? variables.wholeAround(write.getVariable()) : std::nullopt;
 }
 
 /// True if `value` ends at `place`: in a variable there, or assembled into one.
 bool SegmentLayout::endsAt(Value value, const Place &place) const {
+  if (homeOf(value) == place)
+    return true;
   for (OpOperand &use : value.getUses()) {
     if (auto write = dyn_cast<model::WriteOp>(use.getOwner()); write && variables.place(write.getVariable()) == place)
       return true;
     auto assemble = dyn_cast<model::AssembleOp>(use.getOwner());
-    model::WriteOp write = assemble ? writeOf(assemble.getBucket()) : model::WriteOp();
-    if (write && memberPlace(variables.place(write.getVariable()), assemble.getOffsets()[use.getOperandNumber()],
-                             value.getType()) == place)
+    if (!assemble)
+      continue;
+    const auto bucket = storageOf.find(assemble.getBucket());
+    const std::optional<Place> home =
+        bucket == storageOf.end() ? homeOf(assemble.getBucket()) : storages[bucket->second].place;
+    if (home && memberPlace(*home, assemble.getOffsets()[use.getOperandNumber()], value.getType()) == place)
       return true;
   }
   return false;
 }
 
+/// On some rank: a share may lie anywhere in its buffer.
 static bool overlap(const Place &a, const Place &b) {
   auto end = [](const Place &p) { return p.offsetBytes + p.rows * p.pitch * p.elementBytes(); };
-  return a.buffer == b.buffer && a.offsetBytes < end(b) && b.offsetBytes < end(a);
+  return a.buffer == b.buffer &&
+         (!a.rankPitch.empty() || !b.rankPitch.empty() || (a.offsetBytes < end(b) && b.offsetBytes < end(a)));
 }
 
 /// True if `result` of `op` ends at `place` and nothing reads the old content there behind `op` (or, unless `atOp`, in
@@ -232,7 +291,7 @@ bool SegmentLayout::mayOverwrite(Operation *op, Value result, const Place &place
       auto view = dyn_cast<model::ViewOp>(user);
       if (view && !overlap(memberPlace(whole, view.getOffset(), view.getType()), place))
         continue;
-      if ((view ? lastUse(view.getResult()) : indexOf.lookup(user)) >= limit)
+      if ((isa<model::ViewOp, dist::SliceOp>(user) ? lastUse(user->getResult(0)) : indexOf.lookup(user)) >= limit)
         return false;
     }
   }
@@ -261,9 +320,12 @@ void SegmentLayout::bindWrites() {
     if (!bind(write.getValue(), variables.place(write.getVariable())))
       copies.insert(write);
   for (auto assemble : segment.getOps<model::AssembleOp>())
-    if (model::WriteOp write = writeOf(assemble.getBucket()))
-      for (auto [member, offset] : llvm::zip_equal(assemble.getMembers(), assemble.getOffsets()))
-        bind(member, memberPlace(variables.place(write.getVariable()), offset, member.getType()));
+    for (auto [member, offset] : llvm::zip_equal(assemble.getMembers(), assemble.getOffsets()))
+      bind(member, memberPlace(place(assemble.getBucket()), offset, member.getType()));
+  for (auto gather : segment.getOps<dist::StartAllGatherOp>())
+    for (OpOperand &share : gather->getOpOperands())
+      if (const std::optional<Place> home = homeBehind(gather, share.getOperandNumber()))
+        bind(share.get(), *home);
 }
 
 //===-- requests -------------------------------------------------------------------------------------------------===//
@@ -335,7 +397,7 @@ void SegmentLayout::bundle(ValueRange values) {
 FlatSymbolRefAttr SegmentLayout::createBuffer(StringRef name, int64_t bytes) {
   std::string symbol = (segment.getSymName() + "." + Twine(bufferCount++) + (name.empty() ? "" : "." + name)).str();
   plan::BufferOp::create(builder, segment.getLoc(), symbol, "activations", plan::BufferClass::Activation, bytes,
-                         IntegerAttr(), 0);
+                         IntegerAttr(), 0, plan::SharesAttr());
   return FlatSymbolRefAttr::get(builder.getContext(), symbol);
 }
 
@@ -378,8 +440,25 @@ void SegmentLayout::createBuffers() {
     }
 }
 
+/// Weights that @update gathers.
+void SegmentLayout::findStale() {
+  if (plan::segmentKind(segment.getSymName()) != plan::Segment::UPDATE)
+    return;
+  for (auto write : segment.getOps<model::WriteOp>())
+    if (auto done = write.getValue().getDefiningOp<dist::DoneOp>();
+        done && isa<dist::StartAllGatherOp>(done.getPending().getDefiningOp()))
+      stale.push_back(
+          {variables.place(write.getVariable()).buffer, variables.version(write.getVariable()), nextVersion++});
+}
+
 /// What a variable holds has the variable's version, whoever reads or writes it; members have their bucket's.
 void SegmentLayout::assignVersions() {
+  auto versionBefore = [&](StringRef variable) {
+    for (const Rename &rename : stale)
+      if (rename.buffer == variables.place(variable).buffer && rename.from == variables.version(variable))
+        return rename.to;
+    return variables.version(variable);
+  };
   for (ArrayRef<Value> tuple : tuples) {
     int64_t version = nextVersion++;
     for (Value v : tuple)
@@ -388,9 +467,9 @@ void SegmentLayout::assignVersions() {
   for (Operation &op : segment.getBody().front())
     for (Value v : op.getResults())
       if (auto read = dyn_cast<model::ReadOp>(op))
-        versions[v] = variables.version(read.getVariable());
-      else if (auto view = dyn_cast<model::ViewOp>(op))
-        versions[v] = versions.lookup(view.getBucket());
+        versions[v] = versionBefore(read.getVariable());
+      else if (isa<model::ViewOp, dist::SliceOp>(op))
+        versions[v] = versions.lookup(op.getOperand(0));
       else if (dist::isStart(&op))
         continue;
       else if (model::WriteOp write = writerOf(v); write && place(v) == variables.place(write.getVariable()))

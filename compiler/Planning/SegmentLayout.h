@@ -10,10 +10,6 @@
 
 namespace ft {
 
-namespace dist {
-class DoneOp;
-}
-
 /// The place and version of every tensor value of a segment function.
 ///
 /// Four rules decide. (1) In place: a result overwrites an operand that dies there, where the operation allows it
@@ -29,8 +25,13 @@ class DoneOp;
 ///   %h = ft.add %residual, ..                             in place of %residual, if nothing reads that later
 ///   ft.write @out, %z                                     %z lies in @out's buffer from the start; no copy
 ///
+/// Of several ranks, what ends behind an exchange is computed where that is done in place: before an all_reduce in the
+/// variable, before an all_gather in the rank's own share of it, before a reduce_scatter in the whole around the share.
+/// A whole that ends in no variable gets a buffer as soon as it is met, since its members lie in it.
+///
 /// A version belongs to a value, not to a buffer: what overwrites in place leaves a new one, and values that one GEMM
-/// writes share one. What a variable holds has the variable's version, members of a bucket have the bucket's.
+/// writes share one. What a variable holds has the variable's version, members of a bucket have the bucket's. What
+/// @update gathers anew it finds stale: what the last one has left is a version by itself (`renames`).
 class SegmentLayout {
 public:
   /// Creates the transient buffers in front of `builder`'s insertion point, in arena @activations.
@@ -49,13 +50,20 @@ public:
   int64_t freshVersion() { return nextVersion++; }
   const VariableLayout &variableLayout() const { return variables; }
 
+  /// A buffer whose content is stale from the segment's begin on.
+  struct Rename {
+    mlir::FlatSymbolRefAttr buffer;
+    int64_t from, to;
+  };
+  llvm::ArrayRef<Rename> renames() const { return stale; }
+
   /// The columns behind the rows of a value, where it has any.
   std::optional<Place> border(mlir::Value value) const;
 
 private:
   struct Storage {
     llvm::SmallVector<mlir::Value> chain; ///< values that hold it one after the other
-    bool persistent = false;              ///< in a variable's buffer
+    bool persistent = false;              ///< in a variable's buffer, or in one that others lie in
     int64_t bundle = -1;
     Place place;
     int64_t border = 0; ///< columns behind each row
@@ -65,13 +73,16 @@ private:
   void assignStorages();
   void assignRead(model::ReadOp read);
   void assignView(model::ViewOp view);
-  bool assignAssembled(model::AssembleOp assemble);
+  void assignSlice(dist::SliceOp slice);
+  void assignAssembled(model::AssembleOp assemble);
   void assignExchanged(dist::DoneOp done);
   void assignDequantized(model::DequantizeOp op);
   void assignResults(mlir::Operation *op);
   bool tryInPlace(mlir::Operation *op, int64_t operand, mlir::Value result);
   void addStorage(mlir::Value value, const Place &place, bool persistent);
-  static model::WriteOp writeOf(mlir::Value value);
+  Storage &settled(mlir::Value value);
+  std::optional<Place> homeOf(mlir::Value value) const;
+  std::optional<Place> homeBehind(mlir::Operation *start, unsigned operand) const;
   bool endsAt(mlir::Value value, const Place &place) const;
   bool mayOverwrite(mlir::Operation *op, mlir::Value result, const Place &place, bool atOp) const;
   bool bind(mlir::Value value, const Place &target);
@@ -79,6 +90,7 @@ private:
   void grantRequests(const PlanningOptions &options);
   void bundle(mlir::ValueRange values);
   void createBuffers();
+  void findStale();
   void assignVersions();
   int64_t lastUse(mlir::Value value) const;
   mlir::FlatSymbolRefAttr createBuffer(llvm::StringRef name, int64_t bytes);
@@ -96,6 +108,7 @@ private:
   llvm::SmallVector<llvm::SmallVector<mlir::Value>> tuples;
   llvm::DenseMap<mlir::Value, int64_t> versions;
   llvm::DenseSet<mlir::Operation *> copies;
+  llvm::SmallVector<Rename> stale;
 };
 
 } // namespace ft

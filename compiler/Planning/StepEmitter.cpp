@@ -19,7 +19,8 @@ plan::OperandAttr StepEmitter::operand(const PlaceUse &use) const {
   const Place &p = use.place;
   int64_t bytes = p.elementBytes();
   return plan::OperandAttr::get(builder.getContext(), p.buffer, p.offsetBytes, p.rows, p.columns * bytes,
-                                p.pitch * bytes, use.batch, use.batchPitchBytes, use.read, use.write);
+                                p.pitch * bytes, use.batch, use.batchPitchBytes, use.read, use.write,
+                                p.rankPitch.empty() ? DenseI64ArrayAttr() : builder.getDenseI64ArrayAttr(p.rankPitch));
 }
 
 ArrayAttr StepEmitter::operands(ArrayRef<PlaceUse> uses) const {
@@ -166,6 +167,8 @@ void StepEmitter::collective(StringRef what, const CollectiveSpec &spec) {
   fields.axes = builder.getDenseI64ArrayAttr(spec.axes);
   fields.kernels = builder.getArrayAttr(kernels);
   fields.whole = operands(spec.whole);
+  if (spec.part)
+    fields.part = operands(*spec.part);
   add<plan::CollectiveOp>(stepName(what), fields);
 }
 

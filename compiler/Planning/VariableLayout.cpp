@@ -19,6 +19,8 @@ namespace ft {
 class VariablePlacer {
 public:
   VariablePlacer(ModuleOp m, bool foldAdapters) : module(m), fold(foldAdapters), builder(m.getBodyRegion()) {
+    for (auto op : m.getOps<dist::MeshOp>())
+      mesh = op;
     builder.setInsertionPointToEnd(m.getBody());
     for (auto v : m.getOps<VariableOp>())
       variables.insert({v.getSymName(), v});
@@ -109,8 +111,8 @@ private:
                                  bool loaded) {
     int64_t version = layout.nextVersion++;
     auto symbol = FlatSymbolRefAttr::get(builder.getStringAttr(name));
-    plan::BufferOp::create(builder, module.getLoc(), symbol.getValue(), arena, kind, bytes, IntegerAttr(),
-                           loaded ? version : 0);
+    buffers[symbol.getAttr()] = plan::BufferOp::create(builder, module.getLoc(), symbol.getValue(), arena, kind, bytes,
+                                                       IntegerAttr(), loaded ? version : 0, plan::SharesAttr());
     bufferVersions[symbol.getAttr()] = version;
     return symbol;
   }
@@ -125,12 +127,36 @@ private:
                                             : plan::BufferClass::Weight;
     StringRef arena = gradient ? "gradients" : moment ? "optimizer" : "weights";
     placeAt(v, createBuffer(v.getSymName(), arena, kind, bytes(v), role != Role::WorkingCopy), 0);
+    if (v.getShares() > 1)
+      sayShares(v, bytes(v) * static_cast<int64_t>(v.getShares()));
   }
 
-  /// What takes a bucket's place in the course of a step is another value, and so has another version.
+  SmallVector<StringAttr> axesOf(VariableOp split) {
+    auto sharding = split->getAttrOfType<dist::ShardingAttr>(dist::shardingName);
+    return SmallVector<StringAttr>(sharding.getDims()[0].getAxes());
+  }
+
+  /// Members lie in the whole, of so many bytes, of which the rank's buffer holds the share that `v` is.
+  void sayShares(VariableOp v, int64_t bytes) {
+    SmallVector<int64_t> axes;
+    for (StringAttr axis : axesOf(v))
+      axes.push_back(llvm::find(mesh.getAxes(), axis) - mesh.getAxes().begin());
+    buffers.lookup(layout.places[v.getSymName()].buffer.getAttr())
+        .setSharesAttr(plan::SharesAttr::get(v.getContext(), builder.getDenseI64ArrayAttr(axes), bytes));
+  }
+
+  /// What takes a bucket's place in the course of a step is another value, and so has another version. A share of it is
+  /// at another place on each rank, and is what members are read from.
   void placeInBucket(VariableOp v) {
     StringRef bucket = v.getPlaceAttr().getBucket().getValue();
-    layout.places[v.getSymName()] = memberPlace(layout.place(bucket), v.getPlaceAttr().getOffset(), v.getTensorType());
+    const Place &whole = layout.place(bucket);
+    if (v.getBucket() && v.getShares() > 1) {
+      layout.places[v.getSymName()] = sharePlace(whole, mesh, axesOf(v));
+      layout.wholes[v.getSymName()] = whole;
+      sayShares(v, whole.columns * whole.elementBytes());
+    } else {
+      layout.places[v.getSymName()] = memberPlace(whole, v.getPlaceAttr().getOffset(), v.getTensorType());
+    }
     layout.versions[v.getSymName()] = v.getBucket() ? layout.nextVersion++ : layout.version(bucket);
   }
 
@@ -253,7 +279,9 @@ private:
   OpBuilder builder;
   VariableLayout layout;
   llvm::MapVector<Name, VariableOp> variables;
+  dist::MeshOp mesh;                                  ///< null: one rank
   llvm::DenseMap<StringAttr, int64_t> bufferVersions; ///< of the value that a buffer starts with
+  llvm::DenseMap<StringAttr, plan::BufferOp> buffers;
   llvm::StringMap<size_t> groupOf;
   SmallVector<SmallVector<VariableOp>> groups;
   llvm::StringMap<FlatSymbolRefAttr> ioBuffers;
@@ -268,10 +296,24 @@ Place memberPlace(const Place &bucket, int64_t offset, Type type) {
   return p;
 }
 
+Place sharePlace(const Place &whole, dist::MeshOp mesh, ArrayRef<StringAttr> axes) {
+  Place share = whole;
+  share.columns = share.pitch = whole.columns / mesh.getSize(axes);
+  share.rankPitch.resize(mesh.getAxes().size(), 0);
+  int64_t pitch = share.columns * share.elementBytes();
+  for (StringAttr axis : llvm::reverse(axes)) {
+    const int64_t size = mesh.getSize(axis);
+    share.rankPitch[llvm::find(mesh.getAxes(), axis) - mesh.getAxes().begin()] += size > 1 ? pitch : 0;
+    pitch *= size;
+  }
+  return share;
+}
+
 void VariableLayout::addTable(OpBuilder &builder, StringRef name, ArrayRef<int32_t> values) {
   int64_t version = nextVersion++, count = values.size();
   Location loc = builder.getUnknownLoc();
-  plan::BufferOp::create(builder, loc, name, "weights", plan::BufferClass::Constant, 4 * count, IntegerAttr(), version);
+  plan::BufferOp::create(builder, loc, name, "weights", plan::BufferClass::Constant, 4 * count, IntegerAttr(), version,
+                         plan::SharesAttr());
   auto init = builder.getDictionaryAttr({builder.getNamedAttr("kind", builder.getStringAttr("values")),
                                          builder.getNamedAttr("values", builder.getDenseI32ArrayAttr(values))});
   plan::TensorOp::create(builder, loc, name, builder.getI32Type(), name, stringifyRole(Role::ConstantTable), 0,
@@ -283,6 +325,11 @@ void VariableLayout::addTable(OpBuilder &builder, StringRef name, ArrayRef<int32
   place.columns = place.pitch = count;
   places[name] = place;
   versions[name] = version;
+}
+
+std::optional<Place> VariableLayout::wholeAround(StringRef variable) const {
+  auto it = wholes.find(variable);
+  return it == wholes.end() ? std::nullopt : std::optional(it->second);
 }
 
 ArrayRef<VariableOp> VariableLayout::borderedWith(StringRef variable) const {

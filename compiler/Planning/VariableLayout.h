@@ -2,6 +2,7 @@
 // buckets in these.
 #pragma once
 
+#include "dialects/Dist/Dist.h"
 #include "dialects/Ft/Ft.h"
 #include "dialects/Plan/PlanDialect.h"
 #include "dialects/TypeBytes.h"
@@ -22,6 +23,7 @@ struct Place {
   int64_t offsetBytes = 0;
   int64_t rows = 1, columns = 0, pitch = 0;
   mlir::Type elementType;
+  llvm::SmallVector<int64_t, 2> rankPitch; ///< bytes further along each axis of the mesh; empty: the same on all ranks
 
   bool operator==(const Place &) const = default;
   int64_t elementBytes() const { return ft::elementBytes(elementType); }
@@ -48,6 +50,9 @@ struct Place {
 /// The place of a tensor of `type` that is dense from element `offset` of a flat `bucket` on.
 Place memberPlace(const Place &bucket, int64_t offset, mlir::Type type);
 
+/// The place of a rank's own share, over `axes`, of a flat `whole`.
+Place sharePlace(const Place &whole, dist::MeshOp mesh, llvm::ArrayRef<mlir::StringAttr> axes);
+
 /// The place and version of every variable of a module. Whatever a step writes into a variable is the same version,
 /// because variables are updated in place; all that a buffer starts with has one version.
 class VariableLayout {
@@ -62,6 +67,8 @@ public:
 
   const Place &place(llvm::StringRef variable) const { return places.find(variable)->second; }
   int64_t version(llvm::StringRef variable) const { return versions.lookup(variable); }
+  /// The place of all shares of a variable that is one of them; nothing where it lies in no whole.
+  std::optional<Place> wholeAround(llvm::StringRef variable) const;
   /// The working copies at one place of equal borders, `variable` among them, at a constant distance from each other;
   /// none where it lies in no border.
   llvm::ArrayRef<model::VariableOp> borderedWith(llvm::StringRef variable) const;
@@ -72,7 +79,7 @@ public:
 
 private:
   friend class VariablePlacer;
-  llvm::StringMap<Place> places;
+  llvm::StringMap<Place> places, wholes;
   llvm::StringMap<int64_t> versions;
   llvm::StringMap<model::VariableOp> quantizedVariables;
   std::vector<llvm::SmallVector<model::VariableOp>> borderCopies;

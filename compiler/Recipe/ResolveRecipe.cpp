@@ -110,9 +110,6 @@ Status checkUnsupported(const Recipe &r, const Checker &check) {
     return check.unsupported("lora.use_dora", "DoRA", "leave it out");
   if (r.lora().modules_to_save_size() > 0)
     return check.unsupported("lora.modules_to_save", r.lora().modules_to_save(0), "leave it out");
-  if (r.parallelism().strategy() > recipe::Strategy::DDP)
-    return check.unsupported("parallelism.strategy", recipe::Strategy::Kind_Name(r.parallelism().strategy()),
-                             "use DDP");
   return Status();
 }
 
@@ -137,19 +134,52 @@ Status resolveQuantization(Recipe &r, const Checker &check) {
 
 constexpr uint64_t mostRanks = 1024;
 
-/// DDP replicates; what belongs to strategies that shard is refused with it.
+/// The quantities that a strategy takes, and no other.
+Status resolveRanks(recipe::Parallelism &p, const Checker &check) {
+  const recipe::Strategy::Kind strategy = p.strategy();
+  const std::string name = recipe::Strategy::Kind_Name(strategy);
+  const bool both = strategy == recipe::Strategy::HSDP || strategy == recipe::Strategy::AUTO;
+  if (strategy == recipe::Strategy::DDP && p.has_dp_shard_size())
+    return check.error("parallelism.dp_shard_size",
+                       fmt::format("is {}; strategy DDP shards nothing: set dp_replicate_size", p.dp_shard_size()));
+  if (strategy != recipe::Strategy::DDP && !p.has_dp_shard_size())
+    return check.error("parallelism.dp_shard_size",
+                       fmt::format("is missing; strategy {} needs the number of ranks that share states", name));
+  if (strategy != recipe::Strategy::DDP && !both && p.has_dp_replicate_size())
+    return check.error("parallelism.dp_replicate_size",
+                       fmt::format("is {}; strategy {} has one copy of what it splits: leave it out, or use HSDP",
+                                   p.dp_replicate_size(), name));
+  const uint64_t least = strategy == recipe::Strategy::HSDP ? 2 : 1;
+  if (strategy == recipe::Strategy::HSDP && !p.has_dp_replicate_size())
+    return check.error("parallelism.dp_replicate_size",
+                       "is missing; strategy HSDP needs the number of copies of what it splits");
+  FT_DEFAULT(p, dp_replicate_size, 1);
+  FT_RETURN_IF_ERROR(check.integer("parallelism.dp_replicate_size", p.dp_replicate_size(), least, mostRanks));
+  if (strategy == recipe::Strategy::DDP)
+    return Status();
+  FT_RETURN_IF_ERROR(check.integer("parallelism.dp_shard_size", p.dp_shard_size(), least, mostRanks));
+  const uint64_t ranks = p.dp_shard_size() * p.dp_replicate_size();
+  if (!both)
+    p.clear_dp_replicate_size(); // what may not be written is not printed
+  return ranks <= mostRanks ? Status()
+                            : check.error("parallelism.dp_shard_size",
+                                          fmt::format("is {}, and dp_replicate_size {}: {} ranks; must be at most {}",
+                                                      p.dp_shard_size(), p.dp_replicate_size(), ranks, mostRanks));
+}
+
 Status resolveParallelism(Recipe &r, const Checker &check) {
   if (!r.has_parallelism())
     return Status();
   recipe::Parallelism &p = *r.mutable_parallelism();
   FT_DEFAULT(p, strategy, recipe::Strategy::DDP);
-  if (p.has_dp_shard_size())
-    return check.error("parallelism.dp_shard_size",
-                       fmt::format("is {}; strategy DDP shards nothing: set dp_replicate_size", p.dp_shard_size()));
-  if (p.has_shard_frozen())
+  if (p.has_shard_frozen() && p.strategy() == recipe::Strategy::DDP)
     return check.error("parallelism.shard_frozen", "is set; strategy DDP shards nothing: leave it out");
-  FT_DEFAULT(p, dp_replicate_size, 1);
-  return check.integer("parallelism.dp_replicate_size", p.dp_replicate_size(), 1, mostRanks);
+  if (p.has_shard_frozen() && !r.has_lora())
+    return check.error("parallelism.shard_frozen",
+                       "is set; without lora nothing is frozen, and the strategy says what is split: leave it out");
+  if (r.has_lora() && p.strategy() != recipe::Strategy::DDP)
+    FT_DEFAULT(p, shard_frozen, recipe::ShardFrozen::AUTO);
+  return resolveRanks(p, check);
 }
 
 Status resolveBatch(Recipe &r, const Checker &check) {
@@ -344,7 +374,10 @@ Status resolveText(Recipe &r, const Checker &check) {
 
 } // namespace
 
-uint64_t ft::ranksOf(const Recipe &r) { return r.has_parallelism() ? r.parallelism().dp_replicate_size() : 1; }
+uint64_t ft::ranksOf(const Recipe &r) {
+  const recipe::Parallelism &p = r.parallelism();
+  return std::max<uint64_t>(p.dp_replicate_size(), 1) * std::max<uint64_t>(p.dp_shard_size(), 1);
+}
 
 Status ft::resolveRecipe(Recipe &r, const FieldPlaces &places, const std::string &file) {
   Checker check(places, file);

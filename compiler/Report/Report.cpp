@@ -54,11 +54,16 @@ std::string predictionText(const plan::Plan &plan) {
                      inParentheses(rates.empty() ? "" : "rates: " + rates));
 }
 
-/// What ranks tell each other.
+/// What ranks tell each other, all together and by kind.
 std::string exchangeText(const plan::Plan &plan) {
   const rt::Timeline timeline = rt::timelineOf(plan);
-  return fmt::format("ranks exchange {} bytes a step: {:.1f} ms, {:.1f} ms of it exposed\n", timeline.exchangedBytes,
-                     timeline.exchangeUs / 1e3, timeline.exposedUs / 1e3);
+  const rt::Exchanges all = timeline.allExchanges();
+  std::string text = fmt::format("ranks exchange {} bytes a step: {:.1f} ms, {:.1f} ms of it exposed\n", all.bytes,
+                                 all.us / 1e3, all.exposedUs / 1e3);
+  for (const auto &[kind, of] : timeline.exchanges)
+    text += fmt::format("  {:<16}{:>6} ×{:>16} bytes{:>10.1f} ms{:>10.1f} ms exposed\n",
+                        plan::Collective::Kind_Name(kind), of.number, of.bytes, of.us / 1e3, of.exposedUs / 1e3);
+  return text;
 }
 
 } // namespace

@@ -2,6 +2,7 @@
 
 #include "compiler/Report/Report.h"
 #include "runtime/Plan/Memory.h"
+#include "runtime/Plan/Mesh.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -28,8 +29,10 @@ public:
       return false;
     const uint64_t needs = rt::fitOf(compiled->plan).needs();
     const double slower = compiled->plan.stats().predicted_step_us() / tooLarge.stats().predicted_step_us();
-    text += fmt::format("{}  fits with --set {}: {} ({} saved, predicted step ×{:.2f})", text.empty() ? "" : "\n",
-                        fmt::join(way, " --set "), gib(needs), gib(rt::fitOf(tooLarge).needs() - needs), slower);
+    const uint32_t ranks = plan::Mesh(compiled->plan).ranks();
+    text += fmt::format("{}  fits with --set {}: {}{} ({} saved, predicted step ×{:.2f})", text.empty() ? "" : "\n",
+                        fmt::join(way, " --set "), gib(needs), ranks > 1 ? fmt::format(" on each of {}", ranks) : "",
+                        gib(rt::fitOf(tooLarge).needs() - needs), slower);
     return true;
   }
 
@@ -54,6 +57,15 @@ std::vector<Way> smallerBatches(const LoadedRecipe &recipe) {
   return ways;
 }
 
+/// Shares on as few cards as one host has, of a recipe for one.
+std::vector<Way> severalCards(const Inputs &inputs) {
+  std::vector<Way> ways;
+  if (inputs.target.driver() == "cuda" && !inputs.recipe.fields.has_parallelism())
+    for (uint64_t cards = 2; cards <= inputs.target.cards_per_host(); cards *= 2)
+      ways.push_back({"parallelism.strategy=FSDP", fmt::format("parallelism.dp_shard_size={}", cards)});
+  return ways;
+}
+
 } // namespace
 
 std::string ft::waysOut(const plan::Plan &tooLarge, const Inputs &inputs) {
@@ -74,7 +86,11 @@ std::string ft::waysOut(const plan::Plan &tooLarge, const Inputs &inputs) {
   } else if (!r.has_quantization()) {
     search.attempt({"quantization.type=NF4"});
   }
-  return search.text.empty() ? "  none of: a smaller micro-batch, bf16, another optimizer, adapters, a base in NF4; "
-                               "take a larger target"
-                             : search.text;
+  for (const Way &way : severalCards(inputs))
+    if (search.attempt(way))
+      break;
+  return search.text.empty()
+             ? "  none of: a smaller micro-batch, bf16, another optimizer, adapters, a base in NF4, several cards; "
+               "take a larger target"
+             : search.text;
 }

@@ -1,23 +1,27 @@
 // dist-annotate: the seeds from which everything else follows.
 //
-// The batch is split along tokens in both strategies: inputs with one element per token are S(0), the host's tables are
-// each rank's own (Boxing.h explains both), scalars are the same everywhere.
+// The batch is split along tokens over all axes in every strategy: inputs with one element per token are S(0), the
+// host's tables are each rank's own (Boxing.h explains both), scalars are the same everywhere.
 //
-// DDP: parameters, moments and working copies are B. A gradient is B too, so that backward ends with its all_reduce;
-// where micro-batches accumulate, what a bucket accumulates is P, and what its last micro-batch leaves for @update
-// (SeparateReduced.h) is B. FSDP: parameters, gradients, moments and working copies
-// are S(0), frozen weights included. Each use of a weight outside @update and @initialize asks for the whole of it
-// (dist.constraint). A gradient is reduce-scattered in every micro-batch: keeping it whole until the last would take
-// back what FSDP saves.
+// What else is S(0), over the last axis, is what a strategy splits (Partition.h); all other variables are B. A gradient
+// that is B has the backward pass end with its all_reduce, one that is S with its reduce_scatter. Where micro-batches
+// accumulate, DDP and ZERO1 let a bucket's gradient be P, and what the last of them leaves for @update is another
+// variable (SeparateReduced.h); where gradients are split themselves, each micro-batch is reduced by itself, and its
+// share added (SumShares.h). A parameter that segments read, and no working copy of it, is a state that stays B: its
+// update takes a slice and ends with a gather. Uses of a split weight ask for the whole of it (GatherWeights.h).
 #include "compiler/Sharding/Annotate.h"
 #include "compiler/Sharding/Boxing.h"
+#include "compiler/Sharding/GatherWeights.h"
 #include "compiler/Sharding/SeparateReduced.h"
+#include "compiler/Sharding/SumShares.h"
 
 #include "dialects/Ft/Ft.h"
 #include "runtime/Plan/Kinds.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
+#include "llvm/ADT/StringSet.h"
+#include "llvm/Support/InterleavedRange.h"
 
 #include <algorithm>
 
@@ -57,9 +61,14 @@ plan::BatchInput::Kind kindOf(VariableOp input) { return plan::inputKind(*input.
 
 class Annotator {
 public:
-  Annotator(ModuleOp module, const MeshSpec &spec, Strategy strategy)
-      : module(module), strategy(strategy), ranks(spec.dp), builder(module.getContext()),
-        mesh(FlatSymbolRefAttr::get(module.getContext(), meshName)), axis(builder.getStringAttr(MeshSpec::axis)) {}
+  Annotator(ModuleOp module, const MeshSpec &spec, Strategy strategy, bool splitFrozen)
+      : module(module), strategy(strategy), splitFrozen(splitFrozen), ranks(spec.dp), builder(module.getContext()),
+        mesh(FlatSymbolRefAttr::get(module.getContext(), meshName)) {
+    for (const MeshSpec::Axis &axis : spec.axes()) {
+      axes.push_back(builder.getStringAttr(axis.name));
+      sizes.push_back(axis.size);
+    }
+  }
 
   LogicalResult run() {
     if (ranks < 1)
@@ -67,23 +76,22 @@ public:
     if (findMesh(module) || module.lookupSymbol(meshName))
       return module.emitError("has a symbol @") << meshName << " already; dist-annotate must run once";
     builder.setInsertionPointToStart(module.getBody());
-    MeshOp::create(builder, module.getLoc(), meshName, builder.getStrArrayAttr({StringRef(MeshSpec::axis)}),
-                   ArrayRef<int64_t>{ranks});
+    const SmallVector<Attribute> names(axes.begin(), axes.end());
+    MeshOp::create(builder, module.getLoc(), meshName, builder.getArrayAttr(names), sizes);
     if (ranks > 1)
-      separateReduced(module);
+      strategy >= Strategy::Zero2 ? sumShares(module) : separateReduced(module);
     accumulates = module.lookupSymbol(plan::segmentName(plan::Segment::ACCUMULATE_NEXT)) != nullptr;
-    for (auto variable : module.getOps<VariableOp>())
+    for (auto variable : module.getOps<VariableOp>()) {
       if (variable.getRole() == Role::Input && kindOf(variable) == plan::BatchInput::TOKENS)
         tokens = variable.getTensorType().getDimSize(0);
+      if (variable.getRole() == Role::WorkingCopy)
+        copied.insert(*variable.getOf());
+    }
     for (auto variable : module.getOps<VariableOp>())
       if (failed(annotate(variable)))
         return failure();
-    if (strategy == Strategy::Ddp)
-      return success();
-    SymbolTable symbols(module);
-    for (auto segment : module.getOps<func::FuncOp>())
-      if (plan::runsOnTokens(plan::segmentKind(segment.getSymName())))
-        gatherWeights(segment, symbols);
+    if (ranks > 1)
+      gatherWeights(module);
     return success();
   }
 
@@ -97,66 +105,83 @@ private:
     return success();
   }
 
-  LogicalResult split(VariableOp variable) {
+  LogicalResult split(VariableOp variable, ArrayRef<StringAttr> over) {
     const int64_t size = variable.getTensorType().getDimSize(0);
-    if (failed(checkDivides(variable, size)))
+    if (failed(checkDivides(variable, size, over)))
       return failure();
-    return set(variable, broadcast(variable).withDim(0, {axis}));
+    return set(variable, broadcast(variable).withDim(0, over));
   }
 
   LogicalResult own(VariableOp variable, int64_t size) {
-    return set(variable, broadcast(variable).withDim(0, {axis}, size));
+    return set(variable, broadcast(variable).withDim(0, axes, size));
   }
 
-  LogicalResult checkDivides(VariableOp variable, int64_t size) {
-    if (size % ranks == 0)
+  LogicalResult checkDivides(VariableOp variable, int64_t size, ArrayRef<StringAttr> over) {
+    int64_t parts = 1;
+    for (auto [axis, ranksAlong] : llvm::zip_equal(axes, sizes))
+      parts *= llvm::is_contained(over, axis) ? ranksAlong : 1;
+    if (size % parts == 0)
       return success();
     return variable.emitOpError("@") << variable.getSymName() << ": dimension 0 has " << size
-                                     << " elements; must be a multiple of " << ranks << ", the size of mesh axis "
-                                     << axis << " (other sizes: change the number of ranks)";
+                                     << " elements; must be a multiple of " << parts << ", the size of mesh axis "
+                                     << llvm::interleaved(over) << " (other sizes: change the number of ranks)";
   }
 
   LogicalResult annotate(VariableOp variable) {
-    if (strategy == Strategy::Fsdp && variable.getPlace())
-      return variable.emitOpError("@") << variable.getSymName() << " lies in a bucket, which every rank holds whole; "
-                                       << "FSDP must run before --ft-lay-out";
-    switch (variable.getRole()) {
-    case Role::Input:
+    if (variable.getRole() == Role::Input)
       return annotateInput(variable);
+    if (isSplit(variable))
+      return split(variable, axes.back());
+    const bool accumulator = variable.getRole() == Role::Gradient && accumulates && !variable.getPlace();
+    return set(variable, accumulator ? broadcast(variable).withPartial(axes, Reduction::Sum) : broadcast(variable));
+  }
+
+  /// A member of a bucket lies where that does, and is a row of the parameter map alone.
+  bool isSplit(VariableOp variable) {
+    if (variable.getPlace() && !variable.getBucket())
+      return false;
+    switch (variable.getRole()) {
     case Role::Frozen:
+      return splitFrozen;
     case Role::Trainable:
+      return strategy == Strategy::Fsdp || isState(variable);
     case Role::Adapter:
+      return isState(variable);
     case Role::WorkingCopy:
+      return strategy == Strategy::Fsdp && !isOfAdapter(variable);
     case Role::ExpAvg:
     case Role::ExpAvgSq:
-      return strategy == Strategy::Fsdp ? split(variable) : set(variable, broadcast(variable));
-    case Role::Gradient:
-      if (strategy == Strategy::Fsdp)
-        return split(variable);
-      return set(variable,
-                 accumulator(variable) ? broadcast(variable).withPartial({axis}, Reduction::Sum) : broadcast(variable));
+      return strategy >= Strategy::Zero1;
+    case Role::Gradient: // of a whole step, where it is not split before
+      return strategy >= Strategy::Zero2 || (strategy == Strategy::Zero1 && (!accumulates || variable.getPlace()));
     case Role::ConstantTable:
     case Role::RandomKeys:
+    case Role::Input:
     case Role::Output:
-      return set(variable, broadcast(variable));
+      return false;
     }
     llvm_unreachable("a role without a sharding");
   }
 
-  /// A sum of this rank's own, over the micro-batches of a step.
-  bool accumulator(VariableOp gradient) { return accumulates && !gradient.getPlace(); }
+  /// A parameter that segments read a working copy of.
+  bool isState(VariableOp parameter) { return strategy >= Strategy::Zero1 && copied.contains(parameter.getSymName()); }
+
+  bool isOfAdapter(VariableOp copy) {
+    return cast<VariableOp>(module.lookupSymbol(*copy.getOf())).getRole() == Role::Adapter;
+  }
 
   LogicalResult annotateInput(VariableOp variable) {
     const int64_t size = variable.getTensorType().getDimSize(0), share = tokens / ranks;
     const plan::BatchInput::Kind kind = kindOf(variable);
     switch (elementsOf(kind)) {
     case PerInput::Token:
-      return split(variable);
+      return split(variable, axes);
     case PerInput::Sorted:
-      return failed(checkDivides(variable, size)) ? failure() : own(variable, share);
+      return failed(checkDivides(variable, size, axes)) ? failure() : own(variable, share);
     case PerInput::Document: {
       const int64_t fence = kind == plan::BatchInput::DOCUMENT_OFFSETS; // one offset more than documents
-      return failed(checkDivides(variable, size - fence)) ? failure() : own(variable, (size - fence) / ranks + fence);
+      return failed(checkDivides(variable, size - fence, axes)) ? failure()
+                                                                : own(variable, (size - fence) / ranks + fence);
     }
     case PerInput::Segment: { // a rank's tokens have at most as many different ids
       const int64_t fence = kind == plan::BatchInput::SEGMENT_STARTS;
@@ -168,33 +193,21 @@ private:
     llvm_unreachable("an input without a sharding");
   }
 
-  /// Puts a constraint behind each read of a weight.
-  void gatherWeights(func::FuncOp segment, SymbolTable &symbols) {
-    for (auto read : llvm::make_early_inc_range(segment.getOps<ReadOp>())) {
-      auto variable = symbols.lookup<VariableOp>(read.getVariable());
-      if (!variable || !isWeight(variable.getRole()))
-        continue;
-      builder.setInsertionPointAfter(read);
-      auto whole = ConstraintOp::create(builder, read.getLoc(), read.getValue(), broadcast(variable));
-      read.getValue().replaceAllUsesExcept(whole, whole);
-    }
-  }
-
-  static bool isWeight(Role role) {
-    return role == Role::Frozen || role == Role::Trainable || role == Role::Adapter || role == Role::WorkingCopy;
-  }
-
   ModuleOp module;
-  Strategy strategy;
-  int64_t ranks, tokens = 0;
+  const Strategy strategy;
+  const bool splitFrozen;
+  const int64_t ranks;
+  int64_t tokens = 0;
   bool accumulates = false;
+  llvm::StringSet<> copied; ///< parameters with working copies
   OpBuilder builder;
   FlatSymbolRefAttr mesh;
-  StringAttr axis;
+  SmallVector<StringAttr, 2> axes;
+  SmallVector<int64_t, 2> sizes;
 };
 
 } // namespace
 
-LogicalResult ft::annotateSharding(ModuleOp module, const MeshSpec &mesh, Strategy strategy) {
-  return Annotator(module, mesh, strategy).run();
+LogicalResult ft::annotateSharding(ModuleOp module, const MeshSpec &mesh, Strategy strategy, bool splitFrozen) {
+  return Annotator(module, mesh, strategy, splitFrozen).run();
 }

@@ -154,7 +154,7 @@ TEST_F(Sharding, OneRankLeavesTheModuleAsItWas) {
     for (const ModelOptions &options : {full(), full(Precision::Bf16Mixed, 1), lora()}) {
       OwningOpRef<ModuleOp> module = train("tiny-tied", options);
       const std::string before = text(*module);
-      ASSERT_TRUE(succeeded(partition(*module, MeshSpec{1}, strategy)));
+      ASSERT_TRUE(succeeded(partition(*module, MeshSpec{1}, strategy, true)));
       EXPECT_TRUE(succeeded(verify(*module)));
       EXPECT_EQ(text(*module), before);
       EXPECT_EQ(worldSize(*module), 1);
@@ -167,7 +167,7 @@ TEST_F(Sharding, SeveralRanksGiveAModuleThatVerifies) {
     for (const ModelOptions &options : {full(), full(Precision::Bf16True, 1), lora()})
       for (StringRef model : {"tiny-gqa", "tiny-tied", "tiny-head-dim-100"}) {
         OwningOpRef<ModuleOp> module = train(model, options);
-        ASSERT_TRUE(succeeded(partition(*module, MeshSpec{2}, strategy))) << model.str();
+        ASSERT_TRUE(succeeded(partition(*module, MeshSpec{2}, strategy, true))) << model.str();
         EXPECT_TRUE(succeeded(verify(*module)));
         EXPECT_TRUE(succeeded(checkTrainingModule(*module)));
         EXPECT_EQ(worldSize(*module), 2);
@@ -179,7 +179,7 @@ TEST_F(Sharding, SeveralRanksGiveAModuleThatVerifies) {
 TEST_F(Sharding, FortyLayersTakeLittleTime) {
   OwningOpRef<ModuleOp> module = train("tiny-gqa", full(), 4, /*layers=*/40);
   const auto begin = std::chrono::steady_clock::now();
-  ASSERT_TRUE(succeeded(partition(*module, MeshSpec{1}, Strategy::Ddp)));
+  ASSERT_TRUE(succeeded(partition(*module, MeshSpec{1}, Strategy::Ddp, false)));
   const double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
   RecordProperty("milliseconds", std::to_string(ms));
   std::printf("40 layers on one rank: %.1f ms\n", ms);
@@ -190,7 +190,7 @@ TEST_F(Sharding, RanksThatDoNotDivideAreRefusedByName) {
   OwningOpRef<ModuleOp> module = train("tiny-gqa", full(), /*rows=*/3);
   std::string message;
   ScopedDiagnosticHandler handler(&context, [&](Diagnostic &diagnostic) { message = diagnostic.str(); });
-  EXPECT_TRUE(failed(partition(*module, MeshSpec{16}, Strategy::Ddp)));
+  EXPECT_TRUE(failed(partition(*module, MeshSpec{16}, Strategy::Ddp, false)));
   EXPECT_NE(message.find("@tokens: dimension 0 has 24 elements; must be a multiple of 16"), std::string::npos)
       << message;
 }

@@ -65,7 +65,9 @@ void overlapGathers(Block &block, int64_t inFlight) {
 }
 
 /// What hangs on a reduction and computes next to nothing: it may wait as long as the reduction.
-bool isTail(Operation *op) { return isa<AddOp, AddScalarOp, CheckFiniteOp, CastOp, WriteOp, SliceOp>(op); }
+bool isTail(Operation *op) {
+  return isa<AccumulateOp, AddOp, AddScalarOp, CheckFiniteOp, CastOp, WriteOp, SliceOp>(op);
+}
 
 void overlapReductions(Block &block, int64_t inFlight) {
   SmallVector<Operation *> starts;

@@ -33,6 +33,8 @@ public:
     if (local != global) {
       variable->setAttr(globalName, TypeAttr::get(global));
       variable.setType(local);
+      if (variable.getBucket())
+        variable.setShares(global.getNumElements() / local.getNumElements());
     }
     if (sharding.isBroadcast())
       variable->removeAttr(shardingName);
@@ -146,14 +148,20 @@ void ft::registerSharding(DialectRegistry &registry) {
   registerFactors(registry);
 }
 
-LogicalResult ft::partition(ModuleOp module, const MeshSpec &mesh, Strategy strategy) {
+SmallVector<MeshSpec::Axis, 2> MeshSpec::axes() const {
+  if (shard == 0 || shard == dp)
+    return {{"dp", dp}};
+  return {{"dp_replicate", dp / shard}, {"dp_shard", shard}};
+}
+
+LogicalResult ft::partition(ModuleOp module, const MeshSpec &mesh, Strategy strategy, bool splitFrozen) {
   module.getContext()->loadDialect<DistDialect>();
-  if (failed(annotateSharding(module, mesh, strategy)) || failed(propagateSharding(module)) ||
+  if (failed(annotateSharding(module, mesh, strategy, splitFrozen)) || failed(propagateSharding(module)) ||
       failed(insertCollectives(module)))
     return failure();
   // Here, before anything is moved for the sake of a collective that one rank does not have.
   removeTrivial(module);
-  // A gathered weight or a whole gradient in flight is what FSDP saves; replicas hold both anyway.
-  overlap(module, strategy == Strategy::Fsdp ? fsdpInFlight : 0);
+  // A gathered weight or a whole gradient in flight is what sharding saves; replicas hold both anyway.
+  overlap(module, strategy >= Strategy::Zero2 || splitFrozen ? splitInFlight : 0);
   return success();
 }

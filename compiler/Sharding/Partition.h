@@ -8,15 +8,26 @@
 
 namespace ft {
 
-/// The ranks, by axis. One axis is enough for what Strategy knows.
+/// The ranks. All of them are data-parallel; states that a strategy splits are split over the last axis.
 struct MeshSpec {
-  static constexpr llvm::StringLiteral axis = "dp";
-  int64_t dp = 1; ///< data-parallel ranks, at least 1
+  int64_t dp = 1;    ///< ranks, at least 1
+  int64_t shard = 0; ///< of these, so many neighbours hold one copy of the states together; 0: all
+
+  struct Axis {
+    llvm::StringLiteral name;
+    int64_t size;
+  };
+  /// {dp}, or {dp_replicate, dp_shard} where there are several copies of what is split.
+  llvm::SmallVector<Axis, 2> axes() const;
 };
 
+/// What ranks hold in parts; each strategy splits what those before it do. The states of an update are its moments and,
+/// where what segments read is a working copy, the parameter.
 enum class Strategy {
-  Ddp, ///< every rank holds every parameter; gradients are all-reduced
-  Fsdp ///< parameters, gradients and moments are split along dimension 0 (ZeRO-3); weights are gathered for each use
+  Ddp,   ///< nothing: gradients are all-reduced
+  Zero1, ///< states: gradients are reduced to shares once a step, updated parameters are gathered
+  Zero2, ///< and gradients: they are reduced to shares in every micro-batch
+  Fsdp,  ///< and parameters that are no adapters (ZeRO-3): they are gathered for each use
 };
 
 /// The ft, func and dist dialects with the sharding rules of ft.
@@ -26,12 +37,12 @@ void registerSharding(mlir::DialectRegistry &registry);
 /// collectives, overlap. The module's shapes are global: its batch has dp times micro_batch_size rows; an
 /// ft.read of fewer rows than a variable has (@generate) is the same on all ranks. Afterwards all shapes are one
 /// rank's. With dp = 1 the module comes out as it went in, without dist operations. Diagnostics name the variable or
-/// operation.
-mlir::LogicalResult partition(mlir::ModuleOp module, const MeshSpec &mesh, Strategy strategy);
+/// operation. `splitFrozen`: frozen weights are split as well, and gathered for each use.
+mlir::LogicalResult partition(mlir::ModuleOp module, const MeshSpec &mesh, Strategy strategy, bool splitFrozen);
 
 /// dist-partition, one pass of the above: turns every dist.reshard into collectives by the boxing table (Boxing.h), and
 /// the types of all values and variables into one rank's. Start and done stand together where the reshard stood. A
-/// variable that is split keeps dist.sharding and gets dist.global.
+/// variable that is split keeps dist.sharding and gets dist.global; a bucket that is, its number of shares.
 mlir::LogicalResult insertCollectives(mlir::ModuleOp module);
 
 } // namespace ft

@@ -141,7 +141,8 @@ TEST_P(Partitioned, TrainsAsOneRankDoes) {
   registerSharding(registry);
   setup.differentiated().getContext()->appendDialectRegistry(registry);
   OwningOpRef<ModuleOp> module(setup.differentiated().clone());
-  ASSERT_TRUE(succeeded(partition(*module, MeshSpec{ranks}, GetParam().strategy)));
+  ASSERT_TRUE(
+      succeeded(partition(*module, MeshSpec{ranks}, GetParam().strategy, GetParam().strategy == Strategy::Fsdp)));
   ASSERT_TRUE(succeeded(verify(*module)));
 
   Interpreter whole(setup.differentiated());
@@ -173,7 +174,7 @@ double gradientError(std::function<void(RankSimulator &)> change) {
   registerSharding(registry);
   setup.differentiated().getContext()->appendDialectRegistry(registry);
   OwningOpRef<ModuleOp> module(setup.differentiated().clone());
-  EXPECT_TRUE(succeeded(partition(*module, MeshSpec{ranks}, Strategy::Ddp)));
+  EXPECT_TRUE(succeeded(partition(*module, MeshSpec{ranks}, Strategy::Ddp, false)));
   Interpreter whole(setup.differentiated());
   RankSimulator simulator(*module);
   setup.fill(whole);
@@ -203,6 +204,10 @@ TEST(PartitionedScalars, AreTheHostsPartOfTheBargain) {
 INSTANTIATE_TEST_SUITE_P(All, Partitioned,
                          testing::Values(Case{"FullDdp", false, false, 1, Strategy::Ddp},
                                          Case{"FullDdpAccumulated", false, false, 2, Strategy::Ddp},
+                                         Case{"FullZero1", false, false, 1, Strategy::Zero1},
+                                         Case{"FullZero1Accumulated", false, false, 2, Strategy::Zero1},
+                                         Case{"TiedZero2Accumulated", true, false, 2, Strategy::Zero2},
+                                         Case{"LoraZero1Accumulated", false, true, 2, Strategy::Zero1},
                                          Case{"FullFsdp", false, false, 1, Strategy::Fsdp},
                                          Case{"FullFsdpAccumulated", false, false, 2, Strategy::Fsdp},
                                          Case{"TiedDdpAccumulated", true, false, 2, Strategy::Ddp},

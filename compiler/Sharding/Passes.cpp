@@ -7,6 +7,8 @@
 #include "compiler/Sharding/Propagate.h"
 #include "compiler/Sharding/RemoveTrivial.h"
 
+#include "llvm/ADT/StringSwitch.h"
+
 using namespace mlir;
 
 namespace ft {
@@ -24,11 +26,17 @@ namespace {
 struct AnnotatePass : impl::AnnotatePassBase<AnnotatePass> {
   using AnnotatePassBase::AnnotatePassBase;
   void runOnOperation() override {
-    if (strategy != "DDP" && strategy != "FSDP") {
-      getOperation().emitError("strategy is \"") << strategy << "\"; must be DDP or FSDP";
+    const auto kind = llvm::StringSwitch<std::optional<Strategy>>(strategy)
+                          .Case("DDP", Strategy::Ddp)
+                          .Case("ZERO1", Strategy::Zero1)
+                          .Case("ZERO2", Strategy::Zero2)
+                          .Case("FSDP", Strategy::Fsdp)
+                          .Default(std::nullopt);
+    if (!kind) {
+      getOperation().emitError("strategy is \"") << strategy << "\"; must be DDP, ZERO1, ZERO2 or FSDP";
       return signalPassFailure();
     }
-    if (failed(annotateSharding(getOperation(), MeshSpec{ranks}, strategy == "DDP" ? Strategy::Ddp : Strategy::Fsdp)))
+    if (failed(annotateSharding(getOperation(), MeshSpec{ranks, shard}, *kind, frozen)))
       signalPassFailure();
   }
 };

@@ -8,8 +8,10 @@ def AnnotatePass : Pass<"dist-annotate", "::mlir::ModuleOp"> {
   let summary = "Declare the mesh and seed the shardings of variables";
   let dependentDialects = ["::ft::dist::DistDialect"];
   let options = [
-    Option<"strategy", "strategy", "std::string", "\"DDP\"", "DDP or FSDP">,
+    Option<"strategy", "strategy", "std::string", "\"DDP\"", "DDP, ZERO1, ZERO2 or FSDP">,
     Option<"ranks", "dp", "int64_t", "1", "data-parallel ranks">,
+    Option<"shard", "shard", "int64_t", "0", "ranks that hold one copy of what is split; 0: all">,
+    Option<"frozen", "split-frozen", "bool", "false", "frozen weights are split as well">,
   ];
 }
 

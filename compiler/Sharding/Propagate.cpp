@@ -7,8 +7,6 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 
-#include "llvm/ADT/SetVector.h"
-
 using namespace mlir;
 using namespace ft;
 using namespace ft::dist;
@@ -80,7 +78,7 @@ public:
 
   LogicalResult run(func::FuncOp segment) {
     shardings.clear();
-    reduced.clear();
+    resharded.clear();
     if (!llvm::hasSingleElement(segment.getBody()))
       return segment.emitOpError("must have one block to be distributed");
     // Work on fewer rows than the batch has is the same on every rank (@generate: one row).
@@ -134,20 +132,17 @@ private:
     return success();
   }
 
-  /// Each user gets a reshard of its own, right before it: what a gather makes does not outlive its use.
+  /// Its users share what is gathered where it stands.
   LogicalResult visitConstraint(ConstraintOp constraint) {
     FailureOr<SmallVector<ShardingAttr>> from = shardingsOf(constraint);
     if (failed(from))
       return failure();
-    llvm::SetVector<Operation *> users(constraint->user_begin(), constraint->user_end());
-    for (Operation *user : users) {
-      Value value = constraint.getX();
-      if (from->front() != constraint.getSharding()) {
-        builder.setInsertionPoint(user);
-        value = reshard(value, constraint.getSharding());
-      }
-      user->replaceUsesOfWith(constraint, value);
+    Value value = constraint.getX();
+    if (from->front() != constraint.getSharding()) {
+      builder.setInsertionPoint(constraint);
+      value = reshard(value, constraint.getSharding());
     }
+    constraint.replaceAllUsesWith(value);
     next = constraint->getNextNode();
     constraint.erase();
     return success();
@@ -301,15 +296,13 @@ private:
     ShardingAttr is = shardings.lookup(value);
     if (is == wanted)
       return;
-    if (!is.isPartial()) {
-      builder.setInsertionPoint(use.getOwner());
-      use.set(reshard(value, wanted));
-      return;
-    }
-    // A reduction begins as soon as its value is there, and serves every user that wants the same.
-    Value &shared = reduced[{value, wanted}];
+    // One serves every user that wants the same. A reduction begins as soon as its value is there.
+    Value &shared = resharded[{value, wanted}];
     if (!shared) {
-      builder.setInsertionPointAfterValue(value);
+      if (is.isPartial())
+        builder.setInsertionPointAfterValue(value);
+      else
+        builder.setInsertionPoint(use.getOwner());
       shared = reshard(value, wanted);
     }
     use.set(shared);
@@ -334,7 +327,7 @@ private:
   FlatSymbolRefAttr meshName;
   OpBuilder builder;
   DenseMap<Value, ShardingAttr> shardings;
-  DenseMap<std::pair<Value, Attribute>, Value> reduced;
+  DenseMap<std::pair<Value, Attribute>, Value> resharded;
   Operation *next = nullptr;
   bool replicated = false;
 };

@@ -36,9 +36,8 @@ def Dist_MeshOp : Dist_Op<"mesh", [Symbol]> {
 def Dist_ConstraintOp : Dist_Op<"constraint", [Pure, SameOperandsAndResultType]> {
   let summary = "ask for a value to lie on the mesh in a given way";
   let description = [{
-    The same value, laid out as `sharding` says. On global types. Placed by dist-annotate (FSDP: before each use of a
-    weight, the whole of it); dist-propagate replaces it by a dist.reshard before each user, so that no gathered weight
-    outlives its use.
+    The same value, laid out as `sharding` says. On global types. Placed by dist-annotate before uses of a split weight,
+    which need the whole of it; dist-propagate replaces it by a dist.reshard.
 
     Example:
     ```mlir

@@ -44,4 +44,25 @@ def Ft_AssembleOp : Ft_Op<"assemble", [Pure]> {
   let assemblyFormat = "`[` $members `]` `at` $offsets attr-dict `:` functional-type($members, $bucket)";
 }
 
+def Ft_AccumulateOp : Ft_Op<"accumulate", [Pure, AllTypesMatch<["sum", "part", "total"]>]> {
+  let summary = "add a bucket to what has been summed";
+  let description = [{
+    sum + part, element by element, rounded once. Created by compiler/Sharding where a rank keeps its share of gradients
+    alone: what its micro-batches have left there so far, and the share of this one, which the ranks have reduced.
+    Planning computes it in place of the sum.
+
+    Example:
+    ```mlir
+    func.func @segment(%sum: tensor<1024xf32>, %part: tensor<1024xf32>) {
+      %total = ft.accumulate %sum, %part : tensor<1024xf32>
+      return
+    }
+    ```
+  }];
+  let arguments = (ins Ft_Vector:$sum, Ft_Vector:$part);
+  let results = (outs Ft_Vector:$total);
+  let assemblyFormat = "$sum `,` $part attr-dict `:` type($total)";
+  let hasVerifier = 0;
+}
+
 #endif // FT_BUCKETS_TD

@@ -22,7 +22,8 @@ def Ft_VariableOp : Ft_Op<"variable", [Symbol, DeclareOpInterfaceMethods<SymbolU
     checkpoint's: files, initial values and exports have the tensor without them, its logical shape. `place` says that
     the variable lies in a bucket: it is then a row of the parameter map and nothing else. A `bucket` is a flat variable
     that other variables lie in; it has no key, its members have. `quantization` says that memory holds the elements in a
-    few bits each.
+    few bits each. Of `shares` that ranks have of a bucket, the type is one, behind Sharding; members have their places in
+    all of it.
 
     Example:
     ```mlir
@@ -39,7 +40,7 @@ def Ft_VariableOp : Ft_Op<"variable", [Symbol, DeclareOpInterfaceMethods<SymbolU
     - (C5) `io` is given exactly for the roles input and output, and is a kind of BatchInput or Output.
     - (C6) `gradient_type` is f64, f32 or bf16, and given only for the roles trainable and adapter.
     - (C7) `padding.dim` is a dimension whose size is a multiple of `padding.block`, and 0 < used < block.
-    - (C8) `place` names a bucket of the variable's element type, and lies inside it.
+    - (C8) `place` names a bucket of the variable's element type, and lies inside it and all other shares of it.
     - (C9) a bucket has rank 1.
     - (C10) `quantization` is given only for the role frozen, and rank 2.
   }];
@@ -48,7 +49,7 @@ def Ft_VariableOp : Ft_Op<"variable", [Symbol, DeclareOpInterfaceMethods<SymbolU
                        OptionalAttr<StrAttr>:$io, OptionalAttr<TypeAttr>:$gradient_type,
                        OptionalAttr<StrAttr>:$gguf_key, OptionalAttr<I64Attr>:$gguf_rope_heads,
                        OptionalAttr<Ft_PaddingAttr>:$padding, OptionalAttr<Ft_PlaceAttr>:$place, UnitAttr:$bucket,
-                       OptionalAttr<Ft_Nf4Attr>:$quantization);
+                       OptionalAttr<Ft_Nf4Attr>:$quantization, DefaultValuedAttr<I64Attr, "1">:$shares);
   let assemblyFormat = "$role $sym_name `:` $type attr-dict";
   let builders = [OpBuilder<(ins "::llvm::StringRef":$name, "::mlir::RankedTensorType":$type, "::ft::model::Role":$role)>];
   let extraClassDeclaration = [{

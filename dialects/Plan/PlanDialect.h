@@ -24,8 +24,9 @@ inline void visitRole(OperandVisitor visit, llvm::StringRef role, OperandAttr op
     visit(role, operand);
 }
 inline void visitRole(OperandVisitor visit, llvm::StringRef role, mlir::ArrayAttr operands) {
-  for (auto operand : operands.getAsRange<OperandAttr>())
-    visit(role, operand);
+  if (operands)
+    for (auto operand : operands.getAsRange<OperandAttr>())
+      visit(role, operand);
 }
 
 } // namespace ft::plan

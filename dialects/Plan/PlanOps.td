@@ -30,7 +30,8 @@ def Plan_OperandAttr : AttrDef<Plan_Dialect, "Operand"> {
   let description = [{
     batch × rows rows of row_bytes bytes; row r of batch b starts at offset + b · batch_pitch + r · pitch. All in bytes.
     `read` and `write` are value versions, 0 for none: every byte must hold `read` before the step and holds `write`
-    after it.
+    after it. With `rankPitch`, one entry for each axis of the mesh, the region starts so many bytes further for each step
+    along the axis.
 
     (C1) sizes are positive and the offset is not negative. (C2) rows do not overlap: pitch ≥ row_bytes where rows > 1.
     (C3) it reads or writes.
@@ -38,10 +39,26 @@ def Plan_OperandAttr : AttrDef<Plan_Dialect, "Operand"> {
   let parameters = (ins "::mlir::FlatSymbolRefAttr":$buffer, "int64_t":$offset, "int64_t":$rows, "int64_t":$rowBytes,
                         "int64_t":$pitch, DefaultValuedParameter<"int64_t", "1">:$batch,
                         DefaultValuedParameter<"int64_t", "0">:$batchPitch, DefaultValuedParameter<"int64_t", "0">:$read,
-                        DefaultValuedParameter<"int64_t", "0">:$write);
+                        DefaultValuedParameter<"int64_t", "0">:$write,
+                        OptionalParameter<"::mlir::DenseI64ArrayAttr">:$rankPitch);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
 }
+
+def Plan_SharesAttr : AttrDef<Plan_Dialect, "Shares"> {
+  let mnemonic = "shares";
+  let summary = "a buffer's tensors are spread over ranks, as equal shares of a whole of so many bytes";
+  let parameters = (ins "::mlir::DenseI64ArrayAttr":$axes, "int64_t":$bytes);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
+def Plan_RenameAttr : AttrDef<Plan_Dialect, "Rename"> {
+  let mnemonic = "rename";
+  let summary = "what a buffer holds as version `from` when the segment begins is version `to` from then on";
+  let parameters = (ins "::mlir::FlatSymbolRefAttr":$buffer, "int64_t":$from, "int64_t":$to);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+def Plan_RenameArray : TypedArrayAttrBase<Plan_RenameAttr, "renames of a segment">;
 
 def Plan_OperandArray : TypedArrayAttrBase<Plan_OperandAttr, "operands of a step">;
 
@@ -104,7 +121,7 @@ def Plan_BufferOp : Plan_Op<"buffer", [Symbol, DeclareOpInterfaceMethods<SymbolU
   let description = [{
     Bytes. plan-bufferize creates buffers without `offset`; plan-assign-memory gives every one its place.
     `initial_version` is the version it holds before the first segment: filled by loading, by zeroing or from a
-    constant; 0 where a step must write it first.
+    constant; 0 where a step must write it first. With `shares`, places of its tensors are those in the whole.
 
     (C1) the arena exists. (C2) size is positive. (C3) an offset is aligned to 256 bytes and inside the arena.
 
@@ -115,7 +132,8 @@ def Plan_BufferOp : Plan_Op<"buffer", [Symbol, DeclareOpInterfaceMethods<SymbolU
     ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, FlatSymbolRefAttr:$arena, Plan_Class:$buffer_class, I64Attr:$size,
-                       OptionalAttr<I64Attr>:$offset, DefaultValuedAttr<I64Attr, "0">:$initial_version);
+                       OptionalAttr<I64Attr>:$offset, DefaultValuedAttr<I64Attr, "0">:$initial_version,
+                       OptionalAttr<Plan_SharesAttr>:$shares);
   let assemblyFormat = "$sym_name `in` $arena $buffer_class $size attr-dict";
   let hasVerifier = 1;
 }
@@ -163,7 +181,7 @@ def Plan_SegmentOp : Plan_Op<"segment", [Symbol, NoTerminator, SingleBlock]> {
     }
     ```
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name);
+  let arguments = (ins SymbolNameAttr:$sym_name, OptionalAttr<Plan_RenameArray>:$renames);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "$sym_name attr-dict-with-keyword $body";
   let hasVerifier = 1;
@@ -272,14 +290,15 @@ def Plan_AttentionOp : Plan_Step<"attention",
 def Plan_CollectiveOp : Plan_Step<"collective",
     (ins Plan_CollectiveKind:$kind, OptionalAttr<Plan_Reduction>:$reduction, TypeAttr:$type, DenseI64ArrayAttr:$axes,
          DefaultValuedAttr<TypedArrayAttrBase<FlatSymbolRefAttr, "kernels">, "{}">:$kernels),
-    (ins Plan_OperandArray:$whole)> {
+    (ins Plan_OperandArray:$whole, OptionalAttr<Plan_OperandArray>:$part)> {
   let summary = "exchange contiguous runs between ranks";
   let description = [{
     `axes` are indices into the mesh. `kernels`, by member of the group, are what ranks reduce with that read each
     other's memory; others reduce by themselves.
 
     (C1) a reduction is given exactly for all_reduce and reduce_scatter. (C2) an all_reduce updates each run of whole
-    in place. (C3) a run is contiguous.
+    in place. (C3) a run is contiguous. (C4) there are as many parts as wholes for all_gather and reduce_scatter, else
+    none.
 
     Example:
     ```mlir
@@ -291,7 +310,7 @@ def Plan_CollectiveOp : Plan_Step<"collective",
     }
     ```
   }];
-  let assemblyFormat = "$name $kind ($reduction^)? $type `over` $axes $whole attr-dict";
+  let assemblyFormat = "$name $kind ($reduction^)? $type `over` $axes $whole (`part` $part^)? attr-dict";
 }
 
 def Plan_CopyOp : Plan_Step<"copy", (ins), (ins Plan_OperandAttr:$src, Plan_OperandAttr:$dst)> {

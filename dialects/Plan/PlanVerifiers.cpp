@@ -12,7 +12,7 @@ using namespace ft::plan;
 
 LogicalResult OperandAttr::verify(function_ref<InFlightDiagnostic()> emitError, FlatSymbolRefAttr buffer,
                                   int64_t offset, int64_t rows, int64_t rowBytes, int64_t pitch, int64_t batch,
-                                  int64_t batchPitch, int64_t read, int64_t write) {
+                                  int64_t batchPitch, int64_t read, int64_t write, DenseI64ArrayAttr) {
   if (rows <= 0 || rowBytes <= 0 || batch <= 0 || offset < 0 || batchPitch < 0) // (C1)
     return emitError() << "(C1) operand of " << buffer << " has an empty or negative size";
   if (rows > 1 && pitch < rowBytes) // (C2)
@@ -73,8 +73,9 @@ LogicalResult TensorOp::verifySymbolUses(SymbolTableCollection &table) {
   for (auto [size, stride] : llvm::zip(getSizes(), getStrides()))
     last += (size - 1) * stride;
   int64_t end = getOffset() + (last + 1) * ft::elementBytes(getType());
-  if (end > static_cast<int64_t>(buffer.getSize())) // (C2)
-    return emitOpError("(C2) ends at byte ") << end << " of a buffer of " << buffer.getSize();
+  const int64_t size = buffer.getShares() ? buffer.getShares()->getBytes() : static_cast<int64_t>(buffer.getSize());
+  if (end > size) // (C2)
+    return emitOpError("(C2) ends at byte ") << end << " of a buffer of " << size;
   return success();
 }
 
@@ -142,6 +143,10 @@ LogicalResult CollectiveOp::verify() {
     if (run.getBatch() != 1 || (run.getRows() != 1 && run.getPitch() != run.getRowBytes())) // (C3)
       return emitOpError("(C3) takes rows of ") << run.getBuffer() << " that do not follow each other";
   }
+  const bool parted = getKind() == CollectiveKind::AllGather || getKind() == CollectiveKind::ReduceScatter;
+  const size_t parts = getPartAttr() ? getPartAttr().size() : 0;
+  if (parts != (parted ? getWhole().size() : 0)) // (C4)
+    return emitOpError("(C4) has ") << parts << " parts and " << getWhole().size() << " wholes";
   return success();
 }
 

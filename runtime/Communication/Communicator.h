@@ -5,8 +5,10 @@
 #include "runtime/Plan/plan.pb.h"
 #include "runtime/Support/Status.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
@@ -54,6 +56,21 @@ public:
   /// All ranks give a value and get the same one: for the loop around the steps, not for the steps. Every agreement is
   /// a barrier: no rank returns before all have called.
   virtual Expected<uint64_t> agree(Agreement how, uint64_t value) = 0;
+
+  /// Rank 0 gets bytes of host memory that rank `from` has. All ranks give as many bytes; a barrier. Eight at a time
+  /// where an implementation knows no better way.
+  virtual Status toRank0(uint32_t from, std::span<std::byte> bytes) {
+    for (size_t at = 0; at < bytes.size(); at += sizeof(uint64_t)) {
+      const std::span<std::byte> piece = bytes.subspan(at, std::min(sizeof(uint64_t), bytes.size() - at));
+      uint64_t word = 0;
+      if (rank() == from)
+        std::memcpy(&word, piece.data(), piece.size());
+      FT_ASSIGN_OR_RETURN(word, agree(Agreement::Sum, word));
+      if (rank() == 0)
+        std::memcpy(piece.data(), &word, piece.size());
+    }
+    return {};
+  }
 
   /// Makes every rank fail, this one too, for this reason unless there is an earlier one. From any thread; does not
   /// wait.

@@ -208,5 +208,22 @@ TEST_P(CommunicatorConformance, AnAgreementIsABarrier) {
   });
 }
 
+TEST_P(CommunicatorConformance, BringsWhatOneRankHasToRankZero) {
+  constexpr size_t size = 1003; // no whole number of words
+  const auto numberOf = [](uint32_t rank, size_t i) { return std::byte((i * 31 + rank * 101 + 7) & 0xff); };
+  onEachRank(GetParam(), plan::Mesh({3}), [&](Communicator &end) {
+    for (uint32_t from = 0; from < 3; ++from) {
+      Bytes bytes(size);
+      for (size_t i = 0; i < size; ++i)
+        bytes[i] = numberOf(end.rank(), i);
+      const Status status = end.toRank0(from, bytes);
+      EXPECT_TRUE(status.ok()) << status.message();
+      if (end.rank() == 0)
+        for (size_t i = 0; i < size; ++i)
+          ASSERT_EQ(bytes[i], numberOf(from, i)) << "byte " << i << " of rank " << from;
+    }
+  });
+}
+
 INSTANTIATE_TEST_SUITE_P(All, CommunicatorConformance, testing::ValuesIn(implementations()),
                          [](const auto &info) { return info.param.name; });

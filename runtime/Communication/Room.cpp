@@ -10,6 +10,8 @@ namespace {
 std::string describe(const Purpose &purpose) {
   if (purpose.kind == Purpose::Agree)
     return fmt::format("agrees on {}", purpose.name);
+  if (purpose.kind == Purpose::Collect)
+    return fmt::format("collects {} of rank {}", purpose.name, purpose.number);
   return fmt::format("{} collective {} \"{}\"", purpose.kind == Purpose::Run ? "runs" : "prepares", purpose.number,
                      purpose.name);
 }

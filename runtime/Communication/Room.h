@@ -14,9 +14,9 @@ namespace ft::rt {
 
 /// What a rank comes for. All members of a group come for the same, or their programs have parted.
 struct Purpose {
-  enum Kind { Prepare, Run, Agree };
+  enum Kind { Prepare, Run, Agree, Collect };
   Kind kind;
-  std::string_view name; ///< of the collective, or of the Agreement
+  std::string_view name; ///< of the collective, of the Agreement, or of what is collected
   uint64_t number;
   bool operator==(const Purpose &other) const { return kind == other.kind && number == other.number; }
 };

@@ -25,6 +25,7 @@ struct Shared {
   const std::shared_ptr<Room> room;
   std::mutex mutex;
   std::vector<std::unique_ptr<Announced>> announced; ///< by handle
+  std::span<const std::byte> offered;                ///< what rank 0 gets, from before all have met until they part
 };
 
 /// One contiguous run: where it lies on each member.
@@ -135,6 +136,18 @@ public:
   Expected<uint64_t> agree(Agreement how, uint64_t value) override {
     constexpr std::string_view names[] = {"the largest value", "the least value", "the sum", "rank 0's value"};
     return shared->room->agree(*world, number, {Purpose::Agree, names[size_t(how)], uint64_t(how)}, how, value);
+  }
+
+  Status toRank0(uint32_t from, std::span<std::byte> bytes) override {
+    if (number == from) {
+      std::lock_guard lock(shared->mutex);
+      shared->offered = bytes;
+    }
+    const Purpose purpose{Purpose::Collect, "bytes", from};
+    FT_RETURN_IF_ERROR(shared->room->open(*world, number, purpose));
+    if (number == 0 && from != 0)
+      std::memcpy(bytes.data(), shared->offered.data(), std::min(bytes.size(), shared->offered.size()));
+    return shared->room->close(*world, number, purpose);
   }
 
   void abort(std::string reason) override { shared->room->fail(number, reason); }

@@ -136,26 +136,37 @@ Status item(const plan::Plan &plan, const Collective &x, int i) {
   return at(partInPlace(plan, x, x.whole(i), x.part(i), part->bytes()), placeOf("part"));
 }
 
-/// What a member's kernel was made for: the same share of each member, of which it writes its own.
+/// Whether a member's kernel writes operand `i`: its own share, or the part behind all shares.
+bool isResult(const Collective &x, int member, int i) {
+  return x.kernels_size() < i + 1 || (i == member && plan::isInPlace(x));
+}
+
+/// What a member's kernel was made for: the same share of each member, and where the reduction of these goes.
 Status kernelOf(const plan::Plan &plan, const Collective &x, int member) {
   FT_RETURN_IF_ERROR(index("kernel", x.kernels(member), plan.kernels_size(), "kernels"));
   const plan::Kernel &kernel = plan.kernels(int(x.kernels(member)));
-  if (kernel.operands_size() != x.kernels_size())
-    return bad("kernel \"{}\" takes {} operands; must take one for each of {} members", kernel.name(),
-               kernel.operands_size(), x.kernels_size());
+  const int apart = plan::isInPlace(x) ? 0 : 1;
+  if (kernel.operands_size() != x.kernels_size() + apart)
+    return bad("kernel \"{}\" takes {} operands; must take one for each of {} members{}", kernel.name(),
+               kernel.operands_size(), x.kernels_size(), apart ? ", and the part" : "");
   const uint64_t share = kernel.operands(0).bytes();
   for (int i = 0; i < kernel.operands_size(); ++i) {
     const plan::KernelOperand &operand = kernel.operands(i);
-    if (operand.bytes() != share || operand.written() != (i == member) || operand.index_limit() != 0)
-      return bad("kernel \"{}\" is not made to reduce equal shares in place of operand {}", kernel.name(), member);
+    if (operand.bytes() != share || operand.written() != isResult(x, member, i) || operand.index_limit() != 0)
+      return bad("kernel \"{}\" is not made to reduce equal shares {} operand {}", kernel.name(),
+                 apart ? "to" : "in place of", apart ? x.kernels_size() : member);
     for (int w = 0; w < x.whole_size(); ++w) {
       const uint64_t whole = x.whole(w).rows() * x.whole(w).row_bytes();
-      if (whole != share && whole != share * uint64_t(x.kernels_size()))
+      const bool first = whole == share && x.kind() == Collective::ALL_REDUCE; // has all of it
+      if (!first && whole != share * uint64_t(x.kernels_size()))
         return bad("kernel \"{}\" reduces {} bytes; whole[{}] has {}: must be so many, or so many for each member",
                    kernel.name(), share, w, whole);
       if ((placesOf(x.whole(w)) | (whole != share ? share : 0)) % operand.alignment() != 0)
         return bad("whole[{}] or a share of it does not begin at a multiple of {}, which kernel \"{}\" moves at once",
                    w, operand.alignment(), kernel.name());
+      if (apart && placesOf(x.part(w)) % operand.alignment() != 0)
+        return bad("part[{}] does not begin at a multiple of {}, which kernel \"{}\" moves at once", w,
+                   operand.alignment(), kernel.name());
     }
   }
   return {};
@@ -165,9 +176,13 @@ Status kernelsOf(const plan::Plan &plan, const Collective &x) {
   if (x.kernels().empty())
     return {};
   const uint32_t members = plan::Mesh(plan).members(plan::axesOf(x));
-  if (x.kind() != Collective::ALL_REDUCE || uint32_t(x.kernels_size()) != members)
-    return bad("has {} kernels; must have none, or in an ALL_REDUCE one for each of {} members", x.kernels_size(),
-               members);
+  if ((x.kind() != Collective::ALL_REDUCE && x.kind() != Collective::REDUCE_SCATTER) ||
+      uint32_t(x.kernels_size()) != members)
+    return bad("has {} kernels; must have none, or in an ALL_REDUCE or REDUCE_SCATTER one for each of {} members",
+               x.kernels_size(), members);
+  for (int i = 1; i < x.part_size(); ++i)
+    if ((x.part(i).buffer() == x.whole(i).buffer()) != plan::isInPlace(x))
+      return bad("part[{}] and part[0] do not lie alike; kernels reduce all in place, or all apart", i);
   for (int member = 0; member < x.kernels_size(); ++member)
     FT_RETURN_IF_ERROR(at(kernelOf(plan, x, member), [&] { return plan::operandName("kernels", member); }));
   return {};

@@ -1,6 +1,7 @@
 // checkPlan: arenas, buffers, kernels, images, inputs and outputs.
 #include "runtime/Plan/CheckParts.h"
 #include "runtime/Plan/SavedState.h"
+#include "runtime/Plan/Shares.h"
 #include "runtime/Plan/Staging.h"
 
 #include <algorithm>
@@ -27,6 +28,30 @@ Status arena(const plan::Arena &arena) {
   return {};
 }
 
+/// Equal shares, each of whole vectors, for the members of a group; a buffer of one of them or of all.
+Status shares(const plan::Plan &plan, const plan::Buffer &buffer) {
+  const plan::Shares &shares = buffer.shares();
+  if (shares.axes_size() == 0)
+    return bad("shares has no axes; must have at least one");
+  for (int i = 0; i < shares.axes_size(); ++i) {
+    FT_RETURN_IF_ERROR(index(fmt::format("shares.axes[{}]", i), shares.axes(i), plan.mesh_size(), "axes of the mesh"));
+    if (std::count(shares.axes().begin(), shares.axes().end(), shares.axes(i)) > 1)
+      return bad("shares.axes names axis {} twice; must name it once", shares.axes(i));
+  }
+  const uint64_t members = plan::Mesh(plan).members(plan::axesOf(shares));
+  if (shares.bytes() == 0 || shares.bytes() % (members * bufferAlignment) != 0)
+    return bad("shares.bytes is {}; must be a positive multiple of {} for each of {} members", shares.bytes(),
+               bufferAlignment, members);
+  if (buffer.size() != shares.bytes() && buffer.size() != shares.bytes() / members)
+    return bad("size is {}; must be {}, all shares, or {}, one of them", buffer.size(), shares.bytes(),
+               shares.bytes() / members);
+  if (buffer.class_() != plan::Buffer::WEIGHT && buffer.class_() != plan::Buffer::OPTIMIZER_STATE &&
+      buffer.class_() != plan::Buffer::GRADIENT)
+    return bad("class is {} and the buffer has shares; must be WEIGHT, OPTIMIZER_STATE or GRADIENT",
+               plan::Buffer::Class_Name(buffer.class_()));
+  return {};
+}
+
 Status buffer(const plan::Plan &plan, const plan::Buffer &buffer) {
   FT_RETURN_IF_ERROR(text("name", buffer.name()));
   FT_RETURN_IF_ERROR(index("arena", buffer.arena(), plan.arenas_size(), "arenas"));
@@ -40,7 +65,7 @@ Status buffer(const plan::Plan &plan, const plan::Buffer &buffer) {
                arena.name(), arena.size());
   if (buffer.class_() == plan::Buffer::CLASS_UNSPECIFIED || !plan::Buffer::Class_IsValid(buffer.class_()))
     return bad("class is {}; must be one of Buffer.Class", int(buffer.class_()));
-  return {};
+  return buffer.has_shares() ? shares(plan, buffer) : Status();
 }
 
 /// One sweep in order of offsets. Where buffers may overlap, those that are filled before the first segment may not.

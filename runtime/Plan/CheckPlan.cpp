@@ -3,6 +3,7 @@
 #include "runtime/Plan/CheckParts.h"
 #include "runtime/Plan/Nf4.h"
 #include "runtime/Plan/RankRegions.h"
+#include "runtime/Plan/Shares.h"
 #include "runtime/Support/Strings.h"
 
 #include <algorithm>
@@ -47,17 +48,24 @@ Status integerRange(std::string_view field, uint64_t value, uint64_t low, uint64
 
 namespace {
 
-/// The features that this version knows: tensors with a Quantization.
-bool knownFeature(std::string_view feature) { return feature == plan::quantizedFeature; }
+/// The features that this version knows: tensors with a Quantization, and buffers with shares.
+bool knownFeature(std::string_view feature) {
+  return feature == plan::quantizedFeature || feature == plan::sharesFeature;
+}
 
-/// A reader that does not know quantised tensors must not come so far.
+/// A reader that does not know quantised tensors or shares would load and save the wrong bytes, and must not come so
+/// far.
 Status checkFeatures(const plan::Plan &plan) {
-  const bool uses = std::any_of(plan.tensors().begin(), plan.tensors().end(),
-                                [](const plan::Tensor &tensor) { return tensor.has_quantization(); });
-  const bool says =
-      std::find(plan.features().begin(), plan.features().end(), plan::quantizedFeature) != plan.features().end();
-  return uses && !says ? check::bad("holds quantised tensors without the feature \"{}\"", plan::quantizedFeature)
-                       : Status();
+  const auto says = [&plan](std::string_view feature) {
+    return std::find(plan.features().begin(), plan.features().end(), feature) != plan.features().end();
+  };
+  const bool quantized = std::any_of(plan.tensors().begin(), plan.tensors().end(),
+                                     [](const plan::Tensor &tensor) { return tensor.has_quantization(); });
+  if (quantized && !says(plan::quantizedFeature))
+    return check::bad("holds quantised tensors without the feature \"{}\"", plan::quantizedFeature);
+  if (plan::hasShares(plan) && !says(plan::sharesFeature))
+    return check::bad("has a buffer with shares, and features do not name \"{}\"", plan::sharesFeature);
+  return Status();
 }
 
 Status checkVersions(const plan::Plan &plan) {
@@ -72,7 +80,7 @@ Status checkVersions(const plan::Plan &plan) {
   if (plan.kernel_abi_version() != planKernelAbiVersion)
     return cannotRun(fmt::format("kernel_abi_version is {}; this program runs version {}; compile the recipe again",
                                  plan.kernel_abi_version(), planKernelAbiVersion));
-  return {};
+  return checkFeatures(plan);
 }
 
 Status checkIdentity(const plan::Plan &plan) {

@@ -2,6 +2,7 @@
 #include "runtime/Plan/CheckParts.h"
 #include "runtime/Plan/Kinds.h"
 #include "runtime/Plan/Nf4.h"
+#include "runtime/Plan/Shares.h"
 
 #include <algorithm>
 #include <cmath>
@@ -57,9 +58,10 @@ Status layout(const plan::Plan &plan, const plan::Tensor &tensor) {
     return bad("offset is {}; must be a multiple of {}, the size of {}", tensor.offset(), width,
                plan::DType_Name(tensor.dtype()));
   const uint64_t bytes = uint64_t(extent) * width;
-  if (tensor.offset() > buffer.size() || bytes > buffer.size() - tensor.offset())
+  const uint64_t whole = plan::wholeBytes(buffer);
+  if (tensor.offset() > whole || bytes > whole - tensor.offset())
     return bad("{} bytes at offset {} end behind buffer \"{}\" of {} bytes", bytes, tensor.offset(), buffer.name(),
-               buffer.size());
+               whole);
   return {};
 }
 

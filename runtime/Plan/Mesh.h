@@ -78,4 +78,9 @@ inline std::span<const uint32_t> axesOf(const Collective &collective) {
   return {collective.axes().data(), size_t(collective.axes_size())};
 }
 
+/// Whether results lie in what they are made of; of one that checkPlan accepts, a part in its whole.
+inline bool isInPlace(const Collective &collective) {
+  return collective.part_size() == 0 || collective.part(0).buffer() == collective.whole(0).buffer();
+}
+
 } // namespace ft::plan

@@ -122,6 +122,8 @@ void putBuffer(Out &out, const plan::Buffer &buffer) {
       orNumber(plan::Buffer::Class_Name(buffer.class_()), buffer.class_()));
   if (buffer.initial_version() != 0)
     put(out, " starts as version {}", buffer.initial_version());
+  if (buffer.has_shares())
+    put(out, " shares of {} over [{}]", buffer.shares().bytes(), fmt::join(buffer.shares().axes(), ", "));
   put(out, "\n");
 }
 

@@ -14,6 +14,12 @@ struct Interval {
   double begin = 0, end = 0;
 };
 
+struct Exchange {
+  plan::Collective::Kind kind;
+  Interval when;
+  uint64_t bytes = 0;
+};
+
 /// The steps of one segment, laid along its streams.
 class SegmentTimeline {
 public:
@@ -26,11 +32,13 @@ public:
   /// Added to `sum`, `times` times.
   void addTo(Timeline &sum, double times) const {
     sum.us += times * *std::max_element(streams.begin(), streams.end());
-    for (const Interval &exchange : exchanges) {
-      sum.exchangeUs += times * (exchange.end - exchange.begin);
-      sum.exposedUs += times * exposed(exchange);
+    for (const Exchange &exchange : exchanges) {
+      Exchanges &of = sum.exchanges[exchange.kind];
+      of.number += uint64_t(times);
+      of.bytes += uint64_t(times) * exchange.bytes;
+      of.us += times * (exchange.when.end - exchange.when.begin);
+      of.exposedUs += times * exposed(exchange.when);
     }
-    sum.exchangedBytes += uint64_t(times) * bytes;
   }
 
 private:
@@ -41,9 +49,11 @@ private:
       when.begin = std::max(when.begin, events[event]);
     stream = when.end = when.begin + step.predicted_us();
     events[step.record()] = when.end;
-    (step.has_collective() ? exchanges : works).push_back(when);
+    if (!step.has_collective())
+      return works.push_back(when);
+    Exchange &exchange = exchanges.emplace_back(Exchange{step.collective().kind(), when});
     for (const plan::Operand &whole : step.collective().whole())
-      bytes += whole.row_bytes() * std::max<uint64_t>(whole.rows(), 1);
+      exchange.bytes += whole.row_bytes() * std::max<uint64_t>(whole.rows(), 1);
   }
 
   /// What of an exchange no work covers. Work on one stream comes in its order; streams are few, so overlaps of work
@@ -56,10 +66,17 @@ private:
   }
 
   std::vector<double> streams, events; // where each has come; event 0 is none
-  std::vector<Interval> exchanges, works;
-  uint64_t bytes = 0;
+  std::vector<Exchange> exchanges;
+  std::vector<Interval> works;
 };
 } // namespace
+
+Exchanges Timeline::allExchanges() const {
+  Exchanges sum;
+  for (const auto &[kind, of] : exchanges)
+    sum = {sum.number + of.number, sum.bytes + of.bytes, sum.us + of.us, sum.exposedUs + of.exposedUs};
+  return sum;
+}
 
 Timeline ft::rt::timelineOf(const plan::Plan &plan) {
   Timeline sum;

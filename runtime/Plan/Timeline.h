@@ -3,14 +3,24 @@
 
 #include "runtime/Plan/plan.pb.h"
 
+#include <map>
+
 namespace ft::rt {
+
+/// Collectives of a step.
+struct Exchanges {
+  uint64_t number = 0;
+  uint64_t bytes = 0;   ///< that they reduce or gather, on each rank
+  double us = 0;        ///< of all
+  double exposedUs = 0; ///< while no other stream works
+};
 
 /// Of one step of training. Nothing runs beside another step but on another stream.
 struct Timeline {
-  double us = 0;               ///< from the first micro-batch to the end of the update
-  double exchangeUs = 0;       ///< of collectives
-  double exposedUs = 0;        ///< of these, while no other stream works
-  uint64_t exchangedBytes = 0; ///< that collectives reduce or gather, on each rank
+  double us = 0; ///< from the first micro-batch to the end of the update
+  std::map<plan::Collective::Kind, Exchanges> exchanges;
+
+  Exchanges allExchanges() const;
 };
 
 /// Of a plan that passes checkPlan. Steps on a stream follow each other, and wait for the events that they name.

@@ -33,12 +33,12 @@ plan::Plan planWith(double us) {
 TEST(Timeline, WorkCoversAnExchange) {
   const Timeline covered = timelineOf(planWith(20)), longer = timelineOf(planWith(50));
   EXPECT_EQ(covered.us, 45);
-  EXPECT_EQ(covered.exchangeUs, 20);
-  EXPECT_EQ(covered.exposedUs, 0);
+  EXPECT_EQ(covered.allExchanges().us, 20);
+  EXPECT_EQ(covered.allExchanges().exposedUs, 0);
   EXPECT_EQ(longer.us, 65);
-  EXPECT_EQ(longer.exchangeUs, 50);
-  EXPECT_EQ(longer.exposedUs, 20);
-  EXPECT_EQ(longer.exchangedBytes, 64u);
+  EXPECT_EQ(longer.allExchanges().us, 50);
+  EXPECT_EQ(longer.allExchanges().exposedUs, 20);
+  EXPECT_EQ(longer.allExchanges().bytes, 64u);
 }
 
 TEST(Timeline, OneStreamIsTheSumOfItsSteps) {

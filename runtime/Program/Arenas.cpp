@@ -1,7 +1,7 @@
 #include "runtime/Program/Arenas.h"
 
 #include "runtime/Plan/Memory.h"
-#include "runtime/Plan/Mesh.h"
+#include "runtime/Plan/RankRegions.h"
 #include "runtime/Support/Strings.h"
 
 #include <fmt/format.h>
@@ -11,8 +11,9 @@
 using namespace ft;
 using namespace ft::rt;
 
-Expected<Arenas> Arenas::reserve(const plan::Plan &plan, Device &device, uint32_t ranksOnHost) {
+Expected<Arenas> Arenas::reserve(const plan::Plan &plan, Device &device, uint32_t rank, uint32_t ranksOnHost) {
   Arenas arenas(plan, device);
+  arenas.at = plan::Mesh(plan).coordinates(rank);
   // What the libraries will take beside the arenas is needed as well, or the first step fails.
   Fit fit = fitOf(plan);
   if (ranksOnHost > 0 && plan.target().driver() == plan::CPU)
@@ -37,7 +38,7 @@ Expected<Arenas> Arenas::reserve(const plan::Plan &plan, Device &device, uint32_
 }
 
 Region Arenas::region(const plan::Operand &operand) const {
-  return {addresses[operand.buffer()] + operand.offset(),
+  return {addresses[operand.buffer()] + operand.offset() + rankOffset(operand, at),
           std::max<uint64_t>(1, operand.rows()),
           operand.row_bytes(),
           operand.pitch(),

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/Device/Device.h"
+#include "runtime/Plan/Mesh.h"
 
 namespace ft::rt {
 
@@ -11,10 +12,12 @@ public:
   /// Reserves all arenas, zeroed. Fails with CannotRun, before it reserves anything, where they do not fit together:
   /// the message names what is needed, arena by arena, and what is free. On a processor they are as much again for each
   /// further rank that shares its memory, `ranksOnHost` in all; 0: all of the plan.
-  static Expected<Arenas> reserve(const plan::Plan &plan, Device &device, uint32_t ranksOnHost = 0);
+  static Expected<Arenas> reserve(const plan::Plan &plan, Device &device, uint32_t rank = 0, uint32_t ranksOnHost = 0);
 
   char *bufferAddress(uint32_t buffer) const { return addresses[buffer]; }
   Region region(const plan::Operand &operand) const;
+  /// Where on the mesh the rank is whose arenas these are.
+  const plan::Coordinates &coordinates() const { return at; }
   /// First byte of the arena, null where the plan has no such name.
   char *arenaAddress(std::string_view name) const;
 
@@ -39,6 +42,7 @@ private:
   Device *device;
   std::vector<char *> bases;     // by arena
   std::vector<char *> addresses; // by buffer
+  plan::Coordinates at;          ///< of the rank
   uint64_t deviceTotal = 0;
 };
 

@@ -1,6 +1,6 @@
 #include "runtime/Program/Poison.h"
 
-#include "runtime/Plan/ByteRegion.h"
+#include "runtime/Plan/RankRegions.h"
 #include "runtime/Plan/StepOperands.h"
 
 #include <algorithm>
@@ -35,7 +35,7 @@ private:
            (buffer.class_() == plan::Buffer::ACTIVATION || buffer.class_() == plan::Buffer::WORKSPACE);
   }
   Expected<ByteRegion> bytesOf(const plan::Operand &operand) const {
-    return makeRegion(operand, plan.buffers(operand.buffer()).offset());
+    return makeRegion(operand, plan.buffers(operand.buffer()).offset(), arenas.coordinates());
   }
   void collectCarried(const plan::Segment &other);
   Expected<bool> readsThere(const plan::Step &step, const plan::Operand &written) const;

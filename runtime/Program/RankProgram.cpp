@@ -38,7 +38,8 @@ Status RankProgram::checkTarget() const {
 
 Status RankProgram::prepare(const PlanFile &file, const RankProgramOptions &options) {
   progress = options.progress;
-  FT_ASSIGN_OR_RETURN(arenaSet, Arenas::reserve(source, *driver, options.ranksOnHost));
+  const uint32_t rank = options.communicator ? options.communicator->rank() : 0;
+  FT_ASSIGN_OR_RETURN(arenaSet, Arenas::reserve(source, *driver, rank, options.ranksOnHost));
   stagingArea.emplace(source, *arenaSet);
   const uint32_t stamps = options.profile ? StepTimer::eventsNeeded(source) : 0;
   FT_RETURN_IF_ERROR(driver->createQueues(queues.streams, queues.events + stamps));

@@ -4,6 +4,7 @@
 #include "runtime/Plan/Nf4.h"
 #include "runtime/Plan/Staging.h"
 #include "runtime/Support/Strings.h"
+#include "runtime/Training/CollectingReader.h"
 #include "runtime/Training/Generator.h"
 #include "runtime/Weights/Load.h"
 
@@ -46,6 +47,7 @@ struct Rank {
   std::optional<StepVerifier> verifier;
 
   const plan::Plan &plan() const { return inputs.plan(); }
+  BufferReader reader() const { return collectingReader(*program, context.host, context.rank); }
 };
 
 /// The rank's processor; ranks on one CPU share its processors.
@@ -102,6 +104,7 @@ Status loadWeights(Rank &rank, const TensorSource *before) {
   const Arenas &arenas = program.arenas();
   LoadOptions options;
   options.seed = rank.plan().run().seed();
+  options.rank = rank.context.rank;
   options.initAdaptersNormal = inputs.options.initAdaptersNormal;
   options.before = before;
   options.section = [&](uint32_t index) {
@@ -203,8 +206,10 @@ Expected<TrainingResult> train(Rank &rank) {
   options.checkpoints = rank.outputs ? rank.outputs->checkpoints() : nullptr;
   if (inputs.options.verifySteps)
     options.verifier = &rank.verifier.emplace(*rank.program, inputs.options.verifySteps);
-  if (rank.outputs && !inputs.options.dumpGradients.empty())
-    options.beforeFirstUpdate = [&rank] { return rank.outputs->dumpGradients(*rank.program); };
+  if (!inputs.options.dumpGradients.empty())
+    options.beforeFirstUpdate = [&rank] {
+      return rank.outputs ? rank.outputs->dumpGradients(rank.reader()) : dumpGradients(rank.plan(), rank.reader(), "");
+    };
   Trainer trainer(*rank.program, *rank.trainFeed, rank.heldFeed.get(), schedule, options, rank.journal, rank.lockstep);
   return trainer.run();
 }
@@ -274,7 +279,8 @@ Status ft::rt::runRank(const RankContext &context) {
   }
   if (!ended && rank.plan().run().load_best_model_at_end())
     FT_RETURN_IF_ERROR(loadBest(rank, result));
-  const Status status = rank.outputs ? rank.outputs->finish(*rank.program, result) : Status();
+  const Status status = rank.outputs ? rank.outputs->finish(*rank.program, rank.reader(), result)
+                                     : exportFiles(rank.plan(), rank.reader(), "").status();
   FT_RETURN_IF_ERROR(lockstep.meet()); // no rank's memory goes before it is measured
   return status;
 }

@@ -1,5 +1,6 @@
 #include "runtime/Training/Resume.h"
 
+#include "runtime/Plan/Shares.h"
 #include "runtime/Training/RunFacts.h"
 
 #include <fmt/format.h>
@@ -48,20 +49,10 @@ Status takeNewest(RunInputs &inputs, const std::string &folder) {
                               folder, steps.size(), inputs.resumeNotes.front()));
 }
 
-/// Tensors of the parameter map are then a part of what a checkpoint holds.
-bool ranksShareStates(const plan::Plan &plan) {
-  for (const plan::Segment &segment : plan.segments())
-    for (const plan::Step &step : segment.steps())
-      if (step.has_collective() && (step.collective().kind() == plan::Collective::REDUCE_SCATTER ||
-                                    step.collective().kind() == plan::Collective::ALL_GATHER))
-        return true;
-  return false;
-}
-
 Status checkOptions(const RunOptions &options, const plan::Plan &plan) {
   if (options.resume == "none")
     return {};
-  if (ranksShareStates(plan))
+  if (plan::hasShares(plan))
     return badInput(
         fmt::format("--resume {}: the plan's ranks share the states of its model, which is not supported yet; "
                     "compile the recipe with parallelism.strategy DDP",

@@ -2,6 +2,7 @@
 
 #include "runtime/Plan/Mesh.h"
 #include "runtime/Plan/SavedState.h"
+#include "runtime/Plan/Shares.h"
 #include "runtime/Plan/Verify.h"
 #include "runtime/Text/BatchSource.h"
 #include "runtime/Tokenizer/TokenizerFiles.h"
@@ -74,6 +75,11 @@ Status checkSaving(const plan::Plan &plan) {
     return badInput(fmt::format("{} is set, and the plan has no memory for checkpoints; compile the recipe with "
                                 "save_steps, or with save_on_signal: true",
                                 run.save_steps() > 0 ? "save_steps" : "save_on_signal"));
+  if ((run.save_steps() > 0 || run.save_on_signal()) && plan::hasShares(plan))
+    return cannotRun(
+        fmt::format("{} is set, and the plan's ranks hold states in shares, which are not saved yet; leave "
+                    "it out, or compile the recipe with parallelism.strategy DDP",
+                    run.save_steps() > 0 ? "save_steps" : "save_on_signal"));
   if (run.save_total_limit() > 0 && run.save_steps() == 0)
     return badInput("save_total_limit is set, and save_steps is not; set it, or set the limit to 0");
   if (run.load_best_model_at_end() && (run.save_steps() == 0 || run.eval_steps() == 0 ||
@@ -98,6 +104,11 @@ Status checkLaunch(const RunInputs &inputs, const Launch &launch) {
         fmt::format("{} started {} ranks, and the plan is for {}: start as many, or compile the recipe with "
                     "--set parallelism.dp_replicate_size={}",
                     launch.launcher, launch.world, inputs.world, launch.world));
+  if (plan::hasShares(inputs.plan()))
+    return cannotRun(fmt::format("{} started {} processes, and the plan's ranks hold parameters or states in shares, "
+                                 "which ranks in several processes do not yet; compile the recipe with "
+                                 "parallelism.strategy DDP, or start ftrun once, without a launcher",
+                                 launch.launcher, launch.world));
   if (inputs.plan().target().driver() == plan::CUDA)
     return cannotRun(
         fmt::format("the plan is for target {}, and {} started {} processes: GPU ranks in several processes "

@@ -2,7 +2,6 @@
 
 #include "runtime/Support/AtomicFile.h"
 #include "runtime/Training/RunFacts.h"
-#include "runtime/Weights/Export.h"
 
 #include <fmt/format.h>
 
@@ -44,12 +43,6 @@ Status openGradientsFolder(const std::string &path) {
   if (error)
     return badInput(fmt::format("--dump-gradients {}: cannot be created: {}", path, error.message()));
   return {};
-}
-
-BufferReader readerOf(const RankProgram &program) {
-  return [&arenas = program.arenas()](uint32_t buffer, uint64_t offset, std::span<std::byte> out) {
-    return arenas.read(buffer, offset, out);
-  };
 }
 } // namespace
 
@@ -115,11 +108,11 @@ void RunOutputs::tellResume(const std::vector<RunFact> &facts, const std::vector
                            why.empty() ? "continues bit for bit" : "continues, not bit-identical: " + why));
 }
 
-Status RunOutputs::dumpGradients(const RankProgram &program) const {
-  return rt::dumpGradients(inputs.plan(), readerOf(program), inputs.options.dumpGradients);
+Status RunOutputs::dumpGradients(const BufferReader &read) const {
+  return rt::dumpGradients(inputs.plan(), read, inputs.options.dumpGradients);
 }
 
-Status RunOutputs::finish(RankProgram &program, const RunResult &result) {
+Status RunOutputs::finish(RankProgram &program, const BufferReader &read, const RunResult &result) {
   const std::optional<BadStep> &bad = result.training.bad;
   RunResult told = result;
   if (saved) {
@@ -130,7 +123,7 @@ Status RunOutputs::finish(RankProgram &program, const RunResult &result) {
   if (bad) {
     FT_ASSIGN_OR_RETURN(place, folder->failedStepFolder(bad->step));
   }
-  FT_RETURN_IF_ERROR(exportFiles(inputs.plan(), readerOf(program), place).status());
+  FT_RETURN_IF_ERROR(exportFiles(inputs.plan(), read, place).status());
   const MemoryOutcome memory = memoryOutcome(inputs, program, arenas);
   FT_RETURN_IF_ERROR(
       writeFileAtomically(folder->file("summary.json"),

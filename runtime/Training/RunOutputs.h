@@ -5,6 +5,7 @@
 #include "runtime/Training/Journal.h"
 #include "runtime/Training/OutputFolder.h"
 #include "runtime/Training/RunReport.h"
+#include "runtime/Weights/Export.h"
 
 namespace ft::rt {
 
@@ -23,9 +24,9 @@ public:
   /// refused run leaves no folder behind.
   Status open(RankProgram &program);
   /// The first step's gradients, for --dump-gradients.
-  Status dumpGradients(const RankProgram &program) const;
+  Status dumpGradients(const BufferReader &read) const;
   /// Saves what there is and says how the run ended: its status is the run's.
-  Status finish(RankProgram &program, const RunResult &result);
+  Status finish(RankProgram &program, const BufferReader &read, const RunResult &result);
 
   /// The memory of the run's ranks: those without outputs add theirs.
   ProcessArenas &processArenas() { return arenas; }

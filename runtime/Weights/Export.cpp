@@ -31,14 +31,17 @@ public:
   TensorStream(const plan::Tensor &tensor, Layout layout, const BufferReader &read)
       : tensor(tensor), layout(std::move(layout)), read(read) {}
 
-  Status writeTo(SafetensorsWriter &writer, plan::DType dtype) {
+  /// Null: what is collected goes nowhere.
+  Status writeTo(SafetensorsWriter *writer, plan::DType dtype) {
     for (uint64_t first = 0; first < layout.count(); first += chunkElements) {
       uint64_t count = std::min(chunkElements, layout.count() - first);
       FT_RETURN_IF_ERROR(collect(first, count));
+      if (!writer)
+        continue;
       TensorView view{tensor.key(), encodingOf(tensor.dtype()), {count}, dense};
       converted.resize(count * dtypeBytes(dtype));
       convertElements(view, 0, count, dtype, converted.data());
-      FT_RETURN_IF_ERROR(writer.write(converted));
+      FT_RETURN_IF_ERROR(writer->write(converted));
     }
     return {};
   }
@@ -92,9 +95,10 @@ struct Item {
   plan::DType dtype;
 };
 
+/// The file's name is empty, and nothing is written, where the folder is.
 Expected<WrittenFile> writeTensors(const plan::Plan &plan, const std::vector<Item> &items, const BufferReader &read,
-                                   const std::string &path, const std::map<std::string, std::string> &metadata,
-                                   Files &files) {
+                                   const std::string &folder, const std::string &file,
+                                   const std::map<std::string, std::string> &metadata, Files &files) {
   std::vector<SafetensorsEntry> entries;
   std::vector<Layout> layouts;
   for (const Item &item : items) {
@@ -106,10 +110,15 @@ Expected<WrittenFile> writeTensors(const plan::Plan &plan, const std::vector<Ite
                                   item.key, dtypeName(item.tensor->dtype()), int(item.dtype)));
     entries.push_back({item.key, item.dtype, {item.tensor->shape().begin(), item.tensor->shape().end()}});
   }
-  FT_ASSIGN_OR_RETURN(SafetensorsWriter writer, SafetensorsWriter::create(path, entries, metadata, files));
+  std::optional<SafetensorsWriter> writer;
+  if (!folder.empty()) {
+    FT_ASSIGN_OR_RETURN(writer,
+                        SafetensorsWriter::create((fs::path(folder) / file).string(), entries, metadata, files));
+  }
   for (size_t i = 0; i < items.size(); ++i)
-    FT_RETURN_IF_ERROR(TensorStream(*items[i].tensor, layouts[i], read).writeTo(writer, items[i].dtype));
-  return writer.finish();
+    FT_RETURN_IF_ERROR(
+        TensorStream(*items[i].tensor, layouts[i], read).writeTo(writer ? &*writer : nullptr, items[i].dtype));
+  return writer ? writer->finish() : Expected<WrittenFile>(WrittenFile());
 }
 
 } // namespace
@@ -122,6 +131,8 @@ Expected<std::vector<WrittenFile>> exportFiles(const plan::Plan &plan, const Buf
     FT_RETURN_IF_ERROR(checkName(file.file()));
   std::vector<WrittenFile> written;
   for (const plan::Text &text : plan.texts()) {
+    if (folder.empty())
+      continue;
     FT_RETURN_IF_ERROR(writeFileAtomically((fs::path(folder) / text.file()).string(), text.content(), files));
     Checksum checksum;
     checksum.update(std::as_bytes(std::span(text.content())));
@@ -136,8 +147,7 @@ Expected<std::vector<WrittenFile>> exportFiles(const plan::Plan &plan, const Buf
       items.push_back({item.key(), &plan.tensors(int(item.tensor())), item.dtype()});
     }
     std::map<std::string, std::string> metadata(file.metadata().begin(), file.metadata().end());
-    FT_ASSIGN_OR_RETURN(WrittenFile made,
-                        writeTensors(plan, items, read, (fs::path(folder) / file.file()).string(), metadata, files));
+    FT_ASSIGN_OR_RETURN(WrittenFile made, writeTensors(plan, items, read, folder, file.file(), metadata, files));
     written.push_back(std::move(made));
   }
   return written;
@@ -160,7 +170,7 @@ Expected<WrittenFile> exportMoments(const plan::Plan &plan, const BufferReader &
   for (const plan::Tensor &tensor : plan.tensors())
     if (tensor.role() == plan::Tensor::EXP_AVG || tensor.role() == plan::Tensor::EXP_AVG_SQ)
       items.push_back({savedName(tensor), &tensor, tensor.dtype()});
-  return writeTensors(plan, items, read, (fs::path(folder) / momentsFile).string(), {{"format", "pt"}}, files);
+  return writeTensors(plan, items, read, folder, momentsFile, {{"format", "pt"}}, files);
 }
 
 Status dumpGradients(const plan::Plan &plan, const BufferReader &read, const std::string &folder) {
@@ -173,9 +183,7 @@ Status dumpGradients(const plan::Plan &plan, const BufferReader &read, const std
         fmt::format("plan \"{}\" has no gradient tensors to dump; it was compiled without training or keeps "
                     "no gradient past its update",
                     plan.name()));
-  return writeTensors(plan, items, read, (fs::path(folder) / "gradients.safetensors").string(), {{"format", "pt"}},
-                      systemFiles())
-      .status();
+  return writeTensors(plan, items, read, folder, "gradients.safetensors", {{"format", "pt"}}, systemFiles()).status();
 }
 
 } // namespace ft::rt

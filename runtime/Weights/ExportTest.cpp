@@ -89,6 +89,14 @@ TEST(Export, WritesTensorsWithoutPadsAndTexts) {
   EXPECT_EQ(f.reads, 2u) << "neighbouring runs share a read";
 }
 
+TEST(Export, ARankWithoutAFolderReadsTheSameAndWritesNothing) {
+  Fixture f;
+  FT_EXPECT_OK(exportFiles(f.plan, f.reader(), ""));
+  EXPECT_EQ(f.reads, 2u);
+  FT_EXPECT_OK(dumpGradients(f.plan, f.reader(), ""));
+  EXPECT_GT(f.reads, 2u);
+}
+
 TEST(Export, DumpsGradientsUnderTheirKeys) {
   Fixture f(65 << 20); // wider than one read may be
   ScratchFolder scratch;

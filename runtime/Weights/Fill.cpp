@@ -20,6 +20,8 @@ struct Placed {
   const Fill *fill;
   std::byte *base; ///< address of byte `baseOffset` of the buffer
   uint64_t baseOffset;
+
+  std::byte *addressOf(uint64_t offset) const { return base + (fill->share.inBuffer(offset) - baseOffset); }
 };
 
 /// The first element of the chunk that is not finite where that is checked, while it is in the cache; else `notFound`.
@@ -33,18 +35,36 @@ uint64_t produceChecked(const Fill &fill, uint64_t first, uint64_t count, std::b
   return bad == count ? notFound : first + bad;
 }
 
+/// The runs of elements [first, first + count), as far as they lie in the share: it divides at whole elements.
+template <typename Visit> void forShare(const Placed &placed, uint64_t first, uint64_t count, Visit visit) {
+  const uint64_t width = placed.fill->layout.elementBytes();
+  const plan::Share &share = placed.fill->share;
+  placed.fill->layout.forRuns(first, count, [&](uint64_t offset, uint64_t index, uint64_t n) {
+    const uint64_t begin = std::max(offset, share.begin), end = std::min(offset + n * width, share.end);
+    if (begin < end)
+      visit(begin, index + (begin - offset) / width, (end - begin) / width);
+  });
+}
+
 uint64_t fillChunk(const Placed &placed, uint64_t first, uint64_t count) {
   const Layout &layout = placed.fill->layout;
+  const uint64_t width = layout.elementBytes();
   uint64_t bad = notFound;
   if (layout.runElements() >= shortRun) {
-    layout.forRuns(first, count, [&](uint64_t offset, uint64_t index, uint64_t n) {
-      bad = std::min(bad, produceChecked(*placed.fill, index, n, placed.base + (offset - placed.baseOffset)));
+    forShare(placed, first, count, [&](uint64_t offset, uint64_t index, uint64_t n) {
+      bad = std::min(bad, produceChecked(*placed.fill, index, n, placed.addressOf(offset)));
     });
     return bad;
   }
-  std::vector<std::byte> dense(count * layout.elementBytes());
+  bool any = false;
+  forShare(placed, first, count, [&](uint64_t, uint64_t, uint64_t) { any = true; });
+  if (!any)
+    return bad;
+  std::vector<std::byte> dense(count * width);
   bad = produceChecked(*placed.fill, first, count, dense.data());
-  scatter(layout, first, count, dense.data(), placed.base, placed.baseOffset);
+  forShare(placed, first, count, [&](uint64_t offset, uint64_t index, uint64_t n) {
+    std::memcpy(placed.addressOf(offset), dense.data() + (index - first) * width, n * width);
+  });
   return bad;
 }
 
@@ -80,13 +100,15 @@ struct Region {
 
 std::vector<Region> regionsOf(std::vector<const Fill *> fills) {
   std::sort(fills.begin(), fills.end(), [](const Fill *a, const Fill *b) {
-    return std::pair(a->buffer, a->layout.begin()) < std::pair(b->buffer, b->layout.begin());
+    return std::pair(a->buffer, a->layout.begin()) < std::pair(b->buffer, b->layout.begin()); // as in shares
   });
   std::vector<Region> regions;
   for (const Fill *fill : fills) {
-    uint64_t begin = fill->layout.begin(), end = fill->layout.end();
-    if (begin == end)
+    const plan::Share &share = fill->share;
+    uint64_t begin = std::max(fill->layout.begin(), share.begin), end = std::min(fill->layout.end(), share.end);
+    if (begin >= end)
       continue;
+    begin = share.inBuffer(begin), end = share.inBuffer(end);
     if (regions.empty() || regions.back().buffer != fill->buffer || begin >= regions.back().end)
       regions.push_back({fill->buffer, begin, end, {}});
     regions.back().end = std::max(regions.back().end, end);

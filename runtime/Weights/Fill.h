@@ -1,6 +1,7 @@
 // What fills one tensor of a plan, and the pass that fills many.
 #pragma once
 
+#include "runtime/Plan/Shares.h"
 #include "runtime/Weights/Layout.h"
 #include "runtime/Weights/TensorView.h"
 
@@ -21,6 +22,7 @@ Producer fileProducer(const TensorView &view, plan::DType dtype, uint32_t ropeHe
 struct Fill {
   uint32_t buffer = 0;
   Layout layout;
+  plan::Share share; ///< what of the layout's range is filled here
   Producer produce;
   /// Of numbers that come from a file: their type as stored, and "FILE: tensor \"x\"" for the message where one of them
   /// is not finite. Empty: nothing is checked.

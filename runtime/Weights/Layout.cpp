@@ -1,5 +1,6 @@
 #include "runtime/Weights/Layout.h"
 
+#include "runtime/Plan/Shares.h"
 #include "runtime/Weights/Convert.h"
 
 #include <cstring>
@@ -47,7 +48,7 @@ Expected<Layout> Layout::of(const plan::Plan &plan, const plan::Tensor &tensor) 
       return problem(tensor, "its strides exceed 64 bits");
     layout.outer.push_back(dimension);
   }
-  uint64_t bufferSize = plan.buffers(tensor.buffer()).size();
+  uint64_t bufferSize = plan::wholeBytes(plan.buffers(tensor.buffer()));
   if (layout.first > bufferSize || extent > bufferSize - layout.first)
     return problem(tensor, fmt::format("its {} bytes from offset {} leave buffer \"{}\" of {} bytes", extent,
                                        layout.first, plan.buffers(tensor.buffer()).name(), bufferSize));

@@ -10,7 +10,8 @@
 
 namespace ft::rt {
 
-/// The dense row-major elements 0..count-1 of a tensor as runs of consecutive elements in a buffer.
+/// The dense row-major elements 0..count-1 of a tensor as runs of consecutive elements in a buffer, or in the whole
+/// that buffers of several ranks are shares of (Shares.h).
 class Layout {
 public:
   /// Fails with BadInput, naming the tensor and the field, unless the dtype is known, sizes and strides have one

@@ -110,6 +110,8 @@ std::string sourceOf(const plan::Tensor &tensor, int index, const ModelSource &m
 Status loadModel(const plan::Plan &plan, const ModelSource &model, const LoadOptions &options,
                  const LoadTarget &target) {
   FT_RETURN_IF_ERROR(model.check(plan));
+  const plan::Mesh mesh(plan);
+  const plan::Coordinates rank = mesh.coordinates(options.rank);
   std::vector<Fill> fills;
   std::vector<QuantizedFill> quantized;
   for (int i = 0; i < plan.tensors_size(); ++i) {
@@ -121,8 +123,9 @@ Status loadModel(const plan::Plan &plan, const ModelSource &model, const LoadOpt
     }
     FT_ASSIGN_OR_RETURN(Layout layout, Layout::of(plan, tensor));
     FT_ASSIGN_OR_RETURN(Producer produce, producerOf(tensor, i, model, options));
+    const plan::Share share = plan::shareOf(mesh, plan.buffers(int(tensor.buffer())), rank);
     if (produce)
-      fills.push_back({tensor.buffer(), std::move(layout), std::move(produce), tensor.dtype(),
+      fills.push_back({tensor.buffer(), std::move(layout), share, std::move(produce), tensor.dtype(),
                        sourceOf(tensor, i, model, options)});
   }
   FT_RETURN_IF_ERROR(runFills(fills, target, options.threads));

@@ -9,6 +9,7 @@ namespace ft::rt {
 struct LoadOptions {
   /// Run.seed, or what replaces it: adapters and dropout keys. Base weights of a seeded model use the model's own.
   uint64_t seed = 0;
+  uint32_t rank = 0; ///< whose arenas are filled: it gets its shares
   /// Adapters that would start as zero start as N(0, 0.02²), so that no gradient vanishes.
   bool initAdaptersNormal = false;
   /// Goes before model and Init for the tensors that it holds. Null: none.

@@ -281,5 +281,39 @@ TEST(ModelSource, TheDigestFollowsTheContent) {
   EXPECT_NE(ModelSource::open("seeded:1")->digest(), ModelSource::open("seeded:2")->digest());
 }
 
+/// Cuts through bordered rows and through a tensor that is dense.
+TEST(Load, ARankGetsItsShares) {
+  constexpr uint32_t ranks = 4;
+  plan::Plan plan = makePlan();
+  ModelFolder folder;
+  ModelSource model = folder.open();
+  const Loaded whole = load(plan, model, makeOptions(1));
+  FT_EXPECT_OK(whole.status);
+  plan.add_mesh()->set_size(ranks);
+  for (const bool inPlace : {false, true}) {
+    for (int buffer : {0, 2}) {
+      const uint64_t bytes = whole.buffers[size_t(buffer)].size();
+      plan::Shares &shares = *plan.mutable_buffers(buffer)->mutable_shares();
+      shares.clear_axes(), shares.add_axes(0), shares.set_bytes(bytes);
+      plan.mutable_buffers(buffer)->set_size(inPlace ? bytes : bytes / ranks);
+    }
+    for (const Way way : {Way::Direct, Way::Sink})
+      for (uint32_t member = 0; member < ranks; ++member) {
+        LoadOptions options = makeOptions(2);
+        options.rank = member;
+        const Loaded mine = load(plan, model, options, way);
+        FT_EXPECT_OK(mine.status);
+        EXPECT_EQ(mine.buffers[1], whole.buffers[1]); // has no shares
+        for (size_t buffer : {0u, 2u}) {
+          const Bytes &all = whole.buffers[buffer];
+          const size_t share = all.size() / ranks, begin = member * share;
+          Bytes expected(inPlace ? all.size() : share);
+          std::copy_n(all.begin() + ptrdiff_t(begin), share, expected.begin() + ptrdiff_t(inPlace ? begin : 0));
+          EXPECT_TRUE(mine.buffers[buffer] == expected) << "buffer " << buffer << " of rank " << member;
+        }
+      }
+  }
+}
+
 } // namespace
 } // namespace ft::rt

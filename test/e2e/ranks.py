@@ -8,6 +8,9 @@ import unittest
 from harness import FTC, LORA, WorkshopTest, call, tensors, worst
 
 ONE_ROUNDING = 1e-12 # of FP64_TRUE: ranks add what one rank adds, in another order
+TRAINED = 1e-11 # the same behind AdamW's first steps, which divide by the root of a square
+# One rounding of a parameter, and what a step of 1e-3 makes of a gradient that is rounded otherwise.
+LOWER = {"FP32_TRUE": 1e-4, "BF16_MIXED": 1e-2, "BF16_TRUE": 1e-2}
 # The same step as one rank and as several; every batch has as many rows as four ranks, three or eight divide.
 FORMS = {
     "full": dict(),
@@ -23,51 +26,106 @@ FORMS = {
 }
 
 
+FROZEN = " shard_frozen: TRUE"
+# (ranks, what they split, of which forms)
+SPLITS = [
+    (2, "strategy: ZERO1 dp_shard_size: 2", ["full", "full, one micro-batch", "full, tied", "LoRA"]),
+    (2, "strategy: ZERO2 dp_shard_size: 2", ["full", "full, three micro-batches", "full, tied", "LoRA with dropout"]),
+    (2, "strategy: FSDP dp_shard_size: 2", ["full", "full, one micro-batch", "full, tied", "full, unpacked"]),
+    (2, "strategy: FSDP dp_shard_size: 2" + FROZEN, ["LoRA", "LoRA with dropout", "LoRA, evaluated"]),
+    (2, "strategy: ZERO1 dp_shard_size: 2" + FROZEN, ["LoRA, one micro-batch"]),
+    (3, "strategy: ZERO1 dp_shard_size: 3", ["full"]),
+    (3, "strategy: ZERO3 dp_shard_size: 3", ["full, three micro-batches"]),
+    (4, "strategy: HSDP dp_shard_size: 2 dp_replicate_size: 2", ["full", "full, one micro-batch"]),
+    (4, "strategy: HSDP dp_shard_size: 2 dp_replicate_size: 2" + FROZEN, ["LoRA"]),
+    (8, "strategy: FSDP dp_shard_size: 8" + FROZEN, ["LoRA, odd sizes"]),
+    (8, "strategy: ZERO2 dp_shard_size: 8", ["full"]),
+]
+
+
 def over(ranks):
     return f"{{ dp_replicate_size: {ranks} }}"
 
 
 class Equality(WorkshopTest):
-    def both(self, name, ranks, **fields):
+    def both(self, ranks, parallelism, **fields):
+        """The first step's gradients on one rank and on several; both plans are there afterwards, as "one", "several"."""
         rows = 4 if 4 % ranks == 0 else 24
-        self.gradients(self.compile(f"{name}-1", micro_batch_size=rows, **fields), f"{name}-1")
-        self.gradients(self.compile(f"{name}-n", micro_batch_size=rows // ranks, parallelism=over(ranks), **fields),
-                       f"{name}-n")
-        return [tensors(self.folder / f"{name}-{n}-gradients" / "gradients.safetensors") for n in ("1", "n")]
+        self.compile("one", micro_batch_size=rows, **fields)
+        self.compile("several", micro_batch_size=rows // ranks, parallelism=parallelism, **fields)
+        return [self.gradients(self.folder / f"{name}.bin", name) for name in ("one", "several")]
+
+    def same(self, ranks, parallelism, **fields):
+        one, several = self.both(ranks, parallelism, precision="FP64_TRUE", max_grad_norm=0.5, **fields)
+        self.assertLess(worst(several, one), (ONE_ROUNDING, ""))
+        for name in ("one", "several"):
+            self.train(self.folder / f"{name}.bin", name, "--overwrite", "--init-adapters", "normal")
+        lines = [self.metrics(out) for out in ("one", "several")]
+        self.assertEqual(len(lines[0]), len(lines[1]))
+        for a, b in zip(*lines):
+            for field in ("loss", "grad_norm", "eval_loss"):
+                if field in a:
+                    self.assertAlmostEqual(a[field] / b[field], 1, delta=1e-10)
+        saved = "adapter_model.safetensors" if "lora" in fields else "model.safetensors"
+        one, several = (tensors(self.folder / name / saved) for name in ("one", "several"))
+        self.assertLess(worst(several, one), (TRAINED, ""))
 
     def test_ranks_are_one_rank_of_their_rows(self):
         more = [(4, "LoRA"), (3, "LoRA with dropout"), (8, "LoRA, odd sizes"), (3, "full")]
         for ranks, name in [(2, name) for name in FORMS] + more:
-            fields = FORMS[name]
             with self.subTest(form=name, ranks=ranks):
-                fields = dict(precision="FP64_TRUE", max_grad_norm=0.5, **fields)
-                one, several = self.both("a", ranks, **fields)
-                self.assertLess(worst(several, one), (ONE_ROUNDING, ""))
-                for plan, out in (("a-1", "one"), ("a-n", "several")):
-                    self.train(self.folder / f"{plan}.bin", out, "--overwrite", "--init-adapters", "normal")
-                lines = [self.metrics(out) for out in ("one", "several")]
-                self.assertEqual(len(lines[0]), len(lines[1]))
-                for a, b in zip(*lines):
-                    for field in ("loss", "grad_norm", "eval_loss"):
-                        if field in a:
-                            self.assertAlmostEqual(a[field] / b[field], 1, delta=1e-10)
+                self.same(ranks, over(ranks), **FORMS[name])
+
+    def test_ranks_that_split_are_one_rank_of_their_rows(self):
+        for ranks, split, names in SPLITS:
+            for name in names:
+                with self.subTest(form=name, split=split):
+                    self.same(ranks, f"{{ {split} }}", **FORMS[name])
+
+    def test_what_is_split_trains_as_what_is_whole_in_lower_precision(self):
+        """Gradients are summed in one order whoever holds them; the norm, of parts, is rounded otherwise."""
+        for precision in ("FP32_TRUE", "BF16_MIXED", "BF16_TRUE"):
+            for lora in ({}, dict(lora=LORA)):
+                fields = dict(precision=precision, **lora)
+                self.train(self.compile("whole", parallelism=over(2), **fields), "whole", "--overwrite")
+                saved = "adapter_model.safetensors" if lora else "model.safetensors"
+                whole = tensors(self.folder / "whole" / saved)
+                for strategy in ("ZERO1", "ZERO2", "FSDP"):
+                    with self.subTest(strategy=strategy, **fields):
+                        split = f"{{ strategy: {strategy} dp_shard_size: 2{FROZEN if lora else ''} }}"
+                        self.train(self.compile("split", parallelism=split, **fields), "split", "--overwrite")
+                        self.assertLess(worst(tensors(self.folder / "split" / saved), whole), (LOWER[precision], ""))
+                        for a, b in zip(self.losses("whole"), self.losses("split")):
+                            self.assertAlmostEqual(a, b, delta=1e-4 if precision == "FP32_TRUE" else 0.02)
 
     def metrics(self, out):
         return [json.loads(line) for line in (self.folder / out / "metrics.jsonl").read_text().splitlines()]
 
     def test_two_runs_of_ranks_give_the_same_bytes(self):
-        plan = self.compile(lora=LORA, precision="BF16_MIXED", parallelism=over(2))
-        for out in ("a", "b"):
-            self.train(plan, out)
-        self.assertEqual(self.bytes("a", "adapter_model.safetensors"), self.bytes("b", "adapter_model.safetensors"))
-        self.assertEqual(self.losses("a"), self.losses("b"))
+        splits = (over(2), "{ strategy: ZERO1 dp_shard_size: 2 }", "{ strategy: FSDP dp_shard_size: 2" + FROZEN + " }")
+        for parallelism in splits:
+            plan = self.compile(lora=LORA, precision="BF16_MIXED", parallelism=parallelism)
+            for out in ("a", "b"):
+                self.train(plan, out, "--overwrite")
+            self.assertEqual(self.bytes("a", "adapter_model.safetensors"), self.bytes("b", "adapter_model.safetensors"))
+            self.assertEqual(self.losses("a"), self.losses("b"))
 
 
 class Said(WorkshopTest):
     def test_refuses_what_it_cannot_do_by_name(self):
         cases = [
-            (dict(parallelism="{ strategy: FSDP dp_shard_size: 2 }"), ["parallelism.strategy", "FSDP"]),
-            (dict(parallelism="{ dp_shard_size: 2 }"), ["parallelism.dp_shard_size"]),
+            (dict(parallelism="{ dp_shard_size: 2 }"), ["parallelism.dp_shard_size", "DDP shards nothing"]),
+            (dict(parallelism="{ strategy: FSDP }"), ["parallelism.dp_shard_size is missing", "FSDP"]),
+            (dict(parallelism="{ strategy: ZERO1 dp_shard_size: 0 }"), ["dp_shard_size is 0", "[1, 1024]"]),
+            (dict(parallelism="{ strategy: ZERO2 dp_shard_size: 2 dp_replicate_size: 2 }"),
+             ["parallelism.dp_replicate_size is 2", "ZERO2", "HSDP"]),
+            (dict(parallelism="{ strategy: HSDP dp_shard_size: 2 }"), ["parallelism.dp_replicate_size is missing"]),
+            (dict(parallelism="{ strategy: HSDP dp_shard_size: 2 dp_replicate_size: 1 }"), ["is 1", "[2, 1024]"]),
+            (dict(parallelism="{ strategy: HSDP dp_shard_size: 64 dp_replicate_size: 64 }"), ["4096 ranks", "1024"]),
+            (dict(parallelism="{ strategy: FSDP dp_shard_size: 2 shard_frozen: TRUE }"),
+             ["parallelism.shard_frozen", "nothing is frozen"]),
+            (dict(lora=LORA, parallelism="{ dp_replicate_size: 2 shard_frozen: TRUE }"),
+             ["parallelism.shard_frozen", "DDP"]),
             (dict(parallelism="{ dp_replicate_size: 0 }"), ["parallelism.dp_replicate_size is 0", "[1, 1024]"]),
             (dict(parallelism=over(3), gradient_accumulation_steps=None, global_batch_size=8),
              ["global_batch_size", "3"]),
@@ -79,6 +137,8 @@ class Said(WorkshopTest):
     def test_refuses_more_ranks_than_cards_of_a_host(self):
         recipe = self.recipe(lora=LORA, parallelism=over(16))
         self.refused(call(FTC, "check", recipe, "--gpu", "h200"), 2, "parallelism.dp_replicate_size is 16", "at most 8")
+        recipe = self.recipe(parallelism="{ strategy: FSDP dp_shard_size: 9 }")
+        self.refused(call(FTC, "check", recipe, "--gpu", "h200"), 2, "parallelism.dp_shard_size is 9", "at most 8")
 
     def test_refuses_another_number_of_ranks_than_the_plans(self):
         plan = self.compile(parallelism=over(2))
@@ -94,6 +154,36 @@ class Said(WorkshopTest):
                        for kind, body in segments.items()}
             last = "ACCUMULATE_LAST" if steps > 1 else "ACCUMULATE_FIRST"
             self.assertEqual({kind: names for kind, names in reduced.items() if names}, {last: ["bucket0"]})
+
+    def exchanges(self, plan):
+        """{segment: [(kind, first buffer)]} of all that is larger than a scalar."""
+        text = call(FTC, "explain", plan).out
+        segments = re.findall(r"^segment (\w+): .*\n((?:(?!segment ).*\n?)*)", text, re.MULTILINE)
+        return {kind: re.findall(r"(ALL_REDUCE|REDUCE_SCATTER|ALL_GATHER) .*whole\[0\]=(\S*(?:bucket|assemble)\d*)",
+                                 body) for kind, body in segments}
+
+    def count(self, plan):
+        return {segment: {kind: sum(k == kind for k, _ in found) for kind, _ in found}
+                for segment, found in self.exchanges(plan).items() if found}
+
+    def test_each_strategy_exchanges_what_it_says_and_nothing_else(self):
+        full = dict(precision="BF16_MIXED", gradient_accumulation_steps=3)
+        buckets = 2  # matrices and norms, whose updates differ in their decay
+        zero1 = self.count(self.compile(parallelism="{ strategy: ZERO1 dp_shard_size: 2 }", weight_decay=0.1, **full))
+        self.assertEqual(zero1, {"INITIALIZE": {"ALL_GATHER": buckets}, "ACCUMULATE_LAST": {"REDUCE_SCATTER": buckets},
+                                 "UPDATE": {"ALL_GATHER": buckets}})
+        zero2 = self.count(self.compile(parallelism="{ strategy: ZERO2 dp_shard_size: 2 }", weight_decay=0.1, **full))
+        self.assertEqual(zero2, {"INITIALIZE": {"ALL_GATHER": buckets}, "ACCUMULATE_FIRST": {"REDUCE_SCATTER": buckets},
+                                 "ACCUMULATE_NEXT": {"REDUCE_SCATTER": buckets}, "UPDATE": {"ALL_GATHER": buckets}})
+        fsdp = self.count(self.compile(parallelism="{ strategy: FSDP dp_shard_size: 2 }", **full))
+        self.assertNotIn("UPDATE", fsdp)
+        self.assertNotIn("INITIALIZE", fsdp)
+        # Embedding, two blocks, norm, head; what backward still has it does not gather again.
+        blocks = 5
+        self.assertEqual(fsdp["EVALUATE"], {"ALL_GATHER": blocks})
+        self.assertEqual(fsdp["ACCUMULATE_FIRST"]["REDUCE_SCATTER"], blocks)
+        self.assertGreater(fsdp["ACCUMULATE_FIRST"]["ALL_GATHER"], blocks)
+        self.assertLess(fsdp["ACCUMULATE_FIRST"]["ALL_GATHER"], 2 * blocks)
 
     def test_says_that_ranks_share_processors(self):
         plan = self.compile(micro_batch_size=1, parallelism=over(64))
@@ -113,6 +203,19 @@ class Said(WorkshopTest):
         memory = self.summary("out")["memory"]
         self.assertEqual(memory["predicted_arenas_bytes"], 3 * self.arena_bytes(plan))
         self.assertLess(memory["measured_arenas_bytes"] / memory["predicted_arenas_bytes"], 1.01)
+
+    def test_arenas_are_as_planned_and_smaller_the_more_is_split(self):
+        sizes = []
+        for strategy in ("DDP dp_replicate_size", "ZERO1 dp_shard_size", "FSDP dp_shard_size"):
+            plan = self.compile(micro_batch_size=1, sequence_len=8, max_document_len=None, max_documents_per_row=None,
+                                packing="false", parallelism=f"{{ strategy: {strategy}: 4 }}")
+            self.train(plan, "out", "--overwrite", "--stop-after", "1")
+            memory = self.summary("out")["memory"]
+            self.assertEqual(memory["predicted_arenas_bytes"], 4 * self.arena_bytes(plan))
+            self.assertLess(memory["measured_arenas_bytes"] / memory["predicted_arenas_bytes"], 1.02)
+            sizes.append(self.arena_bytes(plan))
+        self.assertGreater(sizes[0], sizes[1])
+        self.assertGreater(sizes[1], sizes[2])
 
     def arena_bytes(self, plan):
         needs, outside, others = (int(re.search(pattern, call(FTC, "explain", plan).out).group(1)) for pattern in

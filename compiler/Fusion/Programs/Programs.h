@@ -158,15 +158,19 @@ RowProgram buildDequantize(mlir::OpBuilder &builder, mlir::StringRef name, const
 
 /// One member's share of a run that lies at the same place on `members` ranks: rows × length elements.
 struct RankShare {
+  static constexpr int64_t apart = -1;
+
   mlir::Type type;
-  int64_t members = 0, own = 0;
+  int64_t members = 0;
+  int64_t own = 0; ///< the member whose share the reduction takes the place of, or `apart`
   int64_t rows = 0, length = 0;
+  bool norm = false; ///< the root of the sum of squares, else the sum
 
   bool operator==(const RankShare &) const = default;
 };
 
-/// The sum over ranks, in the order of members, rounded once, in place of the own share. Arguments: the share on each
-/// member, by member number. One item a row.
+/// The reduction over ranks, in the order of members, rounded once. Arguments: the share on each member, by member
+/// number; then, where that lies apart, what it is written to. One item a row.
 RowProgram buildRankSum(mlir::OpBuilder &builder, mlir::StringRef name, const RankShare &share);
 
 } // namespace ft

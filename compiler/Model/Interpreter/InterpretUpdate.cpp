@@ -69,6 +69,11 @@ bool Interpreter::executeUpdate(Operation &operation) {
           std::copy(get(member).numbers.begin(), get(member).numbers.end(), bucket.begin() + offset);
         return true;
       })
+      .Case([&](AccumulateOp op) {
+        const std::vector<double> &sum = get(op.getSum()).numbers, &part = get(op.getPart()).numbers;
+        std::transform(sum.begin(), sum.end(), part.begin(), values[op.getTotal()].numbers.begin(), std::plus<>());
+        return true;
+      })
       .Case([&](AddScalarOp op) {
         values[op.getResult()].numbers[0] = get(op.getLhs()).numbers[0] + get(op.getRhs()).numbers[0];
         return true;

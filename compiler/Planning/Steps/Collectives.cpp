@@ -40,32 +40,79 @@ static FailureOr<RankShare> shareOf(Operation *op, const Place &whole, int64_t m
   return share;
 }
 
-static LogicalResult emitAllReduce(dist::StartAllReduceOp op, StepEmitter &out) {
+/// The message's fields that all collectives have.
+template <typename Op> static CollectiveSpec specOf(Op op, plan::CollectiveKind kind) {
   auto mesh = SymbolTable::lookupNearestSymbolFrom<dist::MeshOp>(op, op.getMeshAttr());
-  CollectiveSpec spec{plan::CollectiveKind::AllReduce, reductionOf(op.getReduction()), {}, {}, {}};
-  SmallVector<StringAttr> axes = dist::axesOf(op.getAxes());
-  for (StringAttr axis : axes)
+  CollectiveSpec spec{kind, std::nullopt, {}, {}, {}, {}};
+  for (StringAttr axis : dist::axesOf(op.getAxes()))
     spec.axes.push_back(llvm::find(mesh.getAxes(), axis) - mesh.getAxes().begin());
-  const int64_t members = mesh.getSize(axes);
+  return spec;
+}
+
+template <typename Op> static int64_t membersOf(Op op) {
+  auto mesh = SymbolTable::lookupNearestSymbolFrom<dist::MeshOp>(op, op.getMeshAttr());
+  return mesh.getSize(dist::axesOf(op.getAxes()));
+}
+
+/// Values and what becomes of each.
+template <typename Op> static auto runsOf(Op op) {
   auto done = cast<dist::DoneOp>(*op.getPending().user_begin());
-  for (auto [value, result] : llvm::zip_equal(op.getValues(), done.getResults())) {
+  return llvm::zip_equal(op.getValues(), done.getResults());
+}
+
+/// What GPUs reduce `spec` with, one program for each member; `apart`: the reduction goes to another place.
+template <typename Op> static LogicalResult addPrograms(Op op, bool apart, CollectiveSpec &spec, StepEmitter &out) {
+  spec.reduction = reductionOf(op.getReduction());
+  spec.programs.clear();
+  if (!out.options.peersRead)
+    return success();
+  if (op.getReduction() == dist::Reduction::Max)
+    return op.emitOpError("takes the largest; GPUs have no kernel for it");
+  FailureOr<RankShare> share = shareOf(op, spec.whole.place, membersOf(op));
+  if (failed(share))
+    return failure();
+  share->norm = op.getReduction() == dist::Reduction::Norm2;
+  for (int64_t member = 0; member < share->members; ++member) {
+    share->own = apart ? RankShare::apart : member;
+    spec.programs.push_back(&out.kernels.get(share->norm ? "rank_norm" : "rank_sum", buildRankSum, *share));
+  }
+  return success();
+}
+
+static LogicalResult emitAllReduce(dist::StartAllReduceOp op, StepEmitter &out) {
+  CollectiveSpec spec = specOf(op, plan::CollectiveKind::AllReduce);
+  for (auto [value, result] : runsOf(op)) {
     spec.whole = out.reading(value);
     if (out.values.place(value) != out.values.place(result)) {
       out.copy("own", out.reading(value), out.writing(result));
       spec.whole = out.reading(result);
     }
     spec.whole.write = out.values.version(result);
-    spec.programs.clear();
-    if (out.options.peersRead) {
-      if (op.getReduction() != dist::Reduction::Sum)
-        return op.emitOpError("reduces by another rule than sum; GPUs have no kernel for it");
-      FailureOr<RankShare> share = shareOf(op, spec.whole.place, members);
-      if (failed(share))
-        return failure();
-      for (share->own = 0; share->own < members; ++share->own)
-        spec.programs.push_back(&out.kernels.get("rank_sum", buildRankSum, *share));
-    }
+    if (failed(addPrograms(op, /*apart=*/false, spec, out)))
+      return failure();
     out.collective("all_reduce", spec);
+  }
+  return success();
+}
+
+static LogicalResult emitReduceScatter(dist::StartReduceScatterOp op, StepEmitter &out) {
+  CollectiveSpec spec = specOf(op, plan::CollectiveKind::ReduceScatter);
+  for (auto [value, result] : runsOf(op)) {
+    spec.whole = out.reading(value);
+    spec.part = out.writing(result);
+    if (failed(addPrograms(op, spec.part->place.buffer != spec.whole.place.buffer, spec, out)))
+      return failure();
+    out.collective("reduce_scatter", spec);
+  }
+  return success();
+}
+
+static LogicalResult emitAllGather(dist::StartAllGatherOp op, StepEmitter &out) {
+  CollectiveSpec spec = specOf(op, plan::CollectiveKind::AllGather);
+  for (auto [value, result] : runsOf(op)) {
+    spec.part = out.reading(value);
+    spec.whole = out.writing(result);
+    out.collective("all_gather", spec);
   }
   return success();
 }
@@ -73,6 +120,8 @@ static LogicalResult emitAllReduce(dist::StartAllReduceOp op, StepEmitter &out) 
 static LogicalResult emitDone(dist::DoneOp, StepEmitter &) { return success(); }
 
 void ft::attachCollectiveSteps(MLIRContext &context) {
+  attachSteps<dist::StartAllGatherOp, emitAllGather>(context);
   attachSteps<dist::StartAllReduceOp, emitAllReduce>(context);
+  attachSteps<dist::StartReduceScatterOp, emitReduceScatter>(context);
   attachSteps<dist::DoneOp, emitDone>(context);
 }

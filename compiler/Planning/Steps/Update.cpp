@@ -58,6 +58,17 @@ static LogicalResult emitAssemble(AssembleOp op, StepEmitter &out) {
   return success();
 }
 
+static LogicalResult emitAccumulate(AccumulateOp op, StepEmitter &out) {
+  const PlaceUse before = inRows(out.reading(op.getSum())), part = inRows(out.reading(op.getPart()));
+  if (out.values.aliasOf(op.getTotal()) < 0)
+    return op.emitOpError("must add to its bucket in place");
+  const RankShare share{before.place.elementType, /*members=*/2, /*own=*/0, before.place.rows, bucketRow};
+  PlaceUse total = before;
+  total.write = out.values.version(op.getTotal());
+  out.launch("", out.kernels.get("accumulate", buildRankSum, share), {total, part});
+  return success();
+}
+
 static LogicalResult emitGradNorm(GradNormOp norm, StepEmitter &out) {
   SegmentLayout &values = out.values;
   struct Part {
@@ -159,6 +170,8 @@ static LogicalResult emitCast(CastOp op, StepEmitter &out) {
   return success();
 }
 
+static void findAccumulatePairs(AccumulateOp, InPlacePairs &pairs) { pairs.push_back({0, 0}); }
+
 /// The parameter and its moments; not the gradient between them.
 static void findAdamwPairs(AdamwOp, InPlacePairs &pairs) {
   pairs.push_back({0, 0});
@@ -173,6 +186,8 @@ static void findSgdPairs(SgdOp op, InPlacePairs &pairs) {
 }
 
 void ft::attachUpdateSteps(MLIRContext &context) {
+  attachSteps<AccumulateOp, emitAccumulate>(context);
+  attachInPlace<AccumulateOp, findAccumulatePairs>(context);
   attachSteps<AssembleOp, emitAssemble>(context);
   attachSteps<GradNormOp, emitGradNorm>(context);
   attachSteps<AdamwOp, emitAdamw>(context);

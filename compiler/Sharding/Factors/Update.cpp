@@ -23,6 +23,13 @@ void assemble(AssembleOp op, FactorRule &rule) {
   rule.result(rule.whole(op.getBucket(), "bucket"));
 }
 
+void accumulate(AccumulateOp op, FactorRule &rule) {
+  const unsigned elements = rule.letter("bucket", LetterKind::Free);
+  rule.added({elements}, 0);
+  rule.added({elements}, 0);
+  rule.result({elements});
+}
+
 void addScalar(AddScalarOp op, FactorRule &rule) {
   const unsigned one = rule.letter("scalar", LetterKind::Whole);
   rule.added({one}, 0);
@@ -92,6 +99,7 @@ void sgd(SgdOp op, FactorRule &rule) {
 void ft::attachUpdateFactors(MLIRContext &context) {
   attachFactors<ViewOp, view>(context);
   attachFactors<AssembleOp, assemble>(context);
+  attachFactors<AccumulateOp, accumulate>(context);
   attachFactors<AddScalarOp, addScalar>(context);
   attachFactors<CheckFiniteOp, checkFinite>(context);
   attachFactors<GradNormOp, gradNorm>(context);

@@ -9,9 +9,9 @@ namespace ft::rt {
 Expected<uint32_t> PeerRank::prepare(std::string_view name, const plan::Collective &collective,
                                      const CollectiveMemory &memory) {
   const bool reduces = collective.reduction() != plan::Collective::REDUCTION_UNSPECIFIED;
-  if (collective.kind() == plan::Collective::REDUCE_SCATTER || (reduces && collective.kernels().empty()))
-    return cannotRun(fmt::format("{}: GPUs of one process reduce with kernels of the plan, and all of a run; this plan "
-                                 "has none for it: compile the recipe again",
+  if (reduces && collective.kernels().empty())
+    return cannotRun(fmt::format("{}: GPUs of one process reduce with kernels of the plan; this plan has none for it: "
+                                 "compile the recipe again",
                                  name));
   CudaPeers::Member &mine = peers->members[rank()];
   mine.whole.assign(memory.whole.begin(), memory.whole.end());
@@ -24,7 +24,8 @@ Expected<uint32_t> PeerRank::prepare(std::string_view name, const plan::Collecti
   c.ranks = peers->mesh.group(at, axes), c.member = peers->mesh.member(at, axes);
   if (reduces)
     c.kernel = collective.kernels(int(c.member));
-  c.arguments.resize(c.ranks.size());
+  c.inPlace = plan::isInPlace(collective);
+  c.arguments.resize(c.ranks.size() + (c.inPlace ? 0 : 1));
   for (int i = 0; i < collective.whole_size(); ++i) {
     Run &run = c.runs.emplace_back();
     run.wholeBytes = collective.whole(i).row_bytes() * collective.whole(i).rows();
@@ -66,6 +67,8 @@ Status PeerRank::sum(uint32_t stream, Prepared &c, const Run &run) {
     return {};
   for (size_t member = 0; member < c.ranks.size(); ++member)
     c.arguments[member] = run.whole[member] + begin;
+  if (!c.inPlace)
+    c.arguments.back() = run.part[c.member];
   return device().launch(stream, c.kernel, device().kernel(c.kernel).items(), c.arguments);
 }
 
@@ -95,6 +98,9 @@ Status PeerRank::run(uint32_t stream, uint32_t handle) {
   FT_RETURN_IF_ERROR(pass(Ready, stream, c.ranks));
   if (c.kind == plan::Collective::ALL_REDUCE)
     FT_RETURN_IF_ERROR(allReduce(stream, c));
+  else if (c.kind == plan::Collective::REDUCE_SCATTER)
+    for (const Run &run : c.runs)
+      FT_RETURN_IF_ERROR(sum(stream, c, run));
   else if (c.kind == plan::Collective::ALL_GATHER)
     FT_RETURN_IF_ERROR(allGather(stream, c));
   else

@@ -20,6 +20,7 @@ public:
   uint32_t rank() const override { return host.rank(); }
   uint32_t size() const override { return host.size(); }
   Expected<uint64_t> agree(Agreement how, uint64_t value) override { return host.agree(how, value); }
+  Status toRank0(uint32_t from, std::span<std::byte> bytes) override { return host.toRank0(from, bytes); }
   void abort(std::string reason) override { host.abort(std::move(reason)); }
   Expected<uint32_t> prepare(std::string_view name, const plan::Collective &collective,
                              const CollectiveMemory &memory) override;
@@ -41,6 +42,7 @@ private:
     std::vector<uint32_t> ranks; ///< of the group, by member
     uint32_t member = 0, root = 0;
     uint32_t kernel = 0;
+    bool inPlace = true;
     std::vector<Run> runs;
     std::vector<void *> arguments; ///< of the kernel; kept so that running allocates nothing
   };
@@ -49,7 +51,7 @@ private:
   Status meet() { return host.agree(Agreement::Max, 0).status(); }
   Status pass(Moment moment, uint32_t stream, const std::vector<uint32_t> &ranks);
   Status copy(uint32_t stream, std::byte *to, const std::byte *from, uint64_t bytes);
-  /// This rank's share of a run, from all members' memory; nothing where it has none.
+  /// This rank's share of a run, reduced from all members' memory; nothing where it has none.
   Status sum(uint32_t stream, Prepared &c, const Run &run);
   Status allReduce(uint32_t stream, Prepared &c);
   Status allGather(uint32_t stream, const Prepared &c);

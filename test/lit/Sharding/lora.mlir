@@ -1,14 +1,17 @@
-// LoRA on two ranks: only adapters have gradients; FSDP splits the frozen base as well.
+// LoRA on two ranks: only adapters have gradients, and stay whole; the frozen base may be split.
 // RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-gqa rows=4 generate" --ftc-to-sharded="targets=all-linear dropout=0.1 dp=2" | FileCheck %s --check-prefixes=CHECK,DDP
-// RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-gqa rows=4 generate" --ftc-to-sharded="targets=all-linear dropout=0.1 strategy=FSDP dp=2" | FileCheck %s --check-prefixes=CHECK,FSDP
+// RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-gqa rows=4 generate" --ftc-to-sharded="targets=all-linear dropout=0.1 strategy=FSDP split-frozen dp=2" | FileCheck %s --check-prefixes=CHECK,FSDP
 
 module {}
 
 // DDP: ft.variable frozen @model.layers.0.self_attn.q_proj.weight : tensor<64x32xf32>
-// FSDP: ft.variable frozen @model.layers.0.self_attn.q_proj.weight : tensor<32x32xf32> {dist.global = tensor<64x32xf32>
+// A bucket a block: embedding, two blocks, norm and head.
+// FSDP: ft.variable frozen @bucket1.parameter : tensor<6144xf32> {bucket, dist.global = tensor<12288xf32>
+// FSDP: ft.variable frozen @model.layers.0.self_attn.q_proj.weight : tensor<64x32xf32> {{.*}}place = #ft.place<bucket = @bucket1.parameter, offset = 64>
+// FSDP: ft.variable adapter @[[A:bucket[0-9]+]].parameter : tensor<10240xf32> {bucket}
+// FSDP: ft.variable gradient @[[A]].gradient : tensor<5120xf32> {bucket, dist.global = tensor<10240xf32>
 // DDP: ft.variable adapter @bucket0.parameter : tensor<10240xf32> {bucket}
 // DDP: ft.variable adapter @model.layers.0.self_attn.q_proj.lora_A.weight : tensor<8x32xf32>
-// FSDP: ft.variable adapter @model.layers.0.self_attn.q_proj.lora_A.weight : tensor<4x32xf32>
 // The keys of dropout are everywhere the same.
 // CHECK: ft.variable random_keys @{{.*}} : tensor<1xi64> {init
 
@@ -21,4 +24,12 @@ module {}
 // DDP: %[[D:.*]] = dist.done %[[P]]
 // DDP: ft.write @bucket0.gradient, %[[D]]
 // FSDP: dist.start_reduce_scatter sum
-// FSDP: ft.write @model.layers.1.mlp.down_proj.lora_
+// FSDP: ft.write @[[A]].gradient, %{{.*}} : tensor<5120xf32>
+// What is updated is gathered, and no base weight is.
+// FSDP-LABEL: func.func @update
+// FSDP: %[[MINE:.*]] = dist.slice
+// FSDP: %[[NEW:.*]], %{{.*}}, %{{.*}} = ft.adamw %[[MINE]]
+// FSDP: %[[G:.*]] = dist.start_all_gather %[[NEW]]
+// FSDP-NOT: dist.start
+// FSDP: %[[ALL:.*]] = dist.done %[[G]]
+// FSDP: ft.write @[[A]].parameter, %[[ALL]] : tensor<10240xf32>

@@ -89,20 +89,19 @@ func.func @norm() {
 
 // -----
 
-// A constraint becomes a reshard right before each user.
+// A constraint becomes a reshard that its users share.
 dist.mesh @mesh axes ["dp"] sizes [2]
 ft.variable input @labels : tensor<16x8xf32> {io = "LABELS", dist.sharding = #dist.sharding<@mesh, [["dp"], []]>}
 ft.variable output @loss : tensor<16x8xf32> {io = "LOSS", dist.sharding = #dist.sharding<@mesh, [["dp"], []]>}
 ft.variable frozen @w : tensor<8x8xf32> {key = "w", dist.sharding = #dist.sharding<@mesh, [["dp"], []]>}
-// CHECK-LABEL: func.func @gathered_twice
-func.func @gathered_twice() {
+// CHECK-LABEL: func.func @gathered_once
+func.func @gathered_once() {
   %x = ft.read @labels : tensor<16x8xf32>
   %w = ft.read @w : tensor<8x8xf32>
   %whole = dist.constraint %w <@mesh, [[], []]> : tensor<8x8xf32>
-  // CHECK: %[[FIRST:.*]] = dist.reshard %[[W:.*]] <@mesh, {{\[\[}}"dp"], []]> to <@mesh, {{\[\[}}], []]>
+  // CHECK: %[[FIRST:.*]] = dist.reshard %{{.*}} <@mesh, {{\[\[}}"dp"], []]> to <@mesh, {{\[\[}}], []]>
   // CHECK-NEXT: %[[Y:.*]] = ft.linear %{{.*}}, [%[[FIRST]]]
-  // CHECK-NEXT: %[[SECOND:.*]] = dist.reshard %[[W]]
-  // CHECK-NEXT: ft.linear_bwd_input[%[[Y]]], [%[[SECOND]]]
+  // CHECK-NEXT: ft.linear_bwd_input[%[[Y]]], [%[[FIRST]]]
   %y = ft.linear %x, [%whole] : (tensor<16x8xf32>, tensor<8x8xf32>) -> tensor<16x8xf32>
   %dx = ft.linear_bwd_input [%y], [%whole] : (tensor<16x8xf32>, tensor<8x8xf32>) -> tensor<16x8xf32>
   ft.write @loss, %dx : tensor<16x8xf32>

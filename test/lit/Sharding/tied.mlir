@@ -12,12 +12,14 @@ module {}
 // DDP: %[[ALL:.*]] = ft.assemble[%[[BOTH]],
 // DDP: dist.start_all_reduce sum %[[ALL]] over
 
-// FSDP: ft.variable gradient @model.embed_tokens.weight.gradient : tensor<32x24xf32>
+// The whole of what a micro-batch adds is reduced to the rank's share, and added there.
+// FSDP: ft.variable gradient @bucket0.gradient : tensor<1024xf32> {bucket, dist.global = tensor<2048xf32>
 // FSDP-LABEL: func.func @accumulate_next
-// FSDP: %[[BEFORE:.*]] = ft.read @model.embed_tokens.weight.gradient : tensor<32x24xf32>
+// FSDP: %[[BEFORE:.*]] = ft.read @bucket0.gradient : tensor<1024xf32>
 // FSDP: %{{.*}}, %{{.*}}, %[[HEAD:.*]] = ft.head_loss_grad {{.*}} : (tensor<16x24xf32>, tensor<64x24xf32>, tensor<16xi32>, tensor<8xf64>) ->
 // FSDP: %[[BOTH:.*]] = ft.embedding_grad {{.*}} accumulate %[[HEAD]]
-// FSDP: %[[P:.*]] = dist.start_reduce_scatter sum %[[BOTH]] dim 0
+// FSDP: %[[ALL:.*]] = ft.assemble[%[[BOTH]]] at [0]
+// FSDP: %[[P:.*]] = dist.start_reduce_scatter sum %[[ALL]] dim 0
 // FSDP: %[[D:.*]] = dist.done %[[P]]
-// FSDP: %[[SUM:.*]] = ft.add %[[BEFORE]], %[[D]] : (tensor<32x24xf32>, tensor<32x24xf32>)
-// FSDP: ft.write @model.embed_tokens.weight.gradient, %[[SUM]]
+// FSDP: %[[SUM:.*]] = ft.accumulate %[[BEFORE]], %[[D]] : tensor<1024xf32>
+// FSDP: ft.write @bucket0.gradient, %[[SUM]]

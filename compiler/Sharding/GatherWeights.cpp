@@ -1,0 +1,120 @@
+#include "compiler/Sharding/GatherWeights.h"
+
+#include "dialects/Dist/Dist.h"
+#include "dialects/Ft/Ft.h"
+#include "dialects/TypeBytes.h"
+#include "runtime/Plan/Kinds.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
+#include "llvm/ADT/MapVector.h"
+
+using namespace mlir;
+using namespace ft;
+using namespace ft::dist;
+using namespace ft::model;
+
+namespace {
+
+class WeightGatherer {
+public:
+  WeightGatherer(func::FuncOp segment, const SymbolTable &symbols) : segment(segment), builder(segment.getContext()) {
+    for (auto read : segment.getOps<ReadOp>())
+      if (auto variable = symbols.lookup<VariableOp>(read.getVariable()); variable && isSplitWeight(variable)) {
+        split.insert(read);
+        capacity = std::max(capacity, 2 * bytesOf(read));
+      }
+  }
+
+  void run() {
+    if (split.empty())
+      return;
+    for (Operation &op : llvm::make_early_inc_range(segment.getBody().front()))
+      if (!isa<ViewOp>(op))
+        for (OpOperand &operand : op.getOpOperands())
+          if (ReadOp weight = weightOf(operand.get()))
+            operand.set(wholeOf(weight, operand));
+    for (auto view : llvm::make_early_inc_range(segment.getOps<ViewOp>()))
+      if (view->use_empty())
+        view.erase();
+  }
+
+private:
+  /// What is gathered and not given up yet.
+  struct Whole {
+    ConstraintOp value;
+    llvm::DenseMap<int64_t, Value> members; ///< views, by offset
+  };
+
+  static bool isSplitWeight(VariableOp variable) {
+    const Role role = variable.getRole();
+    auto sharding = variable->getAttrOfType<ShardingAttr>(shardingName);
+    return (role == Role::Frozen || role == Role::Trainable || role == Role::Adapter || role == Role::WorkingCopy) &&
+           sharding && !sharding.isBroadcast();
+  }
+
+  static int64_t bytesOf(ReadOp read) {
+    auto type = cast<RankedTensorType>(read.getType());
+    return type.getNumElements() * elementBytes(type.getElementType());
+  }
+
+  /// The read of a split weight that `value` is, or is a member of; else null.
+  ReadOp weightOf(Value value) const {
+    auto view = value.getDefiningOp<ViewOp>();
+    auto read = (view ? view.getBucket() : value).getDefiningOp<ReadOp>();
+    return read && split.contains(read) ? read : ReadOp();
+  }
+
+  Value wholeOf(ReadOp weight, OpOperand &use) {
+    builder.setInsertionPoint(use.getOwner());
+    Whole whole;
+    if (auto it = held.find(weight); it != held.end()) {
+      whole = it->second;
+      held.erase(it); // to be the last
+    } else {
+      auto sharding = ShardingAttr::broadcast(meshOf(weight), cast<RankedTensorType>(weight.getType()).getRank());
+      whole.value = ConstraintOp::create(builder, weight.getLoc(), weight.getValue(), sharding);
+    }
+    Value value = whole.value;
+    if (auto view = use.get().getDefiningOp<ViewOp>()) {
+      Value &member = whole.members[view.getOffset()];
+      if (!member)
+        member = ViewOp::create(builder, view.getLoc(), view.getType(), whole.value, view.getOffset());
+      value = member;
+    }
+    held.insert({weight, whole});
+    giveUp();
+    return value;
+  }
+
+  FlatSymbolRefAttr meshOf(ReadOp weight) {
+    auto variable = SymbolTable::lookupNearestSymbolFrom<VariableOp>(weight, weight.getVariableAttr());
+    return variable->getAttrOfType<ShardingAttr>(shardingName).getMesh();
+  }
+
+  /// The longest unused first.
+  void giveUp() {
+    int64_t bytes = 0;
+    for (auto &[weight, whole] : held)
+      bytes += bytesOf(cast<ReadOp>(weight));
+    while (bytes > capacity) {
+      bytes -= bytesOf(cast<ReadOp>(held.front().first));
+      held.erase(held.begin());
+    }
+  }
+
+  func::FuncOp segment;
+  OpBuilder builder;
+  llvm::DenseSet<Operation *> split;        ///< reads
+  llvm::MapVector<Operation *, Whole> held; ///< by read, the last used last
+  int64_t capacity = 0;                     ///< bytes
+};
+
+} // namespace
+
+void ft::gatherWeights(ModuleOp module) {
+  SymbolTable symbols(module);
+  for (auto segment : module.getOps<func::FuncOp>())
+    if (plan::runsOnTokens(plan::segmentKind(segment.getSymName())))
+      WeightGatherer(segment, symbols).run();
+}
