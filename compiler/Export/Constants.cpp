@@ -12,12 +12,14 @@ template <typename T> static void append(std::string &bytes, T value) {
   bytes.append(raw, sizeof(T));
 }
 
-static std::string ropeTable(bool cosine, double theta, bool wide, int64_t positions, int64_t half) {
+static std::string ropeTable(bool cosine, DictionaryAttr init, bool wide, int64_t positions) {
+  auto given = init.getAs<FloatAttr>("amplitude");
+  const double amplitude = given ? given.getValueAsDouble() : 1;
   std::string bytes;
   for (int64_t p = 0; p < positions; ++p)
-    for (int64_t i = 0; i < half; ++i) {
-      double angle = p * std::pow(theta, -static_cast<double>(i) / half);
-      double value = cosine ? std::cos(angle) : std::sin(angle);
+    for (double frequency : init.getAs<DenseF64ArrayAttr>("frequencies").asArrayRef()) {
+      const double angle = p * frequency;
+      const double value = amplitude * (cosine ? std::cos(angle) : std::sin(angle));
       if (wide)
         append(bytes, value);
       else
@@ -28,8 +30,7 @@ static std::string ropeTable(bool cosine, double theta, bool wide, int64_t posit
 
 std::string ft::constantBytes(StringRef kind, DictionaryAttr init, Type type, ArrayRef<int64_t> shape) {
   if (kind != "values")
-    return ropeTable(kind == "rope_cos", init.getAs<FloatAttr>("theta").getValueAsDouble(), type.isF64(), shape[0],
-                     shape[1]);
+    return ropeTable(kind == "rope_cos", init, type.isF64(), shape[0]);
   std::string bytes;
   for (int32_t value : init.getAs<DenseI32ArrayAttr>("values").asArrayRef())
     append(bytes, value);

@@ -8,8 +8,8 @@
 
 namespace ft {
 
-/// The table of kind rope_cos or rope_sin ([positions, head_dim / 2], entry (p, i) = cos or sin of p · theta^(−2i /
-/// head_dim), computed in double and rounded once; Su et al., RoFormer) or of kind values (i32), row-major, in `type`.
+/// The table of kind rope_cos or rope_sin ([positions, pairs], entry (p, i) = amplitude · cos or sin of p · frequency
+/// i, computed in double and rounded once; Su et al., RoFormer) or of kind values (i32), row-major, in `type`.
 std::string constantBytes(llvm::StringRef kind, mlir::DictionaryAttr init, mlir::Type type,
                           llvm::ArrayRef<int64_t> shape);
 

@@ -1,4 +1,4 @@
-// Row programs of tiled attention against double precision, under causal and document masks.
+// Row programs of tiled attention against double precision, under masks: causal, of documents, of windows.
 #include "compiler/Fusion/ProgramTesting.h"
 
 using namespace mlir;
@@ -6,10 +6,10 @@ using namespace mlir;
 namespace ft {
 namespace {
 
-/// A tile of so many queries behind `base` earlier tokens.
+/// A tile of so many queries behind `base` earlier tokens, each of which sees `window` keys (0: all).
 struct Case {
   std::string type;
-  int64_t rows, base;
+  int64_t rows, base, window = 0;
 };
 
 class AttentionPrograms : public ProgramTest, public testing::WithParamInterface<Case> {
@@ -19,7 +19,7 @@ protected:
   const int64_t rows = GetParam().rows, base = GetParam().base, keys = base + rows;
   Type storage = type(GetParam().type), statistic = type(GetParam().type == "f64" ? "f64" : "f32");
   double tolerance = toleranceOf(storage), fine = toleranceOf(statistic);
-  AttentionTile tile{storage, heads, rows, keys, keys + 3, rows *(keys + 3) + 20, modelHeads};
+  AttentionTile tile{storage, heads, rows, keys, keys + 3, rows *(keys + 3) + 20, modelHeads, GetParam().window};
   std::vector<int32_t> starts;
   int32_t baseValue = int32_t(base);
 
@@ -37,7 +37,10 @@ protected:
   double get(const FloatMatrix &m, int64_t head, int64_t row, int64_t key) {
     return m.get(head, row * tile.pitch + key);
   }
-  bool valid(int64_t row, int64_t key) { return key >= starts[row] && key <= base + row; }
+  bool valid(int64_t row, int64_t key) {
+    const int64_t window = tile.window ? tile.window : keys;
+    return key >= starts[row] && key <= base + row && key > base + row - window;
+  }
 
   /// Compares a whole tile, gaps included: those must be as `before`.
   void expectTile(const FloatMatrix &actual, const FloatMatrix &before, double limit,
@@ -134,7 +137,8 @@ TEST_P(AttentionPrograms, Delta) {
 
 INSTANTIATE_TEST_SUITE_P(Types, AttentionPrograms,
                          testing::Values(Case{"f32", 5, 96}, Case{"bf16", 5, 96}, Case{"f32", 1, 0},
-                                         Case{"bf16", 300, 1024}, Case{"f64", 5, 96}));
+                                         Case{"bf16", 300, 1024}, Case{"f64", 5, 96}, Case{"f32", 5, 96, 7},
+                                         Case{"bf16", 300, 1024, 200}, Case{"f64", 5, 96, 1}));
 
 } // namespace
 } // namespace ft

@@ -1,9 +1,11 @@
 // kernel-fuse: what runs together. Row-wise operations of one row space that feed each other or read the same rows
-// become one kernel.fused (FusionGroups.cpp has the rules); an operation alone becomes one as well. A norm's weight
-// gradient is split into partial sums and their sum first, so that Planning sees the partials as a value.
+// become one kernel.fused (FusionGroups.cpp has the rules); an operation alone becomes one as well. The gradient of a
+// norm's weight or of a bias is split into partial sums and their sum first, so that Planning sees the partials as a
+// value.
 // Products, attention, the head, updates, casts of whole parameters and scalar operations stay ft operations.
 #include "compiler/Fusion/FusionGroups.h"
 #include "compiler/Fusion/Passes.h"
+#include "compiler/Fusion/RowEmitter.h"
 #include "compiler/Fusion/RowSpace.h"
 #include "llvm/ADT/SetVector.h"
 
@@ -16,15 +18,16 @@ namespace ft {
 
 namespace {
 
-void splitColumnSum(ft::model::RmsNormWeightGradOp op, int64_t partials) {
-  OpBuilder b(op);
-  auto x = cast<RankedTensorType>(op.getX().getType());
-  auto rstd = cast<RankedTensorType>(op.getRstd().getType());
-  auto type = RankedTensorType::get({std::min(partials, x.getDimSize(0)), x.getDimSize(1)}, rstd.getElementType());
-  auto parts = ft::kernel::ColumnPartialsOp::create(b, op.getLoc(), type, op.getDy(), op.getX(), op.getRstd());
-  auto sum = ft::kernel::ColumnSumOp::create(b, op.getLoc(), op.getDw().getType(), parts, op.getAccumulate());
-  op.replaceAllUsesWith(sum.getSum());
-  op.erase();
+/// The sum over the rows of `a`, or over their runs where `op`'s result has fewer columns.
+void splitColumnSum(ft::model::Accumulating op, Value a, ValueRange b, ValueRange scale, int64_t partials) {
+  OpBuilder builder(op);
+  auto rows = cast<RankedTensorType>(a.getType()), result = cast<RankedTensorType>(op->getResult(0).getType());
+  const int64_t terms = rows.getNumElements() / result.getNumElements();
+  auto type = RankedTensorType::get({std::min(partials, terms), result.getDimSize(0)}, ft::getComputeType(op));
+  auto parts = ft::kernel::ColumnPartialsOp::create(builder, op->getLoc(), type, a, b, scale);
+  auto sum = ft::kernel::ColumnSumOp::create(builder, op->getLoc(), result, parts, op.getStart());
+  op->replaceAllUsesWith(sum->getResults());
+  op->erase();
 }
 
 std::string nameOf(const ft::FusionGroup &group) {
@@ -72,7 +75,9 @@ struct FusePass : ft::impl::FusePassBase<FusePass> {
       return;
     Block &block = getOperation().getBody().front();
     for (auto op : llvm::make_early_inc_range(block.getOps<ft::model::RmsNormWeightGradOp>()))
-      splitColumnSum(op, partials);
+      splitColumnSum(op, op.getDy(), ValueRange{op.getX()}, ValueRange{op.getRstd()}, partials);
+    for (auto op : llvm::make_early_inc_range(block.getOps<ft::model::BiasGradOp>()))
+      splitColumnSum(op, op.getGrad(), {}, {}, partials);
     SmallVector<ft::FusionGroup> groups = ft::formFusionGroups(block);
     OpBuilder b(block.getTerminator());
     for (const ft::FusionGroup &group : groups) {

@@ -1,5 +1,7 @@
 #include "compiler/Fusion/RowEmitter.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
 using namespace mlir;
 
 namespace ft {
@@ -21,6 +23,24 @@ SmallVector<Value> RowEmitter::indicesOf(Value tensor) {
   return {rowIndex, builder.index(0)};
 }
 
+SmallVector<Value> RowEmitter::placeOfRun(int64_t columns, int64_t length) {
+  SmallVector<Value> &place = runs[{columns, length}];
+  if (place.empty()) {
+    Value perRow = builder.index(columns / length);
+    Value run = arith::RemUIOp::create(builder, rowIndex, perRow);
+    place.push_back(arith::DivUIOp::create(builder, rowIndex, perRow));
+    place.push_back(arith::MulIOp::create(builder, run, builder.index(length)));
+  }
+  return place;
+}
+
+Value RowEmitter::run(Value tensor, int64_t length, Type compute) {
+  const int64_t columns = cast<RankedTensorType>(tensor.getType()).getDimSize(1);
+  if (length == columns)
+    return row(tensor, compute);
+  return builder.loadRow(memory.lookup(tensor), placeOfRun(columns, length), length, compute);
+}
+
 Value RowEmitter::row(Value tensor, Type compute) {
   auto type = cast<RankedTensorType>(tensor.getType());
   Value &known = defined[tensor];
@@ -32,6 +52,8 @@ Value RowEmitter::row(Value tensor, Type compute) {
 Value RowEmitter::shared(Value tensor, Type compute) { return row(tensor, compute); }
 
 Value RowEmitter::scalar(Value tensor, Type compute) {
+  if (auto type = cast<RankedTensorType>(tensor.getType()); type.getRank() == 2)
+    return builder.loadScalar(memory.lookup(tensor), placeOfRun(type.getDimSize(1), 1), compute);
   Value &known = defined[tensor];
   if (!known)
     known = builder.loadScalar(memory.lookup(tensor), rowIndex);
@@ -39,7 +61,11 @@ Value RowEmitter::scalar(Value tensor, Type compute) {
 }
 
 void RowEmitter::define(Value result, Value computed) {
-  Value rounded = builder.convert(computed, getElementTypeOrSelf(result.getType()));
+  auto type = cast<RankedTensorType>(result.getType());
+  Value rounded = builder.convert(computed, type.getElementType());
+  const int64_t length = std::max<int64_t>(getLength(rounded), 1);
+  if (type.getRank() == 2 && length < type.getDimSize(1))
+    return defineAt(result, placeOfRun(type.getDimSize(1), length), rounded);
   defined[result] = rounded;
   if (Value target = memory.lookup(result)) {
     SmallVector<Value> indices = getLength(rounded) ? indicesOf(result) : SmallVector<Value>{rowIndex};

@@ -22,14 +22,16 @@ public:
   mlir::Value getRowIndex() { return rowIndex; }
   /// The row of a [T, D] tensor (or all of a [D] one) at this item, in the element type `compute`.
   mlir::Value row(mlir::Value tensor, mlir::Type compute);
+  /// The item's run of `length` columns of a [T, D] tensor (RowSpace::Kind::Runs), which may be the whole row.
+  mlir::Value run(mlir::Value tensor, int64_t length, mlir::Type compute);
   /// A [D] tensor that every item reads whole.
   mlir::Value shared(mlir::Value tensor, mlir::Type compute);
-  /// The element of a [T] tensor at this item; `compute` null: as stored.
+  /// The element of a [T] tensor at this item, or of a [T, runs] one; `compute` null: as stored.
   mlir::Value scalar(mlir::Value tensor, mlir::Type compute = {});
   /// The memref of an argument, for reading at other places; null if the tensor is no argument.
   mlir::Value getMemory(mlir::Value tensor) { return memory.lookup(tensor); }
 
-  /// The result's row or scalar at this item, rounded here to its element type.
+  /// The result's row, run or scalar at this item, rounded here to its element type.
   void define(mlir::Value result, mlir::Value computed);
   /// A piece of a result that has places of its own.
   void defineAt(mlir::Value result, mlir::ValueRange indices, mlir::Value row);
@@ -43,6 +45,9 @@ public:
 
 private:
   mlir::SmallVector<mlir::Value> indicesOf(mlir::Value tensor);
+  /// Row and column of the item's run, where each of `columns / length` runs of a row is an item. Always the same values,
+  /// so that loads and stores are seen to be of the same elements.
+  mlir::SmallVector<mlir::Value> placeOfRun(int64_t columns, int64_t length);
 
   struct Store {
     mlir::Value value, memory;
@@ -53,6 +58,7 @@ private:
   llvm::DenseMap<mlir::Value, mlir::Value> memory;
   llvm::DenseMap<mlir::Value, mlir::Value> defined; ///< rows and scalars in storage type
   mlir::SmallVector<Store> stores;
+  llvm::DenseMap<std::pair<int64_t, int64_t>, mlir::SmallVector<mlir::Value>> runs; ///< places by columns and length
 };
 
 /// The type that an operation computes in: f64 as soon as one of its tensors other than run-time scalars is f64.

@@ -20,6 +20,12 @@ RowSpace getRowsOf(Value tensor) {
   return {RowSpace::Kind::Rows, type.getRank() == 2 ? type.getDimSize(0) : 1};
 }
 
+RowSpace getRunsOf(Value matrix, int64_t length) {
+  auto type = cast<RankedTensorType>(matrix.getType());
+  const int64_t runs = type.getDimSize(1) / length;
+  return runs == 1 ? getRowsOf(matrix) : RowSpace{RowSpace::Kind::Runs, type.getDimSize(0) * runs};
+}
+
 int64_t getColumnBlock(int64_t columns) {
   int64_t block = std::min<int64_t>(columns, 128);
   while (columns % block)

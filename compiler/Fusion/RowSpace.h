@@ -11,6 +11,7 @@ namespace ft {
 struct RowSpace {
   enum class Kind {
     Rows,         ///< an item is a row of the tensors
+    Runs,         ///< an item is a run of columns of a row: one head
     HeadGroups,   ///< an item is one head of k with its heads of q, of one token
     ColumnBlocks, ///< an item is a block of columns
   };
@@ -27,6 +28,9 @@ bool isRowOperand(mlir::OpOperand &operand);
 
 /// The rows of a matrix as items; a tensor of rank 1 is one row.
 RowSpace getRowsOf(mlir::Value tensor);
+
+/// The same where an item is a run of `length` columns of a row, which may be all of them.
+RowSpace getRunsOf(mlir::Value matrix, int64_t length);
 
 /// Columns in a block of kernel.column_sum: the largest divisor of `columns` up to 128.
 int64_t getColumnBlock(int64_t columns);

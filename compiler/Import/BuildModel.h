@@ -1,4 +1,4 @@
-// A model's configuration as a module in the ft dialect: the only place that knows what a Llama is.
+// A model's configuration as a module in the ft dialect: behind it nothing knows a family of models.
 #pragma once
 
 #include "compiler/Import/ModelConfig.h"

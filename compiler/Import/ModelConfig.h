@@ -1,4 +1,4 @@
-// The shape of a model of the Llama family as the compiler asks for it: runtime/Config reads it, for both programs.
+// The shape of a model as the compiler asks for it: runtime/Config reads it, for both programs.
 #pragma once
 
 #include "runtime/Config/ModelConfig.h"
@@ -8,6 +8,7 @@
 
 namespace ft {
 
+using rt::LayerConfig;
 using rt::ModelConfig;
 using rt::ModelFact;
 using rt::modelFacts;

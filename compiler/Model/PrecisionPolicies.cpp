@@ -53,6 +53,8 @@ void ft::registerPrecisionPolicies(DialectRegistry &registry) {
     attach<AttentionOp, attention>(context);
     attach<EmbeddingOp, residual<EmbeddingOp>>(context);
     attach<AddOp, residual<AddOp>>(context);
+    attach<AddBiasOp, same<AddBiasOp>>(context);
+    attach<ScaleOp, same<ScaleOp>>(context);
     attach<SwigluOp, work<SwigluOp>>(context);
     attach<RopeOp, work<RopeOp>>(context);
     attach<DropoutOp, same<DropoutOp>>(context);

@@ -205,6 +205,10 @@ static void addNotes(const Inputs &inputs, const Choices &choices, const Plannin
                     "and o; checkpoints and exports have no padding",
                     headDim, lanes, 100.0 * lanes / headDim - 100));
   addSplitNotes(inputs, choices, stats);
+  if (hasWindows(inputs) && inputs.target.library_attention())
+    stats.add_notes(fmt::format("rows of {} tokens are longer than a window of the model: attention is tiled, which is "
+                                "slower than the library's",
+                                inputs.recipe.fields.sequence_len()));
   if (!planning.libraryAttention || inputs.recipe.fields.deterministic() != recipe::Deterministic::AUTO)
     return;
   if (planning.deterministic)

@@ -2,6 +2,7 @@
 
 #include "runtime/Plan/AttentionWorkspace.h"
 
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 
 #include <fmt/format.h>
@@ -23,6 +24,12 @@ static int64_t libraryHeadLanes(const Recipe &r, const recipe::TargetSpec &targe
   return headDim <= padded / 2 ? padded / 2 : headDim <= padded ? padded : 0;
 }
 
+/// Rows are longer than a layer's window. The library's engines for that are not measured: attention is tiled.
+bool ft::hasWindows(const Inputs &inputs) {
+  return llvm::any_of(inputs.model.perLayer,
+                      [&](const LayerConfig &layer) { return layer.hidesIn(inputs.recipe.fields.sequence_len()); });
+}
+
 Choices ft::choose(const Inputs &inputs) {
   const Recipe &r = inputs.recipe.fields;
   Choices choices;
@@ -30,7 +37,7 @@ Choices ft::choose(const Inputs &inputs) {
   choices.accumulationSteps = static_cast<int64_t>(r.gradient_accumulation_steps());
   choices.mesh.dp = static_cast<int64_t>(ranksOf(r));
   choices.foldAdapters = inputs.foldAdapters.value_or(inputs.target.fold_lora());
-  const int64_t lanes = libraryHeadLanes(r, inputs.target, inputs.model.headDim);
+  const int64_t lanes = hasWindows(inputs) ? 0 : libraryHeadLanes(r, inputs.target, inputs.model.headDim);
   choices.libraryAttention = lanes > 0;
   choices.headLanes = inputs.headLanes.value_or(lanes);
   choices.deterministic = r.deterministic() != recipe::Deterministic::FALSE;

@@ -10,6 +10,8 @@
 
 namespace ft {
 
+/// Whether a layer's window hides keys in the recipe's rows.
+bool hasWindows(const Inputs &inputs);
 BatchShape batchShape(const Inputs &inputs, const Choices &choices);
 ModelOptions modelOptions(const Inputs &inputs, const Choices &choices);
 PlanningOptions planningOptions(const Inputs &inputs, const Choices &choices);

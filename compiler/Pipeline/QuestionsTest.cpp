@@ -28,15 +28,15 @@ const Ops members{"view", "assemble"};
 const Ops buckets = members + Ops{"accumulate"};
 const Ops planned{"dequantize"};
 const Ops library{"linear", "attention", "head_loss"};
-const Ops rows{"embedding", "rms_norm", "rope", "swiglu", "add", "dropout"};
+const Ops rows{"embedding", "rms_norm", "rope", "swiglu", "add", "dropout", "add_bias", "scale"};
 const Ops forward = library + rows + Ops{"gather_row"};
 const Ops libraryBackward{"linear_bwd_input", "linear_bwd_weight", "attention_bwd", "head_loss_grad"};
 const Ops rowsBackward{"rms_norm_apply", "rms_norm_bwd", "swiglu_bwd"};
-const Ops sumsOfRows{"embedding_grad", "rms_norm_weight_grad"};
+const Ops sumsOfRows{"embedding_grad", "rms_norm_weight_grad", "bias_grad"};
 const Ops backward = libraryBackward + rowsBackward + sumsOfRows;
 const Ops scalars{"grad_norm", "check_finite", "add_scalar"};
 const Ops update = Ops{"adamw", "sgd"} + scalars;
-const Ops fused = rows + rowsBackward + Ops{"rms_norm_weight_grad"};
+const Ops fused = rows + rowsBackward + Ops{"rms_norm_weight_grad", "bias_grad"};
 
 /// Operations for which a question has no meaning.
 struct Exception {
@@ -74,8 +74,8 @@ const std::vector<Question> questions{
     {"Remade",
      has<Remade>,
      {{"keeps its result: a product, or all of attention, costs more than the memory", library},
-      {"keeps its result: the residual stream, which the norms' derivatives read", {"embedding", "add"}},
-      {"keeps its result: q and k as attention's derivative reads them", {"rope"}},
+      {"keeps its result: the residual stream, which the norms' derivatives read", {"embedding", "add", "scale"}},
+      {"keeps its result: q, k and v as attention's derivative reads them", {"rope", "add_bias"}},
       {"is no part of what is differentiated",
        variables + buckets + planned + backward + update + Ops{"gather_row", "cast"}}}},
     {"Factors", has<Factors>, {{"is made by Planning, of one rank's values", planned}}},
@@ -85,7 +85,7 @@ const std::vector<Question> questions{
       {"works on whole matrices", library + libraryBackward + planned},
       {"sums rows chosen at run time, in a program of its own", {"embedding_grad"}},
       {"is split by kernel-fuse into kernel.column_partials and kernel.column_sum, which are",
-       {"rms_norm_weight_grad"}},
+       {"rms_norm_weight_grad", "bias_grad"}},
       {"works on buckets and scalars, in programs of their own", buckets + update}}},
     {"InPlace",
      has<InPlace>,
@@ -99,8 +99,7 @@ const std::vector<Question> questions{
      has<Placement>,
      {{"takes its values wherever they lie",
        variables + buckets + planned + rows + rowsBackward + sumsOfRows + update +
-           Ops{"gather_row", "cast", "linear_bwd_weight", "head_loss", "head_loss_grad"}},
-      {"reads q, k and v, which a linear has asked for side by side", {"attention"}}}},
+           Ops{"gather_row", "cast", "linear_bwd_weight", "head_loss", "head_loss_grad"}}}},
     {"PlanSteps",
      has<PlanSteps>,
      {{"is a border of the segment, which SegmentEmitter writes", variables},

@@ -19,14 +19,18 @@ struct PlaceRequests {
   void borderLike(mlir::Value value, mlir::Value like) { alike.push_back({value, like}); }
   /// One product reads or writes the columns of these as one matrix.
   void sideBySide(mlir::ValueRange matrices) { bundles.push_back(llvm::to_vector(matrices)); }
-  /// One step writes these at one pitch, where no product decided how they lie.
-  void sideBySideIfFree(mlir::ValueRange matrices) { weakBundles.push_back(llvm::to_vector(matrices)); }
+  /// One step takes these at one pitch, where no product decided how they lie. `spare` columns behind each row make it
+  /// the pitch of another buffer.
+  void sideBySideIfFree(mlir::ValueRange matrices, int64_t spare = 0) {
+    weakBundles.push_back({llvm::to_vector(matrices), spare});
+  }
   /// These share a buffer with nothing but each other.
   void apart(mlir::ValueRange matrices) { closed.insert_range(matrices); }
 
   llvm::SmallVector<std::pair<mlir::Value, int64_t>> borders = {};
   llvm::SmallVector<std::pair<mlir::Value, mlir::Value>> alike = {};
-  std::vector<llvm::SmallVector<mlir::Value>> bundles = {}, weakBundles = {};
+  std::vector<llvm::SmallVector<mlir::Value>> bundles = {};
+  std::vector<std::pair<llvm::SmallVector<mlir::Value>, int64_t>> weakBundles = {};
   llvm::DenseSet<mlir::Value> closed = {};
 };
 

@@ -350,8 +350,8 @@ void SegmentLayout::grantRequests(const PlanningOptions &options) {
         ;
       bundle(values.slice(begin, end - begin));
     }
-  for (ValueRange values : requests.weakBundles)
-    bundle(values);
+  for (const auto &[values, spare] : requests.weakBundles)
+    bundle(values, spare);
 }
 
 std::optional<Place> SegmentLayout::border(Value value) const {
@@ -365,14 +365,14 @@ std::optional<Place> SegmentLayout::border(Value value) const {
 }
 
 /// Neighbours that fit share a buffer; a value that lies elsewhere already parts those before it from those behind it.
-void SegmentLayout::bundle(ValueRange values) {
+void SegmentLayout::bundle(ValueRange values, int64_t spare) {
   SmallVector<Value> tuple;
   auto close = [&] {
     if (tuple.size() > 1) {
       SmallVector<int64_t> members = llvm::map_to_vector(tuple, [&](Value v) { return storageOf.lookup(v); });
       for (int64_t m : members)
         storages[m].bundle = bundles.size();
-      bundles.push_back(members);
+      bundles.push_back({members, spare});
       tuples.push_back(tuple);
     }
     tuple.clear();
@@ -418,8 +418,8 @@ Place SegmentLayout::scratch(StringRef name, int64_t rows, int64_t columns, Type
 }
 
 void SegmentLayout::createBuffers() {
-  for (ArrayRef<int64_t> members : bundles) {
-    int64_t columns = 0;
+  for (const auto &[members, spare] : bundles) {
+    int64_t columns = spare;
     for (int64_t m : members)
       columns += storages[m].place.columns;
     const Storage &first = storages[members[0]];

@@ -88,7 +88,7 @@ private:
   bool bind(mlir::Value value, const Place &target);
   void bindWrites();
   void grantRequests(const PlanningOptions &options);
-  void bundle(mlir::ValueRange values);
+  void bundle(mlir::ValueRange values, int64_t spare = 0);
   void createBuffers();
   void findStale();
   void assignVersions();
@@ -104,7 +104,7 @@ private:
   std::vector<Storage> storages;
   llvm::DenseMap<mlir::Value, int64_t> storageOf;
   llvm::DenseMap<mlir::Value, int64_t> aliases;
-  llvm::SmallVector<llvm::SmallVector<int64_t>> bundles;
+  std::vector<std::pair<llvm::SmallVector<int64_t>, int64_t>> bundles; ///< storages, and spare columns behind them
   llvm::SmallVector<llvm::SmallVector<mlir::Value>> tuples;
   llvm::DenseMap<mlir::Value, int64_t> versions;
   llvm::DenseSet<mlir::Operation *> copies;

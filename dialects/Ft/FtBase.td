@@ -64,6 +64,15 @@ def Ft_OutputKind : I32EnumAttr<"OutputKind", "a kind of plan.proto's Output", [
   let cppNamespace = "::ft::model";
 }
 
+def Ft_Activation : I32EnumAttr<"Activation", "what the gate of a gated projection goes through", [
+  I32EnumAttrCase<"Silu", 0, "silu">, I32EnumAttrCase<"GeluTanh", 1, "gelu_tanh">]> {
+  let cppNamespace = "::ft::model";
+  let genSpecializedAttr = 0;
+}
+def Ft_ActivationAttr : EnumAttr<Ft_Dialect, Ft_Activation, "activation"> {
+  let assemblyFormat = "`<` $value `>`";
+}
+
 /// Lanes of one dimension that a tensor has in memory only: heads that the library's attention takes at another width.
 def Ft_PaddingAttr : AttrDef<Ft_Dialect, "Padding"> {
   let mnemonic = "padding";

@@ -101,9 +101,8 @@ def Ft_DequantizeOp : Ft_Op<"dequantize", [Pure, AttrSizedOperandSegments]> {
 def Ft_AttentionOp : Ft_Op<"attention", [Pure]> {
   let summary = "attend causally inside each document";
   let description = [{
-    Token t attends to tokens u <= t of its own document: o = softmax(scale * q * k^T) * v for each head; head h
-    reads the
-    k and v of head h / (heads / kv_heads). lse[t, h] is the logarithm of the sum of exponentials of the scaled scores.
+    Token t attends to tokens u <= t of its own document, of which `window` leaves the last: t - window < u. o =
+    softmax(scale * q * k^T) * v for each head; head h reads the k and v of head h / (heads / kv_heads). lse[t, h] is the logarithm of the sum of exponentials of the scaled scores.
     Rows of the batch are sequence_len tokens; document_start[t] is the index inside the row of the first token of t's
     document; document_offsets and document_lens say the same for libraries (plan.proto, BatchInput).
 
@@ -118,9 +117,11 @@ def Ft_AttentionOp : Ft_Op<"attention", [Pure]> {
     - (C4) lse is [tokens, heads].
     - (C5) document_start has one element per token, document_offsets one more than document_lens.
     - (C6) scale is above 0.
+    - (C7) window is at least 1.
   }];
   let arguments = (ins Ft_Matrix:$q, Ft_Matrix:$k, Ft_Matrix:$v, Ft_Ids:$document_start, Ft_Ids:$document_offsets, Ft_Ids:$document_lens,
-                       I64Attr:$heads, I64Attr:$kv_heads, I64Attr:$head_dim, I64Attr:$sequence_len, F64Attr:$scale);
+                       I64Attr:$heads, I64Attr:$kv_heads, I64Attr:$head_dim, I64Attr:$sequence_len, F64Attr:$scale,
+                       OptionalAttr<I64Attr>:$window);
   let results = (outs Ft_Matrix:$o, Ft_Statistic:$lse);
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }
@@ -141,11 +142,13 @@ def Ft_AttentionBwdOp : Ft_Op<"attention_bwd", [Pure]> {
     - (C4) lse is [tokens, heads].
     - (C5) document_start has one element per token, document_offsets one more than document_lens.
     - (C6) scale is above 0.
-    - (C7) d_o has o's type, d_q q's, d_k k's and d_v v's.
+    - (C7) window is at least 1.
+    - (C8) d_o has o's type, d_q q's, d_k k's and d_v v's.
   }];
   let arguments = (ins Ft_Matrix:$d_o, Ft_Matrix:$q, Ft_Matrix:$k, Ft_Matrix:$v, Ft_Matrix:$o, Ft_Statistic:$lse,
                        Ft_Ids:$document_start, Ft_Ids:$document_offsets, Ft_Ids:$document_lens,
-                       I64Attr:$heads, I64Attr:$kv_heads, I64Attr:$head_dim, I64Attr:$sequence_len, F64Attr:$scale);
+                       I64Attr:$heads, I64Attr:$kv_heads, I64Attr:$head_dim, I64Attr:$sequence_len, F64Attr:$scale,
+                       OptionalAttr<I64Attr>:$window);
   let results = (outs Ft_Matrix:$d_q, Ft_Matrix:$d_k, Ft_Matrix:$d_v);
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }

@@ -45,23 +45,27 @@ def Ft_EmbeddingGradOp : Ft_Op<"embedding_grad", [Pure, Accumulating]> {
 }
 
 def Ft_RmsNormOp : Ft_Op<"rms_norm", [Pure]> {
-  let summary = "normalise rows by their root mean square";
+  let summary = "normalise rows, or each head of them, by their root mean square";
   let description = [{
-    rstd[t] = 1 / sqrt(mean over i of x[t, i]^2 + eps); y = x * rstd * weight, rounded once, to y's element type.
-    Backward
-    keeps x and rstd, not y.
+    weight has G elements, and each run of G columns of a row is normalised on its own: the whole row, or one head.
+    rstd = 1 / sqrt(sum over the run of x^2 / features + eps); y = x * rstd * (offset + weight), rounded once, to y's
+    element type. `features` is G where it is absent; it is less where the run has lanes of padding, which are zero.
+    Backward keeps x and rstd, not y.
 
     Example:
     ```mlir
     %y, %rstd = ft.rms_norm %x, %weight {eps = 1.0e-5 : f64} : (tensor<16x8xf32>, tensor<8xf32>) -> (tensor<16x8xf32>, tensor<16xf32>)
+    %z, %of_heads = ft.rms_norm %x, %w {eps = 1.0e-6 : f64, features = 3 : i64, offset = 1.0 : f64} : (tensor<16x8xf32>, tensor<4xf32>) -> (tensor<16x8xf32>, tensor<16x2xf32>)
     ```
 
     - (C1) y has x's shape.
-    - (C2) weight is [columns of x].
-    - (C3) rstd is [rows of x].
+    - (C2) the length of weight, G, divides the columns of x.
+    - (C3) rstd is [rows of x] where G is the columns of x, else [rows of x, columns of x / G].
     - (C4) eps is at least 0.
+    - (C5) features is in [1, G].
   }];
-  let arguments = (ins Ft_Matrix:$x, Ft_Vector:$weight, F64Attr:$eps);
+  let arguments = (ins Ft_Matrix:$x, Ft_Vector:$weight, F64Attr:$eps, DefaultValuedAttr<F64Attr, "0.0">:$offset,
+                       OptionalAttr<I64Attr>:$features);
   let results = (outs Ft_Matrix:$y, Ft_Statistic:$rstd);
   let assemblyFormat = "$x `,` $weight attr-dict `:` functional-type(operands, results)";
 }
@@ -69,7 +73,8 @@ def Ft_RmsNormOp : Ft_Op<"rms_norm", [Pure]> {
 def Ft_RmsNormApplyOp : Ft_Op<"rms_norm_apply", [Pure]> {
   let summary = "normalise rows again, from what backward keeps";
   let description = [{
-    y = x * rstd * weight: the bits that rms_norm gave. Created by differentiation before a product that reads y.
+    y = x * rstd * (offset + weight): the bits that rms_norm gave. Created by differentiation before a product that
+    reads y.
 
     Example:
     ```mlir
@@ -77,10 +82,10 @@ def Ft_RmsNormApplyOp : Ft_Op<"rms_norm_apply", [Pure]> {
     ```
 
     - (C1) y has x's shape.
-    - (C2) weight is [columns of x].
-    - (C3) rstd is [rows of x].
+    - (C2) the length of weight, G, divides the columns of x.
+    - (C3) rstd is [rows of x] where G is the columns of x, else [rows of x, columns of x / G].
   }];
-  let arguments = (ins Ft_Matrix:$x, Ft_Statistic:$rstd, Ft_Vector:$weight);
+  let arguments = (ins Ft_Matrix:$x, Ft_Statistic:$rstd, Ft_Vector:$weight, DefaultValuedAttr<F64Attr, "0.0">:$offset);
   let results = (outs Ft_Matrix:$y);
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }
@@ -88,7 +93,8 @@ def Ft_RmsNormApplyOp : Ft_Op<"rms_norm_apply", [Pure]> {
 def Ft_RmsNormBwdOp : Ft_Op<"rms_norm_bwd", [Pure]> {
   let summary = "differentiate rms_norm with respect to x";
   let description = [{
-    dx = rstd * (dy * weight) - x * rstd^3 * mean over i of (dy * weight * x).
+    With w = offset + weight, for each run of G columns: dx = rstd * (dy * w) - x * rstd^3 * the sum over the run of
+    (dy * w * x) / features.
 
     Example:
     ```mlir
@@ -96,10 +102,12 @@ def Ft_RmsNormBwdOp : Ft_Op<"rms_norm_bwd", [Pure]> {
     ```
 
     - (C1) dx has x's type, dy its shape.
-    - (C2) weight is [columns of x].
-    - (C3) rstd is [rows of x].
+    - (C2) the length of weight, G, divides the columns of x.
+    - (C3) rstd is [rows of x] where G is the columns of x, else [rows of x, columns of x / G].
+    - (C4) features is in [1, G].
   }];
-  let arguments = (ins Ft_Matrix:$dy, Ft_Matrix:$x, Ft_Vector:$weight, Ft_Statistic:$rstd);
+  let arguments = (ins Ft_Matrix:$dy, Ft_Matrix:$x, Ft_Vector:$weight, Ft_Statistic:$rstd,
+                       DefaultValuedAttr<F64Attr, "0.0">:$offset, OptionalAttr<I64Attr>:$features);
   let results = (outs Ft_Matrix:$dx);
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }
@@ -107,7 +115,8 @@ def Ft_RmsNormBwdOp : Ft_Op<"rms_norm_bwd", [Pure]> {
 def Ft_RmsNormWeightGradOp : Ft_Op<"rms_norm_weight_grad", [Pure, Accumulating]> {
   let summary = "differentiate rms_norm with respect to its weight";
   let description = [{
-    dw = accumulate (0 where absent) + the sum over rows of dy * x * rstd, in fixed order.
+    dw = accumulate (0 where absent) + the sum over rows, and over the runs of G columns in each, of dy * x * rstd, in
+    fixed order.
 
     Example:
     ```mlir
@@ -115,13 +124,49 @@ def Ft_RmsNormWeightGradOp : Ft_Op<"rms_norm_weight_grad", [Pure, Accumulating]>
     ```
 
     - (C1) dy has x's shape.
-    - (C2) dw is [columns of x].
-    - (C3) rstd is [rows of x].
+    - (C2) the length of dw, G, divides the columns of x.
+    - (C3) rstd is [rows of x] where G is the columns of x, else [rows of x, columns of x / G].
     - (C4) accumulate has dw's type.
   }];
   let arguments = (ins Ft_Matrix:$dy, Ft_Matrix:$x, Ft_Statistic:$rstd, Optional<Ft_Vector>:$accumulate);
   let results = (outs Ft_Vector:$dw);
   let assemblyFormat = "$dy `,` $x `,` $rstd (`accumulate` $accumulate^)? attr-dict `:` functional-type(operands, results)";
+}
+
+def Ft_AddBiasOp : Ft_Op<"add_bias", [Pure]> {
+  let summary = "add a vector to every row";
+  let description = [{
+    result[t] = x[t] + bias, rounded once. The bias of a linear, whose product is a library's.
+
+    Example:
+    ```mlir
+    %y = ft.add_bias %x, %bias : (tensor<16x8xf32>, tensor<8xf32>) -> tensor<16x8xf32>
+    ```
+
+    - (C1) the result has x's type.
+    - (C2) bias is [columns of x].
+  }];
+  let arguments = (ins Ft_Matrix:$x, Ft_Vector:$bias);
+  let results = (outs Ft_Matrix:$result);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
+
+def Ft_BiasGradOp : Ft_Op<"bias_grad", [Pure, Accumulating]> {
+  let summary = "differentiate add_bias with respect to the bias";
+  let description = [{
+    result = accumulate (0 where absent) + the sum over rows of grad, in fixed order.
+
+    Example:
+    ```mlir
+    %db = ft.bias_grad %grad accumulate %sum : (tensor<16x8xf32>, tensor<8xf32>) -> tensor<8xf32>
+    ```
+
+    - (C1) the result is [columns of grad].
+    - (C2) accumulate has the result's type.
+  }];
+  let arguments = (ins Ft_Matrix:$grad, Optional<Ft_Vector>:$accumulate);
+  let results = (outs Ft_Vector:$result);
+  let assemblyFormat = "$grad (`accumulate` $accumulate^)? attr-dict `:` functional-type(operands, results)";
 }
 
 def Ft_RopeOp : Ft_Op<"rope", [Pure]> {
@@ -148,18 +193,21 @@ def Ft_RopeOp : Ft_Op<"rope", [Pure]> {
 }
 
 def Ft_SwigluOp : Ft_Op<"swiglu", [Pure]> {
-  let summary = "gate a projection with silu";
+  let summary = "gate a projection with an activation";
   let description = [{
-    gate * sigmoid(gate) * up. Backward keeps gate and up, not the result.
+    act(gate) * up with act(x) = x * sigmoid(a(x)): a(x) = x is silu, a(x) = 2 * sqrt(2 / pi) * (x + 0.044715 * x^3) is
+    the tanh form of gelu, which is why GeGLU is this op as well. Backward keeps gate and up, not the result.
 
     Example:
     ```mlir
     %product = ft.swiglu %gate, %up : (tensor<16x8xf32>, tensor<16x8xf32>) -> tensor<16x8xf32>
+    %other = ft.swiglu %gate, %up {activation = #ft.activation<gelu_tanh>} : (tensor<16x8xf32>, tensor<16x8xf32>) -> tensor<16x8xf32>
     ```
 
     - (C1) gate, up and the result have one type.
   }];
-  let arguments = (ins Ft_Matrix:$gate, Ft_Matrix:$up);
+  let arguments = (ins Ft_Matrix:$gate, Ft_Matrix:$up,
+                       DefaultValuedAttr<Ft_ActivationAttr, "::ft::model::Activation::Silu">:$activation);
   let results = (outs Ft_Matrix:$result);
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }
@@ -167,9 +215,9 @@ def Ft_SwigluOp : Ft_Op<"swiglu", [Pure]> {
 def Ft_SwigluBwdOp : Ft_Op<"swiglu_bwd", [Pure]> {
   let summary = "differentiate swiglu";
   let description = [{
-    With s = sigmoid(gate): d_gate = grad * up * s * (1 + gate * (1 - s)); d_up = grad * gate * s. Differentiation
-    puts a
-    second ft.swiglu beside it where a weight's gradient reads the product: one kernel writes all three.
+    With s = sigmoid(a(gate)): d_gate = grad * up * s * (1 + gate * (1 - s) * a'(gate)); d_up = grad * gate * s.
+    Differentiation puts a second ft.swiglu beside it where a weight's gradient reads the product: one kernel writes all
+    three.
 
     Example:
     ```mlir
@@ -178,8 +226,28 @@ def Ft_SwigluBwdOp : Ft_Op<"swiglu_bwd", [Pure]> {
 
     - (C1) grad, gate, up, d_gate and d_up have one type.
   }];
-  let arguments = (ins Ft_Matrix:$grad, Ft_Matrix:$gate, Ft_Matrix:$up);
+  let arguments = (ins Ft_Matrix:$grad, Ft_Matrix:$gate, Ft_Matrix:$up,
+                       DefaultValuedAttr<Ft_ActivationAttr, "::ft::model::Activation::Silu">:$activation);
   let results = (outs Ft_Matrix:$d_gate, Ft_Matrix:$d_up);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
+
+def Ft_ScaleOp : Ft_Op<"scale", [Pure]> {
+  let summary = "multiply by a constant";
+  let description = [{
+    factor * x, with factor rounded to x's element type, as models that scale their embeddings are trained. It is its
+    own derivative.
+
+    Example:
+    ```mlir
+    %y = ft.scale %x {factor = 2.0 : f64} : (tensor<16x8xf32>) -> tensor<16x8xf32>
+    ```
+
+    - (C1) the result has x's shape.
+    - (C2) factor is finite.
+  }];
+  let arguments = (ins Ft_Matrix:$x, F64Attr:$factor);
+  let results = (outs Ft_Matrix:$result);
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }
 

@@ -14,7 +14,7 @@ def Ft_VariableOp : Ft_Op<"variable", [Symbol, DeclareOpInterfaceMethods<SymbolU
     `key` is the checkpoint's key (Hugging Face's, PEFT's for an adapter); a gradient or moment has its parameter's.
     `of` names the parameter that a gradient, moment or working copy belongs to. `init` says what fills it when no file
     does: {kind = "zeros" | "ones"}, {kind = "normal" | "uniform", scale = s} (standard deviation, half width),
-    {kind = "rope_cos" | "rope_sin", theta = t} (element (p, i) is the cosine or sine of p * t^(-i / columns), columns of the logical shape),
+    {kind = "rope_cos" | "rope_sin", frequencies = f, amplitude = a} (element (p, i) is a times the cosine or sine of p * f[i]; one frequency for each column of the logical shape; a is 1 where absent),
     {kind = "random_keys", names = [...]} (element i is the Philox key of stream "dropout" and names[i]).
     `io` is the kind of the plan's BatchInput or Output. `gradient_type` is the element type that a trained parameter's
     gradient is summed in. `gguf_key` and `gguf_rope_heads` say where a GGUF file has the parameter, and that it stores

@@ -99,19 +99,22 @@ template <typename Op> LogicalResult verifyAttention(Op op) {
       failed(checkEqual(op, "C5", "length of document_offsets", dim(op.getDocumentOffsets(), 0),
                         dim(op.getDocumentLens(), 0) + 1)))
     return failure();
-  return checkRange(op, "C6", "scale", op.getScale().convertToDouble(), std::numeric_limits<double>::min(),
-                    std::numeric_limits<double>::infinity());
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  if (failed(
+          checkRange(op, "C6", "scale", op.getScale().convertToDouble(), std::numeric_limits<double>::min(), infinity)))
+    return failure();
+  return checkRange(op, "C7", "window", double(op.getWindow().value_or(1)), 1, infinity);
 }
 } // namespace
 
 LogicalResult AttentionOp::verify() { return verifyAttention(*this); }
 
 LogicalResult AttentionBwdOp::verify() {
-  if (failed(verifyAttention(*this)) || failed(checkSameType(*this, "C7", "d_o", getDO(), getO())) ||
-      failed(checkSameType(*this, "C7", "d_q", getDQ(), getQ())) ||
-      failed(checkSameType(*this, "C7", "d_k", getDK(), getK())))
+  if (failed(verifyAttention(*this)) || failed(checkSameType(*this, "C8", "d_o", getDO(), getO())) ||
+      failed(checkSameType(*this, "C8", "d_q", getDQ(), getQ())) ||
+      failed(checkSameType(*this, "C8", "d_k", getDK(), getK())))
     return failure();
-  return checkSameType(*this, "C7", "d_v", getDV(), getV());
+  return checkSameType(*this, "C8", "d_v", getDV(), getV());
 }
 
 namespace {

@@ -21,37 +21,73 @@ LogicalResult EmbeddingGradOp::verify() {
   return success();
 }
 
+namespace {
+/// A norm's weight (or its gradient) of G elements, and the statistics of each run of G columns of `x`.
+LogicalResult checkRuns(Operation *op, StringRef what, Value x, Value weight, Value rstd) {
+  const int64_t columns = dim(x, 1), run = dim(weight, 0);
+  if (columns % run)
+    return op->emitOpError("(C2) ") << what << " has " << run << " elements; must be a divisor of the " << columns
+                                    << " columns of x";
+  SmallVector<int64_t> statistics{dim(x, 0)};
+  if (run != columns)
+    statistics.push_back(columns / run);
+  return checkShape(op, "C3", "rstd", rstd, statistics);
+}
+
+LogicalResult checkFeatures(Operation *op, StringRef label, std::optional<int64_t> features, Value weight) {
+  return checkRange(op, label, "features", double(features.value_or(1)), 1, double(dim(weight, 0)) + 1);
+}
+} // namespace
+
 LogicalResult RmsNormOp::verify() {
   if (failed(checkShape(*this, "C1", "y", getY(), shape(getX()))) ||
-      failed(checkShape(*this, "C2", "weight", getWeight(), {dim(getX(), 1)})) ||
-      failed(checkShape(*this, "C3", "rstd", getRstd(), {dim(getX(), 0)})))
+      failed(checkRuns(*this, "weight", getX(), getWeight(), getRstd())) ||
+      failed(checkRange(*this, "C4", "eps", getEps().convertToDouble(), 0, infinity)))
     return failure();
-  return checkRange(*this, "C4", "eps", getEps().convertToDouble(), 0, infinity);
+  return checkFeatures(*this, "C5", getFeatures(), getWeight());
 }
 
 LogicalResult RmsNormApplyOp::verify() {
-  if (failed(checkShape(*this, "C1", "y", getY(), shape(getX()))) ||
-      failed(checkShape(*this, "C2", "weight", getWeight(), {dim(getX(), 1)})))
+  if (failed(checkShape(*this, "C1", "y", getY(), shape(getX()))))
     return failure();
-  return checkShape(*this, "C3", "rstd", getRstd(), {dim(getX(), 0)});
+  return checkRuns(*this, "weight", getX(), getWeight(), getRstd());
 }
 
 LogicalResult RmsNormBwdOp::verify() {
   if (failed(checkSameType(*this, "C1", "dx", getDx(), getX())) ||
       failed(checkShape(*this, "C1", "dy", getDy(), shape(getX()))) ||
-      failed(checkShape(*this, "C2", "weight", getWeight(), {dim(getX(), 1)})))
+      failed(checkRuns(*this, "weight", getX(), getWeight(), getRstd())))
     return failure();
-  return checkShape(*this, "C3", "rstd", getRstd(), {dim(getX(), 0)});
+  return checkFeatures(*this, "C4", getFeatures(), getWeight());
 }
 
 LogicalResult RmsNormWeightGradOp::verify() {
   if (failed(checkShape(*this, "C1", "dy", getDy(), shape(getX()))) ||
-      failed(checkShape(*this, "C2", "dw", getDw(), {dim(getX(), 1)})) ||
-      failed(checkShape(*this, "C3", "rstd", getRstd(), {dim(getX(), 0)})))
+      failed(checkRuns(*this, "dw", getX(), getDw(), getRstd())))
     return failure();
   if (getAccumulate())
     return checkSameType(*this, "C4", "accumulate", getAccumulate(), getDw());
   return success();
+}
+
+LogicalResult AddBiasOp::verify() {
+  if (failed(checkSameType(*this, "C1", "result", getResult(), getX())))
+    return failure();
+  return checkShape(*this, "C2", "bias", getBias(), {dim(getX(), 1)});
+}
+
+LogicalResult BiasGradOp::verify() {
+  if (failed(checkShape(*this, "C1", "result", getResult(), {dim(getGrad(), 1)})))
+    return failure();
+  if (getAccumulate())
+    return checkSameType(*this, "C2", "accumulate", getAccumulate(), getResult());
+  return success();
+}
+
+LogicalResult ScaleOp::verify() {
+  if (!getFactor().isFinite())
+    return emitOpError("(C2) factor must be finite");
+  return checkShape(*this, "C1", "result", getResult(), shape(getX()));
 }
 
 LogicalResult RopeOp::verify() {

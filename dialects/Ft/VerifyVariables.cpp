@@ -64,8 +64,12 @@ static LogicalResult verifyInit(VariableOp op, DictionaryAttr init) {
   const bool needsScale = isOneOf(kind, {"normal", "uniform"});
   if (needsScale != bool(init.getAs<FloatAttr>("scale")))
     return op.emitOpError("(C4) init.scale must be given with normal and uniform, and only there");
-  if (kind.getValue().starts_with("rope_") != bool(init.getAs<FloatAttr>("theta")))
-    return op.emitOpError("(C4) init.theta must be given with rope_cos and rope_sin, and only there");
+  auto frequencies = init.getAs<DenseF64ArrayAttr>("frequencies");
+  const bool isRope = kind.getValue().starts_with("rope_");
+  if (isRope != bool(frequencies) || (isRope && frequencies.size() != op.getLogicalShape().back()))
+    return op.emitOpError(
+        "(C4) init.frequencies must be given with rope_cos and rope_sin, one for each column, and only "
+        "there");
   if (kind == "random_keys") {
     auto names = init.getAs<ArrayAttr>("names");
     if (!names || int64_t(names.size()) != op.getTensorType().getNumElements())

@@ -45,16 +45,27 @@ static bool isStatisticType(Type type) { return type.isF32() || type.isF64(); }
 
 LogicalResult ColumnPartialsOp::verify() {
   auto a = cast<RankedTensorType>(getA().getType()), partials = cast<RankedTensorType>(getPartials().getType());
-  if (!a.hasStaticShape() || a.getRank() != 2 || !hasShape(getB(), a.getShape()) ||
-      !hasShape(getScale(), a.getShape().take_front()))
-    return emitOpError("(C1) needs a and b of one shape [T, D] and scale [T], has ")
-           << a << ", " << getB().getType() << " and " << getScale().getType();
-  if (partials.getRank() != 2 || partials.getDimSize(1) != a.getDimSize(1) || partials.getDimSize(0) < 1 ||
-      partials.getDimSize(0) > a.getDimSize(0))
-    return emitOpError("(C1) the result must be [P, ")
-           << a.getDimSize(1) << "] with P in [1, " << a.getDimSize(0) << "], is " << partials;
-  Type scale = cast<RankedTensorType>(getScale().getType()).getElementType();
-  if (!isStatisticType(scale) || scale != partials.getElementType())
+  if (getB().size() > 1)
+    return emitOpError("(C1) has ") << getB().size() << " factors b; must have one, with its scale, or none";
+  if (!a.hasStaticShape() || a.getRank() != 2 || partials.getRank() != 2 || partials.getDimSize(1) < 1 ||
+      a.getDimSize(1) % partials.getDimSize(1))
+    return emitOpError("(C1) needs a of shape [T, D] and a result [P, G] with G a divisor of D, has ")
+           << a << " and " << partials;
+  const int64_t runs = a.getDimSize(1) / partials.getDimSize(1), rows = a.getDimSize(0) * runs;
+  if (partials.getDimSize(0) < 1 || partials.getDimSize(0) > rows)
+    return emitOpError("(C1) the result has ") << partials.getDimSize(0) << " rows; must be in [1, " << rows << "]";
+  if (!isStatisticType(partials.getElementType()))
+    return emitOpError("(C2) the result must be f32 or f64, is ") << partials.getElementType();
+  if (getB().empty())
+    return success();
+  SmallVector<int64_t> scales{a.getDimSize(0)};
+  if (runs > 1)
+    scales.push_back(runs);
+  if (!hasShape(getB()[0], a.getShape()) || !hasShape(getScale()[0], scales))
+    return emitOpError("(C1) needs b of a's shape and one scale for each run of a row, has ")
+           << a << ", " << getB()[0].getType() << " and " << getScale()[0].getType();
+  Type scale = cast<RankedTensorType>(getScale()[0].getType()).getElementType();
+  if (scale != partials.getElementType())
     return emitOpError("(C2) scale and result must both be f32 or both f64, are ")
            << scale << " and " << partials.getElementType();
   return success();

@@ -57,15 +57,18 @@ def Kernel_YieldOp : Kernel_Op<"yield", [Pure, Terminator, HasParent<"FusedOp">]
   let assemblyFormat = "($values^ `:` type($values))? attr-dict";
 }
 
-def Kernel_ColumnPartialsOp : Kernel_Op<"column_partials", [Pure]> {
-  let summary = "Sum a · b · scale over runs of rows: the first half of a column reduction";
+def Kernel_ColumnPartialsOp : Kernel_Op<"column_partials", [Pure, SameVariadicOperandSize]> {
+  let summary = "Sum a, or a · b · scale, over runs of rows: the first half of a column reduction";
   let description = [{
-    `partials[p, c]` is the sum of `a[t, c] · b[t, c] · scale[t]` over the rows t = p, p + P, p + 2P, …, in this order,
-    where P is the number of rows of the result. A kernel that holds this operation has P items, each of which loops
-    over its rows; `kernel.column_sum` adds the partials. Both together are the weight gradient of an RMSNorm.
+    `partials[p, c]` is the sum of `a[t, c] · b[t, c] · scale[t]` (of `a[t, c]` where b and scale are absent) over the
+    rows t = p, p + P, p + 2P, …, in this order, where P is the number of rows of the result. A result of fewer columns
+    than a takes runs of so many columns for rows, of which scale then has one element each. A kernel that holds this
+    operation has P items, each of which loops over its rows; `kernel.column_sum` adds the partials. Both together are
+    the weight gradient of an RMSNorm, and that of a bias.
 
     Constraints:
-    - (C1) a and b are [T, D], scale is [T], the result is [P, D] with P between 1 and T;
+    - (C1) a and b are [T, D], the result is [P, G], where G divides D and P is between 1 and T · D / G; scale is [T]
+      where G is D, else [T, D / G];
     - (C2) the result's and the scale's element types are equal, f32 or f64.
 
     Example:
@@ -73,7 +76,7 @@ def Kernel_ColumnPartialsOp : Kernel_Op<"column_partials", [Pure]> {
     %p = kernel.column_partials %dy, %x, %rstd : (tensor<4096x576xbf16>, tensor<4096x576xf32>, tensor<4096xf32>) -> tensor<64x576xf32>
     ```
   }];
-  let arguments = (ins AnyRankedTensor:$a, AnyRankedTensor:$b, AnyRankedTensor:$scale);
+  let arguments = (ins AnyRankedTensor:$a, Variadic<AnyRankedTensor>:$b, Variadic<AnyRankedTensor>:$scale);
   let results = (outs AnyRankedTensor:$partials);
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;

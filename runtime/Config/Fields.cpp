@@ -40,6 +40,14 @@ const Field *findField(std::span<const Field> table, std::string_view name) {
   return it == table.end() ? nullptr : &*it;
 }
 
+std::vector<Field> joinFields(std::span<const Field> own, std::span<const Field> common) {
+  std::vector<Field> joined(own.begin(), own.end());
+  for (const Field &field : common)
+    if (!findField(own, field.name))
+      joined.push_back(field);
+  return joined;
+}
+
 void judgeFields(const std::string &place, const Json &object, std::span<const Field> table,
                  std::vector<std::string> &problems, const std::string &prefix) {
   constexpr size_t most = 20; // a file of many foreign fields is foreign
@@ -61,8 +69,13 @@ void judgeFields(const std::string &place, const Json &object, std::span<const F
   }
 }
 
+bool FieldReader::isNull(std::string_view name) const {
+  auto it = object.find(std::string(name));
+  return it != object.end() && it->is_null();
+}
+
 void FieldReader::refuse(std::string_view name, std::string_view value, std::string_view legal) {
-  problems.push_back(fmt::format("{}: {} is {}; must be {}", place, name, value, legal));
+  problems.push_back(fmt::format("{}: {}{} is {}; must be {}", place, prefix, name, value, legal));
 }
 
 int64_t FieldReader::size(std::string_view name, std::optional<int64_t> absent, int64_t most) {

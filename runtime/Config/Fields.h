@@ -31,6 +31,9 @@ constexpr Field only(std::string_view name, std::string_view values, std::string
 
 const Field *findField(std::span<const Field> table, std::string_view name);
 
+/// `own`, and what it lacks of `common`.
+std::vector<Field> joinFields(std::span<const Field> own, std::span<const Field> common);
+
 /// "config.json: attention_bias is true; must be false: …" for every member of `object` that the table does not allow.
 /// One that the table lacks must be null. At most 20 are named. `prefix` stands before the names of members
 /// ("rope_parameters.").
@@ -41,8 +44,10 @@ void judgeFields(const std::string &place, const Json &object, std::span<const F
 /// stands in for it. Null is absent.
 class FieldReader {
 public:
-  FieldReader(std::string place, const Json &object, std::vector<std::string> &problems)
-      : place(std::move(place)), object(object), problems(problems), before(problems.size()) {}
+  /// `prefix` stands before the names of members in messages ("llama.").
+  FieldReader(std::string place, const Json &object, std::vector<std::string> &problems, std::string prefix = "")
+      : place(std::move(place)), prefix(std::move(prefix)), object(object), problems(problems),
+        before(problems.size()) {}
 
   /// An integer in [1, most].
   int64_t size(std::string_view name, std::optional<int64_t> absent, int64_t most);
@@ -52,13 +57,15 @@ public:
   std::string text(std::string_view name);
 
   const Json *find(std::string_view name) const { return findMember(object, name); }
+  /// Whether the member is there and null, where that is not the same as absent.
+  bool isNull(std::string_view name) const;
   /// "PLACE: NAME is VALUE; must be LEGAL".
   void refuse(std::string_view name, std::string_view value, std::string_view legal);
   /// Whether there are problems more than there were.
   bool failed() const { return problems.size() > before; }
 
 private:
-  std::string place;
+  std::string place, prefix;
   const Json &object;
   std::vector<std::string> &problems;
   size_t before;

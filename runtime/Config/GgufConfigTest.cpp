@@ -43,14 +43,14 @@ TEST(GgufConfig, ReadsTheSameShape) {
   EXPECT_EQ(config.headDim, 16);
   EXPECT_EQ(config.maxPositions, 128);
   EXPECT_EQ(config.vocabSize, 0);
-  EXPECT_EQ(config.ropeTheta, 5e5);
+  EXPECT_EQ(config.rope.theta, 5e5);
   EXPECT_EQ(config.rmsNormEps, 1e-5);
 }
 
 TEST(GgufConfig, TakesWhatChangesNothing) {
   const std::pair<const char *, const char *> keys[] = {
       {"llama.rope.scaling.type", "\"none\""},
-      {"llama.rope.scaling.type", "\"linear\""},
+      {"llama.rope.scaling.type", "\"linear\""}, // by no factor
       {"llama.rope.scaling.factor", "1.0"},
       {"llama.rope.scaling.factor", "0.0"},
       {"llama.expert_count", "0"},
@@ -72,19 +72,19 @@ TEST(GgufConfig, TakesWhatChangesNothing) {
 
 TEST(GgufConfig, NamesWhatItDoesNotSupport) {
   EXPECT_EQ(
-      errorWith("llama.rope.scaling.type", "yarn"),
-      "m.gguf: llama.rope.scaling.type is \"yarn\"; must be \"none\": scaled rotary embeddings are not supported");
-  EXPECT_EQ(errorWith("llama.rope.scaling.factor", 8),
-            "m.gguf: llama.rope.scaling.factor is 8; must be 1: scaled rotary embeddings are not supported");
+      errorWith("llama.rope.scaling.type", "longrope"),
+      "m.gguf: llama.rope.scaling.type is \"longrope\"; must be \"none\", \"linear\" or \"yarn\": this way to scale "
+      "rotary embeddings is not supported");
   EXPECT_EQ(errorWith("llama.rope.dimension_count", 8),
             "m.gguf: llama.rope.dimension_count is 8; must be 16, the width of a head");
-  EXPECT_EQ(errorWith("general.architecture", "qwen2"),
-            "m.gguf: general.architecture is \"qwen2\"; must be \"llama\": nothing else is supported");
-  EXPECT_EQ(errorWith("general.architecture", nullptr), "m.gguf: general.architecture is missing; must be \"llama\"");
+  EXPECT_EQ(errorWith("general.architecture", "qwen2moe"),
+            "m.gguf: general.architecture is \"qwen2moe\"; must be \"llama\" or \"qwen2\" or \"qwen3\" or "
+            "\"smollm3\": qwen2moe needs experts, and a router that sends tokens to them, which is not there");
+  EXPECT_EQ(errorWith("general.architecture", nullptr),
+            "m.gguf: general.architecture is missing; must be \"llama\" or \"qwen2\" or \"qwen3\" or \"smollm3\"");
   EXPECT_EQ(errorWith("llama.attention.head_count", 0),
             "m.gguf: llama.attention.head_count is 0; must be an integer in [1, 1024]");
   for (const auto &[key, value] : {std::pair<const char *, Json>("llama.expert_count", 8),
-                                   {"llama.rope.scale_linear", 4.0},
                                    {"llama.rope.scaling.attn_factor", 0.5},
                                    {"llama.attention.value_length", 8},
                                    {"llama.attention.sliding_window", 4096},
@@ -94,6 +94,38 @@ TEST(GgufConfig, NamesWhatItDoesNotSupport) {
                                    {"llama.attention.layer_norm_rms_epsilon", "1e-5"},
                                    {"general.type", "adapter"}})
     EXPECT_NE(errorWith(key, value).find(std::string(key) + " is "), std::string::npos) << key;
+}
+
+Json of(const std::string &architecture) {
+  const Json llama = tiny();
+  Json metadata = Json::object();
+  for (const auto &[key, value] : llama.items())
+    metadata[key.starts_with("llama.") ? architecture + key.substr(5) : key] = value;
+  metadata["general.architecture"] = architecture;
+  return metadata;
+}
+
+TEST(GgufConfig, ReadsTheFamilies) {
+  std::vector<std::string> problems;
+  Json scaled = of("qwen3");
+  scaled["qwen3.rope.scaling.type"] = "yarn";
+  scaled["qwen3.rope.scaling.factor"] = 4.0;
+  scaled["qwen3.rope.scaling.original_context_length"] = 32768;
+  const ModelConfig qwen3 = ggufModelConfig("m.gguf", scaled, problems);
+  EXPECT_EQ(qwen3.family, "qwen3");
+  EXPECT_EQ(qwen3.headDim, 16); // that of the other sizes, not the family's
+  EXPECT_EQ(qwen3.rope.type, Rope::Type::Yarn);
+  EXPECT_EQ(qwen3.rope.originalPositions, 32768);
+  Json layers = of("smollm3");
+  layers["smollm3.block_count"] = 5;
+  const ModelConfig smollm3 = ggufModelConfig("m.gguf", layers, problems);
+  EXPECT_FALSE(smollm3.perLayer[3].rotated);
+  EXPECT_TRUE(smollm3.perLayer[4].rotated);
+  EXPECT_TRUE(problems.empty()) << problems[0];
+  EXPECT_EQ(
+      errorOf(of("gemma3")),
+      "m.gguf: general.architecture is \"gemma3\"; must be \"llama\" or \"qwen2\" or \"qwen3\" or \"smollm3\": the "
+      "norms in such a file have 1 added to them; give the model's Hugging Face folder");
 }
 
 } // namespace

@@ -1,5 +1,6 @@
 #include "runtime/Config/ModelConfig.h"
 
+#include "runtime/Config/Families/Families.h"
 #include "runtime/Config/ModelFields.h"
 #include "runtime/Support/FileKind.h"
 #include "runtime/Support/MappedFile.h"
@@ -20,38 +21,57 @@ constexpr int64_t maxHeads = 1024;          // each has steps of its own where a
 constexpr int64_t maxHeadDim = 4096;        // tables of rotations are computed
 constexpr size_t maxConfigBytes = 16 << 20; // the largest have some thousand labels
 
-/// "default" where the object does not scale: linear scaling by 1 does not.
-std::string ropeType(const Json &rope) {
-  const Json *type = findMember(rope, "rope_type");
-  type = type ? type : findMember(rope, "type"); // as older files have it
-  if (!type)
-    return "default";
-  const Json *factor = findMember(rope, "factor");
-  if (*type == "linear" && factor && *factor == 1)
-    return "default";
-  return type->is_string() ? type->get<std::string>() : shownJson(*type);
-}
+/// What an object of config.json says of ropes: of one, or of one for each type of layer.
+class RopeReader {
+public:
+  RopeReader(const std::string &place, FieldReader &fields, const ModelFamily &family, ModelConfig &config,
+             std::vector<std::string> &problems)
+      : place(place), fields(fields), family(family), config(config), problems(problems) {}
 
-/// rope_scaling, or rope_parameters as newer files have it: neither may scale; either may hold rope_theta.
-void readRope(const std::string &place, FieldReader &fields, const std::string &name, std::optional<double> &theta,
-              std::vector<std::string> &problems) {
-  const Json *rope = fields.find(name);
-  if (!rope)
-    return;
-  if (!rope->is_object())
-    return fields.refuse(name, shownJson(*rope), "null or an object");
-  if (ropeType(*rope) != "default")
-    return fields.refuse(name, shownJson(*rope),
-                         "null or of rope_type \"default\": scaled rotary embeddings are not supported");
-  judgeFields(place, *rope, ropeFields(), problems, name + ".");
-  if (!findMember(*rope, "rope_theta"))
-    return;
-  FieldReader inner(fmt::format("{}: {}", place, name), *rope, problems);
-  const double own = inner.positive("rope_theta", std::nullopt, maxTheta);
-  if (theta && *theta != own)
-    inner.refuse("rope_theta", fmt::format("{}", own), fmt::format("{}, as the file says elsewhere", *theta));
-  theta = own;
-}
+  void read() {
+    if (fields.find(configKeys.ropeTheta))
+      theta = fields.positive(configKeys.ropeTheta, std::nullopt, maxTheta);
+    for (const char *name : {"rope_scaling", "rope_parameters"})
+      if (const Json *object = fields.find(name))
+        readMember(name, *object);
+    config.rope.theta = theta.value_or(config.rope.theta);
+    config.localRope.theta = localTheta.value_or(config.localRope.theta);
+  }
+
+private:
+  void readMember(const std::string &name, const Json &object) {
+    if (!object.is_object())
+      return fields.refuse(name, shownJson(object), "null or an object");
+    const Rope before = config.rope;
+    const Json *global = family.hasLocalRope ? findMember(object, "full_attention") : nullptr;
+    if (global) {
+      constexpr Field types[] = {readField("full_attention"), readField("sliding_attention")};
+      judgeFields(place, object, types, problems, name + ".");
+      readType(name + ".full_attention", global, theta, config.rope);
+      readType(name + ".sliding_attention", findMember(object, "sliding_attention"), localTheta, config.localRope);
+    } else {
+      readType(name, &object, theta, config.rope);
+    }
+    if (given && before != config.rope)
+      fields.refuse(name, shownJson(object), "what the file says elsewhere of how ropes scale");
+    given = true;
+  }
+
+  void readType(const std::string &name, const Json *object, std::optional<double> &ownTheta, Rope &rope) {
+    if (object && object->is_object())
+      readRope(place, name, *object, ownTheta, config.maxPositions, rope, problems);
+    else
+      fields.refuse(name, object ? shownJson(*object) : "missing", "an object");
+  }
+
+  const std::string &place;
+  FieldReader &fields;
+  const ModelFamily &family;
+  ModelConfig &config;
+  std::vector<std::string> &problems;
+  std::optional<double> theta, localTheta;
+  bool given = false;
+};
 
 /// Weights in NF4 are what a plan may have as well; every other format is refused.
 void readQuantization(const std::string &place, FieldReader &fields, ModelConfig &config,
@@ -77,15 +97,11 @@ void readQuantization(const std::string &place, FieldReader &fields, ModelConfig
     config.notQuantized = modules->get<std::vector<std::string>>();
 }
 
-void readWindow(FieldReader &fields) {
-  const Json *window = fields.find("sliding_window"), *used = fields.find("use_sliding_window");
-  if (window && !(used && *used == false))
-    fields.refuse("sliding_window", shownJson(*window),
-                  "null, or use_sliding_window false: windows of attention are not supported");
-  const Json *types = fields.find("layer_types");
-  if (types && !(types->is_array() &&
-                 std::all_of(types->begin(), types->end(), [](const Json &type) { return type == "full_attention"; })))
-    fields.refuse("layer_types", shownJson(*types), "\"full_attention\" for every layer: nothing else is supported");
+void checkArchitecture(FieldReader &fields, const ModelFamily &family) {
+  const Json *given = fields.find("architectures");
+  if (given && *given != Json::array({std::string(family.architecture)}))
+    fields.refuse("architectures", shownJson(*given),
+                  fmt::format("[\"{}\"]: nothing else is supported", family.architecture));
 }
 
 Expected<ModelConfig> orProblems(ModelConfig config, const std::vector<std::string> &problems) {
@@ -101,9 +117,11 @@ void readShape(FieldReader &fields, const ModelKeys &keys, ModelConfig &config) 
   config.intermediateSize = fields.size(keys.intermediateSize, std::nullopt, maxSize);
   config.layers = fields.size(keys.layers, std::nullopt, maxLayers);
   config.heads = fields.size(keys.heads, std::nullopt, maxHeads);
-  config.kvHeads = fields.size(keys.kvHeads, config.heads, maxSize);
-  config.headDim = fields.size(keys.headDim, std::max<int64_t>(config.hiddenSize / config.heads, 1), maxSize);
-  config.maxPositions = fields.size(keys.maxPositions, 2048, maxSize); // Transformers' default
+  const bool derived = config.headDim == 0; // where it is absent
+  config.kvHeads = fields.size(keys.kvHeads, config.kvHeads ? config.kvHeads : config.heads, maxSize);
+  config.headDim = fields.size(
+      keys.headDim, derived ? std::max<int64_t>(config.hiddenSize / config.heads, 1) : config.headDim, maxSize);
+  config.maxPositions = fields.size(keys.maxPositions, config.maxPositions ? config.maxPositions : 2048, maxSize);
   if (fields.failed())
     return;
   if (config.heads % config.kvHeads)
@@ -113,7 +131,7 @@ void readShape(FieldReader &fields, const ModelKeys &keys, ModelConfig &config) 
     fields.refuse(keys.headDim, fmt::format("{}", config.headDim), fmt::format("at most {}", maxHeadDim));
   else if (config.headDim % 4)
     fields.refuse(keys.headDim, fmt::format("{}", config.headDim), "a multiple of 4");
-  if (!fields.find(keys.headDim) && config.hiddenSize % config.heads)
+  if (derived && !fields.find(keys.headDim) && config.hiddenSize % config.heads)
     fields.refuse(
         keys.hiddenSize, fmt::format("{}", config.hiddenSize),
         fmt::format("a multiple of {}, which is {}, where {} is absent", keys.heads, config.heads, keys.headDim));
@@ -122,22 +140,25 @@ void readShape(FieldReader &fields, const ModelKeys &keys, ModelConfig &config) 
 ModelConfig modelConfigOf(const std::string &place, const Json &json, std::vector<std::string> &problems) {
   ModelConfig config;
   FieldReader fields(place, json, problems);
-  judgeFields(place, json, configFields(), problems);
-  if (!fields.find("model_type"))
-    fields.refuse("model_type", "missing", "\"llama\"");
+  const std::string type = fields.text("model_type");
+  const ModelFamily *family = familyOfModelType(type);
+  if (!family) { // of another family most fields would be foreign
+    const Json *given = fields.find("model_type");
+    fields.refuse("model_type", given ? shownJson(*given) : "missing", legalModelTypes(json));
+    return config;
+  }
+  family->setDefaults(config);
+  config.family = type;
+  judgeFields(place, json, joinFields(family->fields, configFields()), problems);
+  checkArchitecture(fields, *family);
   config.hubName = fields.text("_name_or_path");
   config.vocabSize = fields.size(configKeys.vocabSize, std::nullopt, maxSize);
   readShape(fields, configKeys, config);
-  std::optional<double> theta;
-  if (fields.find(configKeys.ropeTheta))
-    theta = fields.positive(configKeys.ropeTheta, std::nullopt, maxTheta);
-  for (const char *name : {"rope_scaling", "rope_parameters"})
-    readRope(place, fields, name, theta, problems);
-  readWindow(fields);
+  RopeReader(place, fields, *family, config, problems).read();
+  family->readLayers(fields, config);
   readQuantization(place, fields, config, problems);
-  config.ropeTheta = theta.value_or(config.ropeTheta);
   config.rmsNormEps = fields.positive(configKeys.rmsNormEps, 1e-6, 1);
-  config.tiedHead = fields.flag("tie_word_embeddings", false);
+  config.tiedHead = fields.flag("tie_word_embeddings", config.tiedHead);
   return config;
 }
 
@@ -161,24 +182,6 @@ Expected<ModelConfig> readModelConfig(const std::string &path) {
   if (const std::string kind = foreignKind(mapped.bytes()); !kind.empty())
     return badInput(fmt::format("{}: must be JSON, and is {}", file, kind));
   return parseModelConfig(file, {reinterpret_cast<const char *>(mapped.bytes().data()), mapped.size()});
-}
-
-std::vector<ModelFact> modelFacts(const ModelConfig &config) {
-  std::vector<ModelFact> facts = {
-      {"model_type", "general.architecture", std::string("llama")},
-      {"hidden_size", "llama.embedding_length", config.hiddenSize},
-      {"intermediate_size", "llama.feed_forward_length", config.intermediateSize},
-      {"num_hidden_layers", "llama.block_count", config.layers},
-      {"num_attention_heads", "llama.attention.head_count", config.heads},
-      {"num_key_value_heads", "llama.attention.head_count_kv", config.kvHeads, config.kvHeads == config.heads},
-      {"head_dim", "llama.attention.key_length", config.headDim, config.headDim * config.heads == config.hiddenSize},
-      {"rms_norm_eps", "llama.attention.layer_norm_rms_epsilon", config.rmsNormEps, config.rmsNormEps == 1e-6},
-      {"rope_theta", "llama.rope.freq_base", config.ropeTheta, config.ropeTheta == 10000},
-      {"tie_word_embeddings", "", config.tiedHead, !config.tiedHead},
-  };
-  if (config.vocabSize)
-    facts.push_back({"vocab_size", "llama.vocab_size", config.vocabSize, true});
-  return facts;
 }
 
 } // namespace ft::rt

@@ -1,7 +1,8 @@
 // What a model says of itself, in config.json of a Hugging Face checkpoint or in the metadata of a GGUF file: the shape
-// of a model of the Llama family, read by one reader for both programs.
+// of a model of a family that is known (Families/), read by one reader for both programs.
 #pragma once
 
+#include "runtime/Config/Rope.h"
 #include "runtime/Support/Json.h"
 
 #include <cstdint>
@@ -11,8 +12,20 @@
 
 namespace ft::rt {
 
+/// What differs from layer to layer.
+struct LayerConfig {
+  int64_t window = 0;  ///< keys that a query sees, itself among them; 0: all of its document
+  bool rotated = true; ///< q and k are rotated
+  bool local = false;  ///< by localRope
+
+  /// Whether the window hides keys in rows of so many tokens.
+  bool hidesIn(int64_t sequenceLen) const { return window > 0 && window < sequenceLen; }
+  bool operator==(const LayerConfig &) const = default;
+};
+
 /// What changes what the model computes.
 struct ModelConfig {
+  std::string family;    ///< `model_type`: which of Families/ it is
   std::string hubName;   ///< `_name_or_path`; empty where the file has none
   int64_t vocabSize = 0; ///< 0: a GGUF file that does not say
   int64_t hiddenSize = 0;
@@ -22,9 +35,12 @@ struct ModelConfig {
   int64_t kvHeads = 0;
   int64_t headDim = 0;
   int64_t maxPositions = 0; ///< max_position_embeddings, in tokens
-  double ropeTheta = 10000;
+  Rope rope;
+  Rope localRope;                    ///< of layers that are local
+  std::vector<LayerConfig> perLayer; ///< one for each layer
   double rmsNormEps = 1e-6;
-  bool quantized = false;    ///< quantization_config: the linears' weights are in NF4, as bitsandbytes writes them
+  double queryScalar = 0; ///< scores are divided by the root of it; 0: of head_dim
+  bool quantized = false; ///< quantization_config: the linears' weights are in NF4, as bitsandbytes writes them
   std::vector<std::string> notQuantized; ///< llm_int8_skip_modules: modules that are not
   bool tiedHead = false;     ///< tie_word_embeddings: the head is the embedding table; GGUF shows it by its tensors
   std::string text;          ///< config.json as it is

@@ -52,7 +52,7 @@ TEST(ModelConfig, ReadsEveryNamedModel) {
     EXPECT_EQ(config->headDim, row.headDim);
     EXPECT_EQ(config->vocabSize, row.vocab);
     EXPECT_EQ(config->rmsNormEps, row.eps);
-    EXPECT_EQ(config->ropeTheta, row.theta);
+    EXPECT_EQ(config->rope.theta, row.theta);
     EXPECT_EQ(config->tiedHead, row.tied);
     EXPECT_FALSE(config->hubName.empty());
   }
@@ -97,7 +97,7 @@ TEST(ModelConfig, ReadsRopeThetaWhereverItIs) {
     Json object = tiny();
     object[name] = value;
     auto config = parse(object);
-    return config.ok() ? config->ropeTheta : -1;
+    return config.ok() ? config->rope.theta : -1;
   };
   EXPECT_EQ(thetaWith("use_cache", true), 10000);
   EXPECT_EQ(thetaWith("rope_theta", 5e5), 5e5);
@@ -111,13 +111,13 @@ TEST(ModelConfig, ReadsRopeThetaWhereverItIs) {
 }
 
 TEST(ModelConfig, NamesWhatItDoesNotSupport) {
-  constexpr const char *rope = "must be null or of rope_type \"default\": scaled rotary embeddings are not supported";
-  EXPECT_EQ(errorWith("rope_scaling", {{"type", "linear"}, {"factor", 2}}),
-            std::string("config.json: rope_scaling is {\"factor\":2,\"type\":\"linear\"}; ") + rope);
-  EXPECT_EQ(errorWith("rope_parameters", {{"rope_type", "yarn"}, {"factor", 8.0}, {"rope_theta", 10000.0}}),
-            std::string("config.json: rope_parameters is {\"factor\":8.0,\"rope_theta\":10000.0,\"rope_type\":"
-                        "\"yarn\"}; ") +
-                rope);
+  constexpr const char *types =
+      "must be of rope_type \"default\", \"linear\", \"llama3\" or \"yarn\": others depend on "
+      "the length of the text at hand, or are not there";
+  EXPECT_EQ(errorWith("rope_scaling", {{"type", "dynamic"}, {"factor", 2}}),
+            std::string("config.json: rope_scaling is {\"factor\":2,\"type\":\"dynamic\"}; ") + types);
+  EXPECT_EQ(errorWith("rope_parameters", {{"rope_type", 3}, {"rope_theta", 10000.0}}),
+            std::string("config.json: rope_parameters is {\"rope_theta\":10000.0,\"rope_type\":3}; ") + types);
   EXPECT_EQ(errorWith("rope_parameters", {{"rope_type", "default"}, {"partial_rotary_factor", 0.5}}),
             "config.json: rope_parameters.partial_rotary_factor is 0.5; must be 1: heads are rotated whole");
   EXPECT_NE(errorWith("rope_scaling", {{"rope_type", "default"}, {"factor", 8}}).find("rope_scaling.factor is 8"),
@@ -129,14 +129,12 @@ TEST(ModelConfig, NamesWhatItDoesNotSupport) {
             "config.json: attention_bias is true; must be false: biases are not supported");
   EXPECT_EQ(errorWith("hidden_act", "gelu"),
             "config.json: hidden_act is \"gelu\"; must be \"silu\" or \"swish\": nothing else is supported");
-  EXPECT_EQ(errorWith("model_type", "qwen2"),
-            "config.json: model_type is \"qwen2\"; must be \"llama\": nothing else is supported");
   EXPECT_EQ(errorWith("quantization_config", {{"bits", 4}}),
             "config.json: quantization_config is {\"bits\":4}; must be null, or NF4 of bitsandbytes: other quantised "
             "bases are "
             "not supported; give the model's own weights");
   EXPECT_EQ(errorWith("sliding_window", 4096), "config.json: sliding_window is 4096; must be null, or "
-                                               "use_sliding_window false: windows of attention are not supported");
+                                               "use_sliding_window false: a Llama has no window");
   EXPECT_EQ(errorWith("hiden_act", "silu"),
             "config.json: hiden_act is \"silu\"; must be absent: this field is not understood and may change what the "
             "model computes; did you mean \"hidden_act\"?");
@@ -150,6 +148,25 @@ TEST(ModelConfig, NamesWhatItDoesNotSupport) {
                                     {"embedding_multiplier", 12},
                                     {"final_logit_softcapping", 30.0}})
     EXPECT_NE(errorWith(name, value).find(std::string(name) + " is "), std::string::npos) << name;
+}
+
+TEST(ModelConfig, NamesWhatOtherFamiliesWouldNeed) {
+  const std::string types =
+      "must be \"gemma3_text\" or \"llama\" or \"mistral\" or \"qwen2\" or \"qwen3\" or \"smollm3\"";
+  EXPECT_EQ(errorWith("model_type", "bert"),
+            "config.json: model_type is \"bert\"; " + types + ": nothing else is supported");
+  EXPECT_EQ(errorWith("model_type", nullptr), "config.json: model_type is missing; " + types);
+  EXPECT_EQ(errorWith("model_type", "qwen3_moe"),
+            "config.json: model_type is \"qwen3_moe\"; " + types +
+                ": qwen3_moe needs experts, and a router that sends tokens to them, which is not there");
+  EXPECT_NE(errorWith("model_type", "qwen3_next").find("needs delta-net layers"), std::string::npos);
+  Json vision = {{"model_type", "gemma3"}, {"text_config", {{"model_type", "gemma3_text"}}}, {"vision_config", 1}};
+  EXPECT_EQ(errorOf(parse(vision)),
+            "config.json: model_type is \"gemma3\"; " + types +
+                ": this checkpoint is of text and images, and the part for images is not there. Its text part, "
+                "text_config, is \"gemma3_text\": save that as a model of its own, with its weights");
+  vision["text_config"]["model_type"] = "something";
+  EXPECT_NE(errorOf(parse(vision)).find("is \"something\", which is not there either"), std::string::npos);
 }
 
 TEST(ModelConfig, NamesEveryProblemOnItsLine) {
@@ -208,6 +225,127 @@ TEST(ModelConfig, CanonicalTextDoesNotDependOnOrder) {
     "num_attention_heads":2,"num_hidden_layers":1,  "max_position_embeddings":8})");
   ASSERT_TRUE(a.ok() && b.ok());
   EXPECT_EQ(a->canonicalJson, b->canonicalJson);
+}
+
+TEST(ModelConfig, ReadsHowRopesScale) {
+  auto ropeWith = [](const Json &scaling, const char *name = "rope_scaling") {
+    Json object = tiny();
+    object[name] = scaling;
+    auto config = parse(object);
+    EXPECT_TRUE(config.ok()) << errorOf(config);
+    return config.ok() ? config->rope : Rope();
+  };
+  const Rope linear = ropeWith({{"type", "linear"}, {"factor", 2}});
+  EXPECT_EQ(linear.type, Rope::Type::Linear);
+  EXPECT_EQ(linear.factor, 2);
+  const Json llama3 = {{"rope_type", "llama3"},
+                       {"factor", 8.0},
+                       {"low_freq_factor", 1.0},
+                       {"high_freq_factor", 4.0},
+                       {"original_max_position_embeddings", 8192}};
+  EXPECT_EQ(ropeWith(llama3).type, Rope::Type::Llama3);
+  EXPECT_EQ(ropeWith(llama3, "rope_parameters").originalPositions, 8192);
+  const Rope yarn = ropeWith({{"type", "yarn"}, {"factor", 4.0}});
+  EXPECT_EQ(yarn.originalPositions, 128); // max_position_embeddings
+  EXPECT_DOUBLE_EQ(yarn.amplitude, 1.138629436111989);
+  EXPECT_EQ(ropeWith({{"type", "yarn"}, {"factor", 4.0}, {"attention_factor", 1.0}}).amplitude, 1);
+  EXPECT_EQ(ropeWith({{"type", "yarn"}, {"factor", 4.0}, {"mscale", 1.0}, {"mscale_all_dim", 1.0}}).amplitude, 1);
+}
+
+TEST(ModelConfig, NamesWhatIsWrongWithAScaledRope) {
+  const Json llama3 = {{"rope_type", "llama3"}, {"factor", 8.0}, {"low_freq_factor", 4.0}, {"high_freq_factor", 4.0}};
+  EXPECT_EQ(errorWith("rope_scaling", llama3),
+            "config.json: rope_scaling: high_freq_factor is 4; must be above low_freq_factor, which is 4");
+  EXPECT_EQ(errorWith("rope_scaling", {{"type", "linear"}}),
+            "config.json: rope_scaling: factor is missing; must be a number in (0, 1000000]");
+  EXPECT_EQ(errorWith("rope_scaling", {{"type", "linear"}, {"factor", 0.5}}),
+            "config.json: rope_scaling: factor is 0.5; must be at least 1");
+  EXPECT_NE(errorWith("rope_scaling", {{"type", "linear"}, {"factor", 2}, {"beta_fast", 2}}).find("not understood"),
+            std::string::npos);
+  Json both = tiny();
+  both["rope_scaling"] = {{"type", "linear"}, {"factor", 2}};
+  both["rope_parameters"] = {{"type", "linear"}, {"factor", 4}};
+  EXPECT_NE(errorOf(parse(both)).find("must be what the file says elsewhere"), std::string::npos);
+}
+
+// Frequencies of Llama 3.2 (factor 32) and of Qwen2.5 with YaRN, as Transformers 5.24 computes them.
+TEST(Rope, FrequenciesAreThoseOfTransformers) {
+  Rope llama3;
+  llama3.theta = 5e5, llama3.type = Rope::Type::Llama3, llama3.factor = 32, llama3.originalPositions = 8192;
+  const std::vector<double> scaled = ropeFrequencies(llama3, 64);
+  EXPECT_DOUBLE_EQ(scaled[0], 1);
+  EXPECT_NEAR(scaled[31], 9.418306725434909e-08, 1e-15);
+  EXPECT_NEAR(scaled[17], 9.70828780262767e-05, 1e-12);
+  Rope yarn;
+  yarn.theta = 1e6, yarn.type = Rope::Type::Yarn, yarn.factor = 4, yarn.originalPositions = 32768;
+  const std::vector<double> ramped = ropeFrequencies(yarn, 128);
+  EXPECT_DOUBLE_EQ(ramped[0], 1);
+  EXPECT_NEAR(ramped[30], 0.0010643609812470017, 1e-12);
+  EXPECT_NEAR(ramped[63], 3.102344401879299e-07, 1e-15);
+}
+
+TEST(Families, ReadWhatIsTheirs) {
+  auto layersOf = [](const char *name) {
+    auto config = readModelConfig(std::string("recipes/models/") + name);
+    EXPECT_TRUE(config.ok()) << errorOf(config);
+    return config.ok() ? config->perLayer : std::vector<LayerConfig>();
+  };
+  EXPECT_EQ(layersOf("tiny-mistral"), std::vector<LayerConfig>(2, LayerConfig{5, true, false}));
+  EXPECT_EQ(layersOf("tiny-qwen2"), (std::vector<LayerConfig>{{0, true, false}, {8, true, false}}));
+  EXPECT_EQ(layersOf("tiny-qwen3"), std::vector<LayerConfig>(2, LayerConfig{}));
+  EXPECT_EQ(layersOf("tiny-smollm3"), (std::vector<LayerConfig>{{0, true, false}, {0, false, false}}));
+  EXPECT_EQ(layersOf("tiny-gemma3"), (std::vector<LayerConfig>{{5, true, true}, {0, true, false}, {5, true, true}}));
+}
+
+TEST(Families, AbsentAndNullWindowsDiffer) {
+  Json mistral = tiny();
+  mistral["model_type"] = "mistral";
+  EXPECT_EQ(parse(mistral)->perLayer[0].window, 4096);
+  mistral["sliding_window"] = nullptr;
+  EXPECT_EQ(parse(mistral)->perLayer[0].window, 0);
+  mistral["sliding_window"] = 16;
+  EXPECT_EQ(parse(mistral)->perLayer[1].window, 16);
+}
+
+TEST(Families, RefuseWhatIsNotTheirs) {
+  auto errorOfFamily = [](const char *type, const char *field, const Json &value) {
+    Json object = tiny();
+    object["model_type"] = type;
+    object[field] = value;
+    return errorOf(parse(object));
+  };
+  EXPECT_NE(errorOfFamily("qwen3", "attention_bias", true).find("attention_bias is true; must be false"),
+            std::string::npos);
+  EXPECT_EQ(errorOfFamily("qwen2", "attention_bias", false),
+            "config.json: attention_bias is false; must be true: a Qwen2 has biases on q, k and v");
+  EXPECT_EQ(errorOfFamily("qwen2", "layer_types", Json::array({"full_attention"})),
+            "config.json: layer_types is [\"full_attention\"]; must be a list of 2");
+  EXPECT_NE(errorOfFamily("qwen2", "layer_types", Json::array({"sliding_attention", "full_attention"}))
+                .find("where there is no sliding_window"),
+            std::string::npos);
+  EXPECT_EQ(errorOfFamily("smollm3", "no_rope_layers", {1, 2}),
+            "config.json: no_rope_layers is [1,2]; must be of 0 and 1");
+  EXPECT_NE(errorOfFamily("gemma3_text", "attn_logit_softcapping", 50.0).find("capped logits"), std::string::npos);
+  EXPECT_NE(errorOfFamily("gemma3_text", "hidden_act", "silu").find("hidden_act is \"silu\""), std::string::npos);
+  EXPECT_EQ(errorOfFamily("mistral", "architectures", Json::array({"LlamaForCausalLM"})),
+            "config.json: architectures is [\"LlamaForCausalLM\"]; must be [\"MistralForCausalLM\"]: nothing else is "
+            "supported");
+}
+
+TEST(Families, GemmaMayNameARopeForEachTypeOfLayer) {
+  Json gemma = tiny();
+  gemma["model_type"] = "gemma3_text";
+  gemma["rope_parameters"] = {{"full_attention", {{"rope_type", "linear"}, {"factor", 8.0}, {"rope_theta", 1e6}}},
+                              {"sliding_attention", {{"rope_type", "default"}, {"rope_theta", 2e4}}}};
+  auto config = parse(gemma);
+  ASSERT_TRUE(config.ok()) << errorOf(config);
+  EXPECT_EQ(config->rope.type, Rope::Type::Linear);
+  EXPECT_EQ(config->rope.theta, 1e6);
+  EXPECT_EQ(config->localRope.theta, 2e4);
+  EXPECT_EQ(config->headDim, 256);
+  EXPECT_TRUE(config->tiedHead);
+  gemma["rope_parameters"].erase("sliding_attention");
+  EXPECT_NE(errorOf(parse(gemma)).find("sliding_attention is missing; must be an object"), std::string::npos);
 }
 
 TEST(ModelFacts, SayWhatALoadedModelMustBe) {

@@ -1,5 +1,5 @@
-// config.json: Transformers' LlamaConfig and PretrainedConfig, and what other tools and other families write beside
-// them.
+// config.json: what Transformers' PretrainedConfig and the configurations of all families have, and what other tools
+// write beside them. What a family means by a field that others do not have is in its own file.
 #include "runtime/Config/ModelFields.h"
 
 namespace ft::rt {
@@ -7,7 +7,6 @@ namespace ft::rt {
 namespace {
 
 constexpr std::string_view noBias = "biases are not supported",
-                           noScaling = "scaled rotary embeddings are not supported",
                            noDropout = "dropout in the base is not supported; lora.lora_dropout is",
                            noExperts = "experts are not supported", noWindow = "windows of attention are not supported",
                            noMultiplier = "multipliers of other families are not supported",
@@ -19,8 +18,10 @@ constexpr Field fieldsOfConfig[] = {
     readField("head_dim"),
     readField("hidden_size"),
     readField("intermediate_size"),
+    readField("architectures"),
     readField("layer_types"),
     readField("max_position_embeddings"),
+    readField("model_type"),
     readField("num_attention_heads"),
     readField("num_hidden_layers"),
     readField("num_key_value_heads"),
@@ -33,9 +34,7 @@ constexpr Field fieldsOfConfig[] = {
     readField("tie_word_embeddings"),
     readField("vocab_size"),
 
-    only("architectures", R"([["LlamaForCausalLM"]])", "nothing else is supported"),
     only("hidden_act", R"(["silu","swish"])", "nothing else is supported"), // two names of one function
-    only("model_type", R"(["llama"])", "nothing else is supported"),
 
     only("add_cross_attention", "[false]", "nothing else is supported"),
     only("alibi", "[false]", "positions are rotary embeddings"),
@@ -161,15 +160,6 @@ constexpr Field fieldsOfConfig[] = {
     harmless("typical_p"),
 };
 
-constexpr Field fieldsOfRope[] = {
-    readField("rope_theta"),
-    readField("rope_type"),
-    readField("type"),
-    only("factor", "[1]", noScaling),
-    only("partial_rotary_factor", "[1]", "heads are rotated whole"),
-    harmless("original_max_position_embeddings"), // of the types that scale
-};
-
 // BitsAndBytesConfig. What products compute in is the recipe's to say.
 constexpr Field fieldsOfQuantization[] = {
     readField("bnb_4bit_quant_type"),
@@ -191,6 +181,5 @@ constexpr Field fieldsOfQuantization[] = {
 
 std::span<const Field> quantizationFields() { return fieldsOfQuantization; }
 std::span<const Field> configFields() { return fieldsOfConfig; }
-std::span<const Field> ropeFields() { return fieldsOfRope; }
 
 } // namespace ft::rt

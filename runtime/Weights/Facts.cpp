@@ -66,8 +66,9 @@ void compareFacts(const plan::Plan &plan, const ModelConfig &has, ConfigFormat f
     const auto expected = expectedOf(fact);
     if (key.empty() || !expected) // nothing expected: the reader of the config has refused every other value
       continue;
-    auto own =
-        std::find_if(facts.begin(), facts.end(), [&](const ModelFact &f) { return f.configKey == fact.config_key(); });
+    auto own = std::find_if(facts.begin(), facts.end(), [&](const ModelFact &f) {
+      return f.configKey == fact.config_key() && (!f.configKey.empty() || f.ggufKey == fact.gguf_key());
+    });
     if (own == facts.end() && fact.may_be_absent())
       continue;
     const std::string value = own == facts.end() ? "missing" : valueText(own->expected);

@@ -4,6 +4,7 @@
 #include "runtime/Weights/Convert.h"
 #include "runtime/Weights/Facts.h"
 #include "runtime/Weights/NamePrefix.h"
+#include "runtime/Weights/RopeTensor.h"
 #include "runtime/Weights/Seeded.h"
 
 #include <charconv>
@@ -152,7 +153,7 @@ std::vector<std::string> ModelSource::compareTensors(const plan::Plan &plan, std
 }
 
 std::string ModelSource::extraProblem(const std::string &name, const TensorInFile &entry) const {
-  if (name.ends_with(".rotary_emb.inv_freq"))
+  if (name.ends_with(".rotary_emb.inv_freq") || (ggufSet && name == ropeTensor)) // that has been compared
     return "";
   std::string reason;
   if (name == "lm_head.weight" || name == "output.weight") {
@@ -160,10 +161,8 @@ std::string ModelSource::extraProblem(const std::string &name, const TensorInFil
     if (embedding != tensors().end() && haveSameContent(entry.view, embedding->second.view))
       return "";
     reason = ": the plan ties the head to the embedding, and the two differ";
-  } else if (name == "rope_freqs.weight") {
-    reason = ": it scales rotary embeddings, which is not supported";
   } else if (name.ends_with(".bias")) {
-    reason = ": biases are not supported";
+    reason = ": the plan's model has no such bias";
   }
   return fmt::format("{}: tensor \"{}\" {} is not in the plan{}", entry.file, shown(name), shapeText(entry.view->shape),
                      reason);
@@ -174,6 +173,8 @@ Status ModelSource::check(const plan::Plan &plan) const {
     return {};
   std::vector<std::string> problems;
   FT_RETURN_IF_ERROR(checkConfig(plan, problems));
+  if (ggufSet)
+    compareRopeTensor(plan, path(), find(ropeTensor), problems);
   std::vector<std::string> missing = compareTensors(plan, problems);
 
   std::set<std::string, std::less<>> extra;

@@ -100,10 +100,10 @@ TEST(ModelSource, RefusesWhatTheCompilerRefuses) {
   TinyModel model;
   model.addFacts(*parseModelConfig("c", config.dump()));
   FT_EXPECT_OK(model.checkWith(with("rope_scaling", {{"rope_type", "default"}})));
-  expectError(
-      model.checkWith(with("rope_parameters", {{"rope_type", "yarn"}, {"factor", 8.0}, {"rope_theta", 10000.0}})),
-      "rope_parameters is {\"factor\":8.0,\"rope_theta\":10000.0,\"rope_type\":\"yarn\"}; must be null or of "
-      "rope_type \"default\"");
+  expectError(model.checkWith(with("rope_parameters", {{"rope_type", "yarn"}, {"factor", 8.0}})),
+              "rope_scaling.rope_type is \"yarn\"; the plan was compiled for \"default\"");
+  expectError(model.checkWith(with("rope_scaling", {{"rope_type", "dynamic"}, {"factor", 8.0}})),
+              "must be of rope_type \"default\"");
   expectError(model.checkWith(with("attention_bias", true)), "attention_bias is true");
   expectError(model.checkWith(with("something_new", 1)), "something_new is 1; must be absent");
   model.scratch.write("config.json", R"({"vocab_size":160,"vocab_size":160})");
@@ -178,10 +178,60 @@ TEST(ModelSource, ComparesWhatGgufMetadataSays) {
               "llama.embedding_length is 128; the plan was compiled for 64");
   expectError(check(ggufText([](auto &d) { addText(d, "general.name", "x"); }, 64, 1e-5f)),
               "llama.attention.layer_norm_rms_epsilon is 1e-05; the plan was compiled for 1e-06");
-  expectError(check(ggufText([](auto &d) { addText(d, "llama.rope.scaling.type", "yarn"); })),
-              "llama.rope.scaling.type is \"yarn\"; must be \"none\"");
+  expectError(check(ggufText([](auto &d) { addText(d, "llama.rope.scaling.type", "longrope"); })),
+              "llama.rope.scaling.type is \"longrope\"; must be \"none\"");
+  expectError(check(ggufText([](auto &d) { addReal(d, "llama.rope.scaling.factor", 4); })),
+              "llama.rope.scaling.type is \"linear\"; the plan was compiled for \"default\"");
   expectError(check(ggufText([](auto &d) { addInteger(d, "llama.expert_count", 8); })), "experts are not supported");
   expectError(check(ggufText([](auto &d) { addInteger(d, "split.count", 3); })), "is part 1 of 3 of a model");
+}
+
+/// The same with the tensor that scales the eight frequencies of heads of 16.
+std::string scaledGguf(const std::vector<float> &divisors) {
+  GgufDraft draft;
+  draft.header(4, 7);
+  addText(draft, "general.architecture", "llama");
+  addInteger(draft, "llama.embedding_length", 64);
+  addInteger(draft, "llama.feed_forward_length", 96);
+  addInteger(draft, "llama.block_count", 2);
+  addInteger(draft, "llama.attention.head_count", 4);
+  addInteger(draft, "llama.context_length", 128);
+  addReal(draft, "llama.attention.layer_norm_rms_epsilon", 1e-6f);
+  draft.tensor("a.weight", 4, 0).tensor("b.weight", 4, 32).tensor("output.weight", 4, 64);
+  draft.tensor("rope_freqs.weight", divisors.size(), 96).data(96);
+  draft.text.append(reinterpret_cast<const char *>(divisors.data()), divisors.size() * sizeof(float));
+  return draft.text;
+}
+
+TEST(ModelSource, ComparesTheTensorThatScalesRopes) {
+  TinyModel model;
+  int index = 0;
+  for (const char *key : {"a.weight", "b.weight", "output.weight"})
+    model.plan.mutable_tensors(index++)->set_gguf_key(key);
+  const plan::Plan withoutFacts = model.plan;
+  auto check = [&](const std::string &text) {
+    model.scratch.write("m.gguf", text);
+    return model.check("m.gguf");
+  };
+  // Turns in 16 tokens: 2.55, 0.81 and fewer; below 1 a frequency is divided by 8, above 4 by nothing.
+  const std::vector<float> right{1.7359411f, 8, 8, 8, 8, 8, 8, 8};
+  model.addFacts(*parseModelConfig("c", config.dump()));
+  expectError(check(scaledGguf(right)), "it scales rotary embeddings, and the plan's are not scaled so");
+  model.plan = withoutFacts;
+  const Json llama3 = {{"rope_type", "llama3"},
+                       {"factor", 8.0},
+                       {"low_freq_factor", 1.0},
+                       {"high_freq_factor", 4.0},
+                       {"original_max_position_embeddings", 16}};
+  model.addFacts(*parseModelConfig("c", with("rope_scaling", llama3).dump()));
+  EXPECT_EQ(check(scaledGguf(right)).message(), "");
+  expectError(check(ggufText([](auto &d) { addText(d, "general.name", "x"); })),
+              "tensor \"rope_freqs.weight\" is missing: the plan's rotary embeddings are scaled as Llama 3's");
+  std::vector<float> wrong = right;
+  wrong[3] = 4;
+  expectError(check(scaledGguf(wrong)), "divides frequency 3 by 4; the plan was compiled for 8");
+  wrong.resize(4);
+  expectError(check(scaledGguf(wrong)), "has 4 elements of F32; the plan's rotary embeddings have 8 frequencies");
 }
 
 TEST(ModelSource, LoadsEveryTypeOfGgufTensors) {

@@ -34,7 +34,7 @@ struct TileRow {
 };
 } // namespace
 
-/// `valid`: keys from the start of the query's document up to the query itself.
+/// `valid`: keys from the start of the query's document, and inside its window, up to the query itself.
 static TileRow locate(ProgramBuilder &p, const AttentionTile &tile, Value documentStart, Value base) {
   RowBuilder &b = p.b;
   TileRow at;
@@ -49,6 +49,11 @@ static TileRow locate(ProgramBuilder &p, const AttentionTile &tile, Value docume
                                         b.broadcast(b.loadScalar(documentStart, at.row), tile.keys));
   Value past = arith::CmpIOp::create(b, arith::CmpIPredicate::sle, lanes, b.broadcast(query, tile.keys));
   at.valid = arith::AndIOp::create(b, started, past);
+  if (tile.window == 0)
+    return at;
+  Value last = arith::SubIOp::create(b, query, b.integer(tile.window, b.getI32Type()));
+  Value near = arith::CmpIOp::create(b, arith::CmpIPredicate::sgt, lanes, b.broadcast(last, tile.keys));
+  at.valid = arith::AndIOp::create(b, at.valid, near);
   return at;
 }
 

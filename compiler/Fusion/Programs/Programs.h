@@ -31,6 +31,7 @@ struct AttentionTile {
   int64_t pitch = 0;          ///< elements between rows
   int64_t headPitch = 0;      ///< elements between matrices
   int64_t statisticPitch = 0; ///< elements between tokens in lse and delta: the model's heads
+  int64_t window = 0;         ///< keys that a query sees, itself among them; 0: all of its document
   mlir::Type resultType = {}; ///< of matrices of their own for what the programs compute, rounded; null: in place
   int64_t resultPitch = 0, resultHeadPitch = 0;
 

@@ -12,8 +12,11 @@ namespace ft {
 static LogicalResult emitPartials(ColumnPartialsOp op, RowEmitter &emitter) {
   RowBuilder &b = emitter.getBuilder();
   Type compute = getElementTypeOrSelf(op.getPartials().getType());
-  Value scaled = b.mul(emitter.row(op.getB(), compute), emitter.scalar(op.getScale(), compute));
-  emitter.accumulate(op.getPartials(), b.mul(emitter.row(op.getA(), compute), scaled));
+  const int64_t length = cast<RankedTensorType>(op.getPartials().getType()).getDimSize(1);
+  Value term = emitter.run(op.getA(), length, compute);
+  if (!op.getB().empty())
+    term = b.mul(term, b.mul(emitter.run(op.getB()[0], length, compute), emitter.scalar(op.getScale()[0], compute)));
+  emitter.accumulate(op.getPartials(), term);
   return success();
 }
 
@@ -42,8 +45,9 @@ static LogicalResult emitSum(ColumnSumOp op, RowEmitter &emitter) {
   return success();
 }
 
-static LogicalResult rowsOfOperand(Operation *op, RowSpace &space) {
-  space = getRowsOf(op->getOperand(0));
+static LogicalResult runsOfOperand(Operation *op, RowSpace &space) {
+  auto partials = cast<RankedTensorType>(op->getResult(0).getType());
+  space = getRunsOf(op->getOperand(0), partials.getDimSize(1));
   return success();
 }
 
@@ -57,7 +61,7 @@ static LogicalResult columnBlocks(Operation *op, RowSpace &space) {
 static bool isAccumulate(unsigned operand) { return operand == 1; }
 
 void attachColumnModels(MLIRContext &context) {
-  attachRowModel<ColumnPartialsOp, emitPartials, rowsOfOperand, firstOperands<2>>(context);
+  attachRowModel<ColumnPartialsOp, emitPartials, runsOfOperand, firstOperands<2>>(context);
   attachRowModel<ColumnSumOp, emitSum, columnBlocks, isAccumulate>(context);
 }
 

@@ -1,4 +1,4 @@
-// Sums and conversions.
+// Sums, products with a constant, and conversions.
 #include "compiler/Fusion/Rows/Rows.h"
 
 using namespace mlir;
@@ -19,8 +19,29 @@ static LogicalResult emitCast(CastOp op, RowEmitter &emitter) {
   return success();
 }
 
+static LogicalResult emitAddBias(AddBiasOp op, RowEmitter &emitter) {
+  Type compute = getComputeType(op);
+  emitter.define(op.getResult(),
+                 emitter.getBuilder().add(emitter.row(op.getX(), compute), emitter.shared(op.getBias(), compute)));
+  return success();
+}
+
+static LogicalResult emitScale(ScaleOp op, RowEmitter &emitter) {
+  RowBuilder &b = emitter.getBuilder();
+  Type compute = getComputeType(op);
+  APFloat factor = op.getFactor();
+  bool inexact = false;
+  factor.convert(cast<FloatType>(getElementTypeOrSelf(op.getX().getType())).getFloatSemantics(),
+                 APFloat::rmNearestTiesToEven, &inexact);
+  Value x = emitter.row(op.getX(), compute);
+  emitter.define(op.getResult(), b.mul(x, b.number(factor.convertToDouble(), x.getType())));
+  return success();
+}
+
 void attachElementwiseModels(MLIRContext &context) {
   attachRowModel<AddOp, emitAdd, rowsOfMatrix, firstOperands<2>>(context);
+  attachRowModel<AddBiasOp, emitAddBias, rowsOfMatrix, firstOperands<1>>(context);
+  attachRowModel<ScaleOp, emitScale, rowsOfMatrix, firstOperands<1>>(context);
   attachRowModel<CastOp, emitCast, rowsOfMatrix, firstOperands<1>>(context);
 }
 

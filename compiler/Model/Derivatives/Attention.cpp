@@ -17,7 +17,8 @@ struct AttentionRule : Derivative::ExternalModel<AttentionRule, AttentionOp> {
     auto backward = AttentionBwdOp::create(
         gradients.builder(), gradients.loc(), TypeRange{op.getQ().getType(), op.getK().getType(), op.getV().getType()},
         dO, op.getQ(), op.getK(), op.getV(), op.getO(), op.getLse(), op.getDocumentStart(), op.getDocumentOffsets(),
-        op.getDocumentLens(), op.getHeads(), op.getKvHeads(), op.getHeadDim(), op.getSequenceLen(), op.getScale());
+        op.getDocumentLens(), op.getHeads(), op.getKvHeads(), op.getHeadDim(), op.getSequenceLen(), op.getScale(),
+        op.getWindowAttr());
     gradients.add(op.getQ(), backward.getDQ());
     gradients.add(op.getK(), backward.getDK());
     gradients.add(op.getV(), backward.getDV());

@@ -19,6 +19,29 @@ struct AddRule : Derivative::ExternalModel<AddRule, AddOp> {
   }
 };
 
+/// The bias's gradient is a sum over rows.
+struct AddBiasRule : Derivative::ExternalModel<AddBiasRule, AddBiasOp> {
+  LogicalResult buildDerivative(Operation *operation, GradientBuilder &gradients) const {
+    auto op = cast<AddBiasOp>(operation);
+    Value grad = gradients.cotangent(op.getResult());
+    gradients.addWeight(op.getBias(), [&](RankedTensorType type, Value accumulate) -> Value {
+      return BiasGradOp::create(gradients.builder(), gradients.loc(), type, grad, accumulate);
+    });
+    gradients.add(op.getX(), grad);
+    return success();
+  }
+};
+
+struct ScaleRule : Derivative::ExternalModel<ScaleRule, ScaleOp> {
+  LogicalResult buildDerivative(Operation *operation, GradientBuilder &gradients) const {
+    auto op = cast<ScaleOp>(operation);
+    Value grad = gradients.cotangent(op.getResult());
+    gradients.add(op.getX(),
+                  ScaleOp::create(gradients.builder(), gradients.loc(), grad.getType(), grad, op.getFactor()));
+    return success();
+  }
+};
+
 struct CastRule : Derivative::ExternalModel<CastRule, CastOp> {
   LogicalResult buildDerivative(Operation *operation, GradientBuilder &gradients) const {
     auto op = cast<CastOp>(operation);
@@ -41,9 +64,9 @@ struct DropoutRule : Derivative::ExternalModel<DropoutRule, DropoutOp> {
 struct SwigluRule : Derivative::ExternalModel<SwigluRule, SwigluOp> {
   LogicalResult buildDerivative(Operation *operation, GradientBuilder &gradients) const {
     auto op = cast<SwigluOp>(operation);
-    auto backward = SwigluBwdOp::create(gradients.builder(), gradients.loc(),
-                                        TypeRange{op.getGate().getType(), op.getUp().getType()},
-                                        gradients.cotangent(op.getResult()), op.getGate(), op.getUp());
+    auto backward = SwigluBwdOp::create(
+        gradients.builder(), gradients.loc(), TypeRange{op.getGate().getType(), op.getUp().getType()},
+        gradients.cotangent(op.getResult()), op.getGate(), op.getUp(), op.getActivation());
     gradients.add(op.getGate(), backward.getDGate());
     gradients.add(op.getUp(), backward.getDUp());
     return success();
@@ -75,8 +98,10 @@ struct SwigluAgain : Remade::ExternalModel<SwigluAgain, SwigluOp> {
 } // namespace
 
 void ft::attachElementwiseDerivatives(MLIRContext *context) {
+  AddBiasOp::attachInterface<AddBiasRule>(*context);
   AddOp::attachInterface<AddRule>(*context);
   CastOp::attachInterface<CastRule>(*context);
   DropoutOp::attachInterface<DropoutRule, DropoutAgain>(*context);
+  ScaleOp::attachInterface<ScaleRule>(*context);
   SwigluOp::attachInterface<SwigluRule, SwigluAgain>(*context);
 }

@@ -19,8 +19,9 @@ struct RmsNormRule : Derivative::ExternalModel<RmsNormRule, RmsNormOp> {
       return RmsNormWeightGradOp::create(builder, gradients.loc(), type, grad, op.getX(), op.getRstd(), accumulate);
     });
     if (gradients.needs(op.getX()))
-      gradients.add(op.getX(), RmsNormBwdOp::create(builder, gradients.loc(), op.getX().getType(), grad, op.getX(),
-                                                    op.getWeight(), op.getRstd()));
+      gradients.add(op.getX(),
+                    RmsNormBwdOp::create(builder, gradients.loc(), op.getX().getType(), grad, op.getX(), op.getWeight(),
+                                         op.getRstd(), op.getOffsetAttr(), op.getFeaturesAttr()));
     return success();
   }
 };
@@ -32,7 +33,7 @@ struct RmsNormAgain : Remade::ExternalModel<RmsNormAgain, RmsNormOp> {
     if (result == op.getRstd())
       return result;
     return RmsNormApplyOp::create(gradients.builder(), gradients.loc(), result.getType(), op.getX(), op.getRstd(),
-                                  op.getWeight());
+                                  op.getWeight(), op.getOffsetAttr());
   }
 };
 

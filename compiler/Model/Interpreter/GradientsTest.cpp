@@ -36,6 +36,21 @@ const char *tied = R"({"model_type":"llama","vocab_size":13,"hidden_size":8,"int
 const char *oddHead = R"({"model_type":"llama","vocab_size":11,"hidden_size":10,"intermediate_size":6,
   "num_hidden_layers":2,"num_attention_heads":2,"num_key_value_heads":2,"head_dim":20,"max_position_embeddings":64})";
 
+const char *scaledRope = R"({"model_type":"llama","vocab_size":13,"hidden_size":8,"intermediate_size":12,
+  "num_hidden_layers":1,"num_attention_heads":2,"max_position_embeddings":64,"rope_scaling":{"rope_type":"yarn",
+  "factor":4.0,"original_max_position_embeddings":8}})";
+const char *biased = R"({"model_type":"qwen2","vocab_size":13,"hidden_size":8,"intermediate_size":12,
+  "num_hidden_layers":2,"num_attention_heads":2,"num_key_value_heads":1,"max_position_embeddings":64})";
+const char *normedHeads = R"({"model_type":"qwen3","vocab_size":13,"hidden_size":12,"intermediate_size":10,
+  "num_hidden_layers":2,"num_attention_heads":4,"num_key_value_heads":2,"head_dim":4,"max_position_embeddings":64})";
+const char *windowed = R"({"model_type":"mistral","vocab_size":13,"hidden_size":8,"intermediate_size":12,
+  "num_hidden_layers":2,"num_attention_heads":2,"num_key_value_heads":1,"sliding_window":3})";
+const char *unrotated = R"({"model_type":"smollm3","vocab_size":13,"hidden_size":8,"intermediate_size":12,
+  "num_hidden_layers":2,"num_attention_heads":2,"num_key_value_heads":1,"no_rope_layers":[1,0]})";
+const char *gemma = R"({"model_type":"gemma3_text","vocab_size":13,"hidden_size":8,"intermediate_size":12,
+  "num_hidden_layers":3,"num_attention_heads":2,"num_key_value_heads":1,"head_dim":4,"sliding_window":3,
+  "query_pre_attn_scalar":6,"sliding_window_pattern":2})";
+
 LoraOptions lora(std::vector<std::string> targets, double dropout) { return {3, 6, dropout, std::move(targets)}; }
 
 class Gradients : public testing::TestWithParam<Case> {};
@@ -84,19 +99,26 @@ TEST_P(Gradients, EqualFiniteDifferences) {
   EXPECT_LT(result.worst, tolerance) << result.worstName;
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, Gradients,
-                         testing::Values(Case{"GroupedQuery", groupedQuery, std::nullopt},
-                                         Case{"Tied", tied, std::nullopt}, Case{"OddHeadDim", oddHead, std::nullopt},
-                                         Case{"OneIdFillsTheBatch", tied, std::nullopt, BatchKind::OneId},
-                                         Case{"OneDocumentARow", groupedQuery, std::nullopt, BatchKind::Dense},
-                                         Case{"LoraQueryValue", groupedQuery, lora({"q_proj", "v_proj"}, 0)},
-                                         Case{"LoraQueryValueDropout", groupedQuery, lora({"q_proj", "v_proj"}, 0.25)},
-                                         Case{"LoraAll", groupedQuery, lora({"all-linear"}, 0)},
-                                         Case{"LoraAllDropout", groupedQuery, lora({"all-linear"}, 0.25)},
-                                         Case{"LoraDownOnly", oddHead, lora({"down_proj"}, 0)},
-                                         Case{"LoraDownDropoutTied", tied, lora({"down_proj", "o_proj"}, 0.5)},
-                                         Case{"LoraGate", tied, lora({"gate_proj"}, 0.1)}),
-                         [](const testing::TestParamInfo<Case> &info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(
+    Models, Gradients,
+    testing::Values(Case{"GroupedQuery", groupedQuery, std::nullopt}, Case{"Tied", tied, std::nullopt},
+                    Case{"OddHeadDim", oddHead, std::nullopt},
+                    Case{"OneIdFillsTheBatch", tied, std::nullopt, BatchKind::OneId},
+                    Case{"OneDocumentARow", groupedQuery, std::nullopt, BatchKind::Dense},
+                    Case{"ScaledRope", scaledRope, std::nullopt}, Case{"Biased", biased, std::nullopt},
+                    Case{"LoraBiased", biased, lora({"all-linear"}, 0)}, Case{"NormedHeads", normedHeads, std::nullopt},
+                    Case{"LoraNormedHeads", normedHeads, lora({"all-linear"}, 0.25)},
+                    Case{"Windowed", windowed, std::nullopt, BatchKind::Dense},
+                    Case{"WindowedPacked", windowed, std::nullopt}, Case{"Unrotated", unrotated, std::nullopt},
+                    Case{"Gemma", gemma, std::nullopt}, Case{"LoraGemma", gemma, lora({"all-linear"}, 0)},
+                    Case{"LoraQueryValue", groupedQuery, lora({"q_proj", "v_proj"}, 0)},
+                    Case{"LoraQueryValueDropout", groupedQuery, lora({"q_proj", "v_proj"}, 0.25)},
+                    Case{"LoraAll", groupedQuery, lora({"all-linear"}, 0)},
+                    Case{"LoraAllDropout", groupedQuery, lora({"all-linear"}, 0.25)},
+                    Case{"LoraDownOnly", oddHead, lora({"down_proj"}, 0)},
+                    Case{"LoraDownDropoutTied", tied, lora({"down_proj", "o_proj"}, 0.5)},
+                    Case{"LoraGate", tied, lora({"gate_proj"}, 0.1)}),
+    [](const testing::TestParamInfo<Case> &info) { return std::string(info.param.name); });
 
 /// A fault must be seen: each of these turns one sign or changes one factor by 1 %.
 template <typename Plant> void expectFailure(std::optional<LoraOptions> lora, Plant plant) {
@@ -116,6 +138,42 @@ TEST(PlantedFault, RopeNotInverted) {
       return false;
     rope.setInverse(false);
     return true;
+  });
+}
+
+/// A fault in a model of another family.
+template <typename Plant> void expectFailureIn(const char *config, Plant plant) {
+  TrainingSetup setup(config, {});
+  int planted = 0;
+  setup.differentiated().walk([&](Operation *op) { planted += !planted && plant(op); });
+  ASSERT_EQ(planted, 1);
+  EXPECT_GT(compare(setup).worst, 1e-4);
+}
+
+TEST(PlantedFault, AWindowThatBackwardForgets) {
+  expectFailureIn(windowed, [](Operation *op) {
+    auto attention = dyn_cast<AttentionBwdOp>(op);
+    if (attention)
+      attention.removeWindowAttr();
+    return bool(attention);
+  });
+}
+
+TEST(PlantedFault, AnOffsetThatBackwardForgets) {
+  expectFailureIn(gemma, [](Operation *op) {
+    auto norm = dyn_cast<RmsNormBwdOp>(op);
+    if (norm)
+      norm.setOffset(APFloat(0.0));
+    return bool(norm);
+  });
+}
+
+TEST(PlantedFault, AnActivationThatBackwardForgets) {
+  expectFailureIn(gemma, [](Operation *op) {
+    auto gate = dyn_cast<SwigluBwdOp>(op);
+    if (gate)
+      gate.setActivation(Activation::Silu);
+    return bool(gate);
   });
 }
 

@@ -40,11 +40,15 @@ void addTransposedProduct(double alpha, const ReferenceTensor &a, const Referenc
         y.at(i, j) += alpha * a.at(k, i) * b.at(k, j);
 }
 
-/// Which keys token t of an attention may see: those of its document, up to itself.
+/// Which keys token t of an attention may see: those of its document, up to itself, of which a window leaves the last.
 struct Window {
   int64_t begin, end;
-  Window(const ReferenceTensor &documentStart, int64_t t, int64_t sequenceLen)
-      : begin(t / sequenceLen * sequenceLen + documentStart.integers[t]), end(t + 1) {}
+  template <typename Op>
+  Window(Op op, const ReferenceTensor &documentStart, int64_t t)
+      : begin(t / op.getSequenceLen() * op.getSequenceLen() + documentStart.integers[t]), end(t + 1) {
+    if (op.getWindow())
+      begin = std::max<int64_t>(begin, end - int64_t(*op.getWindow()));
+  }
 };
 
 double dotRows(const ReferenceTensor &a, int64_t rowA, int64_t columnA, const ReferenceTensor &b, int64_t rowB,
@@ -70,7 +74,7 @@ void Interpreter::attention(AttentionOp op) {
   const int64_t headDim = op.getHeadDim(), group = op.getHeads() / op.getKvHeads();
   for (int64_t t = 0; t < q.dim(0); ++t)
     for (int64_t head = 0; head < int64_t(op.getHeads()); ++head) {
-      const Window window(get(op.getDocumentStart()), t, op.getSequenceLen());
+      const Window window(op, get(op.getDocumentStart()), t);
       const int64_t column = head * headDim, kvColumn = head / group * headDim;
       std::vector<double> scores;
       double largest = -std::numeric_limits<double>::infinity(), sum = 0;
@@ -95,7 +99,7 @@ void Interpreter::attentionBackward(AttentionBwdOp op) {
   const double scale = op.getScale().convertToDouble();
   for (int64_t t = 0; t < q.dim(0); ++t)
     for (int64_t head = 0; head < int64_t(op.getHeads()); ++head) {
-      const Window window(get(op.getDocumentStart()), t, op.getSequenceLen());
+      const Window window(op, get(op.getDocumentStart()), t);
       const int64_t column = head * headDim, kvColumn = head / group * headDim;
       const double delta = dotRows(dO, t, column, o, t, column, headDim);
       for (int64_t n = window.begin; n < window.end; ++n) {

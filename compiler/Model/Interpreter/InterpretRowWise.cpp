@@ -6,6 +6,7 @@
 #include "llvm/ADT/TypeSwitch.h"
 
 #include <cmath>
+#include <numbers>
 
 using namespace mlir;
 using namespace ft;
@@ -14,6 +15,29 @@ using namespace ft::model;
 namespace {
 
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+
+/// An activation at x by its textbook form, and its slope there.
+struct Activated {
+  double value, slope;
+};
+Activated activate(Activation activation, double x) {
+  if (activation == Activation::Silu)
+    return {x * sigmoid(x), sigmoid(x) * (1 + x * (1 - sigmoid(x)))};
+  const double root = std::sqrt(2 / std::numbers::pi), tanh = std::tanh(root * (x + 0.044715 * x * x * x));
+  return {0.5 * x * (1 + tanh), 0.5 * (1 + tanh) + 0.5 * x * (1 - tanh * tanh) * root * (1 + 3 * 0.044715 * x * x)};
+}
+
+/// Calls `use(run, index of its first element)` for each run of `length` columns.
+template <typename Use> void forRuns(const ReferenceTensor &x, int64_t length, Use use) {
+  for (int64_t run = 0; run < x.size() / length; ++run)
+    use(run, run * length);
+}
+
+void applyNorm(const ReferenceTensor &x, const ReferenceTensor &w, double offset, double rstd, int64_t first,
+               ReferenceTensor &y) {
+  for (int64_t i = 0; i < w.size(); ++i)
+    y.numbers[first + i] = x.numbers[first + i] * rstd * (offset + w.numbers[i]);
+}
 
 /// Rotates the halves of every head by the angle of its row's position.
 void rotate(const ReferenceTensor &x, const ReferenceTensor &positions, const ReferenceTensor &cos,
@@ -36,40 +60,58 @@ void Interpreter::norm(Operation &operation) {
   if (auto op = dyn_cast<RmsNormOp>(operation)) {
     const ReferenceTensor &x = get(op.getX()), &w = get(op.getWeight());
     ReferenceTensor &y = values[op.getY()], &rstd = values[op.getRstd()];
-    for (int64_t t = 0; t < x.dim(0); ++t) {
+    forRuns(x, w.size(), [&](int64_t run, int64_t first) {
       double sum = 0;
-      for (int64_t i = 0; i < x.dim(1); ++i)
-        sum += x.at(t, i) * x.at(t, i);
-      rstd.numbers[t] = 1 / std::sqrt(sum / double(x.dim(1)) + op.getEps().convertToDouble());
-      for (int64_t i = 0; i < x.dim(1); ++i)
-        y.at(t, i) = x.at(t, i) * rstd.numbers[t] * w.numbers[i];
-    }
+      for (int64_t i = 0; i < w.size(); ++i)
+        sum += x.numbers[first + i] * x.numbers[first + i];
+      const double mean = sum / double(op.getFeatures().value_or(w.size()));
+      rstd.numbers[run] = 1 / std::sqrt(mean + op.getEps().convertToDouble());
+      applyNorm(x, w, op.getOffset().convertToDouble(), rstd.numbers[run], first, y);
+    });
   } else if (auto op = dyn_cast<RmsNormApplyOp>(operation)) {
     const ReferenceTensor &x = get(op.getX()), &w = get(op.getWeight()), &rstd = get(op.getRstd());
-    ReferenceTensor &y = values[op.getY()];
-    for (int64_t t = 0; t < x.dim(0); ++t)
-      for (int64_t i = 0; i < x.dim(1); ++i)
-        y.at(t, i) = x.at(t, i) * rstd.numbers[t] * w.numbers[i];
+    forRuns(x, w.size(), [&](int64_t run, int64_t first) {
+      applyNorm(x, w, op.getOffset().convertToDouble(), rstd.numbers[run], first, values[op.getY()]);
+    });
   } else if (auto op = dyn_cast<RmsNormBwdOp>(operation)) {
     const ReferenceTensor &dy = get(op.getDy()), &x = get(op.getX()), &w = get(op.getWeight());
     const ReferenceTensor &rstd = get(op.getRstd());
     ReferenceTensor &dx = values[op.getDx()];
-    for (int64_t t = 0; t < x.dim(0); ++t) {
-      const double r = rstd.numbers[t];
+    const double offset = op.getOffset().convertToDouble(), features = double(op.getFeatures().value_or(w.size()));
+    forRuns(x, w.size(), [&](int64_t run, int64_t first) {
+      const double r = rstd.numbers[run];
       double dot = 0;
-      for (int64_t i = 0; i < x.dim(1); ++i)
-        dot += dy.at(t, i) * w.numbers[i] * x.at(t, i);
-      for (int64_t i = 0; i < x.dim(1); ++i)
-        dx.at(t, i) = r * dy.at(t, i) * w.numbers[i] - x.at(t, i) * r * r * r * dot / double(x.dim(1));
-    }
+      for (int64_t i = 0; i < w.size(); ++i)
+        dot += dy.numbers[first + i] * (offset + w.numbers[i]) * x.numbers[first + i];
+      for (int64_t i = 0; i < w.size(); ++i)
+        dx.numbers[first + i] =
+            r * dy.numbers[first + i] * (offset + w.numbers[i]) - x.numbers[first + i] * r * r * r * dot / features;
+    });
   } else if (auto op = dyn_cast<RmsNormWeightGradOp>(operation)) {
     const ReferenceTensor &dy = get(op.getDy()), &x = get(op.getX()), &rstd = get(op.getRstd());
     ReferenceTensor &dw = values[op.getDw()];
     if (op.getAccumulate())
       dw = get(op.getAccumulate());
-    for (int64_t t = 0; t < x.dim(0); ++t)
-      for (int64_t i = 0; i < x.dim(1); ++i)
-        dw.numbers[i] += dy.at(t, i) * x.at(t, i) * rstd.numbers[t];
+    forRuns(x, dw.size(), [&](int64_t run, int64_t first) {
+      for (int64_t i = 0; i < dw.size(); ++i)
+        dw.numbers[i] += dy.numbers[first + i] * x.numbers[first + i] * rstd.numbers[run];
+    });
+  }
+}
+
+void Interpreter::bias(Operation &operation) {
+  if (auto op = dyn_cast<AddBiasOp>(operation)) {
+    const ReferenceTensor &x = get(op.getX()), &bias = get(op.getBias());
+    ReferenceTensor &y = values[op.getResult()];
+    for (int64_t n = 0; n < y.size(); ++n)
+      y.numbers[n] = x.numbers[n] + bias.numbers[n % bias.size()];
+  } else if (auto op = dyn_cast<BiasGradOp>(operation)) {
+    const ReferenceTensor &grad = get(op.getGrad());
+    ReferenceTensor &sum = values[op.getResult()];
+    if (op.getAccumulate())
+      sum = get(op.getAccumulate());
+    for (int64_t n = 0; n < grad.size(); ++n)
+      sum.numbers[n % sum.size()] += grad.numbers[n];
   }
 }
 
@@ -129,17 +171,27 @@ bool Interpreter::executeRowWise(Operation &operation) {
         const ReferenceTensor &gate = get(op.getGate()), &up = get(op.getUp());
         ReferenceTensor &y = values[op.getResult()];
         for (int64_t n = 0; n < y.size(); ++n)
-          y.numbers[n] = gate.numbers[n] * sigmoid(gate.numbers[n]) * up.numbers[n];
+          y.numbers[n] = activate(op.getActivation(), gate.numbers[n]).value * up.numbers[n];
         return true;
       })
       .Case([&](SwigluBwdOp op) {
         const ReferenceTensor &grad = get(op.getGrad()), &gate = get(op.getGate()), &up = get(op.getUp());
         ReferenceTensor &dGate = values[op.getDGate()], &dUp = values[op.getDUp()];
         for (int64_t n = 0; n < grad.size(); ++n) {
-          const double g = gate.numbers[n], s = sigmoid(g);
-          dUp.numbers[n] = grad.numbers[n] * g * s;
-          dGate.numbers[n] = grad.numbers[n] * up.numbers[n] * s * (1 + g * (1 - s));
+          const Activated act = activate(op.getActivation(), gate.numbers[n]);
+          dUp.numbers[n] = grad.numbers[n] * act.value;
+          dGate.numbers[n] = grad.numbers[n] * up.numbers[n] * act.slope;
         }
+        return true;
+      })
+      .Case<AddBiasOp, BiasGradOp>([&](Operation *op) {
+        bias(*op);
+        return true;
+      })
+      .Case([&](ScaleOp op) {
+        ReferenceTensor &y = values[op.getResult()];
+        for (int64_t n = 0; n < y.size(); ++n)
+          y.numbers[n] = op.getFactor().convertToDouble() * get(op.getX()).numbers[n];
         return true;
       })
       .Case([&](AddOp op) {

@@ -4,6 +4,8 @@
 
 #include <numeric>
 
+#include <cmath>
+
 using namespace mlir;
 using namespace ft;
 using namespace ft::model;
@@ -20,6 +22,18 @@ static ReferenceTensor zeros(RankedTensorType type) {
   else
     tensor.integers.assign(type.getNumElements(), 0);
   return tensor;
+}
+
+void ft::fillRope(DictionaryAttr init, ReferenceTensor &table) {
+  auto frequencies = init.getAs<DenseF64ArrayAttr>("frequencies");
+  auto amplitude = init.getAs<FloatAttr>("amplitude");
+  const bool cosine = init.getAs<StringAttr>("kind") == "rope_cos";
+  for (int64_t position = 0; position < table.dim(0); ++position)
+    for (int64_t i = 0; i < table.dim(1); ++i) {
+      const double angle = double(position) * frequencies[i];
+      table.at(position, i) =
+          (cosine ? std::cos(angle) : std::sin(angle)) * (amplitude ? amplitude.getValueAsDouble() : 1);
+    }
 }
 
 Interpreter::Interpreter(ModuleOp module, bool rounds) : module(module), rounds(rounds) {

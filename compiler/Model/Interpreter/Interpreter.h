@@ -25,6 +25,9 @@ struct ReferenceTensor {
   double at(int64_t row, int64_t column) const { return numbers[row * shape[1] + column]; }
 };
 
+/// Fills a rope table as a variable's `init` says.
+void fillRope(mlir::DictionaryAttr init, ReferenceTensor &table);
+
 class Interpreter {
 public:
   /// Every variable of the module starts as zeros. With `rounds` each value is rounded to its element type.
@@ -48,6 +51,7 @@ private:
   bool executeProduct(mlir::Operation &op);
   bool executeUpdate(mlir::Operation &op);
 
+  void bias(mlir::Operation &operation);
   void norm(mlir::Operation &op);
   void dropout(model::DropoutOp op);
   void attention(model::AttentionOp op);

@@ -71,7 +71,6 @@ void TrainingSetup::fill(Interpreter &interpreter, int batch) const {
   for (auto variable : (*before)->getRegion(0).front().getOps<VariableOp>()) {
     ReferenceTensor &tensor = interpreter[variable.getSymName()];
     Random random(variable.getSymName());
-    const int64_t half = config.headDim / 2;
     switch (variable.getRole()) {
     case Role::Frozen:
     case Role::Trainable:
@@ -80,11 +79,7 @@ void TrainingSetup::fill(Interpreter &interpreter, int batch) const {
         number = (tensor.shape.size() == 1 ? 1.0 : 0.0) + 0.3 * random.normal();
       break;
     case Role::ConstantTable:
-      for (int64_t position = 0; position < tensor.dim(0); ++position)
-        for (int64_t i = 0; i < half; ++i) {
-          const double angle = double(position) * std::pow(config.ropeTheta, -double(i) / double(half));
-          tensor.at(position, i) = variable.getSymName() == "rope.cos" ? std::cos(angle) : std::sin(angle);
-        }
+      fillRope(variable.getInitAttr(), tensor);
       break;
     case Role::RandomKeys:
       for (auto [site, name] : llvm::enumerate(variable.getInitAttr().getAs<ArrayAttr>("names"))) {

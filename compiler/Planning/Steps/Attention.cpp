@@ -22,8 +22,8 @@ public:
       : out(o), values(o.values), heads(op.getHeads()), keyHeads(op.getKvHeads()), headDim(op.getHeadDim()),
         sequence(op.getSequenceLen()), scale(op.getScale().convertToDouble()), q(values.place(op.getQ())),
         k(values.place(op.getK())), v(values.place(op.getV())), starts(out.reading(op.getDocumentStart())),
-        tileRows(std::min<int64_t>(o.options.attentionTileRows, sequence)), batch(q.rows / sequence),
-        group(heads / keyHeads), storage(q.elementType), statistic(getComputeType(storage)) {
+        window(op.getWindow().value_or(0)), tileRows(std::min<int64_t>(o.options.attentionTileRows, sequence)),
+        batch(q.rows / sequence), group(heads / keyHeads), storage(q.elementType), statistic(getComputeType(storage)) {
     qVersion = values.version(op.getQ());
     kVersion = values.version(op.getK());
     vVersion = values.version(op.getV());
@@ -106,7 +106,7 @@ public:
 
   /// `result`: where the row kernels leave what GEMMs read; the scores themselves, or their like in the storage type.
   AttentionTile description(const Place &scores, const Place &lse, const Place &result) const {
-    AttentionTile tile{scores.elementType, heads, rows, keys, scores.pitch, rows * scores.pitch, lse.pitch};
+    AttentionTile tile{scores.elementType, heads, rows, keys, scores.pitch, rows * scores.pitch, lse.pitch, window};
     if (!wide())
       tile.resultType = storage, tile.resultPitch = result.pitch, tile.resultHeadPitch = rows * result.pitch;
     return tile;
@@ -126,7 +126,7 @@ public:
   double scale;
   Place q, k, v;
   PlaceUse starts;
-  int64_t tileRows, batch, group;
+  int64_t window, tileRows, batch, group;
   Type storage, statistic;
   int64_t qVersion, kVersion, vVersion;
   int64_t tile = 0, firstKey = 0, firstRow = 0, rows = 0, keys = 0;
@@ -148,6 +148,11 @@ void emitLibraryStep(StepEmitter &out, Op op, PlaceUse o, PlaceUse lse,
   out.attention("", spec);
 }
 
+/// The library's engines for windows are not measured: Options.cpp chooses tiles where a model has one.
+LogicalResult checkNoWindow(Operation *op, bool hasWindow) {
+  return hasWindow ? op->emitOpError("has a window, which library attention does not take; must be tiled") : success();
+}
+
 /// cuDNN reads q, k and v at one token pitch and writes dq, dk and dv side by side.
 LogicalResult checkSideBySide(Operation *op, const SegmentLayout &values, ValueRange three) {
   if (values.place(three[0]).pitch == values.place(three[1]).pitch &&
@@ -159,7 +164,8 @@ LogicalResult checkSideBySide(Operation *op, const SegmentLayout &values, ValueR
 LogicalResult emitAttention(model::AttentionOp op, StepEmitter &out) {
   SegmentLayout &values = out.values;
   if (out.options.libraryAttention) {
-    if (failed(checkSideBySide(op, values, {op.getQ(), op.getK(), op.getV()})))
+    if (failed(checkNoWindow(op, op.getWindow().has_value())) ||
+        failed(checkSideBySide(op, values, {op.getQ(), op.getK(), op.getV()})))
       return failure();
     emitLibraryStep(out, op, out.writing(op.getO()), out.writing(op.getLse()), {});
     return success();
@@ -252,6 +258,13 @@ LogicalResult emitAttentionBackward(AttentionBwdOp op, StepEmitter &out) {
   return success();
 }
 
+/// The library reads q, k and v at one pitch. Where q and k are no product's any more (their heads were normalised),
+/// they lie as if v did behind them.
+void placeAttention(model::AttentionOp op, PlaceRequests &requests) {
+  if (requests.options.libraryAttention)
+    requests.sideBySideIfFree({op.getQ(), op.getK()}, cast<RankedTensorType>(op.getV().getType()).getDimSize(1));
+}
+
 /// The library writes dq, dk and dv into one buffer, at the pitch of q, k and v where documents are ragged; it takes
 /// one pitch for the output and its gradient.
 void placeAttentionBackward(AttentionBwdOp op, PlaceRequests &requests) {
@@ -265,6 +278,7 @@ void placeAttentionBackward(AttentionBwdOp op, PlaceRequests &requests) {
 
 void ft::attachAttentionSteps(MLIRContext &context) {
   attachSteps<model::AttentionOp, emitAttention>(context);
+  attachPlacement<model::AttentionOp, placeAttention>(context);
   attachSteps<AttentionBwdOp, emitAttentionBackward>(context);
   attachPlacement<AttentionBwdOp, placeAttentionBackward>(context);
 }

@@ -36,39 +36,55 @@ void embeddingGrad(EmbeddingGradOp op, FactorRule &rule) {
   rule.result({vocabulary, features});
 }
 
-/// The letters of the norms: the mean runs over a whole row.
+/// The letters of the norms: the mean runs over a whole row, or over a run of columns, of which there are `runs`.
 struct Norm {
-  explicit Norm(FactorRule &rule)
-      : tokens(rule.letter("tokens", LetterKind::Free)), features(rule.letter("features", LetterKind::Whole)) {}
+  Norm(FactorRule &rule, Value weight, Value rstd, LetterKind tokenKind = LetterKind::Free)
+      : tokens(rule.letter("tokens", tokenKind)), features(rule.letter("features", LetterKind::Whole)),
+        weight({features}), rstd({tokens}) {
+    if (cast<RankedTensorType>(rstd.getType()).getRank() == 1)
+      return;
+    this->weight = rule.whole(weight, "features of a run");
+    this->rstd.push_back(rule.letter("runs", LetterKind::Whole));
+  }
   unsigned tokens, features;
+  SmallVector<unsigned, 2> weight, rstd;
 };
 
 void rmsNorm(RmsNormOp op, FactorRule &rule) {
-  Norm norm(rule);
+  Norm norm(rule, op.getWeight(), op.getRstd());
   rule.operand({norm.tokens, norm.features});
-  rule.operand({norm.features});
+  rule.operand(norm.weight);
   rule.result({norm.tokens, norm.features});
-  rule.result({norm.tokens});
+  rule.result(norm.rstd);
 }
 
 void rmsNormApply(RmsNormApplyOp op, FactorRule &rule) {
-  Norm norm(rule);
+  Norm norm(rule, op.getWeight(), op.getRstd());
   rule.operand({norm.tokens, norm.features});
-  rule.operand({norm.tokens});
-  rule.operand({norm.features});
+  rule.operand(norm.rstd);
+  rule.operand(norm.weight);
   rule.result({norm.tokens, norm.features});
 }
 
 void rmsNormBwd(RmsNormBwdOp op, FactorRule &rule) {
-  Norm norm(rule);
+  Norm norm(rule, op.getWeight(), op.getRstd());
   rule.operand({norm.tokens, norm.features});
   rule.operand({norm.tokens, norm.features});
-  rule.operand({norm.features});
-  rule.operand({norm.tokens});
+  rule.operand(norm.weight);
+  rule.operand(norm.rstd);
   rule.result({norm.tokens, norm.features});
 }
 
 void rmsNormWeightGrad(RmsNormWeightGradOp op, FactorRule &rule) {
+  if (cast<RankedTensorType>(op.getRstd().getType()).getRank() == 2) {
+    Norm norm(rule, op.getDw(), op.getRstd(), LetterKind::Summed);
+    rule.operand({norm.tokens, norm.features});
+    rule.operand({norm.tokens, norm.features});
+    rule.operand(norm.rstd);
+    if (op.getAccumulate())
+      rule.added(norm.weight, 0);
+    return rule.result(norm.weight);
+  }
   const unsigned tokens = rule.letter("tokens", LetterKind::Summed);
   const unsigned features = rule.letter("features", LetterKind::Free);
   rule.operand({tokens, features});
@@ -77,6 +93,21 @@ void rmsNormWeightGrad(RmsNormWeightGradOp op, FactorRule &rule) {
   if (op.getAccumulate())
     rule.added({features}, 0);
   rule.result({features});
+}
+
+void addBias(AddBiasOp op, FactorRule &rule) {
+  const unsigned rows = rule.letter("rows", LetterKind::Free), columns = rule.letter("columns", LetterKind::Free);
+  rule.operand({rows, columns});
+  rule.operand({columns});
+  rule.result({rows, columns});
+}
+
+void biasGrad(BiasGradOp op, FactorRule &rule) {
+  const unsigned rows = rule.letter("rows", LetterKind::Summed), columns = rule.letter("columns", LetterKind::Free);
+  rule.operand({rows, columns});
+  if (op.getAccumulate())
+    rule.added({columns}, 0);
+  rule.result({columns});
 }
 
 // positions[t] is an index inside a document; the tables are whole on every rank.
@@ -135,6 +166,9 @@ void ft::attachRowWiseFactors(MLIRContext &context) {
   attachFactors<RmsNormApplyOp, rmsNormApply>(context);
   attachFactors<RmsNormBwdOp, rmsNormBwd>(context);
   attachFactors<RmsNormWeightGradOp, rmsNormWeightGrad>(context);
+  attachFactors<AddBiasOp, addBias>(context);
+  attachFactors<BiasGradOp, biasGrad>(context);
+  attachFactors<ScaleOp, pointwise<ScaleOp>>(context);
   attachFactors<RopeOp, rope>(context);
   attachFactors<SwigluOp, pointwise<SwigluOp>>(context);
   attachFactors<SwigluBwdOp, pointwise<SwigluBwdOp>>(context);

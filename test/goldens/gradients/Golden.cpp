@@ -71,6 +71,8 @@ Golden readGolden(const std::filesystem::path &path) {
   golden.gradients = readDoubles(path.string());
   golden.loss = golden.gradients.at("loss").at(0);
   golden.gradients.erase("loss");
+  if (auto logits = golden.gradients.extract("logits"))
+    golden.logits = std::move(logits.mapped());
   return golden;
 }
 

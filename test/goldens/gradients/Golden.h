@@ -1,4 +1,4 @@
-// Reads what make_goldens.py wrote.
+// Reads what make_goldens.py and make_family_goldens.py wrote.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +22,7 @@ struct Golden {
   std::optional<GoldenLora> lora;
   double loss = 0;
   std::map<std::string, std::vector<double>> gradients; ///< by parameter key
+  std::vector<double> logits; ///< of the last token of the last micro-batch's first row; empty: the file has none
 
   uint32_t documents() const { return rows * maxDocumentsPerRow; }
 };

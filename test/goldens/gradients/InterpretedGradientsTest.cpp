@@ -1,6 +1,6 @@
 // The training step that compiler/Model builds, interpreted in double precision on the runtime's own weights, batches
 // and dropout keys, against gradients of an independent implementation: Import, InsertAdapters, Differentiate and
-// Accumulate without any kernel.
+// Accumulate without any kernel; logits of the families of models as well.
 //
 // Tolerance: both sides round in double, sums of some hundred terms in different orders: 1e-10 norm-wise per tensor.
 #include "compiler/Import/BuildModel.h"
@@ -38,7 +38,7 @@ public:
     auto parsed = readModelConfig("recipes/models/" + golden.model);
     ASSERT_TRUE(bool(parsed)) << llvm::toString(parsed.takeError());
     config = *parsed;
-    module = buildModel(&context, config, {golden.rows, golden.sequenceLen, golden.documents(), false});
+    module = buildModel(&context, config, {golden.rows, golden.sequenceLen, golden.documents(), true});
     ASSERT_TRUE(module);
     ModelOptions options;
     options.precision = Precision::Fp64True;
@@ -67,9 +67,19 @@ public:
         ++compared;
       }
     EXPECT_EQ(compared, golden.gradients.size());
+    compareLogits();
   }
 
 private:
+  /// Of the first row, which @generate reads of the batch that is there.
+  void compareLogits() {
+    if (golden.logits.empty())
+      return;
+    (*interpreter)["row_index"].integers[0] = golden.sequenceLen - 1;
+    ASSERT_TRUE(succeeded(interpreter->run("generate")));
+    EXPECT_LT(relativeError((*interpreter)["logits"].numbers, golden.logits), tolerance);
+  }
+
   void fill(VariableOp variable) {
     auto init = variable.getInitAttr();
     if (!init || variable.getRole() == Role::Output || variable.getRole() == Role::ExpAvg ||
@@ -83,14 +93,8 @@ private:
             int64_t(rt::philoxKey64(golden.runSeed, "dropout", cast<StringAttr>(name).getValue().str()));
       return;
     }
-    if (kind.starts_with("rope_")) {
-      for (int64_t position = 0; position < tensor.dim(0); ++position)
-        for (int64_t i = 0; i < tensor.dim(1); ++i) {
-          const double angle = double(position) * std::pow(config.ropeTheta, -double(i) / double(tensor.dim(1)));
-          tensor.at(position, i) = kind == "rope_cos" ? std::cos(angle) : std::sin(angle);
-        }
-      return;
-    }
+    if (kind.starts_with("rope_"))
+      return fillRope(init, tensor);
     double scale = 0.02; // --init-adapters normal: what starts as zeros is drawn from N(0, 0.02²)
     if (auto given = init.getAs<FloatAttr>("scale"))
       scale = given.getValueAsDouble();

@@ -232,6 +232,14 @@ func.func @invalid(%q: tensor<16x8xf32>, %k: tensor<16x4xf32>, %v: tensor<16x4xf
 
 // -----
 
+func.func @invalid(%q: tensor<16x8xf32>, %k: tensor<16x4xf32>, %v: tensor<16x4xf32>, %start: tensor<16xi32>, %offsets: tensor<5xi32>, %lens: tensor<4xi32>) {
+  // expected-error @+1 {{(C7) window is 0; must be at least 1}}
+  %o, %lse = ft.attention %q, %k, %v, %start, %offsets, %lens {heads = 2 : i64, kv_heads = 1 : i64, head_dim = 4 : i64, sequence_len = 8 : i64, scale = 0.5 : f64, window = 0 : i64} : (tensor<16x8xf32>, tensor<16x4xf32>, tensor<16x4xf32>, tensor<16xi32>, tensor<5xi32>, tensor<4xi32>) -> (tensor<16x8xf32>, tensor<16x2xf32>)
+  return
+}
+
+// -----
+
 func.func @invalid(%d_o: tensor<16x8xf32>, %q: tensor<16x8xf32>, %k: tensor<16x4xf32>, %v: tensor<16x4xf32>, %o: tensor<16x8xf32>, %lse: tensor<16x2xf32>, %start: tensor<16xi32>, %offsets: tensor<5xi32>, %lens: tensor<4xi32>) {
   // expected-error @+1 {{(C3) q has shape [16, 8]; must be [16, 12]}}
   %d_q, %d_k, %d_v = ft.attention_bwd %d_o, %q, %k, %v, %o, %lse, %start, %offsets, %lens {heads = 3 : i64, kv_heads = 1 : i64, head_dim = 4 : i64, sequence_len = 8 : i64, scale = 0.5 : f64} : (tensor<16x8xf32>, tensor<16x8xf32>, tensor<16x4xf32>, tensor<16x4xf32>, tensor<16x8xf32>, tensor<16x2xf32>, tensor<16xi32>, tensor<5xi32>, tensor<4xi32>) -> (tensor<16x8xf32>, tensor<16x4xf32>, tensor<16x4xf32>)
@@ -241,7 +249,7 @@ func.func @invalid(%d_o: tensor<16x8xf32>, %q: tensor<16x8xf32>, %k: tensor<16x4
 // -----
 
 func.func @invalid(%d_o: tensor<16x8xbf16>, %q: tensor<16x8xf32>, %k: tensor<16x4xf32>, %v: tensor<16x4xf32>, %o: tensor<16x8xf32>, %lse: tensor<16x2xf32>, %start: tensor<16xi32>, %offsets: tensor<5xi32>, %lens: tensor<4xi32>) {
-  // expected-error @+1 {{(C7) d_o has type 'tensor<16x8xbf16>'; must be 'tensor<16x8xf32>'}}
+  // expected-error @+1 {{(C8) d_o has type 'tensor<16x8xbf16>'; must be 'tensor<16x8xf32>'}}
   %d_q, %d_k, %d_v = ft.attention_bwd %d_o, %q, %k, %v, %o, %lse, %start, %offsets, %lens {heads = 2 : i64, kv_heads = 1 : i64, head_dim = 4 : i64, sequence_len = 8 : i64, scale = 0.5 : f64} : (tensor<16x8xbf16>, tensor<16x8xf32>, tensor<16x4xf32>, tensor<16x4xf32>, tensor<16x8xf32>, tensor<16x2xf32>, tensor<16xi32>, tensor<5xi32>, tensor<4xi32>) -> (tensor<16x8xf32>, tensor<16x4xf32>, tensor<16x4xf32>)
   return
 }
@@ -249,7 +257,7 @@ func.func @invalid(%d_o: tensor<16x8xbf16>, %q: tensor<16x8xf32>, %k: tensor<16x
 // -----
 
 func.func @invalid(%d_o: tensor<16x8xf32>, %q: tensor<16x8xf32>, %k: tensor<16x4xf32>, %v: tensor<16x4xf32>, %o: tensor<16x8xf32>, %lse: tensor<16x2xf32>, %start: tensor<16xi32>, %offsets: tensor<5xi32>, %lens: tensor<4xi32>) {
-  // expected-error @+1 {{(C7) d_k has type 'tensor<16x8xf32>'; must be 'tensor<16x4xf32>'}}
+  // expected-error @+1 {{(C8) d_k has type 'tensor<16x8xf32>'; must be 'tensor<16x4xf32>'}}
   %d_q, %d_k, %d_v = ft.attention_bwd %d_o, %q, %k, %v, %o, %lse, %start, %offsets, %lens {heads = 2 : i64, kv_heads = 1 : i64, head_dim = 4 : i64, sequence_len = 8 : i64, scale = 0.5 : f64} : (tensor<16x8xf32>, tensor<16x8xf32>, tensor<16x4xf32>, tensor<16x4xf32>, tensor<16x8xf32>, tensor<16x2xf32>, tensor<16xi32>, tensor<5xi32>, tensor<4xi32>) -> (tensor<16x8xf32>, tensor<16x8xf32>, tensor<16x4xf32>)
   return
 }

@@ -49,7 +49,7 @@ func.func @invalid(%x: tensor<16x8xf32>, %w: tensor<8xf32>) {
 // -----
 
 func.func @invalid(%x: tensor<16x8xf32>, %w: tensor<16xf32>) {
-  // expected-error @+1 {{(C2) weight has shape [16]; must be [8]}}
+  // expected-error @+1 {{(C2) weight has 16 elements; must be a divisor of the 8 columns of x}}
   %y, %r = ft.rms_norm %x, %w {eps = 0.1 : f64} : (tensor<16x8xf32>, tensor<16xf32>) -> (tensor<16x8xf32>, tensor<16xf32>)
   return
 }
@@ -81,7 +81,7 @@ func.func @invalid(%x: tensor<16x8xf32>, %r: tensor<16xf32>, %w: tensor<8xf32>) 
 // -----
 
 func.func @invalid(%x: tensor<16x8xf32>, %r: tensor<16xf32>, %w: tensor<16xf32>) {
-  // expected-error @+1 {{(C2) weight has shape [16]; must be [8]}}
+  // expected-error @+1 {{(C2) weight has 16 elements; must be a divisor of the 8 columns of x}}
   %y = ft.rms_norm_apply %x, %r, %w : (tensor<16x8xf32>, tensor<16xf32>, tensor<16xf32>) -> tensor<16x8xf32>
   return
 }
@@ -105,7 +105,7 @@ func.func @invalid(%dy: tensor<16x8xf32>, %x: tensor<16x8xf32>, %w: tensor<8xf32
 // -----
 
 func.func @invalid(%dy: tensor<16x8xf32>, %x: tensor<16x8xf32>, %w: tensor<7xf32>, %r: tensor<16xf32>) {
-  // expected-error @+1 {{(C2) weight has shape [7]; must be [8]}}
+  // expected-error @+1 {{(C2) weight has 7 elements; must be a divisor of the 8 columns of x}}
   %dx = ft.rms_norm_bwd %dy, %x, %w, %r : (tensor<16x8xf32>, tensor<16x8xf32>, tensor<7xf32>, tensor<16xf32>) -> tensor<16x8xf32>
   return
 }
@@ -129,7 +129,7 @@ func.func @invalid(%dy: tensor<8x16xf32>, %x: tensor<16x8xf32>, %r: tensor<16xf3
 // -----
 
 func.func @invalid(%dy: tensor<16x8xf32>, %x: tensor<16x8xf32>, %r: tensor<16xf32>) {
-  // expected-error @+1 {{(C2) dw has shape [16]; must be [8]}}
+  // expected-error @+1 {{(C2) dw has 16 elements; must be a divisor of the 8 columns of x}}
   %dw = ft.rms_norm_weight_grad %dy, %x, %r : (tensor<16x8xf32>, tensor<16x8xf32>, tensor<16xf32>) -> tensor<16xf32>
   return
 }
@@ -283,5 +283,69 @@ func.func @invalid(%x: tensor<16x8xf32>, %i: tensor<2xi32>) {
 func.func @invalid(%x: tensor<16x8xf32>, %i: tensor<1xi32>) {
   // expected-error @+1 {{(C2) result has shape [2, 8]; must be [1, 8]}}
   %y = ft.gather_row %x, %i : (tensor<16x8xf32>, tensor<1xi32>) -> tensor<2x8xf32>
+  return
+}
+
+// -----
+
+func.func @invalid(%x: tensor<16x8xf32>, %w: tensor<4xf32>) {
+  // expected-error @+1 {{(C3) rstd has shape [16]; must be [16, 2]}}
+  %y, %r = ft.rms_norm %x, %w {eps = 0.1 : f64} : (tensor<16x8xf32>, tensor<4xf32>) -> (tensor<16x8xf32>, tensor<16xf32>)
+  return
+}
+
+// -----
+
+func.func @invalid(%x: tensor<16x8xf32>, %w: tensor<4xf32>) {
+  // expected-error @+1 {{(C5) features is 5; must be in [1, 5)}}
+  %y, %r = ft.rms_norm %x, %w {eps = 0.1 : f64, features = 5 : i64} : (tensor<16x8xf32>, tensor<4xf32>) -> (tensor<16x8xf32>, tensor<16x2xf32>)
+  return
+}
+
+// -----
+
+func.func @invalid(%x: tensor<16x8xf32>, %b: tensor<4xf32>) {
+  // expected-error @+1 {{(C2) bias has shape [4]; must be [8]}}
+  %y = ft.add_bias %x, %b : (tensor<16x8xf32>, tensor<4xf32>) -> tensor<16x8xf32>
+  return
+}
+
+// -----
+
+func.func @invalid(%x: tensor<16x8xf32>, %b: tensor<8xf32>) {
+  // expected-error @+1 {{(C1) result has type 'tensor<16x8xbf16>'; must be 'tensor<16x8xf32>'}}
+  %y = ft.add_bias %x, %b : (tensor<16x8xf32>, tensor<8xf32>) -> tensor<16x8xbf16>
+  return
+}
+
+// -----
+
+func.func @invalid(%g: tensor<16x8xf32>) {
+  // expected-error @+1 {{(C1) result has shape [16]; must be [8]}}
+  %b = ft.bias_grad %g : (tensor<16x8xf32>) -> tensor<16xf32>
+  return
+}
+
+// -----
+
+func.func @invalid(%g: tensor<16x8xf32>, %a: tensor<8xbf16>) {
+  // expected-error @+1 {{(C2) accumulate has type 'tensor<8xbf16>'; must be 'tensor<8xf32>'}}
+  %b = ft.bias_grad %g accumulate %a : (tensor<16x8xf32>, tensor<8xbf16>) -> tensor<8xf32>
+  return
+}
+
+// -----
+
+func.func @invalid(%x: tensor<16x8xf32>) {
+  // expected-error @+1 {{(C1) result has shape [8, 16]; must be [16, 8]}}
+  %y = ft.scale %x {factor = 2.0 : f64} : (tensor<16x8xf32>) -> tensor<8x16xf32>
+  return
+}
+
+// -----
+
+func.func @invalid(%x: tensor<16x8xf32>) {
+  // expected-error @+1 {{(C2) factor must be finite}}
+  %y = ft.scale %x {factor = 0x7FF0000000000000 : f64} : (tensor<16x8xf32>) -> tensor<16x8xf32>
   return
 }

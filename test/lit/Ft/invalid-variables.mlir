@@ -46,8 +46,13 @@ ft.variable frozen @a : tensor<8xf32> {key = "a", init = {kind = "normal"}}
 
 // -----
 
-// expected-error @+1 {{(C4) init.theta must be given with rope_cos and rope_sin, and only there}}
+// expected-error @+1 {{(C4) init.frequencies must be given with rope_cos and rope_sin, one for each column, and only there}}
 ft.variable constant_table @a : tensor<8x2xf32> {init = {kind = "rope_cos"}}
+
+// -----
+
+// expected-error @+1 {{(C4) init.frequencies must be given with rope_cos and rope_sin, one for each column, and only there}}
+ft.variable constant_table @a : tensor<8x2xf32> {init = {kind = "rope_cos", frequencies = array<f64: 1.0>}}
 
 // -----
 

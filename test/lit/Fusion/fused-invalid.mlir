@@ -48,8 +48,24 @@ func.func @result_type(%x: tensor<8x64xf32>) {
 // -----
 
 func.func @partials(%x: tensor<8x64xf32>, %r: tensor<8xf32>) {
-  // expected-error@+1 {{(C1) the result must be [P, 64] with P in [1, 8]}}
+  // expected-error@+1 {{(C1) the result has 9 rows; must be in [1, 8]}}
   %p = kernel.column_partials %x, %x, %r : (tensor<8x64xf32>, tensor<8x64xf32>, tensor<8xf32>) -> tensor<9x64xf32>
+  return
+}
+
+// -----
+
+func.func @runs(%x: tensor<8x64xf32>, %r: tensor<8xf32>) {
+  // expected-error@+1 {{(C1) needs b of a's shape and one scale for each run of a row}}
+  %p = kernel.column_partials %x, %x, %r : (tensor<8x64xf32>, tensor<8x64xf32>, tensor<8xf32>) -> tensor<9x16xf32>
+  return
+}
+
+// -----
+
+func.func @columns(%x: tensor<8x64xf32>) {
+  // expected-error@+1 {{(C1) needs a of shape [T, D] and a result [P, G] with G a divisor of D}}
+  %p = kernel.column_partials %x : (tensor<8x64xf32>) -> tensor<4x48xf32>
   return
 }
 

@@ -18,7 +18,7 @@ module {}
 // CHECK-DAG: ft.variable input @document_offsets : tensor<7xi32> {io = "DOCUMENT_OFFSETS"}
 // CHECK-DAG: ft.variable input @segment_starts : tensor<17xi32> {io = "SEGMENT_STARTS"}
 // CHECK-DAG: ft.variable output @logits : tensor<1x72xf32> {io = "LOGITS"}
-// CHECK-DAG: ft.variable constant_table @rope.cos : tensor<8x8xf32> {init = {kind = "rope_cos", theta = 1.000000e+04 : f64}}
+// CHECK-DAG: ft.variable constant_table @rope.cos : tensor<8x8xf32> {init = {frequencies = array<f64: 1.000000e+00, 0.31622776601683{{[0-9]+}}, 1.000000e-01, {{.*}}>, kind = "rope_cos"}}
 // CHECK: ft.variable trainable @model.embed_tokens.weight : tensor<72x32xf32>
 // CHECK-SAME: gguf_key = "token_embd.weight"
 // CHECK: ft.variable trainable @model.layers.0.self_attn.k_proj.weight : tensor<32x32xf32>

@@ -1,0 +1,3 @@
+#include "compiler/Import/Families/Families.h"
+
+const ft::Family ft::qwen2{.queryBias = true, .ggufInterleaves = false};

@@ -1,0 +1,3 @@
+#include "compiler/Import/Families/Families.h"
+
+const ft::Family ft::qwen3{.queryNorm = true, .ggufInterleaves = false};

@@ -1,0 +1,29 @@
+// Qwen3, dense: heads of q and k are normalised, head_dim is free, there are no biases.
+#include "runtime/Config/Families/Families.h"
+
+namespace ft::rt {
+
+namespace {
+
+constexpr Field fieldsOfConfig[] = {
+    readField("max_window_layers"),
+    readField("use_sliding_window"),
+};
+
+void setDefaults(ModelConfig &config) {
+  config.kvHeads = 32;
+  config.headDim = 128;
+  config.maxPositions = 32768;
+}
+
+void readLayers(FieldReader &fields, ModelConfig &config) {
+  const int64_t first = fields.size("max_window_layers", 28, maxSize);
+  readLayerTypes(fields, config, optionalWindow(fields, 4096), [&](int64_t layer) { return layer >= first; });
+}
+
+} // namespace
+
+constinit const ModelFamily qwen3Family{"qwen3",     "Qwen3ForCausalLM", "qwen3",        fieldsOfConfig,
+                                        setDefaults, readLayers,         readEqualLayers};
+
+} // namespace ft::rt
