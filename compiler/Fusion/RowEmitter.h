@@ -45,8 +45,8 @@ public:
 
 private:
   mlir::SmallVector<mlir::Value> indicesOf(mlir::Value tensor);
-  /// Row and column of the item's run, where each of `columns / length` runs of a row is an item. Always the same values,
-  /// so that loads and stores are seen to be of the same elements.
+  /// Row and column of the item's run, where each of `columns / length` runs of a row is an item. Always the same
+  /// values, so that loads and stores are seen to be of the same elements.
   mlir::SmallVector<mlir::Value> placeOfRun(int64_t columns, int64_t length);
 
   struct Store {

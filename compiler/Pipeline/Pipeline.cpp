@@ -112,13 +112,13 @@ static rt::Expected<Compilation> planEngine(const Inputs &inputs, Choices choice
 }
 
 rt::Expected<Compilation> ft::planFrom(const Inputs &inputs, const Choices &choices, const std::string &dumpDir) {
-  rt::Expected<Compilation> compiled = rt::failed("ftc: nothing to plan");
-  for (const Choices &split : splitsToTry(inputs, choices)) {
-    compiled = planEngine(inputs, split, dumpDir);
+  const std::vector<Choices> splits = splitsToTry(inputs, choices);
+  for (size_t i = 0; i + 1 < splits.size(); ++i) {
+    rt::Expected<Compilation> compiled = planEngine(inputs, splits[i], dumpDir);
     if (!compiled.ok() || rt::fitOf(compiled->plan).fits())
-      break;
+      return compiled;
   }
-  return compiled;
+  return planEngine(inputs, splits.back(), dumpDir);
 }
 
 rt::Status ft::generateCode(Compilation &c, const std::string &dumpDir) {

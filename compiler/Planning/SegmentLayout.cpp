@@ -170,18 +170,6 @@ void SegmentLayout::assignExchanged(dist::DoneOp done) {
   }
 }
 
-/// The place in the model that a value comes from ("layers.3.mlp.gate_up_proj"), else its operation's name.
-static StringRef placeName(Value value) {
-  Operation *producer = value.getDefiningOp();
-  if (auto name = dyn_cast<NameLoc>(producer->getLoc()))
-    return name.getName();
-  if (auto fused = dyn_cast<FusedLoc>(producer->getLoc()))
-    for (Location part : fused.getLocations())
-      if (auto name = dyn_cast<NameLoc>(part))
-        return name.getName();
-  return producer->getName().stripDialect();
-}
-
 /// The storage of a value that others lie in: it gets its buffer, if it has none yet.
 SegmentLayout::Storage &SegmentLayout::settled(Value value) {
   Storage &storage = storages[storageOf.lookup(value)];

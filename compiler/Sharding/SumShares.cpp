@@ -25,6 +25,10 @@ void ft::sumShares(ModuleOp module) {
     if (auto sum = dyn_cast<Accumulating>(op))
       if (Value start = sum.getStart(); start && start.getDefiningOp<ViewOp>())
         sum.getAccumulateMutable().clear();
+  // A view of what ranks hold in shares would gather them, for nobody.
+  for (ViewOp view : llvm::make_early_inc_range(next.getOps<ViewOp>()))
+    if (view.use_empty())
+      view.erase();
   OpBuilder builder(module.getContext());
   for (auto write : next.getOps<WriteOp>()) {
     auto assembled = write.getValue().getDefiningOp<AssembleOp>();

@@ -17,13 +17,13 @@ protected:
     fs::create_directories(folder);
   }
   void write(uint64_t step) {
-    FT_EXPECT_OK(writeCheckpoint(plan, readerAt(step), stateAt(step), folder, systemFiles()));
+    EXPECT_TRUE(writeCheckpoint(plan, readerAt(step), stateAt(step), folder, systemFiles()).ok());
   }
   std::string path(uint64_t step, const std::string &file = "") const {
     return folder + "/" + checkpointName(step) + (file.empty() ? "" : "/" + file);
   }
   void change(const std::string &file, const std::function<void(std::string &)> &edit) {
-    std::string text = readAll(file);
+    std::string text = contentOf(file);
     edit(text);
     std::ofstream(file, std::ios::binary) << text;
   }
@@ -37,13 +37,17 @@ protected:
   plan::Plan plan = checkpointPlan();
   const std::string folder = testing::TempDir() + "checkpoint-test";
 };
+
+void expectError(const Status &status, const std::string &part) {
+  EXPECT_NE(status.message().find(part), std::string::npos) << status.message();
+}
 } // namespace
 
 TEST_F(CheckpointTest, ComesBackAsItWas) {
   write(7);
   EXPECT_TRUE(holdsItsStep(path(7), plan));
-  EXPECT_EQ(readAll(folder + "/" + latestFile), "checkpoint-7\n");
-  EXPECT_EQ(readAll(path(7, "adapter_config.json")), "{\"r\": 3}\n");
+  EXPECT_EQ(contentOf(folder + "/" + latestFile), "checkpoint-7\n");
+  EXPECT_EQ(contentOf(path(7, "adapter_config.json")), "{\"r\": 3}\n");
   const auto moments = SafetensorsFile::open(path(7, momentsFile));
   ASSERT_TRUE(moments.ok());
   EXPECT_NE(moments->tensor("base.q_proj.lora_A.weight.exp_avg_sq"), nullptr);
@@ -69,10 +73,10 @@ TEST_F(CheckpointTest, TheStateComesBackBitForBit) {
   for (const char *field : {"version", "position", "facts", "files", "step", "next_row", "xxh3"}) {
     std::string text = toJson(state);
     text.replace(text.find(std::string("\"") + field + "\""), 2, "\"X");
-    expectError(parseCheckpointState(text, "state.json"), field);
+    expectError(parseCheckpointState(text, "state.json").status(), field);
   }
-  expectError(parseCheckpointState("[]", "state.json"), "must be a JSON object");
-  expectError(parseCheckpointState("{\"version\": 2}", "state.json"), "version is 2");
+  expectError(parseCheckpointState("[]", "state.json").status(), "must be a JSON object");
+  expectError(parseCheckpointState("{\"version\": 2}", "state.json").status(), "version is 2");
 }
 
 TEST_F(CheckpointTest, RefusesDamageByName) {
@@ -117,11 +121,11 @@ TEST_F(CheckpointTest, NamesAreExact) {
 TEST_F(CheckpointTest, KeepsTheNewestAndTheBest) {
   for (uint64_t step : {5, 10, 15, 100})
     write(step);
-  FT_EXPECT_OK(removeOldCheckpoints(folder, 2, 10, systemFiles()));
+  EXPECT_TRUE(removeOldCheckpoints(folder, 2, 10, systemFiles()).ok());
   EXPECT_EQ(completeCheckpoints(folder), (std::vector<uint64_t>{10, 100}));
-  FT_EXPECT_OK(removeOldCheckpoints(folder, 1, 10, systemFiles()));
+  EXPECT_TRUE(removeOldCheckpoints(folder, 1, 10, systemFiles()).ok());
   EXPECT_EQ(completeCheckpoints(folder), (std::vector<uint64_t>{10, 100}));
-  FT_EXPECT_OK(removeOldCheckpoints(folder, 1, {}, systemFiles()));
+  EXPECT_TRUE(removeOldCheckpoints(folder, 1, {}, systemFiles()).ok());
   EXPECT_EQ(completeCheckpoints(folder), (std::vector<uint64_t>{100}));
 }
 
@@ -137,5 +141,5 @@ TEST_F(CheckpointTest, TheWriterTellsWhatBecameOfEach) {
   elsewhere.start(plan, readerAt(3), stateAt(3), 0, {});
   outcome = elsewhere.wait();
   ASSERT_TRUE(outcome);
-  expectError(outcome->written, "absent/checkpoint-3: cannot create");
+  expectError(outcome->written, ": cannot create: No such file or directory");
 }

@@ -2,17 +2,27 @@
 #pragma once
 
 #include "runtime/Checkpoint/Checkpoint.h"
-#include "runtime/Weights/WeightsTesting.h"
+
+#include <gtest/gtest.h>
 
 #include <cstring>
+#include <fstream>
+#include <sstream>
 
 namespace ft::rt {
+
+inline std::string contentOf(const std::string &path) {
+  std::ostringstream stream;
+  stream << std::ifstream(path, std::ios::binary).rdbuf();
+  return stream.str();
+}
 
 inline plan::Plan checkpointPlan() {
   plan::Plan plan;
   plan.set_name("toy");
-  const uint32_t bucket = addBuffer(plan, 4096), first = addBuffer(plan, 4096, plan::Buffer::OPTIMIZER_STATE),
-                 second = addBuffer(plan, 4096, plan::Buffer::OPTIMIZER_STATE);
+  const uint32_t bucket = 0, first = 1, second = 2;
+  for (const char *name : {"bucket", "exp_avg", "exp_avg_sq"})
+    plan.add_buffers()->set_name(name), plan.mutable_buffers(plan.buffers_size() - 1)->set_size(4096);
   auto add = [&](plan::Tensor::Role role, uint32_t buffer, const std::string &key, uint64_t offset) {
     plan::Tensor *tensor = plan.add_tensors();
     tensor->set_key(key), tensor->set_role(role), tensor->set_dtype(plan::F32);

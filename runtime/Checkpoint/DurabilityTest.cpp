@@ -4,8 +4,6 @@
 
 #include <filesystem>
 #include <fmt/format.h>
-#include <fstream>
-#include <sstream>
 
 using namespace ft;
 using namespace ft::rt;
@@ -35,9 +33,7 @@ protected:
     EXPECT_GE(newest(), least) << when;
     for (const uint64_t step : completeCheckpoints(folder))
       EXPECT_TRUE(holdsItsStep(folder + "/" + checkpointName(step), plan)) << when;
-    std::ostringstream pointer;
-    pointer << std::ifstream(folder + "/" + latestFile).rdbuf();
-    std::string name = pointer.str();
+    std::string name = contentOf(folder + "/" + latestFile);
     if (name.empty())
       return;
     name.pop_back();
@@ -102,8 +98,9 @@ TEST_F(DurabilityTest, AFullDiskCostsTheCheckpointAndNothingElse) {
       const std::string when = fmt::format("full at operation {} of {}", at, end);
       expectWhole(10, when);
       // What room for a folder's name is missing for is removed by the next run.
-      if (!second.ok() && newest() == 10 && number == 1)
+      if (!second.ok() && newest() == 10 && number == 1) {
         EXPECT_EQ(systemFiles().list(folder), (std::vector<std::string>{"checkpoint-10", latestFile})) << when;
+      }
       EXPECT_TRUE(second.ok() || second.code() == Code::Failed) << when;
       if (number != 1)
         continue;

@@ -40,6 +40,8 @@ Envoy::Next Envoy::take(const Request &request) {
     const auto agreed = seat->communicator().agree(Agreement(request.handle), request.value);
     return agreed.ok() ? reply(*agreed, {}) : Next::Failed;
   }
+  case Request::Bring:
+    return bring(request);
   default:
     return Next::Misspoke;
   }
@@ -72,6 +74,17 @@ Envoy::Next Envoy::run(const Request &request) {
   if (!seat->meet(request.handle).ok())
     return Next::Failed;
   return reply(0, seat->gets(request.handle, request.value));
+}
+
+Envoy::Next Envoy::bring(const Request &request) {
+  Communicator &communicator = seat->communicator();
+  if (request.handle >= communicator.size() || request.value > Pieces::mostStagedBytes)
+    return Next::Misspoke;
+  note(request, fmt::format("the collection of what rank {} holds", request.handle));
+  const std::span<std::byte> bytes = seat->staged(request.value);
+  if (request.handle == communicator.rank() && !data.receive(bytes.data(), bytes.size()))
+    return Next::Closed;
+  return communicator.toRank0(request.handle, bytes).ok() ? reply(0, {}) : Next::Failed;
 }
 
 Envoy::Next Envoy::reply(uint64_t value, std::span<const iovec> follows) {

@@ -32,6 +32,7 @@ private:
   Next take(const Request &request);
   Next prepare(const Request &request);
   Next run(const Request &request);
+  Next bring(const Request &request);
   Next reply(uint64_t value, std::span<const iovec> follows);
   void note(const Request &request, std::string what);
 

@@ -38,6 +38,10 @@ protected:
   Status announce(std::string_view name, const plan::Collective &collective) override;
   Status exchange(uint32_t handle, uint64_t bytes, std::span<const iovec> gives, Pieces &pieces,
                   const Pieces::Memory &memory) override;
+  Status bring(uint32_t from, std::span<std::byte> piece) override {
+    const iovec own = {piece.data(), from == number ? piece.size() : 0};
+    return call({Request::Bring, from, piece.size()}, {&own, 1}, [](const Reply &) { return true; }).status();
+  }
 
 private:
   /// Sends the request and what follows, waits for the reply, and lets `rest` read what follows that.
@@ -94,8 +98,11 @@ template <typename Rest> Expected<uint64_t> FarRank::call(Request request, std::
   }
   const iovec head = {&request, sizeof request};
   Reply reply;
-  if (data.send({&head, 1}) && data.send(follows) && data.receive(&reply, sizeof reply) && rest(reply))
-    return reply.value;
+  if (data.send({&head, 1}) && data.send(follows) && data.receive(&reply, sizeof reply) && rest(reply)) {
+    std::lock_guard lock(mutex);
+    if (wanted.empty()) // or rank 0 answered before it heard
+      return reply.value;
+  }
   return reason();
 }
 

@@ -62,6 +62,9 @@ protected:
   }
   Status exchange(uint32_t handle, uint64_t bytes, std::span<const iovec> gives, Pieces &pieces,
                   const Pieces::Memory &memory) override;
+  Status bring(uint32_t from, std::span<std::byte> piece) override {
+    return heard(own->communicator().toRank0(from, piece));
+  }
 
 private:
   /// A failure has come to the rank's thread; the watcher tells the others.

@@ -31,3 +31,10 @@ Status PiecewiseRank::run(uint32_t, uint32_t handle) {
   }
   return {};
 }
+
+Status PiecewiseRank::toRank0(uint32_t from, std::span<std::byte> bytes) {
+  const Progress::Wait wait(progress);
+  for (size_t at = 0; at < bytes.size(); at += Pieces::mostStagedBytes)
+    FT_RETURN_IF_ERROR(bring(from, bytes.subspan(at, std::min<size_t>(Pieces::mostStagedBytes, bytes.size() - at))));
+  return {};
+}

@@ -17,6 +17,7 @@ public:
   Expected<uint32_t> prepare(std::string_view name, const plan::Collective &collective,
                              const CollectiveMemory &memory) override;
   Status run(uint32_t stream, uint32_t handle) override;
+  Status toRank0(uint32_t from, std::span<std::byte> bytes) override;
 
 protected:
   /// The meeting place gets ready for pieces of the collective; handles are the same there.
@@ -24,6 +25,8 @@ protected:
   /// One piece of `bytes` a slice: what it gives goes, and what it gets has come.
   virtual Status exchange(uint32_t handle, uint64_t bytes, std::span<const iovec> gives, Pieces &pieces,
                           const Pieces::Memory &memory) = 0;
+  /// toRank0 of at most Pieces::mostStagedBytes.
+  virtual Status bring(uint32_t from, std::span<std::byte> piece) = 0;
 
   const plan::Mesh mesh;
   const uint32_t number;

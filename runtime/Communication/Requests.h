@@ -12,6 +12,7 @@ struct Request {
     Prepare = 1, ///< value: bytes of the pulse::Prepare that follows; its handle is the next
     Run = 2,     ///< value: bytes of a slice; what the rank gives follows
     Agree = 3,   ///< handle: the Agreement
+    Bring = 4,   ///< value: bytes for rank 0, which follow where handle is this rank
   };
   uint32_t kind = 0, handle = 0;
   uint64_t value = 0;

@@ -23,6 +23,9 @@ public:
   Status meet(uint32_t handle) { return end->run(0, handle); }
   std::span<const iovec> gets(uint32_t handle, uint64_t bytes);
 
+  /// Where bytes for rank 0 go to, at most Pieces::mostStagedBytes.
+  std::span<std::byte> staged(uint64_t bytes) const { return {whole, bytes}; }
+
   Communicator &communicator() { return *end; }
   const std::string &name(uint32_t handle) const { return names[handle]; }
 

@@ -192,8 +192,9 @@ TEST_F(SocketsTest, WhatNoRankSendsFailsItsRankAlone) {
   Request agree{Request::Agree, 9};
   Request unprepared{Request::Run, 0, 4};
   Request large{Request::Prepare, 0, uint64_t(1) << 40};
+  Request nobodys{Request::Bring, 2, 8}, much{Request::Bring, 1, Pieces::mostStagedBytes + 1};
   Request none{77};
-  for (const Request &request : {agree, unprepared, large, none}) {
+  for (const Request &request : {agree, unprepared, large, nobodys, much, none}) {
     open({}, [&](Company company) {
       company.peers[0].channels[DataChannel].send({reinterpret_cast<const char *>(&request), sizeof request});
       end.acquire();

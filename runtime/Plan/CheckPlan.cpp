@@ -26,9 +26,8 @@ Status text(std::string_view field, std::string_view value) {
 Status fileName(std::string_view field, std::string_view value) {
   FT_RETURN_IF_ERROR(text(field, value));
   if (!isFileName(value))
-    return bad(
-        "{} is \"{}\"; must be the name of a file: UTF-8 of at most 200 bytes, without '/' and without '.' in front",
-        field, shown(value));
+    return bad("{} is \"{}\"; must be a file name: UTF-8 of at most 200 bytes, without '/' and without '.' in front",
+               field, shown(value));
   return {};
 }
 

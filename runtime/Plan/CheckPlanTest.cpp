@@ -35,7 +35,7 @@ TEST(CheckPlan, VersionsAndIdentity) {
       {[](auto &p) { p.mutable_target()->set_attention("flash"); },
        "target.attention is \"flash\"; must be \"library\""},
       {[](auto &p) { p.clear_target(); }, "target.name is empty"},
-      {[](auto &p) { p.set_name(std::string(201, 'n')); }, "name has 201 characters; must have at most 200"},
+      {[](auto &p) { p.set_name(std::string(201, 'n')); }, "(201 bytes)\"; must be a file name"},
       {[](auto &p) { p.mutable_target()->set_memory(huge); }, "target.memory is 18446744073709551615; must be in [0, "},
       {[](auto &p) { p.mutable_target()->set_outside_arenas(huge); },
        "target.outside_arenas is 18446744073709551615; must be in [0, "},
@@ -297,8 +297,10 @@ static plan::Plan quantizedPlan() {
   tensor.set_dtype(plan::U4);
   tensor.set_offset(16);
   tensor.clear_init();
-  tensor.mutable_sizes()->Assign({32});
-  tensor.mutable_strides()->Assign({1});
+  tensor.clear_sizes();
+  tensor.add_sizes(32);
+  tensor.clear_strides();
+  tensor.add_strides(1);
   tensor.mutable_quantization()->set_kind(plan::Quantization::NF4);
   plan.clear_exports();
   plan.add_features("quantized");
@@ -322,7 +324,7 @@ TEST(CheckPlan, QuantizedTensors) {
           {[](auto &p) { p.mutable_tensors(0)->set_offset(96); },
            "36 bytes at offset 96 end behind buffer \"w\" of 128 bytes"},
           {[](auto &p) { p.mutable_tensors(0)->mutable_quantization()->set_double_quant(true); },
-           "1108 bytes at offset 16 end behind"},
+           "1092 bytes at offset 16 end behind"},
           {[](auto &p) {
              plan::Tensor &other = *p.add_tensors() = p.tensors(0);
              other.set_key("model.v");
@@ -357,7 +359,7 @@ TEST(CheckPlan, ExportsAndTexts) {
        "the key \"model.w\" stands twice"},
       {[](auto &p) { p.mutable_facts(0)->set_config_key("vocab_size"); },
        "facts[0]: vocab_size is 8; must be batch.vocab_size, 16"},
-      {[](auto &p) { p.mutable_facts(0)->clear_config_key(); }, "facts[0]: config_key is empty"},
+      {[](auto &p) { p.mutable_facts(0)->clear_config_key(); }, "facts[0]: gguf_key is empty"},
   });
 }
 

@@ -261,7 +261,9 @@ Status exportsAndFacts(const plan::Plan &plan) {
     FT_RETURN_IF_ERROR(at(file(plan.texts(i).file()), [&] { return fmt::format("texts[{}]", i); }));
   for (int i = 0; i < plan.facts_size(); ++i) {
     const plan::ModelFact &fact = plan.facts(i);
-    FT_RETURN_IF_ERROR(at(text("config_key", fact.config_key()), [&] { return fmt::format("facts[{}]", i); }));
+    const bool inGguf = fact.config_key().empty(); // a format that has no key for it says nothing of it
+    FT_RETURN_IF_ERROR(at(inGguf ? text("gguf_key", fact.gguf_key()) : text("config_key", fact.config_key()),
+                          [&] { return fmt::format("facts[{}]", i); }));
     // Kernels index with tokens, which this bounds.
     if (fact.config_key() == "vocab_size" && fact.integer() != int64_t(plan.batch().vocab_size()))
       return bad("facts[{}]: vocab_size is {}; must be batch.vocab_size, {}", i, fact.integer(),

@@ -58,7 +58,7 @@ TEST(Memory, OnAProcessorEveryArenaCounts) {
 
 TEST(Memory, CheckpointsHaveARowOfTheirOwn) {
   for (const auto &[driver, row] :
-       {std::pair(plan::CPU, "  checkpoint      what is being saved             768       0.000\n"),
+       {std::pair(plan::CPU, "  checkpoint      what is being saved                768       0.000\n"),
         {plan::CUDA, "  pinned host memory for checkpoints: 768 bytes\n"}}) {
     plan::Plan saving = plan(driver);
     plan::Arena *room = saving.add_arenas();

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <fcntl.h>
 #include <filesystem>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -81,7 +82,7 @@ std::string folderOf(const std::string &path) {
 
 std::error_code removeFolder(Files &files, const std::string &path) {
   for (const std::string &name : files.list(path))
-    if (std::error_code error = files.remove(path + "/" + name))
+    if (std::error_code error = files.remove(fmt::format("{}/{}", path, name)))
       return error;
   const std::error_code error = files.remove(path);
   return error == std::errc::no_such_file_or_directory ? std::error_code() : error;

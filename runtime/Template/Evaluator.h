@@ -27,7 +27,7 @@ using Variables = std::vector<std::pair<std::string, Value>>;
 class Evaluator {
 public:
   static constexpr uint32_t MaxDepth = 1500; ///< levels of the tree that are walked at once, macros in macros included
-  static constexpr uint64_t Work = uint64_t(1) << 28;
+  static constexpr uint64_t Work = uint64_t(1) << 24;
 
   /// `source` is for the places of errors.
   Evaluator(std::string_view source, std::optional<std::tm> now, uint64_t work);

@@ -3,6 +3,7 @@
 #include "runtime/Template/Parser.h"
 #include "runtime/Tokenizer/Utf8.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace ft::rt {
@@ -27,6 +28,11 @@ Expected<Template> Template::parse(std::string_view text, std::string name) {
 
 Expected<std::string> Template::render(const jinja::Variables &variables, std::optional<std::tm> now,
                                        uint64_t work) const {
+  if (work == 0) {
+    work = jinja::Evaluator::Work;
+    for (const auto &[name, value] : variables)
+      work += 64 * std::min<uint64_t>(value.weight(), uint64_t(1) << 34);
+  }
   auto rendered = jinja::Evaluator(text, now, work).render(*body, variables);
   if (!rendered)
     return badInput(fmt::format("{}:{}", templateName, rendered.status().message()));

@@ -17,9 +17,10 @@ public:
   /// `name` is for messages: "chat_template.jinja". BadInput, "name:3:14: what".
   static Expected<Template> parse(std::string_view text, std::string name);
 
-  /// `now` is what strftime_now says; without it the function is refused.
+  /// `now` is what strftime_now says; without it the function is refused. `work` bounds what is done (see Budget);
+  /// 0: as much as 64 walks over all variables are, and jinja::Evaluator::Work.
   Expected<std::string> render(const jinja::Variables &variables, std::optional<std::tm> now = std::nullopt,
-                               uint64_t work = jinja::Evaluator::Work) const;
+                               uint64_t work = 0) const;
 
   const std::string &source() const { return text; }
   const std::string &name() const { return templateName; }
@@ -29,7 +30,8 @@ private:
   std::shared_ptr<const jinja::Body> body;
 };
 
-/// JSON as a template's value. `json` nests no deeper than a reader bounds it. Fails for integers beyond 64 bits and numbers that are not finite.
+/// JSON as a template's value. `json` nests no deeper than a reader bounds it. Fails for integers beyond 64 bits and
+/// numbers that are not finite.
 Expected<jinja::Value> templateValue(const nlohmann::ordered_json &json);
 
 } // namespace ft::rt

@@ -6,7 +6,7 @@ using namespace ft::rt;
 
 namespace {
 
-std::string refusal(const std::string &text, uint64_t work = jinja::Evaluator::Work) {
+std::string refusal(const std::string &text, uint64_t work = 0) {
   auto parsed = Template::parse(text, "t");
   if (!parsed.ok()) {
     EXPECT_EQ(parsed.status().code(), Code::BadInput);

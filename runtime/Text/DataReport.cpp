@@ -3,6 +3,7 @@
 #include "runtime/Support/Strings.h"
 
 #include <algorithm>
+#include <bit>
 #include <fmt/format.h>
 
 namespace ft::rt {
@@ -22,6 +23,34 @@ std::string quoted(std::string text) {
   std::string out = "    | ";
   for (char c : printable(text))
     out += c == '\n' ? std::string("\n    | ") : std::string(1, c);
+  return out + "\n";
+}
+/// "32–63 120 ████" for each power of two that occurs, the longest bar of 40.
+std::string histogram(const std::vector<uint64_t> &lengths) {
+  const uint64_t most = lengths.empty() ? 0 : *std::max_element(lengths.begin(), lengths.end());
+  std::string out;
+  for (size_t i = 0; i < lengths.size(); ++i) {
+    if (lengths[i] == 0)
+      continue;
+    std::string bar;
+    for (uint64_t j = 0; j < (lengths[i] * 40 + most - 1) / most; ++j)
+      bar += "█";
+    out += fmt::format("    {:>9} {:>9}  {}\n", fmt::format("{}–{}", uint64_t(1) << i, (uint64_t(2) << i) - 1),
+                       lengths[i], bar);
+  }
+  return out.empty() ? out : "  tokens a document:\n" + out;
+}
+
+std::string sourceLine(const SourceStats &source) {
+  std::string out = fmt::format("  {}: samples {}, documents {}, tokens {}, targets {}, truncated {}", source.name,
+                                source.samples, source.documents, source.tokens, source.targets, source.truncated);
+  if (source.tooLong)
+    out += fmt::format(", dropped {} whose prompt alone fills max_document_len", source.tooLong);
+  if (source.untrained)
+    out += fmt::format(", dropped {} of which nothing is trained", source.untrained);
+  out += fmt::format(", end trained in {}", source.endTrained);
+  if (source.duplicates)
+    out += fmt::format(", duplicates {}", source.duplicates);
   return out + "\n";
 }
 } // namespace
@@ -53,8 +82,14 @@ DataReport dataReport(const TokenFile &file, const Tokenizer *tokenizer) {
   report.rows = file.rows();
   report.sequenceLen = file.identity().shape.sequenceLen;
   report.packing = file.identity().shape.packing;
-  if (tokenizer)
-    report.sample = markedText(file.row(0), 0, *tokenizer);
+  for (uint64_t row = 0; row < file.rows(); ++row)
+    for (const uint32_t length : file.row(row).documentLens) {
+      const auto power = size_t(std::bit_width(length)) - 1;
+      report.lengths.resize(std::max(report.lengths.size(), power + 1));
+      ++report.lengths[power];
+    }
+  if (tokenizer) // rows start with their longest document, and the fullest come first: one from the middle
+    report.sample = markedText(file.row(file.rows() / 2), 0, *tokenizer);
   return report;
 }
 
@@ -72,6 +107,9 @@ std::string formatReport(const DataReport &report, std::string_view title) {
   out += fmt::format("  rows {} of {} tokens, {}, filled to {:.1f} %, {:.2f} documents a row\n", report.rows,
                      report.sequenceLen, report.packing ? "packed" : "one sample each", 100 * report.efficiency(),
                      report.documentsPerRow());
+  for (const SourceStats &source : stats.sources)
+    out += sourceLine(source);
+  out += histogram(report.lengths);
   if (!report.sample.empty())
     out += "  one sample; what stands between ⟦ and ⟧ is not trained:\n" + quoted(report.sample);
   return out;

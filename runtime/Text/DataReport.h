@@ -12,6 +12,7 @@ struct DataReport {
   uint64_t documents = 0, rows = 0;
   uint32_t sequenceLen = 0;
   bool packing = true;
+  std::vector<uint64_t> lengths; ///< [i]: documents of 2^i to 2^(i + 1) − 1 tokens
   std::string sample; ///< one decoded sample; what is not trained stands between ⟦ and ⟧. Empty without a tokenizer
 
   double targetShare() const { return double(stats.targets) / double(stats.tokens); }

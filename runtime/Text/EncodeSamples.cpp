@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <filesystem>
 #include <fmt/format.h>
 #include <mutex>
 #include <numeric>
+#include <set>
 #include <system_error>
 #include <thread>
 
@@ -97,6 +99,53 @@ template <typename Work> Status forEachOnAllCores(size_t count, Work work) {
   return failure;
 }
 
+/// Counts, file by file, what became of the samples, and keeps the documents that are trained.
+class Counting {
+public:
+  Counting(std::span<const SampleFile> files, const TokenFileIdentity &identity, EncodedData &data)
+      : files(files), identity(identity), data(data) {
+    data.stats.lines = files[0].lines;
+    for (const SampleFile &file : files)
+      data.stats.sources.push_back({std::filesystem::path(file.path).filename().string()});
+  }
+
+  void add(const Chosen &chosen, std::vector<Document> &documents) {
+    SourceStats &source = data.stats.sources[size_t(chosen.file - files.data())];
+    const bool pieces = chosen.sample->form == Sample::Form::Document;
+    bool kept = false, truncated = false;
+    for (Document &document : documents) {
+      truncated |= document.truncated && !pieces;
+      const std::vector<IdSpan> targets = document.targets(identity.trainOnPrompt);
+      if (targets.empty())
+        continue;
+      kept = true;
+      ++source.documents;
+      source.tokens += document.ids.size();
+      source.endTrained += !document.truncated;
+      for (const IdSpan &span : targets)
+        source.targets += span.end - span.begin;
+      const std::string_view bytes(reinterpret_cast<const char *>(document.ids.data()), document.ids.size() * 4);
+      source.duplicates += !seen.insert(sha256(bytes)).second;
+      data.documents.push_back(std::move(document));
+    }
+    ++source.samples;
+    source.truncated += truncated;
+    data.stats.truncated += truncated;
+    if (kept)
+      return;
+    ++(truncated ? source.tooLong : source.untrained);
+    if (data.stats.dropped < data.stats.droppedPlaces.size())
+      data.stats.droppedPlaces[data.stats.dropped] = chosen.sample->place;
+    ++data.stats.dropped;
+  }
+
+private:
+  std::span<const SampleFile> files;
+  const TokenFileIdentity &identity;
+  EncodedData &data;
+  std::set<Sha256Digest> seen;
+};
+
 Status checkIds(const Document &document, const TokenFileIdentity &identity, const TextCodec &codec) {
   for (uint32_t id : document.ids)
     if (id >= identity.vocabSize)
@@ -128,24 +177,11 @@ Expected<EncodedData> encodeSamples(std::span<const SampleFile> files, const Tok
                                               status.message()));
   }));
   EncodedData result;
-  PackingStats &stats = result.stats;
-  stats.lines = files[0].lines;
-  stats.samples = chosen.size();
-  for (size_t i = 0; i < chosen.size(); ++i) {
-    const size_t before = result.documents.size();
-    const bool pieces = chosen[i].sample->form == Sample::Form::Document;
-    for (Document &document : documents[i]) {
-      stats.truncated += document.truncated && !pieces;
-      if (!document.targets(identity.trainOnPrompt).empty())
-        result.documents.push_back(std::move(document));
-    }
-    if (result.documents.size() > before)
-      continue;
-    if (stats.dropped < stats.droppedPlaces.size())
-      stats.droppedPlaces[stats.dropped] = chosen[i].sample->place;
-    ++stats.dropped;
-  }
-  FT_RETURN_IF_ERROR(checkDropped(files, stats, result.documents.size(), identity.shape.maxDocumentLen));
+  result.stats.samples = chosen.size();
+  Counting counting(files, identity, result);
+  for (size_t i = 0; i < chosen.size(); ++i)
+    counting.add(chosen[i], documents[i]);
+  FT_RETURN_IF_ERROR(checkDropped(files, result.stats, result.documents.size(), identity.shape.maxDocumentLen));
   return result;
 }
 

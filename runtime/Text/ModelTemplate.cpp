@@ -1,8 +1,9 @@
 #include "runtime/Text/ModelTemplate.h"
 
+#include "runtime/Support/Json.h"
 #include "runtime/Support/MappedFile.h"
 #include "runtime/Template/Template.h"
-#include "runtime/Tokenizer/JsonFile.h"
+#include "runtime/Tokenizer/JsonMembers.h"
 #include "runtime/Weights/Gguf.h"
 
 #include <filesystem>
@@ -32,7 +33,7 @@ Expected<std::string> namedTemplate(const json &list, const std::string &path) {
 }
 
 Status readConfig(const std::string &path, ModelTemplate &model) {
-  FT_ASSIGN_OR_RETURN(const json config, readJsonFile(path));
+  FT_ASSIGN_OR_RETURN(const json config, readJsonObject(path));
   for (const char *name : TokenNames) {
     const json &token = member(config, name);
     const json &content = token.is_object() ? member(token, "content") : token;

@@ -1,40 +1,75 @@
 #include "runtime/Text/Packer.h"
 
 #include <algorithm>
-#include <bit>
 #include <fmt/format.h>
+#include <optional>
+#include <set>
 
 namespace ft::rt {
 
 namespace {
 uint32_t divideUp(uint32_t a, uint32_t b) { return (a + b - 1) / b; }
 
-/// Maxima over blocks of rows: finds the first row whose room is at least a length.
-class RoomTree {
+/// Rows that are being filled, by the room that is left in them.
+class Filling {
 public:
-  explicit RoomTree(size_t rows) : leaves(std::bit_ceil(std::max<size_t>(rows, 1))), room(2 * leaves, 0) {}
+  Filling(const RowShape &shape, std::span<const uint32_t> lengths) : shape(shape), lengths(lengths) {}
 
-  void set(size_t row, uint32_t value) {
-    size_t node = leaves + row;
-    room[node] = value;
-    while (node /= 2)
-      room[node] = std::max(room[2 * node], room[2 * node + 1]);
+  size_t size() const { return rows.size(); }
+  void addRow() {
+    open.insert({shape.sequenceLen, uint32_t(rows.size())});
+    rows.emplace_back();
+    used.push_back(0);
   }
-  /// `none()` where there is none.
-  size_t firstWith(uint32_t length) const {
-    if (room[1] < length)
-      return leaves;
-    size_t node = 1;
-    while (node < leaves)
-      node = 2 * node + (room[2 * node] < length);
-    return node - leaves;
+  /// Into the fullest row that has room, or the emptiest; false where none has.
+  bool put(uint32_t document, bool fullest) {
+    const uint32_t length = lengths[document];
+    auto at = fullest ? open.lower_bound({length, 0}) : open.empty() ? open.end() : std::prev(open.end());
+    if (at == open.end() || at->first < length)
+      return false;
+    const uint32_t row = at->second;
+    open.erase(at);
+    rows[row].push_back(document);
+    used[row] += length;
+    // However long the next document is, it can be lengthened to maxDocumentLen: what is left behind that counts.
+    const uint32_t left = shape.sequenceLen - used[row], behind = left - std::min(left, shape.maxDocumentLen);
+    if (left > 0 && rows[row].size() + 1 + divideUp(behind, shape.maxDocumentLen) <= shape.maxDocumentsPerRow)
+      open.insert({left, row});
+    return true;
   }
-  size_t none() const { return leaves; }
+  std::vector<std::vector<uint32_t>> take() { return std::move(rows); }
 
 private:
-  size_t leaves;
-  std::vector<uint32_t> room;
+  const RowShape &shape;
+  std::span<const uint32_t> lengths;
+  std::vector<std::vector<uint32_t>> rows;
+  std::vector<uint32_t> used;
+  std::set<std::pair<uint32_t, uint32_t>> open; ///< room, row
 };
+
+std::vector<std::vector<uint32_t>> bestFit(const RowShape &shape, std::span<const uint32_t> lengths,
+                                           std::span<const uint32_t> order) {
+  Filling filling(shape, lengths);
+  for (uint32_t document : order)
+    if (!filling.put(document, /*fullest=*/true)) {
+      filling.addRow();
+      filling.put(document, /*fullest=*/true);
+    }
+  return filling.take();
+}
+
+/// Over `count` rows, documents of less than `shortLen` by best fit; nothing where the rows do not suffice.
+std::optional<std::vector<std::vector<uint32_t>>> balanced(const RowShape &shape, std::span<const uint32_t> lengths,
+                                                           std::span<const uint32_t> order, size_t count,
+                                                           uint32_t shortLen) {
+  Filling filling(shape, lengths);
+  while (filling.size() < count)
+    filling.addRow();
+  for (uint32_t document : order)
+    if (!filling.put(document, /*fullest=*/lengths[document] < shortLen))
+      return std::nullopt;
+  return filling.take();
+}
 } // namespace
 
 Status RowShape::check() const {
@@ -79,23 +114,30 @@ uint32_t RowShape::cover(std::span<const uint32_t> lengths, std::span<uint32_t> 
 std::vector<std::vector<uint32_t>> packRows(const RowShape &shape, std::span<const uint32_t> lengths,
                                             std::span<const uint32_t> order) {
   std::vector<std::vector<uint32_t>> rows;
-  std::vector<uint32_t> used;
-  RoomTree room(order.size());
-  for (uint32_t document : order) {
-    const uint32_t length = lengths[document];
-    size_t row = shape.packing ? room.firstWith(length) : room.none();
-    if (row == room.none()) {
-      row = rows.size();
-      rows.emplace_back();
-      used.push_back(0);
+  if (!shape.packing) {
+    for (uint32_t document : order)
+      rows.push_back({document});
+    return rows;
+  }
+  std::vector<uint32_t> longestFirst(order.begin(), order.end());
+  std::stable_sort(longestFirst.begin(), longestFirst.end(),
+                   [&](uint32_t a, uint32_t b) { return lengths[a] > lengths[b]; });
+  rows = bestFit(shape, lengths, longestFirst);
+  uint64_t tokens = 0;
+  for (uint32_t document : order)
+    tokens += lengths[document];
+  const size_t least = std::max<size_t>((tokens + shape.sequenceLen - 1) / shape.sequenceLen,
+                                        (order.size() + shape.maxDocumentsPerRow - 1) / shape.maxDocumentsPerRow);
+  for (uint32_t divisor : {0, 4, 8, 16}) {
+    const uint32_t shortLen = divisor ? shape.sequenceLen / divisor : 0;
+    // Between what no packing can do and the best so far, to half a percent.
+    for (size_t low = least; low + least / 200 < rows.size();) {
+      const size_t middle = low + (rows.size() - low) / 2;
+      if (auto fewer = balanced(shape, lengths, longestFirst, middle, shortLen))
+        rows = std::move(*fewer);
+      else
+        low = middle + 1;
     }
-    rows[row].push_back(document);
-    used[row] += length;
-    // However long the next document is, it can be lengthened to maxDocumentLen: what is left behind that counts.
-    const uint32_t left = shape.sequenceLen - used[row], behind = left - std::min(left, shape.maxDocumentLen);
-    const bool open =
-        shape.packing && rows[row].size() + 1 + divideUp(behind, shape.maxDocumentLen) <= shape.maxDocumentsPerRow;
-    room.set(row, open ? left : 0);
   }
   return rows;
 }

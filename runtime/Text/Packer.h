@@ -31,8 +31,13 @@ struct RowShape {
   uint32_t cover(std::span<const uint32_t> lengths, std::span<uint32_t> out) const;
 };
 
-/// First fit: every document, in `order`, goes into the first row that has room. lengths[i] in [1, maxDocumentLen].
-/// Returns for each row the documents in it. O(n log n): a tree over the rows' room finds the first that fits.
+/// Rows of documents, few of them; lengths[i] in [1, maxDocumentLen]. Returns for each row the documents in it. Longer
+/// documents go first, equal ones in `order`. What makes the fewest rows is taken of
+///  - best fit: into the row that is left with the least room. Good where rows hold few documents;
+///  - balanced: over a number of rows, into the one with the most room, and the short documents by best fit. Good where
+///    rows hold many, and where maxDocumentsPerRow binds: short documents are spread over the rows of long ones. What
+///    is short is tried out, and the number of rows by halving.
+/// O(n log n) a try, of which there are at most about 40.
 std::vector<std::vector<uint32_t>> packRows(const RowShape &shape, std::span<const uint32_t> lengths,
                                             std::span<const uint32_t> order);
 

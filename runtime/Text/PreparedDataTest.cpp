@@ -260,6 +260,43 @@ TEST_F(PreparedDataTest, CommandPacksBothAndReports) {
             "data.train is \"synthetic:1\": synthetic data is made by ftrun, there is nothing to prepare");
 }
 
+TEST_F(PreparedDataTest, ReportCountsEverySource) {
+  const std::string line = "{\"instruction\":\"Say\",\"output\":\"It is.\"}\n";
+  std::string many, longPrompt;
+  for (int i = 0; i < 600; ++i)
+    longPrompt += fmt::format("{} ", i);
+  for (int i = 0; i < 400; ++i)
+    many += fmt::format("{{\"instruction\":\"Say {}\",\"output\":\"It is {}.\"}}\n", i, i);
+  const std::string flagged =
+      R"({"messages":[{"role":"user","content":"A?"},{"role":"assistant","content":"B.","train":false}]})";
+  write("train.jsonl", line + line + "{\"instruction\":\"" + longPrompt + "\",\"output\":\"y\"}\n" + many);
+  write("more.jsonl", line + flagged + "\n");
+  run.add_data_train("more.jsonl");
+  auto data = prepare();
+  ASSERT_TRUE(data.ok()) << data.status().message();
+  const auto &sources = data->file->stats().sources;
+  ASSERT_EQ(sources.size(), 2u);
+  EXPECT_EQ(sources[0].name, "train.jsonl");
+  EXPECT_EQ(sources[0].samples, 403u);
+  EXPECT_EQ(sources[0].documents, 402u);
+  EXPECT_EQ(sources[0].tooLong, 1u);
+  EXPECT_EQ(sources[0].truncated, 1u);
+  EXPECT_EQ(sources[0].duplicates, 1u);
+  EXPECT_EQ(sources[0].endTrained, 402u);
+  EXPECT_EQ(sources[1].untrained, 1u);
+  EXPECT_EQ(sources[1].duplicates, 1u);
+  EXPECT_EQ(sources[0].tokens + sources[1].tokens, data->file->stats().tokens);
+  EXPECT_EQ(sources[0].targets + sources[1].targets, data->file->stats().targets);
+  const std::string text = formatReport(dataReport(*data->file, &codec->tokenizer()), "t");
+  EXPECT_NE(text.find("dropped 1 whose prompt alone fills max_document_len, end trained in 402, duplicates 1\n"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("dropped 1 of which nothing is trained"), std::string::npos) << text;
+  EXPECT_NE(text.find("  tokens a document:\n"), std::string::npos) << text;
+  // The same from the cache.
+  EXPECT_EQ(prepare()->file->stats().sources, sources);
+}
+
 /// Files in their order, a folder's in the order of their names; what is there decides the digest.
 TEST_F(PreparedDataTest, SeveralFilesAndFolders) {
   fs::create_directories(folder / "more");

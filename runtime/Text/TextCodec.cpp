@@ -1,6 +1,7 @@
 #include "runtime/Text/TextCodec.h"
 
 #include "runtime/Support/Strings.h"
+#include "runtime/Weights/ModelPath.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -45,11 +46,12 @@ Expected<TextCodec> TextCodec::create(Tokenizer tokenizer, const TextOptions &op
   return codec;
 }
 
-Expected<TextCodec> TextCodec::load(const std::string &modelPath, const TextOptions &options) {
-  FT_ASSIGN_OR_RETURN(Tokenizer tokenizer, loadTokenizer(modelPath));
+Expected<TextCodec> TextCodec::load(const std::string &named, const TextOptions &options) {
+  FT_ASSIGN_OR_RETURN(const ModelPath found, ModelPath::find(named));
+  FT_ASSIGN_OR_RETURN(Tokenizer tokenizer, loadTokenizer(named));
   ModelTemplate model;
   if (options.templateName != "alpaca") {
-    FT_ASSIGN_OR_RETURN(model, readModelTemplate(modelPath));
+    FT_ASSIGN_OR_RETURN(model, readModelTemplate(found.path));
   }
   return create(std::move(tokenizer), options, model);
 }

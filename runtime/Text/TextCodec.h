@@ -31,7 +31,7 @@ public:
   /// Refuses a template that ends a turn of the assistant with no control token of the tokenizer.
   static Expected<TextCodec> create(Tokenizer tokenizer, const TextOptions &options, const ModelTemplate &model = {});
   /// The same from the model's files (see loadTokenizer and readModelTemplate).
-  static Expected<TextCodec> load(const std::string &modelPath, const TextOptions &options);
+  static Expected<TextCodec> load(const std::string &named, const TextOptions &options);
 
   /// A sample as documents of at most `maxTokens`. Chats are tokenised as a whole, as transformers does, without what
   /// the tokenizer puts around a text; what is trained ends with each turn's control token. Prompt and response of the

@@ -114,6 +114,27 @@ TEST(TextCodec, BosOnlyWhereTheTokenizerAsks) {
   EXPECT_TRUE(testCodec("alpaca").tokenizer().decode(*without, false).starts_with("Below is an"));
 }
 
+/// A model that the Hub's cache has brings its tokenizer and its template.
+TEST(TextCodec, FindsAModelOfTheHub) {
+  namespace fs = std::filesystem;
+  const fs::path cache = testing::TempDir() + "codec-hub", model = cache / "models--own--er";
+  fs::remove_all(cache);
+  fs::create_directories(model / "refs");
+  fs::create_directories(model / "snapshots" / "1a");
+  std::ofstream(model / "refs" / "main") << "1a";
+  fs::copy("test/goldens/text/llama3", model / "snapshots" / "1a");
+  std::ofstream(model / "snapshots" / "1a" / "chat_template.jinja") << "{{ raise_exception('mine') }}";
+  const char *before = std::getenv("HF_HUB_CACHE");
+  const std::optional<std::string> kept = before ? std::optional<std::string>(before) : std::nullopt;
+  setenv("HF_HUB_CACHE", cache.c_str(), 1);
+  EXPECT_TRUE(TextCodec::load("own/er", {"alpaca", "", {}, false, ""}).ok());
+  const auto templated = TextCodec::load("own/er", {"model", "", {}, false, ""});
+  EXPECT_NE(templated.status().message().find("the template refuses this chat: mine"), std::string::npos)
+      << templated.status().message();
+  kept ? setenv("HF_HUB_CACHE", kept->c_str(), 1) : unsetenv("HF_HUB_CACHE");
+  fs::remove_all(cache);
+}
+
 TEST(TextCodec, CutSamplesLoseTheirEnd) {
   const TextCodec codec = testCodec();
   auto whole = codec.encodeSample(sample("Say", "it", "Hello world"), 1000);

@@ -1,5 +1,6 @@
 #include "runtime/Text/TokenFile.h"
 
+#include "runtime/Text/SourceReport.h"
 #include "runtime/Text/TokenFileLayout.h"
 
 #include <bit>
@@ -84,10 +85,9 @@ Status TokenFile::parseHeader(TokenFileHeader &header) const {
   if (header.version != TokenFileVersion)
     return badInput(fmt::format("{}: is a token file of version {}; must be {}, make it again with ftc data", fileName,
                                 header.version, TokenFileVersion));
-  if (header.flags > 7 || header.reserved != 0 || header.split > 2 || !std::isfinite(header.valSetSize))
-    return damaged(fileName,
-                   fmt::format("flags {}, reserved {}, split {}, val_set_size {} are not of version {}", header.flags,
-                               header.reserved, header.split, header.valSetSize, TokenFileVersion));
+  if (header.flags > 7 || header.split > 2 || !std::isfinite(header.valSetSize))
+    return damaged(fileName, fmt::format("flags {}, split {}, val_set_size {} are not of version {}", header.flags,
+                                         header.split, header.valSetSize, TokenFileVersion));
   if (header.sequenceLen > MaxSequenceLen || header.vocabSize == 0 || header.vocabSize > MaxVocabSize)
     return damaged(fileName, fmt::format("sequence_len is {}, vocab_size {}; at most {} each", header.sequenceLen,
                                          header.vocabSize, MaxSequenceLen));
@@ -118,12 +118,13 @@ Status TokenFile::parse() {
              header.tokenCount,
              header.targets,
              {},
-             (header.flags & 4) != 0};
+             (header.flags & 4) != 0,
+             {}};
   std::copy(std::begin(header.droppedPlaces), std::end(header.droppedPlaces), packing.droppedPlaces.begin());
   rowCount = header.rows;
   documentCount = header.documents;
 
-  const TokenFileSections at(rowCount, documentCount, shape.sequenceLen);
+  const TokenFileSections at(rowCount, documentCount, shape.sequenceLen, header.reportBytes);
   if (bytes().size() != at.end)
     return damaged(fileName, fmt::format("has {} bytes; {} rows and {} documents take {}", bytes().size(), rowCount,
                                          documentCount, at.end));
@@ -135,6 +136,10 @@ Status TokenFile::parse() {
   rowTargets = reinterpret_cast<const uint32_t *>(base + at.rowTargets);
   targetMask = reinterpret_cast<const uint8_t *>(base + at.targetMask);
 
+  auto sources = readSources({reinterpret_cast<const char *>(base + at.report), header.reportBytes});
+  if (!sources)
+    return damaged(fileName, sources.status().message());
+  packing.sources = std::move(*sources);
   if (rowDocuments[0] != 0 || rowDocuments[rowCount] != documentCount)
     return damaged(fileName, "the document table does not start at 0 and end at the number of documents");
   uint64_t usedTokens = 0, targets = 0;

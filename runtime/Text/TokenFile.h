@@ -32,6 +32,21 @@ struct TokenFileIdentity {
   std::string difference(const std::string &name, const TokenFileIdentity &wanted) const;
 };
 
+/// What one file of the data came to.
+struct SourceStats {
+  std::string name;        ///< without folders
+  uint64_t samples = 0;    ///< read
+  uint64_t documents = 0;  ///< made of them
+  uint64_t tokens = 0;     ///< of the documents
+  uint64_t targets = 0;    ///< among them
+  uint64_t truncated = 0;  ///< samples that were cut
+  uint64_t tooLong = 0;    ///< dropped: the prompt alone fills max_document_len
+  uint64_t untrained = 0;  ///< dropped: nothing of it is trained
+  uint64_t endTrained = 0; ///< documents whose end is trained
+  uint64_t duplicates = 0; ///< documents that another one before is equal to, in whatever file
+  bool operator==(const SourceStats &) const = default;
+};
+
 /// What packing met; kept in the file, so that the report is the same for a file from the cache.
 struct PackingStats {
   uint64_t samples = 0;    ///< read, dropped ones included
@@ -42,6 +57,7 @@ struct PackingStats {
   uint64_t targets = 0;
   std::array<uint64_t, 3> droppedPlaces{}; ///< of the first min(3, dropped)
   bool lines = false;                      ///< places are lines of JSONL, else indices of an array
+  std::vector<SourceStats> sources;        ///< by file of the data; none where it is synthetic
 };
 
 /// One row, as views of the file.
@@ -59,7 +75,7 @@ struct TokenRow {
 /// below vocabSize, documents within the shape, targets inside documents, positions sorted.
 class TokenFile {
 public:
-  /// Refuses with BadInput, naming file, place and value, everything that is not a well-formed version 1 file. What is
+  /// Refuses with BadInput, naming file, place and value, everything that is not a well-formed version 2 file. What is
   /// used is a copy that nobody else can change, so that what was checked holds for the whole run.
   static Expected<TokenFile> open(const std::string &path);
   /// The same from memory; `name` is for messages.

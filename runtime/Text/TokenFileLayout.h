@@ -1,4 +1,4 @@
-// The bytes of a token file, version 1 (docs/token-file.md). Private to its reader and writer.
+// The bytes of a token file, version 2 (docs/token-file.md). Private to its reader and writer.
 #pragma once
 
 #include <cstdint>
@@ -6,7 +6,7 @@
 namespace ft::rt {
 
 inline constexpr char TokenFileMagic[8] = {'F', 'T', 'C', 'T', 'O', 'K', 'E', 'N'};
-inline constexpr uint32_t TokenFileVersion = 1;
+inline constexpr uint32_t TokenFileVersion = 2;
 
 /// Little-endian, as the processors that this runs on.
 struct TokenFileHeader {
@@ -16,7 +16,7 @@ struct TokenFileHeader {
   uint32_t sequenceLen, maxDocumentLen, maxDocumentsPerRow, vocabSize;
   uint64_t seed;
   uint32_t split;
-  uint32_t reserved; ///< 0
+  uint32_t reportBytes; ///< of the sources, as JSON
   double valSetSize;
   uint64_t rows, documents;
   uint64_t samples, truncated, dropped, endTrained, tokenCount, targets;
@@ -27,9 +27,9 @@ static_assert(sizeof(TokenFileHeader) == 240);
 
 /// Where the sections lie; each starts at a multiple of 64 bytes. Nothing in the file says where: counts do.
 struct TokenFileSections {
-  uint64_t tokens, sortedPositions, rowDocuments, documentLens, rowTargets, targetMask, end;
+  uint64_t tokens, sortedPositions, rowDocuments, documentLens, rowTargets, targetMask, report, end;
 
-  TokenFileSections(uint64_t rows, uint64_t documents, uint64_t sequenceLen) {
+  TokenFileSections(uint64_t rows, uint64_t documents, uint64_t sequenceLen, uint64_t reportBytes) {
     uint64_t at = sizeof(TokenFileHeader);
     auto section = [&](uint64_t bytes) {
       at = (at + 63) / 64 * 64;
@@ -43,6 +43,7 @@ struct TokenFileSections {
     documentLens = section(documents * 4);
     rowTargets = section(rows * 4);
     targetMask = section(rows * ((sequenceLen + 7) / 8));
+    report = section(reportBytes);
     end = at;
   }
 };

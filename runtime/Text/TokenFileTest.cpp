@@ -117,15 +117,15 @@ TEST(TokenFile, EachDamageHasItsMessage) {
     EXPECT_EQ(file.status().code(), Code::BadInput);
     EXPECT_EQ(file.status().message(), "m: " + expected + (advice ? Advice : ""));
   };
-  const TokenFileSections at(2, 3, 12);
+  const TokenFileSections at(2, 3, 12, 0);
   auto u32 = [](std::vector<std::byte> &bytes, uint64_t offset, uint64_t index) -> uint32_t & {
     return reinterpret_cast<uint32_t *>(bytes.data() + offset)[index];
   };
   refuses([](auto &b, auto &) { b.resize(100); }, "has 100 bytes; a token file has at least 240");
   refuses([](auto &, auto &h) { h.magic[0] = 'X'; }, "does not start with FTCTOKEN");
-  refuses([](auto &, auto &h) { h.version = 2; },
-          "is a token file of version 2; must be 1, make it again with ftc data", false);
-  refuses([](auto &, auto &h) { h.flags = 8; }, "flags 8, reserved 0, split 0, val_set_size 0 are not of version 1");
+  refuses([](auto &, auto &h) { h.version = 3; },
+          "is a token file of version 3; must be 2, make it again with ftc data", false);
+  refuses([](auto &, auto &h) { h.flags = 8; }, "flags 8, split 0, val_set_size 0 are not of version 2");
   refuses([](auto &, auto &h) { h.sequenceLen = 1u << 25; },
           "sequence_len is 33554432, vocab_size 100; at most 16777216 each");
   refuses([](auto &, auto &h) { h.maxDocumentLen = 13; }, "max_document_len is 13; must be in [1, sequence_len = 12]");
@@ -136,7 +136,7 @@ TEST(TokenFile, EachDamageHasItsMessage) {
           fmt::format("has {} bytes; 2 rows and 3 documents take {}", at.end - 1, at.end));
   refuses([&](auto &, auto &h) { h.rows = 4000000000; },
           fmt::format("has {} bytes; 4000000000 rows and 3 documents take {}", at.end,
-                      TokenFileSections(4000000000, 3, 12).end));
+                      TokenFileSections(4000000000, 3, 12, 0).end));
   refuses([](auto &, auto &h) { ++h.targets; }, "says 15 tokens and 7 targets, holds 15 and 6");
   refuses([&](auto &b, auto &) { u32(b, at.tokens, 3) = 100; },
           "row 0: token 100 at position 3; must be below vocab_size 100");

@@ -1,3 +1,4 @@
+#include "runtime/Text/SourceReport.h"
 #include "runtime/Text/TextCodec.h"
 #include "runtime/Text/TokenFile.h"
 #include "runtime/Text/TokenFileLayout.h"
@@ -10,7 +11,7 @@ namespace ft::rt {
 
 namespace {
 TokenFileHeader headerOf(const TokenFileIdentity &identity, const PackingStats &stats, uint64_t rows,
-                         uint64_t documents) {
+                         uint64_t documents, uint64_t reportBytes) {
   TokenFileHeader header{};
   std::memcpy(header.magic, TokenFileMagic, sizeof header.magic);
   header.version = TokenFileVersion;
@@ -21,6 +22,7 @@ TokenFileHeader headerOf(const TokenFileIdentity &identity, const PackingStats &
   header.vocabSize = identity.vocabSize;
   header.seed = identity.seed;
   header.split = uint32_t(identity.split);
+  header.reportBytes = uint32_t(reportBytes);
   header.valSetSize = identity.valSetSize;
   header.rows = rows;
   header.documents = documents;
@@ -67,7 +69,8 @@ std::vector<std::byte> buildTokenFile(const TokenFileIdentity &identity, Packing
   uint64_t documentCount = 0;
   for (const auto &members : rows)
     documentCount += members.size();
-  const TokenFileSections at(rows.size(), documentCount, length);
+  const std::string report = writeSources(stats.sources);
+  const TokenFileSections at(rows.size(), documentCount, length, report.size());
   std::vector<std::byte> image(at.end);
   auto section = [&](uint64_t offset) { return image.data() + offset; };
   auto *tokens = reinterpret_cast<uint32_t *>(section(at.tokens));
@@ -91,8 +94,9 @@ std::vector<std::byte> buildTokenFile(const TokenFileIdentity &identity, Packing
               [row](uint32_t a, uint32_t b) { return row[a] != row[b] ? row[a] < row[b] : a < b; });
   }
   rowDocuments[rows.size()] = document;
-  const TokenFileHeader header = headerOf(identity, stats, rows.size(), documentCount);
+  const TokenFileHeader header = headerOf(identity, stats, rows.size(), documentCount, report.size());
   std::memcpy(image.data(), &header, sizeof header);
+  std::memcpy(section(at.report), report.data(), report.size());
   return image;
 }
 

@@ -36,7 +36,7 @@ public:
 
   /// The same of well-formed UTF-8, and where places of the text lie among the ids: appends to `at`, for each of
   /// `marks` (bytes of `text`, ascending), how many of `ids` stand for what is in front of it. A token that reaches
-  /// over a mark is behind it.
+  /// over a mark is behind it, and so are those before it that would be others if the text ended at the mark.
   Status encode(std::string_view text, std::span<const size_t> marks, std::vector<uint32_t> &ids,
                 std::vector<uint32_t> &at, Scratch &scratch) const;
 

@@ -263,6 +263,7 @@ TEST_F(TokenizerReaders, AddedTokensAreNormalizedUnlessSpecialOrSaidOtherwise) {
 
 TEST_F(TokenizerReaders, AWeightsFileHasTheTokenizerOfItsFolder) {
   write("tokenizer.json", GoodJson);
+  write("model.safetensors", "");
   auto tokenizer = loadTokenizer((folder / "model.safetensors").string());
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
   EXPECT_EQ(tokenizer->source(), (folder / "tokenizer.json").string());

@@ -3,14 +3,18 @@
 #include "runtime/Checkpoint/CheckpointFolder.h"
 #include "runtime/Plan/Kinds.h"
 #include "runtime/Plan/Mesh.h"
+#include "runtime/Support/MappedFile.h"
 #include "runtime/Support/Strings.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <fcntl.h>
 #include <filesystem>
 #include <functional>
 #include <numeric>
+#include <sys/file.h>
 #include <unistd.h>
 
 using namespace ft;
@@ -18,13 +22,40 @@ using namespace ft::rt;
 namespace fs = std::filesystem;
 
 namespace {
+constexpr std::string_view failedStep = "failed-step-";
+
+/// "failed-step-7", and nothing that people name alike.
+bool isFailedStep(std::string_view name) {
+  return name.starts_with(failedStep) && name.size() > failedStep.size() &&
+         name.find_first_not_of("0123456789", failedStep.size()) == name.npos;
+}
+
+/// Whether its metrics are a run's, whose lines all name a step first; a run may have died within the first.
+bool hasOwnMetrics(const fs::path &folder) {
+  constexpr std::string_view start = "{\"step\":";
+  const auto file = MappedFile::open((folder / "metrics.jsonl").string());
+  if (!file.ok())
+    return false;
+  const std::string_view text(reinterpret_cast<const char *>(file->bytes().data()), file->size());
+  return start.starts_with(text.substr(0, start.size()));
+}
+
+/// A result that lies in the folder; empty where none does. A run that has not finished has left none.
+std::string resultIn(const fs::path &folder, const plan::Plan &plan) {
+  std::error_code ignored;
+  for (const plan::ExportFile &file : plan.exports())
+    if (fs::exists(folder / file.file(), ignored))
+      return file.file();
+  return "";
+}
+
 void removeOwnFiles(const fs::path &folder, const plan::Plan &plan) {
   std::error_code ignored;
   for (const std::string &name : OutputFolder::names(plan))
     fs::remove(folder / name, ignored);
   for (const fs::directory_entry &entry : fs::directory_iterator(folder, ignored)) {
     const std::string name = entry.path().filename().string();
-    if (name.starts_with("failed-step-") || isUnfinishedCheckpoint(name))
+    if (isFailedStep(name) || isUnfinishedCheckpoint(name))
       fs::remove_all(entry.path(), ignored);
     else if (const std::optional<uint64_t> step = checkpointStep(name))
       (void)removeCheckpoint(systemFiles(), folder.string(), *step);
@@ -99,7 +130,7 @@ Status OutputFolder::check(const std::string &path, const plan::Plan &plan, bool
   FT_RETURN_IF_ERROR(checkWritable(path, there));
   if (fs::is_directory(folder, error) && !fs::is_empty(folder, error)) {
     const bool finished = fs::exists(folder / "summary.json", error);
-    const bool ours = finished || fs::exists(folder / "metrics.jsonl", error);
+    const bool ours = finished || hasOwnMetrics(folder);
     if (!overwrite && finished)
       return badInput(fmt::format("--out {}: holds a finished run (summary.json); name another folder or pass "
                                   "--overwrite",
@@ -113,17 +144,38 @@ Status OutputFolder::check(const std::string &path, const plan::Plan &plan, bool
                                   "--overwrite, which keeps them",
                                   path));
   }
+  if (const std::string result = resultIn(folder, plan); !overwrite && !result.empty())
+    return badInput(
+        fmt::format("--out {}: holds {}, and no finished run; name another folder or pass --overwrite, which "
+                    "replaces it",
+                    path, result));
   return checkRoom(path, there, plan);
+}
+
+/// Held as long as the process writes there. A file system that has no locks on folders refuses nothing.
+Expected<std::shared_ptr<const FolderLock>> FolderLock::take(const std::string &path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  auto lock = std::make_shared<const FolderLock>(descriptor);
+  if (descriptor >= 0 && ::flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+    return badInput(fmt::format("--out {}: another run writes there; name another folder", path));
+  return lock;
+}
+
+FolderLock::~FolderLock() {
+  if (descriptor >= 0)
+    ::close(descriptor);
 }
 
 Expected<OutputFolder> OutputFolder::prepare(const std::string &path, const plan::Plan &plan, bool overwrite) {
   FT_RETURN_IF_ERROR(check(path, plan, overwrite));
-  removeOwnFiles(path, plan);
   std::error_code error;
   fs::create_directories(path, error);
   if (error)
     return badInput(fmt::format("--out {}: cannot be created: {}", path, error.message()));
-  return OutputFolder(path);
+  OutputFolder taken(path);
+  FT_ASSIGN_OR_RETURN(taken.lock, FolderLock::take(path));
+  removeOwnFiles(path, plan);
+  return taken;
 }
 
 Status OutputFolder::checkReopen(const std::string &path, const plan::Plan &plan, uint64_t step,
@@ -140,6 +192,8 @@ Status OutputFolder::checkReopen(const std::string &path, const plan::Plan &plan
 Expected<OutputFolder> OutputFolder::reopen(const std::string &path, const plan::Plan &plan, uint64_t step,
                                             const std::vector<uint64_t> &damaged) {
   FT_RETURN_IF_ERROR(checkReopen(path, plan, step, damaged));
+  OutputFolder taken(path);
+  FT_ASSIGN_OR_RETURN(taken.lock, FolderLock::take(path));
   std::error_code error;
   for (const uint64_t found : damaged) {
     const std::string name = path + "/" + checkpointName(found);
@@ -150,7 +204,7 @@ Expected<OutputFolder> OutputFolder::reopen(const std::string &path, const plan:
   }
   removeUnfinishedCheckpoints(path);
   fs::remove(path + "/summary.json", error);
-  return OutputFolder(path);
+  return taken;
 }
 
 Expected<std::string> OutputFolder::failedStepFolder(uint64_t step) const {
@@ -183,7 +237,7 @@ std::vector<std::string> OutputFolder::files(const plan::Plan &plan) const {
         files.push_back((folder / name).string());
   };
   for (const fs::directory_entry &entry : fs::directory_iterator(folder, ignored))
-    if (entry.path().filename().string().starts_with("failed-step-"))
+    if (isFailedStep(entry.path().filename().string()))
       add(entry.path());
   add(folder);
   return files;

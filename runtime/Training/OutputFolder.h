@@ -4,16 +4,32 @@
 #include "runtime/Plan/plan.pb.h"
 #include "runtime/Support/Status.h"
 
+#include <memory>
 #include <string>
 #include <vector>
 
 namespace ft::rt {
 
+/// Of the folder that a run writes into, against a second run.
+class FolderLock {
+public:
+  /// BadInput where another run holds it.
+  static Expected<std::shared_ptr<const FolderLock>> take(const std::string &path);
+
+  explicit FolderLock(int descriptor) : descriptor(descriptor) {}
+  ~FolderLock();
+  FolderLock(const FolderLock &) = delete;
+  FolderLock &operator=(const FolderLock &) = delete;
+
+private:
+  const int descriptor;
+};
+
 class OutputFolder {
 public:
   /// Whether prepare() would take the folder: one that is not there, is empty or holds an unfinished run (metrics.jsonl
-  /// without summary.json) without checkpoints. A finished run, checkpoints or anything else is refused with BadInput
-  /// unless `overwrite`; CannotRun where the disk has no room for the plan's exports.
+  /// of a run, without summary.json and results) without checkpoints. A finished run, checkpoints or anything else is
+  /// refused with BadInput unless `overwrite`; CannotRun where the disk has no room for the plan's exports.
   static Status check(const std::string &path, const plan::Plan &plan, bool overwrite);
   /// Creates the folder, or takes one that check() allows, from which it removes what a run of this plan writes and
   /// nothing else. Where it refuses all is left as it is.
@@ -41,6 +57,7 @@ public:
 private:
   explicit OutputFolder(std::string folder) : folder(std::move(folder)) {}
   std::string folder;
+  std::shared_ptr<const FolderLock> lock;
 };
 
 /// Removes files that this process was still writing aside in the folder, for a process that ends at once.

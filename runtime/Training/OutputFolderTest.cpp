@@ -19,9 +19,9 @@ protected:
     plan.add_exports()->set_file("adapter_model.safetensors");
     plan.add_texts()->set_file("adapter_config.json");
   }
-  void touch(const std::string &name) {
+  void touch(const std::string &name, const std::string &text = "x") {
     fs::create_directories(fs::path(path + "/" + name).parent_path());
-    std::ofstream(path + "/" + name) << "x";
+    std::ofstream(path + "/" + name) << text;
   }
   std::string refusal(bool overwrite = false) {
     auto folder = OutputFolder::prepare(path, plan, overwrite);
@@ -37,7 +37,30 @@ TEST_F(OutputFolderTest, TakesNewEmptyAndUnfinishedFolders) {
   EXPECT_EQ(refusal(), "");
   EXPECT_TRUE(fs::is_directory(path));
   EXPECT_EQ(refusal(), "");
-  touch("metrics.jsonl");
+  touch("metrics.jsonl", "");
+  EXPECT_EQ(refusal(), "");
+  touch("metrics.jsonl", "{\"step\":1}\n{\"st");
+  EXPECT_EQ(refusal(), "");
+}
+
+TEST_F(OutputFolderTest, WhatNoRunHasWrittenStays) {
+  touch("metrics.jsonl", "{}\n");
+  EXPECT_NE(refusal().find("no run of ftrun wrote"), std::string::npos);
+  touch("metrics.jsonl", "{\"step\":1}\n");
+  touch("adapter_model.safetensors");
+  EXPECT_NE(refusal().find("holds adapter_model.safetensors, and no finished run"), std::string::npos);
+  touch("failed-step-analysis/notes.md");
+  EXPECT_EQ(refusal(true), "");
+  EXPECT_TRUE(fs::exists(path + "/failed-step-analysis/notes.md"));
+  EXPECT_FALSE(fs::exists(path + "/adapter_model.safetensors"));
+}
+
+TEST_F(OutputFolderTest, ASecondRunIntoTheFolderIsRefused) {
+  auto first = OutputFolder::prepare(path, plan, false);
+  ASSERT_TRUE(first.ok());
+  for (bool overwrite : {false, true})
+    EXPECT_NE(refusal(overwrite).find("another run writes there"), std::string::npos);
+  first = badInput("ended");
   EXPECT_EQ(refusal(), "");
 }
 

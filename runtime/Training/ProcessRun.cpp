@@ -36,6 +36,8 @@ std::string optionsOf(const RunOptions &options) {
     text += fmt::format("--set {} ", setting);
   if (options.maxSteps)
     text += fmt::format("--max-steps {} ", *options.maxSteps);
+  if (options.verifySteps)
+    text += fmt::format("--verify-steps {} ", options.verifySteps);
   if (options.initAdaptersNormal)
     text += "--init-adapters normal ";
   if (!options.adapter.empty())
@@ -54,6 +56,15 @@ std::string librariesOf() {
   return text.empty() ? "none" : text;
 }
 
+/// Every rank opens the checkpoint for itself, and all must find the same one.
+std::string checkpointOf(const RunInputs &inputs) {
+  if (!inputs.resume)
+    return "none";
+  const CheckpointState &state = inputs.resume->state();
+  return fmt::format("{}{} ({})", checkpointName(state.position.step), inputs.isFinished() ? " of a finished run" : "",
+                     toHex(sha256(toJson(state))));
+}
+
 /// In the order of importance: the first that differs is named.
 std::vector<rendezvous::Fact> factsOf(const RunInputs &inputs) {
   Facts facts;
@@ -65,6 +76,8 @@ std::vector<rendezvous::Fact> factsOf(const RunInputs &inputs) {
   facts.add("model", toHex(inputs.model->digest()), Code::BadInput, "give every rank the same files with --model");
   facts.add("packed training data", digestOf(inputs.train), Code::BadInput, "give every rank the same data");
   facts.add("packed held-out data", digestOf(inputs.held), Code::BadInput, "give every rank the same data");
+  facts.add("checkpoint to continue from", checkpointOf(inputs), Code::BadInput,
+            "give every rank the same --resume, and an output folder that all hosts see");
   facts.add("library", librariesOf(), Code::CannotRun, "install the same version on every host");
   return std::move(facts.all);
 }
@@ -138,6 +151,10 @@ Status ft::rt::runProcess(const Launch &launch, const RunOptions &options, Inter
   own.facts = factsOf(inputs);
   FT_ASSIGN_OR_RETURN(Company company, findOthers(launch, own, interrupts));
 
+  if (inputs.isFinished()) {
+    lines.line(finishedLine(inputs));
+    return {};
+  }
   Journal journal(lines, inputs.plan().run().logging_steps());
   shareProcessors(inputs, company.ranksOnHost, journal);
   Progress progress;

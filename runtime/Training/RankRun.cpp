@@ -77,6 +77,8 @@ Status openProgram(Rank &rank) {
   if (!opened.ok())
     return Status(opened.status().code(),
                   fmt::format("the plan is for target {}: {}", target.name(), opened.status().message()));
+  // What is free was seen when the device was opened, for all ranks of the host: nobody reserves before.
+  FT_RETURN_IF_ERROR(rank.lockstep.meet());
   Communicator *communicator = rank.communicator ? rank.communicator.get() : rank.context.host;
   const RankProgramOptions how{options.poison, options.profile, communicator, rank.context.progress,
                                rank.inputs.ranksOnHost};
@@ -188,7 +190,9 @@ Expected<std::vector<RankTimes>> rankTimes(Rank &rank, const TrainingResult &tra
   const RankContext &context = rank.context;
   if (!context.progress || !context.host || !rank.program->device().hostAccessible())
     return std::vector<RankTimes>();
-  return gatherTimes(timesOf(*context.progress, training.steps, training.seconds), *context.host);
+  const RunPosition &from = rank.from; // what another process did is not among this one's times
+  return gatherTimes(timesOf(*context.progress, training.steps - from.step, training.seconds - from.seconds),
+                     *context.host);
 }
 
 Expected<TrainingResult> train(Rank &rank) {

@@ -4,8 +4,6 @@
 #include "runtime/Training/RankRun.h"
 #include "runtime/Training/RanksRun.h"
 
-#include <fmt/format.h>
-
 using namespace ft::rt;
 
 Status ft::rt::runPlan(const RunOptions &options, Interrupts &interrupts, Console &console) {
@@ -13,8 +11,7 @@ Status ft::rt::runPlan(const RunOptions &options, Interrupts &interrupts, Consol
     return runProcess(*options.launch, options, interrupts, console);
   FT_ASSIGN_OR_RETURN(const RunInputs inputs, openInputs(options, console));
   if (inputs.isFinished()) {
-    console.line(fmt::format("{} holds a finished run: step {} of {}; nothing is left to do", inputs.outputFolder(),
-                             inputs.resume->state().position.step, inputs.steps));
+    console.line(finishedLine(inputs));
     return {};
   }
   Journal journal(console, inputs.plan().run().logging_steps());

@@ -93,22 +93,17 @@ Status checkSaving(const plan::Plan &plan) {
 
 /// Rank and mesh are the plan's; a launcher only says which rank is where.
 Status checkLaunch(const RunInputs &inputs, const Launch &launch) {
-  const bool resumes = inputs.options.resume != "none";
-  if (resumes || inputs.plan().run().load_best_model_at_end())
-    return cannotRun(fmt::format("{}: {} started {} processes, and every rank would have to read rank 0's checkpoints, "
-                                 "which is not supported yet; leave it out, or start ftrun once, without a launcher",
-                                 resumes ? "--resume " + inputs.options.resume : "load_best_model_at_end",
-                                 launch.launcher, launch.world));
+  if (inputs.plan().run().load_best_model_at_end())
+    return cannotRun(
+        fmt::format("load_best_model_at_end: {} started {} processes, and every rank would have to read the "
+                    "checkpoints that rank 0 wrote, which is not supported yet; leave it out, or start "
+                    "ftrun once, without a launcher",
+                    launch.launcher, launch.world));
   if (launch.world != inputs.world)
     return badInput(
         fmt::format("{} started {} ranks, and the plan is for {}: start as many, or compile the recipe with "
                     "--set parallelism.dp_replicate_size={}",
                     launch.launcher, launch.world, inputs.world, launch.world));
-  if (plan::hasShares(inputs.plan()))
-    return cannotRun(fmt::format("{} started {} processes, and the plan's ranks hold parameters or states in shares, "
-                                 "which ranks in several processes do not yet; compile the recipe with "
-                                 "parallelism.strategy DDP, or start ftrun once, without a launcher",
-                                 launch.launcher, launch.world));
   if (inputs.plan().target().driver() == plan::CUDA)
     return cannotRun(
         fmt::format("the plan is for target {}, and {} started {} processes: GPU ranks in several processes "

@@ -130,6 +130,11 @@ MemoryOutcome ft::rt::memoryOutcome(const RunInputs &inputs, RankProgram &progra
   return outcome;
 }
 
+std::string ft::rt::finishedLine(const RunInputs &inputs) {
+  return fmt::format("{} holds a finished run: step {} of {}; nothing is left to do", inputs.outputFolder(),
+                     inputs.resume->state().position.step, inputs.steps);
+}
+
 std::string ft::rt::closing(const RunInputs &inputs, const RunResult &result, const MemoryOutcome &memory,
                             const std::vector<std::string> &files) {
   const TrainingResult &t = result.training;

@@ -27,6 +27,8 @@ struct RunResult {
 
 /// The lines before the first step: target, libraries, digest, memory table, data, batches.
 std::string banner(const RunInputs &inputs, const DeviceInfo &device);
+/// What is said where nothing is left to do.
+std::string finishedLine(const RunInputs &inputs);
 /// The lines behind the last: times, losses, memory, files.
 std::string closing(const RunInputs &inputs, const RunResult &result, const MemoryOutcome &memory,
                     const std::vector<std::string> &files);

@@ -12,9 +12,11 @@ namespace {
 constexpr std::string_view extension = ".gguf", countKey = "split.count", numberKey = "split.no",
                            tensorsKey = "split.tensors.count";
 
+/// −1 where it is no count.
 int64_t integerOf(const GgufFile &file, std::string_view key, int64_t absent) {
   const GgufValue *value = file.find(key);
-  return value ? value->integer().value_or(-1) : absent;
+  const int64_t number = value ? value->integer().value_or(-1) : absent;
+  return number >= 0 && number <= INT32_MAX ? number : -1;
 }
 
 /// "x-00002-of-00003.gguf" for the name of another part of the same model.

@@ -90,7 +90,7 @@ inline const Status &statusOf(const Status &status) { return status; }
 template <typename T> const Status &statusOf(const Expected<T> &result) { return result.status(); }
 #define FT_EXPECT_OK(expr)                                                                                             \
   do {                                                                                                                 \
-    const Status ftTested = statusOf(expr);                                                                            \
+    const Status ftTested = ::ft::rt::testing::statusOf(expr);                                                         \
     EXPECT_TRUE(ftTested.ok()) << ftTested.message();                                                                  \
   } while (false)
 

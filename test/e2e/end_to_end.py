@@ -164,10 +164,10 @@ class Run(WorkshopTest):
         self.train(plan, "base", "--stop-after", "1")
         base = self.folder / "base"
         config = json.loads((base / "config.json").read_text())
-        yarn = {"rope_type": "yarn", "factor": 8.0, "rope_theta": 10000.0}
+        dynamic = {"rope_type": "dynamic", "factor": 8.0, "rope_theta": 10000.0}
         cases = [({"unsloth_fixed": True, "rope_scaling": {"rope_type": "default"}, "id2label": {"0": "a"}}, None),
-                 ({"rope_parameters": yarn}, "scaled rotary embeddings are not supported"),
-                 ({"rope_scaling": yarn}, "scaled rotary embeddings are not supported"),
+                 ({"rope_parameters": dynamic}, "rope_type"),
+                 ({"rope_scaling": dynamic}, "rope_type"),
                  ({"quantization_config": {"bits": 4}}, "quantised bases are not supported"),
                  ({"something_new": 1}, "something_new is 1; must be absent"),
                  ({"num_attention_heads": 0}, "num_attention_heads is 0; must be an integer in [1, 1024]")]
@@ -249,7 +249,9 @@ class Run(WorkshopTest):
         self.refused(call(*self.command(plan, "out")), 1, "no run of ftrun wrote", "--overwrite")
         self.train(plan, "out", "--overwrite")
         self.refused(call(*self.command(plan, "out")), 1, "finished run", "--overwrite")
-        (out / "summary.json").unlink()  # as after a power cut
+        (out / "summary.json").unlink()
+        self.refused(call(*self.command(plan, "out")), 1, "model.safetensors", "no finished run", "--overwrite")
+        (out / "model.safetensors").unlink()  # as after a power cut
         self.train(plan, "out")
         self.assertEqual((out / "thesis.txt").read_text(), "mine")
 

@@ -24,16 +24,17 @@ class OnAGpu(resume.ResumeTest):
     def test_every_form_continues_bit_for_bit(self):
         for name, fields in FORMS.items():
             with self.subTest(name):
+                self.forget("whole", "parts", "twice")
                 plan = self.compile("plan", "--gpu", TARGET, **{**resume.RUN, **fields, "max_steps": 30})
-                self.train(plan, "whole", "--overwrite")
-                self.train(plan, "parts", "--overwrite", "--stop-after", "4")
+                self.train(plan, "whole")
+                self.train(plan, "parts", "--stop-after", "4")
                 said = self.train(plan, "parts", "--resume", "auto", "--stop-after", "17")
                 self.assertIn("checkpoint-4 behind step 4 of 30: continues bit for bit", said.out)
                 self.train(plan, "parts", "--resume", "auto")
                 self.assertSameRun("parts", "whole")
                 lines = map(json.loads, (self.folder / "parts" / "metrics.jsonl").read_text().splitlines())
                 print(name, "save_ms", [round(line["save_ms"], 2) for line in lines if "save_ms" in line])
-                self.train(plan, "twice", "--overwrite", "--verify-steps", "3")
+                self.train(plan, "twice", "--verify-steps", "3")
                 self.assertSameRun("twice", "whole")
 
 

@@ -15,11 +15,16 @@ FORMS = {
     "LoRA, evaluated, three micro-batches": dict(
         lora=LORA, gradient_accumulation_steps=3, eval_steps=2, precision="BF16_MIXED",
         data='{ train: "synthetic:7" eval: "synthetic:8" }'),
+    "full, FSDP": dict(strategy="FSDP"),
+    "full, ZERO1, tied": dict(strategy="ZERO1", base_model='"tiny-tied"'),
+    "LoRA, FSDP": dict(strategy="FSDP", frozen="TRUE", lora=LORA),
 }
 
 
-def over(ranks):
-    return f"{{ dp_replicate_size: {ranks} }}"
+def over(ranks, strategy=None, frozen=None):
+    if not strategy:
+        return f"{{ dp_replicate_size: {ranks} }}"
+    return f"{{ strategy: {strategy} dp_shard_size: {ranks} {f'shard_frozen: {frozen}' if frozen else ''} }}"
 
 
 class ProcessTest(WorkshopTest):
@@ -42,9 +47,11 @@ class ProcessTest(WorkshopTest):
 class Equality(ProcessTest):
     def test_processes_are_threads_bit_for_bit(self):
         for form, (name, fields) in enumerate(FORMS.items()):
-            for ranks in (2, 4) if form else (3,):
+            fields = dict(fields)
+            split = [fields.pop(key, None) for key in ("strategy", "frozen")]
+            for ranks in (2, 4) if form == 1 else (3,):
                 with self.subTest(form=name, ranks=ranks):
-                    plan = self.compile("plan", micro_batch_size=2, parallelism=over(ranks), **fields)
+                    plan = self.compile("plan", micro_batch_size=2, parallelism=over(ranks, *split), **fields)
                     self.train(plan, "threads", "--overwrite")
                     world = self.world(plan, ranks, out="processes", options=["--overwrite"])
                     self.expect(world, 0)
@@ -97,6 +104,23 @@ class Equality(ProcessTest):
         self.assertIn(f"slowest: rank 1 (host {ranks[1]['host']}), most in", world[0].out.read_text())
         self.train(plan, "threads")
         self.assertIn("slowest_segment", self.summary("threads")["ranks"][1])
+
+    def test_continues_from_a_checkpoint(self):
+        plan = self.compile(lora=LORA, parallelism=over(2), save_steps=3, max_steps=8)
+        self.train(plan, "whole")
+        self.expect(self.world(plan, 2, options=["--stop-after", 5]), 0)
+        for path in (self.folder / "out").glob("checkpoint-5"):
+            shutil.rmtree(path)
+        self.expect(self.world(plan, 2, name="again", options=["--resume", "auto"]), 0)
+        self.assertEqual(self.losses("out"), self.losses("whole"))
+        self.assertEqual(self.bytes("out", "adapter_model.safetensors"),
+                         self.bytes("whole", "adapter_model.safetensors"))
+        world = self.world(plan, 2, name="done", options=["--resume", "auto"])
+        self.expect(world, 0)
+        self.assertIn("nothing is left to do", world[0].out.read_text())
+        world = self.world(plan, 2, name="one", extra={0: ["--resume", self.folder / "out" / "checkpoint-3"]}, out="new")
+        self.expect(world, 1, "rank 1 (host", "another checkpoint to continue from than rank 0: none and not checkpoint-3",
+                    "an output folder that all hosts see")
 
     def test_a_secret_and_an_interface(self):
         plan = self.compile(lora=LORA, parallelism=over(2))

@@ -168,18 +168,19 @@ class Said(WorkshopTest):
 
     def test_each_strategy_exchanges_what_it_says_and_nothing_else(self):
         full = dict(precision="BF16_MIXED", gradient_accumulation_steps=3)
-        buckets = 2  # matrices and norms, whose updates differ in their decay
-        zero1 = self.count(self.compile(parallelism="{ strategy: ZERO1 dp_shard_size: 2 }", weight_decay=0.1, **full))
-        self.assertEqual(zero1, {"INITIALIZE": {"ALL_GATHER": buckets}, "ACCUMULATE_LAST": {"REDUCE_SCATTER": buckets},
+        buckets, copies = 2, 1  # matrices, which have working copies in bf16, and norms
+        zero1 = self.count(self.compile(parallelism="{ strategy: ZERO1 dp_shard_size: 2 }", **full))
+        self.assertEqual(zero1, {"INITIALIZE": {"ALL_GATHER": copies}, "ACCUMULATE_LAST": {"REDUCE_SCATTER": buckets},
                                  "UPDATE": {"ALL_GATHER": buckets}})
-        zero2 = self.count(self.compile(parallelism="{ strategy: ZERO2 dp_shard_size: 2 }", weight_decay=0.1, **full))
-        self.assertEqual(zero2, {"INITIALIZE": {"ALL_GATHER": buckets}, "ACCUMULATE_FIRST": {"REDUCE_SCATTER": buckets},
+        zero2 = self.count(self.compile(parallelism="{ strategy: ZERO2 dp_shard_size: 2 }", **full))
+        self.assertEqual(zero2, {"INITIALIZE": {"ALL_GATHER": copies}, "ACCUMULATE_FIRST": {"REDUCE_SCATTER": buckets},
                                  "ACCUMULATE_NEXT": {"REDUCE_SCATTER": buckets}, "UPDATE": {"ALL_GATHER": buckets}})
         fsdp = self.count(self.compile(parallelism="{ strategy: FSDP dp_shard_size: 2 }", **full))
         self.assertNotIn("UPDATE", fsdp)
         self.assertNotIn("INITIALIZE", fsdp)
-        # Embedding, two blocks, norm, head; what backward still has it does not gather again.
-        blocks = 5
+        # Matrices of embedding, two blocks and head, norms of two blocks and the last; what backward still has it does
+        # not gather again.
+        blocks = 7
         self.assertEqual(fsdp["EVALUATE"], {"ALL_GATHER": blocks})
         self.assertEqual(fsdp["ACCUMULATE_FIRST"]["REDUCE_SCATTER"], blocks)
         self.assertGreater(fsdp["ACCUMULATE_FIRST"]["ALL_GATHER"], blocks)
@@ -215,7 +216,7 @@ class Said(WorkshopTest):
             self.assertLess(memory["measured_arenas_bytes"] / memory["predicted_arenas_bytes"], 1.02)
             sizes.append(self.arena_bytes(plan))
         self.assertGreater(sizes[0], sizes[1])
-        self.assertGreater(sizes[1], sizes[2])
+        self.assertGreater(sizes[0], sizes[2])  # of so few blocks, those that are gathered at once are most of the model
 
     def arena_bytes(self, plan):
         needs, outside, others = (int(re.search(pattern, call(FTC, "explain", plan).out).group(1)) for pattern in

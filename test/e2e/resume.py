@@ -14,8 +14,9 @@ DROPOUT = '{ r: 3 lora_alpha: 8 lora_dropout: 0.2 target_modules: "all-linear" }
 # What may differ between two runs of the same steps.
 TIMES = ("step_ms", "host_ms", "save_ms", "tokens_per_second", "padded_tokens_per_second", "target_tokens_per_second",
          "memory_bytes", "eval_seconds")
-# 24 rows in the data and 4 in a step: an epoch ends within step 7 where nothing else is said.
-RUN = dict(save_steps=3, max_steps=10, gradient_accumulation_steps=2, lr_scheduler_type="COSINE", warmup_steps=2)
+# Of 256 rows 30 are in a step: the first epoch ends inside step 9.
+RUN = dict(save_steps=3, max_steps=10, micro_batch_size=15, gradient_accumulation_steps=2, lr_scheduler_type="COSINE",
+           warmup_steps=2)
 FORMS = {
     "LoRA with dropout": dict(lora=DROPOUT),
     "full": dict(),
@@ -46,6 +47,10 @@ class ResumeTest(WorkshopTest):
         for field in ("steps", "train_loss", "eval_before", "eval_after", "interrupted"):
             self.assertEqual(summaries[0][field], summaries[1][field], field)
 
+    def forget(self, *outs):
+        for out in outs:
+            shutil.rmtree(self.folder / out, ignore_errors=True)
+
     def checkpoints(self, out):
         return sorted((path.name for path in (self.folder / out).iterdir() if path.name.startswith("checkpoint-")),
                       key=lambda name: int(name.split("-")[1]) if name.split("-")[1].isdigit() else -1)
@@ -55,9 +60,10 @@ class BitForBit(ResumeTest):
     def test_every_form_continues_bit_for_bit(self):
         for name, fields in FORMS.items():
             with self.subTest(name):
+                self.forget("whole", "parts")
                 plan = self.compile("plan", **{**RUN, **fields})
-                self.train(plan, "whole", "--overwrite")
-                self.train(plan, "parts", "--overwrite", "--stop-after", "4")
+                self.train(plan, "whole")
+                self.train(plan, "parts", "--stop-after", "4")
                 said = self.train(plan, "parts", "--resume", "auto")
                 self.assertIn("checkpoint-4 behind step 4 of 10: continues bit for bit", said.out)
                 self.assertSameRun("parts", "whole")
@@ -140,14 +146,14 @@ class Said(ResumeTest):
     def test_names_what_else_differs_and_continues(self):
         self.train(self.plan, "out", "--stop-after", "4")
         checkpoint = self.folder / "out" / "checkpoint-4"
-        wider = self.compile("wider", lora=LORA, **{**RUN, "micro_batch_size": 4})
+        wider = self.compile("wider", lora=LORA, **{**RUN, "micro_batch_size": 20})
         ranks = self.compile("ranks", lora=LORA, parallelism="{ dp_replicate_size: 2 }", **RUN)
         for number, (plan, options, parts) in enumerate([
-                (self.plan, ["--set", "learning_rate=0.5"], ["learning_rate is 0.001 there and 0.5 now"]),
+                (self.plan, ["--set", "learning_rate=0.002"], ["learning_rate is 0.001 there and 0.002 now"]),
                 (self.plan, ["--set", "seed=7"], ["seed is 42 there and 7 now"]),
                 (self.plan, ["--data", "synthetic:9"], ["data is "]),
                 (self.plan, ["--max-steps", "12"], ["steps is 10 there and 12 now"]),
-                (wider, [], ["program is ", "rows_per_step is 4 there and 8 now"]),
+                (wider, [], ["program is ", "rows_per_step is 30 there and 40 now"]),
                 (ranks, [], ["ranks is 1 there and 2 now"])]):
             with self.subTest(str(parts)):
                 said = self.train(plan, f"out{number}", "--resume", checkpoint, *options)
@@ -156,7 +162,8 @@ class Said(ResumeTest):
                     self.assertIn(part, said.out)
                 self.assertGreaterEqual(self.summary(f"out{number}")["steps"], 10)
         said = self.train(self.plan, "threads", "--resume", checkpoint, threads=2)
-        self.assertIn("not bit-identical: threads is 1 there and 2 now", said.out)
+        self.assertIn("continues, not bit-identical: ", said.out)
+        self.assertIn("threads is 1 there and 2 now", said.out)
 
     def test_refuses_options_that_contradict(self):
         self.train(self.plan, "out", "--stop-after", "4")
@@ -248,9 +255,10 @@ class Policy(ResumeTest):
         self.assertEqual(self.checkpoints("out"), ["checkpoint-9", "checkpoint-10"])
 
     def test_ends_with_the_best_model(self):
-        # A rate at which the loss falls and then rises.
-        plan = self.compile(lora=LORA, **{**RUN, **self.HELD, "save_steps": 2, "eval_steps": 1, "max_steps": 12},
-                            save_total_limit=1, load_best_model_at_end="true", learning_rate=0.3)
+        # Tokens drawn at random teach nothing of others: at a high rate the held-out loss rises.
+        fields = dict(save_steps=2, eval_steps=1, max_steps=12, lr_scheduler_type="CONSTANT", warmup_steps=0)
+        plan = self.compile(lora=LORA, **{**RUN, **self.HELD, **fields}, save_total_limit=1,
+                            load_best_model_at_end="true", learning_rate=0.1)
         said = self.train(plan, "out")
         losses = {line["step"]: line["eval_loss"] for line in self.metrics("out") if "eval_loss" in line}
         saved = {step: loss for step, loss in losses.items() if step % 2 == 0 and step > 0}
@@ -300,9 +308,10 @@ class VerifySteps(ResumeTest):
     def test_a_step_run_twice_changes_nothing(self):
         for name in ("LoRA with dropout", "full, mixed", "LoRA, two ranks"):
             with self.subTest(name):
+                self.forget("whole", "twice")
                 plan = self.compile("plan", **{**RUN, **FORMS[name], "eval_steps": 4}, data=Policy.HELD["data"])
-                self.train(plan, "whole", "--overwrite")
-                self.train(plan, "twice", "--overwrite", "--verify-steps", "2")
+                self.train(plan, "whole")
+                self.train(plan, "twice", "--verify-steps", "2")
                 self.assertSameRun("twice", "whole")
                 self.train(plan, "twice", "--overwrite", "--verify-steps", "1", "--stop-after", "5")
                 self.train(plan, "twice", "--resume", "auto", "--verify-steps", "3")

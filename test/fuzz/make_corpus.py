@@ -93,9 +93,23 @@ def pieces():
 PIECES = pieces()
 
 
+TEMPLATES = ["{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m['content'] | trim }}{% endfor %}",
+             "{%- set ns = namespace(n=0) %}{% macro f(x, y=1) %}{{ x ~ y }}{% endmacro %}{{ f(messages[1:] | length) }}",
+             "{% if add_generation_prompt and not tools is defined %}{{ messages | tojson(indent=2) }}{% endif %}"]
 RECIPES = ['base_model: "tiny-gqa" precision: FP32_TRUE learning_rate: 1e-3 sequence_len: 64 micro_batch_size: 1\n'
            'lora { r: 8 target_modules: "q_proj" lora_dropout: 0.1 }\ndata { train: "synthetic:1" }\0lora.r=4',
            "lr: 1\n# x\nseed : -1", "\0learning_rate=nan"]
+
+
+def chats():
+    """Each template of the goldens behind a small chat."""
+    chat = json.dumps([{"role": "user", "content": "A?"}, {"role": "assistant", "content": "B."},
+                       {"from": "human", "value": "C?"}, {"role": "assistant", "content": "D.", "train": True}])
+    folder = os.path.join(ROOT, "test", "goldens", "templates")
+    for name in sorted(os.listdir(folder)):
+        if name.endswith(".jinja"):
+            with open(os.path.join(folder, name), encoding="utf-8") as file:
+                yield chat + "\0" + file.read()
 
 
 def main(folder):
@@ -110,8 +124,8 @@ def main(folder):
     for fuzzer, texts in (("ModelConfigFuzz", configs), ("AdapterConfigFuzz", [json.dumps(a) for a in ADAPTERS]),
                           ("JsonFuzz", TEXTS + [config]), ("SafetensorsIndexFuzz", [json.dumps(i) for i in INDICES]),
                           ("GgufFuzz", GGUFS), ("GgufTokenizerFuzz", GGUFS[2:]), ("JsonTokenizerFuzz", TOKENIZERS),
-                          ("SentencePieceFuzz", [PIECES]), ("SamplesFuzz", SAMPLES), ("PlanFuzz", [bytes(64)]), ("RecipeFuzz", RECIPES),
-                          ("TokenFileFuzz", [b"FTCTOKEN" + bytes(200)]), ("RendezvousFuzz", RENDEZVOUS)):
+                          ("SentencePieceFuzz", [PIECES]), ("SamplesFuzz", SAMPLES), ("ChatFuzz", chats()), ("PlanFuzz", [bytes(64)]), ("RecipeFuzz", RECIPES),
+                          ("TemplateFuzz", TEMPLATES), ("TokenFileFuzz", [b"FTCTOKEN" + bytes(200)]), ("RendezvousFuzz", RENDEZVOUS)):
         for i, text in enumerate(texts):
             write(fuzzer, str(i), text)
     for fuzzer, name in (("GgufFuzz", "types.gguf"), ("GgufFuzz", "blocks.gguf"), ("SafetensorsFuzz", "tiny.safetensors")):

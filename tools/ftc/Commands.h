@@ -13,4 +13,7 @@ rt::Status checkCommand(const CompileRequest &request);
 rt::Status explainCommand(const std::string &planPath);
 rt::Status dataCommand(const CompileRequest &request, const std::string &model, const std::string &output);
 
+/// Reads standard input.
+rt::Status tokenizeCommand(const std::string &model, bool decode);
+
 } // namespace ft

@@ -50,10 +50,14 @@ int main(int argc, char **argv) {
   data->add_option("--model", model, "GGUF file, folder with tokenizer.json, or owner/name of the Hub's cache")
       ->required();
   data->add_option("-o", dataOutput, "token file; default: the cache");
+  bool decode = false;
+  CLI::App *tokenize = app.add_subcommand("tokenize", "text of standard input → what the model sees of it");
+  tokenize->add_option("--model", model, "GGUF file, or folder with tokenizer.json or tokenizer.model")->required();
+  tokenize->add_flag("--decode", decode, "token ids of standard input → text");
   const std::string_view first = argc > 1 ? argv[1] : "-";
-  if (const std::string_view names[] = {"compile", "check", "explain", "data"};
+  if (const std::string_view names[] = {"compile", "check", "explain", "data", "tokenize"};
       !first.starts_with('-') && std::find(std::begin(names), std::end(names), first) == std::end(names)) {
-    std::fprintf(stderr, "ftc: there is no command %s; must be compile, check, explain or data%s\n", argv[1],
+    std::fprintf(stderr, "ftc: there is no command %s; must be compile, check, explain, data or tokenize%s\n", argv[1],
                  rt::suggestion(first, std::span<const std::string_view>(names)).c_str());
     return 1;
   }
@@ -66,7 +70,8 @@ int main(int argc, char **argv) {
   rt::Status status = compile->parsed()   ? compileCommand(request, output)
                       : check->parsed()   ? checkCommand(request)
                       : explain->parsed() ? explainCommand(plan)
-                                          : dataCommand(request, model, dataOutput);
+                      : data->parsed()    ? dataCommand(request, model, dataOutput)
+                                          : tokenizeCommand(model, decode);
   // The verdict stands behind the table, wherever both go.
   if (std::fflush(stdout) != 0 && status.ok())
     status = rt::failed(std::string("standard output cannot be written: ") + std::strerror(errno));

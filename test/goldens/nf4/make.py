@@ -125,7 +125,7 @@ def make_numbers():
                [f32(rng.choice(VALUES)) * 0.0625 for _ in range(63)] + [0.0625],
                [0.11, -0.11] * 32]
     for at, block in enumerate(special):
-        numbers[64 * (3 * at + 5):64 * (3 * at + 6)] = block
+        numbers[64 * (3 * at + 5):64 * (3 * at + 6)] = map(f32, block)
     return numbers
 
 

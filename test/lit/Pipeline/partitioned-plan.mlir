@@ -2,7 +2,7 @@
 // their own.
 // RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-gqa rows=4" --ftc-to-plan="targets=all-linear dp=2" | FileCheck %s
 // RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-gqa rows=4" --ftc-to-plan="targets=all-linear dp=2 steps=3" | FileCheck %s --check-prefix=STEPS
-// RUN: not ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-gqa rows=4" --ftc-to-plan="dp=2 strategy=FSDP" 2>&1 | FileCheck %s --check-prefix=FSDP
+// RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-gqa rows=4" --ftc-to-plan="dp=2 strategy=FSDP" | FileCheck %s --check-prefix=FSDP
 
 module {}
 
@@ -31,4 +31,9 @@ module {}
 // STEPS-LABEL: plan.segment @update
 // STEPS-NOT: plan.collective
 
-// FSDP: 'ft.variable' op has role trainable but lies in no bucket; compiler/Layout must run first
+// FSDP: plan.buffer @bucket0.parameter {{.*}}shares = #plan.shares<axes = [0]
+// FSDP-LABEL: plan.segment @accumulate_first
+// FSDP: plan.collective {{.*}}all_gather
+// FSDP: plan.collective {{.*}}reduce_scatter
+// FSDP-LABEL: plan.segment @update
+// FSDP-NOT: plan.collective {{.*}}all_gather
