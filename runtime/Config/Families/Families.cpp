@@ -126,4 +126,9 @@ int64_t optionalWindow(FieldReader &fields, std::optional<int64_t> absentSize) {
   return given && fields.flag("use_sliding_window", false) ? window : 0;
 }
 
+void readUpperWindows(FieldReader &fields, ModelConfig &config) {
+  const int64_t first = fields.size("max_window_layers", 28, maxSize);
+  readLayerTypes(fields, config, optionalWindow(fields, 4096), [&](int64_t layer) { return layer >= first; });
+}
+
 } // namespace ft::rt

@@ -43,4 +43,7 @@ void readLayerTypes(FieldReader &fields, ModelConfig &config, int64_t window,
 /// `sliding_window` where `use_sliding_window` says true, else 0.
 int64_t optionalWindow(FieldReader &fields, std::optional<int64_t> absent);
 
+/// ModelFamily::readLayers of the Qwen families: such a window in the layers from `max_window_layers` on.
+void readUpperWindows(FieldReader &fields, ModelConfig &config);
+
 } // namespace ft::rt

@@ -16,14 +16,9 @@ void setDefaults(ModelConfig &config) {
   config.maxPositions = 32768;
 }
 
-void readLayers(FieldReader &fields, ModelConfig &config) {
-  const int64_t first = fields.size("max_window_layers", 28, maxSize);
-  readLayerTypes(fields, config, optionalWindow(fields, 4096), [&](int64_t layer) { return layer >= first; });
-}
-
 } // namespace
 
 constinit const ModelFamily qwen3Family{"qwen3",     "Qwen3ForCausalLM", "qwen3",        fieldsOfConfig,
-                                        setDefaults, readLayers,         readEqualLayers};
+                                        setDefaults, readUpperWindows,   readEqualLayers};
 
 } // namespace ft::rt
