@@ -9,7 +9,7 @@ build=(
   libmlir-22-dev llvm-22-dev llvm-22-tools mlir-22-tools libzstd-dev zlib1g-dev
   libcli11-dev libdnnl-dev libfmt-dev libpcre2-dev libprotobuf-dev libutf8proc-dev libxxhash-dev nlohmann-json3-dev protobuf-compiler
 )
-test=(clang-format-14 clang-tidy-14 libgmock-dev libgtest-dev python3)
+test=(clang-format-14 clang-tidy-14 libgmock-dev libgtest-dev libopenmpi-dev openmpi-bin python3)
 demo=(python3)
 fuzz=(clang-14 libclang-rt-14-dev python3)
 

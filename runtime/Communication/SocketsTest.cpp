@@ -59,6 +59,8 @@ protected:
   std::thread other;
   std::unique_ptr<Communicator> zero;
   std::counting_semaphore<> end{0}; ///< of rank 1
+  Progress progress;                ///< of rank 1 or 0; watched until both are gone
+  const std::string product = "layers.0.product";
 };
 
 } // namespace
@@ -109,14 +111,12 @@ TEST_F(SocketsTest, TheLostRanksLastPlaceIsNamed) {
 }
 
 TEST_F(SocketsTest, ARankThatStandsStillIsLostThoughItsProcessLives) {
-  Progress progress;
-  const std::string name = "layers.0.product";
   open({}, [&](Company company) {
     auto own = openFarRank(mesh, 1, std::move(company), quick(&progress));
     progress.beginStep(3);
     for (int i = 0; i < 2; ++i) { // the first run of a segment has no measure
       progress.enter(plan::Segment::UPDATE);
-      progress.at(name);
+      progress.at(product);
       std::this_thread::sleep_for(i == 0 ? 10ms : 0ms);
       if (i == 0)
         progress.leave();
@@ -130,7 +130,6 @@ TEST_F(SocketsTest, ARankThatStandsStillIsLostThoughItsProcessLives) {
 }
 
 TEST_F(SocketsTest, WaitingForOthersIsNoStandstill) {
-  Progress progress;
   open(quick(), [&](Company company) {
     auto own = openFarRank(mesh, 1, std::move(company), quick(&progress));
     progress.enter(plan::Segment::UPDATE);

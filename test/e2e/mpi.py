@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """CPU ranks under mpirun, their collectives moved by MPI: the bits of one process; and what a lost rank leaves."""
 import os
+import pathlib
 import shutil
 import signal
 import subprocess
@@ -48,9 +49,8 @@ class Mpi(WorkshopTest):
         metrics, end = self.folder / "out" / "metrics.jsonl", time.monotonic() + 40
         while time.monotonic() < end and not (metrics.exists() and metrics.stat().st_size):
             time.sleep(0.05)
-        for signal_number, victim in ((signal.SIGKILL, self.process_of(run, 1)),):
-            os.kill(victim, signal_number)
-        self.assertNotEqual(run.wait(60), 0)
+        os.kill(self.process_of(run, 1), signal.SIGKILL)
+        run.wait(60) # its own exit code speaks of what it recovered from
         text = (self.folder / "said").read_text(errors="replace")
         for rank in (0, 2):
             self.assertRegex(text, rf"ftrun \(rank {rank}\): rank 1: its (data )?connection closed")
@@ -59,8 +59,7 @@ class Mpi(WorkshopTest):
     def process_of(self, run, rank):
         for child in subprocess.run(["ps", "--ppid", str(run.pid), "-o", "pid="], capture_output=True,
                                     text=True).stdout.split():
-            environment = open(f"/proc/{child}/environ", "rb").read().split(b"\0")
-            if b"OMPI_COMM_WORLD_RANK=%d" % rank in environment:
+            if b"OMPI_COMM_WORLD_RANK=%d" % rank in pathlib.Path(f"/proc/{child}/environ").read_bytes().split(b"\0"):
                 return int(child)
         self.fail("mpirun has no such rank")
 

@@ -23,7 +23,7 @@ from launch import Proxy, World, free_port
 
 MOMENTS = int(os.environ.get("FTC_MOMENTS", "10"))
 SEED = int(os.environ.get("FTC_SEED", "0")) or random.randrange(1, 1 << 30)
-AT_ONCE = 4 # worlds beside each other: most of the time they wait
+AT_ONCE = int(os.environ.get("FTC_AT_ONCE", "4")) # worlds beside each other: most of the time they wait
 RANKS = 4
 SECONDS = 60
 WHERE = r"\(host \S+, process \d+\); it was in (before (its|the) first|step \d+)"
