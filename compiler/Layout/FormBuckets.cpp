@@ -1,8 +1,12 @@
 #include "compiler/Layout/FormBuckets.h"
 
+#include "runtime/Plan/Kinds.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringMap.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/MathExtras.h"
 
 #include <map>
@@ -25,6 +29,10 @@ public:
       if (v.getOf())
         companions[{*v.getOf(), v.getRole()}] = v;
     }
+    for (auto segment : module.getOps<func::FuncOp>())
+      if (plan::runsOnTokens(plan::segmentKind(segment.getSymName())))
+        for (auto read : segment.getOps<model::ReadOp>())
+          readAsStored.insert(read.getVariable());
     module.walk([&](model::LinearOp linear) { addGroup(linear); });
     // Parameters whose updates differ in an attribute (weight decay) go into different buckets.
     module.walk([&](model::Optimizer op) {
@@ -39,10 +47,24 @@ public:
         addWithGroup(v);
     for (Bucket &bucket : buckets)
       bucket.elements = llvm::alignTo(bucket.elements, bucketAlignment * options.ranks);
+    chooseHost();
     return std::move(buckets);
   }
 
 private:
+  void chooseHost() {
+    auto isTrained = [](const Bucket &bucket) { return VariableOp(bucket.members.front().parameter).isTrained(); };
+    double all = 0, there = 0;
+    for (const Bucket &bucket : buckets)
+      all += isTrained(bucket) ? double(bucket.elements) : 0;
+    for (Bucket &bucket : llvm::reverse(buckets)) {
+      if (there >= options.hostFraction * all)
+        return;
+      bucket.host = isTrained(bucket);
+      there += bucket.host ? double(bucket.elements) : 0;
+    }
+  }
+
   /// Weights that one linear reads together shall lie below each other: [W_q; W_k; W_v].
   void addGroup(model::LinearOp linear) {
     SmallVector<VariableOp> group;
@@ -113,11 +135,12 @@ private:
     auto kind = [&](VariableOp p) {
       return std::tuple(p.getRole(), element(p), element(companion(p, Role::Gradient)),
                         element(companion(p, Role::ExpAvg)), element(companion(p, Role::ExpAvgSq)),
-                        element(bucketCopy(p)), updateOf.lookup(p.getSymName()), blockOf(p));
+                        element(bucketCopy(p)), updateOf.lookup(p.getSymName()), blockOf(p),
+                        readAsStored.contains(p.getSymName()));
     };
     auto isFull = [&](const Bucket &bucket) {
       const VariableOp gradient = companion(v, Role::Gradient), exchanged = gradient ? gradient : v;
-      return options.ranks > 1 && elements > 0 &&
+      return elements > 0 &&
              (bucket.elements + elements) * element(exchanged).getIntOrFloatBitWidth() > 8 * mostExchangedBytes;
     };
     for (Bucket &bucket : llvm::reverse(buckets))
@@ -135,6 +158,7 @@ private:
   std::map<std::pair<StringRef, Role>, VariableOp> companions;
   llvm::StringMap<SmallVector<VariableOp>> groups;
   llvm::StringMap<Attribute> updateOf;
+  llvm::StringSet<> readAsStored; ///< in segments that run on tokens
   llvm::DenseSet<Operation *> placed;
   SmallVector<Bucket> buckets;
 };

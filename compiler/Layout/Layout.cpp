@@ -2,6 +2,7 @@
 
 #include "compiler/Layout/Borders.h"
 #include "compiler/Layout/FormBuckets.h"
+#include "compiler/Layout/MirrorMasters.h"
 #include "compiler/Layout/UseBuckets.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -37,5 +38,9 @@ LogicalResult ft::layOut(ModuleOp module, const LayoutOptions &options) {
     if (copy.getRole() == Role::WorkingCopy && !inBorder(copy) &&
         copy.getType() == symbols.lookup<VariableOp>(*copy.getOf()).getType())
       dropCopy(module, copy);
-  return useBuckets(module, formBuckets(module, options, inBorder));
+  SmallVector<Bucket> buckets = formBuckets(module, options, inBorder);
+  for (Bucket &bucket : buckets)
+    if (bucket.host)
+      mirrorMasters(module, bucket);
+  return useBuckets(module, buckets);
 }

@@ -12,15 +12,14 @@ using namespace ft::model;
 namespace {
 
 using Part = VariableOp Bucket::Member::*;
-constexpr std::pair<Part, llvm::StringLiteral> parts[] = {{&Bucket::Member::parameter, "parameter"},
-                                                          {&Bucket::Member::copy, "copy"},
-                                                          {&Bucket::Member::gradient, "gradient"},
-                                                          {&Bucket::Member::expAvg, "exp_avg"},
-                                                          {&Bucket::Member::expAvgSq, "exp_avg_sq"}};
+constexpr std::pair<Part, llvm::StringLiteral> parts[] = {
+    {&Bucket::Member::parameter, "parameter"}, {&Bucket::Member::copy, "copy"},
+    {&Bucket::Member::gradient, "gradient"},   {&Bucket::Member::expAvg, "exp_avg"},
+    {&Bucket::Member::expAvgSq, "exp_avg_sq"}, {&Bucket::Member::mirror, "mirror"}};
 
 /// The flat variables of one bucket; null where its members have none.
 struct FlatBucket {
-  VariableOp parameter, copy, gradient, expAvg, expAvgSq;
+  VariableOp parameter, copy, gradient, expAvg, expAvgSq, mirror;
   int64_t members = 0;
 };
 
@@ -54,7 +53,7 @@ private:
   void declare(const Bucket &bucket, size_t index) {
     FlatBucket &flat = buckets.emplace_back();
     flat.members = bucket.members.size();
-    VariableOp *slots[] = {&flat.parameter, &flat.copy, &flat.gradient, &flat.expAvg, &flat.expAvgSq};
+    VariableOp *slots[] = {&flat.parameter, &flat.copy, &flat.gradient, &flat.expAvg, &flat.expAvgSq, &flat.mirror};
     for (auto [part, slot] : llvm::zip_equal(parts, slots)) {
       VariableOp first = bucket.members.front().*part.first;
       if (!first)
@@ -65,6 +64,7 @@ private:
                                  RankedTensorType::get({bucket.elements}, first.getTensorType().getElementType()),
                                  first.getRole());
       slot->setBucket(true);
+      slot->setHost(bucket.host && (slot == &flat.parameter || slot == &flat.expAvg || slot == &flat.expAvgSq));
       if (first.getOf())
         slot->setOf(flat.parameter.getSymName());
       for (const Bucket::Member &member : bucket.members) {
@@ -168,7 +168,7 @@ private:
 
   LogicalResult assemble(VariableOp bucket, SmallVector<WriteOp> writes) {
     const auto flat = llvm::find_if(buckets, [&](const FlatBucket &b) {
-      return llvm::is_contained({b.parameter, b.copy, b.gradient, b.expAvg, b.expAvgSq}, bucket);
+      return llvm::is_contained({b.parameter, b.copy, b.gradient, b.expAvg, b.expAvgSq, b.mirror}, bucket);
     });
     if (int64_t(writes.size()) != flat->members)
       return writes.front().emitOpError("writes one of ") << flat->members << " members of @" << bucket.getSymName()

@@ -15,6 +15,7 @@ struct Choices {
   bool foldAdapters = false;     ///< adapters in the borders of their base weights, unless those are split
   bool libraryAttention = false; ///< else tiled
   int64_t headLanes = 0;         ///< elements of a head in memory; 0: head_dim
+  double hostFraction = 0;       ///< share of trained parameters whose optimizer states lie on the host
   bool deterministic = true;     ///< take deterministic engines where the target has them
 };
 

@@ -14,7 +14,9 @@
 
 #include <filesystem>
 #include <fmt/format.h>
+#include <functional>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 using namespace ft;
 using recipe::Recipe;
@@ -145,6 +147,7 @@ static void describeTarget(const recipe::TargetSpec &spec, const Choices &choice
   target.set_memory(spec.memory_bytes());
   target.set_outside_arenas(spec.outside_arenas_bytes());
   target.set_outside_measured(spec.outside_arenas_measured());
+  target.set_host_memory(spec.driver() == "cpu" ? 0 : spec.host_memory_bytes());
   target.set_title(spec.title());
   target.set_rates_provenance(spec.rates_provenance());
   target.set_attention(choices.libraryAttention ? "library" : "tiled");
@@ -205,6 +208,12 @@ static void addNotes(const Inputs &inputs, const Choices &choices, const Plannin
                     "and o; checkpoints and exports have no padding",
                     headDim, lanes, 100.0 * lanes / headDim - 100));
   addSplitNotes(inputs, choices, stats);
+  if (const recipe::Recipe &r = inputs.recipe.fields;
+      r.has_offload_optimizer() && !r.offload_optimizer().has_fraction())
+    stats.add_notes(
+        choices.hostFraction > 0
+            ? fmt::format("offload_optimizer.fraction AUTO took {:.3f}, the least that fits", choices.hostFraction)
+            : "offload_optimizer.fraction AUTO took 0, since all fits, or the machine decides");
   if (hasWindows(inputs) && inputs.target.library_attention())
     stats.add_notes(fmt::format("rows of {} tokens are longer than a window of the model: attention is tiled, which is "
                                 "slower than the library's",
@@ -255,6 +264,8 @@ static std::string resolvedText(const LoadedRecipe &recipe, const Choices &choic
   chosen.fields.set_gradient_accumulation_steps(choices.accumulationSteps);
   if (chosen.fields.has_parallelism())
     setSplit(choices, *chosen.fields.mutable_parallelism());
+  if (chosen.fields.has_offload_optimizer())
+    chosen.fields.mutable_offload_optimizer()->set_fraction(choices.hostFraction);
   chosen.printResolved();
   return chosen.resolvedText;
 }
@@ -306,10 +317,29 @@ static void noteQuantization(plan::Plan &plan) {
         weights, double(bytes) / (1 << 30), 8.0 * double(bytes) / double(elements)));
 }
 
+/// Whose optimizer states lie on the host.
+static void noteHost(plan::Plan &plan) {
+  uint64_t there = 0, all = 0;
+  for (const plan::Tensor &tensor : plan.tensors())
+    if (tensor.role() == plan::Tensor::TRAINABLE || tensor.role() == plan::Tensor::ADAPTER) {
+      const uint64_t elements =
+          std::accumulate(tensor.shape().begin(), tensor.shape().end(), uint64_t(1), std::multiplies<>());
+      const plan::Arena &arena = plan.arenas(int(plan.buffers(int(tensor.buffer())).arena()));
+      all += elements;
+      there += arena.space() == plan::Arena::DEVICE ? 0 : elements;
+    }
+  if (there)
+    plan.mutable_stats()->add_notes(
+        fmt::format("optimizer on the host: masters and moments of {} of {} trained parameters ({:.0f} %), whose "
+                    "updates end before the next forward pass begins",
+                    there, all, 100.0 * double(there) / double(all)));
+}
+
 void ft::finishPlan(const MemoryPeak &peak, plan::Plan &plan) {
   addStaging(plan);
   addExports(plan);
   noteQuantization(plan);
+  noteHost(plan);
   if (plan::hasShares(plan))
     plan.add_features(plan::sharesFeature);
   plan::Stats &stats = *plan.mutable_stats();

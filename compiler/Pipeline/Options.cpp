@@ -40,6 +40,7 @@ Choices ft::choose(const Inputs &inputs) {
   const int64_t lanes = hasWindows(inputs) ? 0 : libraryHeadLanes(r, inputs.target, inputs.model.headDim);
   choices.libraryAttention = lanes > 0;
   choices.headLanes = inputs.headLanes.value_or(lanes);
+  choices.hostFraction = r.offload_optimizer().fraction(); // 0 where it is left to planFrom
   choices.deterministic = r.deterministic() != recipe::Deterministic::FALSE;
   return choices;
 }
@@ -125,6 +126,7 @@ PlanningOptions ft::planningOptions(const Inputs &inputs, const Choices &choices
   options.raggedAttention = options.libraryAttention && isRagged(r);
   options.foldAdapters = choices.foldAdapters;
   options.allowTf32 = r.allow_tf32();
+  options.pinMoments = r.offload_optimizer().pin_memory();
   options.peersRead = choices.mesh.dp > 1 && target.driver() == "cuda";
   options.gemmWorkspaceBytes = r.precision() == recipe::Precision::FP64_TRUE ? 0 : target.gemm_workspace_bytes();
   options.headChunkTokens = target.head_chunk_tokens();

@@ -7,6 +7,7 @@
 #include "compiler/Pipeline/Phases.h"
 #include "compiler/Planning/Steps/Steps.h"
 #include "runtime/Plan/CheckPlan.h"
+#include "runtime/Plan/Kinds.h"
 #include "runtime/Plan/Memory.h"
 #include "runtime/Plan/Verify.h"
 
@@ -83,6 +84,7 @@ rt::Expected<Compilation> planOnce(const Inputs &inputs, const Choices &choices,
   options.model = modelOptions(inputs, choices);
   options.mesh = choices.mesh;
   options.strategy = choices.strategy;
+  options.hostFraction = choices.hostFraction;
   options.columnPartials = inputs.target.column_partials();
   options.planning = planningOptions(inputs, choices);
   options.target = &inputs.target;
@@ -111,6 +113,32 @@ static rt::Expected<Compilation> planEngine(const Inputs &inputs, Choices choice
   return planOnce(inputs, choices, dumpDir);
 }
 
+/// Where the recipe leaves the share on the host open, as little as fits: what is over divided by what all of it would
+/// save, and what rounding to whole buckets has left over again.
+static rt::Expected<Compilation> planShare(const Inputs &inputs, Choices choices, const std::string &dumpDir) {
+  constexpr int attempts = 4;
+  const recipe::Recipe &r = inputs.recipe.fields;
+  FT_ASSIGN_OR_RETURN(Compilation none, planEngine(inputs, choices, dumpDir));
+  if (!r.has_offload_optimizer() || r.offload_optimizer().has_fraction() || rt::fitOf(none.plan).fits())
+    return none;
+  choices.hostFraction = 1;
+  FT_ASSIGN_OR_RETURN(Compilation all, planEngine(inputs, choices, dumpDir));
+  const rt::Fit least = rt::fitOf(all.plan);
+  if (!least.fits())
+    return all;
+  const double saved = double(rt::fitOf(none.plan).needs()) - double(least.needs());
+  double over = double(rt::fitOf(none.plan).needs()) - double(least.has);
+  choices.hostFraction = 0;
+  for (int i = 0; i < attempts && choices.hostFraction + over / saved < 1; ++i) {
+    choices.hostFraction += over / saved;
+    FT_ASSIGN_OR_RETURN(Compilation some, planEngine(inputs, choices, dumpDir));
+    if (rt::fitOf(some.plan).fits())
+      return some;
+    over = double(rt::fitOf(some.plan).needs()) - double(least.has);
+  }
+  return all;
+}
+
 rt::Expected<Compilation> ft::planFrom(const Inputs &inputs, const Choices &choices, const std::string &dumpDir) {
   const std::vector<Choices> splits = splitsToTry(inputs, choices);
   for (size_t i = 0; i + 1 < splits.size(); ++i) {
@@ -118,15 +146,16 @@ rt::Expected<Compilation> ft::planFrom(const Inputs &inputs, const Choices &choi
     if (!compiled.ok() || rt::fitOf(compiled->plan).fits())
       return compiled;
   }
-  return planEngine(inputs, splits.back(), dumpDir);
+  return planShare(inputs, splits.back(), dumpDir);
 }
 
 rt::Status ft::generateCode(Compilation &c, const std::string &dumpDir) {
   CodegenTarget target;
   target.driver = c.plan.target().driver() == plan::CPU ? CodegenTarget::Driver::Cpu : CodegenTarget::Driver::Cuda;
   target.archs = {c.plan.target().arch()};
+  const std::vector<std::string> processors{plan::hostArch, "x86-64-v4"};
   if (target.driver == CodegenTarget::Driver::Cpu)
-    target.archs = {"x86-64-v3", "x86-64-v4"};
+    target.archs = processors;
   std::string message;
   ScopedDiagnosticHandler handler(c.context.get(), [&](Diagnostic &d) {
     if (message.empty())
@@ -134,10 +163,13 @@ rt::Status ft::generateCode(Compilation &c, const std::string &dumpDir) {
   });
   CodegenOptions options;
   options.dumpDir = dumpDir;
-  FailureOr<CompiledKernels> compiled = compileKernels(*c.module, target, options);
-  if (failed(compiled))
-    return rt::failed("ftc: code generation: " + message);
-  addImages(*compiled, c.plan, c.sections);
+  const CodegenTarget host{CodegenTarget::Driver::Cpu, processors, /*host=*/true};
+  for (const CodegenTarget &of : {target, host}) {
+    FailureOr<CompiledKernels> compiled = compileKernels(*c.module, of, options);
+    if (failed(compiled))
+      return rt::failed("ftc: code generation: " + message);
+    addImages(*compiled, c.plan, c.sections);
+  }
   return rt::Status();
 }
 

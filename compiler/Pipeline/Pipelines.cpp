@@ -32,6 +32,8 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
                         llvm::cl::init(0)};
   Option<bool> splitFrozen{*this, "split-frozen", llvm::cl::desc("frozen weights are split as well"),
                            llvm::cl::init(false)};
+  Option<double> host{*this, "host", llvm::cl::desc("share of trained parameters with optimizer states on the host"),
+                      llvm::cl::init(0.0)};
   Option<bool> foldAdapters{*this, "fold-adapters", llvm::cl::desc("adapters in the borders of their base weights"),
                             llvm::cl::init(false)};
   Option<bool> libraryAttention{*this, "library-attention", llvm::cl::desc("by the library, else tiled"),
@@ -50,6 +52,7 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
     options.mesh = {ranks, shard};
     options.splitFrozen = splitFrozen;
     options.strategy = strategy;
+    options.hostFraction = host;
     options.planning.foldAdapters = foldAdapters;
     options.planning.libraryAttention = libraryAttention;
     return options;

@@ -93,7 +93,7 @@ private:
     arena.setLargestLive(std::max<int64_t>(arena.getLargestLive(), packing.largestLive));
     for (auto [entry, offset] : llvm::zip_equal(lifetimes, packing.offsets))
       plan::BufferOp(entry.first).setOffset(offset);
-    if (packing.largestLive <= peak.bytes)
+    if (arena.getSpace() != plan::Space::Device || packing.largestLive <= peak.bytes)
       return;
     peak = {arena.getSymName().str(),
             segment.getSymName().str(),

@@ -8,8 +8,8 @@ using namespace ft;
 /// The version that library workspaces are written with; nobody reads it.
 constexpr int64_t workspaceVersion = 1 << 30;
 
-StepEmitter::StepEmitter(OpBuilder &b, KernelPool &k, const PlanningOptions &o, SegmentLayout &v)
-    : builder(b), kernels(k), options(o), values(v) {}
+StepEmitter::StepEmitter(OpBuilder &b, KernelPool &k, KernelPool &h, const PlanningOptions &o, SegmentLayout &v)
+    : builder(b), kernels(k), hostKernels(h), options(o), values(v) {}
 
 std::string StepEmitter::stepName(StringRef what) const {
   return prefix.empty() ? what.str() : what.empty() ? prefix : prefix + "." + what.str();
@@ -117,11 +117,16 @@ void StepEmitter::launch(StringRef what, const RowProgram &program, ArrayRef<Pla
       actual.read = 0;
   }
   auto func = program.func;
-  plan::LaunchOp::Properties fields;
-  fields.kernel = FlatSymbolRefAttr::get(func.getSymNameAttr());
-  fields.items = builder.getI64IntegerAttr(program.items);
-  fields.args = operands(accesses);
-  add<plan::LaunchOp>(stepName(what), fields);
+  auto fill = [&](auto fields) {
+    fields.kernel = FlatSymbolRefAttr::get(func.getSymNameAttr());
+    fields.items = builder.getI64IntegerAttr(program.items);
+    fields.args = operands(accesses);
+    return fields;
+  };
+  if (func.getHost())
+    add<plan::HostLaunchOp>(stepName(what), fill(plan::HostLaunchOp::Properties()));
+  else
+    add<plan::LaunchOp>(stepName(what), fill(plan::LaunchOp::Properties()));
 }
 
 void StepEmitter::copy(StringRef what, const PlaceUse &from, const PlaceUse &to) {

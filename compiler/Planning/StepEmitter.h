@@ -51,11 +51,13 @@ struct CollectiveSpec {
 /// Emits steps at the end of a plan.segment. Names of steps: the operation's location name and what the step does.
 class StepEmitter {
 public:
-  StepEmitter(mlir::OpBuilder &builder, KernelPool &kernels, const PlanningOptions &options, SegmentLayout &values);
+  StepEmitter(mlir::OpBuilder &builder, KernelPool &kernels, KernelPool &hostKernels, const PlanningOptions &options,
+              SegmentLayout &values);
 
   void setName(llvm::StringRef operation) { prefix = operation.str(); }
   void gemm(llvm::StringRef what, const GemmSpec &spec);
-  /// `uses` in the order of the program's arguments; read and write versions are taken where its accesses say so.
+  /// `uses` in the order of the program's arguments; read and write versions are taken where its accesses say so. On
+  /// the host where the program is for it.
   void launch(llvm::StringRef what, const RowProgram &program, llvm::ArrayRef<PlaceUse> uses);
   void copy(llvm::StringRef what, const PlaceUse &from, const PlaceUse &to);
   /// A kernel that moves `from` to `to`, of the same rows, columns and batch, and converts it to the type there.
@@ -79,7 +81,7 @@ public:
   bool claim(mlir::Attribute buffer) { return claimed.insert(buffer).second; }
 
   mlir::OpBuilder &builder;
-  KernelPool &kernels;
+  KernelPool &kernels, &hostKernels;
   const PlanningOptions &options;
   SegmentLayout &values;
 

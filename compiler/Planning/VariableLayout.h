@@ -24,6 +24,7 @@ struct Place {
   int64_t rows = 1, columns = 0, pitch = 0;
   mlir::Type elementType;
   llvm::SmallVector<int64_t, 2> rankPitch; ///< bytes further along each axis of the mesh; empty: the same on all ranks
+  bool host = false;                       ///< in memory of the host
 
   bool operator==(const Place &) const = default;
   int64_t elementBytes() const { return ft::elementBytes(elementType); }
@@ -60,7 +61,8 @@ public:
   /// Creates the persistent arenas, their buffers and the parameter map at the end of `module`.
   ///
   /// `foldAdapters`: where adapters have working copies, they lie in the borders of their base weights (Borders.h).
-  static mlir::FailureOr<VariableLayout> create(mlir::ModuleOp module, bool foldAdapters);
+  /// `pinMoments`: those on the host lie in page-locked memory, as masters always do, of which copies travel.
+  static mlir::FailureOr<VariableLayout> create(mlir::ModuleOp module, bool foldAdapters, bool pinMoments = true);
 
   /// Adds a constant i32 table to the weights.
   void addTable(mlir::OpBuilder &builder, llvm::StringRef name, llvm::ArrayRef<int32_t> values);

@@ -300,7 +300,7 @@ TEST_F(RecipeTest, RefusesTargetsWithoutRates) {
     EXPECT_NE(message.find(part), std::string::npos) << message;
   };
   const std::string rates = "name: \"mine\" f32_tflops: 1 sustained_share: 1 gemm_memory_share: 1 row_memory_share: 1 "
-                            "memory_gb_per_s: 1 column_partials: 1 head_chunk_tokens: 1 attention_tile_rows: 1 ";
+                            "memory_gb_per_s: 1 link_gb_per_s: 1 host_gb_per_s: 1 column_partials: 1 head_chunk_tokens: 1 attention_tile_rows: 1 ";
   refused(rates, "documents_multiple is 0; must be in [1, 1048576]");
   refused(rates + "documents_multiple: 1 multiprocessors: 1", "gemm_tile_rows is 0; must be in [1, 1048576]");
   refused(rates + "documents_multiple: 1 library_attention: true attention_share: 1", "attention_measured_lanes is 0");

@@ -99,8 +99,9 @@ Status checkUnsupported(const Recipe &r, const Checker &check) {
   if (r.quantization().type() > recipe::QuantizationType::NF4)
     return check.unsupported("quantization.type", recipe::QuantizationType::Kind_Name(r.quantization().type()),
                              "use NF4");
-  if (r.has_offload_optimizer())
-    return check.unsupported("offload_optimizer", "an optimizer on the host", "leave it out");
+  if (r.has_offload_parameters())
+    return check.unsupported("offload_parameters", "parameters on the host",
+                             "leave it out; offload_optimizer keeps their masters and moments there");
   if (r.gradient_checkpointing() > recipe::GradientCheckpointing::NONE)
     return check.unsupported("gradient_checkpointing",
                              recipe::GradientCheckpointing::Mode_Name(r.gradient_checkpointing()), "use NONE");
@@ -263,6 +264,16 @@ Status resolveOptimizer(Recipe &r, const Checker &check) {
   return Status();
 }
 
+Status resolveOffload(Recipe &r, const Checker &check) {
+  if (!r.has_offload_optimizer())
+    return Status();
+  recipe::OffloadOptimizer &offload = *r.mutable_offload_optimizer();
+  FT_RETURN_IF_ERROR(check.required("offload_optimizer.device", offload.has_device(), "device: CPU"));
+  FT_DEFAULT(offload, pin_memory, true);
+  const double fraction = offload.fraction();
+  return check.range("offload_optimizer.fraction", fraction, fraction >= 0 && fraction <= 1, "[0, 1]");
+}
+
 Status resolveSchedule(Recipe &r, const Checker &check) {
   FT_DEFAULT(r, lr_scheduler_type, recipe::Scheduler::LINEAR);
   FT_DEFAULT(r, warmup_steps, 0);
@@ -394,6 +405,7 @@ Status ft::resolveRecipe(Recipe &r, const FieldPlaces &places, const std::string
   if (r.has_lora())
     FT_RETURN_IF_ERROR(resolveLora(*r.mutable_lora(), check));
   FT_RETURN_IF_ERROR(resolveOptimizer(r, check));
+  FT_RETURN_IF_ERROR(resolveOffload(r, check));
   FT_RETURN_IF_ERROR(resolveSchedule(r, check));
   FT_RETURN_IF_ERROR(resolveText(r, check));
   return resolveSaving(r, check);

@@ -51,6 +51,8 @@ static rt::Status checkNumbers(const std::string &file, const recipe::TargetSpec
                               {"gemm_memory_share", spec.gemm_memory_share(), 1e-3, 1},
                               {"row_memory_share", spec.row_memory_share(), 1e-3, 1},
                               {"memory_gb_per_s", spec.memory_gb_per_s(), 1e-3, huge},
+                              {"link_gb_per_s", spec.link_gb_per_s(), 1e-3, huge},
+                              {"host_gb_per_s", spec.host_gb_per_s(), 1e-3, huge},
                               {"column_partials", double(spec.column_partials()), 1, 1 << 20},
                               {"head_chunk_tokens", double(spec.head_chunk_tokens()), 1, 1 << 30},
                               {"attention_tile_rows", double(spec.attention_tile_rows()), 1, 1 << 20},

@@ -79,6 +79,8 @@ std::string ft::waysOut(const plan::Plan &tooLarge, const Inputs &inputs) {
   if (r.optim() == recipe::Optimizer::ADAMW && !r.has_lora() && r.precision() == recipe::Precision::BF16_TRUE &&
       r.optimizer_state_dtype() == recipe::StateDtype::F32)
     search.attempt({"optimizer_state_dtype=BF16"});
+  if (!r.has_offload_optimizer())
+    search.attempt({"offload_optimizer.device=CPU"});
   if (!r.has_lora()) {
     search.attempt({"optim=SGD"});
     if (const Way adapters{"lora.r=16", "optimizer_state_dtype=F32"}; !search.attempt(adapters))
@@ -89,8 +91,8 @@ std::string ft::waysOut(const plan::Plan &tooLarge, const Inputs &inputs) {
   for (const Way &way : severalCards(inputs))
     if (search.attempt(way))
       break;
-  return search.text.empty()
-             ? "  none of: a smaller micro-batch, bf16, another optimizer, adapters, a base in NF4, several cards; "
-               "take a larger target"
-             : search.text;
+  return search.text.empty() ? "  none of: a smaller micro-batch, bf16, another optimizer, its states on the host, "
+                               "adapters, a base in NF4, several cards; "
+                               "take a larger target"
+                             : search.text;
 }

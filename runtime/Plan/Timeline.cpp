@@ -31,7 +31,10 @@ public:
 
   /// Added to `sum`, `times` times.
   void addTo(Timeline &sum, double times) const {
-    sum.us += times * *std::max_element(streams.begin(), streams.end());
+    const double all = *std::max_element(streams.begin(), streams.end());
+    sum.us += times * all;
+    sum.hostUs += times * hostUs;
+    sum.hostExposedUs += hostUs > 0 ? times * std::max(0.0, all - computingUs) : 0;
     for (const Exchange &exchange : exchanges) {
       Exchanges &of = sum.exchanges[exchange.kind];
       of.number += uint64_t(times);
@@ -49,6 +52,9 @@ private:
       when.begin = std::max(when.begin, events[event]);
     stream = when.end = when.begin + step.predicted_us();
     events[step.record()] = when.end;
+    (step.has_host_launch()                     ? hostUs
+     : step.has_copy() || step.has_collective() ? movingUs
+                                                : computingUs) += step.predicted_us();
     if (!step.has_collective())
       return works.push_back(when);
     Exchange &exchange = exchanges.emplace_back(Exchange{step.collective().kind(), when});
@@ -65,7 +71,8 @@ private:
     return std::max(left, 0.0);
   }
 
-  std::vector<double> streams, events; // where each has come; event 0 is none
+  std::vector<double> streams, events;              // where each has come; event 0 is none
+  double hostUs = 0, computingUs = 0, movingUs = 0; // of steps
   std::vector<Exchange> exchanges;
   std::vector<Interval> works;
 };

@@ -19,6 +19,8 @@ struct Exchanges {
 struct Timeline {
   double us = 0; ///< from the first micro-batch to the end of the update
   std::map<plan::Collective::Kind, Exchanges> exchanges;
+  double hostUs = 0;        ///< of kernels on the host
+  double hostExposedUs = 0; ///< of segments with such, while the device computes nothing
 
   Exchanges allExchanges() const;
 };

@@ -138,7 +138,8 @@ static LogicalResult emitUpdate(Optimizer op, ArrayRef<Value> moments, StepEmitt
   }
   for (Value v : {op.getNorm(), op.getStatus(), op.getScalars()})
     uses.push_back(out.reading(v));
-  out.launch("", out.kernels.get(name, build, layout, options), uses);
+  KernelPool &kernels = uses.front().place.host ? out.hostKernels : out.kernels;
+  out.launch("", kernels.get(name, build, layout, options), uses);
   return success();
 }
 
@@ -170,6 +171,11 @@ static LogicalResult emitCast(CastOp op, StepEmitter &out) {
   return success();
 }
 
+static LogicalResult emitTransfer(TransferOp op, StepEmitter &out) {
+  out.copy(op.getToHost() ? "to_host" : "from_host", out.reading(op.getX()), out.writing(op.getResult()));
+  return success();
+}
+
 static void findAccumulatePairs(AccumulateOp, InPlacePairs &pairs) { pairs.push_back({0, 0}); }
 
 /// The parameter and its moments; not the gradient between them.
@@ -195,4 +201,5 @@ void ft::attachUpdateSteps(MLIRContext &context) {
   attachSteps<SgdOp, emitSgd>(context);
   attachInPlace<SgdOp, findSgdPairs>(context);
   attachSteps<CastOp, emitCast>(context);
+  attachSteps<TransferOp, emitTransfer>(context);
 }
