@@ -119,12 +119,12 @@ static rt::Expected<Compilation> planShare(const Inputs &inputs, Choices choices
   constexpr int attempts = 4;
   const recipe::Recipe &r = inputs.recipe.fields;
   FT_ASSIGN_OR_RETURN(Compilation none, planEngine(inputs, choices, dumpDir));
-  if (!r.has_offload_optimizer() || r.offload_optimizer().has_fraction() || rt::fitOf(none.plan).fits())
+  if (!r.has_offload_optimizer() || r.offload_optimizer().has_fraction() || rt::fitOf(none.plan).fitsDevice())
     return none;
   choices.hostFraction = 1;
   FT_ASSIGN_OR_RETURN(Compilation all, planEngine(inputs, choices, dumpDir));
   const rt::Fit least = rt::fitOf(all.plan);
-  if (!least.fits())
+  if (!least.fitsDevice())
     return all;
   const double saved = double(rt::fitOf(none.plan).needs()) - double(least.needs());
   double over = double(rt::fitOf(none.plan).needs()) - double(least.has);
@@ -132,7 +132,7 @@ static rt::Expected<Compilation> planShare(const Inputs &inputs, Choices choices
   for (int i = 0; i < attempts && choices.hostFraction + over / saved < 1; ++i) {
     choices.hostFraction += over / saved;
     FT_ASSIGN_OR_RETURN(Compilation some, planEngine(inputs, choices, dumpDir));
-    if (rt::fitOf(some.plan).fits())
+    if (rt::fitOf(some.plan).fitsDevice())
       return some;
     over = double(rt::fitOf(some.plan).needs()) - double(least.has);
   }
