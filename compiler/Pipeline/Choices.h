@@ -12,7 +12,7 @@ struct Choices {
   MeshSpec mesh;
   Strategy strategy = Strategy::Ddp;
   bool splitFrozen = false;      ///< ranks hold frozen weights in parts as well
-  bool foldAdapters = false;     ///< adapters in the borders of their base weights, unless those are split
+  bool foldAdapters = false;     ///< adapters in the borders of their base weights
   bool libraryAttention = false; ///< else tiled
   int64_t headLanes = 0;         ///< elements of a head in memory; 0: head_dim
   bool deterministic = true;     ///< take deterministic engines where the target has them

@@ -152,13 +152,15 @@ rt::Status ft::checkTarget(const LoadedRecipe &recipe, const recipe::TargetSpec 
   if (ranks > 1 && target.driver() == "cuda" && ranks > target.cards_per_host()) {
     const std::string field =
         r.parallelism().dp_shard_size() > 1 ? "parallelism.dp_shard_size" : "parallelism.dp_replicate_size";
-    return rt::cannotRun(fmt::format(
-        "{}: {} is {}{}; must be at most {}, as many {} as one host has: several hosts are not supported yet",
-        recipe.place(field), field, r.parallelism().dp_shard_size() > 1 ? r.parallelism().dp_shard_size() : ranks,
-        r.parallelism().dp_shard_size() > 1 && r.parallelism().dp_replicate_size() > 1
-            ? fmt::format(", with dp_replicate_size {} ranks", ranks)
-            : "",
-        std::max<uint64_t>(target.cards_per_host(), 1), target.name()));
+    return rt::cannotRun(fmt::format("{}: {} is {}{}; must be at most {}, as many {} as one host has that reach each "
+                                     "other's memory{}: several hosts are not supported yet",
+                                     recipe.place(field), field,
+                                     r.parallelism().dp_shard_size() > 1 ? r.parallelism().dp_shard_size() : ranks,
+                                     r.parallelism().dp_shard_size() > 1 && r.parallelism().dp_replicate_size() > 1
+                                         ? fmt::format(", with dp_replicate_size {} ranks", ranks)
+                                         : "",
+                                     std::max<uint64_t>(target.cards_per_host(), 1), target.name(),
+                                     target.peer_link().empty() ? "" : fmt::format(" ({})", target.peer_link())));
   }
   if (r.deterministic() == recipe::Deterministic::TRUE && isBf16(r) && target.library_attention() && isRagged(r) &&
       !target.ragged_deterministic())

@@ -83,6 +83,7 @@ rt::Expected<Compilation> planOnce(const Inputs &inputs, const Choices &choices,
   options.model = modelOptions(inputs, choices);
   options.mesh = choices.mesh;
   options.strategy = choices.strategy;
+  options.splitFrozen = choices.splitFrozen;
   options.columnPartials = inputs.target.column_partials();
   options.planning = planningOptions(inputs, choices);
   options.target = &inputs.target;
@@ -94,7 +95,7 @@ rt::Expected<Compilation> planOnce(const Inputs &inputs, const Choices &choices,
   describePlan(inputs, choices, c.plan);
   if (failed(exportModule(*c.module, c.plan, c.sections)))
     return rt::failed("ftc: export: a constant of an unknown kind");
-  finishPlan(peak, c.plan);
+  finishPlan(inputs.target, peak, c.plan);
   FT_RETURN_IF_ERROR(rt::verifyPlan(c.plan));
   return c;
 }

@@ -24,7 +24,7 @@ Ops operator+(Ops left, const Ops &right) {
 }
 
 const Ops variables{"variable", "read", "write"};
-const Ops members{"view", "assemble"};
+const Ops members{"view", "assemble", "insert"};
 const Ops buckets = members + Ops{"accumulate"};
 const Ops planned{"dequantize"};
 const Ops library{"linear", "attention", "head_loss"};

@@ -58,11 +58,13 @@ std::string predictionText(const plan::Plan &plan) {
 std::string exchangeText(const plan::Plan &plan) {
   const rt::Timeline timeline = rt::timelineOf(plan);
   const rt::Exchanges all = timeline.allExchanges();
-  std::string text = fmt::format("ranks exchange {} bytes a step: {:.1f} ms, {:.1f} ms of it exposed\n", all.bytes,
-                                 all.us / 1e3, all.exposedUs / 1e3);
+  std::string text = fmt::format(
+      "ranks exchange {} bytes a step: {:.1f} ms, {:.1f} ms of it exposed, {:.1f} ms taken from the work beside it\n",
+      all.bytes, all.us / 1e3, all.exposedUs / 1e3, all.takenUs / 1e3);
   for (const auto &[kind, of] : timeline.exchanges)
-    text += fmt::format("  {:<16}{:>6} ×{:>16} bytes{:>10.1f} ms{:>10.1f} ms exposed\n",
-                        plan::Collective::Kind_Name(kind), of.number, of.bytes, of.us / 1e3, of.exposedUs / 1e3);
+    text += fmt::format("  {:<16}{:>6} ×{:>16} bytes{:>10.1f} ms{:>10.1f} ms exposed{:>10.1f} ms taken\n",
+                        plan::Collective::Kind_Name(kind), of.number, of.bytes, of.us / 1e3, of.exposedUs / 1e3,
+                        of.takenUs / 1e3);
   return text;
 }
 

@@ -57,12 +57,19 @@ std::vector<Way> smallerBatches(const LoadedRecipe &recipe) {
   return ways;
 }
 
-/// Shares on as few cards as one host has, of a recipe for one.
+/// Shares on as few cards as it takes, at most those of one host: of a recipe for one, or for fewer that share.
 std::vector<Way> severalCards(const Inputs &inputs) {
   std::vector<Way> ways;
-  if (inputs.target.driver() == "cuda" && !inputs.recipe.fields.has_parallelism())
-    for (uint64_t cards = 2; cards <= inputs.target.cards_per_host(); cards *= 2)
-      ways.push_back({"parallelism.strategy=FSDP", fmt::format("parallelism.dp_shard_size={}", cards)});
+  const recipe::Recipe &r = inputs.recipe.fields;
+  const bool shares = r.parallelism().dp_shard_size() > 1, one = !r.has_parallelism();
+  const uint64_t most = inputs.target.cards_per_host() / std::max<uint64_t>(r.parallelism().dp_replicate_size(), 1);
+  if (inputs.target.driver() != "cuda" || !(one || shares))
+    return ways;
+  for (uint64_t cards = 2 * std::max<uint64_t>(r.parallelism().dp_shard_size(), 1); cards <= most; cards *= 2) {
+    ways.push_back({fmt::format("parallelism.dp_shard_size={}", cards)});
+    if (one)
+      ways.back().insert(ways.back().begin(), "parallelism.strategy=FSDP");
+  }
   return ways;
 }
 
