@@ -73,7 +73,8 @@ LogicalResult ft::buildTrainingModule(ModuleOp module, const ModelOptions &optio
     return failure();
   if (options.quantization && failed(quantizeBase(module, *options.quantization)))
     return failure();
-  if (failed(applyPrecision(module, options.precision, options.accumulationSteps > 1, options.copyAdapters)) ||
+  if (failed(applyPrecision(module, options.precision, options.accumulationSteps > 1, options.copyAdapters,
+                            options.bf16Gradients)) ||
       failed(verify(module)))
     return failure();
   if (failed(differentiate(module)) || failed(verify(module)))

@@ -75,6 +75,7 @@ ModelOptions ft::modelOptions(const Inputs &inputs, const Choices &choices) {
   const Recipe &r = inputs.recipe.fields;
   ModelOptions options;
   options.precision = precisionOf(r);
+  options.bf16Gradients = r.parallelism().reduce_dtype() == recipe::StateDtype::BF16;
   if (r.has_lora()) {
     LoraOptions lora;
     lora.r = r.lora().r();

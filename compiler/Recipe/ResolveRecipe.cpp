@@ -179,6 +179,11 @@ Status resolveParallelism(Recipe &r, const Checker &check) {
                        "is set; without lora nothing is frozen, and the strategy says what is split: leave it out");
   if (r.has_lora() && p.strategy() != recipe::Strategy::DDP)
     FT_DEFAULT(p, shard_frozen, recipe::ShardFrozen::AUTO);
+  if (p.has_reduce_dtype() && (r.has_lora() || r.precision() != recipe::Precision::BF16_MIXED))
+    return check.error("parallelism.reduce_dtype",
+                       "is set; only gradients of full fine-tuning in BF16_MIXED leave a choice: leave it out");
+  if (!r.has_lora() && r.precision() == recipe::Precision::BF16_MIXED)
+    FT_DEFAULT(p, reduce_dtype, recipe::StateDtype::F32);
   return resolveRanks(p, check);
 }
 
@@ -201,6 +206,11 @@ Status resolveBatch(Recipe &r, const Checker &check) {
   }
   FT_DEFAULT(r, gradient_accumulation_steps, 1);
   FT_RETURN_IF_ERROR(check.integer("gradient_accumulation_steps", r.gradient_accumulation_steps(), 1, 65536));
+  if (r.gradient_accumulation_steps() > 1 && r.parallelism().reduce_dtype() == recipe::StateDtype::BF16)
+    return check.error("parallelism.reduce_dtype",
+                       fmt::format("is BF16, and gradient_accumulation_steps {}: sums of micro-batches stay in F32; "
+                                   "use F32, or one micro-batch a step",
+                                   r.gradient_accumulation_steps()));
   FT_DEFAULT(r, packing, true);
   FT_DEFAULT(r, max_document_len, r.sequence_len());
   FT_RETURN_IF_ERROR(check.integer("max_document_len", r.max_document_len(), 8, r.sequence_len()));
