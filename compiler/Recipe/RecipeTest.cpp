@@ -271,6 +271,21 @@ TEST_F(RecipeTest, AQuantisedBaseIsNamedFrozenAndReplicated) {
             std::string::npos);
 }
 
+TEST_F(RecipeTest, GradientsAreExchangedInBf16WhereThatIsAChoice) {
+  auto with = [&](const std::string &lines, const std::string &precision = "BF16_MIXED") {
+    return errorOf(
+        "base_model: \"smollm2-135m\" sequence_len: 256 micro_batch_size: 4 learning_rate: 1e-4\nprecision: " +
+        precision + "\nparallelism { dp_replicate_size: 2 reduce_dtype: BF16 }\n" + lines);
+  };
+  EXPECT_EQ(with(""), "accepted");
+  EXPECT_EQ(with("gradient_accumulation_steps: 2"),
+            "bad.textproto:3: parallelism.reduce_dtype is BF16, and gradient_accumulation_steps 2: sums of "
+            "micro-batches stay in F32; use F32, or one micro-batch a step");
+  for (const std::string &refused : {with("lora {}"), with("", "BF16_TRUE")})
+    EXPECT_EQ(refused, "bad.textproto:3: parallelism.reduce_dtype is set; only gradients of full fine-tuning in "
+                       "BF16_MIXED leave a choice: leave it out");
+}
+
 TEST_F(RecipeTest, RefusesWhatIsNotSupportedYetByName) {
   auto with = [&](const std::string &line) { return errorOf(std::string(full) + line); };
   EXPECT_EQ(with("lora {} quantization { type: FP8 }"),
