@@ -39,7 +39,7 @@ plan::Plan meshPlan() {
 plan::Plan stagedPlan() {
   ShardedPlan t;
   for (int member : {0, 1}) {
-    plan::Kernel &kernel = t.plan.mutable_kernels()->Add();
+    plan::Kernel &kernel = *t.plan.add_kernels();
     kernel = t.plan.kernels(2);
     kernel.set_name(fmt::format("rank_sum.{}", member));
     kernel.clear_operands();
