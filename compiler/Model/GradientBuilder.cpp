@@ -1,7 +1,9 @@
 #include "compiler/Model/GradientBuilder.h"
 
+#include "compiler/Model/RecomputePolicy.h"
 #include "compiler/Model/Variables.h"
 
+#include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/STLExtras.h"
 
 using namespace mlir;
@@ -117,11 +119,15 @@ void GradientBuilder::withRemade(Value value, std::function<void(Value)> use) {
 
 Value GradientBuilder::remake(Value value) {
   auto op = value.getDefiningOp<Remade>();
-  if (!op)
+  if (!op || op.getRecompute(cast<OpResult>(value)) > Recompute::Rows)
     return value;
   if (Value known = remade.lookup(value))
     return known;
-  Value again = op.buildAgain(cast<OpResult>(value), *this);
+  IRMapping there;
+  for (Value operand : op->getOperands())
+    there.map(operand, remake(operand));
+  Value again = op.buildAgain(cast<OpResult>(value), ops, there);
+  again.getDefiningOp()->setLoc(here);
   remade[value] = again;
   return again;
 }

@@ -251,7 +251,7 @@ static void describePeak(const MemoryPeak &peak, plan::Stats &stats) {
 /// The recipe as it was planned: with what was chosen in the place of what was asked for.
 static std::string resolvedText(const LoadedRecipe &recipe, const Choices &choices) {
   LoadedRecipe chosen = recipe;
-  chosen.fields.set_micro_batch_size(choices.rows);
+  chosen.fields.set_micro_batch_size(static_cast<recipe::MicroBatchSize::Rows>(choices.rows));
   chosen.fields.set_gradient_accumulation_steps(choices.accumulationSteps);
   if (chosen.fields.has_parallelism())
     setSplit(choices, *chosen.fields.mutable_parallelism());

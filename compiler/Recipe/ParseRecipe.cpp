@@ -102,7 +102,8 @@ const FieldDescriptor *fieldAnywhere(const Descriptor &message, const std::strin
 std::string legalValues(const FieldDescriptor &field) {
   switch (field.cpp_type()) {
   case FieldDescriptor::CPPTYPE_ENUM:
-    return "one of " + enumNames(*field.enum_type());
+    return (field.name() == "micro_batch_size" ? "an integer in [1, 65536], or " : "one of ") +
+           enumNames(*field.enum_type());
   case FieldDescriptor::CPPTYPE_UINT64:
     return "an integer in [0, 2^64)";
   case FieldDescriptor::CPPTYPE_DOUBLE:

@@ -81,7 +81,7 @@ Status checkValues(const google::protobuf::Message &message, const std::string &
       FT_RETURN_IF_ERROR(checkValues(reflection.GetMessage(message, field), name + ".", check));
     if (field->cpp_type() == FieldDescriptor::CPPTYPE_STRING)
       FT_RETURN_IF_ERROR(checkTexts(message, field, name, check));
-    if (field->cpp_type() != FieldDescriptor::CPPTYPE_ENUM)
+    if (field->cpp_type() != FieldDescriptor::CPPTYPE_ENUM || name == "micro_batch_size") // which is a number as well
       continue;
     const int value = reflection.GetEnumValue(message, field);
     if (value == 0 || !field->enum_type()->FindValueByNumber(value))
@@ -104,6 +104,11 @@ Status checkUnsupported(const Recipe &r, const Checker &check) {
   if (r.gradient_checkpointing() > recipe::GradientCheckpointing::NONE)
     return check.unsupported("gradient_checkpointing",
                              recipe::GradientCheckpointing::Mode_Name(r.gradient_checkpointing()), "use NONE");
+  if (r.has_memory_budget())
+    return check.unsupported("memory_budget", "less than the target's memory", "leave it out");
+  if (r.activation_offload() == recipe::ActivationOffload::AUTO ||
+      r.activation_offload() == recipe::ActivationOffload::TRUE)
+    return check.unsupported("activation_offload", "activations on the host", "use FALSE, or gradient_checkpointing");
   if (r.lora().use_rslora())
     return check.unsupported("lora.use_rslora", "rsLoRA", "set lora_alpha to alpha · √r for the same scale");
   if (r.lora().use_dora())
@@ -186,15 +191,16 @@ Status resolveBatch(Recipe &r, const Checker &check) {
   FT_RETURN_IF_ERROR(check.range("sequence_len", r.sequence_len(),
                                  r.sequence_len() >= 8 && r.sequence_len() <= 1048576 && r.sequence_len() % 8 == 0,
                                  "[8, 1048576], a multiple of 8"));
-  FT_RETURN_IF_ERROR(check.integer("micro_batch_size", r.micro_batch_size(), 1, 65536));
+  FT_RETURN_IF_ERROR(check.range("micro_batch_size", int(r.micro_batch_size()),
+                                 r.micro_batch_size() >= 1 && r.micro_batch_size() <= 65536, "[1, 65536]"));
   if (r.has_global_batch_size()) {
     if (r.has_gradient_accumulation_steps())
       return check.error("global_batch_size", "and gradient_accumulation_steps are both set; leave one out");
-    const uint64_t rows = r.micro_batch_size() * ranksOf(r);
+    const uint64_t rows = static_cast<uint64_t>(r.micro_batch_size()) * ranksOf(r);
     if (r.global_batch_size() == 0 || r.global_batch_size() % rows != 0)
       return check.error("global_batch_size",
                          fmt::format("is {}; must be a positive multiple of micro_batch_size, which is {}{}",
-                                     r.global_batch_size(), r.micro_batch_size(),
+                                     r.global_batch_size(), int(r.micro_batch_size()),
                                      ranksOf(r) > 1 ? fmt::format(", on each of {} ranks", ranksOf(r)) : ""));
     r.set_gradient_accumulation_steps(r.global_batch_size() / rows);
     r.clear_global_batch_size();
@@ -388,6 +394,7 @@ Status ft::resolveRecipe(Recipe &r, const FieldPlaces &places, const std::string
   FT_DEFAULT(r, allow_tf32, false);
   FT_DEFAULT(r, deterministic, recipe::Deterministic::AUTO);
   FT_DEFAULT(r, gradient_checkpointing, recipe::GradientCheckpointing::NONE);
+  FT_DEFAULT(r, activation_offload, recipe::ActivationOffload::FALSE);
   FT_RETURN_IF_ERROR(resolveQuantization(r, check));
   FT_RETURN_IF_ERROR(resolveParallelism(r, check));
   FT_RETURN_IF_ERROR(resolveBatch(r, check));

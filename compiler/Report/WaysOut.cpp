@@ -45,7 +45,8 @@ private:
 
 /// Smaller micro-batches of the same step, largest first.
 std::vector<Way> smallerBatches(const LoadedRecipe &recipe) {
-  const uint64_t rows = recipe.fields.micro_batch_size(), steps = recipe.fields.gradient_accumulation_steps();
+  const uint64_t rows = static_cast<uint64_t>(recipe.fields.micro_batch_size());
+  const uint64_t steps = recipe.fields.gradient_accumulation_steps();
   std::vector<Way> ways;
   for (uint64_t fewer = rows / 2; fewer >= 1; fewer /= 2) {
     if (rows % fewer != 0)
