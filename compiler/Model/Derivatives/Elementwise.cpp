@@ -74,13 +74,13 @@ struct SwigluRule : Derivative::ExternalModel<SwigluRule, SwigluOp> {
 
 } // namespace
 
-// The mask of dropout is drawn again, since it depends on the position alone; SwiGLU's derivative has gate and up in
-// registers.
+// What stands between a product and who reads it is made again with it; sums are the residual stream. The mask of
+// dropout is drawn again, since it depends on the position alone; SwiGLU's derivative has gate and up in registers.
 void ft::attachElementwiseDerivatives(MLIRContext *context) {
-  AddBiasOp::attachInterface<AddBiasRule>(*context);
-  AddOp::attachInterface<AddRule>(*context);
-  CastOp::attachInterface<CastRule>(*context);
+  AddBiasOp::attachInterface<AddBiasRule, Again<AddBiasOp, Recompute::Products>>(*context);
+  AddOp::attachInterface<AddRule, Again<AddOp, Recompute::Blocks>>(*context);
+  CastOp::attachInterface<CastRule, Again<CastOp, Recompute::Products>>(*context);
   DropoutOp::attachInterface<DropoutRule, Again<DropoutOp, Recompute::Rows>>(*context);
-  ScaleOp::attachInterface<ScaleRule>(*context);
+  ScaleOp::attachInterface<ScaleRule, Again<ScaleOp, Recompute::Products>>(*context);
   SwigluOp::attachInterface<SwigluRule, Again<SwigluOp, Recompute::Rows, /*besideDerivative=*/true>>(*context);
 }
