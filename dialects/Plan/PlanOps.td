@@ -228,6 +228,26 @@ def Plan_LaunchOp : Plan_Step<"launch", (ins FlatSymbolRefAttr:$kernel, I64Attr:
   let assemblyFormat = "$name $kernel `items` $items $args attr-dict";
 }
 
+def Plan_HostLaunchOp : Plan_Step<"host_launch", (ins FlatSymbolRefAttr:$kernel, I64Attr:$items),
+                                  (ins Plan_OperandArray:$args)> {
+  let summary = "run a row kernel on the processors of the host";
+  let description = [{
+    As plan.launch, of a kernel for the host. Operands lie in arenas that are not on the device.
+
+    (C1) items is positive.
+
+    Example:
+    ```mlir
+    plan.arena pinned @host_masters {size = 256 : i64}
+    plan.buffer @x in @host_masters weight 64
+    plan.segment @update {
+      plan.host_launch "scale" @scale items 4 [#plan.operand<buffer = @x, offset = 0, rows = 4, rowBytes = 16, pitch = 16, write = 1>]
+    }
+    ```
+  }];
+  let assemblyFormat = "$name $kernel `items` $items $args attr-dict";
+}
+
 def Plan_GemmOp : Plan_Step<"gemm",
     (ins TypeAttr:$a_type, TypeAttr:$b_type, TypeAttr:$d_type, TypeAttr:$compute_type, I64Attr:$m, I64Attr:$n,
          I64Attr:$k, I64Attr:$lda, I64Attr:$ldb, I64Attr:$ldd, UnitAttr:$trans_a, UnitAttr:$trans_b,
