@@ -1,6 +1,8 @@
 // What a recipe says about how a model is trained. Filled by the pipeline; nothing behind compiler/Model asks for it.
 #pragma once
 
+#include "compiler/Model/RecomputePolicy.h"
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -45,6 +47,7 @@ struct ModelOptions {
   std::optional<LoraOptions> lora; ///< absent: every parameter is trained
   std::optional<QuantizationOptions> quantization;
   OptimizerOptions optimizer;
+  RecomputePolicy recompute;
   int64_t accumulationSteps = 1; ///< micro-batches per step, at least 1
 };
 

@@ -291,7 +291,9 @@ TEST_F(RecipeTest, RefusesWhatIsNotSupportedYetByName) {
   EXPECT_EQ(with("lora {} quantization { type: FP8 }"),
             "bad.textproto:6: quantization.type asks for FP8, which is not supported yet; use NF4");
   EXPECT_EQ(errorOf(good, {"quantization.type=INT8"}).substr(0, 29), "--set quantization.type=INT8:");
-  EXPECT_NE(with("gradient_checkpointing: FULL").find("gradient_checkpointing"), std::string::npos);
+  EXPECT_NE(with("gradient_checkpointing: AUTO").find("gradient_checkpointing"), std::string::npos);
+  EXPECT_NE(with("activation_offload: TRUE").find("activation_offload asks for activations on the host, which is not"),
+            std::string::npos);
   EXPECT_NE(with("lora { use_dora: true }").find("lora.use_dora"), std::string::npos);
   EXPECT_NE(with("lora { use_rslora: true }").find("lora.use_rslora"), std::string::npos);
 }
