@@ -253,8 +253,9 @@ static void describePeak(const MemoryPeak &peak, plan::Stats &stats) {
 /// The recipe as it was planned: with what was chosen in the place of what was asked for.
 static std::string resolvedText(const LoadedRecipe &recipe, const Choices &choices) {
   LoadedRecipe chosen = recipe;
-  chosen.fields.set_micro_batch_size(choices.rows);
+  chosen.fields.set_micro_batch_size(static_cast<recipe::MicroBatchSize::Rows>(choices.rows));
   chosen.fields.set_gradient_accumulation_steps(choices.accumulationSteps);
+  chosen.fields.clear_global_batch_size();
   if (chosen.fields.has_parallelism())
     setSplit(choices, *chosen.fields.mutable_parallelism());
   chosen.printResolved();
@@ -273,6 +274,7 @@ void ft::describePlan(const Inputs &inputs, const Choices &choices, plan::Plan &
   plan.set_model_sha256(digest(inputs.model.canonicalJson));
   describeMesh(choices.mesh, plan);
   describeTarget(inputs.target, choices, *plan.mutable_target());
+  plan.mutable_target()->set_memory_budget(memoryBudgetOf(inputs.recipe.fields));
   describeBatch(inputs, choices, *plan.mutable_batch());
   describeRun(inputs, *plan.mutable_run());
   addFacts(inputs.model, plan);

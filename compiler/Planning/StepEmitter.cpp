@@ -192,6 +192,8 @@ void StepEmitter::collective(StringRef what, const CollectiveSpec &spec) {
   fields.whole = operands(spec.whole);
   if (spec.part)
     fields.part = operands(*spec.part);
+  if (spec.workspace)
+    fields.workspace = operand(*spec.workspace);
   add<plan::CollectiveOp>(stepName(what), fields);
 }
 

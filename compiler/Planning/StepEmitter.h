@@ -45,7 +45,8 @@ struct CollectiveSpec {
   llvm::SmallVector<int64_t> axes;                ///< indices into the mesh
   llvm::SmallVector<const RowProgram *> programs; ///< by member: what ranks that read each other's memory reduce with
   PlaceUse whole;
-  std::optional<PlaceUse> part; ///< of what gathers or scatters
+  std::optional<PlaceUse> part;      ///< of what gathers or scatters
+  std::optional<PlaceUse> workspace; ///< for the shares of peers
 };
 
 /// Emits steps at the end of a plan.segment. Names of steps: the operation's location name and what the step does.

@@ -93,7 +93,9 @@ std::string ft::describe(const plan::Plan &plan) {
 
 std::string ft::verdict(const plan::Plan &plan) {
   const rt::Fit fit = rt::fitOf(plan);
-  const std::string &name = plan.name(), &target = plan.target().name();
+  const std::string &name = plan.name();
+  const bool ofBudget = fit.has != 0 && fit.has == plan.target().memory_budget();
+  const std::string target = (ofBudget ? "the memory_budget on " : "") + plan.target().name();
   const uint64_t needs = fit.needs();
   if (fit.has == 0)
     return fmt::format("ftc: {} needs {} on {}; what the machine has free is compared before the run", name, gib(needs),

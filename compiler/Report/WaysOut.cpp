@@ -45,7 +45,10 @@ private:
 
 /// Smaller micro-batches of the same step, largest first.
 std::vector<Way> smallerBatches(const LoadedRecipe &recipe) {
-  const uint64_t rows = recipe.fields.micro_batch_size(), steps = recipe.fields.gradient_accumulation_steps();
+  if (recipe.fields.micro_batch_size() == recipe::MicroBatchSize::AUTO)
+    return {}; // all of them were tried
+  const uint64_t rows = static_cast<uint64_t>(recipe.fields.micro_batch_size());
+  const uint64_t steps = recipe.fields.gradient_accumulation_steps();
   std::vector<Way> ways;
   for (uint64_t fewer = rows / 2; fewer >= 1; fewer /= 2) {
     if (rows % fewer != 0)
@@ -83,6 +86,13 @@ std::string ft::waysOut(const plan::Plan &tooLarge, const Inputs &inputs) {
   for (const Way &way : smallerBatches(inputs.recipe))
     if (search.attempt(way))
       break;
+  if (r.gradient_checkpointing() != recipe::GradientCheckpointing::AUTO &&
+      !search.attempt({"gradient_checkpointing=AUTO"}))
+    for (Way &way : smallerBatches(inputs.recipe)) {
+      way.push_back("gradient_checkpointing=AUTO");
+      if (search.attempt(way))
+        break;
+    }
   if (r.optim() == recipe::Optimizer::ADAMW && !r.has_lora() && r.precision() == recipe::Precision::BF16_TRUE &&
       r.optimizer_state_dtype() == recipe::StateDtype::F32)
     search.attempt({"optimizer_state_dtype=BF16"});
@@ -96,8 +106,8 @@ std::string ft::waysOut(const plan::Plan &tooLarge, const Inputs &inputs) {
   for (const Way &way : severalCards(inputs))
     if (search.attempt(way))
       break;
-  return search.text.empty()
-             ? "  none of: a smaller micro-batch, bf16, another optimizer, adapters, a base in NF4, several cards; "
-               "take a larger target"
-             : search.text;
+  return search.text.empty() ? "  none of: a smaller micro-batch, bf16, values made again, another optimizer, "
+                               "adapters, a base in NF4, several cards; "
+                               "take a larger target"
+                             : search.text;
 }

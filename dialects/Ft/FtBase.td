@@ -14,6 +14,7 @@ def Ft_Dialect : Dialect {
   let cppNamespace = "::ft::model";
   let summary = "A language model and its training step as pure tensor operations";
   let useDefaultAttributePrinterParser = 1;
+  let hasOperationAttrVerify = 1;
 }
 
 def Ft_Matrix : 2DTensorOf<[F64, F32, BF16]>;      // [rows, columns]

@@ -93,4 +93,25 @@ def Ft_AccumulateOp : Ft_Op<"accumulate", [Pure, AllTypesMatch<["sum", "part", "
   let hasVerifier = 0;
 }
 
+def Ft_TransferOp : Ft_Op<"transfer", [Pure, AllTypesMatch<["x", "result"]>]> {
+  let summary = "bring a value into the memory of the host, or from there";
+  let description = [{
+    The same bits, `to_host` or else to the device. Created by Planning where an operation and what it reads lie in
+    different memories; becomes a copy.
+
+    Example:
+    ```mlir
+    func.func @segment(%gradient: tensor<1024xf32>) {
+      %there = ft.transfer %gradient to_host : tensor<1024xf32>
+      %back = ft.transfer %there : tensor<1024xf32>
+      return
+    }
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$x, UnitAttr:$to_host);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$x (`to_host` $to_host^)? attr-dict `:` type($result)";
+  let hasVerifier = 0;
+}
+
 #endif // FT_BUCKETS_TD

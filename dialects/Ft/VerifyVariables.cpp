@@ -114,6 +114,10 @@ LogicalResult VariableOp::verify() {
   if (getQuantization() && (role != Role::Frozen || tensor.getRank() != 2))
     return emitOpError("(C10) quantization belongs to the role frozen and rank 2; it is ")
            << stringifyRole(role) << " of rank " << tensor.getRank();
+  const bool moment = role == Role::ExpAvg || role == Role::ExpAvgSq;
+  if (getHost() && (!getBucket() || !(isTrained() || moment)))
+    return emitOpError("(C11) host belongs to buckets of trained parameters and moments; it is ")
+           << stringifyRole(role) << (getBucket() ? "" : " and no bucket");
   return success();
 }
 
