@@ -10,7 +10,7 @@ struct LayoutOptions {
   int64_t ranks = 1;         ///< that may share a bucket in equal parts
   bool splitParameters = false; ///< trained parameters that are no adapters are gathered where they are used
   bool splitFrozen = false;     ///< frozen weights are, and so lie in buckets as well
-  double hostFraction = 0; ///< share of trained parameters, in [0, 1], whose masters and moments lie on the host
+  double hostFraction = 0;      ///< share of trained parameters, in [0, 1], whose masters and moments lie on the host
 };
 
 /// Puts the trained parameters, and frozen weights that are split, of a training module (buildTrainingModule), their

@@ -43,24 +43,35 @@ static VariableOp declareMirror(VariableOp parameter) {
   return mirror;
 }
 
-void ft::mirrorMasters(ModuleOp module, Bucket &bucket) {
-  for (Bucket::Member &member : bucket.members) {
-    VariableOp parameter = member.parameter;
-    const SmallVector<ReadOp> reads = readsOnTokens(module, parameter);
-    if (reads.empty())
-      continue;
-    VariableOp mirror = member.mirror = declareMirror(parameter);
-    for (ReadOp read : reads)
-      read.setVariable(mirror.getSymName());
-    for (auto segment : module.getOps<func::FuncOp>())
-      for (auto write : llvm::make_early_inc_range(segment.getOps<WriteOp>()))
-        if (write.getVariable() == parameter.getSymName()) {
-          OpBuilder builder(write);
-          builder.setInsertionPointAfter(write);
-          WriteOp::create(builder, write.getLoc(), mirror.getSymName(), write.getValue());
-        }
-    OpBuilder builder(initializeOf(module).getBody().front().getTerminator());
-    Value value = ReadOp::create(builder, parameter.getLoc(), parameter.getTensorType(), parameter.getSymName());
-    WriteOp::create(builder, parameter.getLoc(), mirror.getSymName(), value);
-  }
+/// The mirror of a parameter, or null where no segment needs one.
+static VariableOp mirror(ModuleOp module, VariableOp parameter) {
+  const SmallVector<ReadOp> reads = readsOnTokens(module, parameter);
+  if (reads.empty())
+    return nullptr;
+  VariableOp mirror = declareMirror(parameter);
+  for (ReadOp read : reads)
+    read.setVariable(mirror.getSymName());
+  for (auto segment : module.getOps<func::FuncOp>())
+    for (auto write : llvm::make_early_inc_range(segment.getOps<WriteOp>()))
+      if (write.getVariable() == parameter.getSymName()) {
+        OpBuilder builder(write);
+        builder.setInsertionPointAfter(write);
+        WriteOp::create(builder, write.getLoc(), mirror.getSymName(), write.getValue());
+      }
+  OpBuilder builder(initializeOf(module).getBody().front().getTerminator());
+  Value value = ReadOp::create(builder, parameter.getLoc(), parameter.getTensorType(), parameter.getSymName());
+  WriteOp::create(builder, parameter.getLoc(), mirror.getSymName(), value);
+  return mirror;
+}
+
+void ft::mirrorMasters(ModuleOp module, MutableArrayRef<Bucket> buckets) {
+  llvm::DenseMap<Operation *, VariableOp> mirrors; // by parameter
+  for (Bucket &bucket : buckets)
+    for (Bucket::Member &member : bucket.members)
+      if (bucket.host && (member.mirror = mirror(module, member.parameter)))
+        mirrors[member.parameter] = member.mirror;
+  for (Bucket &bucket : buckets)
+    for (Bucket::Inserted &inserted : bucket.inserted)
+      if (VariableOp mirror = mirrors.lookup(inserted.variable))
+        inserted.variable = mirror;
 }

@@ -2,6 +2,7 @@
 
 #include "compiler/Pipeline/Options.h"
 #include "runtime/Config/HubCache.h"
+#include "runtime/Plan/Memory.h"
 #include "runtime/Support/Strings.h"
 
 #include <algorithm>
@@ -97,6 +98,10 @@ rt::Expected<Inputs> ft::loadInputs(const CompileRequest &request) {
     inputs.model.hubName = hubName;
   FT_RETURN_IF_ERROR(join(inputs));
   return inputs;
+}
+
+uint64_t ft::memoryOf(const Inputs &inputs) {
+  return rt::allowedOf(inputs.target.memory_bytes(), memoryBudgetOf(inputs.recipe.fields));
 }
 
 rt::Expected<Inputs> ft::withOverrides(const Inputs &inputs, const std::vector<std::string> &overrides) {

@@ -96,25 +96,12 @@ private:
     sources[write.getVariable()] = out.reading(cast ? cast.getX() : write.getValue());
     if (sources.size() < copies.size())
       return;
-    auto copyName = [&](size_t i) { return model::VariableOp(copies[i]).getSymName(); };
-    auto source = [&](size_t i) { return sources.lookup(copyName(i)); };
-    auto copy = [&](size_t i) { return variables.place(copyName(i)); };
-    auto distance = [](const Place &from, const Place &to) { return to.offsetBytes - from.offsetBytes; };
-    // The copies are at one distance by their layout; their sources are as far as a bucket has equal neighbours.
-    for (size_t begin = 0, end; begin < copies.size(); begin = end) {
-      PlaceUse from = source(begin);
-      const Place to = copy(begin);
-      const int64_t step = begin + 1 < copies.size() ? distance(from.place, source(begin + 1).place) : 0;
-      for (end = begin + 1; end < copies.size() && step > 0; ++end)
-        if (source(end).place.buffer != from.place.buffer || source(end).read != from.read ||
-            distance(source(end - 1).place, source(end).place) != step)
-          break;
-      from.batch = end - begin;
-      from.batchPitchBytes = from.batch > 1 ? step : 0;
-      out.convert(
-          "border", from,
-          {to, 0, variables.version(copyName(begin)), from.batch, from.batch > 1 ? distance(to, copy(begin + 1)) : 0});
+    SmallVector<PlaceUse> from, to;
+    for (model::VariableOp copy : copies) {
+      from.push_back(sources.lookup(copy.getSymName()));
+      to.push_back({variables.place(copy.getSymName()), 0, variables.version(copy.getSymName())});
     }
+    out.convertAll("border", from, to);
   }
 
   func::FuncOp segment;

@@ -132,7 +132,7 @@ static LogicalResult verifyPlace(VariableOp op, PlaceAttr place, SymbolTableColl
   auto bucket = table.lookupNearestSymbolFrom<VariableOp>(op, place.getBucket());
   if (!bucket || !bucket.getBucket() || bucket.getTensorType().getElementType() != op.getTensorType().getElementType())
     return op.emitOpError("(C8) lies in ") << place.getBucket() << "; must be a bucket of its element type";
-  const int64_t elements = op.getTensorType().getNumElements();
+  const int64_t elements = elementsWithin(op.getTensorType(), place.getPitch());
   const int64_t size = bucket.getTensorType().getNumElements() * static_cast<int64_t>(bucket.getShares());
   if (place.getOffset() >= 0 && elements <= size && place.getOffset() <= size - elements)
     return success();

@@ -310,11 +310,11 @@ def Plan_AttentionOp : Plan_Step<"attention",
 def Plan_CollectiveOp : Plan_Step<"collective",
     (ins Plan_CollectiveKind:$kind, OptionalAttr<Plan_Reduction>:$reduction, TypeAttr:$type, DenseI64ArrayAttr:$axes,
          DefaultValuedAttr<TypedArrayAttrBase<FlatSymbolRefAttr, "kernels">, "{}">:$kernels),
-    (ins Plan_OperandArray:$whole, OptionalAttr<Plan_OperandArray>:$part)> {
+    (ins Plan_OperandArray:$whole, OptionalAttr<Plan_OperandArray>:$part, OptionalAttr<Plan_OperandAttr>:$workspace)> {
   let summary = "exchange contiguous runs between ranks";
   let description = [{
     `axes` are indices into the mesh. `kernels`, by member of the group, are what ranks reduce with that read each
-    other's memory; others reduce by themselves.
+    other's memory; others reduce by themselves. A `workspace` takes what the peers' copies bring ahead of the kernel.
 
     (C1) a reduction is given exactly for all_reduce and reduce_scatter. (C2) an all_reduce updates each run of whole
     in place. (C3) a run is contiguous. (C4) there are as many parts as wholes for all_gather and reduce_scatter, else
@@ -330,7 +330,7 @@ def Plan_CollectiveOp : Plan_Step<"collective",
     }
     ```
   }];
-  let assemblyFormat = "$name $kind ($reduction^)? $type `over` $axes $whole (`part` $part^)? attr-dict";
+  let assemblyFormat = "$name $kind ($reduction^)? $type `over` $axes $whole (`part` $part^)? (`workspace` $workspace^)? attr-dict";
 }
 
 def Plan_CopyOp : Plan_Step<"copy", (ins), (ins Plan_OperandAttr:$src, Plan_OperandAttr:$dst)> {
