@@ -46,6 +46,8 @@ struct LoadTarget {
   /// Memory for the images that `sink` gets, pinned for fast uploads; unused below 1 MiB. Larger regions, such as an
   /// embedding, are built in memory of their own.
   std::span<std::byte> staging;
+  /// Hears of bytes that have been made, from several threads. May be empty.
+  std::function<void(uint64_t bytes)> made;
 };
 
 /// Runs all fills on `threads` threads; BadInput, naming source and element, where a checked one is not finite. Tensors
