@@ -230,6 +230,9 @@ Status completeFiles(RunInputs &inputs, Console &console) {
     console.line(fmt::format("note: {} holds {}, which the plan quantises again: that loses more than once would; give "
                              "the model's own weights where there are any",
                              inputs.options.model, encoding));
+  if (inputs.model->isTextPart())
+    console.line(fmt::format("note: {} holds a model of text and images; its text part alone is loaded and trained",
+                             inputs.options.model));
   FT_ASSIGN_OR_RETURN(const std::vector<std::string> notes, completeTexts(inputs.file->plan, *inputs.model, end));
   for (const std::string &note : notes)
     console.line("note: " + note);

@@ -196,6 +196,20 @@ Producer fileProducer(const TensorView &view, plan::DType dtype, uint32_t ropeHe
   };
 }
 
+Producer shiftedProducer(const TensorView &view, plan::DType dtype, double offset) {
+  return [&view, dtype, offset](uint64_t first, uint64_t count, std::byte *out) {
+    std::vector<double> numbers(count);
+    convertElements(view, first, count, plan::F64, reinterpret_cast<std::byte *>(numbers.data()));
+    for (double &number : numbers)
+      number += offset;
+    TensorView shifted;
+    shifted.encoding = Encoding::F64;
+    shifted.shape = {count};
+    shifted.bytes = std::as_bytes(std::span(numbers));
+    convertElements(shifted, 0, count, dtype, out);
+  };
+}
+
 Status runFills(const std::vector<Fill> &fills, const LoadTarget &target, uint32_t threads) {
   std::vector<Placed> direct;
   std::vector<const Fill *> others;

@@ -19,6 +19,9 @@ using Producer = std::function<void(uint64_t first, uint64_t count, std::byte *o
 /// `view` must outlive the producer.
 Producer fileProducer(const TensorView &view, plan::DType dtype, uint32_t ropeHeads);
 
+/// The same with `offset` added to each number, in double.
+Producer shiftedProducer(const TensorView &view, plan::DType dtype, double offset);
+
 struct Fill {
   uint32_t buffer = 0;
   Layout layout;
