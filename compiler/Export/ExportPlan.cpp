@@ -306,6 +306,8 @@ private:
     exportAll(op.getWhole(), *collective.mutable_whole());
     if (ArrayAttr parts = op.getPartAttr())
       exportAll(parts, *collective.mutable_part());
+    if (plan::OperandAttr workspace = op.getWorkspaceAttr())
+      *collective.mutable_workspace() = exportOperand(workspace);
   }
 
   ModuleOp module;

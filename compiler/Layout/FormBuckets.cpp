@@ -18,8 +18,12 @@ namespace {
 
 class BucketFormer {
 public:
-  BucketFormer(ModuleOp module, const LayoutOptions &options, llvm::function_ref<bool(VariableOp)> liesElsewhere)
+  BucketFormer(ModuleOp module, const LayoutOptions &options, llvm::function_ref<bool(VariableOp)> liesElsewhere,
+               ArrayRef<BorderedGroup> bordered)
       : options(options), liesElsewhere(liesElsewhere) {
+    for (const BorderedGroup &group : bordered)
+      for (const BorderedGroup::Part &part : group.parts)
+        borderOf[part.name()] = &group;
     for (auto v : module.getOps<VariableOp>()) {
       variables.insert({v.getSymName(), v});
       if (v.getOf())
@@ -35,7 +39,9 @@ public:
 
   SmallVector<Bucket> run() {
     for (auto &[name, v] : variables)
-      if (v.isTrained() || (v.getRole() == Role::Frozen && options.splitFrozen))
+      if (v.getRole() == Role::Frozen && options.splitFrozen && borderOf.contains(v.getSymName()))
+        addBordered(*borderOf.lookup(v.getSymName()));
+      else if (v.isTrained() || (v.getRole() == Role::Frozen && options.splitFrozen))
         addWithGroup(v);
     for (Bucket &bucket : buckets)
       bucket.elements = llvm::alignTo(bucket.elements, bucketAlignment * options.ranks);
@@ -93,6 +99,22 @@ private:
     }
   }
 
+  /// Weights at the pitch of their border, with room for what is put into that.
+  void addBordered(const BorderedGroup &group) {
+    if (!placed.insert(group.parts.front().variable).second)
+      return;
+    const int64_t elements = llvm::alignTo(group.rows * group.pitch, memberAlignment);
+    Bucket &bucket = bucketFor(group.parts.front().variable, elements);
+    for (const BorderedGroup::Part &part : group.parts)
+      if (VariableOp(part.variable).getRole() == Role::Frozen)
+        bucket.members.push_back({part.variable, {}, {}, {}, {}, bucket.elements + part.offset, group.pitch});
+    for (const bool beside : {false, true})
+      for (const BorderedGroup::Part &part : group.parts)
+        if (VariableOp(part.variable).getRole() != Role::Frozen && group.isBeside(part) == beside)
+          bucket.inserted.push_back({part.variable, bucket.elements + part.offset, group.pitch});
+    bucket.elements += elements;
+  }
+
   /// "model.layers.3" of what lies in it, where that is gathered as a whole; else nothing.
   StringRef blockOf(VariableOp v) const {
     const bool gathered = v.getRole() == Role::Frozen || (v.getRole() == Role::Trainable && options.splitParameters);
@@ -135,6 +157,7 @@ private:
   std::map<std::pair<StringRef, Role>, VariableOp> companions;
   llvm::StringMap<SmallVector<VariableOp>> groups;
   llvm::StringMap<Attribute> updateOf;
+  llvm::StringMap<const BorderedGroup *> borderOf; ///< by the names of all parts
   llvm::DenseSet<Operation *> placed;
   SmallVector<Bucket> buckets;
 };
@@ -142,6 +165,7 @@ private:
 } // namespace
 
 SmallVector<Bucket> ft::formBuckets(ModuleOp module, const LayoutOptions &options,
-                                    llvm::function_ref<bool(VariableOp)> liesElsewhere) {
-  return BucketFormer(module, options, liesElsewhere).run();
+                                    llvm::function_ref<bool(VariableOp)> liesElsewhere,
+                                    ArrayRef<BorderedGroup> bordered) {
+  return BucketFormer(module, options, liesElsewhere, bordered).run();
 }

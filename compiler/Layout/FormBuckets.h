@@ -1,6 +1,7 @@
 // Which trained parameters share a bucket, and where in it they lie.
 #pragma once
 
+#include "compiler/Layout/Borders.h"
 #include "compiler/Layout/Layout.h"
 #include "dialects/Ft/Ft.h"
 
@@ -36,8 +37,15 @@ struct Bucket {
     model::VariableOp parameter, gradient, expAvg, expAvgSq; ///< null where absent
     model::VariableOp copy; ///< the working copy; null where absent, in a border, or the parameter itself
     int64_t offset = 0;     ///< elements
+    int64_t pitch = 0;      ///< elements from row to row; 0: dense
+  };
+  /// What lies in the border of members (Borders.h): it is no part of the bucket, but put into it where that is read.
+  struct Inserted {
+    model::VariableOp variable;
+    int64_t offset, pitch; ///< elements
   };
   llvm::SmallVector<Member> members;
+  llvm::SmallVector<Inserted> inserted; ///< those of one kind and group are neighbours
   int64_t elements = 0;
 };
 
@@ -45,8 +53,9 @@ struct Bucket {
 /// working copies it does, are neighbours. A bucket divides into equal parts for all ranks; of several, what is
 /// exchanged of it (gradients, or frozen weights) is at most mostExchangedBytes, if it is more than one parameter's or
 /// one group's, and where parameters are gathered, all of one block of the model. `liesElsewhere`: working copies that
-/// have a place outside of buckets.
+/// have a place outside of buckets. `bordered`: frozen weights that lie in buckets as in these groups.
 llvm::SmallVector<Bucket> formBuckets(mlir::ModuleOp module, const LayoutOptions &options,
-                                      llvm::function_ref<bool(model::VariableOp)> liesElsewhere);
+                                      llvm::function_ref<bool(model::VariableOp)> liesElsewhere,
+                                      llvm::ArrayRef<BorderedGroup> bordered);
 
 } // namespace ft

@@ -27,7 +27,7 @@ struct FlatBucket {
 /// Where a variable that is no longer read or written by itself lies.
 struct Membership {
   VariableOp bucket;
-  int64_t offset;
+  int64_t offset, pitch;
 };
 
 class BucketUser {
@@ -40,6 +40,7 @@ public:
   LogicalResult run() {
     for (auto segment : module.getOps<func::FuncOp>()) {
       reads.clear();
+      filled.clear();
       block = &segment.getBody().front();
       viewReads();
       updateBuckets();
@@ -67,13 +68,23 @@ private:
       slot->setBucket(true);
       if (first.getOf())
         slot->setOf(flat.parameter.getSymName());
+      if (slot == &flat.parameter)
+        declareInserted(*slot, bucket.inserted);
       for (const Bucket::Member &member : bucket.members) {
         VariableOp variable = member.*part.first;
-        variable.setPlaceAttr(
-            PlaceAttr::get(builder.getContext(), FlatSymbolRefAttr::get(slot->getSymNameAttr()), member.offset));
-        memberships[variable.getSymName()] = {*slot, member.offset};
+        variable.setPlaceAttr(PlaceAttr::get(builder.getContext(), FlatSymbolRefAttr::get(slot->getSymNameAttr()),
+                                             member.offset, member.pitch));
+        memberships[variable.getSymName()] = {*slot, member.offset, member.pitch};
       }
     }
+  }
+
+  void declareInserted(VariableOp bucket, ArrayRef<Bucket::Inserted> inserted) {
+    if (inserted.empty())
+      return;
+    fillings[bucket] = inserted;
+    for (const Bucket::Inserted &matrix : inserted)
+      insertedIn[VariableOp(matrix.variable).getSymName()] = {bucket, matrix.offset, matrix.pitch};
   }
 
   /// The segment's read of a bucket, at its start.
@@ -89,17 +100,48 @@ private:
 
   void write(VariableOp bucket, Value value) { WriteOp::create(builder, bucket.getLoc(), bucket.getSymName(), value); }
 
+  /// What a segment that reads the weights reads of their adapters is in their border.
   void viewReads() {
-    for (auto op : llvm::make_early_inc_range(block->getOps<ReadOp>())) {
-      auto member = memberships.find(op.getVariable());
-      if (member == memberships.end())
-        continue;
+    SmallVector<ReadOp> ofMembers;
+    llvm::DenseSet<Operation *> buckets;
+    for (auto op : block->getOps<ReadOp>())
+      if (auto member = memberships.find(op.getVariable()); member != memberships.end()) {
+        ofMembers.push_back(op);
+        buckets.insert(member->second.bucket);
+      }
+    for (ReadOp op : ofMembers) {
       builder.setInsertionPoint(op);
-      Value view =
-          ViewOp::create(builder, op.getLoc(), op.getType(), read(member->second.bucket), member->second.offset);
-      op.replaceAllUsesWith(view);
+      auto border = insertedIn.find(op.getVariable());
+      const bool inserted = border != insertedIn.end() && buckets.contains(border->second.bucket);
+      op.replaceAllUsesWith(view(op, inserted ? border->second : memberships[op.getVariable()]));
       op.erase();
     }
+  }
+
+  Value view(ReadOp op, const Membership &place) {
+    return ViewOp::create(builder, op.getLoc(), op.getType(), fill(place.bucket), place.offset, place.pitch);
+  }
+
+  /// The segment's read of a bucket, with what is put into it.
+  Value fill(VariableOp bucket) {
+    auto filling = fillings.find(bucket);
+    if (filling == fillings.end())
+      return read(bucket);
+    Value &value = filled[bucket];
+    if (value)
+      return value;
+    SmallVector<Value> matrices;
+    SmallVector<int64_t> offsets, pitches;
+    for (const Bucket::Inserted &matrix : filling->second) {
+      VariableOp variable = matrix.variable;
+      const Membership &own = memberships[variable.getSymName()];
+      matrices.push_back(ViewOp::create(builder, variable.getLoc(), variable.getTensorType(), read(own.bucket),
+                                        own.offset, own.pitch));
+      offsets.push_back(matrix.offset);
+      pitches.push_back(matrix.pitch);
+    }
+    return value = InsertOp::create(builder, bucket.getLoc(), bucket.getTensorType(), read(bucket), matrices, offsets,
+                                    pitches);
   }
 
   //===-- updates ------------------------------------------------------------------------------------------------===//
@@ -225,7 +267,7 @@ private:
 
   void eraseUnused() {
     for (Operation &op : llvm::make_early_inc_range(llvm::reverse(*block)))
-      if (isa<ViewOp, CastOp, ReadOp>(op) && op.use_empty())
+      if (isa<ViewOp, InsertOp, CastOp, ReadOp>(op) && op.use_empty())
         op.erase();
   }
 
@@ -234,7 +276,9 @@ private:
   Block *block = nullptr;
   SmallVector<FlatBucket> buckets;
   llvm::StringMap<Membership> memberships;
-  llvm::DenseMap<Operation *, Value> reads; ///< of the segment at hand, by bucket
+  llvm::StringMap<Membership> insertedIn; ///< by variable: where it lies in the bucket that it is put into
+  llvm::DenseMap<Operation *, ArrayRef<Bucket::Inserted>> fillings; ///< by bucket
+  llvm::DenseMap<Operation *, Value> reads, filled;                 ///< of the segment at hand, by bucket
 };
 
 } // namespace

@@ -3,6 +3,7 @@
 #include "compiler/Pipeline/Options.h"
 #include "runtime/Config/HubCache.h"
 #include "runtime/Config/TextPart.h"
+#include "runtime/Plan/Memory.h"
 #include "runtime/Support/Strings.h"
 
 #include <algorithm>
@@ -100,6 +101,10 @@ rt::Expected<Inputs> ft::loadInputs(const CompileRequest &request) {
     inputs.model.hubName = hubName;
   FT_RETURN_IF_ERROR(join(inputs));
   return inputs;
+}
+
+uint64_t ft::memoryOf(const Inputs &inputs) {
+  return rt::allowedOf(inputs.target.memory_bytes(), memoryBudgetOf(inputs.recipe.fields));
 }
 
 rt::Expected<Inputs> ft::withOverrides(const Inputs &inputs, const std::vector<std::string> &overrides) {

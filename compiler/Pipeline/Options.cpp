@@ -30,6 +30,17 @@ bool ft::hasWindows(const Inputs &inputs) {
                       [&](const LayerConfig &layer) { return layer.hidesIn(inputs.recipe.fields.sequence_len()); });
 }
 
+static Recompute recomputeOf(const Recipe &r) {
+  switch (r.gradient_checkpointing()) {
+  case recipe::GradientCheckpointing::SELECTIVE:
+    return Recompute::Products;
+  case recipe::GradientCheckpointing::FULL:
+    return Recompute::Blocks;
+  default:
+    return Recompute::Rows;
+  }
+}
+
 Choices ft::choose(const Inputs &inputs) {
   const Recipe &r = inputs.recipe.fields;
   Choices choices;
@@ -40,6 +51,7 @@ Choices ft::choose(const Inputs &inputs) {
   const int64_t lanes = hasWindows(inputs) ? 0 : libraryHeadLanes(r, inputs.target, inputs.model.headDim);
   choices.libraryAttention = lanes > 0;
   choices.headLanes = inputs.headLanes.value_or(lanes);
+  choices.recompute.rest = recomputeOf(r);
   choices.deterministic = r.deterministic() != recipe::Deterministic::FALSE;
   return choices;
 }
@@ -75,6 +87,7 @@ ModelOptions ft::modelOptions(const Inputs &inputs, const Choices &choices) {
   const Recipe &r = inputs.recipe.fields;
   ModelOptions options;
   options.precision = precisionOf(r);
+  options.bf16Gradients = r.parallelism().reduce_dtype() == recipe::StateDtype::BF16;
   if (r.has_lora()) {
     LoraOptions lora;
     lora.r = r.lora().r();
@@ -96,6 +109,7 @@ ModelOptions ft::modelOptions(const Inputs &inputs, const Choices &choices) {
   options.optimizer.decayNorms = r.weight_decay_norms();
   options.optimizer.maxGradNorm = r.max_grad_norm();
   options.accumulationSteps = choices.accumulationSteps;
+  options.recompute = choices.recompute;
   options.copyAdapters = choices.foldAdapters; // a border holds copies, whatever their type
   return options;
 }
@@ -152,13 +166,15 @@ rt::Status ft::checkTarget(const LoadedRecipe &recipe, const recipe::TargetSpec 
   if (ranks > 1 && target.driver() == "cuda" && ranks > target.cards_per_host()) {
     const std::string field =
         r.parallelism().dp_shard_size() > 1 ? "parallelism.dp_shard_size" : "parallelism.dp_replicate_size";
-    return rt::cannotRun(fmt::format(
-        "{}: {} is {}{}; must be at most {}, as many {} as one host has: several hosts are not supported yet",
-        recipe.place(field), field, r.parallelism().dp_shard_size() > 1 ? r.parallelism().dp_shard_size() : ranks,
-        r.parallelism().dp_shard_size() > 1 && r.parallelism().dp_replicate_size() > 1
-            ? fmt::format(", with dp_replicate_size {} ranks", ranks)
-            : "",
-        std::max<uint64_t>(target.cards_per_host(), 1), target.name()));
+    return rt::cannotRun(fmt::format("{}: {} is {}{}; must be at most {}, as many {} as one host has that reach each "
+                                     "other's memory{}: several hosts are not supported yet",
+                                     recipe.place(field), field,
+                                     r.parallelism().dp_shard_size() > 1 ? r.parallelism().dp_shard_size() : ranks,
+                                     r.parallelism().dp_shard_size() > 1 && r.parallelism().dp_replicate_size() > 1
+                                         ? fmt::format(", with dp_replicate_size {} ranks", ranks)
+                                         : "",
+                                     std::max<uint64_t>(target.cards_per_host(), 1), target.name(),
+                                     target.peer_link().empty() ? "" : fmt::format(" ({})", target.peer_link())));
   }
   if (r.deterministic() == recipe::Deterministic::TRUE && isBf16(r) && target.library_attention() && isRagged(r) &&
       !target.ragged_deterministic())

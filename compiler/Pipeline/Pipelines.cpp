@@ -23,6 +23,16 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
   Option<int64_t> steps{*this, "steps", llvm::cl::desc("micro-batches per step"), llvm::cl::init(1)};
   ListOption<std::string> targets{*this, "targets", llvm::cl::desc("of adapters; none: every parameter is trained")};
   Option<double> dropout{*this, "dropout", llvm::cl::desc("before adapters"), llvm::cl::init(0.0)};
+  static auto recomputeValues() {
+    return llvm::cl::values(clEnumValN(Recompute::Nothing, "nothing", ""), clEnumValN(Recompute::Rows, "rows", ""),
+                            clEnumValN(Recompute::Products, "products", ""),
+                            clEnumValN(Recompute::Blocks, "blocks", ""));
+  }
+  Option<Recompute> recompute{*this, "recompute", llvm::cl::desc("what backward makes again"),
+                              llvm::cl::init(Recompute::Rows), recomputeValues()};
+  Option<Recompute> early{*this, "recompute-early", llvm::cl::desc("the same, in the first layers"),
+                          llvm::cl::init(Recompute::Rows), recomputeValues()};
+  Option<int64_t> earlyLayers{*this, "early-layers", llvm::cl::desc("how many these are"), llvm::cl::init(0)};
   Option<int64_t> ranks{*this, "dp", llvm::cl::desc("data-parallel ranks"), llvm::cl::init(1)};
   Option<Strategy> strategy{
       *this, "strategy", llvm::cl::desc("who holds what"), llvm::cl::init(Strategy::Ddp),
@@ -42,6 +52,7 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
     options.model.precision = precision;
     options.model.accumulationSteps = steps;
     options.model.copyAdapters = foldAdapters;
+    options.model.recompute = {recompute, early, earlyLayers};
     if (!targets.empty()) {
       options.model.lora.emplace();
       options.model.lora->dropout = dropout;

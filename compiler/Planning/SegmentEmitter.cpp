@@ -92,22 +92,12 @@ private:
   void refreshBorder(ArrayRef<model::VariableOp> copies) {
     if (++refreshed[copies.data()] < copies.size())
       return;
-    auto masterName = [&](size_t i) { return *model::VariableOp(copies[i]).getOf(); };
-    auto copyName = [&](size_t i) { return model::VariableOp(copies[i]).getSymName(); };
-    auto master = [&](size_t i) { return variables.place(masterName(i)); };
-    auto copy = [&](size_t i) { return variables.place(copyName(i)); };
-    auto distance = [](const Place &from, const Place &to) { return to.offsetBytes - from.offsetBytes; };
-    // The copies are at one distance by their layout; the masters are as far as their bucket has equal neighbours.
-    for (size_t begin = 0, end; begin < copies.size(); begin = end) {
-      const Place from = master(begin), to = copy(begin);
-      const int64_t step = begin + 1 < copies.size() ? distance(from, master(begin + 1)) : 0;
-      for (end = begin + 1; end < copies.size() && step > 0; ++end)
-        if (master(end).buffer != from.buffer || distance(master(end - 1), master(end)) != step)
-          break;
-      const int64_t batch = end - begin;
-      out.convert("border", {from, variables.version(masterName(begin)), 0, batch, batch > 1 ? step : 0},
-                  {to, 0, variables.version(copyName(begin)), batch, batch > 1 ? distance(to, copy(begin + 1)) : 0});
+    SmallVector<PlaceUse> from, to;
+    for (model::VariableOp copy : copies) {
+      from.push_back({variables.place(*copy.getOf()), variables.version(*copy.getOf()), 0});
+      to.push_back({variables.place(copy.getSymName()), 0, variables.version(copy.getSymName())});
     }
+    out.convertAll("border", from, to);
   }
 
   func::FuncOp segment;

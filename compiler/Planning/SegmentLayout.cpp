@@ -77,6 +77,8 @@ void SegmentLayout::assignStorages() {
       assignRead(read);
     else if (auto view = dyn_cast<model::ViewOp>(op))
       assignView(view);
+    else if (auto insert = dyn_cast<model::InsertOp>(op))
+      addStorage(insert.getResult(), settled(insert.getBucket()).place, /*persistent=*/true);
     else if (auto slice = dyn_cast<dist::SliceOp>(op))
       assignSlice(slice);
     else if (auto assemble = dyn_cast<model::AssembleOp>(op))
@@ -130,8 +132,7 @@ void SegmentLayout::assignDequantized(model::DequantizeOp op) {
 
 /// A part of the bucket's place.
 void SegmentLayout::assignView(model::ViewOp view) {
-  addStorage(view.getResult(), memberPlace(settled(view.getBucket()).place, view.getOffset(), view.getType()),
-             /*persistent=*/true);
+  addStorage(view.getResult(), memberPlace(settled(view.getBucket()).place, view), /*persistent=*/true);
 }
 
 void SegmentLayout::assignSlice(dist::SliceOp slice) {
@@ -277,7 +278,7 @@ bool SegmentLayout::mayOverwrite(Operation *op, Value result, const Place &place
       continue;
     for (Operation *user : read->getUsers()) {
       auto view = dyn_cast<model::ViewOp>(user);
-      if (view && !overlap(memberPlace(whole, view.getOffset(), view.getType()), place))
+      if (view && !overlap(memberPlace(whole, view), place))
         continue;
       if ((isa<model::ViewOp, dist::SliceOp>(user) ? lastUse(user->getResult(0)) : indexOf.lookup(user)) >= limit)
         return false;
@@ -456,7 +457,7 @@ void SegmentLayout::assignVersions() {
     for (Value v : op.getResults())
       if (auto read = dyn_cast<model::ReadOp>(op))
         versions[v] = versionBefore(read.getVariable());
-      else if (isa<model::ViewOp, dist::SliceOp>(op))
+      else if (isa<model::ViewOp, model::InsertOp, dist::SliceOp>(op))
         versions[v] = versions.lookup(op.getOperand(0));
       else if (dist::isStart(&op))
         continue;

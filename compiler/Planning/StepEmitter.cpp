@@ -138,6 +138,29 @@ void StepEmitter::convert(StringRef what, const PlaceUse &from, const PlaceUse &
   launch(what, kernels.get("copy", buildCopy, source, target, batch), {from, to});
 }
 
+/// Bytes from `first` to `second` where they are of one shape in one buffer, `second` behind; else 0.
+static int64_t distance(const PlaceUse &first, const PlaceUse &second) {
+  Place moved = first.place;
+  moved.offsetBytes = second.place.offsetBytes;
+  return moved == second.place ? std::max<int64_t>(0, moved.offsetBytes - first.place.offsetBytes) : 0;
+}
+
+void StepEmitter::convertAll(StringRef what, ArrayRef<PlaceUse> from, ArrayRef<PlaceUse> to) {
+  for (size_t begin = 0, end; begin < from.size(); begin = end) {
+    PlaceUse source = from[begin], target = to[begin];
+    for (end = begin + 1; end < from.size(); ++end) {
+      const int64_t sourcePitch = distance(from[end - 1], from[end]), targetPitch = distance(to[end - 1], to[end]);
+      const bool first = source.batch == 1;
+      if (!sourcePitch || !targetPitch ||
+          (!first && (sourcePitch != source.batchPitchBytes || targetPitch != target.batchPitchBytes)))
+        break;
+      source.batchPitchBytes = sourcePitch, target.batchPitchBytes = targetPitch;
+      source.batch = target.batch = end + 1 - begin;
+    }
+    convert(what, source, target);
+  }
+}
+
 int64_t StepEmitter::startSum(model::Accumulating op) {
   Value start = op.getStart(), sum = op->getResult(op.getSumNumber());
   if (!start || values.aliasOf(sum) >= 0)
@@ -169,6 +192,8 @@ void StepEmitter::collective(StringRef what, const CollectiveSpec &spec) {
   fields.whole = operands(spec.whole);
   if (spec.part)
     fields.part = operands(*spec.part);
+  if (spec.workspace)
+    fields.workspace = operand(*spec.workspace);
   add<plan::CollectiveOp>(stepName(what), fields);
 }
 

@@ -45,7 +45,8 @@ struct CollectiveSpec {
   llvm::SmallVector<int64_t> axes;                ///< indices into the mesh
   llvm::SmallVector<const RowProgram *> programs; ///< by member: what ranks that read each other's memory reduce with
   PlaceUse whole;
-  std::optional<PlaceUse> part; ///< of what gathers or scatters
+  std::optional<PlaceUse> part;      ///< of what gathers or scatters
+  std::optional<PlaceUse> workspace; ///< for the shares of peers
 };
 
 /// Emits steps at the end of a plan.segment. Names of steps: the operation's location name and what the step does.
@@ -60,6 +61,8 @@ public:
   void copy(llvm::StringRef what, const PlaceUse &from, const PlaceUse &to);
   /// A kernel that moves `from` to `to`, of the same rows, columns and batch, and converts it to the type there.
   void convert(llvm::StringRef what, const PlaceUse &from, const PlaceUse &to);
+  /// The same for each pair; one launch for neighbours of one shape that are equally far from each other.
+  void convertAll(llvm::StringRef what, llvm::ArrayRef<PlaceUse> from, llvm::ArrayRef<PlaceUse> to);
   void memset(llvm::StringRef what, const PlaceUse &to);
   void attention(llvm::StringRef what, const AttentionSpec &spec);
   void collective(llvm::StringRef what, const CollectiveSpec &spec);

@@ -155,7 +155,8 @@ private:
       layout.wholes[v.getSymName()] = whole;
       sayShares(v, whole.columns * whole.elementBytes());
     } else {
-      layout.places[v.getSymName()] = memberPlace(whole, v.getPlaceAttr().getOffset(), v.getTensorType());
+      const model::PlaceAttr place = v.getPlaceAttr();
+      layout.places[v.getSymName()] = memberPlace(whole, place.getOffset(), v.getTensorType(), place.getPitch());
     }
     layout.versions[v.getSymName()] = v.getBucket() ? layout.nextVersion++ : layout.version(bucket);
   }
@@ -287,11 +288,12 @@ private:
   llvm::StringMap<FlatSymbolRefAttr> ioBuffers;
 };
 
-Place memberPlace(const Place &bucket, int64_t offset, Type type) {
+Place memberPlace(const Place &bucket, int64_t offset, Type type, int64_t pitch) {
   auto tensor = cast<RankedTensorType>(type);
   Place p = bucket;
   p.offsetBytes += offset * p.elementBytes();
-  p.columns = p.pitch = tensor.getRank() ? tensor.getShape().back() : 1;
+  p.columns = tensor.getRank() ? tensor.getShape().back() : 1;
+  p.pitch = pitch ? pitch : p.columns;
   p.rows = tensor.getNumElements() / p.columns;
   return p;
 }

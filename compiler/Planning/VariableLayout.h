@@ -47,8 +47,11 @@ struct Place {
   }
 };
 
-/// The place of a tensor of `type` that is dense from element `offset` of a flat `bucket` on.
-Place memberPlace(const Place &bucket, int64_t offset, mlir::Type type);
+/// The place of a tensor of `type` from element `offset` of a flat `bucket` on; `pitch`: its own, 0 where it is dense.
+Place memberPlace(const Place &bucket, int64_t offset, mlir::Type type, int64_t pitch = 0);
+inline Place memberPlace(const Place &bucket, model::ViewOp view) {
+  return memberPlace(bucket, view.getOffset(), view.getType(), view.getPitch());
+}
 
 /// The place of a rank's own share, over `axes`, of a flat `whole`.
 Place sharePlace(const Place &whole, dist::MeshOp mesh, llvm::ArrayRef<mlir::StringAttr> axes);

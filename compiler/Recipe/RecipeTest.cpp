@@ -271,12 +271,29 @@ TEST_F(RecipeTest, AQuantisedBaseIsNamedFrozenAndReplicated) {
             std::string::npos);
 }
 
+TEST_F(RecipeTest, GradientsAreExchangedInBf16WhereThatIsAChoice) {
+  auto with = [&](const std::string &lines, const std::string &precision = "BF16_MIXED") {
+    return errorOf(
+        "base_model: \"smollm2-135m\" sequence_len: 256 micro_batch_size: 4 learning_rate: 1e-4\nprecision: " +
+        precision + "\nparallelism { dp_replicate_size: 2 reduce_dtype: BF16 }\n" + lines);
+  };
+  EXPECT_EQ(with(""), "accepted");
+  EXPECT_EQ(with("gradient_accumulation_steps: 2"),
+            "bad.textproto:3: parallelism.reduce_dtype is BF16, and gradient_accumulation_steps 2: sums of "
+            "micro-batches stay in F32; use F32, or one micro-batch a step");
+  for (const std::string &refused : {with("lora {}"), with("", "BF16_TRUE")})
+    EXPECT_EQ(refused, "bad.textproto:3: parallelism.reduce_dtype is set; only gradients of full fine-tuning in "
+                       "BF16_MIXED leave a choice: leave it out");
+}
+
 TEST_F(RecipeTest, RefusesWhatIsNotSupportedYetByName) {
   auto with = [&](const std::string &line) { return errorOf(std::string(full) + line); };
   EXPECT_EQ(with("lora {} quantization { type: FP8 }"),
             "bad.textproto:6: quantization.type asks for FP8, which is not supported yet; use NF4");
   EXPECT_EQ(errorOf(good, {"quantization.type=INT8"}).substr(0, 29), "--set quantization.type=INT8:");
-  EXPECT_NE(with("gradient_checkpointing: FULL").find("gradient_checkpointing"), std::string::npos);
+  EXPECT_NE(with("gradient_checkpointing: AUTO").find("gradient_checkpointing"), std::string::npos);
+  EXPECT_NE(with("activation_offload: TRUE").find("activation_offload asks for activations on the host, which is not"),
+            std::string::npos);
   EXPECT_NE(with("lora { use_dora: true }").find("lora.use_dora"), std::string::npos);
   EXPECT_NE(with("lora { use_rslora: true }").find("lora.use_rslora"), std::string::npos);
 }
@@ -306,6 +323,8 @@ TEST_F(RecipeTest, RefusesTargetsWithoutRates) {
   refused(rates + "documents_multiple: 1 library_attention: true attention_share: 1", "attention_measured_lanes is 0");
   refused(rates + "documents_multiple: 1 cards_per_host: 8", "peer_gb_per_s is 0; must be in [0.001, 1000000000000]");
   refused(rates + "documents_multiple: 1 collective_us: -1", "collective_us is -1; must be in [0, 1000000]");
+  refused(rates + "documents_multiple: 1 reduction_takes: 11", "reduction_takes is 11; must be in [0, 10]");
+  refused(rates + "documents_multiple: 1 gather_takes: -1", "gather_takes is -1; must be in [0, 10]");
   write("targets/mine.textproto", rates + "documents_multiple: 1"); // what is not there needs no numbers
   EXPECT_TRUE(loadTarget(folder.string(), "mine").ok());
   refused("name: \"mine\"\nf32_tflop: 1", "mine.textproto:2: Message type \"ft.recipe.TargetSpec\" has no field");

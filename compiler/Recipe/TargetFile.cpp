@@ -56,7 +56,9 @@ static rt::Status checkNumbers(const std::string &file, const recipe::TargetSpec
                               {"attention_tile_rows", double(spec.attention_tile_rows()), 1, 1 << 20},
                               {"documents_multiple", double(spec.documents_multiple()), 1, 1 << 20},
                               {"cards_per_host", double(spec.cards_per_host()), 0, 1 << 10},
-                              {"collective_us", spec.collective_us(), 0, 1e6}};
+                              {"collective_us", spec.collective_us(), 0, 1e6},
+                              {"reduction_takes", spec.reduction_takes(), 0, 10},
+                              {"gather_takes", spec.gather_takes(), 0, 10}};
   if (spec.multiprocessors() > 0)
     numbers.insert(numbers.end(), {{"gemm_tile_rows", double(spec.gemm_tile_rows()), 1, 1 << 20},
                                    {"gemm_tile_columns", double(spec.gemm_tile_columns()), 1, 1 << 20}});

@@ -58,11 +58,13 @@ std::string predictionText(const plan::Plan &plan) {
 std::string exchangeText(const plan::Plan &plan) {
   const rt::Timeline timeline = rt::timelineOf(plan);
   const rt::Exchanges all = timeline.allExchanges();
-  std::string text = fmt::format("ranks exchange {} bytes a step: {:.1f} ms, {:.1f} ms of it exposed\n", all.bytes,
-                                 all.us / 1e3, all.exposedUs / 1e3);
+  std::string text = fmt::format(
+      "ranks exchange {} bytes a step: {:.1f} ms, {:.1f} ms of it exposed, {:.1f} ms taken from the work beside it\n",
+      all.bytes, all.us / 1e3, all.exposedUs / 1e3, all.takenUs / 1e3);
   for (const auto &[kind, of] : timeline.exchanges)
-    text += fmt::format("  {:<16}{:>6} ×{:>16} bytes{:>10.1f} ms{:>10.1f} ms exposed\n",
-                        plan::Collective::Kind_Name(kind), of.number, of.bytes, of.us / 1e3, of.exposedUs / 1e3);
+    text += fmt::format("  {:<16}{:>6} ×{:>16} bytes{:>10.1f} ms{:>10.1f} ms exposed{:>10.1f} ms taken\n",
+                        plan::Collective::Kind_Name(kind), of.number, of.bytes, of.us / 1e3, of.exposedUs / 1e3,
+                        of.takenUs / 1e3);
   return text;
 }
 
@@ -91,7 +93,9 @@ std::string ft::describe(const plan::Plan &plan) {
 
 std::string ft::verdict(const plan::Plan &plan) {
   const rt::Fit fit = rt::fitOf(plan);
-  const std::string &name = plan.name(), &target = plan.target().name();
+  const std::string &name = plan.name();
+  const bool ofBudget = fit.has != 0 && fit.has == plan.target().memory_budget();
+  const std::string target = (ofBudget ? "the memory_budget on " : "") + plan.target().name();
   const uint64_t needs = fit.needs();
   if (fit.has == 0)
     return fmt::format("ftc: {} needs {} on {}; what the machine has free is compared before the run", name, gib(needs),

@@ -88,9 +88,10 @@ TEST(WaysOut, OfferABaseInNf4ToAdapters) {
 TEST(WaysOut, SayWhereNoneIs) {
   Inputs inputs = inputsOf("tiny_llama_cpu", {}, "h200");
   inputs.target.set_memory_bytes(1);
-  EXPECT_EQ(waysOut(planOf(inputs), inputs), "  none of: a smaller micro-batch, bf16, another optimizer, adapters, a "
-                                             "base in NF4, several cards; take a larger "
-                                             "target");
+  EXPECT_EQ(waysOut(planOf(inputs), inputs),
+            "  none of: a smaller micro-batch, bf16, values made again, another optimizer, adapters, a "
+            "base in NF4, several cards; take a larger "
+            "target");
 }
 
 } // namespace

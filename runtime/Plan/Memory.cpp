@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 
 using namespace ft;
@@ -21,13 +22,17 @@ static uint64_t ranksOfMemory(const plan::Plan &plan) {
   return plan.target().driver() == plan::CPU ? plan::Mesh(plan).ranks() : 1;
 }
 
+uint64_t ft::rt::allowedOf(uint64_t memory, uint64_t budget) {
+  return memory && budget ? std::min(memory, budget) : memory + budget;
+}
+
 Fit ft::rt::fitOf(const plan::Plan &plan) {
   Fit fit;
   for (const plan::Arena &arena : plan.arenas())
     if (takesDeviceMemory(plan, arena))
       fit.arenas += arena.size() * ranksOfMemory(plan);
   fit.outside = plan.target().outside_arenas();
-  fit.has = plan.target().memory();
+  fit.has = allowedOf(plan.target().memory(), plan.target().memory_budget());
   return fit;
 }
 
@@ -109,7 +114,7 @@ std::string ft::rt::memoryTable(const plan::Plan &plan) {
             target.outside_measured() ? "   measured" : "   estimate");
   table.add("needs", "", fit.needs());
   if (fit.has != 0)
-    table.add("has", "", fit.has);
+    table.add(fit.has == target.memory_budget() ? "may have" : "has", "", fit.has);
   if (const uint32_t ranks = plan::Mesh(plan).ranks(); ranks > 1 && target.driver() != plan::CPU)
     table.text += fmt::format("  on each of {} GPUs\n", ranks);
   for (const plan::Arena &arena : plan.arenas())

@@ -14,11 +14,14 @@ bool takesDeviceMemory(const plan::Plan &plan, const plan::Arena &arena);
 struct Fit {
   uint64_t arenas = 0;
   uint64_t outside = 0; ///< driver context, library code: the estimate of the target file
-  uint64_t has = 0;     ///< of the target in all; 0: not known, the machine decides
+  uint64_t has = 0;     ///< of the target in all, or what the recipe allows of it; 0: not known, the machine decides
 
   uint64_t needs() const { return arenas + outside; }
   bool fits() const { return has == 0 || needs() <= has; }
 };
+
+/// What a plan may need of a target's memory under a budget; of both, 0 says nothing.
+uint64_t allowedOf(uint64_t memory, uint64_t budget);
 
 /// A plan against its target.
 Fit fitOf(const plan::Plan &plan);

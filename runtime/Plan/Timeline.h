@@ -13,6 +13,9 @@ struct Exchanges {
   uint64_t bytes = 0;   ///< that they reduce or gather, on each rank
   double us = 0;        ///< of all
   double exposedUs = 0; ///< while no other stream works
+  double takenUs = 0;   ///< that the work beside them takes longer for it (Target.reduction_takes)
+
+  double lostUs() const { return exposedUs + takenUs; }
 };
 
 /// Of one step of training. Nothing runs beside another step but on another stream.
@@ -23,7 +26,8 @@ struct Timeline {
   Exchanges allExchanges() const;
 };
 
-/// Of a plan that passes checkPlan. Steps on a stream follow each other, and wait for the events that they name.
+/// Of a plan that passes checkPlan. Steps on a stream follow each other, and wait for the events that they name; what
+/// exchanges take of the work beside them comes on top.
 Timeline timelineOf(const plan::Plan &plan);
 
 } // namespace ft::rt

@@ -58,6 +58,18 @@ static LogicalResult emitAssemble(AssembleOp op, StepEmitter &out) {
   return success();
 }
 
+/// The matrices get the version of the rest, as all that a product reads at once has one.
+static LogicalResult emitInsert(InsertOp op, StepEmitter &out) {
+  SmallVector<PlaceUse> from, to;
+  for (auto [matrix, offset, pitch] : llvm::zip_equal(op.getMatrices(), op.getOffsets(), op.getPitches())) {
+    from.push_back(out.reading(matrix));
+    to.push_back(out.writing(op.getResult()));
+    to.back().place = memberPlace(to.back().place, offset, matrix.getType(), pitch);
+  }
+  out.convertAll("adapters", from, to);
+  return success();
+}
+
 static LogicalResult emitAccumulate(AccumulateOp op, StepEmitter &out) {
   const PlaceUse before = inRows(out.reading(op.getSum())), part = inRows(out.reading(op.getPart()));
   if (out.values.aliasOf(op.getTotal()) < 0)
@@ -189,6 +201,7 @@ void ft::attachUpdateSteps(MLIRContext &context) {
   attachSteps<AccumulateOp, emitAccumulate>(context);
   attachInPlace<AccumulateOp, findAccumulatePairs>(context);
   attachSteps<AssembleOp, emitAssemble>(context);
+  attachSteps<InsertOp, emitInsert>(context);
   attachSteps<GradNormOp, emitGradNorm>(context);
   attachSteps<AdamwOp, emitAdamw>(context);
   attachInPlace<AdamwOp, findAdamwPairs>(context);

@@ -19,6 +19,12 @@ Expected<std::shared_ptr<PeerDevices>> openCudaPeers(const plan::Mesh &mesh, uin
     return cannotRun(fmt::format("the plan is for {} GPUs of one host, from number {} on; the driver shows {} "
                                  "(CUDA_VISIBLE_DEVICES limits what it shows)",
                                  mesh.ranks(), first, count));
+  std::vector<DeviceInfo> gpus;
+  for (uint32_t rank = 0; rank < mesh.ranks(); ++rank) {
+    FT_ASSIGN_OR_RETURN(DeviceInfo gpu, describeCudaDevice(driver, int(first + rank)));
+    gpus.push_back(std::move(gpu));
+  }
+  FT_RETURN_IF_ERROR(checkOneKind(gpus, first));
   return std::shared_ptr<PeerDevices>(
       std::make_shared<CudaPeers>(mesh, first, CudaSetup{"libcuda.so.1", processPlaces()}));
 }
