@@ -2,7 +2,7 @@
 #pragma once
 
 #include "runtime/Metrics/Console.h"
-#include "runtime/Support/Progress.h"
+#include "runtime/Support/WorkProgress.h"
 
 #include <chrono>
 #include <string>
@@ -10,7 +10,7 @@
 namespace ft::rt {
 
 /// A bar on a terminal, a line now and then elsewhere, and a line at the end; nothing of what takes no time.
-class ProgressLine : public Progress {
+class ProgressLine : public WorkProgress {
 public:
   /// `console` outlives the object.
   explicit ProgressLine(Console &console) : console(console) {}

@@ -5,7 +5,7 @@
 namespace ft::rt {
 
 namespace {
-Status prepareAndReport(DataRequest request, const TextCodec &codec, std::string_view title, Progress *progress,
+Status prepareAndReport(DataRequest request, const TextCodec &codec, std::string_view title, WorkProgress *progress,
                         std::string &output) {
   request.progress = progress;
   FT_ASSIGN_OR_RETURN(const PreparedData data, preparedData(request, &codec));

@@ -100,7 +100,7 @@ private:
 /// the data's order.
 class Counting {
 public:
-  Counting(std::span<const SampleSource> sources, EncodedData &data, Progress *progress)
+  Counting(std::span<const SampleSource> sources, EncodedData &data, WorkProgress *progress)
       : sources(sources), data(data), progress(progress) {
     data.stats.lines = sources[0].lines();
     for (const SampleSource &source : sources) {
@@ -177,7 +177,7 @@ private:
 
   std::span<const SampleSource> sources;
   EncodedData &data;
-  Progress *progress;
+  WorkProgress *progress;
   std::vector<uint64_t> digests; ///< by document
   uint32_t current = 0;          ///< the source that is read
   uint64_t total = 0, before = 0;
@@ -186,7 +186,7 @@ private:
 } // namespace
 
 Expected<EncodedData> encodeSamples(std::span<const SampleSource> sources, const TokenFileIdentity &identity,
-                                    const TextCodec &codec, const std::string &scratchFolder, Progress *progress) {
+                                    const TextCodec &codec, const std::string &scratchFolder, WorkProgress *progress) {
   FT_ASSIGN_OR_RETURN(SampleBatches batches, SampleBatches::of(sources, identity));
   FT_ASSIGN_OR_RETURN(EncodedDocuments documents, EncodedDocuments::create(scratchFolder));
   EncodedData data{std::move(documents), {}};

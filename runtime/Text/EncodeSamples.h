@@ -1,7 +1,7 @@
 // Samples to token ids, on all cores.
 #pragma once
 
-#include "runtime/Support/Progress.h"
+#include "runtime/Support/WorkProgress.h"
 #include "runtime/Text/EncodedDocuments.h"
 #include "runtime/Text/TokenFile.h"
 
@@ -17,6 +17,6 @@ struct EncodedData {
 /// is released. Memory: a batch of samples for each core, and 20 bytes a document. The first error in the order of the
 /// data is returned. `scratchFolder`: see EncodedDocuments; `progress` may be null.
 Expected<EncodedData> encodeSamples(std::span<const SampleSource> sources, const TokenFileIdentity &identity,
-                                    const TextCodec &codec, const std::string &scratchFolder, Progress *progress);
+                                    const TextCodec &codec, const std::string &scratchFolder, WorkProgress *progress);
 
 } // namespace ft::rt

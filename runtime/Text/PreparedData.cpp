@@ -81,7 +81,7 @@ Expected<Packed> pack(const DataRequest &request, const std::vector<std::string>
 
 /// `file` is an AtomicFile or a ScratchFile.
 template <typename File>
-Status writeRows(const Packed &packed, const TokenFileIdentity &identity, Progress *progress, File &file) {
+Status writeRows(const Packed &packed, const TokenFileIdentity &identity, WorkProgress *progress, File &file) {
   TokenFileEnds ends;
   ends.read = [&](uint32_t index, Document &out) { return packed.encoded.documents.read(index, out); };
   ends.write = [&](uint64_t offset, std::span<const std::byte> bytes) { return file.writeAt(offset, bytes); };
@@ -89,7 +89,7 @@ Status writeRows(const Packed &packed, const TokenFileIdentity &identity, Progre
 }
 
 Status writeRowsTo(const std::string &path, const Packed &packed, const TokenFileIdentity &identity,
-                   Progress *progress) {
+                   WorkProgress *progress) {
   if (path.empty())
     return failed("neither XDG_CACHE_HOME nor HOME names a folder that can be written");
   FT_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(path));

@@ -1,7 +1,7 @@
 // From a data file to a token file: tokenise, pack, keep in the cache.
 #pragma once
 
-#include "runtime/Support/Progress.h"
+#include "runtime/Support/WorkProgress.h"
 #include "runtime/Text/BatchRecord.h"
 #include "runtime/Text/TextCodec.h"
 
@@ -18,9 +18,9 @@ struct DataRequest {
   std::string baseFolder;                   ///< relative paths start here, then at the working folder
   std::vector<std::string> comparedSources; ///< data whose digest a token file is compared with, where it exists
   ColumnNames columns;
-  std::string outputFile;       ///< where the token file goes instead of the cache; empty: the cache
-  Progress *progress = nullptr; ///< hears of data that is made; may be null
-  TokenFileIdentity identity;   ///< shape, vocabulary, seed, train_on_prompt, split; digests are filled in here
+  std::string outputFile;           ///< where the token file goes instead of the cache; empty: the cache
+  WorkProgress *progress = nullptr; ///< hears of data that is made; may be null
+  TokenFileIdentity identity;       ///< shape, vocabulary, seed, train_on_prompt, split; digests are filled in here
 
   bool synthetic() const;
 

@@ -360,7 +360,7 @@ TEST_F(PreparedDataTest, ALongTextEndsOnce) {
 
 /// What is told of long work, and that all cores give the same file.
 TEST_F(PreparedDataTest, ManySamplesAreToldOfAndGiveTheSameFile) {
-  struct Heard : Progress {
+  struct Heard : WorkProgress {
     std::map<std::string, std::pair<uint64_t, uint64_t>> last;
     void at(std::string_view what, uint64_t done, uint64_t total) override {
       auto &[before, all] = last[std::string(what)];

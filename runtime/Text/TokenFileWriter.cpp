@@ -55,7 +55,7 @@ template <typename T> std::span<const std::byte> bytesOf(const std::vector<T> &v
 class Writer {
 public:
   Writer(const TokenFileIdentity &identity, const PackedRows &rows, const TokenFileEnds &ends,
-         const TokenFileSections &at, Progress *progress)
+         const TokenFileSections &at, WorkProgress *progress)
       : identity(identity), rows(rows), ends(ends), at(at), length(identity.shape.sequenceLen), progress(progress) {}
 
   Status writeRows(PackingStats &stats) {
@@ -144,14 +144,14 @@ private:
   const TokenFileEnds &ends;
   const TokenFileSections &at;
   const uint64_t length;
-  Progress *progress;
+  WorkProgress *progress;
   std::mutex mutex; ///< of what follows, and of `progress`
   uint64_t done = 0;
 };
 } // namespace
 
 Status writeTokenFile(const TokenFileIdentity &identity, PackingStats stats, const PackedRows &rows,
-                      const TokenFileEnds &ends, Progress *progress) {
+                      const TokenFileEnds &ends, WorkProgress *progress) {
   const std::string report = writeSources(stats.sources);
   const uint64_t documents = rows.first(rows.size());
   const TokenFileSections at(rows.size(), documents, identity.shape.sequenceLen, report.size());

@@ -1,7 +1,7 @@
 // Rows of documents to a token file.
 #pragma once
 
-#include "runtime/Support/Progress.h"
+#include "runtime/Support/WorkProgress.h"
 #include "runtime/Text/TextCodec.h"
 #include "runtime/Text/TokenFile.h"
 
@@ -20,6 +20,6 @@ struct TokenFileEnds {
 /// Writes the token file in which the documents of rows[r] follow one another in row r, on all cores, some rows at a
 /// time. Fills in stats.tokens, .targets and .endTrained. Every id must be below identity.vocabSize.
 Status writeTokenFile(const TokenFileIdentity &identity, PackingStats stats, const PackedRows &rows,
-                      const TokenFileEnds &ends, Progress *progress);
+                      const TokenFileEnds &ends, WorkProgress *progress);
 
 } // namespace ft::rt

@@ -23,7 +23,7 @@ public:
 
   void line(std::string_view text) { console.line(text); }
   /// Of work in front of the steps.
-  Progress &progress() { return work; }
+  WorkProgress &progress() { return work; }
   void step(const StepMetrics &metrics);
   void evaluation(const EvaluationMetrics &metrics);
   /// Behind the last step.

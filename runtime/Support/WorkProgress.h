@@ -7,9 +7,9 @@
 namespace ft::rt {
 
 /// Hears of work that takes a while. Calls come one after the other, from any thread.
-class Progress {
+class WorkProgress {
 public:
-  virtual ~Progress() = default;
+  virtual ~WorkProgress() = default;
   /// `what` ("tokenising") has come to `done` of `total` bytes; another `what` than before begins other work.
   virtual void at(std::string_view what, uint64_t done, uint64_t total) = 0;
 };
