@@ -2,6 +2,7 @@
 
 #include "compiler/Pipeline/Options.h"
 #include "runtime/Config/HubCache.h"
+#include "runtime/Config/TextPart.h"
 #include "runtime/Plan/Memory.h"
 #include "runtime/Support/Strings.h"
 
@@ -94,6 +95,8 @@ rt::Expected<Inputs> ft::loadInputs(const CompileRequest &request) {
   if (!model)
     return rt::badInput(llvm::toString(model.takeError()));
   inputs.model = std::move(*model);
+  if (const auto file = rt::readJsonObject(folder + "/config.json"); file.ok() && rt::textPart(*file))
+    inputs.recipe.notes.push_back("the model is of text and images: its text part alone is trained");
   if (!hubName.empty()) // what the file says is where its author had it
     inputs.model.hubName = hubName;
   FT_RETURN_IF_ERROR(join(inputs));
