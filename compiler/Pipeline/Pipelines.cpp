@@ -14,6 +14,11 @@ using namespace ft;
 
 namespace {
 
+llvm::cl::ValuesClass recomputeValues() {
+  return llvm::cl::values(clEnumValN(Recompute::Nothing, "nothing", ""), clEnumValN(Recompute::Rows, "rows", ""),
+                          clEnumValN(Recompute::Products, "products", ""), clEnumValN(Recompute::Blocks, "blocks", ""));
+}
+
 struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
   Option<Precision> precision{*this, "precision", llvm::cl::desc("precision mode"), llvm::cl::init(Precision::Fp32True),
                               llvm::cl::values(clEnumValN(Precision::Fp64True, "FP64_TRUE", ""),
@@ -23,11 +28,6 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
   Option<int64_t> steps{*this, "steps", llvm::cl::desc("micro-batches per step"), llvm::cl::init(1)};
   ListOption<std::string> targets{*this, "targets", llvm::cl::desc("of adapters; none: every parameter is trained")};
   Option<double> dropout{*this, "dropout", llvm::cl::desc("before adapters"), llvm::cl::init(0.0)};
-  static auto recomputeValues() {
-    return llvm::cl::values(clEnumValN(Recompute::Nothing, "nothing", ""), clEnumValN(Recompute::Rows, "rows", ""),
-                            clEnumValN(Recompute::Products, "products", ""),
-                            clEnumValN(Recompute::Blocks, "blocks", ""));
-  }
   Option<Recompute> recompute{*this, "recompute", llvm::cl::desc("what backward makes again"),
                               llvm::cl::init(Recompute::Rows), recomputeValues()};
   Option<Recompute> early{*this, "recompute-early", llvm::cl::desc("the same, in the first layers"),

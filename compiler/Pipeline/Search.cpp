@@ -43,9 +43,9 @@ static void addNotes(const Inputs &inputs, const Candidate &fastest, Compilation
   const double slower = stats.predicted_step_us() / fastest.us;
   const double saved = double(fastest.needs) - double(rt::fitOf(c.plan).needs());
   const std::string cost =
-      fmt::format("predicted step ×{:.2f} and {:.2f} GiB less than the fastest, which needs {:.2f} "
-                  "GiB",
-                  slower, saved / 0x1p30, double(fastest.needs) / 0x1p30);
+      slower < 1.0005
+          ? "none is predicted to be faster"
+          : fmt::format("predicted step ×{:.3f} of the fastest, which needs {:.2f} GiB more", slower, saved / 0x1p30);
   if (r.micro_batch_size() == recipe::MicroBatchSize::AUTO)
     stats.add_notes(fmt::format("micro_batch_size AUTO took {}, in {} micro-batches a step: {}", c.choices.rows,
                                 c.choices.accumulationSteps, cost));

@@ -286,12 +286,63 @@ TEST_F(RecipeTest, GradientsAreExchangedInBf16WhereThatIsAChoice) {
                        "BF16_MIXED leave a choice: leave it out");
 }
 
+TEST_F(RecipeTest, BudgetsAreBytesWithOrWithoutAUnit) {
+  auto budget = [&](const std::string &text) {
+    auto loaded = loadRecipe(write("good.textproto", good), {"memory_budget=" + text});
+    return loaded.ok() ? memoryBudgetOf(loaded->fields) : 0;
+  };
+  EXPECT_EQ(budget("24000000001"), 24000000001u);
+  EXPECT_EQ(budget("24GB"), 24000000000u);
+  EXPECT_EQ(budget("22.5 GiB"), 45u << 29);
+  EXPECT_EQ(budget("1MiB"), 1u << 20);
+  EXPECT_EQ(errorOf(good, {"memory_budget=24Gb"}),
+            "--set memory_budget=24Gb: memory_budget is \"24Gb\"; must be bytes in [1, 2^63), or a number with a unit: "
+            "\"24GB\", \"22.5GiB\", MB, MiB, TB or TiB");
+  for (const char *wrong : {"0", "-1GB", "GB", "1e30", "24 GB ", "nan", "99999999TB"})
+    EXPECT_EQ(budget(wrong), 0u) << wrong;
+}
+
+TEST_F(RecipeTest, RowsOfAMicroBatchMayBeOpen) {
+  const std::string open = "micro_batch_size=AUTO";
+  auto loaded = loadRecipe(write("good.textproto", good), {open, "global_batch_size=12"});
+  ASSERT_TRUE(loaded.ok()) << loaded.status().message();
+  EXPECT_EQ(loaded->fields.micro_batch_size(), recipe::MicroBatchSize::AUTO);
+  EXPECT_EQ(loaded->fields.global_batch_size(), 12u);
+  EXPECT_EQ(errorOf(good, {open}), "--set micro_batch_size=AUTO: micro_batch_size is AUTO, which divides "
+                                   "global_batch_size: set that, and leave gradient_accumulation_steps out");
+  EXPECT_NE(errorOf(good, {open, "global_batch_size=3", "parallelism.dp_replicate_size=2"})
+                .find("global_batch_size is 3; must be a positive multiple of the ranks, which are 2"),
+            std::string::npos);
+  EXPECT_EQ(errorOf(good, {"micro_batch_size=0"}),
+            "--set micro_batch_size=0: micro_batch_size is 0; must be in [1, 65536], or AUTO");
+  EXPECT_EQ(errorOf(good, {"micro_batch_size=many"}), "--set micro_batch_size=many: micro_batch_size is many; must be "
+                                                      "an integer in [1, 65536], or AUTO");
+}
+
+TEST_F(RecipeTest, TakesBooleansOfOtherTools) {
+  auto mode = [&](const std::string &text, const std::vector<std::string> &sets) {
+    auto loaded = loadRecipe(write("good.textproto", good + text), sets);
+    EXPECT_TRUE(loaded.ok()) << loaded.status().message();
+    EXPECT_TRUE(loaded->notes.empty() || loaded->notes.back().find("gradient_checkpointing ") == 0);
+    return loaded->fields.gradient_checkpointing();
+  };
+  using recipe::GradientCheckpointing;
+  EXPECT_EQ(mode("", {}), GradientCheckpointing::NONE);
+  EXPECT_EQ(mode("gradient_checkpointing: true\n", {}), GradientCheckpointing::FULL);
+  EXPECT_EQ(mode("packing: true, gradient_checkpointing: false seed: 3\n", {}), GradientCheckpointing::NONE);
+  EXPECT_EQ(mode("use_gradient_checkpointing: true\n", {}), GradientCheckpointing::FULL);
+  EXPECT_EQ(mode("", {"gradient_checkpointing=true"}), GradientCheckpointing::FULL);
+  EXPECT_EQ(mode("", {"enable_activation_checkpointing=SELECTIVE"}), GradientCheckpointing::SELECTIVE);
+  EXPECT_EQ(
+      errorOf(good, {"gradient_checkpointing=yes"}),
+      "--set gradient_checkpointing=yes: gradient_checkpointing is yes; must be one of NONE, AUTO, SELECTIVE, FULL");
+}
+
 TEST_F(RecipeTest, RefusesWhatIsNotSupportedYetByName) {
   auto with = [&](const std::string &line) { return errorOf(std::string(full) + line); };
   EXPECT_EQ(with("lora {} quantization { type: FP8 }"),
             "bad.textproto:6: quantization.type asks for FP8, which is not supported yet; use NF4");
   EXPECT_EQ(errorOf(good, {"quantization.type=INT8"}).substr(0, 29), "--set quantization.type=INT8:");
-  EXPECT_NE(with("gradient_checkpointing: AUTO").find("gradient_checkpointing"), std::string::npos);
   EXPECT_NE(with("activation_offload: TRUE").find("activation_offload asks for activations on the host, which is not"),
             std::string::npos);
   EXPECT_NE(with("lora { use_dora: true }").find("lora.use_dora"), std::string::npos);

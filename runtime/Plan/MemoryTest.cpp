@@ -109,4 +109,18 @@ TEST(Memory, FitsToTheLastByte) {
   EXPECT_EQ(memoryTable(gpu).find("  has "), std::string::npos);
 }
 
+TEST(Memory, ABudgetIsTheLeastOfWhatThereIs) {
+  plan::Plan gpu = plan(plan::CUDA);
+  const uint64_t needs = fitOf(gpu).needs();
+  gpu.mutable_target()->set_memory(0);
+  gpu.mutable_target()->set_memory_budget(needs - 1);
+  EXPECT_FALSE(fitOf(gpu).fits());
+  EXPECT_NE(memoryTable(gpu).find("  may have "), std::string::npos) << memoryTable(gpu);
+  gpu.mutable_target()->set_memory_budget(needs);
+  EXPECT_TRUE(fitOf(gpu).fits());
+  gpu.mutable_target()->set_memory(needs - 1);
+  EXPECT_FALSE(fitOf(gpu).fits());
+  EXPECT_NE(memoryTable(gpu).find("  has "), std::string::npos) << memoryTable(gpu);
+}
+
 } // namespace
