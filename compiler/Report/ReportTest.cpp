@@ -103,6 +103,17 @@ TEST(WaysOut, OfferTheHostsMemoryToOptimizers) {
   EXPECT_NE(verdict(planOf(*offloaded)).find("does not fit a host of h200: needs "), std::string::npos);
 }
 
+TEST(WaysOut, OfferNoMoreCardsThanAHostHas) {
+  Inputs inputs = inputsOf("tiny_llama_cpu", {"parallelism.strategy=FSDP", "parallelism.dp_shard_size=2"}, "h200");
+  inputs.target.set_outside_bytes_per_exchange(0);
+  const plan::Plan two = planOf(inputs);
+  inputs.target.set_memory_bytes(rt::fitOf(two).needs() - 1);
+  const std::string four = "fits with --set parallelism.dp_shard_size=4: ";
+  EXPECT_NE(waysOut(planOf(inputs), inputs).find(four), std::string::npos) << waysOut(planOf(inputs), inputs);
+  inputs.target.set_cards_per_host(2);
+  EXPECT_EQ(waysOut(planOf(inputs), inputs).find(four), std::string::npos);
+}
+
 TEST(WaysOut, SayWhereNoneIs) {
   Inputs inputs = inputsOf("tiny_llama_cpu", {}, "h200");
   inputs.target.set_memory_bytes(1);

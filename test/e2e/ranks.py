@@ -151,6 +151,8 @@ class Said(WorkshopTest):
     def test_refuses_more_ranks_than_cards_of_a_host(self):
         recipe = self.recipe(lora=LORA, parallelism=over(16))
         self.refused(call(FTC, "check", recipe, "--gpu", "h200"), 2, "parallelism.dp_replicate_size is 16", "at most 8")
+        self.refused(call(FTC, "check", self.recipe(parallelism=over(2)), "--gpu", "rtx4090"), 2,
+                     "parallelism.dp_replicate_size is 2", "at most 1", "PCIe 4 x16")
         recipe = self.recipe(parallelism="{ strategy: FSDP dp_shard_size: 9 }")
         self.refused(call(FTC, "check", recipe, "--gpu", "h200"), 2, "parallelism.dp_shard_size is 9", "at most 8")
 
