@@ -141,7 +141,9 @@ PlanningOptions ft::planningOptions(const Inputs &inputs, const Choices &choices
   options.foldAdapters = choices.foldAdapters;
   options.allowTf32 = r.allow_tf32();
   options.pinMoments = r.offload_optimizer().pin_memory();
-  options.peersRead = choices.mesh.dp > 1 && target.driver() == "cuda";
+  // Ranks of several hosts reduce by NCCL: a plan does not grow with them.
+  options.peersRead =
+      choices.mesh.dp > 1 && target.driver() == "cuda" && uint64_t(choices.mesh.dp) <= target.cards_per_host();
   options.gemmWorkspaceBytes = r.precision() == recipe::Precision::FP64_TRUE ? 0 : target.gemm_workspace_bytes();
   options.headChunkTokens = target.head_chunk_tokens();
   options.attentionTileRows = target.attention_tile_rows();
@@ -155,6 +157,28 @@ PlanningOptions ft::planningOptions(const Inputs &inputs, const Choices &choices
   return options;
 }
 
+/// Ranks beyond one host fill whole hosts: a host with fewer would have another share of its links.
+static rt::Status checkHosts(const LoadedRecipe &recipe, const recipe::TargetSpec &target) {
+  const auto &split = recipe.fields.parallelism();
+  const uint64_t ranks = ranksOf(recipe.fields), cards = std::max<uint64_t>(target.cards_per_host(), 1);
+  if (ranks <= cards || target.driver() != "cuda")
+    return rt::Status();
+  const bool hosts = target.network_gb_per_s() > 0;
+  if (hosts && ranks % cards == 0)
+    return rt::Status();
+  const std::string field = split.dp_shard_size() > 1 ? "parallelism.dp_shard_size" : "parallelism.dp_replicate_size";
+  return rt::cannotRun(fmt::format(
+      "{}: {} is {}{}; must be {}", recipe.place(field), field,
+      split.dp_shard_size() > 1 ? split.dp_shard_size() : ranks,
+      split.dp_shard_size() > 1 && split.dp_replicate_size() > 1
+          ? fmt::format(", with dp_replicate_size {} ranks", ranks)
+          : "",
+      hosts
+          ? fmt::format("at most {}, as many {} as one host has, or such that there are a multiple of them", cards,
+                        target.name())
+          : fmt::format("at most {}, as many {} as one host has: of several nothing is known", cards, target.name())));
+}
+
 rt::Status ft::checkTarget(const LoadedRecipe &recipe, const recipe::TargetSpec &target) {
   const Recipe &r = recipe.fields;
   if (isBf16(r) && !target.bf16())
@@ -164,20 +188,8 @@ rt::Status ft::checkTarget(const LoadedRecipe &recipe, const recipe::TargetSpec 
   if (r.precision() == recipe::Precision::FP64_TRUE && target.driver() != "cpu")
     return rt::badInput(
         fmt::format("ftc: precision FP64_TRUE proves gradients on the cpu; {} cannot run it", target.name()));
-  const uint64_t ranks = ranksOf(r);
-  if (ranks > 1 && target.driver() == "cuda" && ranks > target.cards_per_host()) {
-    const std::string field =
-        r.parallelism().dp_shard_size() > 1 ? "parallelism.dp_shard_size" : "parallelism.dp_replicate_size";
-    return rt::cannotRun(fmt::format("{}: {} is {}{}; must be at most {}, as many {} as one host has that reach each "
-                                     "other's memory{}: several hosts are not supported yet",
-                                     recipe.place(field), field,
-                                     r.parallelism().dp_shard_size() > 1 ? r.parallelism().dp_shard_size() : ranks,
-                                     r.parallelism().dp_shard_size() > 1 && r.parallelism().dp_replicate_size() > 1
-                                         ? fmt::format(", with dp_replicate_size {} ranks", ranks)
-                                         : "",
-                                     std::max<uint64_t>(target.cards_per_host(), 1), target.name(),
-                                     target.peer_link().empty() ? "" : fmt::format(" ({})", target.peer_link())));
-  }
+  if (rt::Status fits = checkHosts(recipe, target); !fits.ok())
+    return fits;
   if (r.deterministic() == recipe::Deterministic::TRUE && isBf16(r) && target.library_attention() && isRagged(r) &&
       !target.ragged_deterministic())
     return rt::cannotRun(fmt::format("ftc: deterministic is TRUE, and the attention library of {} has no deterministic "

@@ -52,16 +52,43 @@ private:
   }
 
   double moving(double bytes, double share = 1) const { return bytes / (target.memory_gb_per_s() * 1e3 * share); }
-  /// Each rank reads its share from all others, or theirs; to reduce everywhere, both.
+  /// Each rank reads its share from all others, or theirs; to reduce everywhere, both. Over several hosts that goes
+  /// around a ring, and all groups do it at the same time: a host's links carry one ring for each member that it has of
+  /// a group, of as many groups as it has other cards.
   double exchanging(plan::CollectiveOp collective) const {
-    double bytes = 0, members = 1;
+    double bytes = 0;
     for (auto whole : collective.getWhole().getAsRange<plan::OperandAttr>())
       bytes += double(whole.getRows()) * whole.getRowBytes();
-    for (int64_t axis : collective.getAxes())
-      members *= double(mesh[axis]);
+    const double members = double(membersOf(collective)), onHost = double(membersOnHost(collective));
     const double passes = collective.getKind() == plan::CollectiveKind::AllReduce ? 2 : 1;
     const double moved = passes * bytes * (members - 1) / members;
-    return target.collective_us() + (target.peer_gb_per_s() > 0 ? moved / (target.peer_gb_per_s() * 1e3) : 0);
+    double rate = target.peer_gb_per_s(), hops = 0;
+    if (onHost < members) {
+      const double network = target.network_gb_per_s() * onHost / double(target.cards_per_host());
+      rate = onHost > 1 ? std::min(rate, network) : network;
+      const double hosts = members / onHost;
+      hops = passes * ((hosts - 1) * target.network_hop_us() + (members - hosts) * target.peer_hop_us());
+    }
+    return target.collective_us() + hops + (rate > 0 ? moved / (rate * 1e3) : 0);
+  }
+  int64_t membersOf(plan::CollectiveOp collective) const {
+    int64_t members = 1;
+    for (int64_t axis : collective.getAxes())
+      members *= mesh[axis];
+    return members;
+  }
+  /// Members of a group on one host. The last axis of the mesh is the innermost: neighbours differ in it.
+  int64_t membersOnHost(plan::CollectiveOp collective) const {
+    if (!target.cards_per_host())
+      return membersOf(collective);
+    int64_t room = int64_t(target.cards_per_host()), members = 1;
+    for (int64_t axis = int64_t(mesh.size()) - 1; axis >= 0; --axis) {
+      const int64_t here = std::min(mesh[axis], room);
+      if (llvm::is_contained(collective.getAxes(), axis))
+        members *= here;
+      room = std::max<int64_t>(room / mesh[axis], 1);
+    }
+    return members;
   }
   double computing(double flops, Type type, double share) const {
     const bool bf16 = type.isBF16() && target.bf16_tflops() > 0;

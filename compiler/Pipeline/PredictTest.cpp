@@ -25,6 +25,8 @@ recipe::TargetSpec roundTarget() {
   target.set_gemm_tile_rows(128), target.set_gemm_tile_columns(64);
   target.set_attention_softmax_lanes(41), target.set_attention_measured_lanes(128);
   target.set_ragged_attention_share(0.6), target.set_ragged_attention_launches(8);
+  target.set_cards_per_host(8), target.set_peer_gb_per_s(400), target.set_collective_us(10);
+  target.set_network_gb_per_s(200), target.set_network_hop_us(7), target.set_peer_hop_us(3);
   return target;
 }
 
@@ -34,7 +36,7 @@ std::string operand(int64_t rows, int64_t rowBytes, const std::string &access) {
 }
 
 /// The prediction for one step, the launch included.
-double predicted(const std::string &step) {
+double predicted(const std::string &step, llvm::ArrayRef<int64_t> mesh = {}) {
   mlir::DialectRegistry registry;
   registry.insert<plan::PlanDialect>();
   mlir::MLIRContext context(registry);
@@ -46,7 +48,7 @@ double predicted(const std::string &step) {
   auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
   if (!module)
     return ADD_FAILURE() << text, 0;
-  predictTimes(*module, roundTarget());
+  predictTimes(*module, roundTarget(), mesh);
   auto segment = *module->getOps<plan::SegmentOp>().begin();
   return segment.getBody().front().front().getAttrOfType<mlir::FloatAttr>("predicted_us").getValueAsDouble();
 }
@@ -122,5 +124,26 @@ TEST(Predict, AttentionTakesLongerInNarrowHeadsAndBetweenDocuments) {
   EXPECT_NEAR(attention(64, false, true), whole * (1 + 41.0 / 64) / (1 + 41.0 / 128) + 2, 1e-3);
   EXPECT_NEAR(attention(128, true, false), whole / 0.6 + 9 * 2, 1e-3);
   EXPECT_NEAR(attention(128, true, true), whole / 0.6 + 9 * 2 + 4e6 / 1e6, 1e-3);
+}
+
+/// An all-reduce of 8 MB over axes of a mesh.
+double allReduce(const std::string &axes, llvm::ArrayRef<int64_t> mesh) {
+  return predicted("plan.collective \"c\" all_reduce sum f32 over [" + axes + "] [#plan.operand" +
+                       operand(1, 8000000, "read = 1, write = 2") + "]",
+                   mesh);
+}
+
+TEST(Predict, AnExchangeWithinAHostTakesItsPeersLinks) {
+  EXPECT_NEAR(allReduce("0", {8}), 10 + 2 * 8e6 * 7 / 8 / 400e3 + 2, 1e-3);
+  EXPECT_NEAR(allReduce("1", {16, 8}), allReduce("0", {8}), 1e-3) << "the inner axis lies within hosts";
+}
+
+TEST(Predict, AnExchangeBetweenHostsSharesTheirLinksAndGoesAroundARing) {
+  // All 16 cards of two hosts in one ring: one hop between hosts and 14 within, twice; the hosts' links are slower.
+  EXPECT_NEAR(allReduce("0", {16}), 10 + 2 * (7 + 14 * 3) + 2 * 8e6 * 15 / 16 / 200e3 + 2, 1e-3);
+  // A card of each of 16 hosts: eight rings share a host's links, and there is no hop within.
+  EXPECT_NEAR(allReduce("0", {16, 8}), 10 + 2 * 15 * 7 + 2 * 8e6 * 15 / 16 / 25e3 + 2, 1e-3);
+  // Four of eight cards of a host, on two hosts.
+  EXPECT_NEAR(allReduce("0", {4, 4}), 10 + 2 * (7 + 2 * 3) + 2 * 8e6 * 3 / 4 / 50e3 + 2, 1e-3);
 }
 } // namespace

@@ -60,7 +60,10 @@ static rt::Status checkNumbers(const std::string &file, const recipe::TargetSpec
                               {"cards_per_host", double(spec.cards_per_host()), 0, 1 << 10},
                               {"collective_us", spec.collective_us(), 0, 1e6},
                               {"reduction_takes", spec.reduction_takes(), 0, 10},
-                              {"gather_takes", spec.gather_takes(), 0, 10}};
+                              {"gather_takes", spec.gather_takes(), 0, 10},
+                              {"network_gb_per_s", spec.network_gb_per_s(), 0, huge},
+                              {"network_hop_us", spec.network_hop_us(), 0, 1e6},
+                              {"peer_hop_us", spec.peer_hop_us(), 0, 1e6}};
   if (spec.multiprocessors() > 0)
     numbers.insert(numbers.end(), {{"gemm_tile_rows", double(spec.gemm_tile_rows()), 1, 1 << 20},
                                    {"gemm_tile_columns", double(spec.gemm_tile_columns()), 1, 1 << 20}});

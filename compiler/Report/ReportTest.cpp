@@ -106,6 +106,7 @@ TEST(WaysOut, OfferTheHostsMemoryToOptimizers) {
 TEST(WaysOut, OfferNoMoreCardsThanAHostHas) {
   Inputs inputs = inputsOf("tiny_llama_cpu", {"parallelism.strategy=FSDP", "parallelism.dp_shard_size=2"}, "h200");
   inputs.target.set_outside_bytes_per_exchange(0);
+  inputs.target.set_network_gb_per_s(0);
   const plan::Plan two = planOf(inputs);
   inputs.target.set_memory_bytes(rt::fitOf(two).needs() - 1);
   const std::string four = "fits with --set parallelism.dp_shard_size=4: ";

@@ -9,11 +9,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
 
 namespace ft::rt {
+
+class Trail;
 
 /// Where the runs of a collective lie on this rank, parallel to the message's operands; no workspace is null.
 struct CollectiveMemory {
@@ -75,6 +78,17 @@ public:
   /// Makes every rank fail, this one too, for this reason unless there is an earlier one. From any thread; does not
   /// wait.
   virtual void abort(std::string reason) = 0;
+
+  /// `what` is called when all have failed, now where they have, perhaps more than once: it ends waits for peers that
+  /// are not in these calls. On any thread, under locks: it must neither wait nor call the communicator. Null: nobody
+  /// is told any more.
+  virtual void whenFailed(std::function<void()> what) = 0;
+
+  /// What is enqueued from here on, first and last on stream 0, is a run of this segment; KIND_UNSPECIFIED: of none.
+  /// For the trail.
+  virtual Status enter(uint64_t, plan::Segment::Kind) { return {}; }
+  /// Where the device is, complete once everything is prepared; null where a call has done its work when it returns.
+  virtual const Trail *trail() const { return nullptr; }
 };
 
 } // namespace ft::rt

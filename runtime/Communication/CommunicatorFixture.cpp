@@ -1,5 +1,6 @@
 #include "runtime/Communication/CommunicatorFixture.h"
 
+#include "runtime/Communication/Moved.h"
 #include "runtime/Communication/Sockets.h"
 #include "runtime/Communication/Threads.h"
 #include "runtime/Plan/Kinds.h"
@@ -8,6 +9,9 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <deque>
+#include <map>
+#include <mutex>
 #include <thread>
 
 namespace ft::rt::test {
@@ -40,8 +44,90 @@ std::vector<std::unique_ptr<Communicator>> openSockets(const plan::Mesh &mesh) {
 }
 } // namespace
 
+namespace {
+/// Where movers of threads leave what they send, by sender and receiver.
+struct PostOffice {
+  std::mutex mutex;
+  std::map<std::pair<uint32_t, uint32_t>, std::deque<Bytes>> letters;
+};
+
+/// A rank's functions, of which `self` is this.
+struct ThreadMover {
+  std::shared_ptr<PostOffice> office;
+  uint32_t rank = 0;
+  std::vector<FtParcel> awaited;
+
+  static const char *begin(void *self, const FtParcel *sends, size_t sendCount, const FtParcel *receives,
+                           size_t receiveCount) {
+    auto &own = *static_cast<ThreadMover *>(self);
+    own.awaited.assign(receives, receives + receiveCount);
+    std::lock_guard lock(own.office->mutex);
+    for (size_t i = 0; i < sendCount; ++i) {
+      auto *bytes = static_cast<std::byte *>(sends[i].bytes);
+      own.office->letters[{own.rank, sends[i].rank}].emplace_back(bytes, bytes + sends[i].size);
+    }
+    return nullptr;
+  }
+  static const char *poll(void *self, int *done) {
+    auto &own = *static_cast<ThreadMover *>(self);
+    std::lock_guard lock(own.office->mutex);
+    for (size_t i = 0; i < own.awaited.size();) {
+      const FtParcel parcel = own.awaited[i];
+      auto &waiting = own.office->letters[{parcel.rank, own.rank}];
+      if (waiting.empty()) {
+        ++i;
+        continue;
+      }
+      if (waiting.front().size() != parcel.size)
+        return "a letter of another size";
+      std::copy(waiting.front().begin(), waiting.front().end(), static_cast<std::byte *>(parcel.bytes));
+      waiting.pop_front();
+      own.awaited.erase(own.awaited.begin() + std::ptrdiff_t(i));
+    }
+    *done = own.awaited.empty();
+    return nullptr;
+  }
+  static void close(void *) {}
+};
+constexpr FtMover threadMover = {ftMoverVersion, nullptr, ThreadMover::begin, ThreadMover::poll, ThreadMover::close};
+
+/// An end, and what it stands on.
+class OwnedMoved final : public Communicator {
+public:
+  OwnedMoved(const plan::Mesh &mesh, std::unique_ptr<Communicator> given, std::shared_ptr<PostOffice> office)
+      : host(std::move(given)), mover{std::move(office), host->rank(), {}},
+        end(openMoved(mesh, *host, {&threadMover, &mover}, nullptr)) {}
+  uint32_t rank() const override { return end->rank(); }
+  uint32_t size() const override { return end->size(); }
+  Expected<uint32_t> prepare(std::string_view name, const plan::Collective &collective,
+                             const CollectiveMemory &memory) override {
+    return end->prepare(name, collective, memory);
+  }
+  Status run(uint32_t stream, uint32_t handle) override { return end->run(stream, handle); }
+  Expected<uint64_t> agree(Agreement how, uint64_t value) override { return end->agree(how, value); }
+  Status toRank0(uint32_t from, std::span<std::byte> bytes) override { return end->toRank0(from, bytes); }
+  void abort(std::string reason) override { end->abort(std::move(reason)); }
+  void whenFailed(std::function<void()> what) override { end->whenFailed(std::move(what)); }
+
+private:
+  std::unique_ptr<Communicator> host;
+  ThreadMover mover;
+  std::unique_ptr<Communicator> end;
+};
+
+std::vector<std::unique_ptr<Communicator>> openMovedThreads(const plan::Mesh &mesh) {
+  auto office = std::make_shared<PostOffice>();
+  std::vector<std::unique_ptr<Communicator>> ends = openThreads(mesh);
+  for (auto &end : ends)
+    end = std::make_unique<OwnedMoved>(mesh, std::move(end), office);
+  return ends;
+}
+} // namespace
+
 std::vector<Implementation> implementations() {
-  return {{"Threads", [](const plan::Mesh &mesh) { return openThreads(mesh); }}, {"Sockets", openSockets}};
+  return {{"Threads", [](const plan::Mesh &mesh) { return openThreads(mesh); }},
+          {"Sockets", openSockets},
+          {"Moved", openMovedThreads}};
 }
 
 void onEachRank(const Implementation &implementation, const plan::Mesh &mesh,

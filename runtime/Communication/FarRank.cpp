@@ -33,6 +33,7 @@ public:
     return call({Request::Agree, uint32_t(how), value}, {}, [](const Reply &) { return true; });
   }
   void abort(std::string reason) override;
+  void whenFailed(std::function<void()> what) override;
 
 protected:
   Status announce(std::string_view name, const plan::Collective &collective) override;
@@ -60,6 +61,7 @@ private:
   std::mutex mutex;
   std::condition_variable changed;
   std::string failure, wanted; ///< of all, and what this rank wants all to fail for
+  std::function<void()> alarm;
   bool closing = false;
 
   // The watcher's.
@@ -87,8 +89,17 @@ void FarRank::abort(std::string reason) {
     std::lock_guard lock(mutex);
     if (wanted.empty())
       wanted = reason.empty() ? "failed" : std::move(reason);
+    if (alarm) // rank 0 may be what is lost
+      alarm();
   }
   waker.wake();
+}
+
+void FarRank::whenFailed(std::function<void()> what) {
+  std::lock_guard lock(mutex);
+  alarm = std::move(what);
+  if (alarm && !(failure.empty() && wanted.empty()))
+    alarm();
 }
 
 template <typename Rest> Expected<uint64_t> FarRank::call(Request request, std::span<const iovec> follows, Rest rest) {
@@ -132,6 +143,8 @@ Status FarRank::reason() {
   if (!changed.wait_for(lock, reasonPatience, [&] { return !failure.empty(); })) {
     failure = fmt::format("rank 0: its data connection closed ({})", zero);
     wanted = fmt::format("its data connection to rank 0 closed");
+    if (alarm)
+      alarm();
     waker.wake();
   }
   return failed(failure);
@@ -142,6 +155,8 @@ void FarRank::fail(std::string why) {
     std::lock_guard lock(mutex);
     if (failure.empty())
       failure = std::move(why);
+    if (alarm)
+      alarm();
   }
   data.end();
   changed.notify_all();

@@ -5,10 +5,12 @@
 #include "runtime/Communication/Threads.h"
 #include "runtime/Support/Strings.h"
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstring>
 #include <fmt/format.h>
+#include <map>
 #include <mutex>
 #include <poll.h>
 #include <thread>
@@ -37,6 +39,9 @@ struct Far {
   std::mutex mutex;
   std::string place = "before its first heartbeat"; ///< as it says, under the mutex
   uint64_t step = 0;
+  bool onDevice = false;
+  std::string waitsIn;            ///< on its device
+  Clock::time_point changed;      ///< the place, last; the watcher's
   std::atomic<bool> left = false; ///< it said that it needs nobody any more
 };
 
@@ -55,6 +60,7 @@ public:
     own->communicator().abort(std::move(reason));
     waker.wake();
   }
+  void whenFailed(std::function<void()> what) override { own->communicator().whenFailed(std::move(what)); }
 
 protected:
   Status announce(std::string_view name, const plan::Collective &collective) override {
@@ -78,8 +84,10 @@ private:
   void speakFor(uint32_t rank);
   void fail(uint32_t rank, std::string_view what);
   void watch();
+  std::string waitingOnDevices();
   void hear(uint32_t rank);
   void judge(Clock::time_point now);
+  bool devicesStandStill(Clock::time_point now);
   void sayOwn(Clock::time_point now);
   bool mayEnd(Clock::time_point now) const;
 
@@ -95,6 +103,8 @@ private:
   Overdue overdue;
   Clock::time_point lastBeat;
   std::optional<Clock::time_point> told; ///< all, why they have failed
+  Progress::Place place;                 ///< this rank's, and since when
+  Clock::time_point placed;
   std::thread watcher;
 };
 
@@ -154,10 +164,26 @@ void MeetingPlace::fail(uint32_t rank, std::string_view what) {
   if (Far *far = others[rank].get()) {
     std::lock_guard lock(far->mutex);
     text += fmt::format(" ({}); it was in {}", far->who,
-                        far->step > far->envoy.step() ? far->place : far->envoy.lastSeen());
+                        far->onDevice || far->step > far->envoy.step() ? far->place : far->envoy.lastSeen());
   }
-  const std::string waits = room->waiting();
+  const std::string onDevices = waitingOnDevices(), waits = onDevices.empty() ? room->waiting() : onDevices;
   room->fail(rank, text + (waits.empty() ? "" : "; " + waits));
+}
+
+/// As their last heartbeats say; empty where none does.
+std::string MeetingPlace::waitingOnDevices() {
+  std::map<std::string, uint32_t> waiting;
+  if (progress)
+    if (const Progress::Place own = progress->place(); own.onDevice && own.waits)
+      ++waiting[own.name];
+  for (uint32_t rank = 1; rank < size(); ++rank) {
+    std::lock_guard lock(others[rank]->mutex);
+    if (!others[rank]->waitsIn.empty())
+      ++waiting[others[rank]->waitsIn];
+  }
+  const auto most = std::max_element(waiting.begin(), waiting.end(),
+                                     [](const auto &a, const auto &b) { return a.second < b.second; });
+  return most == waiting.end() ? "" : fmt::format("{} of {} ranks wait in {}", most->second, size(), most->first);
 }
 
 void MeetingPlace::hear(uint32_t rank) {
@@ -165,7 +191,11 @@ void MeetingPlace::hear(uint32_t rank) {
   const bool open = far.pulse.read([&](const pulse::Beat &beat) {
     if (!beat.place().empty()) {
       std::lock_guard lock(far.mutex);
-      far.place = shown(beat.place()), far.step = beat.step();
+      const std::string place = shown(beat.place());
+      if (place != far.place)
+        far.changed = Clock::now();
+      far.place = place, far.step = beat.step();
+      far.onDevice = beat.on_device(), far.waitsIn = shown(beat.waits_in());
     }
     if (!beat.abort().empty())
       room->fail(rank, beat.abort());
@@ -188,6 +218,24 @@ void MeetingPlace::judge(Clock::time_point now) {
            fmt::format("no heartbeat for {:.0f} s", std::chrono::duration<double>(options.patience.silence).count()));
   if (const std::string why = stall.check(now); !why.empty())
     fail(0, why);
+  if (devicesStandStill(now))
+    fail(0, fmt::format("all devices wait for each other, for {:.0f} s now: {}",
+                        std::chrono::duration<double>(now - placed).count(), describe(place)));
+}
+
+/// Each of them in a collective, for so long that none is behind: then whoever carries it has lost it.
+bool MeetingPlace::devicesStandStill(Clock::time_point now) {
+  if (!progress)
+    return false;
+  if (Progress::Place last = progress->place(); last != place) {
+    place = std::move(last);
+    placed = now;
+  }
+  const auto least = now - 2 * options.patience.leastStall;
+  bool all = place.onDevice && place.waits && placed < least;
+  for (uint32_t rank = 1; rank < size(); ++rank)
+    all &= !others[rank]->waitsIn.empty() && others[rank]->changed < least;
+  return all;
 }
 
 /// Heartbeats; and once all have failed, why, and the end of their data connections.

@@ -1,5 +1,7 @@
 #include "runtime/Communication/Progress.h"
 
+#include "runtime/Communication/Trail.h"
+
 #include <algorithm>
 #include <fmt/format.h>
 
@@ -39,10 +41,21 @@ void Progress::at(const std::string &stepName) {
   move();
 }
 
+void Progress::follow(const Trail *device) {
+  std::lock_guard lock(following);
+  trail = device;
+}
+
 Progress::Place Progress::place() const {
-  return {step.load(std::memory_order_relaxed), segment.load(std::memory_order_relaxed),
-          name.load(std::memory_order_relaxed), waits.load(std::memory_order_relaxed) > 0,
-          ordinal.load(std::memory_order_relaxed)};
+  Place place;
+  place.step = step.load(std::memory_order_relaxed);
+  place.segment = segment.load(std::memory_order_relaxed);
+  if (const std::string *at = name.load(std::memory_order_relaxed))
+    place.name = *at;
+  place.waits = waits.load(std::memory_order_relaxed) > 0;
+  place.ordinal = ordinal.load(std::memory_order_relaxed);
+  std::lock_guard lock(following);
+  return trail ? trail->place(place) : place;
 }
 
 Progress::Wait::Wait(Progress *progress) : progress(progress) {
@@ -64,7 +77,9 @@ std::string ft::rt::describe(const Progress::Place &place) {
     text += fmt::format(", segment {}", plan::Segment::Kind_Name(plan::Segment::Kind(place.segment)));
   else
     text += ", between segments";
-  if (place.name)
-    text += fmt::format(", at \"{}\"", *place.name);
+  if (place.onDevice && !place.name.empty())
+    text += fmt::format(", {} {}", place.waits ? "in" : "behind", place.name);
+  else if (!place.name.empty())
+    text += fmt::format(", at \"{}\"", place.name);
   return text;
 }

@@ -6,9 +6,12 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <mutex>
 #include <string>
 
 namespace ft::rt {
+
+class Trail;
 
 /// Written by the rank's thread alone, read by any.
 class Progress {
@@ -22,8 +25,9 @@ public:
   struct Place {
     uint64_t step = 0;                             ///< 0: before the first
     int segment = plan::Segment::KIND_UNSPECIFIED; ///< none: between segments
-    const std::string *name = nullptr;             ///< of the plan's step; null where none has begun
+    std::string name;                              ///< of the plan's step, or which collective; empty: none has begun
     bool waits = false;                            ///< for other ranks
+    bool onDevice = false;                         ///< a device says so, of work that the host has enqueued
     uint64_t ordinal = 0;                          ///< another one: the rank has moved since
     bool operator==(const Place &) const = default;
   };
@@ -33,6 +37,8 @@ public:
   void leave();
   /// `name` must stay where it is.
   void at(const std::string &name);
+  /// From now on the device says where it is, where it runs what was enqueued; null: no longer.
+  void follow(const Trail *device);
 
   Place place() const;
   /// Its own time for a segment of this kind at most, so far; 0 where none has ended.
@@ -60,6 +66,8 @@ private:
   std::atomic<uint64_t> step = 0, ordinal = 0;
   std::atomic<int> segment = plan::Segment::KIND_UNSPECIFIED, waits = 0;
   std::atomic<const std::string *> name = nullptr;
+  mutable std::mutex following;
+  const Trail *trail = nullptr;
   std::array<std::atomic<double>, kinds> longest = {};
   std::array<Times, kinds> sums = {};
   Clock::time_point entered;

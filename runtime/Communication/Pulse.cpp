@@ -26,17 +26,36 @@ bool Pulse::read(const std::function<void(const pulse::Beat &)> &take) {
   return true;
 }
 
+void StallWatch::measure(const Progress::Place &place, Clock::time_point now) {
+  const bool goesOn = place.onDevice && last.onDevice && place.segment == last.segment && place.step == last.step;
+  if (goesOn)
+    return;
+  if (last.onDevice) {
+    double &most = longest[size_t(last.segment) % Progress::kinds];
+    most = std::max(most, std::chrono::duration<double, std::milli>(now - begun).count());
+  }
+  begun = now;
+}
+
+/// Of a device's first run of a segment nothing is known but that it has run before the first step.
+double StallWatch::usualMs(const Progress::Place &place) const {
+  if (!place.onDevice)
+    return progress->longestMs(place.segment);
+  const double most = longest[size_t(place.segment) % Progress::kinds];
+  return most > 0 ? most : std::chrono::duration<double, std::milli>(patience.leastStall).count();
+}
+
 std::string StallWatch::check(Clock::time_point now) {
   if (!progress)
     return {};
   const Progress::Place place = progress->place();
   if (place != last) {
+    measure(place, now);
     last = place;
     moved = now;
     return {};
   }
-  const double usual = progress->longestMs(place.segment),
-               still = std::chrono::duration<double, std::milli>(now - moved).count();
+  const double usual = usualMs(place), still = std::chrono::duration<double, std::milli>(now - moved).count();
   // Nothing is known of what runs for the first time, nor of loading and saving.
   const bool known = place.segment != plan::Segment::KIND_UNSPECIFIED && usual > 0;
   if (place.waits || !known || now - moved < patience.leastStall || still < patience.stallFactor * usual)
@@ -62,6 +81,9 @@ pulse::Beat ft::rt::beatOf(const Progress *progress) {
   const Progress::Place place = progress->place();
   beat.set_step(place.step);
   beat.set_place(describe(place));
+  beat.set_on_device(place.onDevice);
+  if (place.onDevice && place.waits)
+    beat.set_waits_in(place.name);
   return beat;
 }
 

@@ -100,6 +100,16 @@ void Room::failLocked(uint32_t rank, std::string_view reason) {
   failure = failed(fmt::format("rank {}: {}", rank, reason));
   for (auto &[ranks, group] : groups)
     group->changed.notify_all();
+  for (const std::function<void()> &alarm : alarms)
+    if (alarm)
+      alarm();
+}
+
+void Room::whenFailed(uint32_t rank, std::function<void()> what) {
+  std::lock_guard lock(mutex);
+  alarms[rank] = std::move(what);
+  if (failure && alarms[rank])
+    alarms[rank]();
 }
 
 void Room::fail(uint32_t rank, std::string_view reason) {

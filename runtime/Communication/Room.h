@@ -36,7 +36,7 @@ public:
     std::condition_variable changed;
   };
 
-  explicit Room(uint32_t ranks) : left(ranks) {}
+  explicit Room(uint32_t ranks) : left(ranks), alarms(ranks) {}
   uint32_t size() const { return uint32_t(left.size()); }
 
   /// The same object for the same ranks; lives as long as the room.
@@ -53,6 +53,8 @@ public:
   void fail(uint32_t rank, std::string_view reason);
   /// The rank does not come any more: a failure once somebody waits for it. Returns when nobody touches its memory.
   void leave(uint32_t rank);
+  /// See Communicator::whenFailed.
+  void whenFailed(uint32_t rank, std::function<void()> what);
   /// Why all have failed; ok while none has.
   Status reason();
   /// Which ranks wait for others, and in what: "2 of 4 ranks wait in collective 3 "x""; empty where none waits.
@@ -64,8 +66,9 @@ private:
 
   std::mutex mutex;
   std::optional<Status> failure;
-  std::vector<bool> left; ///< by rank
-  uint32_t touching = 0;  ///< ranks between open and close
+  std::vector<bool> left;                    ///< by rank
+  std::vector<std::function<void()>> alarms; ///< by rank
+  uint32_t touching = 0;                     ///< ranks between open and close
   std::condition_variable quiet;
   std::map<std::vector<uint32_t>, std::unique_ptr<Group>> groups;
 };

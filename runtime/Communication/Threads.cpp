@@ -151,6 +151,7 @@ public:
   }
 
   void abort(std::string reason) override { shared->room->fail(number, reason); }
+  void whenFailed(std::function<void()> what) override { shared->room->whenFailed(number, std::move(what)); }
 
 private:
   /// Tells the others where this rank's runs lie; they look once all have met.

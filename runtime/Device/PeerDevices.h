@@ -1,9 +1,11 @@
-// Processors that the ranks of one process use together.
+// Processors that the ranks of a run use together.
 #pragma once
 
 #include "runtime/Communication/Communicator.h"
 #include "runtime/Device/Device.h"
 #include "runtime/Plan/Mesh.h"
+
+#include <optional>
 
 namespace ft::rt {
 
@@ -17,12 +19,32 @@ struct RankDevice {
 class PeerDevices {
 public:
   virtual ~PeerDevices() = default;
-  /// `host`: the rank's end of a communicator of threads, which outlives the result. CannotRun: no such device, too
-  /// little left to open it, or devices that cannot read each other's memory.
+  /// `host`: the rank's end of a communicator of threads or processes, which outlives the result. CannotRun: no such
+  /// device, too little left to open it, or devices that cannot reach each other.
   virtual Expected<RankDevice> open(Communicator &host) = 0;
+  /// Those whose versions decide what ranks compute, by name and version; for ranks that do not share a process.
+  virtual std::vector<std::string> libraries() const { return {}; }
 };
 
-/// GPUs from number `first` on, one for each rank of the mesh. CannotRun where the machine shows fewer.
-Expected<std::shared_ptr<PeerDevices>> openCudaPeers(const plan::Mesh &mesh, uint32_t first);
+/// How GPUs of one process exchange.
+enum class Exchange {
+  Peers, ///< by copies and kernels that read each other's memory, all ranks in one graph
+  Nccl,  ///< by NCCL, a graph a rank
+};
+
+/// GPUs from number `first` on, one for each rank of the mesh. CannotRun where the machine shows fewer, or without
+/// NCCL.
+Expected<std::shared_ptr<PeerDevices>> openCudaPeers(const plan::Mesh &mesh, uint32_t first, Exchange how);
+
+/// Which GPU a process takes that runs one rank.
+struct OwnGpu {
+  std::optional<uint32_t> wanted;    ///< its number
+  std::optional<uint32_t> localRank; ///< of the processes on this host, as the launcher says
+  std::string interface;             ///< that NCCL connects hosts over; empty: its choice
+};
+
+/// The GPU of this process, one of several that NCCL connects. CannotRun without NCCL and what else the plan needs, where
+/// there is no such GPU, where it is no card for the plan, or where nobody says which of several it is.
+Expected<std::shared_ptr<PeerDevices>> openCudaProcess(const plan::Plan &plan, const OwnGpu &which);
 
 } // namespace ft::rt

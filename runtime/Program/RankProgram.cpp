@@ -37,12 +37,16 @@ Status RankProgram::checkTarget() const {
 }
 
 Status RankProgram::prepare(const PlanFile &file, const RankProgramOptions &options) {
-  progress = options.progress;
+  communicator = options.communicator, progress = options.progress;
   const uint32_t rank = options.communicator ? options.communicator->rank() : 0;
   FT_ASSIGN_OR_RETURN(arenaSet, Arenas::reserve(source, *driver, rank, options.ranksOnHost));
   stagingArea.emplace(source, *arenaSet);
+  timed = communicator && !driver->hostAccessible() && !options.poison;
   const uint32_t stamps = options.profile ? StepTimer::eventsNeeded(source) : 0;
-  FT_RETURN_IF_ERROR(driver->createQueues(queues.streams, queues.events + stamps));
+  uint32_t events = queues.events + stamps, nextEvent = events + 1;
+  for (const plan::Segment &segment : source.segments())
+    events += timed ? ExchangeTimer::eventsNeeded(segment) : 0;
+  FT_RETURN_IF_ERROR(driver->createQueues(queues.streams, events));
   std::vector<ImageView> images;
   for (const plan::Image &image : source.images())
     images.push_back({&image, file.section(image.section())});
@@ -54,9 +58,20 @@ Status RankProgram::prepare(const PlanFile &file, const RankProgramOptions &opti
       FT_RETURN_IF_ERROR(runner.enablePoison(source, i, *arenaSet));
     if (options.profile)
       runner.enableProfile(source, queues.events + 1, measured);
+    if (timed)
+      runner.enableExchangeTimes(nextEvent);
+    nextEvent += ExchangeTimer::eventsNeeded(source.segments(i));
     segments.push_back(std::move(runner));
   }
+  if (progress && communicator)
+    progress->follow(communicator->trail());
   return {};
+}
+
+/// Nobody looks for the device any more.
+RankProgram::~RankProgram() {
+  if (progress)
+    progress->follow(nullptr);
 }
 
 /// Warm-up runs compute on zeros; what they leave behind is zeroed again, so that a captured and an eager run start
@@ -93,18 +108,32 @@ Status RankProgram::submitRecord() {
   return {};
 }
 
+Status RankProgram::runSegment(SegmentRunner &segment) {
+  if (communicator)
+    FT_RETURN_IF_ERROR(communicator->enter(stepNow, segment.kind()));
+  FT_RETURN_IF_ERROR(segment.run());
+  return communicator ? communicator->enter(stepNow, plan::Segment::KIND_UNSPECIFIED) : Status();
+}
+
 Status RankProgram::run(plan::Segment::Kind kind) {
   for (SegmentRunner &segment : segments)
     if (segment.kind() == kind) {
       if (progress)
         progress->enter(kind);
-      Status status = segment.run();
+      Status status = runSegment(segment);
       if (progress)
         progress->leave();
       return status;
     }
   return badInput(fmt::format("the plan has no segment {}; compile it again with what the run asks for",
                               plan::Segment::Kind_Name(kind)));
+}
+
+Expected<Progress::Times> RankProgram::exchangeTimes(plan::Segment::Kind kind) const {
+  for (const SegmentRunner &segment : segments)
+    if (segment.kind() == kind)
+      return segment.exchangeTimes();
+  return Progress::Times();
 }
 
 Expected<uint32_t> RankProgram::endOutputs() {

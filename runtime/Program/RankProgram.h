@@ -28,6 +28,7 @@ public:
                                                      const RankProgramOptions &options);
   RankProgram(const RankProgram &) = delete;
   RankProgram &operator=(const RankProgram &) = delete;
+  ~RankProgram();
 
   const plan::Plan &plan() const { return source; }
   Device &device() { return *driver; }
@@ -49,8 +50,9 @@ public:
   /// the device sees it. Two steps may be on their way, hence the third mark, which the time of the first starts from.
   static constexpr uint32_t marks = 3;
   Status mark(uint64_t step) {
+    stepNow = step + 1;
     if (progress)
-      progress->beginStep(step + 1);
+      progress->beginStep(stepNow);
     return driver->stamp(0, queues.marks[step % marks]);
   }
   /// From the mark of the step before to that of this one, whose outputs have been waited for.
@@ -67,6 +69,10 @@ public:
   double number(plan::Output::Kind kind, uint32_t slot) const;
 
   const Profile &profile() const { return measured; }
+  /// Whether devices exchange, and say what that takes: asynchronous ones, not poisoned.
+  bool timesExchanges() const { return timed; }
+  /// Of the last run of a segment, which has run; the device is idle.
+  Expected<Progress::Times> exchangeTimes(plan::Segment::Kind kind) const;
 
 private:
   RankProgram(const plan::Plan &plan, std::unique_ptr<Device> device)
@@ -75,6 +81,7 @@ private:
   Status prepare(const PlanFile &file, const RankProgramOptions &options);
   Status capture();
   Status waitFor(uint32_t event);
+  Status runSegment(SegmentRunner &segment);
 
   const plan::Plan &source;
   const std::unique_ptr<Device> driver; // outlives what lies on it
@@ -82,10 +89,12 @@ private:
   std::optional<Arenas> arenaSet;
   std::optional<StagingArea> stagingArea;
   std::vector<SegmentRunner> segments;
+  Communicator *communicator = nullptr;
   Progress *progress = nullptr;
+  uint64_t stepNow = 0; ///< that is enqueued
   Profile measured;
   double waited = 0;
-  bool waits = false;
+  bool waits = false, timed = false;
 };
 
 } // namespace ft::rt

@@ -48,12 +48,18 @@ Status SegmentRunner::enablePoison(const plan::Plan &plan, int index, const Aren
   return {};
 }
 
-void SegmentRunner::enableProfile(const plan::Plan &source, uint32_t firstEvent, Profile &into) {
+std::vector<const plan::Step *> SegmentRunner::bodySteps() const {
   std::vector<const plan::Step *> steps;
   for (const auto &step : body)
     steps.push_back(&step->source());
-  timer.emplace(source, std::move(steps), firstEvent, into);
+  return steps;
 }
+
+void SegmentRunner::enableProfile(const plan::Plan &source, uint32_t firstEvent, Profile &into) {
+  timer.emplace(source, bodySteps(), firstEvent, into);
+}
+
+void SegmentRunner::enableExchangeTimes(uint32_t firstEvent) { exchanges.emplace(*segment, bodySteps(), firstEvent); }
 
 Status SegmentRunner::warmUpAndCapture() {
   FT_RETURN_IF_ERROR(checkExchangeStreams(*segment));
@@ -104,10 +110,16 @@ Status SegmentRunner::runStep(size_t index) {
     progress->at(step.source().name());
   if (poison)
     return runPoisoned(index);
+  if (exchanges)
+    FT_RETURN_IF_ERROR(exchanges->beginWait(index, *device));
   FT_RETURN_IF_ERROR(waitForEvents(step.source()));
+  if (exchanges)
+    FT_RETURN_IF_ERROR(exchanges->endWait(index, *device));
   if (timer)
     FT_RETURN_IF_ERROR(timer->begin(index, *device));
   FT_RETURN_IF_ERROR(step.enqueue(*device));
+  if (exchanges)
+    FT_RETURN_IF_ERROR(exchanges->endWork(index, *device));
   // Before the step's own event: what joins its stream to stream 0 is last on it, or a capture could not end.
   if (timer)
     FT_RETURN_IF_ERROR(timer->end(index, *device));
@@ -115,9 +127,11 @@ Status SegmentRunner::runStep(size_t index) {
 }
 
 Status SegmentRunner::runBody() {
+  if (exchanges)
+    FT_RETURN_IF_ERROR(exchanges->beginSegment(*device));
   for (size_t i = 0; i < body.size(); ++i)
     FT_RETURN_IF_ERROR(runStep(i));
-  return {};
+  return exchanges ? exchanges->endSegment(*device) : Status();
 }
 
 /// A graph starts and ends on stream 0, and so do the exchanges around it: their own events need no waiting for.

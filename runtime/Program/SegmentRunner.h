@@ -1,6 +1,7 @@
 // One segment of a plan, ready to run: eagerly, as a graph, poisoned or measured.
 #pragma once
 
+#include "runtime/Program/ExchangeTimer.h"
 #include "runtime/Program/Poison.h"
 #include "runtime/Program/StepTimer.h"
 #include "runtime/Program/Steps.h"
@@ -25,6 +26,10 @@ public:
   /// Measures every run from now on into `profile`; the host waits behind each. Stamps are the events from
   /// `firstEvent`.
   void enableProfile(const plan::Plan &plan, uint32_t firstEvent, Profile &profile);
+  /// Measures every run from now on for exchangeTimes().
+  void enableExchangeTimes(uint32_t firstEvent);
+  /// Of the last run, with which the device is done.
+  Expected<Progress::Times> exchangeTimes() const { return exchanges->read(*device); }
   /// Runs the steps once, then records them as a graph that later runs replay. The device must support capture.
   Status warmUpAndCapture();
   bool wantsCapture() const { return segment->capture(); }
@@ -39,6 +44,7 @@ private:
   Status record(const ExecutableStep &step);
   Status enqueueAndRecord(ExecutableStep &step);
   Status exchange(const std::vector<std::unique_ptr<ExecutableStep>> &steps);
+  std::vector<const plan::Step *> bodySteps() const;
   Status runBody();
   Status runStep(size_t index);
   Status runPoisoned(size_t index);
@@ -53,6 +59,7 @@ private:
   std::optional<PoisonSchedule> poison;
   std::optional<uint32_t> graph;
   std::optional<StepTimer> timer;
+  std::optional<ExchangeTimer> exchanges;
 };
 
 } // namespace ft::rt

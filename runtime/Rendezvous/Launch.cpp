@@ -12,12 +12,13 @@ constexpr uint32_t mostRanks = 1024; // as recipe.proto's dp_replicate_size
 
 /// How one launcher names what it tells.
 struct Dialect {
-  const char *launcher, *rank, *world;
+  const char *launcher, *rank, *world, *local;
 };
 /// mpirun sets its own variables inside a Slurm job and torchrun its own under either: the innermost comes first.
-constexpr Dialect dialects[] = {{"torchrun", "RANK", "WORLD_SIZE"},
-                                {"Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},
-                                {"Slurm", "SLURM_PROCID", "SLURM_NTASKS"}};
+constexpr Dialect dialects[] = {
+    {"torchrun", "RANK", "WORLD_SIZE", "LOCAL_RANK"},
+    {"Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"},
+    {"Slurm", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"}};
 
 class Variables {
 public:
@@ -52,6 +53,13 @@ Expected<const Dialect *> findLauncher(const Variables &variables) {
                                    dialect.rank, dialect.world));
   }
   return static_cast<const Dialect *>(nullptr);
+}
+
+/// By hand, or of a pod a rank, it may be absent.
+Status findLocalRank(const Variables &variables, const Dialect &dialect, Launch &launch) {
+  if (variables.text(dialect.local).empty())
+    return {};
+  return variables.read(dialect.local, 0u, launch.world - 1, launch.localRank.emplace());
 }
 
 Status findHost(const Variables &variables, Launch &launch) {
@@ -127,6 +135,7 @@ Expected<std::optional<Launch>> ft::rt::readLaunch(const Environment &environmen
   FT_RETURN_IF_ERROR(variables.read(dialect->rank, 0u, launch.world - 1, launch.rank));
   if (launch.world == 1)
     return std::optional<Launch>();
+  FT_RETURN_IF_ERROR(findLocalRank(variables, *dialect, launch));
   FT_RETURN_IF_ERROR(findHost(variables, launch));
   FT_RETURN_IF_ERROR(findPort(variables, launch));
   FT_RETURN_IF_ERROR(readOwn(variables, launch));

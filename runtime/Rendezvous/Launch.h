@@ -14,6 +14,7 @@ namespace ft::rt {
 struct Launch {
   std::string launcher; ///< for messages: "torchrun", "Slurm" or "Open MPI"
   uint32_t rank = 0, world = 1;
+  std::optional<uint32_t> localRank;      ///< among the processes of this host, where the launcher says it
   std::string host;                       ///< of rank 0
   uint16_t port = 0;                      ///< where rank 0 listens while the run starts
   std::string interface;                  ///< name or address of the interface that carries it; empty: any
@@ -26,8 +27,9 @@ using Environment = std::function<const char *(const char *name)>;
 
 /// Reads torchrun's variables (RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT), Open MPI's
 /// (OMPI_COMM_WORLD_*) or Slurm's (SLURM_PROCID, SLURM_NTASKS, SLURM_JOB_NODELIST), the first of them that is there,
-/// and FTRUN_PORT, FTRUN_INTERFACE, FTRUN_SECRET, FTRUN_START_TIMEOUT and FTRUN_STALL_FACTOR. Nothing where no launcher
-/// is seen, or its world is one rank. CannotRun, naming the variable, where what it says is not complete or no number.
+/// with its LOCAL_RANK, OMPI_COMM_WORLD_LOCAL_RANK or SLURM_LOCALID, and FTRUN_PORT, FTRUN_INTERFACE, FTRUN_SECRET,
+/// FTRUN_START_TIMEOUT and FTRUN_STALL_FACTOR. Nothing where no launcher is seen, or its world is one rank. CannotRun,
+/// naming the variable, where what it says is not complete or no number.
 Expected<std::optional<Launch>> readLaunch(const Environment &environment);
 
 /// "node[03-07,9],login" → "node03": the first host of a Slurm list. Empty where it is none.

@@ -106,3 +106,14 @@ TEST(LaunchTest, FirstHostOfAList) {
   for (const auto &[list, host] : cases)
     EXPECT_EQ(firstHost(list), host);
 }
+
+TEST(LaunchTest, TheRankWithinTheHost) {
+  EXPECT_EQ((*read(torchrun))->localRank, 1u);
+  EXPECT_FALSE((*read(with(slurm, {})))->localRank) << "a pod of one rank need not say it";
+  EXPECT_EQ((*read(with(slurm, {{"SLURM_LOCALID", "7"}, {"LOCAL_RANK", "3"}})))->localRank, 7u) << "its own launcher's";
+  EXPECT_EQ((*read(with(openMpi, {{"MASTER_ADDR", "a"}, {"OMPI_COMM_WORLD_LOCAL_RANK", "0"}})))->localRank, 0u);
+  const auto launch = read(with(torchrun, {{"LOCAL_RANK", "4"}}));
+  ASSERT_FALSE(launch.ok());
+  EXPECT_EQ(launch.status().code(), Code::CannotRun);
+  EXPECT_NE(launch.status().message().find("LOCAL_RANK=4; must be in [0, 3]"), std::string::npos);
+}

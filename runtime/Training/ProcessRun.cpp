@@ -1,11 +1,13 @@
 #include "runtime/Training/ProcessRun.h"
 
+#include "runtime/Communication/Moved.h"
 #include "runtime/Communication/Sockets.h"
 #include "runtime/Training/RankLog.h"
 #include "runtime/Training/RankRun.h"
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <net/if.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -40,6 +42,8 @@ std::string optionsOf(const RunOptions &options) {
     text += fmt::format("--verify-steps {} ", options.verifySteps);
   if (options.initAdaptersNormal)
     text += "--init-adapters normal ";
+  if (!options.collectives.empty())
+    text += fmt::format("--collectives {} ", options.collectives);
   if (!options.adapter.empty())
     text += "--adapter … ";
   return text.empty() ? "none" : text.substr(0, text.size() - 1);
@@ -47,12 +51,17 @@ std::string optionsOf(const RunOptions &options) {
 
 std::string digestOf(const PreparedData &data) { return data.file ? toHex(sha256(data.file->bytes())) : "none"; }
 
-/// Paths of libraries may differ from host to host.
-std::string librariesOf() {
+/// Those of a processor, or of the GPU. Their paths may differ from host to host.
+std::string librariesOf(const PeerDevices *gpu) {
+  std::vector<std::string> all;
+  if (gpu)
+    all = gpu->libraries();
+  else
+    for (const DeviceInfo &device : listCpuDevices().devices)
+      all.insert(all.end(), device.libraries.begin(), device.libraries.end());
   std::string text;
-  for (const DeviceInfo &device : listCpuDevices().devices)
-    for (const std::string &library : device.libraries)
-      text += (text.empty() ? "" : ", ") + library.substr(0, library.find(" ("));
+  for (const std::string &library : all)
+    text += (text.empty() ? "" : ", ") + library.substr(0, library.find(" ("));
   return text.empty() ? "none" : text;
 }
 
@@ -66,7 +75,7 @@ std::string checkpointOf(const RunInputs &inputs) {
 }
 
 /// In the order of importance: the first that differs is named.
-std::vector<rendezvous::Fact> factsOf(const RunInputs &inputs) {
+std::vector<rendezvous::Fact> factsOf(const RunInputs &inputs, const PeerDevices *gpu) {
   Facts facts;
   const char *samePlan = "compile once, and give every rank that plan.bin";
   facts.add("ftrun", FTC_VERSION, Code::CannotRun, "run the same ftrun on every host");
@@ -78,7 +87,7 @@ std::vector<rendezvous::Fact> factsOf(const RunInputs &inputs) {
   facts.add("packed held-out data", digestOf(inputs.held), Code::BadInput, "give every rank the same data");
   facts.add("checkpoint to continue from", checkpointOf(inputs), Code::BadInput,
             "give every rank the same --resume, and an output folder that all hosts see");
-  facts.add("library", librariesOf(), Code::CannotRun, "install the same version on every host");
+  facts.add("library", librariesOf(gpu), Code::CannotRun, "install the same version on every host");
   return std::move(facts.all);
 }
 
@@ -94,6 +103,33 @@ Expected<Company> findOthers(const Launch &launch, const Attendance &own, const 
     return join(launch, own, SocketChannels, stop);
   FT_ASSIGN_OR_RETURN(Descriptor listener, listenAt(launch.host, launch.interface, launch.port));
   return gather(std::move(listener), launch, own, SocketChannels, stop);
+}
+
+/// This rank cannot run. The others shall hear why; they are not waited for long.
+Status tellProblem(Launch launch, Attendance own, const Interrupts &interrupts, const Status &problem) {
+  launch.startTimeout = std::min(launch.startTimeout, std::chrono::seconds(15));
+  own.problem = problem;
+  (void)findOthers(launch, own, interrupts).status();
+  return problem;
+}
+
+/// What this process runs on and exchanges with.
+struct Means {
+  std::shared_ptr<PeerDevices> gpu; ///< null where the plan is for CPUs
+  const FtMover *mpi = nullptr;     ///< null where collectives go over the rendezvous's connections
+};
+
+/// As far as it can be opened alone.
+Expected<Means> openMeans(const RunInputs &inputs, const Launch &launch) {
+  Means means;
+  if (inputs.plan().target().driver() == plan::CUDA) {
+    const bool named = if_nametoindex(launch.interface.c_str()) != 0; // else an address, which NCCL does not take
+    const OwnGpu own{inputs.options.gpu, launch.localRank, named ? launch.interface : ""};
+    FT_ASSIGN_OR_RETURN(means.gpu, openCudaProcess(inputs.plan(), own));
+  } else if (inputs.options.collectives == "mpi") {
+    FT_ASSIGN_OR_RETURN(means.mpi, loadMpi());
+  }
+  return means;
 }
 
 /// Ranks of a host share its processors, unless a launcher has bound each to its own.
@@ -131,6 +167,38 @@ Status settle(Status own, Communicator &communicator) {
     return Status(Code::Interrupted, "interrupted; rank 0 has saved what there is");
   return own;
 }
+/// One rank, once all have come.
+Status runAmong(const Launch &launch, RunInputs &inputs, const Means &means, Company company, Interrupts &interrupts,
+                Console &lines, const RankLog &log) {
+  Journal journal(lines, inputs.plan().run().logging_steps());
+  if (!means.gpu)
+    shareProcessors(inputs, company.ranksOnHost, journal);
+  for (const Peer &peer : company.peers)
+    inputs.hosts.push_back(peer.host);
+  const plan::Mesh mesh(inputs.plan());
+  Progress progress;
+  const SocketOptions how = socketOptions(inputs.options, launch, interrupts, progress);
+  const std::unique_ptr<Communicator> host = launch.rank == 0 ? openMeetingPlace(mesh, std::move(company), how)
+                                                              : openFarRank(mesh, launch.rank, std::move(company), how);
+  std::unique_ptr<Communicator> moved;
+  if (means.mpi) {
+    const auto mover = connectMpi(*means.mpi, launch.rank, launch.world);
+    if (!mover.ok())
+      return settle(mover.status(), *host);
+    moved = openMoved(mesh, *host, *mover, &progress);
+  }
+  RanksInStep lockstep(interrupts, *host);
+  RunOutputs outputs(inputs, interrupts, journal);
+  RankContext context{launch.rank, inputs, lockstep, journal, launch.rank == 0 ? &outputs : nullptr};
+  context.host = host.get(), context.collectives = moved.get(), context.peers = means.gpu.get();
+  context.progress = &progress;
+  context.onFolder = [&] {
+    if (launch.rank != 0)
+      log.moveTo(inputs.outputFolder(), launch.rank);
+    return Status();
+  };
+  return settle(runRank(context), *host);
+}
 } // namespace
 
 Status ft::rt::runProcess(const Launch &launch, const RunOptions &options, Interrupts &interrupts, Console &console) {
@@ -138,42 +206,17 @@ Status ft::rt::runProcess(const Launch &launch, const RunOptions &options, Inter
   Console quiet(log.get());
   Console &lines = launch.rank == 0 ? console : quiet;
   Attendance own{launch.rank, launch.world, hostName(), static_cast<uint64_t>(getpid()), {}, {}};
-  auto read = openInputs(options, lines);
-  if (!read.ok()) {
-    // The others shall hear why; they are not waited for long.
-    Launch brief = launch;
-    brief.startTimeout = std::min(launch.startTimeout, std::chrono::seconds(15));
-    own.problem = read.status();
-    (void)findOthers(brief, own, interrupts).status();
-    return read.status();
-  }
-  RunInputs &inputs = *read;
-  own.facts = factsOf(inputs);
+  auto inputs = openInputs(options, lines);
+  if (!inputs.ok())
+    return tellProblem(launch, std::move(own), interrupts, inputs.status());
+  const auto means = openMeans(*inputs, launch);
+  if (!means.ok())
+    return tellProblem(launch, std::move(own), interrupts, means.status());
+  own.facts = factsOf(*inputs, means->gpu.get());
   FT_ASSIGN_OR_RETURN(Company company, findOthers(launch, own, interrupts));
-
-  if (inputs.isFinished()) {
-    lines.line(finishedLine(inputs));
+  if (inputs->isFinished()) {
+    lines.line(finishedLine(*inputs));
     return {};
   }
-  Journal journal(lines, inputs.plan().run().logging_steps());
-  shareProcessors(inputs, company.ranksOnHost, journal);
-  Progress progress;
-  for (const Peer &peer : company.peers)
-    inputs.hosts.push_back(peer.host);
-  const plan::Mesh mesh(inputs.plan());
-  const SocketOptions how = socketOptions(options, launch, interrupts, progress);
-  const std::unique_ptr<Communicator> communicator = launch.rank == 0
-                                                         ? openMeetingPlace(mesh, std::move(company), how)
-                                                         : openFarRank(mesh, launch.rank, std::move(company), how);
-  RanksInStep lockstep(interrupts, *communicator);
-  RunOutputs outputs(inputs, interrupts, journal);
-  RankContext context{launch.rank, inputs, lockstep, journal, launch.rank == 0 ? &outputs : nullptr};
-  context.host = communicator.get();
-  context.progress = &progress;
-  context.onFolder = [&] {
-    if (launch.rank != 0)
-      log.moveTo(inputs.outputFolder(), launch.rank);
-    return Status();
-  };
-  return settle(runRank(context), *communicator);
+  return runAmong(launch, *inputs, *means, std::move(company), interrupts, lines, log);
 }

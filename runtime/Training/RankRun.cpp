@@ -79,7 +79,9 @@ Status openProgram(Rank &rank) {
                   fmt::format("the plan is for target {}: {}", target.name(), opened.status().message()));
   // What is free was seen when the device was opened, for all ranks of the host: nobody reserves before.
   FT_RETURN_IF_ERROR(rank.lockstep.meet());
-  Communicator *communicator = rank.communicator ? rank.communicator.get() : rank.context.host;
+  Communicator *communicator = rank.communicator          ? rank.communicator.get()
+                               : rank.context.collectives ? rank.context.collectives
+                                                          : rank.context.host;
   const RankProgramOptions how{options.poison, options.profile, communicator, rank.context.progress,
                                rank.inputs.ranksOnHost};
   FT_ASSIGN_OR_RETURN(rank.program, RankProgram::load(*rank.inputs.file, std::move(*opened), how));
@@ -186,14 +188,33 @@ Expected<ModelView> lookBefore(Rank &rank) {
   return view;
 }
 
-/// What all ranks took; on a GPU the host's times say nothing of that.
+/// How often a step runs a segment.
+double runsOf(const plan::Plan &plan, plan::Segment::Kind kind) {
+  double runs = kind == plan::Segment::UPDATE;
+  for (uint64_t i = 0; i < std::max<uint64_t>(1, plan.batch().gradient_accumulation_steps()); ++i)
+    runs += plan::microBatchKind(plan, i) == kind;
+  return runs;
+}
+
+/// What all ranks took. The host sees what a CPU does; of a device that runs behind it, the last run of each segment.
 Expected<std::vector<RankTimes>> rankTimes(Rank &rank, const TrainingResult &training) {
   const RankContext &context = rank.context;
-  if (!context.progress || !context.host || !rank.program->device().hostAccessible())
-    return std::vector<RankTimes>();
+  RankProgram &program = *rank.program;
   const RunPosition &from = rank.from; // what another process did is not among this one's times
-  return gatherTimes(timesOf(*context.progress, training.steps - from.step, training.seconds - from.seconds),
-                     *context.host);
+  const uint64_t steps = training.steps - from.step;
+  const bool host = program.device().hostAccessible();
+  if (!context.progress || !context.host || steps == 0 || !(host || program.timesExchanges()))
+    return std::vector<RankTimes>();
+  const auto aStep = [&](plan::Segment::Kind kind) -> Expected<Progress::Times> {
+    Progress::Times times = context.progress->times(kind);
+    if (!host) {
+      FT_ASSIGN_OR_RETURN(times, program.exchangeTimes(kind));
+    }
+    const double factor = host ? 1 / static_cast<double>(steps) : runsOf(rank.plan(), kind);
+    return Progress::Times{times.own * factor, times.exposed * factor};
+  };
+  FT_ASSIGN_OR_RETURN(const RankTimes own, timesOf(steps, training.seconds - from.seconds, aStep));
+  return gatherTimes(own, *context.host);
 }
 
 Expected<TrainingResult> train(Rank &rank) {
@@ -250,8 +271,9 @@ Status loadBest(Rank &rank, RunResult &result) {
 }
 } // namespace
 
-Status ft::rt::runRank(const RankContext &context) {
-  Rank rank(context);
+/// Everything, once the rank is there.
+static Status runAll(Rank &rank) {
+  const RankContext &context = rank.context;
   Lockstep &lockstep = context.lockstep;
   FT_RETURN_IF_ERROR(openProgram(rank));
   if (context.arenas)
@@ -287,5 +309,18 @@ Status ft::rt::runRank(const RankContext &context) {
   const Status status = rank.outputs ? rank.outputs->finish(*rank.program, rank.reader(), result)
                                      : exportFiles(rank.plan(), rank.reader(), "").status();
   FT_RETURN_IF_ERROR(lockstep.meet()); // no rank's memory goes before it is measured
+  return status;
+}
+
+Status ft::rt::runRank(const RankContext &context) {
+  Rank rank(context);
+  Status status = runAll(rank);
+  // Told before anything is taken down: peers, and this rank's own device, may wait for what does not come any more.
+  if (!status.ok() && status.code() != Code::Interrupted) {
+    if (context.onFailed)
+      context.onFailed(status);
+    if (context.host)
+      context.host->abort(status.message());
+  }
   return status;
 }

@@ -16,9 +16,12 @@ struct RankContext {
   RunOutputs *outputs;                   ///< rank 0's; null on every other
   ProcessArenas *arenas = nullptr;       ///< where a rank without outputs says what it has reserved
   Communicator *host = nullptr;          ///< the rank's end between the threads of the process; null in a world of one
+  Communicator *collectives = nullptr;   ///< what runs those of the plan; null: `host`, or what opens the device does
   PeerDevices *peers = nullptr;          ///< what opens the rank's device; null: it opens its own
   std::function<Status()> onFolder = {}; ///< called once rank 0 has taken the output folder
   Progress *progress = nullptr;          ///< told what the rank does; null: nobody is
+  /// The rank has failed; told before the others are.
+  std::function<void(const Status &)> onFailed = {};
 };
 
 /// Makes a RankProgram, loads weights into it, and evaluates, generates and trains with it. One thread for each rank

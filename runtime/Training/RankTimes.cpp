@@ -21,16 +21,16 @@ Expected<double> fromRank(uint32_t rank, double mine, Communicator &communicator
 }
 } // namespace
 
-RankTimes ft::rt::timesOf(const Progress &progress, uint64_t steps, double seconds) {
+Expected<RankTimes> ft::rt::timesOf(uint64_t steps, double seconds,
+                                    const std::function<Expected<Progress::Times>(plan::Segment::Kind)> &of) {
   RankTimes times;
-  const double count = static_cast<double>(std::max<uint64_t>(1, steps));
-  times.step = seconds * 1e3 / count;
+  times.step = seconds * 1e3 / static_cast<double>(std::max<uint64_t>(1, steps));
   for (const plan::Segment::Kind kind : trained) {
-    const Progress::Times &sum = progress.times(kind);
-    times.own += sum.own / count;
-    times.exposed += sum.exposed / count;
-    if (sum.own / count > times.slowestOwn)
-      times.slowest = kind, times.slowestOwn = sum.own / count;
+    FT_ASSIGN_OR_RETURN(const Progress::Times segment, of(kind));
+    times.own += segment.own;
+    times.exposed += segment.exposed;
+    if (segment.own > times.slowestOwn)
+      times.slowest = kind, times.slowestOwn = segment.own;
   }
   return times;
 }

@@ -4,12 +4,13 @@
 #include "runtime/Communication/Communicator.h"
 #include "runtime/Communication/Progress.h"
 
+#include <functional>
 #include <string>
 #include <vector>
 
 namespace ft::rt {
 
-/// A rank's mean step, in milliseconds.
+/// A rank's mean step, in milliseconds; on a GPU what it computed and waited for is of the last step.
 struct RankTimes {
   double step = 0;
   double own = 0;                                ///< computing
@@ -18,8 +19,9 @@ struct RankTimes {
   double slowestOwn = 0;                         ///< in it
 };
 
-/// Of this rank, whose `steps` steps took so long.
-RankTimes timesOf(const Progress &progress, uint64_t steps, double seconds);
+/// Of this rank, whose `steps` steps took so long; `of` says what a step's runs of a segment took.
+Expected<RankTimes> timesOf(uint64_t steps, double seconds,
+                            const std::function<Expected<Progress::Times>(plan::Segment::Kind)> &of);
 
 /// Of all ranks, in their order; each asks, and gives its own.
 Expected<std::vector<RankTimes>> gatherTimes(const RankTimes &own, Communicator &communicator);

@@ -50,7 +50,9 @@ TEST(RankTimesTest, WaitingIsNotComputing) {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
     progress.leave();
   }
-  const RankTimes times = timesOf(progress, 2, 0.08);
+  const RankTimes times = *timesOf(2, 0.08, [&](plan::Segment::Kind kind) -> Expected<Progress::Times> {
+    return Progress::Times{progress.times(kind).own / 2, progress.times(kind).exposed / 2};
+  });
   EXPECT_DOUBLE_EQ(times.step, 40);
   EXPECT_GE(times.exposed, 20);
   EXPECT_LT(times.exposed, 35) << "nested waits count once";
@@ -59,4 +61,8 @@ TEST(RankTimesTest, WaitingIsNotComputing) {
   EXPECT_EQ(times.slowest, plan::Segment::UPDATE);
   EXPECT_GE(progress.longestMs(plan::Segment::UPDATE), 10);
   EXPECT_EQ(progress.longestMs(plan::Segment::GENERATE), 0);
+}
+
+TEST(RankTimesTest, WhatADeviceDoesNotTellIsAFailure) {
+  EXPECT_FALSE(timesOf(1, 1, [](plan::Segment::Kind) -> Expected<Progress::Times> { return failed("no event"); }).ok());
 }

@@ -32,18 +32,16 @@ Status ft::rt::runRanks(const RunInputs &inputs, const Interrupts &interrupts, J
   std::vector<std::unique_ptr<Communicator>> ends = openThreads(mesh);
   std::shared_ptr<PeerDevices> peers;
   if (inputs.plan().target().driver() == plan::CUDA) {
-    FT_ASSIGN_OR_RETURN(peers, openCudaPeers(mesh, inputs.options.gpu.value_or(0)));
+    const Exchange how = inputs.options.collectives == "nccl" ? Exchange::Nccl : Exchange::Peers;
+    FT_ASSIGN_OR_RETURN(peers, openCudaPeers(mesh, inputs.options.gpu.value_or(0), how));
   } else if (usableProcessors() < inputs.world) {
     journal.line(fmt::format("note: {} ranks share {} processors; as many ranks as processors at most are faster",
                              inputs.world, usableProcessors()));
   }
   Outcome outcome;
   auto run = [&](RankContext context) {
-    const Status status = runRank(context);
-    outcome.note(status);
-    if (!status.ok())
-      context.host->abort(status.message());
-    return status;
+    context.onFailed = [&](const Status &status) { outcome.note(status); };
+    return runRank(context);
   };
   std::vector<std::thread> others;
   for (uint32_t rank = 1; rank < inputs.world; ++rank)
@@ -53,7 +51,7 @@ Status ft::rt::runRanks(const RunInputs &inputs, const Interrupts &interrupts, J
       Journal own(console, inputs.plan().run().logging_steps());
       RanksInStep lockstep(interrupts, *ends[rank]);
       Progress progress;
-      (void)run({rank, inputs, lockstep, own, nullptr, &outputs.processArenas(), ends[rank].get(), peers.get(),
+      (void)run({rank, inputs, lockstep, own, nullptr, &outputs.processArenas(), ends[rank].get(), nullptr, peers.get(),
                  [&] {
                    log.moveTo(outputs.path(), rank);
                    return Status();
@@ -63,7 +61,7 @@ Status ft::rt::runRanks(const RunInputs &inputs, const Interrupts &interrupts, J
   RanksInStep lockstep(interrupts, *ends[0]);
   Progress progress;
   const Status status =
-      run({0, inputs, lockstep, journal, &outputs, nullptr, ends[0].get(), peers.get(), {}, &progress});
+      run({0, inputs, lockstep, journal, &outputs, nullptr, ends[0].get(), nullptr, peers.get(), {}, &progress});
   for (std::thread &other : others)
     other.join();
   const Status failure = outcome.failure();

@@ -23,6 +23,7 @@ struct RunOptions {
   uint32_t threads = 0;              ///< CPU: 0 takes every usable processor
   std::optional<uint32_t> gpu;       ///< CUDA ordinal, of rank 0 where there are several; 0 where it is not given
   std::optional<uint32_t> ranks;     ///< must be the plan's
+  std::string collectives;           ///< "peers", "nccl", "mpi"; empty: NCCL and sockets between processes, else peers
   std::vector<std::string> settings; ///< "name=value" of --set
   std::string dumpGradients;         ///< folder; empty: no dump
   bool initAdaptersNormal = false;   ///< B from N(0, 0.02²), so that no gradient vanishes

@@ -93,6 +93,28 @@ Status checkSaving(const plan::Plan &plan) {
 }
 
 /// Rank and mesh are the plan's; a launcher only says which rank is where.
+bool onGpus(const RunInputs &inputs) { return inputs.plan().target().driver() == plan::CUDA; }
+
+/// Who may move what ranks exchange depends on where they are.
+Status checkCollectives(const RunInputs &inputs) {
+  const RunOptions &options = inputs.options;
+  const std::string &how = options.collectives;
+  if (how.empty())
+    return {};
+  const bool gpus = onGpus(inputs), processes = options.launch.has_value();
+  const std::string_view legal = inputs.world == 1   ? ""
+                                 : gpus && processes ? "nccl"
+                                 : gpus              ? "peers or nccl"
+                                 : processes         ? "mpi"
+                                                     : "";
+  if (!legal.empty() && legal.find(how) != std::string_view::npos)
+    return {};
+  return badInput(fmt::format("--collectives {}: the plan is for {} rank{} of target {} in {}; {}", how, inputs.world,
+                              inputs.world == 1 ? "" : "s", inputs.plan().target().name(),
+                              processes ? "several processes" : "one process",
+                              legal.empty() ? "leave it out" : fmt::format("must be {}, or left out", legal)));
+}
+
 Status checkLaunch(const RunInputs &inputs, const Launch &launch) {
   if (inputs.plan().run().load_best_model_at_end())
     return cannotRun(
@@ -102,15 +124,9 @@ Status checkLaunch(const RunInputs &inputs, const Launch &launch) {
                     launch.launcher, launch.world));
   if (launch.world != inputs.world)
     return badInput(
-        fmt::format("{} started {} ranks, and the plan is for {}: start as many, or compile the recipe with "
-                    "--set parallelism.dp_replicate_size={}",
-                    launch.launcher, launch.world, inputs.world, launch.world));
-  if (inputs.plan().target().driver() == plan::CUDA)
-    return cannotRun(
-        fmt::format("the plan is for target {}, and {} started {} processes: GPU ranks in several processes "
-                    "need NCCL, which is not supported yet; start ftrun once on one host, without a "
-                    "launcher, and it runs all ranks",
-                    inputs.plan().target().name(), launch.launcher, launch.world));
+        fmt::format("{} started {} ranks, and the plan is for {}: start as many, each a process{}, or compile the "
+                    "recipe with --set parallelism.dp_replicate_size={}",
+                    launch.launcher, launch.world, inputs.world, onGpus(inputs) ? " with one GPU" : "", launch.world));
   return {};
 }
 
@@ -133,6 +149,7 @@ Status readPlan(RunInputs &inputs) {
   noteSettings(inputs.options, inputs.file->plan);
   if (inputs.options.launch)
     FT_RETURN_IF_ERROR(checkLaunch(inputs, *inputs.options.launch));
+  FT_RETURN_IF_ERROR(checkCollectives(inputs));
   FT_RETURN_IF_ERROR(checkSaving(inputs.plan()));
   return inputs.options.verifySteps ? checkVerifying(inputs.plan(), inputs.options.verifySteps) : Status();
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What happens to four CPU ranks in four processes when one of them dies, stops, is cut off or finds its disk full.
+"""What happens to four CPU ranks in four processes when one of them dies, stops, slows down, is cut off or finds its disk
+full.
 
 FTC_MOMENTS random moments of each kind (default 10; a thorough run takes 100), FTC_SEED chooses them. Each survivor
 must end within 60 s with the exit code and one line that names the rank; nothing half-written is left, no process.
@@ -12,6 +13,7 @@ import resource
 import shutil
 import signal
 import tempfile
+import threading
 import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
@@ -37,8 +39,8 @@ class Moment:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="ftc-fault-"))
         self.name = f"{kind} {number} of seed {SEED}, rank {self.victim}"
 
-    def start(self, port=None, per_rank=None):
-        options = ["--max-steps", 1000000, "--set", "logging_steps=1000"]
+    def start(self, port=None, per_rank=None, steps=1000000):
+        options = ["--max-steps", steps, "--set", "logging_steps=1000"]
         return World(self.folder, self.plan, RANKS, options=options, port=port, per_rank=per_rank,
                      environment=dict(FTRUN_START_TIMEOUT=10))
 
@@ -71,6 +73,28 @@ class Moment:
 
     def close(self):
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Slowed:
+    """A rank gets a tenth of its time while this lives."""
+
+    def __init__(self, rank):
+        self.rank, self.ends = rank, threading.Event()
+        self.thread = threading.Thread(target=self.slow)
+
+    def slow(self):
+        while not self.ends.is_set() and self.rank.process.poll() is None:
+            self.rank.signal(signal.SIGSTOP)
+            time.sleep(0.045)
+            self.rank.signal(signal.SIGCONT)
+            time.sleep(0.005)
+
+    def __enter__(self):
+        self.thread.start()
+
+    def __exit__(self, *_):
+        self.ends.set()
+        self.thread.join()
 
 
 class Failures(harness.WorkshopTest):
@@ -107,6 +131,18 @@ class Failures(harness.WorkshopTest):
                 world[moment.victim].signal(signal.SIGCONT)
                 self.assertIn(world[moment.victim].wait(30), (2, 3), moment.name) # when it continues
         self.each("stopped", fate)
+
+    def test_slowed(self):
+        """Nobody is lost: all wait for it, and at the end it is named."""
+        def fate(moment):
+            with moment.start(steps=40) as world:
+                time.sleep(moment.random.random())
+                with Slowed(world[moment.victim]):
+                    got = world.wait(SECONDS * 2)
+                with self.subTest(moment.name):
+                    self.assertEqual(set(got.values()), {0}, world.messages())
+                    self.assertIn(f"slowest: rank {moment.victim}", world[0].out.read_text())
+        self.each("slowed", fate)
 
     def test_cut(self):
         def fate(moment):

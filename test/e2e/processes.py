@@ -7,9 +7,10 @@ import socket
 import time
 import unittest
 
-from harness import LORA, WorkshopTest, call
+from harness import FTRUN, LORA, WorkshopTest, call
 from launch import HERE, World, free_port, open_mpi, slurm, torchrun
 
+FAKE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(FTRUN))), "runtime/Device/Cuda/fake")
 FORMS = {
     "full": dict(),
     "LoRA, evaluated, three micro-batches": dict(
@@ -211,10 +212,25 @@ class Start(ProcessTest):
         self.assertIn("a second rank 3 (host", text)
         self.assertIn("rank 2 has not come", world[0].message)
 
-    def test_a_gpu_plan(self):
-        plan = self.compile("gpu", "--gpu", "h200", lora=LORA, precision="BF16_MIXED", target=None,
-                            parallelism=over(2))
-        self.expect(self.world(plan, 2), 2, "need NCCL, which is not supported yet")
+    def gpu_plan(self):
+        return self.compile("gpu", "--gpu", "h200", lora=LORA, precision="BF16_MIXED", target=None, parallelism=over(2))
+
+    @unittest.skipIf(os.path.exists("/dev/nvidiactl"), "there is a GPU")
+    def test_a_gpu_plan_without_a_driver(self):
+        self.expect(self.world(self.gpu_plan(), 2), 2, "no NVIDIA driver on this machine")
+
+    @unittest.skipUnless(os.path.exists(FAKE), "no fake driver was built")
+    def test_a_gpu_plan_without_what_it_needs(self):
+        """On a driver without a GPU behind it, whose card is of the plan's architecture."""
+        plan = self.gpu_plan()
+        fake = dict(LD_LIBRARY_PATH=FAKE, FTC_NCCL_DIR=FAKE, FTC_CUBLAS_DIR="/none")
+        self.expect(self.world(plan, 2, environment={**fake, "FTC_NCCL_DIR": "/none"}), 2, "NCCL: FTC_NCCL_DIR is /none")
+        self.expect(self.world(plan, 2, environment={**fake, "FTC_FAKE_NCCL_VERSION": "21703"}), 2, "is NCCL 2.17.3")
+        self.expect(self.world(plan, 2, environment=fake), 2, "cuBLASLt: FTC_CUBLAS_DIR is /none")
+        two = {**fake, "FTC_FAKE_GPUS": 2}
+        self.expect(self.world(plan, 2, environment=two, per_rank={1: dict(LOCAL_RANK="")}), 2, "set LOCAL_RANK")
+        self.expect(self.world(plan, 2, environment=two, options=["--gpu", 2]), 2, "--gpu 2: the driver shows 2 GPUs")
+        self.expect(self.world(plan, 2, environment=fake, options=["--collectives", "peers"]), 1, "must be nccl")
 
     def test_no_host_under_mpirun(self):
         world = self.world(self.plan, only=[0], variables=lambda rank, world, port: dict(

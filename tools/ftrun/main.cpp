@@ -78,6 +78,11 @@ void addOptions(CLI::App &app, RunOptions &options, bool &devices) {
       ->check(CLI::Range(0, 1023));
   app.add_option("--ranks", options.ranks, "ranks of the plan, as threads of this process (default: as many)")
       ->check(CLI::Range(1, 1024));
+  app.add_option(
+         "--collectives", options.collectives,
+         "who moves what ranks exchange: of GPUs of one process peers, which read each other's memory (default), "
+         "or nccl; of CPU ranks in several processes mpi (default: rank 0)")
+      ->check(CLI::IsMember({"peers", "nccl", "mpi"}));
   app.add_option("--set", options.settings, "name=value of a run-time field, for example learning_rate=1e-4");
   app.add_option("--dump-gradients", options.dumpGradients, "write the first step's gradients into this folder");
   app.add_option_function<std::string>(

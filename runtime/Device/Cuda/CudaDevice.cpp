@@ -242,7 +242,7 @@ Status CudaDevice::readMemoryOf(const CudaDevice &peer) {
   FT_RETURN_IF_ERROR(driver.check(driver.deviceCanAccessPeer(&can, device, peer.device), what));
   if (!can)
     return cannotRun(
-        "these GPUs cannot read each other's memory; ranks of one process need NVLink or PCIe peer access");
+        "these GPUs cannot read each other's memory over NVLink or PCIe; exchange with --collectives nccl");
   const CUresult result = driver.ctxEnablePeerAccess(peer.context, 0);
   return result == CUDA_ERROR_PEER_ACCESS_ALREADY_ENABLED ? Status() : driver.check(result, what);
 }

@@ -89,6 +89,16 @@ public:
   Status wait(uint32_t stream, CUevent event);
   const plan::Kernel &kernel(uint32_t index) const { return kernels[index].kernel; }
 
+  //===-- for NCCL -----------------------------------------------------------------------------------------------===//
+
+  const DriverApi &api() const { return driver; }
+  CUstream stream(uint32_t index) const { return streams[index]; }
+  bool isCapturing() const { return capturing; }
+  /// A word of pinned memory gets this value when the stream comes here.
+  Status write(uint32_t stream, uint32_t *word, uint32_t value);
+  /// What info() says of a library that somebody else opened.
+  void addLibrary(std::string text) { description.libraries.push_back(std::move(text)); }
+
 private:
   struct LoadedKernel {
     CUfunction function = nullptr;

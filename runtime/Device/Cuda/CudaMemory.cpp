@@ -78,6 +78,14 @@ Status CudaDevice::download(uint32_t stream, void *host, const void *source, uin
                       fmt::format("downloading {} bytes", bytes));
 }
 
+// Pinned memory has one address on host and device.
+Status CudaDevice::write(uint32_t stream, uint32_t *word, uint32_t value) {
+  FT_RETURN_IF_ERROR(checkQueue(stream));
+  return driver.check(driver.streamWriteValue32(streams[stream], reinterpret_cast<CUdeviceptr>(word), value,
+                                                CU_STREAM_WRITE_VALUE_DEFAULT),
+                      "writing where the GPU is");
+}
+
 uint64_t CudaDevice::usedBytes() {
   size_t available = 0, total = 0;
   return driver.memGetInfo(&available, &total) == CUDA_SUCCESS ? total - available : 0;

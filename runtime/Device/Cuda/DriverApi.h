@@ -42,6 +42,7 @@ namespace ft::rt {
   X(streamDestroy, cuStreamDestroy_v2)                                                                                 \
   X(streamWaitEvent, cuStreamWaitEvent)                                                                                \
   X(streamSynchronize, cuStreamSynchronize)                                                                            \
+  X(streamWriteValue32, cuStreamWriteValue32_v2)                                                                       \
   X(streamBeginCapture, cuStreamBeginCapture_v2)                                                                       \
   X(streamEndCapture, cuStreamEndCapture)                                                                              \
   X(eventCreate, cuEventCreate)                                                                                        \

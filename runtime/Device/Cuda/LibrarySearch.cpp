@@ -11,9 +11,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char *Variables[] = {"FTC_CUBLAS_DIR", "FTC_CUDNN_DIR",  "FTC_NVRTC_DIR", "VIRTUAL_ENV",
-                                     "CONDA_PREFIX",   "PYTHONPATH",     "PATH",          "CUDA_HOME",
-                                     "CUDA_PATH",      "LD_LIBRARY_PATH"};
+constexpr const char *Variables[] = {"FTC_CUBLAS_DIR", "FTC_CUDNN_DIR", "FTC_NCCL_DIR",   "FTC_NVRTC_DIR",
+                                     "VIRTUAL_ENV",    "CONDA_PREFIX",  "PYTHONPATH",     "PATH",
+                                     "CUDA_HOME",      "CUDA_PATH",     "LD_LIBRARY_PATH"};
 
 std::string variable(const SearchPlaces &places, const std::string &name) {
   auto found = places.variables.find(name);

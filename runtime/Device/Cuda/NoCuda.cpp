@@ -10,7 +10,11 @@ constexpr const char *Absent = "this ftrun was built without its CUDA driver; bu
 
 Expected<std::unique_ptr<Device>> openCudaDevice(uint32_t) { return cannotRun(Absent); }
 
-Expected<std::shared_ptr<PeerDevices>> openCudaPeers(const plan::Mesh &, uint32_t) { return cannotRun(Absent); }
+Expected<std::shared_ptr<PeerDevices>> openCudaPeers(const plan::Mesh &, uint32_t, Exchange) {
+  return cannotRun(Absent);
+}
+
+Expected<std::shared_ptr<PeerDevices>> openCudaProcess(const plan::Plan &, const OwnGpu &) { return cannotRun(Absent); }
 
 DeviceList listCudaDevices() { return {{}, {Absent}}; }
 

@@ -1,5 +1,6 @@
 // The entry points of the CUDA driver, and what it says of a machine.
 #include "runtime/Device/Cuda/CudaDevice.h"
+#include "runtime/Device/Cuda/NcclPeers.h"
 #include "runtime/Device/Cuda/Peers.h"
 #include "runtime/Device/Cuda/Targets.h"
 
@@ -11,13 +12,20 @@ Expected<std::unique_ptr<Device>> openCudaDevice(uint32_t ordinal) {
   return CudaDevice::open({"libcuda.so.1", processPlaces()}, ordinal);
 }
 
-Expected<std::shared_ptr<PeerDevices>> openCudaPeers(const plan::Mesh &mesh, uint32_t first) {
-  FT_ASSIGN_OR_RETURN(DriverApi driver, DriverApi::load());
+/// How many GPUs the driver shows.
+static Expected<uint32_t> countDevices(const DriverApi &driver) {
   int count = 0;
   FT_RETURN_IF_ERROR(driver.check(driver.deviceGetCount(&count), "counting CUDA devices"));
-  if (int64_t(first) + mesh.ranks() > count)
+  return uint32_t(count);
+}
+
+Expected<std::shared_ptr<PeerDevices>> openCudaPeers(const plan::Mesh &mesh, uint32_t first, Exchange how) {
+  FT_ASSIGN_OR_RETURN(const DriverApi driver, DriverApi::load());
+  FT_ASSIGN_OR_RETURN(const uint32_t count, countDevices(driver));
+  if (uint64_t(first) + mesh.ranks() > count)
     return cannotRun(fmt::format("the plan is for {} GPUs of one host, from number {} on; the driver shows {} "
-                                 "(CUDA_VISIBLE_DEVICES limits what it shows)",
+                                 "(CUDA_VISIBLE_DEVICES limits what it shows); ranks on several hosts are started by a "
+                                 "launcher: docs/several-nodes.md",
                                  mesh.ranks(), first, count));
   std::vector<DeviceInfo> gpus;
   for (uint32_t rank = 0; rank < mesh.ranks(); ++rank) {
@@ -25,8 +33,39 @@ Expected<std::shared_ptr<PeerDevices>> openCudaPeers(const plan::Mesh &mesh, uin
     gpus.push_back(std::move(gpu));
   }
   FT_RETURN_IF_ERROR(checkOneKind(gpus, first));
+  CudaSetup setup{"libcuda.so.1", processPlaces()};
+  if (how == Exchange::Peers)
+    return std::shared_ptr<PeerDevices>(std::make_shared<CudaPeers>(mesh, first, std::move(setup)));
+  FT_ASSIGN_OR_RETURN(NcclApi api, NcclApi::load(setup.places, ""));
   return std::shared_ptr<PeerDevices>(
-      std::make_shared<CudaPeers>(mesh, first, CudaSetup{"libcuda.so.1", processPlaces()}));
+      std::make_shared<NcclPeers>(mesh, first, /*alone=*/false, std::move(setup), std::move(api)));
+}
+
+/// What the plan calls must be there before other processes are kept waiting.
+static Status checkLibraries(const plan::Plan &plan, const DriverApi &driver, const SearchPlaces &places) {
+  bool gemms = false, attentions = false;
+  for (const plan::Segment &segment : plan.segments())
+    for (const plan::Step &step : segment.steps())
+      gemms |= step.has_gemm(), attentions |= step.has_attention();
+  if (gemms)
+    FT_RETURN_IF_ERROR(CublasApi::load(driver.version, places).status());
+  return attentions ? CudnnApi::load(places).status() : Status();
+}
+
+Expected<std::shared_ptr<PeerDevices>> openCudaProcess(const plan::Plan &plan, const OwnGpu &which) {
+  FT_ASSIGN_OR_RETURN(const DriverApi driver, DriverApi::load());
+  FT_ASSIGN_OR_RETURN(const uint32_t count, countDevices(driver));
+  FT_ASSIGN_OR_RETURN(const uint32_t gpu, chooseGpu(which, count));
+  FT_ASSIGN_OR_RETURN(const DeviceInfo card, describeCudaDevice(driver, int(gpu)));
+  const plan::Target &target = plan.target();
+  if (card.arch != target.arch())
+    return cannotRun(fmt::format("the plan is for target {} ({}); GPU {} of this host is {} ({})", target.name(),
+                                 target.arch(), gpu, card.name, card.arch));
+  CudaSetup setup{"libcuda.so.1", processPlaces()};
+  FT_ASSIGN_OR_RETURN(NcclApi api, NcclApi::load(setup.places, which.interface));
+  FT_RETURN_IF_ERROR(checkLibraries(plan, driver, setup.places));
+  return std::shared_ptr<PeerDevices>(
+      std::make_shared<NcclPeers>(plan::Mesh(plan), gpu, /*alone=*/true, std::move(setup), std::move(api)));
 }
 
 Expected<DeviceInfo> describeCudaDevice(const DriverApi &driver, int ordinal) {

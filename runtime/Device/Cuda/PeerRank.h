@@ -22,6 +22,7 @@ public:
   Expected<uint64_t> agree(Agreement how, uint64_t value) override { return host.agree(how, value); }
   Status toRank0(uint32_t from, std::span<std::byte> bytes) override { return host.toRank0(from, bytes); }
   void abort(std::string reason) override { host.abort(std::move(reason)); }
+  void whenFailed(std::function<void()> what) override { host.whenFailed(std::move(what)); }
   Expected<uint32_t> prepare(std::string_view name, const plan::Collective &collective,
                              const CollectiveMemory &memory) override;
   Status run(uint32_t stream, uint32_t handle) override;

@@ -4,6 +4,7 @@
 #include <cuda.h>
 
 #include <chrono>
+#include <cmath>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -24,7 +25,7 @@ struct Event {
   std::chrono::steady_clock::time_point time;
   bool recorded = false;
 };
-Work *capturing = nullptr;
+thread_local Work *capturing = nullptr; // captures are of one thread each
 
 CUresult enqueue(std::function<void()> work) {
   if (capturing)
@@ -53,7 +54,20 @@ void scaleAdd(void **arguments, std::function<void()> &work) {
   };
 }
 
-/// The driver's own kernel, see OffsetScaler.cpp.
+/// The driver's own kernel, see NormKernel.cpp.
+void norm(void **arguments, std::function<void()> &work) {
+  auto *values = argument<const double *>(arguments, 0);
+  auto *out = argument<double *>(arguments, 1);
+  auto count = argument<uint32_t>(arguments, 2);
+  work = [=] {
+    double sum = 0;
+    for (uint32_t i = 0; i < count; ++i)
+      sum += values[i] * values[i];
+    *out = std::sqrt(sum);
+  };
+}
+
+/// Likewise, see OffsetScaler.cpp.
 void scaleOffsets(void **arguments, std::function<void()> &work) {
   auto *offsets = argument<const int32_t *>(arguments, 0);
   auto *out = argument<std::byte *>(arguments, 1);
@@ -76,7 +90,10 @@ CUresult cuInit(unsigned) { return CUDA_SUCCESS; }
 CUresult cuDriverGetVersion(int *version) { return *version = 13000, CUDA_SUCCESS; }
 CUresult cuGetErrorName(CUresult, const char **name) { return *name = "FAKE", CUDA_SUCCESS; }
 CUresult cuGetErrorString(CUresult, const char **text) { return *text = "an error of the fake driver", CUDA_SUCCESS; }
-CUresult cuDeviceGetCount(int *count) { return *count = 1, CUDA_SUCCESS; }
+CUresult cuDeviceGetCount(int *count) {
+  const char *said = std::getenv("FTC_FAKE_GPUS");
+  return *count = said ? std::atoi(said) : 1, CUDA_SUCCESS;
+}
 CUresult cuDeviceGet(CUdevice *device, int ordinal) { return *device = ordinal, CUDA_SUCCESS; }
 CUresult cuDeviceGetName(char *name, int size, CUdevice) {
   std::strncpy(name, "Fake GPU", size);
@@ -157,6 +174,12 @@ CUresult cuStreamCreate(CUstream *stream, unsigned) {
 }
 CUresult cuStreamDestroy_v2(CUstream stream) { return delete reinterpret_cast<char *>(stream), CUDA_SUCCESS; }
 CUresult cuStreamSynchronize(CUstream) { return CUDA_SUCCESS; }
+CUresult cuStreamWriteValue32_v2(CUstream, CUdeviceptr address, cuuint32_t value, unsigned) {
+  return enqueue([=] { *reinterpret_cast<volatile uint32_t *>(at(address)) = value; });
+}
+CUresult cuLaunchHostFunc(CUstream, CUhostFn function, void *data) {
+  return enqueue([=] { function(data); });
+}
 CUresult cuStreamWaitEvent(CUstream, CUevent, unsigned) { return CUDA_SUCCESS; }
 CUresult cuEventCreate(CUevent *event, unsigned) {
   *event = reinterpret_cast<CUevent>(new Event);
@@ -220,6 +243,7 @@ CUresult cuModuleGetFunction(CUfunction *function, CUmodule module, const char *
   using Kernel = void (*)(void **, std::function<void()> &);
   Kernel known = !std::strcmp(name, "scaleAdd")            ? scaleAdd
                  : !std::strcmp(name, "ftc_scale_offsets") ? scaleOffsets
+                 : !std::strcmp(name, "ftc_norm")          ? norm
                                                            : nullptr;
   if (!known || !std::strstr(reinterpret_cast<char *>(module), name))
     return CUDA_ERROR_NOT_FOUND;
