@@ -11,11 +11,10 @@
 using namespace ft;
 using namespace ft::rt;
 
-Status ft::rt::checkHostMemory(const plan::Plan &plan, uint64_t freeBytes) {
-  const uint64_t needs = fitOf(plan).host;
+Status ft::rt::checkHostMemory(const plan::Plan &plan, uint32_t ranks, uint64_t freeBytes) {
+  const uint64_t needs = fitOf(plan).host / plan::Mesh(plan).ranks() * ranks;
   if (needs <= freeBytes)
     return {};
-  const uint32_t ranks = plan::Mesh(plan).ranks();
   return cannotRun(fmt::format("{} needs {} of the host's memory ({}{}), and {} are free, of the system or of this "
                                "process's cgroup: end other programs, or compile with a smaller "
                                "offload_optimizer.fraction",

@@ -6,9 +6,9 @@
 
 namespace ft::rt {
 
-/// CannotRun where a plan for a device takes more of the host's memory, `freeBytes` of it, than there is: for all ranks
-/// on it, and before any of them reserves something.
-Status checkHostMemory(const plan::Plan &plan, uint64_t freeBytes);
+/// CannotRun where `ranks` of a plan for devices take more of their host's memory than the `freeBytes` that there are:
+/// to be asked before any of them reserves something.
+Status checkHostMemory(const plan::Plan &plan, uint32_t ranks, uint64_t freeBytes);
 
 /// Every arena of a plan on one device. The device owns the memory and must outlive the object.
 class Arenas {
