@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""ranks.py NAME ONE TWO [SAME…]: what two ranks' run folder says beside one rank's; further runs must be the same bits."""
+"""ranks.py NAME RUN ONE: speed and memory of a run folder, and beside one rank's where there is one.
+ranks.py NAME ONE TWO SAME…: two ranks' losses beside one rank's; further runs must be the same bits."""
 import hashlib
 import json
 import pathlib
@@ -17,21 +18,25 @@ def digest(folder):
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
-def main(name, *folders):
-    one, two, *same = map(pathlib.Path, folders)
+def compare(name, one, two, *same):
     a, b = steps(one), steps(two)
     losses = max(abs(y["loss"] / x["loss"] - 1) for x, y in zip(a, b))
-    print(f"{name}: {len(b)} steps" + (f", losses differ by at most {losses:.1e}" if same else ""))
-    if same:
-        print("  runs of two ranks again, and poisoned: the same bits:", [digest(other) == digest(two) for other in same])
-        return
-    speed = [statistics.median(line["tokens_per_second"] for line in run[3:]) for run in (a, b)]
-    memory = [json.loads((run / "summary.json").read_text())["memory"] for run in (one, two)]
-    print(f"  tokens/s {speed[0]:.0f} and {speed[1]:.0f}: {speed[1] / speed[0]:.3f} times")
-    print(f"  step ms {statistics.median(l['step_ms'] for l in a[3:]):.2f} and "
-          f"{statistics.median(l['step_ms'] for l in b[3:]):.2f}")
-    for run in memory:
-        print("  memory", json.dumps(run))
+    print(f"{name}: {len(b)} steps, losses differ by at most {losses:.1e}")
+    print("  runs of two ranks again, and poisoned: the same bits:", [digest(other) == digest(two) for other in same])
 
 
-main(*sys.argv[1:])
+def median(folder):
+    return statistics.median(line["step_ms"] for line in steps(folder)[3:])
+
+
+def speed(name, run, one):
+    memory = json.loads((run / "summary.json").read_text())["memory"]
+    beside = f", {median(one) / median(run):.1%} of one GPU" if one.exists() and one != run else ""
+    outside = memory["measured_outside_bytes"], memory["predicted_outside_bytes"]
+    print(f"{name}: step {median(run):.1f} ms{beside}; arenas as planned: "
+          f"{memory['measured_arenas_bytes'] == memory['predicted_arenas_bytes']}, outside {outside[0] / 1e6:.0f} MB of "
+          f"{outside[1] / 1e6:.0f}")
+
+
+name, *folders = sys.argv[1:]
+(compare if len(folders) > 2 else speed)(name, *map(pathlib.Path, folders))

@@ -16,13 +16,31 @@ if [ -x "$bin/ftc" ]; then
         -o "$plans/tiny.$form.$steps.two.bin" > /dev/null
     done
   done
-  for recipe in bench_lora_1b bench_lora_1b_ddp2 bench_lora_7b bench_lora_7b_ddp2 bench_full_1b bench_full_7b; do
-    "$bin/ftc" compile "$here/recipes/$recipe.textproto" -o "$plans/$recipe.bin" > "$plans/$recipe.compile"
+  plan() { # NAME RECIPE FIELD=VALUE…
+    local name=$1 recipe=$2
+    shift 2
+    "$bin/ftc" compile "$here/recipes/$recipe.textproto" "${@/#/--set=}" -o "$plans/$name.bin" > "$plans/$name.compile"
+  }
+  p=parallelism mixed=(precision=BF16_MIXED optimizer_state_dtype=F32)
+  for model in lora_1b lora_7b; do
+    plan $model.one bench_$model
+    plan $model.DDP bench_${model}_ddp2
+    plan $model.FSDP bench_$model $p.strategy=FSDP $p.dp_shard_size=2 $p.shard_frozen=TRUE
   done
-  for recipe in bench_full_1b bench_full_7b; do
-    "$bin/ftc" compile "$here/recipes/$recipe.textproto" --set parallelism.dp_replicate_size=2 -o "$plans/${recipe}_ddp2.bin" \
-      > "$plans/${recipe}_ddp2.compile"
+  for model in full_1b full_3b; do
+    base=("${mixed[@]}")
+    [ $model = full_1b ] || base+=(base_model=open-llama-3b)
+    plan $model.one bench_full_1b "${base[@]}"
+    plan $model.DDP bench_full_1b "${base[@]}" $p.dp_replicate_size=2
+    plan $model.DDP.reduce_bf16 bench_full_1b "${base[@]}" $p.dp_replicate_size=2 $p.reduce_dtype=BF16
+    for strategy in ZERO1 ZERO2 FSDP; do
+      plan $model.$strategy bench_full_1b "${base[@]}" $p.strategy=$strategy $p.dp_shard_size=2
+    done
+    plan $model.FSDP.reduce_bf16 bench_full_1b "${base[@]}" $p.strategy=FSDP $p.dp_shard_size=2 $p.reduce_dtype=BF16
   done
+  plan full_7b.FSDP bench_full_7b_fsdp2
+  plan full_7b.ZERO2 bench_full_7b_fsdp2 $p.strategy=ZERO2
+  plan full_13b.FSDP bench_full_13b_fsdp2
 fi
 [ "$out" = - ] && exit
 mkdir -p "$out"
@@ -41,8 +59,11 @@ for form in FP32_TRUE BF16_TRUE; do
     python3 "$here/reports/ranks.py" "$form, $steps micro-batches" "$out/one" "$out/two" "$out/again" "$out/poison"
   done
 done
-for recipe in bench_lora_1b bench_lora_7b bench_full_1b bench_full_7b; do
-  run one $recipe --stop-after 16
-  run two ${recipe}_ddp2 --stop-after 16
-  python3 "$here/reports/ranks.py" $recipe "$out/one" "$out/two"
+for model in lora_1b lora_7b full_1b full_3b full_7b full_13b; do
+  for plan in "$plans"/$model.one.bin "$plans"/$model.[DFZ]*.bin; do
+    [ -e "$plan" ] || continue # 7B in BF16_MIXED and 13B do not fit one card
+    name=$(basename "$plan" .bin)
+    run "$name" "$name" --stop-after 14
+    python3 "$here/reports/ranks.py" "$name" "$out/$name" "$out/$model.one"
+  done
 done

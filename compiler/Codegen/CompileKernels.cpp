@@ -53,7 +53,12 @@ public:
     DialectRegistry registry;
     registerCodegenDialects(registry);
     source.getContext()->appendDialectRegistry(registry);
-    if (failed(stripMine()) || failed(lower()))
+    result.host = target.host;
+    if (failed(stripMine()))
+      return failure();
+    if (target.host && result.kernels.empty())
+      return std::move(result);
+    if (failed(lower()))
       return failure();
     for (const std::string &arch : target.archs)
       if (failed(addImage(arch)))
@@ -67,6 +72,8 @@ private:
     module = ModuleOp::create(builder, source.getLoc());
     builder.setInsertionPointToEnd(module->getBody());
     for (kernel::FuncOp function : source.getOps<kernel::FuncOp>()) {
+      if (function.getHost() != target.host)
+        continue;
       builder.clone(*function);
       CompiledKernel &kernel = result.kernels.emplace_back();
       kernel.name = function.getSymName().str();
@@ -172,7 +179,7 @@ private:
     if (options.dumpDir.empty())
       return success();
     std::error_code error;
-    llvm::raw_fd_ostream file(options.dumpDir + "/" + name, error);
+    llvm::raw_fd_ostream file(options.dumpDir + (target.host ? "/host_" : "/") + name, error);
     if (error)
       return source.emitError("cannot write ") << options.dumpDir << "/" << name << ": " << error.message();
     write(file);

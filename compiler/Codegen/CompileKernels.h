@@ -19,11 +19,12 @@ namespace ft {
 struct CodegenTarget {
   enum class Driver { Cpu, Cuda } driver = Driver::Cpu;
   std::vector<std::string> archs; ///< "x86-64-v3", "x86-64-v4"; "sm_80", "sm_90", …
+  bool host = false;              ///< the kernels for the host alone; else the others
 };
 
 struct CodegenOptions {
   /// If not empty: an existing folder that receives what each image was made from: kernels.<arch>.ll (optimised), and
-  /// .s or .ptx; and kernels.mlir, the strip-mined kernels.
+  /// .s or .ptx; and kernels.mlir, the strip-mined kernels. Of kernels for the host they are called host_kernels.
   std::string dumpDir;
 };
 
@@ -47,14 +48,15 @@ struct KernelImage {
 
 struct CompiledKernels {
   std::vector<CompiledKernel> kernels; ///< in the module's order
-  std::vector<KernelImage> images;     ///< in the order of CodegenTarget::archs
+  std::vector<KernelImage> images;     ///< in the order of CodegenTarget::archs; none where there are no kernels
+  bool host = false;                   ///< CodegenTarget::host
 };
 
 /// Registers the dialects that kernels are made of and their translations to LLVM IR.
 void registerCodegenDialects(mlir::DialectRegistry &registry);
 
-/// Compiles all kernel.func of `module`, which is left as it is. Errors are emitted as diagnostics, on the operation
-/// that cannot be compiled where there is one. Same module and target → same bytes.
+/// Compiles the kernel.func of `module` that are for the target, and leaves it as it is. Errors are emitted as
+/// diagnostics, on the operation that cannot be compiled where there is one. Same module and target → same bytes.
 ///
 /// ABI. CPU: `void entry(void *const *args, int64_t begin, int64_t end)` handles items [begin, end); args holds a
 /// pointer per operand, and items may be split over threads at will. CUDA: one pointer per operand, then i64 items.

@@ -39,8 +39,10 @@ public:
       exportArena(arena);
     for (auto buffer : module.getOps<plan::BufferOp>())
       exportBuffer(buffer);
-    for (auto [i, func] : llvm::enumerate(module.getOps<kernel::FuncOp>()))
-      kernelIndex[func.getSymNameAttr()] = i;
+    for (bool host : {false, true})
+      for (auto func : module.getOps<kernel::FuncOp>())
+        if (func.getHost() == host)
+          kernelIndex.insert({func.getSymNameAttr(), kernelIndex.size()});
     for (auto tensor : module.getOps<plan::TensorOp>())
       if (failed(exportTensor(tensor)))
         return failure();
@@ -188,6 +190,7 @@ private:
     step.set_bytes(bytes);
     llvm::TypeSwitch<Operation *>(op)
         .Case([&](plan::LaunchOp launch) { exportLaunch(launch, *step.mutable_launch()); })
+        .Case([&](plan::HostLaunchOp launch) { exportLaunch(launch, *step.mutable_host_launch()); })
         .Case([&](plan::GemmOp gemm) { exportGemm(gemm, *step.mutable_gemm()); })
         .Case([&](plan::AttentionOp attention) { exportAttention(attention, *step.mutable_attention()); })
         .Case([&](plan::CollectiveOp collective) { exportCollective(collective, *step.mutable_collective()); })
@@ -226,7 +229,7 @@ private:
       *operands.Add() = exportOperand(attribute);
   }
 
-  void exportLaunch(plan::LaunchOp op, plan::Launch &launch) {
+  template <typename Op> void exportLaunch(Op op, plan::Launch &launch) {
     launch.set_kernel(kernelIndex.lookup(op.getKernelAttr().getAttr()));
     launch.set_items(op.getItems());
     exportAll(op.getArgs(), *launch.mutable_operands());
@@ -306,6 +309,8 @@ private:
     exportAll(op.getWhole(), *collective.mutable_whole());
     if (ArrayAttr parts = op.getPartAttr())
       exportAll(parts, *collective.mutable_part());
+    if (plan::OperandAttr workspace = op.getWorkspaceAttr())
+      *collective.mutable_workspace() = exportOperand(workspace);
   }
 
   ModuleOp module;
@@ -330,6 +335,7 @@ void ft::addImages(const CompiledKernels &compiled, plan::Plan &plan, PlanSectio
     kernel->set_items_per_block(source.itemsPerBlock);
     kernel->set_shared_bytes(source.sharedBytes);
     kernel->set_items(source.items);
+    kernel->set_host(compiled.host);
     for (const kernel::OperandFacts &facts : source.operands) {
       plan::KernelOperand *operand = kernel->add_operands();
       operand->set_bytes(facts.bytes);
@@ -343,6 +349,7 @@ void ft::addImages(const CompiledKernels &compiled, plan::Plan &plan, PlanSectio
     plan::Image *image = plan.add_images();
     image->set_format(ptx ? plan::Image::PTX : plan::Image::CPU_BLOB);
     image->set_arch(source.arch);
+    image->set_host(compiled.host);
     image->mutable_entry_offsets()->Add(source.entryOffsets.begin(), source.entryOffsets.end());
     image->set_section(sections.add(rt::SectionKind::Image, ptx ? source.bytes + '\0' : source.bytes));
   }

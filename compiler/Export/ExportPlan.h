@@ -22,11 +22,11 @@ struct PlanSections {
 };
 
 /// Fills arenas, buffers, tensors, segments, inputs, outputs, kernels and constants of `plan` from `module`;
-/// `plan.batch` must be set. Segments refer to kernels by the module's order of kernel.func. Images are added by
-/// addImages.
+/// `plan.batch` must be set. Segments refer to kernels by the module's order of kernel.func, those for the device
+/// before those for the host. Images are added by addImages.
 mlir::LogicalResult exportModule(mlir::ModuleOp module, plan::Plan &plan, PlanSections &sections);
 
-/// Adds what code generation made.
+/// Adds what code generation made: of kernels for the device, then of those for the host.
 void addImages(const CompiledKernels &compiled, plan::Plan &plan, PlanSections &sections);
 
 /// The arenas in which batch records and outputs wait: "staging", and "slots" where the target is a GPU; and

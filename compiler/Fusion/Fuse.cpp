@@ -59,8 +59,10 @@ void buildFused(OpBuilder &b, const ft::FusionGroup &group) {
     input.replaceUsesWithIf(body.addArgument(input.getType(), input.getLoc()), isInside);
   OpBuilder inner = OpBuilder::atBlockEnd(&body);
   auto yield = ft::kernel::YieldOp::create(inner, fused.getLoc(), outputs.getArrayRef());
-  for (Operation *op : group.ops)
+  for (Operation *op : group.ops) {
     op->moveBefore(yield);
+    op->removeAttr(ft::model::backwardName); // whose it is makes no other kernel
+  }
 }
 
 struct FusePass : ft::impl::FusePassBase<FusePass> {

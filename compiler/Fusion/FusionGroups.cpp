@@ -2,9 +2,11 @@
 // consumer) or reads one of them (siblings). Joining moves the whole group down to the operation, so it is allowed if
 //  1. both have one row space, and the kernel stays within its registers;
 //  2. nothing between them needs the group and is needed by the operation (else there would be a cycle);
-//  3. what the group's members feed in between ends in few steps at a variable (a weight's gradient). Without this rule
-//     a norm that backward computes again would join the forward's norm, which is legal and undoes the recomputation.
-// Cost: for each candidate one walk over the operations that depend on the group, which rule 3 keeps short.
+//  3. it is not backward's in a group of the forward part, which would have to wait for backward: a value that is made
+//     again next to its like would be kept after all;
+//  4. what the group's members feed in between ends in few steps at a variable (a weight's gradient): nothing else
+//  waits.
+// Cost: for each candidate one walk over the operations that depend on the group, which rule 4 keeps short.
 #include "compiler/Fusion/FusionGroups.h"
 
 #include "compiler/Fusion/RowSpace.h"
@@ -198,6 +200,8 @@ bool Grouping::endsSoon(int node, int group, ArrayRef<int> delayed) {
 
 bool Grouping::canJoin(int node, int group) {
   const Node &first = nodes[groups[group].front()];
+  if (model::isBackward(nodes[node].op) && !model::isBackward(first.op))
+    return false;
   // Heads and blocks of columns are small items that share nothing; column sums keep a row of sums in registers.
   if (first.space != nodes[node].space || first.space->kind != RowSpace::Kind::Rows)
     return false;

@@ -28,6 +28,8 @@ struct BorderedGroup {
   int64_t pitch = 0;             ///< elements from row to row
   int64_t rows = 0;
 
+  /// True for a B, which begins behind a weight's columns.
+  bool isBeside(const Part &part) const { return part.offset % pitch != 0; }
   mlir::Type elementType() const { return parts.front().type().getElementType(); }
   /// True where the parts are of the same types at the same offsets.
   bool isLike(const BorderedGroup &other) const;

@@ -1,8 +1,12 @@
 #include "compiler/Layout/FormBuckets.h"
 
+#include "runtime/Plan/Kinds.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringMap.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/MathExtras.h"
 
 #include <map>
@@ -18,13 +22,21 @@ namespace {
 
 class BucketFormer {
 public:
-  BucketFormer(ModuleOp module, const LayoutOptions &options, llvm::function_ref<bool(VariableOp)> liesElsewhere)
+  BucketFormer(ModuleOp module, const LayoutOptions &options, llvm::function_ref<bool(VariableOp)> liesElsewhere,
+               ArrayRef<BorderedGroup> bordered)
       : options(options), liesElsewhere(liesElsewhere) {
+    for (const BorderedGroup &group : bordered)
+      for (const BorderedGroup::Part &part : group.parts)
+        borderOf[part.name()] = &group;
     for (auto v : module.getOps<VariableOp>()) {
       variables.insert({v.getSymName(), v});
       if (v.getOf())
         companions[{*v.getOf(), v.getRole()}] = v;
     }
+    for (auto segment : module.getOps<func::FuncOp>())
+      if (plan::runsOnTokens(plan::segmentKind(segment.getSymName())))
+        for (auto read : segment.getOps<model::ReadOp>())
+          readAsStored.insert(read.getVariable());
     module.walk([&](model::LinearOp linear) { addGroup(linear); });
     // Parameters whose updates differ in an attribute (weight decay) go into different buckets.
     module.walk([&](model::Optimizer op) {
@@ -35,14 +47,30 @@ public:
 
   SmallVector<Bucket> run() {
     for (auto &[name, v] : variables)
-      if (v.isTrained() || (v.getRole() == Role::Frozen && options.splitFrozen))
+      if (v.getRole() == Role::Frozen && options.splitFrozen && borderOf.contains(v.getSymName()))
+        addBordered(*borderOf.lookup(v.getSymName()));
+      else if (v.isTrained() || (v.getRole() == Role::Frozen && options.splitFrozen))
         addWithGroup(v);
     for (Bucket &bucket : buckets)
       bucket.elements = llvm::alignTo(bucket.elements, bucketAlignment * options.ranks);
+    chooseHost();
     return std::move(buckets);
   }
 
 private:
+  void chooseHost() {
+    auto isTrained = [](const Bucket &bucket) { return VariableOp(bucket.members.front().parameter).isTrained(); };
+    double all = 0, there = 0;
+    for (const Bucket &bucket : buckets)
+      all += isTrained(bucket) ? double(bucket.elements) : 0;
+    for (Bucket &bucket : llvm::reverse(buckets)) {
+      if (there >= options.hostFraction * all)
+        return;
+      bucket.host = isTrained(bucket);
+      there += bucket.host ? double(bucket.elements) : 0;
+    }
+  }
+
   /// Weights that one linear reads together shall lie below each other: [W_q; W_k; W_v].
   void addGroup(model::LinearOp linear) {
     SmallVector<VariableOp> group;
@@ -93,6 +121,22 @@ private:
     }
   }
 
+  /// Weights at the pitch of their border, with room for what is put into that.
+  void addBordered(const BorderedGroup &group) {
+    if (!placed.insert(group.parts.front().variable).second)
+      return;
+    const int64_t elements = llvm::alignTo(group.rows * group.pitch, memberAlignment);
+    Bucket &bucket = bucketFor(group.parts.front().variable, elements);
+    for (const BorderedGroup::Part &part : group.parts)
+      if (VariableOp(part.variable).getRole() == Role::Frozen)
+        bucket.members.push_back({part.variable, {}, {}, {}, {}, bucket.elements + part.offset, group.pitch});
+    for (const bool beside : {false, true})
+      for (const BorderedGroup::Part &part : group.parts)
+        if (VariableOp(part.variable).getRole() != Role::Frozen && group.isBeside(part) == beside)
+          bucket.inserted.push_back({part.variable, bucket.elements + part.offset, group.pitch});
+    bucket.elements += elements;
+  }
+
   /// "model.layers.3" of what lies in it, where that is gathered as a whole; else nothing.
   StringRef blockOf(VariableOp v) const {
     const bool gathered = v.getRole() == Role::Frozen || (v.getRole() == Role::Trainable && options.splitParameters);
@@ -113,11 +157,12 @@ private:
     auto kind = [&](VariableOp p) {
       return std::tuple(p.getRole(), element(p), element(companion(p, Role::Gradient)),
                         element(companion(p, Role::ExpAvg)), element(companion(p, Role::ExpAvgSq)),
-                        element(bucketCopy(p)), updateOf.lookup(p.getSymName()), blockOf(p));
+                        element(bucketCopy(p)), updateOf.lookup(p.getSymName()), blockOf(p),
+                        readAsStored.contains(p.getSymName()));
     };
     auto isFull = [&](const Bucket &bucket) {
       const VariableOp gradient = companion(v, Role::Gradient), exchanged = gradient ? gradient : v;
-      return options.ranks > 1 && elements > 0 &&
+      return elements > 0 &&
              (bucket.elements + elements) * element(exchanged).getIntOrFloatBitWidth() > 8 * mostExchangedBytes;
     };
     for (Bucket &bucket : llvm::reverse(buckets))
@@ -135,6 +180,8 @@ private:
   std::map<std::pair<StringRef, Role>, VariableOp> companions;
   llvm::StringMap<SmallVector<VariableOp>> groups;
   llvm::StringMap<Attribute> updateOf;
+  llvm::StringSet<> readAsStored;                  ///< in segments that run on tokens
+  llvm::StringMap<const BorderedGroup *> borderOf; ///< by the names of all parts
   llvm::DenseSet<Operation *> placed;
   SmallVector<Bucket> buckets;
 };
@@ -142,6 +189,7 @@ private:
 } // namespace
 
 SmallVector<Bucket> ft::formBuckets(ModuleOp module, const LayoutOptions &options,
-                                    llvm::function_ref<bool(VariableOp)> liesElsewhere) {
-  return BucketFormer(module, options, liesElsewhere).run();
+                                    llvm::function_ref<bool(VariableOp)> liesElsewhere,
+                                    ArrayRef<BorderedGroup> bordered) {
+  return BucketFormer(module, options, liesElsewhere, bordered).run();
 }

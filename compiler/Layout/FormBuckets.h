@@ -1,6 +1,7 @@
 // Which trained parameters share a bucket, and where in it they lie.
 #pragma once
 
+#include "compiler/Layout/Borders.h"
 #include "compiler/Layout/Layout.h"
 #include "dialects/Ft/Ft.h"
 
@@ -11,8 +12,9 @@ namespace ft {
 /// Elements that the size of a bucket is a multiple of: the rows that optimizers work on.
 constexpr int64_t bucketAlignment = 1024;
 
-/// Bytes of gradients that ranks exchange at once: enough to fill a link, few enough that the first exchange begins
-/// early in the backward pass, and that little is left to exchange behind it.
+/// Bytes of gradients that ranks exchange, or the host takes, at once: enough to fill a link, few enough that the first
+/// exchange begins early in the backward pass, and that little is left behind the last. Of one rank as of several: what
+/// a norm sums up, and so its last bits, does not depend on where an update runs.
 constexpr int64_t mostExchangedBytes = 128 << 20;
 
 /// Trained parameters of one kind: of the same types, gradients' and moments' included, and the same update. Their
@@ -31,22 +33,36 @@ constexpr int64_t mostExchangedBytes = 128 << 20;
 /// The linear reads the copies: q at element 0 of bucket0.copy, k at 4096, v at 8192, each directly above the next, so
 /// that one GEMM reads 192 rows. The norm reads bucket1.copy in the same way. What lies between members is zero: the
 /// norm of all gradients adds it, and the update keeps it so.
+///
+/// On the host lie a bucket's parameters and moments. What segments read of it is on the device: the copies, and of
+/// parameters that are read as they are stored (norms, embeddings, and in FP32_TRUE all) a mirror.
 struct Bucket {
   struct Member {
     model::VariableOp parameter, gradient, expAvg, expAvgSq; ///< null where absent
-    model::VariableOp copy; ///< the working copy; null where absent, in a border, or the parameter itself
-    int64_t offset = 0;     ///< elements
+    model::VariableOp copy;        ///< the working copy; null where absent, in a border, or the parameter itself
+    int64_t offset = 0;            ///< elements
+    int64_t pitch = 0;             ///< elements from row to row; 0: dense
+    model::VariableOp mirror = {}; ///< null where absent
+  };
+  /// What lies in the border of members (Borders.h): it is no part of the bucket, but put into it where that is read.
+  struct Inserted {
+    model::VariableOp variable;
+    int64_t offset, pitch; ///< elements
   };
   llvm::SmallVector<Member> members;
+  llvm::SmallVector<Inserted> inserted; ///< those of one kind and group are neighbours
   int64_t elements = 0;
+  bool host = false;
 };
 
 /// The buckets of a training module in the order of its variables; parameters that one linear reads together, or whose
-/// working copies it does, are neighbours. A bucket divides into equal parts for all ranks; of several, what is
-/// exchanged of it (gradients, or frozen weights) is at most mostExchangedBytes, if it is more than one parameter's or
-/// one group's, and where parameters are gathered, all of one block of the model. `liesElsewhere`: working copies that
-/// have a place outside of buckets.
+/// working copies it does, are neighbours. A bucket divides into equal parts for all ranks; what is exchanged of it
+/// (gradients, or frozen weights) is at most mostExchangedBytes, if it is more than one parameter's or one group's, and
+/// where parameters are gathered, all of one block of the model. On the host are the last buckets, as few as make the
+/// fraction that options ask for: a forward pass needs them last. `liesElsewhere`: working copies that have a place
+/// outside of buckets. `bordered`: frozen weights that lie in buckets as in these groups.
 llvm::SmallVector<Bucket> formBuckets(mlir::ModuleOp module, const LayoutOptions &options,
-                                      llvm::function_ref<bool(model::VariableOp)> liesElsewhere);
+                                      llvm::function_ref<bool(model::VariableOp)> liesElsewhere,
+                                      llvm::ArrayRef<BorderedGroup> bordered);
 
 } // namespace ft

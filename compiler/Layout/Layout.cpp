@@ -2,6 +2,7 @@
 
 #include "compiler/Layout/Borders.h"
 #include "compiler/Layout/FormBuckets.h"
+#include "compiler/Layout/MirrorMasters.h"
 #include "compiler/Layout/UseBuckets.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -24,18 +25,32 @@ static void dropCopy(ModuleOp module, VariableOp copy) {
   copy.erase();
 }
 
+/// Frozen weights that are split lie in buckets with their borders, and adapters are put into these where they are
+/// gathered; whole ones have the adapters' working copies there.
 LogicalResult ft::layOut(ModuleOp module, const LayoutOptions &options) {
-  llvm::StringSet<> bordered;
+  SmallVector<BorderedGroup> groups;
   if (options.foldAdapters)
-    for (const BorderStack &stack : findBorders(module))
-      for (const BorderedGroup &group : stack.groups)
-        for (const BorderedGroup::Part &part : group.parts)
-          bordered.insert(part.name());
+    for (BorderStack &stack : findBorders(module))
+      groups.append(stack.groups.begin(), stack.groups.end());
+  llvm::StringSet<> bordered;
+  for (const BorderedGroup &group : options.splitFrozen ? ArrayRef<BorderedGroup>() : groups)
+    for (const BorderedGroup::Part &part : group.parts)
+      bordered.insert(part.name());
   auto inBorder = [&](VariableOp v) { return bordered.contains(v.getSymName()); };
   SymbolTable symbols(module);
+  auto parameterOf = [&](VariableOp copy) { return symbols.lookup<VariableOp>(*copy.getOf()); };
+  auto isDropped = [&](VariableOp v) {
+    return v.getRole() == Role::WorkingCopy && !inBorder(v) && v.getType() == parameterOf(v).getType();
+  };
+  for (BorderedGroup &group : groups)
+    for (BorderedGroup::Part &part : group.parts)
+      if (isDropped(part.variable))
+        part.variable = parameterOf(part.variable);
   for (auto copy : llvm::make_early_inc_range(module.getOps<VariableOp>()))
-    if (copy.getRole() == Role::WorkingCopy && !inBorder(copy) &&
-        copy.getType() == symbols.lookup<VariableOp>(*copy.getOf()).getType())
+    if (isDropped(copy))
       dropCopy(module, copy);
-  return useBuckets(module, formBuckets(module, options, inBorder));
+  SmallVector<Bucket> buckets =
+      formBuckets(module, options, inBorder, options.splitFrozen ? groups : ArrayRef<BorderedGroup>());
+  mirrorMasters(module, buckets);
+  return useBuckets(module, buckets);
 }

@@ -10,11 +10,13 @@ struct LayoutOptions {
   int64_t ranks = 1;         ///< that may share a bucket in equal parts
   bool splitParameters = false; ///< trained parameters that are no adapters are gathered where they are used
   bool splitFrozen = false;     ///< frozen weights are, and so lie in buckets as well
+  double hostFraction = 0;      ///< share of trained parameters, in [0, 1], whose masters and moments lie on the host
 };
 
 /// Puts the trained parameters, and frozen weights that are split, of a training module (buildTrainingModule), their
 /// gradients, moments and working copies into buckets (FormBuckets.h). Each bucket becomes flat variables
-/// @bucketN.parameter, .gradient, .exp_avg, .exp_avg_sq and .copy; the variables in it stay as places of these
+/// @bucketN.parameter, .gradient, .exp_avg, .exp_avg_sq and .copy, and of a bucket on the host .mirror; the variables
+/// in it stay as places of these
 /// (`ft.variable … {place = …}`) for the parameter map. Segments read a member as ft.view of its bucket and write
 /// members together as one ft.assemble; @update and
 /// @initialize work on whole buckets. A working copy of its parameter's type that lies in no border is its parameter.

@@ -12,7 +12,10 @@ namespace {
 struct LayOutPass : impl::LayOutPassBase<LayOutPass> {
   using LayOutPassBase::LayOutPassBase;
   void runOnOperation() override {
-    if (failed(layOut(getOperation(), LayoutOptions{fold})))
+    LayoutOptions options;
+    options.foldAdapters = fold;
+    options.hostFraction = host;
+    if (failed(layOut(getOperation(), options)))
       signalPassFailure();
   }
 };

@@ -6,7 +6,8 @@ include "mlir/Pass/PassBase.td"
 
 def LayOutPass : Pass<"ft-lay-out", "::mlir::ModuleOp"> {
   let summary = "Put trained parameters into buckets";
-  let options = [Option<"fold", "fold-adapters", "bool", "false", "adapters' working copies lie in borders">];
+  let options = [Option<"fold", "fold-adapters", "bool", "false", "adapters' working copies lie in borders">,
+                 Option<"host", "host", "double", "0.0", "share of trained parameters with states on the host">];
 }
 
 #endif // FT_LAYOUT_PASSES_TD

@@ -12,22 +12,21 @@ using namespace ft::model;
 namespace {
 
 using Part = VariableOp Bucket::Member::*;
-constexpr std::pair<Part, llvm::StringLiteral> parts[] = {{&Bucket::Member::parameter, "parameter"},
-                                                          {&Bucket::Member::copy, "copy"},
-                                                          {&Bucket::Member::gradient, "gradient"},
-                                                          {&Bucket::Member::expAvg, "exp_avg"},
-                                                          {&Bucket::Member::expAvgSq, "exp_avg_sq"}};
+constexpr std::pair<Part, llvm::StringLiteral> parts[] = {
+    {&Bucket::Member::parameter, "parameter"}, {&Bucket::Member::copy, "copy"},
+    {&Bucket::Member::gradient, "gradient"},   {&Bucket::Member::expAvg, "exp_avg"},
+    {&Bucket::Member::expAvgSq, "exp_avg_sq"}, {&Bucket::Member::mirror, "mirror"}};
 
 /// The flat variables of one bucket; null where its members have none.
 struct FlatBucket {
-  VariableOp parameter, copy, gradient, expAvg, expAvgSq;
+  VariableOp parameter, copy, gradient, expAvg, expAvgSq, mirror;
   int64_t members = 0;
 };
 
 /// Where a variable that is no longer read or written by itself lies.
 struct Membership {
   VariableOp bucket;
-  int64_t offset;
+  int64_t offset, pitch;
 };
 
 class BucketUser {
@@ -40,6 +39,7 @@ public:
   LogicalResult run() {
     for (auto segment : module.getOps<func::FuncOp>()) {
       reads.clear();
+      filled.clear();
       block = &segment.getBody().front();
       viewReads();
       updateBuckets();
@@ -54,7 +54,7 @@ private:
   void declare(const Bucket &bucket, size_t index) {
     FlatBucket &flat = buckets.emplace_back();
     flat.members = bucket.members.size();
-    VariableOp *slots[] = {&flat.parameter, &flat.copy, &flat.gradient, &flat.expAvg, &flat.expAvgSq};
+    VariableOp *slots[] = {&flat.parameter, &flat.copy, &flat.gradient, &flat.expAvg, &flat.expAvgSq, &flat.mirror};
     for (auto [part, slot] : llvm::zip_equal(parts, slots)) {
       VariableOp first = bucket.members.front().*part.first;
       if (!first)
@@ -65,15 +65,26 @@ private:
                                  RankedTensorType::get({bucket.elements}, first.getTensorType().getElementType()),
                                  first.getRole());
       slot->setBucket(true);
+      slot->setHost(bucket.host && (slot == &flat.parameter || slot == &flat.expAvg || slot == &flat.expAvgSq));
       if (first.getOf())
         slot->setOf(flat.parameter.getSymName());
+      if (slot == &flat.parameter)
+        declareInserted(*slot, bucket.inserted);
       for (const Bucket::Member &member : bucket.members) {
         VariableOp variable = member.*part.first;
-        variable.setPlaceAttr(
-            PlaceAttr::get(builder.getContext(), FlatSymbolRefAttr::get(slot->getSymNameAttr()), member.offset));
-        memberships[variable.getSymName()] = {*slot, member.offset};
+        variable.setPlaceAttr(PlaceAttr::get(builder.getContext(), FlatSymbolRefAttr::get(slot->getSymNameAttr()),
+                                             member.offset, member.pitch));
+        memberships[variable.getSymName()] = {*slot, member.offset, member.pitch};
       }
     }
+  }
+
+  void declareInserted(VariableOp bucket, ArrayRef<Bucket::Inserted> inserted) {
+    if (inserted.empty())
+      return;
+    fillings[bucket] = inserted;
+    for (const Bucket::Inserted &matrix : inserted)
+      insertedIn[VariableOp(matrix.variable).getSymName()] = {bucket, matrix.offset, matrix.pitch};
   }
 
   /// The segment's read of a bucket, at its start.
@@ -89,17 +100,48 @@ private:
 
   void write(VariableOp bucket, Value value) { WriteOp::create(builder, bucket.getLoc(), bucket.getSymName(), value); }
 
+  /// What a segment that reads the weights reads of their adapters is in their border.
   void viewReads() {
-    for (auto op : llvm::make_early_inc_range(block->getOps<ReadOp>())) {
-      auto member = memberships.find(op.getVariable());
-      if (member == memberships.end())
-        continue;
+    SmallVector<ReadOp> ofMembers;
+    llvm::DenseSet<Operation *> buckets;
+    for (auto op : block->getOps<ReadOp>())
+      if (auto member = memberships.find(op.getVariable()); member != memberships.end()) {
+        ofMembers.push_back(op);
+        buckets.insert(member->second.bucket);
+      }
+    for (ReadOp op : ofMembers) {
       builder.setInsertionPoint(op);
-      Value view =
-          ViewOp::create(builder, op.getLoc(), op.getType(), read(member->second.bucket), member->second.offset);
-      op.replaceAllUsesWith(view);
+      auto border = insertedIn.find(op.getVariable());
+      const bool inserted = border != insertedIn.end() && buckets.contains(border->second.bucket);
+      op.replaceAllUsesWith(view(op, inserted ? border->second : memberships[op.getVariable()]));
       op.erase();
     }
+  }
+
+  Value view(ReadOp op, const Membership &place) {
+    return ViewOp::create(builder, op.getLoc(), op.getType(), fill(place.bucket), place.offset, place.pitch);
+  }
+
+  /// The segment's read of a bucket, with what is put into it.
+  Value fill(VariableOp bucket) {
+    auto filling = fillings.find(bucket);
+    if (filling == fillings.end())
+      return read(bucket);
+    Value &value = filled[bucket];
+    if (value)
+      return value;
+    SmallVector<Value> matrices;
+    SmallVector<int64_t> offsets, pitches;
+    for (const Bucket::Inserted &matrix : filling->second) {
+      VariableOp variable = matrix.variable;
+      const Membership &own = memberships[variable.getSymName()];
+      matrices.push_back(ViewOp::create(builder, variable.getLoc(), variable.getTensorType(), read(own.bucket),
+                                        own.offset, own.pitch));
+      offsets.push_back(matrix.offset);
+      pitches.push_back(matrix.pitch);
+    }
+    return value = InsertOp::create(builder, bucket.getLoc(), bucket.getTensorType(), read(bucket), matrices, offsets,
+                                    pitches);
   }
 
   //===-- updates ------------------------------------------------------------------------------------------------===//
@@ -168,7 +210,7 @@ private:
 
   LogicalResult assemble(VariableOp bucket, SmallVector<WriteOp> writes) {
     const auto flat = llvm::find_if(buckets, [&](const FlatBucket &b) {
-      return llvm::is_contained({b.parameter, b.copy, b.gradient, b.expAvg, b.expAvgSq}, bucket);
+      return llvm::is_contained({b.parameter, b.copy, b.gradient, b.expAvg, b.expAvgSq, b.mirror}, bucket);
     });
     if (int64_t(writes.size()) != flat->members)
       return writes.front().emitOpError("writes one of ") << flat->members << " members of @" << bucket.getSymName()
@@ -225,7 +267,7 @@ private:
 
   void eraseUnused() {
     for (Operation &op : llvm::make_early_inc_range(llvm::reverse(*block)))
-      if (isa<ViewOp, CastOp, ReadOp>(op) && op.use_empty())
+      if (isa<ViewOp, InsertOp, CastOp, ReadOp>(op) && op.use_empty())
         op.erase();
   }
 
@@ -234,7 +276,9 @@ private:
   Block *block = nullptr;
   SmallVector<FlatBucket> buckets;
   llvm::StringMap<Membership> memberships;
-  llvm::DenseMap<Operation *, Value> reads; ///< of the segment at hand, by bucket
+  llvm::StringMap<Membership> insertedIn; ///< by variable: where it lies in the bucket that it is put into
+  llvm::DenseMap<Operation *, ArrayRef<Bucket::Inserted>> fillings; ///< by bucket
+  llvm::DenseMap<Operation *, Value> reads, filled;                 ///< of the segment at hand, by bucket
 };
 
 } // namespace

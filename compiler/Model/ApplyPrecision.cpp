@@ -41,8 +41,9 @@ static LogicalResult retype(Operation *op, const SymbolTable &symbols, Precision
   return success();
 }
 
-LogicalResult ft::applyPrecision(ModuleOp module, Precision precision, bool accumulates, bool copyAdapters) {
-  PrecisionTable table(module, precision, accumulates, copyAdapters);
+LogicalResult ft::applyPrecision(ModuleOp module, Precision precision, bool accumulates, bool copyAdapters,
+                                bool bf16Gradients) {
+  PrecisionTable table(module, precision, accumulates, copyAdapters, bf16Gradients);
   for (auto variable : module.getOps<VariableOp>())
     table.store(variable);
   SymbolTable symbols(module);

@@ -9,7 +9,8 @@ using namespace ft;
 using namespace ft::model;
 
 GradientBuilder::GradientBuilder(ModuleOp module, func::FuncOp function)
-    : module(module), function(function), symbols(module), ops(function.getContext()), here(function.getLoc()) {
+    : module(module), function(function), symbols(module), ops(function.getContext(), &marker),
+      here(function.getLoc()) {
   ops.setInsertionPoint(function.getBody().front().getTerminator());
 }
 
@@ -24,8 +25,6 @@ LogicalResult GradientBuilder::run(Value lossValue) {
   for (Operation *op : llvm::reverse(forward))
     if (failed(visit(op)))
       return failure();
-  if (!deferred.empty())
-    return deferred.begin()->first->emitOpError("is needed again in backward, but no path leads from it to the loss");
   return writeGradients();
 }
 
@@ -55,15 +54,6 @@ LogicalResult GradientBuilder::visit(Operation *op) {
   if (failed(rule.buildDerivative(*this)))
     return failure();
   done.insert(op);
-  auto waiting = deferred.find(op);
-  if (waiting == deferred.end())
-    return success();
-  SmallVector<Deferred, 2> uses = std::move(waiting->second);
-  deferred.erase(waiting);
-  for (Deferred &later : uses) {
-    here = later.loc;
-    later.use(remake(later.value));
-  }
   return success();
 }
 
@@ -93,37 +83,6 @@ void GradientBuilder::addWeight(Value weight, BuildWeight build) {
     return add(weight, build(gradientType(weight), nullptr));
   Value &gradient = gradients[parameter];
   gradient = build(gradientType(weight), gradient);
-}
-
-/// The op whose derivative, still to come, makes `value` as well, or what `value` is made again from.
-Operation *GradientBuilder::awaitedBy(Value value) {
-  auto op = value.getDefiningOp<Remade>();
-  if (!op)
-    return nullptr;
-  if (op.isMadeBesideDerivative() && needs(value) && !done.contains(op))
-    return op;
-  for (Value operand : op->getOperands())
-    if (Operation *awaited = awaitedBy(operand))
-      return awaited;
-  return nullptr;
-}
-
-void GradientBuilder::withRemade(Value value, std::function<void(Value)> use) {
-  if (Operation *producer = awaitedBy(value))
-    deferred[producer].push_back({here, value, std::move(use)});
-  else
-    use(remake(value));
-}
-
-Value GradientBuilder::remake(Value value) {
-  auto op = value.getDefiningOp<Remade>();
-  if (!op)
-    return value;
-  if (Value known = remade.lookup(value))
-    return known;
-  Value again = op.buildAgain(cast<OpResult>(value), *this);
-  remade[value] = again;
-  return again;
 }
 
 void GradientBuilder::replaceLoss(Value value) {

@@ -10,11 +10,10 @@
 
 #include "llvm/ADT/MapVector.h"
 
-#include <functional>
-
 namespace ft {
 
-/// Builds the backward part of one function, at its end. Cotangents have the type of the value they belong to.
+/// Builds the backward part of one function, at its end; its operations have the mark of Ft.h. Cotangents have the type
+/// of the value they belong to.
 class GradientBuilder {
 public:
   GradientBuilder(mlir::ModuleOp module, mlir::func::FuncOp function);
@@ -42,13 +41,6 @@ public:
   using BuildWeight = llvm::function_ref<mlir::Value(mlir::RankedTensorType type, mlir::Value accumulate)>;
   void addWeight(mlir::Value weight, BuildWeight build);
 
-  /// Hands `use` a value that the forward part made, or its like: results of Remade ops are made again. One that is
-  /// made beside its op's derivative is handed over behind that, so `use` may be called after the rule returned.
-  void withRemade(mlir::Value value, std::function<void(mlir::Value)> use);
-
-  /// The same for an op that makes its own result again: `value` made again, at once, or itself where it is kept.
-  mlir::Value remake(mlir::Value value);
-
   /// The op's derivative has been emitted by the rule of another.
   void markDone(mlir::Operation *op) { done.insert(op); }
 
@@ -61,27 +53,26 @@ public:
 private:
   void findActive();
   mlir::LogicalResult visit(mlir::Operation *op);
-  mlir::Operation *awaitedBy(mlir::Value value);
   mlir::LogicalResult writeGradients();
   mlir::RankedTensorType gradientType(mlir::Value weight);
 
-  struct Deferred {
-    mlir::Location loc;
-    mlir::Value value;
-    std::function<void(mlir::Value)> use;
+  /// Marks what is built as backward's.
+  struct Marker : mlir::OpBuilder::Listener {
+    void notifyOperationInserted(mlir::Operation *op, mlir::OpBuilder::InsertPoint) override {
+      op->setAttr(model::backwardName, mlir::UnitAttr::get(op->getContext()));
+    }
   };
 
   mlir::ModuleOp module;
   mlir::func::FuncOp function;
   mlir::SymbolTable symbols;
+  Marker marker;
   mlir::OpBuilder ops;
   mlir::Location here;
   mlir::Value loss;
   llvm::DenseSet<mlir::Value> active;
   llvm::DenseSet<mlir::Operation *> done;
   llvm::DenseMap<mlir::Value, mlir::Value> cotangents;
-  llvm::DenseMap<mlir::Value, mlir::Value> remade;
-  llvm::DenseMap<mlir::Operation *, llvm::SmallVector<Deferred, 2>> deferred;
   llvm::MapVector<mlir::Operation *, mlir::Value> gradients; ///< parameter to its gradient so far
 };
 

@@ -1,6 +1,8 @@
 // What a recipe says about how a model is trained. Filled by the pipeline; nothing behind compiler/Model asks for it.
 #pragma once
 
+#include "compiler/Model/RecomputePolicy.h"
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -40,10 +42,12 @@ struct OptimizerOptions {
 
 struct ModelOptions {
   Precision precision = Precision::Fp32True;
+  bool bf16Gradients = false; ///< of BF16_MIXED: what one micro-batch gives full weights is rounded to bf16
   bool copyAdapters = false; ///< GEMMs read a working copy of every adapter, of its own type where that is the GEMMs'
   std::optional<LoraOptions> lora; ///< absent: every parameter is trained
   std::optional<QuantizationOptions> quantization;
   OptimizerOptions optimizer;
+  RecomputePolicy recompute;
   int64_t accumulationSteps = 1; ///< micro-batches per step, at least 1
 };
 

@@ -7,6 +7,7 @@
 #include "compiler/Model/Differentiate.h"
 #include "compiler/Model/InsertAdapters.h"
 #include "compiler/Model/QuantizeBase.h"
+#include "compiler/Model/Recompute.h"
 #include "compiler/Model/RemoveUnused.h"
 #include "compiler/Model/TrainingModule.h"
 
@@ -22,6 +23,7 @@ namespace ft {
 #define GEN_PASS_DEF_QUANTIZEBASE
 #define GEN_PASS_DEF_APPLYPRECISION
 #define GEN_PASS_DEF_DIFFERENTIATE
+#define GEN_PASS_DEF_RECOMPUTEAGAIN
 #define GEN_PASS_DEF_ACCUMULATE
 #define GEN_PASS_DEF_ADDOPTIMIZER
 #define GEN_PASS_DEF_REMOVEUNUSED
@@ -71,6 +73,14 @@ struct ApplyPrecisionPass : impl::ApplyPrecisionBase<ApplyPrecisionPass> {
 struct DifferentiatePass : impl::DifferentiateBase<DifferentiatePass> {
   void runOnOperation() override {
     if (failed(differentiate(getOperation())))
+      signalPassFailure();
+  }
+};
+
+struct RecomputePass : impl::RecomputeAgainBase<RecomputePass> {
+  using RecomputeAgainBase::RecomputeAgainBase;
+  void runOnOperation() override {
+    if (failed(recompute(getOperation(), {rest, early, earlyLayers})))
       signalPassFailure();
   }
 };

@@ -34,6 +34,20 @@ def Differentiate : Pass<"ft-differentiate", "::mlir::ModuleOp"> {
   let summary = "Turn @forward into @accumulate_first, which writes every gradient";
 }
 
+class RecomputeOption<string name, string description>
+    : Option<name, name, "Recompute", "Recompute::Rows", description, [{llvm::cl::values(
+        clEnumValN(Recompute::Nothing, "nothing", ""), clEnumValN(Recompute::Rows, "rows", ""),
+        clEnumValN(Recompute::Products, "products", ""), clEnumValN(Recompute::Blocks, "blocks", ""))}]>;
+
+def RecomputeAgain : Pass<"ft-recompute", "::mlir::ModuleOp"> {
+  let summary = "Have backward make values again rather than keep them";
+  let options = [
+    RecomputeOption<"rest", "what is made again">,
+    RecomputeOption<"early", "the same, in the first layers">,
+    Option<"earlyLayers", "early-layers", "int64_t", "0", "how many these are">,
+  ];
+}
+
 def Accumulate : Pass<"ft-accumulate", "::mlir::ModuleOp"> {
   let summary = "Check each micro-batch's loss, and add @accumulate_next";
   let options = [Option<"steps", "steps", "int64_t", "1", "micro-batches per step">];

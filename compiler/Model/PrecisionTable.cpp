@@ -14,7 +14,8 @@ static void setElement(Value value, Type element) {
 
 static void setElement(VariableOp variable, Type element) { variable.setType(variable.getTensorType().clone(element)); }
 
-PrecisionTable::Types PrecisionTable::typesOf(Builder &&builder, Precision precision, bool accumulates) {
+PrecisionTable::Types PrecisionTable::typesOf(Builder &&builder, Precision precision, bool accumulates,
+                                             bool bf16Gradients) {
   Type f64 = builder.getF64Type(), f32 = builder.getF32Type(), bf16 = builder.getBF16Type();
   switch (precision) {
   case Precision::Fp64True:
@@ -24,14 +25,15 @@ PrecisionTable::Types PrecisionTable::typesOf(Builder &&builder, Precision preci
   case Precision::Bf16True:
     return {bf16, bf16, f32, bf16, bf16, f32, accumulates ? f32 : bf16, f32, f32};
   case Precision::Bf16Mixed:
-    return {bf16, f32, f32, bf16, f32, f32, f32, f32, f32};
+    return {bf16, f32, f32, bf16, f32, f32, bf16Gradients ? bf16 : f32, f32, f32};
   }
   llvm_unreachable("covered switch");
 }
 
-PrecisionTable::PrecisionTable(ModuleOp module, Precision precision, bool accumulates, bool copyAdapters)
+PrecisionTable::PrecisionTable(ModuleOp module, Precision precision, bool accumulates, bool copyAdapters,
+                               bool bf16Gradients)
     : symbols(module), copyAdapters(copyAdapters),
-      types(typesOf(Builder(module.getContext()), precision, accumulates)) {}
+      types(typesOf(Builder(module.getContext()), precision, accumulates, bf16Gradients)) {}
 
 void PrecisionTable::work(ValueRange results) {
   for (Value result : results)

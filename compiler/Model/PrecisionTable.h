@@ -14,8 +14,8 @@ namespace ft {
 /// One column of the table of precision modes (docs/numerics.md), and the working copies that a module needs for it.
 class PrecisionTable {
 public:
-  /// `accumulates`, `copyAdapters`: see applyPrecision.
-  PrecisionTable(mlir::ModuleOp module, Precision precision, bool accumulates, bool copyAdapters);
+  /// `accumulates`, `copyAdapters`, `bf16Gradients`: see applyPrecision.
+  PrecisionTable(mlir::ModuleOp module, Precision precision, bool accumulates, bool copyAdapters, bool bf16Gradients);
 
   //===-- for policies -------------------------------------------------------------------------------------------===//
 
@@ -47,7 +47,7 @@ private:
     mlir::Type work, residual, statistic;
     mlir::Type gradient, headGradient, adapterGradient;
   } types;
-  static Types typesOf(mlir::Builder &&builder, Precision precision, bool accumulates);
+  static Types typesOf(mlir::Builder &&builder, Precision precision, bool accumulates, bool bf16Gradients);
   llvm::DenseMap<mlir::Operation *, model::VariableOp> copies;
 };
 

@@ -7,6 +7,7 @@
 #include "compiler/Model/InsertAdapters.h"
 #include "compiler/Model/PrecisionTable.h"
 #include "compiler/Model/QuantizeBase.h"
+#include "compiler/Model/Recompute.h"
 #include "compiler/Model/RemoveUnused.h"
 #include "compiler/Model/Variables.h"
 
@@ -73,10 +74,13 @@ LogicalResult ft::buildTrainingModule(ModuleOp module, const ModelOptions &optio
     return failure();
   if (options.quantization && failed(quantizeBase(module, *options.quantization)))
     return failure();
-  if (failed(applyPrecision(module, options.precision, options.accumulationSteps > 1, options.copyAdapters)) ||
+  if (failed(applyPrecision(module, options.precision, options.accumulationSteps > 1, options.copyAdapters,
+                            options.bf16Gradients)) ||
       failed(verify(module)))
     return failure();
   if (failed(differentiate(module)) || failed(verify(module)))
+    return failure();
+  if (failed(recompute(module, options.recompute)) || failed(verify(module)))
     return failure();
   if (failed(accumulate(module, options.accumulationSteps)) || failed(verify(module)))
     return failure();

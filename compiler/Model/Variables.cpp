@@ -80,6 +80,14 @@ StringRef ft::placeOf(Location location) {
   return "?";
 }
 
+std::optional<int64_t> ft::layerOf(Operation *op) {
+  StringRef place = placeOf(op->getLoc());
+  int64_t layer = 0;
+  if (!place.consume_front("layers.") || place.consumeInteger(10, layer))
+    return std::nullopt;
+  return layer;
+}
+
 Location ft::placed(MLIRContext *context, const Twine &place) { return NameLoc::get(StringAttr::get(context, place)); }
 
 func::FuncOp ft::findSegment(ModuleOp module, plan::Segment::Kind kind) {

@@ -8,6 +8,8 @@
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinOps.h"
 
+#include <optional>
+
 namespace ft {
 
 /// The batch input or the output of that kind, or null.
@@ -33,6 +35,8 @@ model::VariableOp parameterOf(mlir::Value value, mlir::SymbolTable &symbols);
 
 /// The op's place in the model, "layers.3.mlp.down_proj", from its NameLoc; "?" where it has none.
 llvm::StringRef placeOf(mlir::Location location);
+/// The layer that the op's place is in, if it is in one.
+std::optional<int64_t> layerOf(mlir::Operation *op);
 mlir::Location placed(mlir::MLIRContext *context, const llvm::Twine &place);
 
 /// Segments are functions with the names that plan::segmentName gives.

@@ -1,6 +1,7 @@
 // What the compiler may choose. A search plans the same inputs again with other choices.
 #pragma once
 
+#include "compiler/Model/RecomputePolicy.h"
 #include "compiler/Pipeline/Inputs.h"
 #include "compiler/Sharding/Partition.h"
 
@@ -12,10 +13,12 @@ struct Choices {
   MeshSpec mesh;
   Strategy strategy = Strategy::Ddp;
   bool splitFrozen = false;      ///< ranks hold frozen weights in parts as well
-  bool foldAdapters = false;     ///< adapters in the borders of their base weights, unless those are split
+  bool foldAdapters = false;     ///< adapters in the borders of their base weights
   bool libraryAttention = false; ///< else tiled
   int64_t headLanes = 0;         ///< elements of a head in memory; 0: head_dim
-  bool deterministic = true;     ///< take deterministic engines where the target has them
+  double hostFraction = 0;       ///< share of trained parameters whose optimizer states lie on the host
+  RecomputePolicy recompute;
+  bool deterministic = true; ///< take deterministic engines where the target has them
 };
 
 /// The strategy as recipes call it.

@@ -4,6 +4,7 @@
 
 #include "runtime/Plan/CheckPlan.h"
 #include "runtime/Plan/Kinds.h"
+#include "runtime/Plan/Mesh.h"
 #include "runtime/Plan/Nf4.h"
 #include "runtime/Plan/Shares.h"
 #include "runtime/Plan/Timeline.h"
@@ -14,7 +15,9 @@
 
 #include <filesystem>
 #include <fmt/format.h>
+#include <functional>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 using namespace ft;
 using recipe::Recipe;
@@ -143,10 +146,12 @@ static void describeTarget(const recipe::TargetSpec &spec, const Choices &choice
   target.set_driver(spec.driver() == "cpu" ? plan::CPU : plan::CUDA);
   target.set_arch(spec.arch());
   target.set_memory(spec.memory_bytes());
-  target.set_outside_arenas(spec.outside_arenas_bytes());
   target.set_outside_measured(spec.outside_arenas_measured());
+  target.set_host_memory(spec.driver() == "cpu" ? 0 : spec.host_memory_bytes());
   target.set_title(spec.title());
   target.set_rates_provenance(spec.rates_provenance());
+  target.set_reduction_takes(spec.reduction_takes());
+  target.set_gather_takes(spec.gather_takes());
   target.set_attention(choices.libraryAttention ? "library" : "tiled");
 }
 
@@ -189,8 +194,8 @@ static void addSplitNotes(const Inputs &inputs, const Choices &choices, plan::St
   if (r.has_lora() && r.parallelism().shard_frozen() == recipe::ShardFrozen::AUTO)
     stats.add_notes(choices.splitFrozen ? "shard_frozen AUTO: frozen weights are split, since whole they do not fit"
                                         : "shard_frozen AUTO: frozen weights are whole on each rank, since they fit");
-  if (choices.splitFrozen && inputs.target.fold_lora())
-    stats.add_notes("adapters are products of their own: frozen weights that are gathered have no borders for them");
+  if (choices.splitFrozen && choices.foldAdapters)
+    stats.add_notes("adapters are folded: they are put into the borders of frozen weights behind each gather");
 }
 
 /// What the compiler chose where the recipe left it open, and what that costs.
@@ -205,6 +210,12 @@ static void addNotes(const Inputs &inputs, const Choices &choices, const Plannin
                     "and o; checkpoints and exports have no padding",
                     headDim, lanes, 100.0 * lanes / headDim - 100));
   addSplitNotes(inputs, choices, stats);
+  if (const recipe::Recipe &r = inputs.recipe.fields;
+      r.has_offload_optimizer() && !r.offload_optimizer().has_fraction())
+    stats.add_notes(
+        choices.hostFraction > 0
+            ? fmt::format("offload_optimizer.fraction AUTO took {:.3f}, the least that fits", choices.hostFraction)
+            : "offload_optimizer.fraction AUTO took 0, since all fits, or the machine decides");
   if (hasWindows(inputs) && inputs.target.library_attention())
     stats.add_notes(fmt::format("rows of {} tokens are longer than a window of the model: attention is tiled, which is "
                                 "slower than the library's",
@@ -251,10 +262,13 @@ static void describePeak(const MemoryPeak &peak, plan::Stats &stats) {
 /// The recipe as it was planned: with what was chosen in the place of what was asked for.
 static std::string resolvedText(const LoadedRecipe &recipe, const Choices &choices) {
   LoadedRecipe chosen = recipe;
-  chosen.fields.set_micro_batch_size(choices.rows);
+  chosen.fields.set_micro_batch_size(static_cast<recipe::MicroBatchSize::Rows>(choices.rows));
   chosen.fields.set_gradient_accumulation_steps(choices.accumulationSteps);
+  chosen.fields.clear_global_batch_size();
   if (chosen.fields.has_parallelism())
     setSplit(choices, *chosen.fields.mutable_parallelism());
+  if (chosen.fields.has_offload_optimizer())
+    chosen.fields.mutable_offload_optimizer()->set_fraction(choices.hostFraction);
   chosen.printResolved();
   return chosen.resolvedText;
 }
@@ -271,6 +285,7 @@ void ft::describePlan(const Inputs &inputs, const Choices &choices, plan::Plan &
   plan.set_model_sha256(digest(inputs.model.canonicalJson));
   describeMesh(choices.mesh, plan);
   describeTarget(inputs.target, choices, *plan.mutable_target());
+  plan.mutable_target()->set_memory_budget(memoryBudgetOf(inputs.recipe.fields));
   describeBatch(inputs, choices, *plan.mutable_batch());
   describeRun(inputs, *plan.mutable_run());
   addFacts(inputs.model, plan);
@@ -306,10 +321,42 @@ static void noteQuantization(plan::Plan &plan) {
         weights, double(bytes) / (1 << 30), 8.0 * double(bytes) / double(elements)));
 }
 
-void ft::finishPlan(const MemoryPeak &peak, plan::Plan &plan) {
+/// Whose optimizer states lie on the host.
+static void noteHost(plan::Plan &plan) {
+  uint64_t there = 0, all = 0;
+  for (const plan::Tensor &tensor : plan.tensors())
+    if (tensor.role() == plan::Tensor::TRAINABLE || tensor.role() == plan::Tensor::ADAPTER) {
+      const uint64_t elements =
+          std::accumulate(tensor.shape().begin(), tensor.shape().end(), uint64_t(1), std::multiplies<>());
+      const plan::Arena &arena = plan.arenas(int(plan.buffers(int(tensor.buffer())).arena()));
+      all += elements;
+      there += arena.space() == plan::Arena::DEVICE ? 0 : elements;
+    }
+  if (there)
+    plan.mutable_stats()->add_notes(
+        fmt::format("optimizer on the host: masters and moments of {} of {} trained parameters ({:.0f} %), whose "
+                    "updates end before the next forward pass begins",
+                    there, all, 100.0 * double(there) / double(all)));
+}
+
+/// Runs that a rank exchanges with a peer, in all segments: what makes graphs over several cards large.
+static uint64_t exchangesOf(const plan::Plan &plan) {
+  const plan::Mesh mesh(plan);
+  uint64_t count = 0;
+  for (const plan::Segment &segment : plan.segments())
+    for (const plan::Step &step : segment.steps())
+      if (step.has_collective())
+        count += uint64_t(step.collective().whole_size()) * (mesh.members(plan::axesOf(step.collective())) - 1);
+  return count;
+}
+
+void ft::finishPlan(const recipe::TargetSpec &target, const MemoryPeak &peak, plan::Plan &plan) {
   addStaging(plan);
+  plan.mutable_target()->set_outside_arenas(target.outside_arenas_bytes() +
+                                            exchangesOf(plan) * target.outside_bytes_per_exchange());
   addExports(plan);
   noteQuantization(plan);
+  noteHost(plan);
   if (plan::hasShares(plan))
     plan.add_features(plan::sharesFeature);
   plan::Stats &stats = *plan.mutable_stats();

@@ -2,6 +2,8 @@
 
 #include "compiler/Pipeline/Options.h"
 #include "runtime/Config/HubCache.h"
+#include "runtime/Config/TextPart.h"
+#include "runtime/Plan/Memory.h"
 #include "runtime/Support/Strings.h"
 
 #include <algorithm>
@@ -93,10 +95,16 @@ rt::Expected<Inputs> ft::loadInputs(const CompileRequest &request) {
   if (!model)
     return rt::badInput(llvm::toString(model.takeError()));
   inputs.model = std::move(*model);
+  if (const auto file = rt::readJsonObject(folder + "/config.json"); file.ok() && rt::textPart(*file))
+    inputs.recipe.notes.push_back("the model is of text and images: its text part alone is trained");
   if (!hubName.empty()) // what the file says is where its author had it
     inputs.model.hubName = hubName;
   FT_RETURN_IF_ERROR(join(inputs));
   return inputs;
+}
+
+uint64_t ft::memoryOf(const Inputs &inputs) {
+  return rt::allowedOf(inputs.target.memory_bytes(), memoryBudgetOf(inputs.recipe.fields));
 }
 
 rt::Expected<Inputs> ft::withOverrides(const Inputs &inputs, const std::vector<std::string> &overrides) {

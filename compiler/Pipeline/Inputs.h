@@ -35,6 +35,9 @@ struct Inputs {
 /// target has no instructions or no libraries for.
 rt::Expected<Inputs> loadInputs(const CompileRequest &request);
 
+/// Bytes that a plan may need: of the target, or what the recipe allows of it; 0: not known.
+uint64_t memoryOf(const Inputs &inputs);
+
 /// The inputs with other fields of the recipe ("lora.r=16"), but base_model and target; no file is read. Refuses what
 /// loadInputs refuses.
 rt::Expected<Inputs> withOverrides(const Inputs &inputs, const std::vector<std::string> &overrides);

@@ -30,6 +30,17 @@ bool ft::hasWindows(const Inputs &inputs) {
                       [&](const LayerConfig &layer) { return layer.hidesIn(inputs.recipe.fields.sequence_len()); });
 }
 
+static Recompute recomputeOf(const Recipe &r) {
+  switch (r.gradient_checkpointing()) {
+  case recipe::GradientCheckpointing::SELECTIVE:
+    return Recompute::Products;
+  case recipe::GradientCheckpointing::FULL:
+    return Recompute::Blocks;
+  default:
+    return Recompute::Rows;
+  }
+}
+
 Choices ft::choose(const Inputs &inputs) {
   const Recipe &r = inputs.recipe.fields;
   Choices choices;
@@ -40,6 +51,8 @@ Choices ft::choose(const Inputs &inputs) {
   const int64_t lanes = hasWindows(inputs) ? 0 : libraryHeadLanes(r, inputs.target, inputs.model.headDim);
   choices.libraryAttention = lanes > 0;
   choices.headLanes = inputs.headLanes.value_or(lanes);
+  choices.hostFraction = r.offload_optimizer().fraction(); // 0 where it is left to planFrom
+  choices.recompute.rest = recomputeOf(r);
   choices.deterministic = r.deterministic() != recipe::Deterministic::FALSE;
   return choices;
 }
@@ -75,6 +88,7 @@ ModelOptions ft::modelOptions(const Inputs &inputs, const Choices &choices) {
   const Recipe &r = inputs.recipe.fields;
   ModelOptions options;
   options.precision = precisionOf(r);
+  options.bf16Gradients = r.parallelism().reduce_dtype() == recipe::StateDtype::BF16;
   if (r.has_lora()) {
     LoraOptions lora;
     lora.r = r.lora().r();
@@ -96,6 +110,7 @@ ModelOptions ft::modelOptions(const Inputs &inputs, const Choices &choices) {
   options.optimizer.decayNorms = r.weight_decay_norms();
   options.optimizer.maxGradNorm = r.max_grad_norm();
   options.accumulationSteps = choices.accumulationSteps;
+  options.recompute = choices.recompute;
   options.copyAdapters = choices.foldAdapters; // a border holds copies, whatever their type
   return options;
 }
@@ -125,6 +140,7 @@ PlanningOptions ft::planningOptions(const Inputs &inputs, const Choices &choices
   options.raggedAttention = options.libraryAttention && isRagged(r);
   options.foldAdapters = choices.foldAdapters;
   options.allowTf32 = r.allow_tf32();
+  options.pinMoments = r.offload_optimizer().pin_memory();
   // Ranks of several hosts reduce by NCCL: a plan does not grow with them.
   options.peersRead =
       choices.mesh.dp > 1 && target.driver() == "cuda" && uint64_t(choices.mesh.dp) <= target.cards_per_host();

@@ -23,8 +23,8 @@ rt::Status checkSize(const Inputs &inputs, const Choices &choices);
 
 /// Identity, target, batch and run sections, texts and facts of the plan, before export.
 void describePlan(const Inputs &inputs, const Choices &choices, plan::Plan &plan);
-/// What needs the exported module: staging, exports, statistics.
-void finishPlan(const MemoryPeak &peak, plan::Plan &plan);
+/// What needs the exported module: staging, exports, what lies outside the arenas, statistics.
+void finishPlan(const recipe::TargetSpec &target, const MemoryPeak &peak, plan::Plan &plan);
 
 /// PEFT's adapter_config.json.
 std::string adapterConfig(const LoadedRecipe &recipe, const ModelConfig &model);

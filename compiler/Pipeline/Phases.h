@@ -25,6 +25,7 @@ struct PhaseOptions {
   MeshSpec mesh;
   Strategy strategy = Strategy::Ddp;
   bool splitFrozen = false;
+  double hostFraction = 0;     ///< of trained parameters: LayoutOptions
   int64_t columnPartials = 64; ///< items of persistent column reductions
   PlanningOptions planning;
   const recipe::TargetSpec *target = nullptr; ///< whose rates predict times; null: none are predicted

@@ -7,7 +7,7 @@
 #include "compiler/Pipeline/Phases.h"
 #include "compiler/Planning/Steps/Steps.h"
 #include "runtime/Plan/CheckPlan.h"
-#include "runtime/Plan/Memory.h"
+#include "runtime/Plan/Kinds.h"
 #include "runtime/Plan/Verify.h"
 
 #include "mlir/IR/Diagnostics.h"
@@ -72,21 +72,24 @@ std::unique_ptr<MLIRContext> createContext() {
   return context;
 }
 
-rt::Expected<Compilation> planOnce(const Inputs &inputs, const Choices &choices, const std::string &dumpDir) {
+} // namespace
+
+rt::Expected<Compilation> ft::planExactly(const Inputs &inputs, const Choices &choices, const std::string &dumpDir) {
   FT_RETURN_IF_ERROR(checkSize(inputs, choices));
   Compilation c;
   c.choices = choices;
   c.context = createContext();
   c.module = buildModel(c.context.get(), inputs.model, batchShape(inputs, choices));
-  MemoryPeak peak;
   PhaseOptions options;
   options.model = modelOptions(inputs, choices);
   options.mesh = choices.mesh;
   options.strategy = choices.strategy;
+  options.hostFraction = choices.hostFraction;
+  options.splitFrozen = choices.splitFrozen;
   options.columnPartials = inputs.target.column_partials();
   options.planning = planningOptions(inputs, choices);
   options.target = &inputs.target;
-  options.peak = &peak;
+  options.peak = &c.peak;
   Runner runner(*c.module, dumpDir);
   FT_RETURN_IF_ERROR(runner.dump("import"));
   for (const Phase &phase : phasesTo(Border::Plan, options))
@@ -94,39 +97,18 @@ rt::Expected<Compilation> planOnce(const Inputs &inputs, const Choices &choices,
   describePlan(inputs, choices, c.plan);
   if (failed(exportModule(*c.module, c.plan, c.sections)))
     return rt::failed("ftc: export: a constant of an unknown kind");
-  finishPlan(peak, c.plan);
+  finishPlan(inputs.target, c.peak, c.plan);
   FT_RETURN_IF_ERROR(rt::verifyPlan(c.plan));
   return c;
-}
-
-} // namespace
-
-/// Gives a deterministic engine up whose workspace does not fit, where the recipe leaves that open.
-static rt::Expected<Compilation> planEngine(const Inputs &inputs, Choices choices, const std::string &dumpDir) {
-  FT_ASSIGN_OR_RETURN(Compilation c, planOnce(inputs, choices, dumpDir));
-  if (inputs.recipe.fields.deterministic() != recipe::Deterministic::AUTO || rt::fitOf(c.plan).fits() ||
-      !c.plan.deterministic() || !choices.libraryAttention)
-    return c;
-  choices.deterministic = false;
-  return planOnce(inputs, choices, dumpDir);
-}
-
-rt::Expected<Compilation> ft::planFrom(const Inputs &inputs, const Choices &choices, const std::string &dumpDir) {
-  const std::vector<Choices> splits = splitsToTry(inputs, choices);
-  for (size_t i = 0; i + 1 < splits.size(); ++i) {
-    rt::Expected<Compilation> compiled = planEngine(inputs, splits[i], dumpDir);
-    if (!compiled.ok() || rt::fitOf(compiled->plan).fits())
-      return compiled;
-  }
-  return planEngine(inputs, splits.back(), dumpDir);
 }
 
 rt::Status ft::generateCode(Compilation &c, const std::string &dumpDir) {
   CodegenTarget target;
   target.driver = c.plan.target().driver() == plan::CPU ? CodegenTarget::Driver::Cpu : CodegenTarget::Driver::Cuda;
   target.archs = {c.plan.target().arch()};
+  const std::vector<std::string> processors{plan::hostArch, "x86-64-v4"};
   if (target.driver == CodegenTarget::Driver::Cpu)
-    target.archs = {"x86-64-v3", "x86-64-v4"};
+    target.archs = processors;
   std::string message;
   ScopedDiagnosticHandler handler(c.context.get(), [&](Diagnostic &d) {
     if (message.empty())
@@ -134,10 +116,13 @@ rt::Status ft::generateCode(Compilation &c, const std::string &dumpDir) {
   });
   CodegenOptions options;
   options.dumpDir = dumpDir;
-  FailureOr<CompiledKernels> compiled = compileKernels(*c.module, target, options);
-  if (failed(compiled))
-    return rt::failed("ftc: code generation: " + message);
-  addImages(*compiled, c.plan, c.sections);
+  const CodegenTarget host{CodegenTarget::Driver::Cpu, processors, /*host=*/true};
+  for (const CodegenTarget &of : {target, host}) {
+    FailureOr<CompiledKernels> compiled = compileKernels(*c.module, of, options);
+    if (failed(compiled))
+      return rt::failed("ftc: code generation: " + message);
+    addImages(*compiled, c.plan, c.sections);
+  }
   return rt::Status();
 }
 

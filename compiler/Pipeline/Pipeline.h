@@ -3,6 +3,7 @@
 
 #include "compiler/Export/ExportPlan.h"
 #include "compiler/Pipeline/Choices.h"
+#include "compiler/Planning/AssignMemory.h"
 
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/OwningOpRef.h"
@@ -14,14 +15,19 @@ struct Compilation {
   Choices choices; ///< that were planned
   std::unique_ptr<mlir::MLIRContext> context;
   mlir::OwningOpRef<mlir::ModuleOp> module;
+  MemoryPeak peak; ///< of transient values
   plan::Plan plan;
   PlanSections sections;
 };
 
-/// Runs every phase up to the placement of the last byte, and the independent verifier. Where the recipe's
-/// deterministic is AUTO, a deterministic engine whose workspace does not fit is given up; where its strategy is AUTO,
-/// the least is split that fits. BadInput for a shape that the model or a plan cannot have; whether the plan fits is
-/// the caller's question. `dumpDir`: if not empty, numbered IR after each phase.
+/// Runs every phase up to the placement of the last byte, and the independent verifier. BadInput for a shape that the
+/// model or a plan cannot have; whether the plan fits is the caller's question. `dumpDir`: if not empty, numbered IR
+/// after each phase.
+rt::Expected<Compilation> planExactly(const Inputs &inputs, const Choices &choices, const std::string &dumpDir = "");
+
+/// The same, where the recipe says AUTO with what fits of it: a deterministic engine whose workspace does not fit is
+/// given up; of strategies the one that splits least is taken; of rows of a micro-batch and of what backward makes
+/// again the fastest by prediction. Notes of the plan say which.
 rt::Expected<Compilation> planFrom(const Inputs &inputs, const Choices &choices, const std::string &dumpDir = "");
 
 /// Compiles the distinct kernels and adds their images.

@@ -121,6 +121,36 @@ TEST_F(PipelineTest, DeterminismIsGivenUpWhereItsWorkspaceDoesNotFit) {
   EXPECT_TRUE(plan(insisting, choose(insisting)).deterministic());
 }
 
+TEST_F(PipelineTest, GraphsOverSeveralCardsTakeMemoryByTheirExchanges) {
+  auto exchanges = [](const plan::Plan &plan) {
+    uint64_t count = 0;
+    for (const plan::Segment &segment : plan.segments())
+      for (const plan::Step &step : segment.steps())
+        count += step.has_collective();
+    return count;
+  };
+  const Inputs one = load();
+  const uint64_t base = one.target.outside_arenas_bytes(), each = one.target.outside_bytes_per_exchange();
+  ASSERT_GT(each, 0u);
+  EXPECT_EQ(plan(one, choose(one)).target().outside_arenas(), base);
+  for (const uint64_t ranks : {2, 4}) {
+    const Inputs inputs = load({"parallelism.strategy=FSDP", "parallelism.dp_shard_size=" + std::to_string(ranks),
+                                "parallelism.shard_frozen=TRUE"});
+    const plan::Plan several = plan(inputs, choose(inputs));
+    ASSERT_GT(exchanges(several), 0u);
+    EXPECT_EQ(several.target().outside_arenas(), base + each * exchanges(several) * (ranks - 1));
+  }
+}
+
+TEST_F(PipelineTest, NothingIsSplitOverOneRank) {
+  const Inputs inputs = load({"parallelism.strategy=AUTO", "parallelism.dp_shard_size=1",
+                              "parallelism.dp_replicate_size=2", "parallelism.shard_frozen=TRUE"});
+  rt::Expected<Compilation> compiled = planFrom(inputs, choose(inputs));
+  ASSERT_TRUE(compiled.ok()) << compiled.status().message();
+  EXPECT_FALSE(compiled->choices.splitFrozen);
+  EXPECT_EQ(compiled->choices.strategy, Strategy::Ddp);
+}
+
 TEST_F(PipelineTest, AnErrorOfTheShapeHasThePlaceOfItsField) {
   EXPECT_EQ(errorOf(load({"sequence_len=256", "max_document_len=256"})),
             "--set sequence_len=256: sequence_len is 256; must be in [1, 128], the model's max_position_embeddings");

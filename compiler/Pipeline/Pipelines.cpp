@@ -14,6 +14,11 @@ using namespace ft;
 
 namespace {
 
+llvm::cl::ValuesClass recomputeValues() {
+  return llvm::cl::values(clEnumValN(Recompute::Nothing, "nothing", ""), clEnumValN(Recompute::Rows, "rows", ""),
+                          clEnumValN(Recompute::Products, "products", ""), clEnumValN(Recompute::Blocks, "blocks", ""));
+}
+
 struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
   Option<Precision> precision{*this, "precision", llvm::cl::desc("precision mode"), llvm::cl::init(Precision::Fp32True),
                               llvm::cl::values(clEnumValN(Precision::Fp64True, "FP64_TRUE", ""),
@@ -23,6 +28,11 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
   Option<int64_t> steps{*this, "steps", llvm::cl::desc("micro-batches per step"), llvm::cl::init(1)};
   ListOption<std::string> targets{*this, "targets", llvm::cl::desc("of adapters; none: every parameter is trained")};
   Option<double> dropout{*this, "dropout", llvm::cl::desc("before adapters"), llvm::cl::init(0.0)};
+  Option<Recompute> recompute{*this, "recompute", llvm::cl::desc("what backward makes again"),
+                              llvm::cl::init(Recompute::Rows), recomputeValues()};
+  Option<Recompute> early{*this, "recompute-early", llvm::cl::desc("the same, in the first layers"),
+                          llvm::cl::init(Recompute::Rows), recomputeValues()};
+  Option<int64_t> earlyLayers{*this, "early-layers", llvm::cl::desc("how many these are"), llvm::cl::init(0)};
   Option<int64_t> ranks{*this, "dp", llvm::cl::desc("data-parallel ranks"), llvm::cl::init(1)};
   Option<Strategy> strategy{
       *this, "strategy", llvm::cl::desc("who holds what"), llvm::cl::init(Strategy::Ddp),
@@ -32,6 +42,8 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
                         llvm::cl::init(0)};
   Option<bool> splitFrozen{*this, "split-frozen", llvm::cl::desc("frozen weights are split as well"),
                            llvm::cl::init(false)};
+  Option<double> host{*this, "host", llvm::cl::desc("share of trained parameters with optimizer states on the host"),
+                      llvm::cl::init(0.0)};
   Option<bool> foldAdapters{*this, "fold-adapters", llvm::cl::desc("adapters in the borders of their base weights"),
                             llvm::cl::init(false)};
   Option<bool> libraryAttention{*this, "library-attention", llvm::cl::desc("by the library, else tiled"),
@@ -42,6 +54,7 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
     options.model.precision = precision;
     options.model.accumulationSteps = steps;
     options.model.copyAdapters = foldAdapters;
+    options.model.recompute = {recompute, early, earlyLayers};
     if (!targets.empty()) {
       options.model.lora.emplace();
       options.model.lora->dropout = dropout;
@@ -50,6 +63,7 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
     options.mesh = {ranks, shard};
     options.splitFrozen = splitFrozen;
     options.strategy = strategy;
+    options.hostFraction = host;
     options.planning.foldAdapters = foldAdapters;
     options.planning.libraryAttention = libraryAttention;
     return options;

@@ -27,7 +27,8 @@ double flopsOf(plan::StepOpInterface step) { return step.getFlops().convertToDou
 /// Microseconds of steps on one target, the cost of the launch left out.
 class Prediction {
 public:
-  Prediction(const recipe::TargetSpec &target, ArrayRef<int64_t> mesh) : target(target), mesh(mesh) {}
+  Prediction(ModuleOp module, const recipe::TargetSpec &target, ArrayRef<int64_t> mesh)
+      : symbols(module), target(target), mesh(mesh) {}
 
   double of(plan::StepOpInterface step) const {
     if (auto gemm = dyn_cast<plan::GemmOp>(*step))
@@ -36,11 +37,20 @@ public:
       return libraryAttention(attention);
     if (auto collective = dyn_cast<plan::CollectiveOp>(*step))
       return exchanging(collective);
+    if (isa<plan::HostLaunchOp>(*step))
+      return stepBytes(step) / (target.host_gb_per_s() * 1e3);
+    if (auto copy = dyn_cast<plan::CopyOp>(*step); copy && isOnHost(copy.getSrc()) != isOnHost(copy.getDst()))
+      return regionBytes(copy.getSrc()) / (target.link_gb_per_s() * 1e3);
     const double share = isa<plan::LaunchOp>(*step) ? target.row_memory_share() : 1;
     return moving(stepBytes(step), share);
   }
 
 private:
+  bool isOnHost(plan::OperandAttr operand) const {
+    auto buffer = symbols.lookup<plan::BufferOp>(operand.getBuffer().getAttr());
+    return symbols.lookup<plan::ArenaOp>(buffer.getArenaAttr().getAttr()).getSpace() != plan::Space::Device;
+  }
+
   double moving(double bytes, double share = 1) const { return bytes / (target.memory_gb_per_s() * 1e3 * share); }
   /// Each rank reads its share from all others, or theirs; to reduce everywhere, both. Over several hosts that goes
   /// around a ring, and all groups do it at the same time: a host's links carry one ring for each member that it has of
@@ -116,13 +126,14 @@ private:
     return std::max(us, moving(stepBytes(attention)));
   }
 
+  const SymbolTable symbols;
   const recipe::TargetSpec &target;
   const ArrayRef<int64_t> mesh;
 };
 } // namespace
 
 void ft::predictTimes(ModuleOp module, const recipe::TargetSpec &target, ArrayRef<int64_t> mesh) {
-  const Prediction prediction(target, mesh);
+  const Prediction prediction(module, target, mesh);
   for (auto segment : module.getOps<plan::SegmentOp>())
     for (auto step : segment.getBody().getOps<plan::StepOpInterface>())
       step.setPredictedUs(llvm::APFloat(prediction.of(step) + target.launch_us()));

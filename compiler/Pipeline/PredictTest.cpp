@@ -13,12 +13,14 @@
 using namespace ft;
 
 namespace {
-/// Products at 50 TFLOP/s in bf16 and at 5 in f32; 1000 GB/s, half of it in products and four fifths in row kernels.
+/// Products at 50 TFLOP/s in bf16 and at 5 in f32; 1000 GB/s, half of it in products and four fifths in row kernels;
+/// 50 GB/s on the host, and 20 between.
 recipe::TargetSpec roundTarget() {
   recipe::TargetSpec target;
   target.set_bf16_tflops(100), target.set_f32_tflops(10);
   target.set_sustained_share(0.5), target.set_attention_share(0.5);
   target.set_memory_gb_per_s(1000), target.set_gemm_memory_share(0.5), target.set_row_memory_share(0.8);
+  target.set_link_gb_per_s(20), target.set_host_gb_per_s(50);
   target.set_launch_us(2), target.set_multiprocessors(100);
   target.set_gemm_tile_rows(128), target.set_gemm_tile_columns(64);
   target.set_attention_softmax_lanes(41), target.set_attention_measured_lanes(128);
@@ -40,6 +42,7 @@ double predicted(const std::string &step, llvm::ArrayRef<int64_t> mesh = {}) {
   mlir::MLIRContext context(registry);
   const std::string text = "plan.arena device @a\nplan.buffer @x in @a activation 1000000000\n"
                            "plan.buffer @w in @a workspace 1000000000\n"
+                           "plan.arena pinned @p\nplan.buffer @h in @p weight 1000000000\n"
                            "plan.segment @update {\n" +
                            step + "\n}\n";
   auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
@@ -104,6 +107,15 @@ TEST(Predict, ARowKernelIsBandwidth) {
   EXPECT_NEAR(
       predicted("plan.copy \"c\" " + operand(1000, 8000, "read = 1") + " to " + operand(1000, 8000, "write = 2")),
       16e6 / 1e6 + 2, 1e-3);
+}
+
+TEST(Predict, TheHostHasItsOwnBandwidthAndTheLinkBetween) {
+  auto there = [](const std::string &operand) { return "<buffer = @h" + operand.substr(operand.find(',')); };
+  const std::string host = there(operand(1000, 8000, "read = 1, write = 2"));
+  EXPECT_NEAR(predicted("plan.host_launch \"l\" @k items 1 [#plan.operand" + host + "]"), 16e6 / 0.05e6 + 2, 1e-3);
+  EXPECT_NEAR(predicted("plan.copy \"c\" " + operand(1000, 8000, "read = 1") + " to " +
+                        there(operand(1000, 8000, "write = 2"))),
+              8e6 / 0.02e6 + 2, 1e-3);
 }
 
 TEST(Predict, AttentionTakesLongerInNarrowHeadsAndBetweenDocuments) {

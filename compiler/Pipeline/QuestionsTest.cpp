@@ -24,9 +24,10 @@ Ops operator+(Ops left, const Ops &right) {
 }
 
 const Ops variables{"variable", "read", "write"};
-const Ops members{"view", "assemble"};
+const Ops members{"view", "assemble", "insert"};
 const Ops buckets = members + Ops{"accumulate"};
 const Ops planned{"dequantize"};
+const Ops moved{"transfer"};
 const Ops library{"linear", "attention", "head_loss"};
 const Ops rows{"embedding", "rms_norm", "rope", "swiglu", "add", "dropout", "add_bias", "scale"};
 const Ops forward = library + rows + Ops{"gather_row"};
@@ -55,30 +56,29 @@ template <typename Interface> bool has(RegisteredOperationName op) { return op.h
 const std::vector<Question> questions{
     {"Accumulating",
      has<Accumulating>,
-     {{"makes no gradient of a weight", variables + buckets + planned + forward + update + rowsBackward +
+     {{"makes no gradient of a weight", variables + buckets + planned + moved + forward + update + rowsBackward +
                                             Ops{"linear_bwd_input", "attention_bwd", "cast"}}}},
     {"Optimizer",
      has<Optimizer>,
-     {{"updates no parameter", variables + buckets + planned + forward + backward + scalars + Ops{"cast"}}}},
+     {{"updates no parameter", variables + buckets + planned + moved + forward + backward + scalars + Ops{"cast"}}}},
     {"PrecisionPolicy",
      has<PrecisionPolicy>,
      {{"has the types of the variable's role", variables},
-      {"is made by Planning, of values that have theirs", planned},
+      {"is made by Planning, of values that have theirs", planned + moved},
       {"is made after the types are known, for values that have theirs", buckets + backward + update + Ops{"cast"}}}},
     {"Derivative",
      has<Derivative>,
      {{"is where the walk ends: gradients are written for variables", variables},
       {"is of backward or of the update itself", backward + update},
-      {"is made by compiler/Layout, compiler/Sharding or Planning, behind differentiation", buckets + planned},
+      {"is made by compiler/Layout, compiler/Sharding or Planning, behind differentiation", buckets + planned + moved},
       {"is of @generate, which is not trained", {"gather_row"}}}},
     {"Remade",
      has<Remade>,
-     {{"keeps its result: a product, or all of attention, costs more than the memory", library},
-      {"keeps its result: the residual stream, which the norms' derivatives read", {"embedding", "add", "scale"}},
-      {"keeps its result: q, k and v as attention's derivative reads them", {"rope", "add_bias"}},
+     {{"keeps its result: it is the first block's input", {"embedding"}},
+      {"has no result that backward reads", {"head_loss"}},
       {"is no part of what is differentiated",
-       variables + buckets + planned + backward + update + Ops{"gather_row", "cast"}}}},
-    {"Factors", has<Factors>, {{"is made by Planning, of one rank's values", planned}}},
+       variables + buckets + planned + moved + backward + update + Ops{"gather_row"}}}},
+    {"Factors", has<Factors>, {{"is made by Planning, of one rank's values", planned + moved}}},
     {"RowWise",
      has<RowWise>,
      {{"computes no tensor", variables},
@@ -86,6 +86,7 @@ const std::vector<Question> questions{
       {"sums rows chosen at run time, in a program of its own", {"embedding_grad"}},
       {"is split by kernel-fuse into kernel.column_partials and kernel.column_sum, which are",
        {"rms_norm_weight_grad", "bias_grad"}},
+      {"computes nothing", moved},
       {"works on buckets and scalars, in programs of their own", buckets + update}}},
     {"InPlace",
      has<InPlace>,
@@ -94,6 +95,7 @@ const std::vector<Question> questions{
       {"is in a kernel.fused, which answers", fused},
       {"reads operands while it writes results", {"linear", "linear_bwd_input", "attention", "attention_bwd"}},
       {"makes a matrix of its own, which is why it is there", planned},
+      {"makes its result in another memory", moved},
       {"has no operand of a result's type", {"head_loss", "grad_norm", "gather_row", "cast"}}}},
     {"Placement",
      has<Placement>,
@@ -157,8 +159,8 @@ TEST(Questions, ANewOperationThatAnswersNothingFailsForEachOfThem) {
 }
 
 TEST(Questions, AReasonIsNoAnswer) {
-  EXPECT_THAT(complaints("rope", [](const Question &question) { return StringRef(question.name) != "PlanSteps"; }),
-              testing::Contains("rope answers Remade and is listed as one that does not"));
+  EXPECT_THAT(complaints("embedding", [](const Question &question) { return StringRef(question.name) != "PlanSteps"; }),
+              testing::Contains("embedding answers Remade and is listed as one that does not"));
 }
 
 // Without the phases the dialect has only the answers that follow from definitions.

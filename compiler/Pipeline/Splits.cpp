@@ -52,7 +52,7 @@ static std::vector<bool> frozenOf(const Recipe &r) {
 
 std::vector<Choices> ft::splitsToTry(const Inputs &inputs, const Choices &choices) {
   const Recipe &r = inputs.recipe.fields;
-  if (choices.mesh.dp == 1)
+  if (r.parallelism().dp_shard_size() <= 1) // there is nobody to share with
     return {choices};
   std::vector<Choices> all;
   for (const bool splitFrozen : frozenOf(r))
@@ -60,7 +60,6 @@ std::vector<Choices> ft::splitsToTry(const Inputs &inputs, const Choices &choice
       Choices &next = all.emplace_back(choices);
       next.strategy = strategy;
       next.splitFrozen = splitFrozen;
-      next.foldAdapters = choices.foldAdapters && !splitFrozen;
       const bool splits = strategy != Strategy::Ddp || splitFrozen;
       next.mesh.shard = splits ? static_cast<int64_t>(r.parallelism().dp_shard_size()) : 0;
     }

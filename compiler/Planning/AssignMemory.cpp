@@ -80,11 +80,14 @@ private:
         it->second.last = std::max(it->second.last, order.lastBeside(index));
       });
     }
+    peak.segments.push_back({segment.getSymName().str(), 0});
     for (auto &[arena, lifetimes] : transient)
-      pack(segment, arena, lifetimes, stepNames);
+      peak.segments.back().second += pack(segment, arena, lifetimes, stepNames);
   }
 
-  void pack(plan::SegmentOp segment, plan::ArenaOp arena, const Lifetimes &lifetimes, ArrayRef<StringRef> stepNames) {
+  /// Bytes of the packing in device memory.
+  int64_t pack(plan::SegmentOp segment, plan::ArenaOp arena, const Lifetimes &lifetimes,
+               ArrayRef<StringRef> stepNames) {
     SmallVector<Lifetime> list;
     for (auto &[buffer, lifetime] : lifetimes)
       list.push_back(lifetime);
@@ -93,17 +96,20 @@ private:
     arena.setLargestLive(std::max<int64_t>(arena.getLargestLive(), packing.largestLive));
     for (auto [entry, offset] : llvm::zip_equal(lifetimes, packing.offsets))
       plan::BufferOp(entry.first).setOffset(offset);
+    if (arena.getSpace() != plan::Space::Device)
+      return 0;
     if (packing.largestLive <= peak.bytes)
-      return;
-    peak = {arena.getSymName().str(),
-            segment.getSymName().str(),
-            stepNames[packing.peakStep].str(),
-            packing.largestLive,
-            {}};
+      return packing.size;
+    peak.arena = arena.getSymName().str();
+    peak.segment = segment.getSymName().str();
+    peak.step = stepNames[packing.peakStep].str();
+    peak.bytes = packing.largestLive;
+    peak.values.clear();
     for (auto &[buffer, lifetime] : lifetimes)
       if (lifetime.first <= packing.peakStep && packing.peakStep <= lifetime.last)
         peak.values.push_back({plan::BufferOp(buffer).getSymName().str(), lifetime.size});
     llvm::stable_sort(peak.values, [](const PeakValue &a, const PeakValue &b) { return a.bytes > b.bytes; });
+    return packing.size;
   }
 
   ModuleOp module;

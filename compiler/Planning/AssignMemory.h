@@ -17,7 +17,8 @@ struct PeakValue {
 struct MemoryPeak {
   std::string arena, segment, step;
   int64_t bytes = 0;
-  llvm::SmallVector<PeakValue> values; ///< largest first
+  llvm::SmallVector<PeakValue> values;                         ///< largest first
+  llvm::SmallVector<std::pair<std::string, int64_t>> segments; ///< bytes that each segment's values take
 };
 
 /// Persistent arenas: buffers one behind the other, inputs before all else. Transient arenas: what a segment

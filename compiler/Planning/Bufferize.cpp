@@ -1,6 +1,7 @@
 #include "compiler/Planning/Bufferize.h"
 
 #include "compiler/Planning/InsertDequantization.h"
+#include "compiler/Planning/InsertTransfers.h"
 #include "compiler/Planning/SegmentEmitter.h"
 #include "compiler/Planning/Steps/Steps.h"
 #include "dialects/Dist/Dist.h"
@@ -31,10 +32,11 @@ static void createTileBases(ModuleOp module, OpBuilder &builder, VariableLayout 
 }
 
 LogicalResult ft::bufferize(ModuleOp module, const PlanningOptions &options) {
-  FailureOr<VariableLayout> variables = VariableLayout::create(module, options.foldAdapters);
+  FailureOr<VariableLayout> variables = VariableLayout::create(module, options.foldAdapters, options.pinMoments);
   if (failed(variables))
     return failure();
   insertDequantization(module, options.foldAdapters);
+  insertTransfers(module);
   OpBuilder builder(module.getBodyRegion());
   builder.setInsertionPointToEnd(module.getBody());
   Location loc = module.getLoc();
@@ -44,12 +46,12 @@ LogicalResult ft::bufferize(ModuleOp module, const PlanningOptions &options) {
   createWorkspace(builder, loc, attentionWorkspace, options.attentionWorkspaceBytes);
   createTileBases(module, builder, *variables, options);
 
-  KernelPool kernels(module);
+  KernelPool kernels(module), hostKernels(module, /*host=*/true);
   int64_t nextVersion = variables->firstFreeVersion();
   SmallVector<func::FuncOp> segments(module.getOps<func::FuncOp>());
   for (func::FuncOp segment : segments) {
     builder.setInsertionPointToEnd(module.getBody());
-    if (failed(emitSegment(segment, *variables, builder, kernels, options, nextVersion)))
+    if (failed(emitSegment(segment, *variables, builder, kernels, hostKernels, options, nextVersion)))
       return failure();
   }
   for (func::FuncOp segment : segments)

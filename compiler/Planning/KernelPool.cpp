@@ -7,7 +7,7 @@ using namespace mlir;
 using namespace ft;
 
 std::string KernelPool::uniqueName(StringRef name) {
-  std::string symbol = name.str();
+  std::string symbol = (host ? "host_" : "") + name.str();
   std::replace(symbol.begin(), symbol.end(), '.', '_');
   int count = names[symbol]++;
   // Names are symbols of PTX as well: letters, digits and underscores.

@@ -17,7 +17,8 @@ namespace ft {
 /// programs that were built would say the same and cost a program for each launch.
 class KernelPool {
 public:
-  explicit KernelPool(mlir::ModuleOp module) : module(module) {}
+  /// `host`: of kernels for the processors of the host.
+  explicit KernelPool(mlir::ModuleOp module, bool host = false) : module(module), host(host) {}
 
   /// The program that `build` makes of `arguments`, under a unique name that starts with `name`. Arguments are values
   /// with a complete `==`.
@@ -33,6 +34,7 @@ public:
     mlir::OpBuilder builder = mlir::OpBuilder::atBlockEnd(module.getBody());
     auto call = [&](const auto &...values) { return build(builder, uniqueName(name), values...); };
     known.push_back({key, std::make_unique<RowProgram>(std::apply(call, key))});
+    known.back().program->func.setHost(host);
     return *known.back().program;
   }
 
@@ -52,6 +54,7 @@ private:
   };
 
   mlir::ModuleOp module;
+  bool host;
   llvm::DenseMap<void *, std::vector<Built>> programs; ///< by builder
   llvm::StringMap<std::vector<Fused>> fusedPrograms;   ///< by structure of the body
   llvm::StringMap<int> names;

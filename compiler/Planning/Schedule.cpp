@@ -35,6 +35,9 @@ static bool mayOverlap(plan::OperandAttr a, plan::OperandAttr b) {
          meet(a.getOffset() / pitch, a.getRows(), b.getOffset() / pitch, b.getRows());
 }
 
+/// Bytes that are worth a stream: a scalar has left before an event would have happened.
+constexpr int64_t leastLeaving = 4096;
+
 namespace {
 
 class SegmentScheduler {
@@ -61,18 +64,25 @@ private:
   std::optional<Resource> resourceOf(int64_t i) const {
     if (isa<plan::CollectiveOp>(*steps[i]))
       return Resource::Ranks;
-    return isTransfer(i) ? std::optional(Resource::Copy) : std::nullopt;
+    if (isa<plan::HostLaunchOp>(*steps[i]))
+      return Resource::Host;
+    auto copy = dyn_cast<plan::CopyOp>(*steps[i]);
+    if (!copy || (isOnDevice(copy.getSrc()) && isOnDevice(copy.getDst())))
+      return std::nullopt;
+    if (isOnDevice(copy.getDst()))
+      return Resource::Copy;
+    return copy.getSrc().getRows() * copy.getSrc().getRowBytes() < leastLeaving ? std::nullopt
+                                                                                : std::optional(Resource::Leave);
   }
 
-  bool isTransfer(int64_t i) const {
-    return isa<plan::CopyOp>(*steps[i]) && llvm::any_of(operands[i], [&](plan::OperandAttr operand) {
-             auto buffer = symbols.lookup<plan::BufferOp>(operand.getBuffer().getAttr());
-             return symbols.lookup<plan::ArenaOp>(buffer.getArenaAttr().getAttr()).getSpace() != plan::Space::Device;
-           });
+  bool isOnDevice(plan::OperandAttr operand) const {
+    auto buffer = symbols.lookup<plan::BufferOp>(operand.getBuffer().getAttr());
+    return symbols.lookup<plan::ArenaOp>(buffer.getArenaAttr().getAttr()).getSpace() == plan::Space::Device;
   }
 
   /// A graph begins and ends on stream 0, between the exchanges with the host. So what stands before the first or
-  /// behind the last computation stays on its stream: there is nothing there to hide it behind.
+  /// behind the last computation stays on its stream: there is nothing there to hide it behind. But what the host does
+  /// is worth hiding behind what it does itself: then the last step of all takes the place of the last computation.
   bool assignStreams() {
     tasks.resize(steps.size());
     for (auto [i, step] : llvm::enumerate(steps)) {
@@ -82,6 +92,9 @@ private:
         last = i;
       }
     }
+    if (llvm::any_of(steps, [](plan::StepOpInterface step) { return isa<plan::HostLaunchOp>(*step); }))
+      while (last + 1 < int64_t(steps.size()) && !isa<plan::EmitOp>(*steps[last + 1]))
+        ++last;
     for (int64_t i = first + 1; i < last; ++i)
       if (std::optional<Resource> resource = resourceOf(i)) {
         tasks[i].stream = static_cast<unsigned>(*resource);
@@ -167,7 +180,7 @@ private:
 } // namespace
 
 void ft::schedule(ModuleOp module, const ScheduleOptions &options) {
-  constexpr StringRef names[] = {"compute", "copy", "ranks"}; // by Resource
+  constexpr StringRef names[] = {"compute", "copy", "ranks", "host", "leave"}; // by Resource
   SymbolTable symbols(module);
   unsigned streams = 1;
   for (auto segment : module.getOps<plan::SegmentOp>())

@@ -10,8 +10,10 @@ namespace ft {
 /// What a step occupies. Each resource has a stream of its own, numbered as here.
 enum class Resource : unsigned {
   Compute, ///< kernels, library calls, and copies inside device memory: these share its processors and its bandwidth
-  Copy,    ///< transfers between device and host memory
+  Copy,    ///< transfers from host to device memory
   Ranks,   ///< collectives: the links between ranks
+  Host,    ///< kernels on the processors of the host
+  Leave,   ///< transfers from device to host memory
 };
 
 struct ScheduleOptions {

@@ -18,7 +18,8 @@ using namespace ft;
 
 namespace {
 
-/// Computes on device values of two blocks side by side, fetches blocks from pinned memory and brings them back.
+/// Computes on device values of two blocks side by side, fetches blocks from pinned memory, brings them back, and
+/// updates them there.
 class RandomProgram {
 public:
   explicit RandomProgram(unsigned seed) : random(seed) {}
@@ -32,14 +33,15 @@ public:
     body = "plan.segment @update {\n";
     compute();
     for (int i = 0; i < steps; ++i)
-      random() % 2 ? compute() : random() % 3 ? fetch() : bringBack();
-    compute();
+      random() % 2 ? compute() : random() % 3 ? fetch() : random() % 2 ? bringBack() : updateThere();
+    if (random() % 2)
+      compute();
     return header + body + "}\n";
   }
 
 private:
   static constexpr int values = 6;
-  static int rowBytes(int value) { return 64 << value % 3; }
+  static int rowBytes(int value) { return 1024 << value % 3; }
   static int size(int value) { return 4 * 2 * rowBytes(value); }
 
   std::string block(const char *space, int value, int half, int read, int write) {
@@ -90,6 +92,11 @@ private:
     }
   }
 
+  void updateThere() {
+    const int value = random() % values, half = random() % 2;
+    step(fmt::format("host_launch \"s\" @k items 1 [#plan.operand{}]", block("h", value, half, 1, 1)));
+  }
+
   std::mt19937 random;
   std::string body;
   int versions[values][2] = {}, last = 1;
@@ -98,7 +105,7 @@ private:
 TEST(Schedule, TheVerifierAcceptsWhatItMakesOfRandomSegments) {
   mlir::MLIRContext context;
   context.loadDialect<plan::PlanDialect>();
-  int overlapped = 0, events = 0;
+  int overlapped = 0, beside = 0, events = 0;
   for (unsigned seed = 0; seed < 300; ++seed) {
     const std::string text = RandomProgram(seed).text(4 + seed % 40);
     auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
@@ -111,10 +118,12 @@ TEST(Schedule, TheVerifierAcceptsWhatItMakesOfRandomSegments) {
     ASSERT_TRUE(mlir::succeeded(exportModule(*module, plan, sections)));
     const rt::Status status = rt::verifyPlan(plan);
     ASSERT_TRUE(status.ok()) << "seed " << seed << ": " << status.message() << "\n" << text;
-    overlapped += plan.streams_size() == 2;
+    overlapped += plan.streams_size() >= 2;
+    beside += plan.streams_size() >= 4; // with one for the host
     events += plan.event_count();
   }
   EXPECT_GT(overlapped, 200);
+  EXPECT_GT(beside, 100);
   EXPECT_GT(events, 300);
 }
 

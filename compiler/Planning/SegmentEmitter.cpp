@@ -80,7 +80,7 @@ private:
 
   void emitWrite(model::WriteOp write) {
     if (ArrayRef<model::VariableOp> copies = variables.borderedWith(write.getVariable()); !copies.empty())
-      return refreshBorder(copies);
+      return refreshBorder(copies, write);
     const Place &target = variables.place(write.getVariable());
     if (!out.values.needsCopy(write) || out.values.place(write.getValue()) == target)
       return;
@@ -88,26 +88,20 @@ private:
     out.copy("write", out.reading(write.getValue()), {target, 0, variables.version(write.getVariable())});
   }
 
-  /// Working copies at one place of equal borders: one launch for all of them, behind the last that is written.
-  void refreshBorder(ArrayRef<model::VariableOp> copies) {
-    if (++refreshed[copies.data()] < copies.size())
+  /// Working copies at one place of equal borders: one launch for all of them, behind the last that is written. They
+  /// are made of what is cast to them.
+  void refreshBorder(ArrayRef<model::VariableOp> copies, model::WriteOp write) {
+    auto cast = write.getValue().getDefiningOp<model::CastOp>();
+    llvm::StringMap<PlaceUse> &sources = refreshed[copies.data()];
+    sources[write.getVariable()] = out.reading(cast ? cast.getX() : write.getValue());
+    if (sources.size() < copies.size())
       return;
-    auto masterName = [&](size_t i) { return *model::VariableOp(copies[i]).getOf(); };
-    auto copyName = [&](size_t i) { return model::VariableOp(copies[i]).getSymName(); };
-    auto master = [&](size_t i) { return variables.place(masterName(i)); };
-    auto copy = [&](size_t i) { return variables.place(copyName(i)); };
-    auto distance = [](const Place &from, const Place &to) { return to.offsetBytes - from.offsetBytes; };
-    // The copies are at one distance by their layout; the masters are as far as their bucket has equal neighbours.
-    for (size_t begin = 0, end; begin < copies.size(); begin = end) {
-      const Place from = master(begin), to = copy(begin);
-      const int64_t step = begin + 1 < copies.size() ? distance(from, master(begin + 1)) : 0;
-      for (end = begin + 1; end < copies.size() && step > 0; ++end)
-        if (master(end).buffer != from.buffer || distance(master(end - 1), master(end)) != step)
-          break;
-      const int64_t batch = end - begin;
-      out.convert("border", {from, variables.version(masterName(begin)), 0, batch, batch > 1 ? step : 0},
-                  {to, 0, variables.version(copyName(begin)), batch, batch > 1 ? distance(to, copy(begin + 1)) : 0});
+    SmallVector<PlaceUse> from, to;
+    for (model::VariableOp copy : copies) {
+      from.push_back(sources.lookup(copy.getSymName()));
+      to.push_back({variables.place(copy.getSymName()), 0, variables.version(copy.getSymName())});
     }
+    out.convertAll("border", from, to);
   }
 
   func::FuncOp segment;
@@ -115,13 +109,14 @@ private:
   const VariableLayout &variables;
   StepEmitter &out;
   SymbolTable symbols;
-  llvm::DenseMap<const model::VariableOp *, size_t> refreshed; ///< by list of copies: how many were written
+  llvm::DenseMap<const model::VariableOp *, llvm::StringMap<PlaceUse>> refreshed; ///< by list of copies, by copy
 };
 
 } // namespace
 
 LogicalResult ft::emitSegment(func::FuncOp segment, const VariableLayout &variables, OpBuilder &builder,
-                              KernelPool &kernels, const PlanningOptions &options, int64_t &nextVersion) {
+                              KernelPool &kernels, KernelPool &hostKernels, const PlanningOptions &options,
+                              int64_t &nextVersion) {
   SegmentLayout values(segment, variables, builder, nextVersion, options);
   auto planSegment = plan::SegmentOp::create(builder, segment.getLoc(), segment.getSymName(), ArrayAttr());
   planSegment.getBody().emplaceBlock();
@@ -134,6 +129,6 @@ LogicalResult ft::emitSegment(func::FuncOp segment, const VariableLayout &variab
     renames.push_back(plan::RenameAttr::get(builder.getContext(), rename.buffer, rename.from, rename.to));
   if (!renames.empty())
     planSegment.setRenamesAttr(builder.getArrayAttr(renames));
-  StepEmitter out(inside, kernels, options, values);
+  StepEmitter out(inside, kernels, hostKernels, options, values);
   return Emitter(segment, variables, out).run();
 }

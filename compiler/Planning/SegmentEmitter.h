@@ -8,6 +8,7 @@ namespace ft {
 /// Emits all steps of `segment` into a new plan.segment at `builder`'s insertion point, and transient buffers in front
 /// of it. Fails with an error on the operation that has no steps.
 mlir::LogicalResult emitSegment(mlir::func::FuncOp segment, const VariableLayout &variables, mlir::OpBuilder &builder,
-                                KernelPool &kernels, const PlanningOptions &options, int64_t &nextVersion);
+                                KernelPool &kernels, KernelPool &hostKernels, const PlanningOptions &options,
+                                int64_t &nextVersion);
 
 } // namespace ft

@@ -77,6 +77,8 @@ void SegmentLayout::assignStorages() {
       assignRead(read);
     else if (auto view = dyn_cast<model::ViewOp>(op))
       assignView(view);
+    else if (auto insert = dyn_cast<model::InsertOp>(op))
+      addStorage(insert.getResult(), settled(insert.getBucket()).place, /*persistent=*/true);
     else if (auto slice = dyn_cast<dist::SliceOp>(op))
       assignSlice(slice);
     else if (auto assemble = dyn_cast<model::AssembleOp>(op))
@@ -85,6 +87,8 @@ void SegmentLayout::assignStorages() {
       assignExchanged(done);
     else if (auto dequantize = dyn_cast<model::DequantizeOp>(op))
       assignDequantized(dequantize);
+    else if (auto transfer = dyn_cast<model::TransferOp>(op))
+      assignTransfer(transfer);
     else if (!dist::isStart(&op))
       assignResults(&op);
   }
@@ -128,10 +132,15 @@ void SegmentLayout::assignDequantized(model::DequantizeOp op) {
   tuples.emplace_back(op.getResults().begin(), op.getResults().end());
 }
 
+void SegmentLayout::assignTransfer(model::TransferOp op) {
+  Place there = placeOfType(op.getResult());
+  there.host = op.getToHost();
+  addStorage(op.getResult(), there, /*persistent=*/false);
+}
+
 /// A part of the bucket's place.
 void SegmentLayout::assignView(model::ViewOp view) {
-  addStorage(view.getResult(), memberPlace(settled(view.getBucket()).place, view.getOffset(), view.getType()),
-             /*persistent=*/true);
+  addStorage(view.getResult(), memberPlace(settled(view.getBucket()).place, view), /*persistent=*/true);
 }
 
 void SegmentLayout::assignSlice(dist::SliceOp slice) {
@@ -175,7 +184,7 @@ SegmentLayout::Storage &SegmentLayout::settled(Value value) {
   Storage &storage = storages[storageOf.lookup(value)];
   if (!storage.persistent) {
     const Place &p = storage.place;
-    storage.place = scratch(placeName(value), p.rows, p.columns, p.elementType);
+    storage.place = scratch(placeName(value), p.rows, p.columns, p.elementType, p.host);
     storage.persistent = true;
   }
   return storage;
@@ -199,8 +208,11 @@ void SegmentLayout::assignResults(Operation *op) {
     aliases[r] = operand;
   }
   for (Value result : op->getResults())
-    if (!storageOf.contains(result))
-      addStorage(result, placeOfType(result), /*persistent=*/false);
+    if (!storageOf.contains(result)) {
+      Place own = placeOfType(result);
+      own.host = isa<model::CastOp>(op) && place(op->getOperand(0)).host;
+      addStorage(result, own, /*persistent=*/false);
+    }
 }
 
 bool SegmentLayout::tryInPlace(Operation *op, int64_t operand, Value result) {
@@ -277,7 +289,7 @@ bool SegmentLayout::mayOverwrite(Operation *op, Value result, const Place &place
       continue;
     for (Operation *user : read->getUsers()) {
       auto view = dyn_cast<model::ViewOp>(user);
-      if (view && !overlap(memberPlace(whole, view.getOffset(), view.getType()), place))
+      if (view && !overlap(memberPlace(whole, view), place))
         continue;
       if ((isa<model::ViewOp, dist::SliceOp>(user) ? lastUse(user->getResult(0)) : indexOf.lookup(user)) >= limit)
         return false;
@@ -294,7 +306,8 @@ bool SegmentLayout::bind(Value value, const Place &target) {
   if (storage.persistent && storage.place == target)
     return true;
   Operation *first = storage.chain.front().getDefiningOp();
-  if (storage.persistent || storage.chain.back() != value || target.elementType != storage.place.elementType ||
+  if (storage.persistent || storage.chain.back() != value || target.host != storage.place.host ||
+      target.elementType != storage.place.elementType ||
       target.rows * target.columns != storage.place.rows * storage.place.columns ||
       !mayOverwrite(first, value, target, false))
     return false;
@@ -382,10 +395,10 @@ void SegmentLayout::bundle(ValueRange values, int64_t spare) {
 
 //===-- buffers and versions -------------------------------------------------------------------------------------===//
 
-FlatSymbolRefAttr SegmentLayout::createBuffer(StringRef name, int64_t bytes) {
+FlatSymbolRefAttr SegmentLayout::createBuffer(StringRef name, int64_t bytes, bool host) {
   std::string symbol = (segment.getSymName() + "." + Twine(bufferCount++) + (name.empty() ? "" : "." + name)).str();
-  plan::BufferOp::create(builder, segment.getLoc(), symbol, "activations", plan::BufferClass::Activation, bytes,
-                         IntegerAttr(), 0, plan::SharesAttr());
+  plan::BufferOp::create(builder, segment.getLoc(), symbol, host ? hostTransfers : "activations",
+                         plan::BufferClass::Activation, bytes, IntegerAttr(), 0, plan::SharesAttr());
   return FlatSymbolRefAttr::get(builder.getContext(), symbol);
 }
 
@@ -395,13 +408,14 @@ static int64_t pitchFor(int64_t rows, int64_t columns, int64_t bytes) {
   return rows == 1 || columns < 64 ? columns : llvm::alignTo(columns * bytes, 16) / bytes;
 }
 
-Place SegmentLayout::scratch(StringRef name, int64_t rows, int64_t columns, Type elementType) {
+Place SegmentLayout::scratch(StringRef name, int64_t rows, int64_t columns, Type elementType, bool host) {
   Place p;
+  p.host = host;
   p.elementType = elementType;
   p.rows = rows;
   p.columns = columns;
   p.pitch = pitchFor(rows, columns, p.elementBytes());
-  p.buffer = createBuffer(name, rows * p.pitch * p.elementBytes());
+  p.buffer = createBuffer(name, rows * p.pitch * p.elementBytes(), host);
   return p;
 }
 
@@ -423,18 +437,22 @@ void SegmentLayout::createBuffers() {
     if (!storage.place.buffer) {
       int64_t columns = storage.place.columns;
       storage.place = scratch(placeName(storage.chain.front()), storage.place.rows, columns + storage.border,
-                              storage.place.elementType);
+                              storage.place.elementType, storage.place.host);
       storage.place.columns = columns;
     }
 }
 
-/// Weights that @update gathers.
+/// Weights that @update gathers, or that come back from the host.
 void SegmentLayout::findStale() {
   if (plan::segmentKind(segment.getSymName()) != plan::Segment::UPDATE)
     return;
+  auto isMadeAnew = [](Value value) {
+    auto done = value.getDefiningOp<dist::DoneOp>();
+    return value.getDefiningOp<model::TransferOp>() ||
+           (done && isa<dist::StartAllGatherOp>(done.getPending().getDefiningOp()));
+  };
   for (auto write : segment.getOps<model::WriteOp>())
-    if (auto done = write.getValue().getDefiningOp<dist::DoneOp>();
-        done && isa<dist::StartAllGatherOp>(done.getPending().getDefiningOp()))
+    if (isMadeAnew(write.getValue()))
       stale.push_back(
           {variables.place(write.getVariable()).buffer, variables.version(write.getVariable()), nextVersion++});
 }
@@ -456,7 +474,7 @@ void SegmentLayout::assignVersions() {
     for (Value v : op.getResults())
       if (auto read = dyn_cast<model::ReadOp>(op))
         versions[v] = versionBefore(read.getVariable());
-      else if (isa<model::ViewOp, dist::SliceOp>(op))
+      else if (isa<model::ViewOp, model::InsertOp, dist::SliceOp>(op))
         versions[v] = versions.lookup(op.getOperand(0));
       else if (dist::isStart(&op))
         continue;

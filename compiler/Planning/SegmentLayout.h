@@ -31,10 +31,12 @@ namespace ft {
 ///
 /// A version belongs to a value, not to a buffer: what overwrites in place leaves a new one, and values that one GEMM
 /// writes share one. What a variable holds has the variable's version, members of a bucket have the bucket's. What
-/// @update gathers anew it finds stale: what the last one has left is a version by itself (`renames`).
+/// @update gathers anew, or brings back from the host, it finds stale: what the last one has left is a version by
+/// itself (`renames`).
 class SegmentLayout {
 public:
-  /// Creates the transient buffers in front of `builder`'s insertion point, in arena @activations.
+  /// Creates the transient buffers in front of `builder`'s insertion point, in arena @activations; those of values on
+  /// the host in @host_transfers.
   SegmentLayout(mlir::func::FuncOp segment, const VariableLayout &variables, mlir::OpBuilder &builder,
                 int64_t &nextVersion, const PlanningOptions &options);
 
@@ -46,7 +48,7 @@ public:
   bool needsCopy(model::WriteOp write) const { return copies.contains(write); }
 
   /// A transient buffer that is no value: scores, logits, partial sums.
-  Place scratch(llvm::StringRef name, int64_t rows, int64_t columns, mlir::Type elementType);
+  Place scratch(llvm::StringRef name, int64_t rows, int64_t columns, mlir::Type elementType, bool host = false);
   int64_t freshVersion() { return nextVersion++; }
   const VariableLayout &variableLayout() const { return variables; }
 
@@ -77,6 +79,7 @@ private:
   void assignAssembled(model::AssembleOp assemble);
   void assignExchanged(dist::DoneOp done);
   void assignDequantized(model::DequantizeOp op);
+  void assignTransfer(model::TransferOp op);
   void assignResults(mlir::Operation *op);
   bool tryInPlace(mlir::Operation *op, int64_t operand, mlir::Value result);
   void addStorage(mlir::Value value, const Place &place, bool persistent);
@@ -93,7 +96,7 @@ private:
   void findStale();
   void assignVersions();
   int64_t lastUse(mlir::Value value) const;
-  mlir::FlatSymbolRefAttr createBuffer(llvm::StringRef name, int64_t bytes);
+  mlir::FlatSymbolRefAttr createBuffer(llvm::StringRef name, int64_t bytes, bool host);
 
   mlir::func::FuncOp segment;
   const VariableLayout &variables;

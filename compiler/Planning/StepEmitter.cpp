@@ -8,8 +8,8 @@ using namespace ft;
 /// The version that library workspaces are written with; nobody reads it.
 constexpr int64_t workspaceVersion = 1 << 30;
 
-StepEmitter::StepEmitter(OpBuilder &b, KernelPool &k, const PlanningOptions &o, SegmentLayout &v)
-    : builder(b), kernels(k), options(o), values(v) {}
+StepEmitter::StepEmitter(OpBuilder &b, KernelPool &k, KernelPool &h, const PlanningOptions &o, SegmentLayout &v)
+    : builder(b), kernels(k), hostKernels(h), options(o), values(v) {}
 
 std::string StepEmitter::stepName(StringRef what) const {
   return prefix.empty() ? what.str() : what.empty() ? prefix : prefix + "." + what.str();
@@ -117,11 +117,16 @@ void StepEmitter::launch(StringRef what, const RowProgram &program, ArrayRef<Pla
       actual.read = 0;
   }
   auto func = program.func;
-  plan::LaunchOp::Properties fields;
-  fields.kernel = FlatSymbolRefAttr::get(func.getSymNameAttr());
-  fields.items = builder.getI64IntegerAttr(program.items);
-  fields.args = operands(accesses);
-  add<plan::LaunchOp>(stepName(what), fields);
+  auto fill = [&](auto fields) {
+    fields.kernel = FlatSymbolRefAttr::get(func.getSymNameAttr());
+    fields.items = builder.getI64IntegerAttr(program.items);
+    fields.args = operands(accesses);
+    return fields;
+  };
+  if (func.getHost())
+    add<plan::HostLaunchOp>(stepName(what), fill(plan::HostLaunchOp::Properties()));
+  else
+    add<plan::LaunchOp>(stepName(what), fill(plan::LaunchOp::Properties()));
 }
 
 void StepEmitter::copy(StringRef what, const PlaceUse &from, const PlaceUse &to) {
@@ -136,6 +141,29 @@ void StepEmitter::convert(StringRef what, const PlaceUse &from, const PlaceUse &
   MatrixBatch batch{from.batch, from.batchPitchBytes / from.place.elementBytes(),
                     to.batchPitchBytes / to.place.elementBytes()};
   launch(what, kernels.get("copy", buildCopy, source, target, batch), {from, to});
+}
+
+/// Bytes from `first` to `second` where they are of one shape in one buffer, `second` behind; else 0.
+static int64_t distance(const PlaceUse &first, const PlaceUse &second) {
+  Place moved = first.place;
+  moved.offsetBytes = second.place.offsetBytes;
+  return moved == second.place ? std::max<int64_t>(0, moved.offsetBytes - first.place.offsetBytes) : 0;
+}
+
+void StepEmitter::convertAll(StringRef what, ArrayRef<PlaceUse> from, ArrayRef<PlaceUse> to) {
+  for (size_t begin = 0, end; begin < from.size(); begin = end) {
+    PlaceUse source = from[begin], target = to[begin];
+    for (end = begin + 1; end < from.size(); ++end) {
+      const int64_t sourcePitch = distance(from[end - 1], from[end]), targetPitch = distance(to[end - 1], to[end]);
+      const bool first = source.batch == 1;
+      if (!sourcePitch || !targetPitch ||
+          (!first && (sourcePitch != source.batchPitchBytes || targetPitch != target.batchPitchBytes)))
+        break;
+      source.batchPitchBytes = sourcePitch, target.batchPitchBytes = targetPitch;
+      source.batch = target.batch = end + 1 - begin;
+    }
+    convert(what, source, target);
+  }
 }
 
 int64_t StepEmitter::startSum(model::Accumulating op) {
@@ -169,6 +197,8 @@ void StepEmitter::collective(StringRef what, const CollectiveSpec &spec) {
   fields.whole = operands(spec.whole);
   if (spec.part)
     fields.part = operands(*spec.part);
+  if (spec.workspace)
+    fields.workspace = operand(*spec.workspace);
   add<plan::CollectiveOp>(stepName(what), fields);
 }
 

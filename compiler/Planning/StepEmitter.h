@@ -45,21 +45,26 @@ struct CollectiveSpec {
   llvm::SmallVector<int64_t> axes;                ///< indices into the mesh
   llvm::SmallVector<const RowProgram *> programs; ///< by member: what ranks that read each other's memory reduce with
   PlaceUse whole;
-  std::optional<PlaceUse> part; ///< of what gathers or scatters
+  std::optional<PlaceUse> part;      ///< of what gathers or scatters
+  std::optional<PlaceUse> workspace; ///< for the shares of peers
 };
 
 /// Emits steps at the end of a plan.segment. Names of steps: the operation's location name and what the step does.
 class StepEmitter {
 public:
-  StepEmitter(mlir::OpBuilder &builder, KernelPool &kernels, const PlanningOptions &options, SegmentLayout &values);
+  StepEmitter(mlir::OpBuilder &builder, KernelPool &kernels, KernelPool &hostKernels, const PlanningOptions &options,
+              SegmentLayout &values);
 
   void setName(llvm::StringRef operation) { prefix = operation.str(); }
   void gemm(llvm::StringRef what, const GemmSpec &spec);
-  /// `uses` in the order of the program's arguments; read and write versions are taken where its accesses say so.
+  /// `uses` in the order of the program's arguments; read and write versions are taken where its accesses say so. On
+  /// the host where the program is for it.
   void launch(llvm::StringRef what, const RowProgram &program, llvm::ArrayRef<PlaceUse> uses);
   void copy(llvm::StringRef what, const PlaceUse &from, const PlaceUse &to);
   /// A kernel that moves `from` to `to`, of the same rows, columns and batch, and converts it to the type there.
   void convert(llvm::StringRef what, const PlaceUse &from, const PlaceUse &to);
+  /// The same for each pair; one launch for neighbours of one shape that are equally far from each other.
+  void convertAll(llvm::StringRef what, llvm::ArrayRef<PlaceUse> from, llvm::ArrayRef<PlaceUse> to);
   void memset(llvm::StringRef what, const PlaceUse &to);
   void attention(llvm::StringRef what, const AttentionSpec &spec);
   void collective(llvm::StringRef what, const CollectiveSpec &spec);
@@ -79,7 +84,7 @@ public:
   bool claim(mlir::Attribute buffer) { return claimed.insert(buffer).second; }
 
   mlir::OpBuilder &builder;
-  KernelPool &kernels;
+  KernelPool &kernels, &hostKernels;
   const PlanningOptions &options;
   SegmentLayout &values;
 

@@ -1,6 +1,7 @@
 #include "compiler/Planning/VariableLayout.h"
 
 #include "compiler/Layout/Borders.h"
+#include "compiler/Planning/PlanningOptions.h"
 #include "runtime/Plan/Nf4.h"
 #include "runtime/Plan/plan.pb.h"
 
@@ -18,7 +19,8 @@ namespace ft {
 /// Lays out the variables of one module.
 class VariablePlacer {
 public:
-  VariablePlacer(ModuleOp m, bool foldAdapters) : module(m), fold(foldAdapters), builder(m.getBodyRegion()) {
+  VariablePlacer(ModuleOp m, bool foldAdapters, bool pinMoments)
+      : module(m), fold(foldAdapters), pinMoments(pinMoments), builder(m.getBodyRegion()) {
     for (auto op : m.getOps<dist::MeshOp>())
       mesh = op;
     builder.setInsertionPointToEnd(m.getBody());
@@ -50,8 +52,16 @@ private:
   using Name = StringRef;
 
   void createArenas() {
+    auto arena = [&](plan::Space space, StringRef name, bool transient = false) {
+      plan::ArenaOp::create(builder, module.getLoc(), space, name, 0, 256, 0, transient);
+    };
     for (StringRef name : {"weights", "optimizer", "gradients", "io"})
-      plan::ArenaOp::create(builder, module.getLoc(), plan::Space::Device, name, 0, 256, 0, false);
+      arena(plan::Space::Device, name);
+    if (llvm::none_of(variables, [](auto &entry) { return VariableOp(entry.second).getHost(); }))
+      return;
+    arena(plan::Space::Pinned, hostMasters);
+    arena(pinMoments ? plan::Space::Pinned : plan::Space::Host, hostMoments);
+    arena(plan::Space::Pinned, hostTransfers, /*transient=*/true);
   }
 
   /// Weights that one linear reads together shall lie below each other: [W_q; W_k; W_v].
@@ -126,7 +136,10 @@ private:
                                    : moment ? plan::BufferClass::OptimizerState
                                             : plan::BufferClass::Weight;
     StringRef arena = gradient ? "gradients" : moment ? "optimizer" : "weights";
+    if (v.getHost())
+      arena = moment ? hostMoments : hostMasters;
     placeAt(v, createBuffer(v.getSymName(), arena, kind, bytes(v), role != Role::WorkingCopy), 0);
+    layout.places[v.getSymName()].host = v.getHost();
     if (v.getShares() > 1)
       sayShares(v, bytes(v) * static_cast<int64_t>(v.getShares()));
   }
@@ -155,7 +168,8 @@ private:
       layout.wholes[v.getSymName()] = whole;
       sayShares(v, whole.columns * whole.elementBytes());
     } else {
-      layout.places[v.getSymName()] = memberPlace(whole, v.getPlaceAttr().getOffset(), v.getTensorType());
+      const model::PlaceAttr place = v.getPlaceAttr();
+      layout.places[v.getSymName()] = memberPlace(whole, place.getOffset(), v.getTensorType(), place.getPitch());
     }
     layout.versions[v.getSymName()] = v.getBucket() ? layout.nextVersion++ : layout.version(bucket);
   }
@@ -275,7 +289,7 @@ private:
   }
 
   ModuleOp module;
-  bool fold;
+  bool fold, pinMoments;
   OpBuilder builder;
   VariableLayout layout;
   llvm::MapVector<Name, VariableOp> variables;
@@ -287,11 +301,12 @@ private:
   llvm::StringMap<FlatSymbolRefAttr> ioBuffers;
 };
 
-Place memberPlace(const Place &bucket, int64_t offset, Type type) {
+Place memberPlace(const Place &bucket, int64_t offset, Type type, int64_t pitch) {
   auto tensor = cast<RankedTensorType>(type);
   Place p = bucket;
   p.offsetBytes += offset * p.elementBytes();
-  p.columns = p.pitch = tensor.getRank() ? tensor.getShape().back() : 1;
+  p.columns = tensor.getRank() ? tensor.getShape().back() : 1;
+  p.pitch = pitch ? pitch : p.columns;
   p.rows = tensor.getNumElements() / p.columns;
   return p;
 }
@@ -337,8 +352,8 @@ ArrayRef<VariableOp> VariableLayout::borderedWith(StringRef variable) const {
   return it == borderOf.end() ? ArrayRef<VariableOp>() : ArrayRef(borderCopies[it->second]);
 }
 
-FailureOr<VariableLayout> VariableLayout::create(ModuleOp module, bool foldAdapters) {
-  return VariablePlacer(module, foldAdapters).place();
+FailureOr<VariableLayout> VariableLayout::create(ModuleOp module, bool foldAdapters, bool pinMoments) {
+  return VariablePlacer(module, foldAdapters, pinMoments).place();
 }
 
 } // namespace ft

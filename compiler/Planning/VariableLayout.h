@@ -24,6 +24,7 @@ struct Place {
   int64_t rows = 1, columns = 0, pitch = 0;
   mlir::Type elementType;
   llvm::SmallVector<int64_t, 2> rankPitch; ///< bytes further along each axis of the mesh; empty: the same on all ranks
+  bool host = false;                       ///< in memory of the host
 
   bool operator==(const Place &) const = default;
   int64_t elementBytes() const { return ft::elementBytes(elementType); }
@@ -47,8 +48,11 @@ struct Place {
   }
 };
 
-/// The place of a tensor of `type` that is dense from element `offset` of a flat `bucket` on.
-Place memberPlace(const Place &bucket, int64_t offset, mlir::Type type);
+/// The place of a tensor of `type` from element `offset` of a flat `bucket` on; `pitch`: its own, 0 where it is dense.
+Place memberPlace(const Place &bucket, int64_t offset, mlir::Type type, int64_t pitch = 0);
+inline Place memberPlace(const Place &bucket, model::ViewOp view) {
+  return memberPlace(bucket, view.getOffset(), view.getType(), view.getPitch());
+}
 
 /// The place of a rank's own share, over `axes`, of a flat `whole`.
 Place sharePlace(const Place &whole, dist::MeshOp mesh, llvm::ArrayRef<mlir::StringAttr> axes);
@@ -60,7 +64,8 @@ public:
   /// Creates the persistent arenas, their buffers and the parameter map at the end of `module`.
   ///
   /// `foldAdapters`: where adapters have working copies, they lie in the borders of their base weights (Borders.h).
-  static mlir::FailureOr<VariableLayout> create(mlir::ModuleOp module, bool foldAdapters);
+  /// `pinMoments`: those on the host lie in page-locked memory, as masters always do, of which copies travel.
+  static mlir::FailureOr<VariableLayout> create(mlir::ModuleOp module, bool foldAdapters, bool pinMoments = true);
 
   /// Adds a constant i32 table to the weights.
   void addTable(mlir::OpBuilder &builder, llvm::StringRef name, llvm::ArrayRef<int32_t> values);

@@ -54,9 +54,37 @@ constexpr Alias aliases[] = {
     {"optimizer", "optim"},
     {"lr_scheduler", "lr_scheduler_type"},
     {"load_in_4bit", "quantization"},
+    {"use_gradient_checkpointing", "gradient_checkpointing", true},
+    {"enable_activation_checkpointing", "gradient_checkpointing", true},
+    {"activation_offloading", "activation_offload", true},
+    {"enable_activation_offloading", "activation_offload", true},
+    {"max_memory", "memory_budget"},
     {"max_grad_norm_clip", "max_grad_norm"},
     {"dataset", "data"},
 };
+
+/// Values that other tools have for our fields, taken with a note.
+struct ValueAlias {
+  std::string_view field, theirs, ours;
+};
+constexpr ValueAlias valueAliases[] = {
+    {"gradient_checkpointing", "true", "FULL"},
+    {"gradient_checkpointing", "false", "NONE"},
+    {"activation_offload", "true", "TRUE"},
+    {"activation_offload", "false", "FALSE"},
+};
+
+/// Null where our field has no other name for `value`.
+const ValueAlias *takenValue(std::string_view field, std::string_view value) {
+  const ValueAlias *found =
+      std::find_if(std::begin(valueAliases), std::end(valueAliases),
+                   [&](const ValueAlias &alias) { return alias.field == field && alias.theirs == value; });
+  return found == std::end(valueAliases) ? nullptr : found;
+}
+
+std::string noteOf(const ValueAlias &alias) {
+  return fmt::format("{} {} is taken as {}", alias.field, alias.theirs, alias.ours);
+}
 
 /// Null where `name` is none, or one whose values mean something else.
 const Alias *takenAlias(std::string_view name) {
@@ -102,7 +130,8 @@ const FieldDescriptor *fieldAnywhere(const Descriptor &message, const std::strin
 std::string legalValues(const FieldDescriptor &field) {
   switch (field.cpp_type()) {
   case FieldDescriptor::CPPTYPE_ENUM:
-    return "one of " + enumNames(*field.enum_type());
+    return (field.name() == "micro_batch_size" ? "an integer in [1, 65536], or " : "one of ") +
+           enumNames(*field.enum_type());
   case FieldDescriptor::CPPTYPE_UINT64:
     return "an integer in [0, 2^64)";
   case FieldDescriptor::CPPTYPE_DOUBLE:
@@ -322,6 +351,35 @@ std::optional<Override> takeAlias(const Errors &errors, std::string &text, std::
   return taken;
 }
 
+/// Takes a value that stopped the parser as ours, in place: `gradient_checkpointing: true` → FULL.
+bool takeValue(const Errors &errors, std::string &text, std::vector<std::string> &notes) {
+  const std::optional<FieldValue> late = lateFieldValue(errors.message);
+  const ValueAlias *alias = late ? takenValue(late->field, late->value) : nullptr;
+  if (!alias)
+    return false;
+  size_t begin = 0;
+  for (int line = 0; line < errors.line; ++line)
+    begin = text.find('\n', begin) + 1;
+  const size_t end = std::min(text.find('\n', begin), text.size()), field = text.find(alias->field, begin);
+  const size_t value = field < end ? text.find(alias->theirs, field + alias->field.size()) : end;
+  if (value >= end)
+    return false;
+  text.replace(value, alias->theirs.size(), alias->ours);
+  notes.push_back(noteOf(*alias));
+  return true;
+}
+
+/// The same of an assignment.
+void takeValue(Override &item, std::vector<std::string> &notes) {
+  const size_t equals = std::min(item.assignment.find('='), item.assignment.size() - 1);
+  const std::string_view all = item.assignment;
+  const ValueAlias *alias = takenValue(all.substr(0, equals), all.substr(equals + 1));
+  if (!alias)
+    return;
+  item.assignment.replace(equals + 1, std::string::npos, alias->ours);
+  notes.push_back(noteOf(*alias));
+}
+
 /// The text's own fields, then its aliases.
 Status parseText(std::string text, const std::string &path, recipe::Recipe &fields, FieldPlaces &places,
                  std::vector<std::string> &notes) {
@@ -336,15 +394,18 @@ Status parseText(std::string text, const std::string &path, recipe::Recipe &fiel
       collectPlaces(fields, &tree, "", path, places);
       break;
     }
+    if (takeValue(errors, text, notes))
+      continue;
     std::optional<Override> alias = takeAlias(errors, text, notes);
     if (!alias)
       return badInput(errors.text);
     taken.push_back(std::move(*alias));
   }
-  for (const Override &alias : taken) {
+  for (Override &alias : taken) {
     const std::string field = alias.assignment.substr(0, alias.assignment.find('='));
     if (places.count(field))
       return badInput(fmt::format("{}: {} is set in {} already; leave one out", alias.place, field, places[field]));
+    takeValue(alias, notes);
     FT_RETURN_IF_ERROR(applyOverride(alias, fields, places));
   }
   return Status();
@@ -358,6 +419,7 @@ Override setOption(const std::string &argument, std::vector<std::string> &notes)
     notes.push_back(fmt::format("{} is taken as {}", alias->theirs, alias->ours));
     item.assignment = std::string(alias->ours) + argument.substr(equals);
   }
+  takeValue(item, notes);
   return item;
 }
 

@@ -62,6 +62,9 @@ rt::Status resolveTargets(LoadedRecipe &recipe, const AdapterTargets &model);
 /// Data-parallel ranks of a resolved recipe.
 uint64_t ranksOf(const recipe::Recipe &fields);
 
+/// The most bytes of the target's memory that a resolved recipe allows; 0: all of it.
+uint64_t memoryBudgetOf(const recipe::Recipe &fields);
+
 /// "ADAMW, SGD".
 std::string enumNames(const google::protobuf::EnumDescriptor &type);
 

@@ -271,12 +271,80 @@ TEST_F(RecipeTest, AQuantisedBaseIsNamedFrozenAndReplicated) {
             std::string::npos);
 }
 
+TEST_F(RecipeTest, GradientsAreExchangedInBf16WhereThatIsAChoice) {
+  auto with = [&](const std::string &lines, const std::string &precision = "BF16_MIXED") {
+    return errorOf(
+        "base_model: \"smollm2-135m\" sequence_len: 256 micro_batch_size: 4 learning_rate: 1e-4\nprecision: " +
+        precision + "\nparallelism { dp_replicate_size: 2 reduce_dtype: BF16 }\n" + lines);
+  };
+  EXPECT_EQ(with(""), "accepted");
+  EXPECT_EQ(with("gradient_accumulation_steps: 2"),
+            "bad.textproto:3: parallelism.reduce_dtype is BF16, and gradient_accumulation_steps 2: sums of "
+            "micro-batches stay in F32; use F32, or one micro-batch a step");
+  for (const std::string &refused : {with("lora {}"), with("", "BF16_TRUE")})
+    EXPECT_EQ(refused, "bad.textproto:3: parallelism.reduce_dtype is set; only gradients of full fine-tuning in "
+                       "BF16_MIXED leave a choice: leave it out");
+}
+
+TEST_F(RecipeTest, BudgetsAreBytesWithOrWithoutAUnit) {
+  auto budget = [&](const std::string &text) {
+    auto loaded = loadRecipe(write("good.textproto", good), {"memory_budget=" + text});
+    return loaded.ok() ? memoryBudgetOf(loaded->fields) : 0;
+  };
+  EXPECT_EQ(budget("24000000001"), 24000000001u);
+  EXPECT_EQ(budget("24GB"), 24000000000u);
+  EXPECT_EQ(budget("22.5 GiB"), 45u << 29);
+  EXPECT_EQ(budget("1MiB"), 1u << 20);
+  EXPECT_EQ(errorOf(good, {"memory_budget=24Gb"}),
+            "--set memory_budget=24Gb: memory_budget is \"24Gb\"; must be bytes in [1, 2^63), or a number with a unit: "
+            "\"24GB\", \"22.5GiB\", MB, MiB, TB or TiB");
+  for (const char *wrong : {"0", "-1GB", "GB", "1e30", "24 GB ", "nan", "99999999TB"})
+    EXPECT_EQ(budget(wrong), 0u) << wrong;
+}
+
+TEST_F(RecipeTest, RowsOfAMicroBatchMayBeOpen) {
+  const std::string open = "micro_batch_size=AUTO";
+  auto loaded = loadRecipe(write("good.textproto", good), {open, "global_batch_size=12"});
+  ASSERT_TRUE(loaded.ok()) << loaded.status().message();
+  EXPECT_EQ(loaded->fields.micro_batch_size(), recipe::MicroBatchSize::AUTO);
+  EXPECT_EQ(loaded->fields.global_batch_size(), 12u);
+  EXPECT_EQ(errorOf(good, {open}), "--set micro_batch_size=AUTO: micro_batch_size is AUTO, which divides "
+                                   "global_batch_size: set that, and leave gradient_accumulation_steps out");
+  EXPECT_NE(errorOf(good, {open, "global_batch_size=3", "parallelism.dp_replicate_size=2"})
+                .find("global_batch_size is 3; must be a positive multiple of the ranks, which are 2"),
+            std::string::npos);
+  EXPECT_EQ(errorOf(good, {"micro_batch_size=0"}),
+            "--set micro_batch_size=0: micro_batch_size is 0; must be in [1, 65536], or AUTO");
+  EXPECT_EQ(errorOf(good, {"micro_batch_size=many"}), "--set micro_batch_size=many: micro_batch_size is many; must be "
+                                                      "an integer in [1, 65536], or AUTO");
+}
+
+TEST_F(RecipeTest, TakesBooleansOfOtherTools) {
+  auto mode = [&](const std::string &text, const std::vector<std::string> &sets) {
+    auto loaded = loadRecipe(write("good.textproto", good + text), sets);
+    EXPECT_TRUE(loaded.ok()) << loaded.status().message();
+    EXPECT_TRUE(loaded->notes.empty() || loaded->notes.back().find("gradient_checkpointing ") == 0);
+    return loaded->fields.gradient_checkpointing();
+  };
+  using recipe::GradientCheckpointing;
+  EXPECT_EQ(mode("", {}), GradientCheckpointing::NONE);
+  EXPECT_EQ(mode("gradient_checkpointing: true\n", {}), GradientCheckpointing::FULL);
+  EXPECT_EQ(mode("packing: true, gradient_checkpointing: false seed: 3\n", {}), GradientCheckpointing::NONE);
+  EXPECT_EQ(mode("use_gradient_checkpointing: true\n", {}), GradientCheckpointing::FULL);
+  EXPECT_EQ(mode("", {"gradient_checkpointing=true"}), GradientCheckpointing::FULL);
+  EXPECT_EQ(mode("", {"enable_activation_checkpointing=SELECTIVE"}), GradientCheckpointing::SELECTIVE);
+  EXPECT_EQ(
+      errorOf(good, {"gradient_checkpointing=yes"}),
+      "--set gradient_checkpointing=yes: gradient_checkpointing is yes; must be one of NONE, AUTO, SELECTIVE, FULL");
+}
+
 TEST_F(RecipeTest, RefusesWhatIsNotSupportedYetByName) {
   auto with = [&](const std::string &line) { return errorOf(std::string(full) + line); };
   EXPECT_EQ(with("lora {} quantization { type: FP8 }"),
             "bad.textproto:6: quantization.type asks for FP8, which is not supported yet; use NF4");
   EXPECT_EQ(errorOf(good, {"quantization.type=INT8"}).substr(0, 29), "--set quantization.type=INT8:");
-  EXPECT_NE(with("gradient_checkpointing: FULL").find("gradient_checkpointing"), std::string::npos);
+  EXPECT_NE(with("activation_offload: TRUE").find("activation_offload asks for activations on the host, which is not"),
+            std::string::npos);
   EXPECT_NE(with("lora { use_dora: true }").find("lora.use_dora"), std::string::npos);
   EXPECT_NE(with("lora { use_rslora: true }").find("lora.use_rslora"), std::string::npos);
 }
@@ -300,12 +368,15 @@ TEST_F(RecipeTest, RefusesTargetsWithoutRates) {
     EXPECT_NE(message.find(part), std::string::npos) << message;
   };
   const std::string rates = "name: \"mine\" f32_tflops: 1 sustained_share: 1 gemm_memory_share: 1 row_memory_share: 1 "
-                            "memory_gb_per_s: 1 column_partials: 1 head_chunk_tokens: 1 attention_tile_rows: 1 ";
+                            "memory_gb_per_s: 1 link_gb_per_s: 1 host_gb_per_s: 1 column_partials: 1 "
+                            "head_chunk_tokens: 1 attention_tile_rows: 1 ";
   refused(rates, "documents_multiple is 0; must be in [1, 1048576]");
   refused(rates + "documents_multiple: 1 multiprocessors: 1", "gemm_tile_rows is 0; must be in [1, 1048576]");
   refused(rates + "documents_multiple: 1 library_attention: true attention_share: 1", "attention_measured_lanes is 0");
   refused(rates + "documents_multiple: 1 cards_per_host: 8", "peer_gb_per_s is 0; must be in [0.001, 1000000000000]");
   refused(rates + "documents_multiple: 1 collective_us: -1", "collective_us is -1; must be in [0, 1000000]");
+  refused(rates + "documents_multiple: 1 reduction_takes: 11", "reduction_takes is 11; must be in [0, 10]");
+  refused(rates + "documents_multiple: 1 gather_takes: -1", "gather_takes is -1; must be in [0, 10]");
   write("targets/mine.textproto", rates + "documents_multiple: 1"); // what is not there needs no numbers
   EXPECT_TRUE(loadTarget(folder.string(), "mine").ok());
   refused("name: \"mine\"\nf32_tflop: 1", "mine.textproto:2: Message type \"ft.recipe.TargetSpec\" has no field");

@@ -1,6 +1,7 @@
 // Defaults, ranges, and what fields mean together. Every message: place, field, value, legal range, way out.
 #include "compiler/Recipe/Recipe.h"
 
+#include "compiler/Recipe/ByteSize.h"
 #include "runtime/Support/Strings.h"
 
 #include <fmt/format.h>
@@ -81,7 +82,7 @@ Status checkValues(const google::protobuf::Message &message, const std::string &
       FT_RETURN_IF_ERROR(checkValues(reflection.GetMessage(message, field), name + ".", check));
     if (field->cpp_type() == FieldDescriptor::CPPTYPE_STRING)
       FT_RETURN_IF_ERROR(checkTexts(message, field, name, check));
-    if (field->cpp_type() != FieldDescriptor::CPPTYPE_ENUM)
+    if (field->cpp_type() != FieldDescriptor::CPPTYPE_ENUM || name == "micro_batch_size") // which is a number as well
       continue;
     const int value = reflection.GetEnumValue(message, field);
     if (value == 0 || !field->enum_type()->FindValueByNumber(value))
@@ -99,17 +100,29 @@ Status checkUnsupported(const Recipe &r, const Checker &check) {
   if (r.quantization().type() > recipe::QuantizationType::NF4)
     return check.unsupported("quantization.type", recipe::QuantizationType::Kind_Name(r.quantization().type()),
                              "use NF4");
-  if (r.has_offload_optimizer())
-    return check.unsupported("offload_optimizer", "an optimizer on the host", "leave it out");
-  if (r.gradient_checkpointing() > recipe::GradientCheckpointing::NONE)
-    return check.unsupported("gradient_checkpointing",
-                             recipe::GradientCheckpointing::Mode_Name(r.gradient_checkpointing()), "use NONE");
+  if (r.has_offload_parameters())
+    return check.unsupported("offload_parameters", "parameters on the host",
+                             "leave it out; offload_optimizer keeps their masters and moments there");
+  if (r.activation_offload() == recipe::ActivationOffload::AUTO ||
+      r.activation_offload() == recipe::ActivationOffload::TRUE)
+    return check.unsupported("activation_offload", "activations on the host", "use FALSE, or gradient_checkpointing");
   if (r.lora().use_rslora())
     return check.unsupported("lora.use_rslora", "rsLoRA", "set lora_alpha to alpha · √r for the same scale");
   if (r.lora().use_dora())
     return check.unsupported("lora.use_dora", "DoRA", "leave it out");
   if (r.lora().modules_to_save_size() > 0)
     return check.unsupported("lora.modules_to_save", r.lora().modules_to_save(0), "leave it out");
+  return Status();
+}
+
+/// What backward makes again, and how much memory there is for the rest.
+Status resolveMemory(Recipe &r, const Checker &check) {
+  FT_DEFAULT(r, gradient_checkpointing, recipe::GradientCheckpointing::NONE);
+  FT_DEFAULT(r, activation_offload, recipe::ActivationOffload::FALSE);
+  if (r.has_memory_budget() && !parseByteSize(r.memory_budget()))
+    return check.error("memory_budget", fmt::format("is \"{}\"; must be bytes in [1, 2^63), or a number with a unit: "
+                                                    "\"24GB\", \"22.5GiB\", MB, MiB, TB or TiB",
+                                                    r.memory_budget()));
   return Status();
 }
 
@@ -179,28 +192,58 @@ Status resolveParallelism(Recipe &r, const Checker &check) {
                        "is set; without lora nothing is frozen, and the strategy says what is split: leave it out");
   if (r.has_lora() && p.strategy() != recipe::Strategy::DDP)
     FT_DEFAULT(p, shard_frozen, recipe::ShardFrozen::AUTO);
+  if (p.has_reduce_dtype() && (r.has_lora() || r.precision() != recipe::Precision::BF16_MIXED))
+    return check.error("parallelism.reduce_dtype",
+                       "is set; only gradients of full fine-tuning in BF16_MIXED leave a choice: leave it out");
+  if (!r.has_lora() && r.precision() == recipe::Precision::BF16_MIXED)
+    FT_DEFAULT(p, reduce_dtype, recipe::StateDtype::F32);
   return resolveRanks(p, check);
 }
 
-Status resolveBatch(Recipe &r, const Checker &check) {
-  FT_RETURN_IF_ERROR(check.range("sequence_len", r.sequence_len(),
-                                 r.sequence_len() >= 8 && r.sequence_len() <= 1048576 && r.sequence_len() % 8 == 0,
-                                 "[8, 1048576], a multiple of 8"));
-  FT_RETURN_IF_ERROR(check.integer("micro_batch_size", r.micro_batch_size(), 1, 65536));
+/// Rows of a step are left to be divided.
+Status resolveOpenRows(Recipe &r, const Checker &check) {
+  if (!r.has_global_batch_size() || r.has_gradient_accumulation_steps())
+    return check.error("micro_batch_size", "is AUTO, which divides global_batch_size: set that, and leave "
+                                           "gradient_accumulation_steps out");
+  if (r.global_batch_size() == 0 || r.global_batch_size() % ranksOf(r) != 0)
+    return check.error("global_batch_size", fmt::format("is {}; must be a positive multiple of the ranks, which are {}",
+                                                        r.global_batch_size(), ranksOf(r)));
+  return Status();
+}
+
+/// Rows of a micro-batch and of a step.
+Status resolveRows(Recipe &r, const Checker &check) {
+  if (r.micro_batch_size() == recipe::MicroBatchSize::AUTO)
+    return resolveOpenRows(r, check);
+  FT_RETURN_IF_ERROR(check.range("micro_batch_size", int(r.micro_batch_size()),
+                                 r.micro_batch_size() >= 1 && r.micro_batch_size() <= 65536, "[1, 65536], or AUTO"));
   if (r.has_global_batch_size()) {
     if (r.has_gradient_accumulation_steps())
       return check.error("global_batch_size", "and gradient_accumulation_steps are both set; leave one out");
-    const uint64_t rows = r.micro_batch_size() * ranksOf(r);
+    const uint64_t rows = static_cast<uint64_t>(r.micro_batch_size()) * ranksOf(r);
     if (r.global_batch_size() == 0 || r.global_batch_size() % rows != 0)
       return check.error("global_batch_size",
                          fmt::format("is {}; must be a positive multiple of micro_batch_size, which is {}{}",
-                                     r.global_batch_size(), r.micro_batch_size(),
+                                     r.global_batch_size(), int(r.micro_batch_size()),
                                      ranksOf(r) > 1 ? fmt::format(", on each of {} ranks", ranksOf(r)) : ""));
     r.set_gradient_accumulation_steps(r.global_batch_size() / rows);
     r.clear_global_batch_size();
   }
   FT_DEFAULT(r, gradient_accumulation_steps, 1);
   FT_RETURN_IF_ERROR(check.integer("gradient_accumulation_steps", r.gradient_accumulation_steps(), 1, 65536));
+  if (r.gradient_accumulation_steps() > 1 && r.parallelism().reduce_dtype() == recipe::StateDtype::BF16)
+    return check.error("parallelism.reduce_dtype",
+                       fmt::format("is BF16, and gradient_accumulation_steps {}: sums of micro-batches stay in F32; "
+                                   "use F32, or one micro-batch a step",
+                                   r.gradient_accumulation_steps()));
+  return Status();
+}
+
+Status resolveBatch(Recipe &r, const Checker &check) {
+  FT_RETURN_IF_ERROR(check.range("sequence_len", r.sequence_len(),
+                                 r.sequence_len() >= 8 && r.sequence_len() <= 1048576 && r.sequence_len() % 8 == 0,
+                                 "[8, 1048576], a multiple of 8"));
+  FT_RETURN_IF_ERROR(resolveRows(r, check));
   FT_DEFAULT(r, packing, true);
   FT_DEFAULT(r, max_document_len, r.sequence_len());
   FT_RETURN_IF_ERROR(check.integer("max_document_len", r.max_document_len(), 8, r.sequence_len()));
@@ -261,6 +304,16 @@ Status resolveOptimizer(Recipe &r, const Checker &check) {
       (r.has_lora() || r.precision() != recipe::Precision::BF16_TRUE))
     return check.error("optimizer_state_dtype", "is BF16, which is for full fine-tuning in BF16_TRUE; use F32");
   return Status();
+}
+
+Status resolveOffload(Recipe &r, const Checker &check) {
+  if (!r.has_offload_optimizer())
+    return Status();
+  recipe::OffloadOptimizer &offload = *r.mutable_offload_optimizer();
+  FT_RETURN_IF_ERROR(check.required("offload_optimizer.device", offload.has_device(), "device: CPU"));
+  FT_DEFAULT(offload, pin_memory, true);
+  const double fraction = offload.fraction();
+  return check.range("offload_optimizer.fraction", fraction, fraction >= 0 && fraction <= 1, "[0, 1]");
 }
 
 Status resolveSchedule(Recipe &r, const Checker &check) {
@@ -379,6 +432,10 @@ uint64_t ft::ranksOf(const Recipe &r) {
   return std::max<uint64_t>(p.dp_replicate_size(), 1) * std::max<uint64_t>(p.dp_shard_size(), 1);
 }
 
+uint64_t ft::memoryBudgetOf(const Recipe &r) {
+  return r.has_memory_budget() ? parseByteSize(r.memory_budget()).value_or(0) : 0;
+}
+
 Status ft::resolveRecipe(Recipe &r, const FieldPlaces &places, const std::string &file) {
   Checker check(places, file);
   FT_RETURN_IF_ERROR(checkValues(r, "", check));
@@ -387,13 +444,14 @@ Status ft::resolveRecipe(Recipe &r, const FieldPlaces &places, const std::string
   FT_DEFAULT(r, target, "cpu");
   FT_DEFAULT(r, allow_tf32, false);
   FT_DEFAULT(r, deterministic, recipe::Deterministic::AUTO);
-  FT_DEFAULT(r, gradient_checkpointing, recipe::GradientCheckpointing::NONE);
+  FT_RETURN_IF_ERROR(resolveMemory(r, check));
   FT_RETURN_IF_ERROR(resolveQuantization(r, check));
   FT_RETURN_IF_ERROR(resolveParallelism(r, check));
   FT_RETURN_IF_ERROR(resolveBatch(r, check));
   if (r.has_lora())
     FT_RETURN_IF_ERROR(resolveLora(*r.mutable_lora(), check));
   FT_RETURN_IF_ERROR(resolveOptimizer(r, check));
+  FT_RETURN_IF_ERROR(resolveOffload(r, check));
   FT_RETURN_IF_ERROR(resolveSchedule(r, check));
   FT_RETURN_IF_ERROR(resolveText(r, check));
   return resolveSaving(r, check);

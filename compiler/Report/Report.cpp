@@ -32,7 +32,7 @@ std::string peakText(const plan::Plan &plan) {
   constexpr int rows = 8;
   uint64_t bytes = 0;
   for (const plan::Arena &arena : plan.arenas())
-    if (arena.transient())
+    if (arena.transient() && arena.space() == plan::Arena::DEVICE)
       bytes = arena.largest_live();
   std::string text = fmt::format("peak of the activations, {} bytes, at {}:\n", bytes, plan.stats().peak_moment());
   for (int i = 0; i < std::min(rows, plan.stats().peak_places_size()); ++i) {
@@ -58,12 +58,24 @@ std::string predictionText(const plan::Plan &plan) {
 std::string exchangeText(const plan::Plan &plan) {
   const rt::Timeline timeline = rt::timelineOf(plan);
   const rt::Exchanges all = timeline.allExchanges();
-  std::string text = fmt::format("ranks exchange {} bytes a step: {:.1f} ms, {:.1f} ms of it exposed\n", all.bytes,
-                                 all.us / 1e3, all.exposedUs / 1e3);
+  std::string text = fmt::format(
+      "ranks exchange {} bytes a step: {:.1f} ms, {:.1f} ms of it exposed, {:.1f} ms taken from the work beside it\n",
+      all.bytes, all.us / 1e3, all.exposedUs / 1e3, all.takenUs / 1e3);
   for (const auto &[kind, of] : timeline.exchanges)
-    text += fmt::format("  {:<16}{:>6} ×{:>16} bytes{:>10.1f} ms{:>10.1f} ms exposed\n",
-                        plan::Collective::Kind_Name(kind), of.number, of.bytes, of.us / 1e3, of.exposedUs / 1e3);
+    text += fmt::format("  {:<16}{:>6} ×{:>16} bytes{:>10.1f} ms{:>10.1f} ms exposed{:>10.1f} ms taken\n",
+                        plan::Collective::Kind_Name(kind), of.number, of.bytes, of.us / 1e3, of.exposedUs / 1e3,
+                        of.takenUs / 1e3);
   return text;
+}
+
+/// What the processors beside the device do in a step; nothing where they have nothing to do.
+std::string hostText(const plan::Plan &plan) {
+  const rt::Timeline timeline = rt::timelineOf(plan);
+  if (timeline.hostUs == 0)
+    return "";
+  return fmt::format("the host updates for {:.1f} ms a step; {:.1f} ms of a step the device waits for it and for what "
+                     "travels\n",
+                     timeline.hostUs / 1e3, timeline.hostExposedUs / 1e3);
 }
 
 } // namespace
@@ -81,7 +93,7 @@ std::string ft::describe(const plan::Plan &plan) {
                       plan.deterministic() ? "yes" : "no");
   text += rt::memoryTable(plan) + peakText(plan);
   if (stats.predicted_step_us() > 0)
-    text += predictionText(plan);
+    text += predictionText(plan) + hostText(plan);
   if (ranks > 1)
     text += exchangeText(plan);
   for (const std::string &note : stats.notes())
@@ -91,11 +103,16 @@ std::string ft::describe(const plan::Plan &plan) {
 
 std::string ft::verdict(const plan::Plan &plan) {
   const rt::Fit fit = rt::fitOf(plan);
-  const std::string &name = plan.name(), &target = plan.target().name();
+  const std::string &name = plan.name();
+  const bool ofBudget = fit.has != 0 && fit.has == plan.target().memory_budget();
+  const std::string target = (ofBudget ? "the memory_budget on " : "") + plan.target().name();
   const uint64_t needs = fit.needs();
   if (fit.has == 0)
     return fmt::format("ftc: {} needs {} on {}; what the machine has free is compared before the run", name, gib(needs),
                        target);
+  if (!fit.fitsHost())
+    return fmt::format("ftc: {} does not fit a host of {}: needs {} of its memory, has {} (over by {})", name, target,
+                       gib(fit.host), gib(fit.hostHas), gib(fit.host - fit.hostHas));
   if (fit.fits())
     return fmt::format("ftc: {} fits {}: needs {}, has {} ({:.0f} MiB left)", name, target, gib(needs), gib(fit.has),
                        (fit.has - needs) / 0x1p20);

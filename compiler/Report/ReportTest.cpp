@@ -85,12 +85,42 @@ TEST(WaysOut, OfferABaseInNf4ToAdapters) {
   EXPECT_NE(ways.find("fits with --set quantization.type=NF4: "), std::string::npos) << ways;
 }
 
+TEST(WaysOut, OfferTheHostsMemoryToOptimizers) {
+  Inputs inputs = inputsOf("tiny_llama_cpu", {}, "h200");
+  const plan::Plan whole = planOf(inputs);
+  inputs.target.set_memory_bytes(rt::fitOf(whole).needs() - 1);
+  EXPECT_NE(waysOut(planOf(inputs), inputs).find("fits with --set offload_optimizer.device=CPU: "), std::string::npos);
+  // As little of it as that takes: more than nothing, and all where it takes all.
+  auto offloaded = withOverrides(inputs, {"offload_optimizer.device=CPU"});
+  ASSERT_TRUE(offloaded.ok());
+  const plan::Plan some = planOf(*offloaded);
+  EXPECT_TRUE(rt::fitOf(some).fits());
+  EXPECT_GT(rt::fitOf(some).host, rt::fitOf(whole).host);
+  EXPECT_NE(describe(some).find("note: offload_optimizer.fraction AUTO took 0."), std::string::npos) << describe(some);
+  EXPECT_NE(describe(some).find("  host needs "), std::string::npos) << describe(some);
+  EXPECT_NE(describe(some).find("the host updates for "), std::string::npos) << describe(some);
+  offloaded->target.set_host_memory_bytes(rt::fitOf(some).host - 1);
+  EXPECT_NE(verdict(planOf(*offloaded)).find("does not fit a host of h200: needs "), std::string::npos);
+}
+
+TEST(WaysOut, OfferNoMoreCardsThanAHostHas) {
+  Inputs inputs = inputsOf("tiny_llama_cpu", {"parallelism.strategy=FSDP", "parallelism.dp_shard_size=2"}, "h200");
+  inputs.target.set_outside_bytes_per_exchange(0);
+  inputs.target.set_network_gb_per_s(0);
+  const plan::Plan two = planOf(inputs);
+  inputs.target.set_memory_bytes(rt::fitOf(two).needs() - 1);
+  const std::string four = "fits with --set parallelism.dp_shard_size=4: ";
+  EXPECT_NE(waysOut(planOf(inputs), inputs).find(four), std::string::npos) << waysOut(planOf(inputs), inputs);
+  inputs.target.set_cards_per_host(2);
+  EXPECT_EQ(waysOut(planOf(inputs), inputs).find(four), std::string::npos);
+}
+
 TEST(WaysOut, SayWhereNoneIs) {
   Inputs inputs = inputsOf("tiny_llama_cpu", {}, "h200");
   inputs.target.set_memory_bytes(1);
-  EXPECT_EQ(waysOut(planOf(inputs), inputs), "  none of: a smaller micro-batch, bf16, another optimizer, adapters, a "
-                                             "base in NF4, several cards; take a larger "
-                                             "target");
+  EXPECT_EQ(waysOut(planOf(inputs), inputs),
+            "  none of: a smaller micro-batch, bf16, values made again, another optimizer, its states on the host, "
+            "adapters, a base in NF4, several cards; take a larger target");
 }
 
 } // namespace

@@ -45,7 +45,10 @@ private:
 
 /// Smaller micro-batches of the same step, largest first.
 std::vector<Way> smallerBatches(const LoadedRecipe &recipe) {
-  const uint64_t rows = recipe.fields.micro_batch_size(), steps = recipe.fields.gradient_accumulation_steps();
+  if (recipe.fields.micro_batch_size() == recipe::MicroBatchSize::AUTO)
+    return {}; // all of them were tried
+  const uint64_t rows = static_cast<uint64_t>(recipe.fields.micro_batch_size());
+  const uint64_t steps = recipe.fields.gradient_accumulation_steps();
   std::vector<Way> ways;
   for (uint64_t fewer = rows / 2; fewer >= 1; fewer /= 2) {
     if (rows % fewer != 0)
@@ -57,12 +60,19 @@ std::vector<Way> smallerBatches(const LoadedRecipe &recipe) {
   return ways;
 }
 
-/// Shares on as few cards as one host has, of a recipe for one.
+/// Shares on as few cards as it takes, at most those of one host: of a recipe for one, or for fewer that share.
 std::vector<Way> severalCards(const Inputs &inputs) {
   std::vector<Way> ways;
-  if (inputs.target.driver() == "cuda" && !inputs.recipe.fields.has_parallelism())
-    for (uint64_t cards = 2; cards <= inputs.target.cards_per_host(); cards *= 2)
-      ways.push_back({"parallelism.strategy=FSDP", fmt::format("parallelism.dp_shard_size={}", cards)});
+  const recipe::Recipe &r = inputs.recipe.fields;
+  const bool shares = r.parallelism().dp_shard_size() > 1, one = !r.has_parallelism();
+  const uint64_t most = inputs.target.cards_per_host() / std::max<uint64_t>(r.parallelism().dp_replicate_size(), 1);
+  if (inputs.target.driver() != "cuda" || !(one || shares))
+    return ways;
+  for (uint64_t cards = 2 * std::max<uint64_t>(r.parallelism().dp_shard_size(), 1); cards <= most; cards *= 2) {
+    ways.push_back({fmt::format("parallelism.dp_shard_size={}", cards)});
+    if (one)
+      ways.back().insert(ways.back().begin(), "parallelism.strategy=FSDP");
+  }
   return ways;
 }
 
@@ -76,9 +86,18 @@ std::string ft::waysOut(const plan::Plan &tooLarge, const Inputs &inputs) {
   for (const Way &way : smallerBatches(inputs.recipe))
     if (search.attempt(way))
       break;
+  if (r.gradient_checkpointing() != recipe::GradientCheckpointing::AUTO &&
+      !search.attempt({"gradient_checkpointing=AUTO"}))
+    for (Way &way : smallerBatches(inputs.recipe)) {
+      way.push_back("gradient_checkpointing=AUTO");
+      if (search.attempt(way))
+        break;
+    }
   if (r.optim() == recipe::Optimizer::ADAMW && !r.has_lora() && r.precision() == recipe::Precision::BF16_TRUE &&
       r.optimizer_state_dtype() == recipe::StateDtype::F32)
     search.attempt({"optimizer_state_dtype=BF16"});
+  if (!r.has_offload_optimizer())
+    search.attempt({"offload_optimizer.device=CPU"});
   if (!r.has_lora()) {
     search.attempt({"optim=SGD"});
     if (const Way adapters{"lora.r=16", "optimizer_state_dtype=F32"}; !search.attempt(adapters))
@@ -89,8 +108,9 @@ std::string ft::waysOut(const plan::Plan &tooLarge, const Inputs &inputs) {
   for (const Way &way : severalCards(inputs))
     if (search.attempt(way))
       break;
-  return search.text.empty()
-             ? "  none of: a smaller micro-batch, bf16, another optimizer, adapters, a base in NF4, several cards; "
-               "take a larger target"
-             : search.text;
+  return search.text.empty() ? "  none of: a smaller micro-batch, bf16, values made again, another optimizer, "
+                               "its states on the host, "
+                               "adapters, a base in NF4, several cards; "
+                               "take a larger target"
+                             : search.text;
 }

@@ -163,8 +163,10 @@ private:
     llvm_unreachable("a role without a sharding");
   }
 
-  /// A parameter that segments read a working copy of.
-  bool isState(VariableOp parameter) { return strategy >= Strategy::Zero1 && copied.contains(parameter.getSymName()); }
+  /// A parameter that segments read a working copy of, in its bucket or elsewhere.
+  bool isState(VariableOp parameter) {
+    return strategy >= Strategy::Zero1 && (parameter.getHost() || copied.contains(parameter.getSymName()));
+  }
 
   bool isOfAdapter(VariableOp copy) {
     return cast<VariableOp>(module.lookupSymbol(*copy.getOf())).getRole() == Role::Adapter;

@@ -30,19 +30,19 @@ public:
     if (split.empty())
       return;
     for (Operation &op : llvm::make_early_inc_range(segment.getBody().front()))
-      if (!isa<ViewOp>(op))
+      if (!isa<ViewOp, InsertOp>(op))
         for (OpOperand &operand : op.getOpOperands())
           if (ReadOp weight = weightOf(operand.get()))
             operand.set(wholeOf(weight, operand));
-    for (auto view : llvm::make_early_inc_range(segment.getOps<ViewOp>()))
-      if (view->use_empty())
-        view.erase();
+    for (Operation &op : llvm::make_early_inc_range(llvm::reverse(segment.getBody().front())))
+      if (isa<ViewOp, InsertOp>(op) && op.use_empty())
+        op.erase();
   }
 
 private:
   /// What is gathered and not given up yet.
   struct Whole {
-    ConstraintOp value;
+    Value value;
     llvm::DenseMap<int64_t, Value> members; ///< views, by offset
   };
 
@@ -58,11 +58,30 @@ private:
     return type.getNumElements() * elementBytes(type.getElementType());
   }
 
-  /// The read of a split weight that `value` is, or is a member of; else null.
-  ReadOp weightOf(Value value) const {
+  /// The bucket that a member is viewed in, or the value itself.
+  static Value bucketOf(Value value) {
     auto view = value.getDefiningOp<ViewOp>();
-    auto read = (view ? view.getBucket() : value).getDefiningOp<ReadOp>();
+    return view ? view.getBucket() : value;
+  }
+
+  /// The read of a split weight that `value` is, or is a member of, with adapters or without; else null.
+  ReadOp weightOf(Value value) const {
+    value = bucketOf(value);
+    auto insert = value.getDefiningOp<InsertOp>();
+    auto read = (insert ? insert.getBucket() : value).getDefiningOp<ReadOp>();
     return read && split.contains(read) ? read : ReadOp();
+  }
+
+  /// What is gathered, and adapters again where they were.
+  Value gather(ReadOp weight, Value bucket) {
+    auto sharding = ShardingAttr::broadcast(meshOf(weight), cast<RankedTensorType>(weight.getType()).getRank());
+    Value whole = ConstraintOp::create(builder, weight.getLoc(), weight.getValue(), sharding);
+    auto insert = bucket.getDefiningOp<InsertOp>();
+    if (!insert)
+      return whole;
+    auto again = cast<InsertOp>(builder.clone(*insert));
+    again.getBucketMutable().assign(whole);
+    return again.getResult();
   }
 
   Value wholeOf(ReadOp weight, OpOperand &use) {
@@ -72,14 +91,13 @@ private:
       whole = it->second;
       held.erase(it); // to be the last
     } else {
-      auto sharding = ShardingAttr::broadcast(meshOf(weight), cast<RankedTensorType>(weight.getType()).getRank());
-      whole.value = ConstraintOp::create(builder, weight.getLoc(), weight.getValue(), sharding);
+      whole.value = gather(weight, bucketOf(use.get()));
     }
     Value value = whole.value;
     if (auto view = use.get().getDefiningOp<ViewOp>()) {
       Value &member = whole.members[view.getOffset()];
       if (!member)
-        member = ViewOp::create(builder, view.getLoc(), view.getType(), whole.value, view.getOffset());
+        member = ViewOp::create(builder, view.getLoc(), view.getType(), whole.value, view.getOffset(), view.getPitch());
       value = member;
     }
     held.insert({weight, whole});

@@ -24,7 +24,7 @@ static VariableOp declareReduced(VariableOp gradient) {
   builder.setInsertionPointAfter(gradient);
   auto reduced = cast<VariableOp>(builder.clone(*gradient));
   reduced.setSymName((gradient.getSymName() + ".reduced").str());
-  reduced.setPlaceAttr(PlaceAttr::get(builder.getContext(), FlatSymbolRefAttr::get(gradient.getSymNameAttr()), 0));
+  reduced.setPlaceAttr(PlaceAttr::get(builder.getContext(), FlatSymbolRefAttr::get(gradient.getSymNameAttr()), 0, 0));
   return reduced;
 }
 

@@ -23,6 +23,15 @@ void ft::model::FtDialect::initialize() {
       >();
 }
 
+llvm::LogicalResult ft::model::FtDialect::verifyOperationAttribute(mlir::Operation *op,
+                                                                   mlir::NamedAttribute attribute) {
+  if (attribute.getName() != backwardName)
+    return op->emitOpError() << "has the unknown attribute " << attribute.getName() << "; ft has " << backwardName;
+  if (!llvm::isa<mlir::UnitAttr>(attribute.getValue()))
+    return op->emitOpError() << backwardName << " is " << attribute.getValue() << "; must be a unit";
+  return llvm::success();
+}
+
 bool ft::model::PaddingAttr::fits(llvm::ArrayRef<int64_t> shape) const {
   return getDim() >= 0 && getDim() < int64_t(shape.size()) && 0 < getUsed() && getUsed() < getBlock() &&
          shape[getDim()] % getBlock() == 0;

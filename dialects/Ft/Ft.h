@@ -9,12 +9,17 @@
 #include "mlir/IR/SymbolTable.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
+namespace mlir {
+class IRMapping;
+} // namespace mlir
+
 namespace ft {
 class FactorRule;
 class GradientBuilder;
 class PrecisionTable;
 class RowEmitter;
 class StepEmitter;
+enum class Recompute;
 struct PlaceRequests;
 struct RowSpace;
 } // namespace ft
@@ -26,3 +31,11 @@ struct RowSpace;
 #include "dialects/Ft/FtInterfaces.h.inc"
 #define GET_OP_CLASSES
 #include "dialects/Ft/FtOps.h.inc"
+
+namespace ft::model {
+
+/// The discardable attribute of this dialect, a unit: the operation is of the backward part.
+inline constexpr llvm::StringLiteral backwardName = "ft.backward";
+inline bool isBackward(mlir::Operation *op) { return op->hasAttr(backwardName); }
+
+} // namespace ft::model

@@ -14,6 +14,7 @@ def Ft_Dialect : Dialect {
   let cppNamespace = "::ft::model";
   let summary = "A language model and its training step as pure tensor operations";
   let useDefaultAttributePrinterParser = 1;
+  let hasOperationAttrVerify = 1;
 }
 
 def Ft_Matrix : 2DTensorOf<[F64, F32, BF16]>;      // [rows, columns]
@@ -110,10 +111,12 @@ def Ft_PlaceAttr : AttrDef<Ft_Dialect, "Place"> {
   let mnemonic = "place";
   let summary = "the run of a bucket's elements that a variable is";
   let description = [{
-    The variable is a dense row-major tensor from element `offset` of the variable `bucket` on. It has no memory of its
-    own, and segments read it through ft.view of the bucket alone.
+    The variable is a row-major tensor from element `offset` of the variable `bucket` on, its rows `pitch` elements
+    from each other, or dense where that is 0. It has no memory of its own, and segments read it through ft.view of the
+    bucket alone.
   }];
-  let parameters = (ins "::mlir::FlatSymbolRefAttr":$bucket, "int64_t":$offset);
+  let parameters = (ins "::mlir::FlatSymbolRefAttr":$bucket, "int64_t":$offset,
+                        DefaultValuedParameter<"int64_t", "0">:$pitch);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 

@@ -7,18 +7,21 @@ include "dialects/Ft/FtBase.td"
 def Ft_ViewOp : Ft_Op<"view", [Pure]> {
   let summary = "read one member of a bucket";
   let description = [{
-    The elements [offset, offset + elements of the result) of a flat bucket, as a dense row-major tensor. Created by
-    compiler/Layout; Planning gives the member its place inside the bucket's: a view moves no byte.
+    The row-major tensor from element `offset` of a flat bucket on, its rows `pitch` elements from each other, or dense
+    where that is 0. Created by compiler/Layout; Planning gives the member its place inside the bucket's: a view moves
+    no byte.
 
     Example:
     ```mlir
     %w = ft.view %bucket at 64 : tensor<1024xf32> -> tensor<12x8xf32>
+    %v = ft.view %bucket at 64 {pitch = 10 : i64} : tensor<1024xf32> -> tensor<12x8xf32>
     ```
 
     - (C1) bucket has rank 1 and the result's element type.
     - (C2) offset is at least 0, and the last element lies inside the bucket.
+    - (C3) pitch is 0 or at least the row of a matrix.
   }];
-  let arguments = (ins Ft_Vector:$bucket, I64Attr:$offset);
+  let arguments = (ins Ft_Vector:$bucket, I64Attr:$offset, DefaultValuedAttr<I64Attr, "0">:$pitch);
   let results = (outs Ft_Tensor:$result);
   let assemblyFormat = "$bucket `at` $offset attr-dict `:` type($bucket) `->` type($result)";
 }
@@ -44,6 +47,31 @@ def Ft_AssembleOp : Ft_Op<"assemble", [Pure]> {
   let assemblyFormat = "`[` $members `]` `at` $offsets attr-dict `:` functional-type($members, $bucket)";
 }
 
+def Ft_InsertOp : Ft_Op<"insert", [Pure, AllTypesMatch<["bucket", "result"]>]> {
+  let summary = "put matrices into a bucket";
+  let description = [{
+    The bucket with matrix i in place of what is there: its first element at offsets[i], its rows pitches[i] elements
+    from each other. Created by compiler/Layout for adapters in the borders of frozen weights that ranks hold in shares;
+    behind Sharding the bucket is what was gathered,
+    and Planning puts the matrices into that in place.
+
+    Example:
+    ```mlir
+    %full = ft.insert [%b, %a] into %bucket at [8, 96] pitches [10, 10] : (tensor<1024xf32>, tensor<8x2xf32>, tensor<2x8xf32>) -> tensor<1024xf32>
+    ```
+
+    - (C1) there are one or more matrices, and as many offsets and pitches.
+    - (C2) matrices have the bucket's element type.
+    - (C3) each pitch is at least the matrix's row, and the last element lies inside the bucket.
+  }];
+  let arguments = (ins Ft_Vector:$bucket, Variadic<Ft_Matrix>:$matrices, DenseI64ArrayAttr:$offsets,
+                       DenseI64ArrayAttr:$pitches);
+  let results = (outs Ft_Vector:$result);
+  let assemblyFormat = [{
+    `[` $matrices `]` `into` $bucket `at` $offsets `pitches` $pitches attr-dict `:` functional-type(operands, $result)
+  }];
+}
+
 def Ft_AccumulateOp : Ft_Op<"accumulate", [Pure, AllTypesMatch<["sum", "part", "total"]>]> {
   let summary = "add a bucket to what has been summed";
   let description = [{
@@ -62,6 +90,27 @@ def Ft_AccumulateOp : Ft_Op<"accumulate", [Pure, AllTypesMatch<["sum", "part", "
   let arguments = (ins Ft_Vector:$sum, Ft_Vector:$part);
   let results = (outs Ft_Vector:$total);
   let assemblyFormat = "$sum `,` $part attr-dict `:` type($total)";
+  let hasVerifier = 0;
+}
+
+def Ft_TransferOp : Ft_Op<"transfer", [Pure, AllTypesMatch<["x", "result"]>]> {
+  let summary = "bring a value into the memory of the host, or from there";
+  let description = [{
+    The same bits, `to_host` or else to the device. Created by Planning where an operation and what it reads lie in
+    different memories; becomes a copy.
+
+    Example:
+    ```mlir
+    func.func @segment(%gradient: tensor<1024xf32>) {
+      %there = ft.transfer %gradient to_host : tensor<1024xf32>
+      %back = ft.transfer %there : tensor<1024xf32>
+      return
+    }
+    ```
+  }];
+  let arguments = (ins AnyRankedTensor:$x, UnitAttr:$to_host);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$x (`to_host` $to_host^)? attr-dict `:` type($result)";
   let hasVerifier = 0;
 }
 

@@ -72,12 +72,15 @@ def Derivative : Ft_Interface<"Derivative"> {
 
 def Remade : Ft_Interface<"Remade"> {
   let description = [{
-    Backward makes results of the operation again rather than keep them: that costs less than their memory. Results of
-    all other operations are kept where backward reads them.
+    Backward can make results of the operation again rather than keep them: that costs time instead of memory. Results
+    of all other operations are kept where backward reads them.
   }];
   let methods = [
-    InterfaceMethod<"Make a result of the forward part again, at the builder's place, or return it where it is kept.",
-      "::mlir::Value", "buildAgain", (ins "::mlir::OpResult":$result, "::ft::GradientBuilder &":$gradients)>,
+    InterfaceMethod<"The least policy under which backward makes the result again; see compiler/Model/Recompute.h.",
+      "::ft::Recompute", "getRecompute", (ins "::mlir::OpResult":$result)>,
+    InterfaceMethod<[{Make a result again, at the builder's place: the same bits. `there` maps what the operation reads to
+      what backward has of it.}], "::mlir::Value", "buildAgain",
+      (ins "::mlir::OpResult":$result, "::mlir::OpBuilder &":$builder, "::mlir::IRMapping &":$there)>,
     InterfaceMethod<[{The kernel of the derivative makes the result as well, from what it has loaded: who needs it waits
       for the derivative.}], "bool", "isMadeBesideDerivative", (ins), "", "return false;">,
   ];

@@ -23,7 +23,7 @@ def Ft_VariableOp : Ft_Op<"variable", [Symbol, DeclareOpInterfaceMethods<SymbolU
     the variable lies in a bucket: it is then a row of the parameter map and nothing else. A `bucket` is a flat variable
     that other variables lie in; it has no key, its members have. `quantization` says that memory holds the elements in a
     few bits each. Of `shares` that ranks have of a bucket, the type is one, behind Sharding; members have their places in
-    all of it.
+    all of it. A bucket on the `host` lies in its memory, and its update runs there.
 
     Example:
     ```mlir
@@ -43,13 +43,15 @@ def Ft_VariableOp : Ft_Op<"variable", [Symbol, DeclareOpInterfaceMethods<SymbolU
     - (C8) `place` names a bucket of the variable's element type, and lies inside it and all other shares of it.
     - (C9) a bucket has rank 1.
     - (C10) `quantization` is given only for the role frozen, and rank 2.
+    - (C11) `host` is given only for a bucket of trained parameters or of moments.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<AnyRankedTensor>:$type, Ft_Role:$role,
                        OptionalAttr<StrAttr>:$key, OptionalAttr<FlatSymbolRefAttr>:$of, OptionalAttr<DictionaryAttr>:$init,
                        OptionalAttr<StrAttr>:$io, OptionalAttr<TypeAttr>:$gradient_type,
                        OptionalAttr<StrAttr>:$gguf_key, OptionalAttr<I64Attr>:$gguf_rope_heads,
                        OptionalAttr<Ft_PaddingAttr>:$padding, OptionalAttr<Ft_PlaceAttr>:$place, UnitAttr:$bucket,
-                       OptionalAttr<Ft_Nf4Attr>:$quantization, DefaultValuedAttr<I64Attr, "1">:$shares);
+                       OptionalAttr<Ft_Nf4Attr>:$quantization, DefaultValuedAttr<I64Attr, "1">:$shares,
+                       UnitAttr:$host);
   let assemblyFormat = "$role $sym_name `:` $type attr-dict";
   let builders = [OpBuilder<(ins "::llvm::StringRef":$name, "::mlir::RankedTensorType":$type, "::ft::model::Role":$role)>];
   let extraClassDeclaration = [{

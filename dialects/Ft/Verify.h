@@ -12,6 +12,13 @@ inline int64_t dim(mlir::Value value, unsigned index) { return tensorType(value)
 inline mlir::Type elementType(mlir::Value value) { return tensorType(value).getElementType(); }
 inline llvm::ArrayRef<int64_t> shape(mlir::Value value) { return tensorType(value).getShape(); }
 
+/// From the first to the last element of a tensor in a bucket, both counted; `pitch` is a matrix's, 0 where it is
+/// dense.
+inline int64_t elementsWithin(mlir::RankedTensorType type, int64_t pitch) {
+  return pitch == 0 || type.getRank() != 2 ? type.getNumElements()
+                                           : (type.getDimSize(0) - 1) * pitch + type.getDimSize(1);
+}
+
 /// Fails with "(label) <what> is <actual>; must be <expected>" unless both are equal.
 mlir::LogicalResult checkEqual(mlir::Operation *op, llvm::StringRef label, llvm::StringRef what, int64_t actual,
                                int64_t expected);

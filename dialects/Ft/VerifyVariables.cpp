@@ -114,6 +114,10 @@ LogicalResult VariableOp::verify() {
   if (getQuantization() && (role != Role::Frozen || tensor.getRank() != 2))
     return emitOpError("(C10) quantization belongs to the role frozen and rank 2; it is ")
            << stringifyRole(role) << " of rank " << tensor.getRank();
+  const bool moment = role == Role::ExpAvg || role == Role::ExpAvgSq;
+  if (getHost() && (!getBucket() || !(isTrained() || moment)))
+    return emitOpError("(C11) host belongs to buckets of trained parameters and moments; it is ")
+           << stringifyRole(role) << (getBucket() ? "" : " and no bucket");
   return success();
 }
 
@@ -128,7 +132,7 @@ static LogicalResult verifyPlace(VariableOp op, PlaceAttr place, SymbolTableColl
   auto bucket = table.lookupNearestSymbolFrom<VariableOp>(op, place.getBucket());
   if (!bucket || !bucket.getBucket() || bucket.getTensorType().getElementType() != op.getTensorType().getElementType())
     return op.emitOpError("(C8) lies in ") << place.getBucket() << "; must be a bucket of its element type";
-  const int64_t elements = op.getTensorType().getNumElements();
+  const int64_t elements = elementsWithin(op.getTensorType(), place.getPitch());
   const int64_t size = bucket.getTensorType().getNumElements() * static_cast<int64_t>(bucket.getShares());
   if (place.getOffset() >= 0 && elements <= size && place.getOffset() <= size - elements)
     return success();

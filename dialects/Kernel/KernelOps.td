@@ -25,7 +25,8 @@ def Kernel_FuncOp : Kernel_Op<"func", [IsolatedFromAbove, Symbol, SingleBlock]> 
   let description = [{
     The body handles the item whose number is the last block argument; items may run in any order and at the same time.
     The other block arguments are the operands. `items`, where it is given, is the number of items that the operands'
-    shapes are for: whoever builds a kernel for a plan says it, and every launch has as many.
+    shapes are for: whoever builds a kernel for a plan says it, and every launch has as many. A `host` kernel is for the
+    processors of the host, whatever the target is.
 
     The body is straight-line code, `scf.for` (bounds static or computed, values carried of scalars or rows) and
     `scf.if` on scalars, over `arith`, `math`, `vector` (`load`, `store`, `reduction`, `broadcast`, `step`), `memref`
@@ -60,7 +61,8 @@ def Kernel_FuncOp : Kernel_Op<"func", [IsolatedFromAbove, Symbol, SingleBlock]> 
     }
     ```
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, OptionalAttr<ArrayAttr>:$inplace, OptionalAttr<I64Attr>:$items);
+  let arguments = (ins SymbolNameAttr:$sym_name, OptionalAttr<ArrayAttr>:$inplace, OptionalAttr<I64Attr>:$items,
+                       UnitAttr:$host);
   let regions = (region SizedRegion<1>:$body);
   let builders = [
     /// A kernel with an empty body block of `operands` and the item; `inplace` as pairs of operand numbers.

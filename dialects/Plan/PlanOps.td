@@ -228,6 +228,26 @@ def Plan_LaunchOp : Plan_Step<"launch", (ins FlatSymbolRefAttr:$kernel, I64Attr:
   let assemblyFormat = "$name $kernel `items` $items $args attr-dict";
 }
 
+def Plan_HostLaunchOp : Plan_Step<"host_launch", (ins FlatSymbolRefAttr:$kernel, I64Attr:$items),
+                                  (ins Plan_OperandArray:$args)> {
+  let summary = "run a row kernel on the processors of the host";
+  let description = [{
+    As plan.launch, of a kernel for the host. Operands lie in arenas that are not on the device.
+
+    (C1) items is positive.
+
+    Example:
+    ```mlir
+    plan.arena pinned @host_masters {size = 256 : i64}
+    plan.buffer @x in @host_masters weight 64
+    plan.segment @update {
+      plan.host_launch "scale" @scale items 4 [#plan.operand<buffer = @x, offset = 0, rows = 4, rowBytes = 16, pitch = 16, write = 1>]
+    }
+    ```
+  }];
+  let assemblyFormat = "$name $kernel `items` $items $args attr-dict";
+}
+
 def Plan_GemmOp : Plan_Step<"gemm",
     (ins TypeAttr:$a_type, TypeAttr:$b_type, TypeAttr:$d_type, TypeAttr:$compute_type, I64Attr:$m, I64Attr:$n,
          I64Attr:$k, I64Attr:$lda, I64Attr:$ldb, I64Attr:$ldd, UnitAttr:$trans_a, UnitAttr:$trans_b,
@@ -290,11 +310,11 @@ def Plan_AttentionOp : Plan_Step<"attention",
 def Plan_CollectiveOp : Plan_Step<"collective",
     (ins Plan_CollectiveKind:$kind, OptionalAttr<Plan_Reduction>:$reduction, TypeAttr:$type, DenseI64ArrayAttr:$axes,
          DefaultValuedAttr<TypedArrayAttrBase<FlatSymbolRefAttr, "kernels">, "{}">:$kernels),
-    (ins Plan_OperandArray:$whole, OptionalAttr<Plan_OperandArray>:$part)> {
+    (ins Plan_OperandArray:$whole, OptionalAttr<Plan_OperandArray>:$part, OptionalAttr<Plan_OperandAttr>:$workspace)> {
   let summary = "exchange contiguous runs between ranks";
   let description = [{
     `axes` are indices into the mesh. `kernels`, by member of the group, are what ranks reduce with that read each
-    other's memory; others reduce by themselves.
+    other's memory; others reduce by themselves. A `workspace` takes what the peers' copies bring ahead of the kernel.
 
     (C1) a reduction is given exactly for all_reduce and reduce_scatter. (C2) an all_reduce updates each run of whole
     in place. (C3) a run is contiguous. (C4) there are as many parts as wholes for all_gather and reduce_scatter, else
@@ -310,7 +330,7 @@ def Plan_CollectiveOp : Plan_Step<"collective",
     }
     ```
   }];
-  let assemblyFormat = "$name $kind ($reduction^)? $type `over` $axes $whole (`part` $part^)? attr-dict";
+  let assemblyFormat = "$name $kind ($reduction^)? $type `over` $axes $whole (`part` $part^)? (`workspace` $workspace^)? attr-dict";
 }
 
 def Plan_CopyOp : Plan_Step<"copy", (ins), (ins Plan_OperandAttr:$src, Plan_OperandAttr:$dst)> {

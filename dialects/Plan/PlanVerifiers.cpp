@@ -91,6 +91,12 @@ LogicalResult LaunchOp::verify() {
   return success();
 }
 
+LogicalResult HostLaunchOp::verify() {
+  if (static_cast<int64_t>(getItems()) <= 0) // (C1)
+    return emitOpError("(C1) items ") << getItems() << " must be positive";
+  return success();
+}
+
 static LogicalResult checkGemmRegion(Operation *op, StringRef which, OperandAttr operand, int64_t rows, int64_t columns,
                                      int64_t leading, Type type, int64_t batch) {
   int64_t bytes = ft::elementBytes(type);

@@ -1,5 +1,6 @@
 // GGUF metadata: what llama.cpp looks at (its gguf-py/gguf/constants.py names the keys).
 #include "runtime/Config/Families/Families.h"
+#include "runtime/Config/GgufNorms.h"
 #include "runtime/Config/ModelFields.h"
 #include "runtime/Support/Strings.h"
 
@@ -120,6 +121,11 @@ void checkHeads(FieldReader &fields, const ModelConfig &config) {
 
 } // namespace
 
+double ggufNormOffset(std::string_view architecture) {
+  const ModelFamily *family = familyOfGguf(architecture);
+  return family ? family->ggufNormOffset : 0;
+}
+
 ModelConfig ggufModelConfig(const std::string &place, const Json &metadata, std::vector<std::string> &problems) {
   ModelConfig config;
   const Json generals = generalMembers(metadata);
@@ -138,7 +144,7 @@ ModelConfig ggufModelConfig(const std::string &place, const Json &metadata, std:
   Json known = membersBehind(prefix, metadata);
   joinLayers(known);
   FieldReader fields(place, known, problems, prefix);
-  judgeFields(place, known, architectureFields, problems, prefix);
+  judgeFields(place, known, joinFields(family->ggufFields, architectureFields), problems, prefix);
   config.vocabSize = fields.size(ggufKeys.vocabSize, 0, maxSize);
   readShape(fields, ggufKeys, config);
   config.rmsNormEps = fields.positive(ggufKeys.rmsNormEps, std::nullopt, 1);

@@ -1,3 +1,4 @@
+#include "runtime/Config/GgufNorms.h"
 #include "runtime/Config/ModelConfig.h"
 
 #include <fmt/format.h>
@@ -121,11 +122,22 @@ TEST(GgufConfig, ReadsTheFamilies) {
   const ModelConfig smollm3 = ggufModelConfig("m.gguf", layers, problems);
   EXPECT_FALSE(smollm3.perLayer[3].rotated);
   EXPECT_TRUE(smollm3.perLayer[4].rotated);
+  Json windows = of("gemma3");
+  windows["gemma3.block_count"] = 7;
+  windows["gemma3.attention.sliding_window"] = 512;
+  windows["gemma3.attention.key_length"] = 32;
+  const ModelConfig gemma3 = ggufModelConfig("m.gguf", windows, problems);
+  EXPECT_EQ(gemma3.perLayer[4], (LayerConfig{512, true, true}));
+  EXPECT_EQ(gemma3.perLayer[5], (LayerConfig{0, true, false}));
+  EXPECT_EQ(gemma3.perLayer[6], (LayerConfig{512, true, true}));
+  EXPECT_EQ(gemma3.localRope.theta, 1e4);
+  EXPECT_EQ(gemma3.queryScalar, 32);
+  EXPECT_EQ(ggufNormOffset("gemma3"), 1);
+  EXPECT_EQ(ggufNormOffset("llama"), 0);
   EXPECT_TRUE(problems.empty()) << problems[0];
-  EXPECT_EQ(
-      errorOf(of("gemma3")),
-      "m.gguf: general.architecture is \"gemma3\"; must be \"llama\" or \"qwen2\" or \"qwen3\" or \"smollm3\": the "
-      "norms in such a file have 1 added to them; give the model's Hugging Face folder");
+  EXPECT_EQ(errorOf(of("gemma3")),
+            "m.gguf: gemma3.attention.sliding_window is missing; must be an integer in [1, 1073741824]");
+  EXPECT_NE(errorOf(of("gemma2")).find("gemma2 needs capped logits"), std::string::npos);
 }
 
 } // namespace

@@ -2,6 +2,7 @@
 
 #include "runtime/Config/Families/Families.h"
 #include "runtime/Config/ModelFields.h"
+#include "runtime/Config/TextPart.h"
 #include "runtime/Support/FileKind.h"
 #include "runtime/Support/MappedFile.h"
 
@@ -112,11 +113,14 @@ Expected<ModelConfig> orProblems(ModelConfig config, const std::vector<std::stri
 
 } // namespace
 
+/// What the absence of a size means: it is needed where that is 0.
+static std::optional<int64_t> orAbsent(int64_t size) { return size ? std::optional(size) : std::nullopt; }
+
 void readShape(FieldReader &fields, const ModelKeys &keys, ModelConfig &config) {
   config.hiddenSize = fields.size(keys.hiddenSize, std::nullopt, maxSize);
   config.intermediateSize = fields.size(keys.intermediateSize, std::nullopt, maxSize);
   config.layers = fields.size(keys.layers, std::nullopt, maxLayers);
-  config.heads = fields.size(keys.heads, std::nullopt, maxHeads);
+  config.heads = fields.size(keys.heads, orAbsent(config.heads), maxHeads);
   const bool derived = config.headDim == 0; // where it is absent
   config.kvHeads = fields.size(keys.kvHeads, config.kvHeads ? config.kvHeads : config.heads, maxSize);
   config.headDim = fields.size(
@@ -137,8 +141,27 @@ void readShape(FieldReader &fields, const ModelKeys &keys, ModelConfig &config) 
         fmt::format("a multiple of {}, which is {}, where {} is absent", keys.heads, config.heads, keys.headDim));
 }
 
+std::optional<Json> textPart(const Json &config) {
+  const Json *text = findMember(config, "text_config");
+  const Json *type = text && text->is_object() ? findMember(*text, "model_type") : nullptr;
+  const ModelFamily *family = type && type->is_string() ? familyOfModelType(type->get<std::string>()) : nullptr;
+  if (!family || !findMember(config, "vision_config"))
+    return std::nullopt;
+  Json part = *text;
+  for (const char *around : {"_name_or_path", "dtype", "quantization_config", "tie_word_embeddings", "torch_dtype"})
+    if (const Json *value = findMember(config, around); value && !findMember(part, around))
+      part[around] = *value;
+  part["architectures"] = {family->architecture};
+  return part;
+}
+
 ModelConfig modelConfigOf(const std::string &place, const Json &json, std::vector<std::string> &problems) {
   ModelConfig config;
+  if (const std::optional<Json> part = textPart(json)) {
+    config = modelConfigOf(place + ": text_config", *part, problems);
+    config.text = part->dump(2) + "\n"; // what a model that is trained from here says of itself
+    return config;
+  }
   FieldReader fields(place, json, problems);
   const std::string type = fields.text("model_type");
   const ModelFamily *family = familyOfModelType(type);
@@ -152,7 +175,7 @@ ModelConfig modelConfigOf(const std::string &place, const Json &json, std::vecto
   judgeFields(place, json, joinFields(family->fields, configFields()), problems);
   checkArchitecture(fields, *family);
   config.hubName = fields.text("_name_or_path");
-  config.vocabSize = fields.size(configKeys.vocabSize, std::nullopt, maxSize);
+  config.vocabSize = fields.size(configKeys.vocabSize, orAbsent(config.vocabSize), maxSize);
   readShape(fields, configKeys, config);
   RopeReader(place, fields, *family, config, problems).read();
   family->readLayers(fields, config);
@@ -170,7 +193,8 @@ Expected<ModelConfig> parseModelConfig(const std::string &file, std::string_view
     return badInput(fmt::format("{}: the root is a JSON {}; must be an object", file, json.type_name()));
   std::vector<std::string> problems;
   ModelConfig config = modelConfigOf(file, json, problems);
-  config.text = text;
+  if (config.text.empty())
+    config.text = text;
   config.canonicalJson = json.dump();
   return orProblems(std::move(config), problems);
 }

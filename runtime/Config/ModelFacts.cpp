@@ -77,13 +77,17 @@ private:
     int64_t window = 0;
     for (const LayerConfig &layer : config.perLayer)
       window = std::max(window, layer.window);
-    facts.push_back({"sliding_window", "", window, window == 0});
-    facts.push_back({"layer_types", "", layerText(config, [](auto &layer) { return layer.window ? 's' : 'f'; })});
+    // What llama.cpp knows of a family's windows its files say, but for a Mistral's, which to it is a Llama.
+    auto windowKey = [&](const char *key) { return family && family->hasLocalRope ? gguf(key) : std::string(); };
+    facts.push_back({"sliding_window", windowKey("attention.sliding_window"), window, window == 0});
+    facts.push_back({"layer_types", windowKey("attention.sliding_window_pattern"),
+                     layerText(config, [](auto &layer) { return layer.window ? 's' : 'f'; })});
     facts.push_back({"no_rope_layers", "", layerText(config, [](auto &layer) { return layer.rotated ? '1' : '0'; })});
     if (family && family->hasLocalRope)
-      facts.push_back({"rope_local_base_freq", "", config.localRope.theta, config.localRope.theta == 10000});
+      facts.push_back({"rope_local_base_freq", gguf("rope.freq_base_swa"), config.localRope.theta,
+                       config.localRope.theta == 10000});
     if (config.queryScalar > 0)
-      facts.push_back({"query_pre_attn_scalar", "", config.queryScalar});
+      facts.push_back({"query_pre_attn_scalar", gguf("attention.key_length"), config.queryScalar});
   }
 
   const ModelConfig &config;

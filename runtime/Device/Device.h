@@ -55,7 +55,11 @@ public:
   virtual Expected<uint32_t> prepareGemm(const plan::Gemm &gemm) = 0;
   virtual Expected<uint32_t> prepareAttention(const plan::Attention &attention) = 0;
 
+  /// Resolves a launch on the processors of the host, over memory of the host; returns a handle for hostLaunch.
+  virtual Expected<uint32_t> prepareHostLaunch(uint32_t kernel, uint64_t items, std::span<void *const> args) = 0;
+
   virtual Status launch(uint32_t stream, uint32_t kernel, uint64_t items, std::span<void *const> args) = 0;
+  virtual Status hostLaunch(uint32_t stream, uint32_t handle) = 0;
   virtual Status gemm(uint32_t stream, uint32_t handle, const void *a, const void *b, void *d, void *workspace) = 0;
   /// `args` in the order of plan::Attention's operand fields q .. workspace, null where absent.
   virtual Status attention(uint32_t stream, uint32_t handle, std::span<void *const> args) = 0;
@@ -97,6 +101,9 @@ public:
 
 /// Processors in this process's affinity mask, cut to the cgroup's quota; at least 1.
 uint32_t usableProcessors();
+
+/// Memory of the host that this process may still take: the smaller of what the system has and what its cgroups leave.
+uint64_t freeHostBytes();
 
 /// Opens the CPU driver with a team of `threads` (0: every processor that this process may use).
 Expected<std::unique_ptr<Device>> openCpuDevice(uint32_t threads);

@@ -59,6 +59,16 @@ void Console::step(const StepMetrics &metrics, uint64_t loggingSteps) {
   line(formatStep(metrics));
 }
 
+void Console::bar(double share, std::string_view text) {
+  put("\r\033[K");
+  put(formatBar(share, " " + printable(text), terminalColumns(descriptor)));
+}
+
+void Console::clearBar() {
+  if (terminal)
+    put("\r\033[K");
+}
+
 void Console::finish() {
   if (std::exchange(barShown, false))
     put("\n");

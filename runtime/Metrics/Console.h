@@ -18,6 +18,10 @@ public:
   void line(std::string_view text);
   /// A step: a bar on a terminal, a line under the columns' names elsewhere, every `loggingSteps` steps.
   void step(const StepMetrics &metrics, uint64_t loggingSteps);
+  bool isTerminal() const { return terminal; }
+  /// On a terminal: a bar that `text` stands behind, until it is cleared.
+  void bar(double share, std::string_view text);
+  void clearBar();
   /// Ends the bar, so that what follows starts on a new line.
   void finish();
 

@@ -13,12 +13,6 @@ namespace {
 std::string jsonNumber(double value) {
   return std::isfinite(value) ? fmt::format("{}", value) : fmt::format("\"{}\"", value);
 }
-
-std::string clockTime(double seconds) {
-  const uint64_t whole = static_cast<uint64_t>(std::clamp(seconds, 0.0, 359999.0));
-  return whole >= 3600 ? fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60)
-                       : fmt::format("{}:{:02}", whole / 60, whole % 60);
-}
 } // namespace
 
 double EvaluationMetrics::perplexity() const { return std::exp(loss); }
@@ -43,12 +37,22 @@ std::string ft::rt::formatBar(const StepMetrics &m, unsigned columns) {
   const double left = (m.totalSteps - std::min(m.step, m.totalSteps)) * m.stepMs * 1e-3;
   const std::string text = fmt::format(" {}/{}  loss {:.4f}  lr {:.1e}  {:.0f} tokens/s  eta {}", m.step, m.totalSteps,
                                        m.loss, m.learningRate, m.tokensPerSecond(), clockTime(left));
+  return formatBar(m.totalSteps ? double(std::min(m.step, m.totalSteps)) / double(m.totalSteps) : 0, text, columns);
+}
+
+std::string ft::rt::formatBar(double share, std::string_view text, unsigned columns) {
   const size_t width = columns > text.size() + 8 ? std::min<size_t>(columns - text.size() - 1, 40) : 0;
-  const size_t full = m.totalSteps ? width * std::min(m.step, m.totalSteps) / m.totalSteps : 0;
+  const auto full = size_t(double(width) * share + 1e-9);
   std::string bar;
   for (size_t i = 0; i < width; ++i)
     bar += i < full ? "━" : " ";
-  return bar + text.substr(0, columns > 1 ? columns - 1 : text.size());
+  return bar + std::string(text.substr(0, columns > 1 ? columns - 1 : text.size()));
+}
+
+std::string ft::rt::clockTime(double seconds) {
+  const uint64_t whole = static_cast<uint64_t>(std::clamp(seconds, 0.0, 359999.0));
+  return whole >= 3600 ? fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60)
+                       : fmt::format("{}:{:02}", whole / 60, whole % 60);
 }
 
 std::string ft::rt::toJson(const StepMetrics &m) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace ft::rt {
 
@@ -42,6 +43,12 @@ std::string formatEvaluation(const EvaluationMetrics &metrics);
 
 /// "━━━━━━      18/40  loss 3.4312  lr 4.1e-04  812 tokens/s  eta 0:42", at most `columns` wide.
 std::string formatBar(const StepMetrics &metrics, unsigned columns);
+
+/// `share` of a bar with `text` behind it, at most `columns` wide.
+std::string formatBar(double share, std::string_view text, unsigned columns);
+
+/// "0:45", "1:02:03"; of what lies ahead, so that it may be anything.
+std::string clockTime(double seconds);
 
 /// One JSON object without a newline. Numbers that are not finite become strings: JSON has none.
 std::string toJson(const StepMetrics &metrics);

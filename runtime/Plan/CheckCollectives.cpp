@@ -188,6 +188,22 @@ Status kernelsOf(const plan::Plan &plan, const Collective &x) {
   return {};
 }
 
+/// Where kernels reduce, a workspace takes the shares of all other members, behind each other.
+Status staging(const plan::Plan &plan, const Collective &x) {
+  FT_RETURN_IF_ERROR(workspace(plan, x.workspace()));
+  if (x.kernels().empty())
+    return {};
+  const plan::KernelOperand &share = plan.kernels(int(x.kernels(0))).operands(0);
+  const uint64_t bytes = x.workspace().rows() * x.workspace().row_bytes();
+  if (bytes < share.bytes() * (uint64_t(x.kernels_size()) - 1)) // fewer than the whole has
+    return bad("has {} bytes; must have {} for each of the {} other members", bytes, share.bytes(),
+               x.kernels_size() - 1);
+  if ((placesOf(x.workspace()) | share.bytes()) % share.alignment() != 0)
+    return bad("offset {} and shares of {} bytes must be multiples of {}, which the kernels move at once",
+               x.workspace().offset(), share.bytes(), share.alignment());
+  return {};
+}
+
 } // namespace
 
 Status collective(const plan::Plan &plan, const Collective &x) {
@@ -199,7 +215,7 @@ Status collective(const plan::Plan &plan, const Collective &x) {
   for (int i = 0; i < x.whole_size(); ++i)
     FT_RETURN_IF_ERROR(item(plan, x, i));
   FT_RETURN_IF_ERROR(kernelsOf(plan, x));
-  return x.has_workspace() ? at(workspace(plan, x.workspace()), [] { return "workspace"; }) : Status();
+  return x.has_workspace() ? at(staging(plan, x), [] { return "workspace"; }) : Status();
 }
 
 } // namespace ft::rt::check

@@ -3,6 +3,7 @@
 #include "runtime/Plan/TestCollectives.h"
 #include "runtime/Plan/Verify.h"
 
+#include <fmt/format.h>
 #include <google/protobuf/stubs/logging.h>
 #include <random>
 
@@ -34,7 +35,50 @@ plan::Plan meshPlan() {
   return t.plan;
 }
 
+/// shardedPlan whose reduction has a kernel for each member, and a workspace for the other's share.
+plan::Plan stagedPlan() {
+  ShardedPlan t;
+  for (int member : {0, 1}) {
+    plan::Kernel &kernel = *t.plan.add_kernels();
+    kernel = t.plan.kernels(2);
+    kernel.set_name(fmt::format("rank_sum.{}", member));
+    kernel.clear_operands();
+    for (int i : {0, 1}) {
+      plan::KernelOperand &operand = *kernel.add_operands();
+      operand.set_bytes(64), operand.set_alignment(16), operand.set_written(i == member);
+    }
+    t.plan.mutable_images(0)->add_entry_offsets(40 + 8 * uint64_t(member));
+    reduce(t.plan).add_kernels(uint32_t(t.plan.kernels_size() - 1));
+  }
+  const uint32_t peers = t.buffer("peers", TestPlan::Activations, 64, Buffer::ACTIVATION);
+  *reduce(t.plan).mutable_workspace() = t.whole(peers, 0, 7);
+  return t.plan;
+}
+
 } // namespace
+
+TEST(CheckCollectives, KernelsOfMembersAndWhereTheyStage) {
+  expectEach(
+      {
+          {[](auto &p) { reduce(p).mutable_kernels()->RemoveLast(); }, "has 1 kernels; must have none, or in an"},
+          {[](auto &p) { p.mutable_kernels(5)->add_operands(); }, "takes 3 operands; must take one for each of 2"},
+          {[](auto &p) { reduce(p).mutable_kernels()->SwapElements(0, 1); }, "is not made to reduce equal shares"},
+          {[](auto &p) {
+             for (int kernel : {5, 6})
+               for (plan::KernelOperand &operand : *p.mutable_kernels(kernel)->mutable_operands())
+                 operand.set_bytes(32);
+           },
+           "reduces 32 bytes; whole[0] has 128: must be so many, or so many for each member"},
+          {[](auto &p) { reduce(p).mutable_workspace()->set_row_bytes(60); },
+           "workspace: has 60 bytes; must have 64 for each of the 1 other members"},
+          {[](auto &p) {
+             p.mutable_buffers(int(reduce(p).workspace().buffer()))->set_size(72);
+             reduce(p).mutable_workspace()->set_offset(8);
+           },
+           "workspace: offset 8 and shares of 64 bytes must be multiples of 16, which the kernels move at once"},
+      },
+      stagedPlan);
+}
 
 TEST(CheckCollectives, KindTypeAndReduction) {
   expectEach(

@@ -44,9 +44,12 @@ Status launchOperand(const plan::Plan &plan, const plan::Operand &operand, const
 
 } // namespace
 
-Status launch(const plan::Plan &plan, const plan::Launch &launch, uint64_t rows) {
+Status launch(const plan::Plan &plan, const plan::Step &step, uint64_t rows) {
+  const plan::Launch &launch = *plan::launchOf(step);
   FT_RETURN_IF_ERROR(index("kernel", launch.kernel(), plan.kernels_size(), "kernels"));
   const plan::Kernel &kernel = plan.kernels(int(launch.kernel()));
+  if (kernel.host() != step.has_host_launch())
+    return bad("kernel \"{}\" is for the {}'s processors", kernel.name(), kernel.host() ? "host" : "device");
   if (launch.items() != kernel.items())
     return bad("items is {}; kernel \"{}\" is made for {}", launch.items(), kernel.name(), kernel.items());
   if (launch.operands_size() != kernel.operands_size())

@@ -110,7 +110,7 @@ Status kernel(const plan::Plan &plan, const plan::Kernel &kernel) {
   FT_RETURN_IF_ERROR(range("items", kernel.items(), 1, uint64_t(1) << 40));
   for (int i = 0; i < kernel.operands_size(); ++i)
     FT_RETURN_IF_ERROR(at(kernelOperand(kernel.operands(i)), [&] { return fmt::format("operands[{}]", i); }));
-  if (plan.target().driver() != plan::CUDA)
+  if (kernel.host() || plan.target().driver() != plan::CUDA)
     return {};
   FT_RETURN_IF_ERROR(range("threads", kernel.threads(), 1, 1024));
   FT_RETURN_IF_ERROR(range("items_per_block", kernel.items_per_block(), 1, 1 << 30));
@@ -122,9 +122,9 @@ Status image(const plan::Plan &plan, const plan::Image &image, std::span<const S
   const bool blob = image.format() == plan::Image::CPU_BLOB;
   if (!blob && image.format() != plan::Image::PTX && image.format() != plan::Image::CUBIN)
     return bad("format is {}; must be CPU_BLOB, PTX or CUBIN", int(image.format()));
-  if (blob != (plan.target().driver() == plan::CPU))
-    return bad("format is {}, which the target's driver {} does not run", plan::Image::Format_Name(image.format()),
-               plan::Driver_Name(plan.target().driver()));
+  if (blob != (image.host() || plan.target().driver() == plan::CPU))
+    return bad("format is {}, which {} does not run", plan::Image::Format_Name(image.format()),
+               image.host() ? "the host" : "the target's driver " + plan::Driver_Name(plan.target().driver()));
   FT_RETURN_IF_ERROR(index("section", image.section(), int(sections.size()), "sections"));
   const Section &section = sections[image.section()];
   if (section.kind != SectionKind::Image)
@@ -133,13 +133,26 @@ Status image(const plan::Plan &plan, const plan::Image &image, std::span<const S
     return bad("PTX in section {} does not end with NUL", image.section());
   if (!blob)
     return {};
-  if (image.entry_offsets_size() != plan.kernels_size())
-    return bad("has {} entry_offsets; must have {}, one a kernel", image.entry_offsets_size(), plan.kernels_size());
+  const std::vector<int> kernels = plan::kernelsFor(plan, image.host());
+  if (size_t(image.entry_offsets_size()) != kernels.size())
+    return bad("has {} entry_offsets; must have {}, one a kernel", image.entry_offsets_size(), kernels.size());
   for (int i = 0; i < image.entry_offsets_size(); ++i)
     if (image.entry_offsets(i) >= section.bytes.size())
-      return bad("entry_offsets[{}] (\"{}\") is {}; must be below the image's {} bytes", i, plan.kernels(i).name(),
-                 image.entry_offsets(i), section.bytes.size());
+      return bad("entry_offsets[{}] (\"{}\") is {}; must be below the image's {} bytes", i,
+                 plan.kernels(kernels[size_t(i)]).name(), image.entry_offsets(i), section.bytes.size());
   return {};
+}
+
+/// Each processor that has kernels has an image that all of its kind run.
+Status baseline(const plan::Plan &plan, bool host) {
+  const std::string_view arch = host ? std::string_view(plan::hostArch) : plan.target().arch();
+  const bool found = std::any_of(plan.images().begin(), plan.images().end(), [&](const plan::Image &image) {
+    return image.host() == host && image.arch() == arch;
+  });
+  if (found || plan::kernelsFor(plan, host).empty())
+    return {};
+  return bad("no image is for {} \"{}\"; must be at least one, because there are kernels",
+             host ? "the host's arch" : "the target's arch", arch);
 }
 
 } // namespace
@@ -163,15 +176,10 @@ Status kernelsAndImages(const plan::Plan &plan, std::span<const Section> section
   for (int i = 0; i < plan.kernels_size(); ++i)
     FT_RETURN_IF_ERROR(at(kernel(plan, plan.kernels(i)),
                           [&] { return fmt::format("kernels[{}] \"{}\"", i, plan.kernels(i).name()); }));
-  bool baseline = plan.kernels_size() == 0;
-  for (int i = 0; i < plan.images_size(); ++i) {
+  for (int i = 0; i < plan.images_size(); ++i)
     FT_RETURN_IF_ERROR(at(image(plan, plan.images(i), sections), [&] { return fmt::format("images[{}]", i); }));
-    baseline |= plan.images(i).arch() == plan.target().arch();
-  }
-  if (!baseline)
-    return bad("no image is for the target's arch \"{}\"; must be at least one, because there are kernels",
-               plan.target().arch());
-  return {};
+  FT_RETURN_IF_ERROR(baseline(plan, false));
+  return baseline(plan, true);
 }
 
 static Status inputKinds(const plan::Plan &plan) {

@@ -76,8 +76,8 @@ Status sameBytes(const plan::Plan &plan, const plan::Operand &operand, uint64_t 
 /// One run of bytes, written: how libraries and communicators take a workspace.
 Status workspace(const plan::Plan &plan, const plan::Operand &operand);
 Status collective(const plan::Plan &plan, const plan::Collective &collective);
-/// `rows`: of a batch, as many as the segment works on.
-Status launch(const plan::Plan &plan, const plan::Launch &launch, uint64_t rows);
+/// Of a launch or host launch. `rows`: of a batch, as many as the segment works on.
+Status launch(const plan::Plan &plan, const plan::Step &step, uint64_t rows);
 /// The regions of two launches of one kernel, which both fit it: its code is made for one shape.
 Status sameShape(const plan::Launch &launch, const plan::Launch &other);
 Status gemm(const plan::Plan &plan, const plan::Gemm &gemm);

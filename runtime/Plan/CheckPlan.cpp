@@ -96,6 +96,8 @@ Status checkIdentity(const plan::Plan &plan) {
                       int(plan::CUDA));
   FT_RETURN_IF_ERROR(check::range("target.memory", target.memory(), 0, maxPlanBytes - 1));
   FT_RETURN_IF_ERROR(check::range("target.outside_arenas", target.outside_arenas(), 0, maxPlanBytes - 1));
+  FT_RETURN_IF_ERROR(check::range("target.reduction_takes", target.reduction_takes(), 0, 10));
+  FT_RETURN_IF_ERROR(check::range("target.gather_takes", target.gather_takes(), 0, 10));
   if (target.attention() != "library" && target.attention() != "tiled")
     return check::bad("target.attention is \"{}\"; must be \"library\" or \"tiled\"", target.attention());
   return {};

@@ -5,8 +5,8 @@
 
 namespace ft::rt {
 
-inline constexpr uint32_t planOpSetVersion = 2;     ///< Step, its kinds, and the memory that they work in
-inline constexpr uint32_t planKernelAbiVersion = 2; ///< Launch, Kernel and the images
+inline constexpr uint32_t planOpSetVersion = 3;     ///< Step, its kinds, and the memory that they work in
+inline constexpr uint32_t planKernelAbiVersion = 3; ///< Launch, Kernel and the images
 
 /// Checks each message by itself and against the tables it points into: versions, features, indices, sizes, offsets,
 /// strides, dtypes, tensors inside buffers inside arenas, persistent buffers apart, operands inside buffers on

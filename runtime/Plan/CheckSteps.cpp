@@ -105,6 +105,19 @@ Status emit(const plan::Plan &plan, const plan::Emit &emit) {
   return {};
 }
 
+/// Where a step of this kind may find its operands: what the device computes on lies in its memory, what the host does
+/// in the host's, and copies go between the two, by way of page-locked memory.
+Status memory(const plan::Plan &plan, const plan::Step &step, const plan::Operand &operand) {
+  const plan::Buffer &buffer = plan.buffers(int(operand.buffer()));
+  const plan::Arena::Space space = plan.arenas(int(buffer.arena())).space();
+  const bool right = step.has_host_launch() ? space != plan::Arena::DEVICE
+                     : step.has_copy()      ? space != plan::Arena::HOST
+                                            : space == plan::Arena::DEVICE;
+  return right ? Status()
+               : bad("lies in {} memory (buffer \"{}\"), which a {} does not touch", plan::Arena::Space_Name(space),
+                     buffer.name(), plan::stepKindName(step));
+}
+
 Status operands(const plan::Plan &plan, const plan::Step &step) {
   Status status;
   plan::visitOperands(step, [&](std::string_view field, int index, const plan::Operand &operand) {
@@ -113,6 +126,8 @@ Status operands(const plan::Plan &plan, const plan::Step &step) {
     Status found = operandRegion(plan, operand).status();
     if (found.ok() && operand.read() == 0 && operand.write() == 0)
       found = bad("has neither a read nor a write version");
+    if (found.ok())
+      found = memory(plan, step, operand);
     status = at(found, [&] { return plan::operandName(field, index); });
   });
   return status;
@@ -122,7 +137,8 @@ Status operands(const plan::Plan &plan, const plan::Step &step) {
 Status kind(const plan::Plan &plan, const plan::Segment &segment, const plan::Step &step) {
   switch (step.kind_case()) {
   case plan::Step::kLaunch:
-    return launch(plan, step.launch(), plan::rowsOf(plan.batch(), segment.kind()));
+  case plan::Step::kHostLaunch:
+    return launch(plan, step, plan::rowsOf(plan.batch(), segment.kind()));
   case plan::Step::kGemm:
     return gemm(plan, step.gemm());
   case plan::Step::kAttention:
@@ -225,11 +241,12 @@ Status segments(const plan::Plan &plan) {
         return fmt::format("{} step {} \"{}\"", plan::Segment::Kind_Name(segment.kind()), i, x.name());
       };
       FT_RETURN_IF_ERROR(at(step(plan, segment, x), place));
-      if (!x.has_launch())
+      const plan::Launch *launch = plan::launchOf(x);
+      if (!launch)
         continue;
-      const plan::Launch *&first = launches[x.launch().kernel()];
-      first = first ? first : &x.launch();
-      FT_RETURN_IF_ERROR(at(sameShape(x.launch(), *first), place));
+      const plan::Launch *&first = launches[launch->kernel()];
+      first = first ? first : launch;
+      FT_RETURN_IF_ERROR(at(sameShape(*launch, *first), place));
     }
     FT_RETURN_IF_ERROR(emitsAll(plan, segment));
   }

@@ -148,10 +148,24 @@ uint64_t outputBytes(const Batch &batch, Output::Kind kind) {
   }
 }
 
+std::vector<int> kernelsFor(const Plan &plan, bool host) {
+  std::vector<int> kernels;
+  for (int i = 0; i < plan.kernels_size(); ++i)
+    if (plan.kernels(i).host() == host)
+      kernels.push_back(i);
+  return kernels;
+}
+
+const Launch *launchOf(const Step &step) {
+  return step.has_launch() ? &step.launch() : step.has_host_launch() ? &step.host_launch() : nullptr;
+}
+
 const char *stepKindName(const Step &step) {
   switch (step.kind_case()) {
   case Step::kLaunch:
     return "launch";
+  case Step::kHostLaunch:
+    return "host_launch";
   case Step::kGemm:
     return "gemm";
   case Step::kAttention:

@@ -6,6 +6,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace ft::plan {
 
@@ -64,6 +65,14 @@ uint64_t outputBytes(const Batch &batch, Output::Kind kind);
 
 /// "launch", "gemm", …; "unknown" where the step's kind is none that this program knows.
 const char *stepKindName(const Step &step);
+
+/// What a launch runs, on whichever processor; null of other steps.
+const Launch *launchOf(const Step &step);
+
+/// What code for the host's processors is compiled for at least.
+inline constexpr char hostArch[] = "x86-64-v3";
+/// The kernels for the host or, else, for the device: indices into Plan.kernels.
+std::vector<int> kernelsFor(const Plan &plan, bool host);
 
 /// Bytes of one element; 0 for an unknown type, and for U4, whose elements share bytes.
 uint64_t dtypeBytes(DType type);

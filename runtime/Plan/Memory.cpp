@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 
 using namespace ft;
@@ -21,13 +22,20 @@ static uint64_t ranksOfMemory(const plan::Plan &plan) {
   return plan.target().driver() == plan::CPU ? plan::Mesh(plan).ranks() : 1;
 }
 
+uint64_t ft::rt::allowedOf(uint64_t memory, uint64_t budget) {
+  return memory && budget ? std::min(memory, budget) : memory + budget;
+}
+
 Fit ft::rt::fitOf(const plan::Plan &plan) {
   Fit fit;
   for (const plan::Arena &arena : plan.arenas())
     if (takesDeviceMemory(plan, arena))
       fit.arenas += arena.size() * ranksOfMemory(plan);
+    else
+      fit.host += arena.size() * plan::Mesh(plan).ranks();
+  fit.hostHas = plan.target().host_memory();
   fit.outside = plan.target().outside_arenas();
-  fit.has = plan.target().memory();
+  fit.has = allowedOf(plan.target().memory(), plan.target().memory_budget());
   return fit;
 }
 
@@ -94,6 +102,30 @@ void Table::addArena(const plan::Plan &plan, int index) {
     add(arena.name(), className(kind), bytes);
 }
 
+/// What a host's memory holds beside a device: rows where steps work there, else a line for each of the executor's.
+void addHost(const plan::Plan &plan, const Fit &fit, Table &table) {
+  const auto worksThere = [&](int index) {
+    return std::any_of(plan.buffers().begin(), plan.buffers().end(),
+                       [&](const plan::Buffer &buffer) { return buffer.arena() == static_cast<uint32_t>(index); });
+  };
+  bool any = false;
+  for (int i = 0; i < plan.arenas_size(); ++i)
+    if (const plan::Arena &arena = plan.arenas(i); !takesDeviceMemory(plan, arena)) {
+      if (worksThere(i))
+        table.addArena(plan, i);
+      else
+        table.text += fmt::format("  pinned host memory{}: {} bytes\n",
+                                  arena.name() == plan::checkpointArena ? " for checkpoints" : "", arena.size());
+      any |= worksThere(i);
+    }
+  if (!any)
+    return;
+  const uint32_t ranks = plan::Mesh(plan).ranks();
+  table.add("host needs", ranks > 1 ? fmt::format("for {} ranks", ranks) : "", fit.host);
+  if (fit.hostHas != 0)
+    table.add("host has", "", fit.hostHas);
+}
+
 } // namespace
 
 std::string ft::rt::memoryTable(const plan::Plan &plan) {
@@ -109,19 +141,25 @@ std::string ft::rt::memoryTable(const plan::Plan &plan) {
             target.outside_measured() ? "   measured" : "   estimate");
   table.add("needs", "", fit.needs());
   if (fit.has != 0)
-    table.add("has", "", fit.has);
+    table.add(fit.has == target.memory_budget() ? "may have" : "has", "", fit.has);
   if (const uint32_t ranks = plan::Mesh(plan).ranks(); ranks > 1 && target.driver() != plan::CPU)
     table.text += fmt::format("  on each of {} GPUs\n", ranks);
-  for (const plan::Arena &arena : plan.arenas())
-    if (!takesDeviceMemory(plan, arena))
-      table.text += fmt::format("  pinned host memory{}: {} bytes\n",
-                                arena.name() == plan::checkpointArena ? " for checkpoints" : "", arena.size());
+  addHost(plan, fit, table);
   return table.text;
 }
 
-std::string ft::rt::describeArenas(const plan::Plan &plan) {
+template <typename Wanted> static std::string describe(const plan::Plan &plan, Wanted wanted) {
   std::string text;
   for (const plan::Arena &arena : plan.arenas())
-    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", arena.name(), formatBytes(arena.size()));
+    if (wanted(arena))
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", arena.name(), formatBytes(arena.size()));
   return text;
+}
+
+std::string ft::rt::describeArenas(const plan::Plan &plan) {
+  return describe(plan, [](const plan::Arena &) { return true; });
+}
+
+std::string ft::rt::describeHostArenas(const plan::Plan &plan) {
+  return describe(plan, [&](const plan::Arena &arena) { return !takesDeviceMemory(plan, arena); });
 }

@@ -68,6 +68,35 @@ TEST(Memory, CheckpointsHaveARowOfTheirOwn) {
   }
 }
 
+TEST(Memory, WhatWorksOnTheHostHasRowsAndFitsThereOrNot) {
+  plan::Plan gpu = plan(plan::CUDA);
+  const uint64_t device = fitOf(gpu).needs();
+  gpu.add_mesh()->set_name("dp"), gpu.mutable_mesh(0)->set_size(2);
+  for (const char *name : {"host_masters", "host_transfers"}) {
+    plan::Arena *arena = gpu.add_arenas();
+    arena->set_name(name), arena->set_space(plan::Arena::PINNED), arena->set_size(gib), arena->set_largest_live(gib);
+    arena->set_transient(name == std::string("host_transfers"));
+    plan::Buffer *buffer = gpu.add_buffers();
+    buffer->set_arena(static_cast<uint32_t>(gpu.arenas_size() - 1)), buffer->set_size(gib);
+    buffer->set_class_(plan::Buffer::WEIGHT);
+  }
+  EXPECT_EQ(fitOf(gpu).needs(), device);
+  EXPECT_EQ(fitOf(gpu).host, 4 * gib + 2 * 512);
+  EXPECT_EQ(describeHostArenas(gpu), "staging 512 B, host_masters 1.00 GiB, host_transfers 1.00 GiB");
+  const std::string table = memoryTable(gpu);
+  for (const char *row : {"  host_masters    weights                     1073741824       1.000\n",
+                          "  host_transfers  transient values            1073741824       1.000   largest live set",
+                          "  host needs      for 2 ranks                 4294968320       4.000\n"})
+    EXPECT_NE(table.find(row), std::string::npos) << table;
+  EXPECT_EQ(table.find("host has"), std::string::npos) << table;
+  gpu.mutable_target()->set_host_memory(fitOf(gpu).host);
+  EXPECT_TRUE(fitOf(gpu).fits());
+  gpu.mutable_target()->set_host_memory(fitOf(gpu).host - 1);
+  EXPECT_TRUE(fitOf(gpu).fitsDevice());
+  EXPECT_FALSE(fitOf(gpu).fits());
+  EXPECT_NE(memoryTable(gpu).find("  host has"), std::string::npos);
+}
+
 TEST(Memory, FitsToTheLastByte) {
   plan::Plan gpu = plan(plan::CUDA);
   const uint64_t needs = fitOf(gpu).needs();
@@ -78,6 +107,20 @@ TEST(Memory, FitsToTheLastByte) {
   gpu.mutable_target()->set_memory(0); // the machine decides
   EXPECT_TRUE(fitOf(gpu).fits());
   EXPECT_EQ(memoryTable(gpu).find("  has "), std::string::npos);
+}
+
+TEST(Memory, ABudgetIsTheLeastOfWhatThereIs) {
+  plan::Plan gpu = plan(plan::CUDA);
+  const uint64_t needs = fitOf(gpu).needs();
+  gpu.mutable_target()->set_memory(0);
+  gpu.mutable_target()->set_memory_budget(needs - 1);
+  EXPECT_FALSE(fitOf(gpu).fits());
+  EXPECT_NE(memoryTable(gpu).find("  may have "), std::string::npos) << memoryTable(gpu);
+  gpu.mutable_target()->set_memory_budget(needs);
+  EXPECT_TRUE(fitOf(gpu).fits());
+  gpu.mutable_target()->set_memory(needs - 1);
+  EXPECT_FALSE(fitOf(gpu).fits());
+  EXPECT_NE(memoryTable(gpu).find("  has "), std::string::npos) << memoryTable(gpu);
 }
 
 } // namespace

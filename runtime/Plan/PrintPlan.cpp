@@ -88,8 +88,8 @@ void putCollective(Out &out, const plan::Plan &plan, const plan::Collective &x) 
 
 void putStep(Out &out, const plan::Plan &plan, const plan::Step &step) {
   put(out, "{}", plan::stepKindName(step));
-  if (step.has_launch())
-    put(out, " {} items {}", nameAt(plan.kernels(), step.launch().kernel()), step.launch().items());
+  if (const plan::Launch *launch = plan::launchOf(step))
+    put(out, " {} items {}", nameAt(plan.kernels(), launch->kernel()), launch->items());
   else if (step.has_gemm())
     putGemm(out, step.gemm());
   else if (step.has_attention())

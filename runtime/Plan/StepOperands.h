@@ -18,6 +18,8 @@ template <typename Visit> void visitOperands(const Step &step, Visit &&visit) {
   switch (step.kind_case()) {
   case Step::kLaunch:
     return each("operands", step.launch().operands());
+  case Step::kHostLaunch:
+    return each("operands", step.host_launch().operands());
   case Step::kReceive:
     return each("dst", step.receive().dst());
   case Step::kEmit:

@@ -24,20 +24,27 @@ struct Exchange {
 class SegmentTimeline {
 public:
   SegmentTimeline(const plan::Plan &plan, const plan::Segment &segment)
-      : streams(size_t(std::max(plan.streams_size(), 1))), events(plan.event_count() + 1) {
+      : target(plan.target()), streams(size_t(std::max(plan.streams_size(), 1))), events(plan.event_count() + 1) {
     for (const plan::Step &step : segment.steps())
       add(step);
   }
 
   /// Added to `sum`, `times` times.
   void addTo(Timeline &sum, double times) const {
-    sum.us += times * *std::max_element(streams.begin(), streams.end());
+    const double all = *std::max_element(streams.begin(), streams.end());
+    sum.us += times * all;
+    sum.hostUs += times * hostUs;
+    sum.hostExposedUs += hostUs > 0 ? times * std::max(0.0, all - computingUs) : 0;
     for (const Exchange &exchange : exchanges) {
       Exchanges &of = sum.exchanges[exchange.kind];
+      const double us = exchange.when.end - exchange.when.begin, alone = exposed(exchange.when);
+      const double taken = (us - alone) * takes(exchange.kind);
       of.number += uint64_t(times);
       of.bytes += uint64_t(times) * exchange.bytes;
-      of.us += times * (exchange.when.end - exchange.when.begin);
-      of.exposedUs += times * exposed(exchange.when);
+      of.us += times * us;
+      of.exposedUs += times * alone;
+      of.takenUs += times * taken;
+      sum.us += times * taken;
     }
   }
 
@@ -49,11 +56,26 @@ private:
       when.begin = std::max(when.begin, events[event]);
     stream = when.end = when.begin + step.predicted_us();
     events[step.record()] = when.end;
+    (step.has_host_launch()                     ? hostUs
+     : step.has_copy() || step.has_collective() ? movingUs
+                                                : computingUs) += step.predicted_us();
     if (!step.has_collective())
       return works.push_back(when);
     Exchange &exchange = exchanges.emplace_back(Exchange{step.collective().kind(), when});
     for (const plan::Operand &whole : step.collective().whole())
       exchange.bytes += whole.row_bytes() * std::max<uint64_t>(whole.rows(), 1);
+  }
+
+  /// To reduce everywhere is to reduce a share, and to copy the others'.
+  double takes(plan::Collective::Kind kind) const {
+    switch (kind) {
+    case plan::Collective::REDUCE_SCATTER:
+      return target.reduction_takes();
+    case plan::Collective::ALL_REDUCE:
+      return (target.reduction_takes() + target.gather_takes()) / 2;
+    default:
+      return target.gather_takes();
+    }
   }
 
   /// What of an exchange no work covers. Work on one stream comes in its order; streams are few, so overlaps of work
@@ -65,7 +87,9 @@ private:
     return std::max(left, 0.0);
   }
 
-  std::vector<double> streams, events; // where each has come; event 0 is none
+  const plan::Target &target;
+  std::vector<double> streams, events;              // where each has come; event 0 is none
+  double hostUs = 0, computingUs = 0, movingUs = 0; // of steps
   std::vector<Exchange> exchanges;
   std::vector<Interval> works;
 };
@@ -74,7 +98,8 @@ private:
 Exchanges Timeline::allExchanges() const {
   Exchanges sum;
   for (const auto &[kind, of] : exchanges)
-    sum = {sum.number + of.number, sum.bytes + of.bytes, sum.us + of.us, sum.exposedUs + of.exposedUs};
+    sum = {sum.number + of.number, sum.bytes + of.bytes, sum.us + of.us, sum.exposedUs + of.exposedUs,
+           sum.takenUs + of.takenUs};
   return sum;
 }
 

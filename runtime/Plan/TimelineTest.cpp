@@ -41,6 +41,24 @@ TEST(Timeline, WorkCoversAnExchange) {
   EXPECT_EQ(longer.allExchanges().bytes, 64u);
 }
 
+TEST(Timeline, AnExchangeTakesFromTheWorkBesideIt) {
+  plan::Plan plan = planWith(50); // 30 of them beside work
+  plan.mutable_target()->set_reduction_takes(1), plan.mutable_target()->set_gather_takes(0.5);
+  auto kind = [&](plan::Collective::Kind kind) {
+    for (plan::Segment &segment : *plan.mutable_segments())
+      for (plan::Step &step : *segment.mutable_steps())
+        if (step.has_collective())
+          step.mutable_collective()->set_kind(kind);
+    return timelineOf(plan);
+  };
+  const Timeline reduced = kind(plan::Collective::ALL_REDUCE);
+  EXPECT_EQ(reduced.allExchanges().takenUs, 0.75 * 30);
+  EXPECT_EQ(reduced.allExchanges().lostUs(), 20 + 0.75 * 30);
+  EXPECT_EQ(reduced.us, 65 + 0.75 * 30);
+  EXPECT_EQ(kind(plan::Collective::REDUCE_SCATTER).allExchanges().takenUs, 30);
+  EXPECT_EQ(kind(plan::Collective::ALL_GATHER).allExchanges().takenUs, 0.5 * 30);
+}
+
 TEST(Timeline, OneStreamIsTheSumOfItsSteps) {
   plan::Plan plan = samplePlan();
   double sum = 0;

@@ -11,6 +11,17 @@
 using namespace ft;
 using namespace ft::rt;
 
+Status ft::rt::checkHostMemory(const plan::Plan &plan, uint32_t ranks, uint64_t freeBytes) {
+  const uint64_t needs = fitOf(plan).host / plan::Mesh(plan).ranks() * ranks;
+  if (needs <= freeBytes)
+    return {};
+  return cannotRun(fmt::format("{} needs {} of the host's memory ({}{}), and {} are free, of the system or of this "
+                               "process's cgroup: end other programs, or compile with a smaller "
+                               "offload_optimizer.fraction",
+                               plan.name(), formatBytes(needs), describeHostArenas(plan),
+                               ranks > 1 ? fmt::format(", for each of {} ranks", ranks) : "", formatBytes(freeBytes)));
+}
+
 Expected<Arenas> Arenas::reserve(const plan::Plan &plan, Device &device, uint32_t rank, uint32_t ranksOnHost) {
   Arenas arenas(plan, device);
   arenas.at = plan::Mesh(plan).coordinates(rank);
@@ -65,11 +76,8 @@ Status Arenas::write(uint32_t buffer, uint64_t offset, std::span<const std::byte
 
 Status Arenas::zero() const {
   for (int i = 0; i < plan->arenas_size(); ++i) {
-    const plan::Arena &arena = plan->arenas(i);
-    if (!device->hostAccessible() && arena.space() != plan::Arena::DEVICE)
-      std::fill_n(bases[i], arena.size(), 0);
-    else
-      FT_RETURN_IF_ERROR(device->fill(0, {bases[i], 1, arena.size(), arena.size()}, 0));
+    const uint64_t size = plan->arenas(i).size();
+    FT_RETURN_IF_ERROR(device->fill(0, {bases[i], 1, size, size}, 0));
   }
   return device->synchronize();
 }

@@ -6,6 +6,10 @@
 
 namespace ft::rt {
 
+/// CannotRun where `ranks` of a plan for devices take more of their host's memory than the `freeBytes` that there are:
+/// to be asked before any of them reserves something.
+Status checkHostMemory(const plan::Plan &plan, uint32_t ranks, uint64_t freeBytes);
+
 /// Every arena of a plan on one device. The device owns the memory and must outlive the object.
 class Arenas {
 public:

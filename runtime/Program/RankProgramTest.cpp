@@ -60,3 +60,18 @@ TEST(RankProgram, RefusesAnotherDriver) {
   EXPECT_TRUE(
       holds(refusal(TinyPlan::makeForGpu(1), Code::CannotRun), {"target h200", "driver cuda", "ftrun --devices"}));
 }
+
+TEST(RankProgram, ComparesTheHostsMemoryForAllRanksOnIt) {
+  plan::Plan plan = TinyPlan::makeForGpu(1);
+  plan::Arena &masters = *plan.add_arenas();
+  masters.set_name("host_masters"), masters.set_space(plan::Arena::PINNED), masters.set_size(uint64_t(1) << 30);
+  const uint64_t one = (uint64_t(1) << 30) + arenaNamed(plan, "staging")->size();
+  EXPECT_TRUE(checkHostMemory(plan, 1, one).ok());
+  EXPECT_TRUE(checkHostMemory(plan, 2, 2 * one).ok());
+  const Status status = checkHostMemory(plan, 2, 2 * one - 1);
+  EXPECT_EQ(status.code(), Code::CannotRun);
+  EXPECT_TRUE(holds(status.message(), {"needs 2.00 GiB of the host's memory", "host_masters 1.00 GiB",
+                                       "for each of 2 ranks", "offload_optimizer.fraction"}));
+  plan.mutable_target()->set_driver(plan::CPU); // where every arena is counted before it is reserved
+  EXPECT_TRUE(checkHostMemory(plan, 1, 0).ok());
+}

@@ -31,6 +31,9 @@ Status ReorderingDevice::loadKernels(const plan::Plan &plan, std::span<const Ima
 Status ReorderingDevice::launch(uint32_t stream, uint32_t kernel, uint64_t items, std::span<void *const> args) {
   return enqueue(stream, {[=, this] { return inner->launch(stream, kernel, items, args); }});
 }
+Status ReorderingDevice::hostLaunch(uint32_t stream, uint32_t handle) {
+  return enqueue(stream, {[=, this] { return inner->hostLaunch(stream, handle); }});
+}
 Status ReorderingDevice::gemm(uint32_t stream, uint32_t handle, const void *a, const void *b, void *d, void *space) {
   return enqueue(stream, {[=, this] { return inner->gemm(stream, handle, a, b, d, space); }});
 }

@@ -33,7 +33,11 @@ public:
   Status loadKernels(const plan::Plan &plan, std::span<const ImageView> images) override;
   Expected<uint32_t> prepareGemm(const plan::Gemm &gemm) override { return inner->prepareGemm(gemm); }
   Expected<uint32_t> prepareAttention(const plan::Attention &a) override { return inner->prepareAttention(a); }
+  Expected<uint32_t> prepareHostLaunch(uint32_t kernel, uint64_t items, std::span<void *const> args) override {
+    return inner->prepareHostLaunch(kernel, items, args);
+  }
   Status launch(uint32_t stream, uint32_t kernel, uint64_t items, std::span<void *const> args) override;
+  Status hostLaunch(uint32_t stream, uint32_t handle) override;
   Status gemm(uint32_t stream, uint32_t handle, const void *a, const void *b, void *d, void *workspace) override;
   Status attention(uint32_t, uint32_t, std::span<void *const>) override { return failed("no attention here"); }
   Status copy(uint32_t stream, const Region &dst, const Region &src) override;

@@ -42,8 +42,8 @@ Status StepTimer::end(size_t index, Device &device) const {
 }
 
 static std::string detailOf(const plan::Step &step, const plan::Plan &plan) {
-  if (step.has_launch())
-    return plan.kernels(static_cast<int>(step.launch().kernel())).name();
+  if (const plan::Launch *launch = plan::launchOf(step))
+    return plan.kernels(static_cast<int>(launch->kernel())).name();
   if (!step.has_gemm())
     return ofAllLayers(step.name());
   const plan::Gemm &gemm = step.gemm();

@@ -6,19 +6,34 @@ using namespace ft;
 using namespace ft::rt;
 
 namespace {
+/// In the order of a kernel's arguments.
+std::vector<void *> addressesOf(const plan::Launch &launch, const Arenas &arenas) {
+  std::vector<void *> addresses;
+  for (const plan::Operand &operand : launch.operands())
+    addresses.push_back(arenas.region(operand).base);
+  return addresses;
+}
+
 class LaunchStep final : public ExecutableStep {
 public:
   LaunchStep(const plan::Step &step, const Arenas &arenas)
-      : ExecutableStep(step), kernel(step.launch().kernel()), items(step.launch().items()) {
-    for (const plan::Operand &operand : step.launch().operands())
-      arguments.push_back(arenas.region(operand).base);
-  }
+      : ExecutableStep(step), kernel(step.launch().kernel()), items(step.launch().items()),
+        arguments(addressesOf(step.launch(), arenas)) {}
   Status enqueue(Device &device) override { return device.launch(stream, kernel, items, arguments); }
 
 private:
   const uint32_t kernel;
   const uint64_t items;
-  std::vector<void *> arguments;
+  const std::vector<void *> arguments;
+};
+
+class HostLaunchStep final : public ExecutableStep {
+public:
+  HostLaunchStep(const plan::Step &step, uint32_t handle) : ExecutableStep(step), handle(handle) {}
+  Status enqueue(Device &device) override { return device.hostLaunch(stream, handle); }
+
+private:
+  const uint32_t handle;
 };
 
 class GemmStep final : public ExecutableStep {
@@ -181,6 +196,13 @@ Expected<std::unique_ptr<ExecutableStep>> ft::rt::makeStep(const plan::Plan &pla
   switch (step.kind_case()) {
   case plan::Step::kLaunch:
     return Made(std::make_unique<LaunchStep>(step, arenas));
+  case plan::Step::kHostLaunch: {
+    const plan::Launch &launch = step.host_launch();
+    auto handle = device.prepareHostLaunch(launch.kernel(), launch.items(), addressesOf(launch, arenas));
+    if (!handle.ok())
+      return withName(step, handle.status());
+    return Made(std::make_unique<HostLaunchStep>(step, *handle));
+  }
   case plan::Step::kGemm: {
     auto handle = device.prepareGemm(step.gemm());
     if (!handle.ok())

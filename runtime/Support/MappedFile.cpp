@@ -1,5 +1,8 @@
 #include "runtime/Support/MappedFile.h"
 
+#include "runtime/Support/Files.h"
+#include "runtime/Support/ScratchFile.h"
+
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -52,22 +55,16 @@ static Expected<std::span<const std::byte>> mapped(int fd, size_t size, const st
   return std::span(static_cast<const std::byte *>(base), size);
 }
 
-/// Copies all of `from`, which may shrink meanwhile; errno's value, 0 where it went well.
-static int copyAll(int from, int to, size_t &size) {
+/// All of `from`, which may shrink meanwhile.
+static Status copyAll(int from, ScratchFile &to) {
   std::vector<std::byte> buffer(size_t(1) << 20);
-  for (size = 0;;) {
-    const ssize_t got = ::pread(from, buffer.data(), buffer.size(), off_t(size));
+  while (true) {
+    const ssize_t got = ::pread(from, buffer.data(), buffer.size(), off_t(to.size()));
     if (got == 0)
-      return 0;
+      return {};
     if (got < 0)
-      return errno;
-    for (ssize_t done = 0; done < got;) {
-      const ssize_t put = ::pwrite(to, buffer.data() + done, size_t(got - done), off_t(size) + done);
-      if (put < 0)
-        return errno;
-      done += put;
-    }
-    size += size_t(got);
+      return failed(fmt::format("cannot be read: {}", std::strerror(errno)));
+    FT_RETURN_IF_ERROR(to.append(std::span(buffer).first(size_t(got))));
   }
 }
 
@@ -78,22 +75,33 @@ Expected<MappedFile> MappedFile::open(const std::string &path) {
   return MappedFile(view, path);
 }
 
+Expected<MappedFile> MappedFile::ofDescriptor(int fd, const std::string &name) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0)
+    return mapFailure(name, "stat", errno);
+  FT_ASSIGN_OR_RETURN(const std::span<const std::byte> view, mapped(fd, size_t(info.st_size), name));
+  return MappedFile(view, name);
+}
+
 Expected<MappedFile> MappedFile::openCopy(const std::string &path) {
   size_t size = 0;
   FT_ASSIGN_OR_RETURN(const Descriptor file, openRegular(path, size));
-  const size_t slash = path.rfind('/');
-  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  int error = 0;
-  for (bool memory : {false, true}) {
-    const Descriptor copy(memory ? ::memfd_create("copy", MFD_CLOEXEC)
-                                 : ::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-    error = copy.fd < 0 ? errno : copyAll(file.fd, copy.fd, size);
-    if (error)
-      continue; // a folder that is full, or not ours to write
-    FT_ASSIGN_OR_RETURN(const std::span<const std::byte> view, mapped(copy.fd, size, path));
-    return MappedFile(view, path);
+  FT_ASSIGN_OR_RETURN(ScratchFile copy, ScratchFile::create(folderOf(path)));
+  Status status = copyAll(file.fd, copy);
+  if (!status.ok()) { // the folder may be full
+    FT_ASSIGN_OR_RETURN(copy, ScratchFile::inMemory());
+    status = copyAll(file.fd, copy);
   }
-  return mapFailure(path, "copy", error);
+  if (!status.ok())
+    return badInput(fmt::format("{}: cannot copy: {}", path, status.message()));
+  return copy.map(path);
+}
+
+void MappedFile::release(std::span<const std::byte> part) const {
+  const auto page = uintptr_t(::sysconf(_SC_PAGESIZE)), begin = uintptr_t(part.data());
+  const uintptr_t first = (begin + page - 1) / page * page, end = (begin + part.size()) / page * page;
+  if (first < end) // of a shared mapping the content stays, in the file
+    ::madvise(reinterpret_cast<void *>(first), end - first, MADV_DONTNEED);
 }
 
 MappedFile::MappedFile(MappedFile &&other) noexcept

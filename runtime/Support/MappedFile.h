@@ -21,6 +21,9 @@ public:
   /// memory. What happens to the file afterwards changes nothing here.
   static Expected<MappedFile> openCopy(const std::string &path);
 
+  /// All of an open file, which may be closed afterwards; `name` stands for its path.
+  static Expected<MappedFile> ofDescriptor(int fd, const std::string &name);
+
   MappedFile(MappedFile &&other) noexcept;
   MappedFile &operator=(MappedFile &&other) noexcept;
   MappedFile(const MappedFile &) = delete;
@@ -29,6 +32,9 @@ public:
 
   std::span<const std::byte> bytes() const { return view; }
   size_t size() const { return view.size(); }
+  /// The pages of this part stop counting as the process's memory until they are read again, with the same content: for
+  /// who reads a large file once from front to back. Pages that other parts share stay.
+  void release(std::span<const std::byte> part) const;
   const std::string &path() const { return name; }
 
 private:

@@ -5,8 +5,9 @@
 namespace ft::rt {
 
 namespace {
-Status prepareAndReport(const DataRequest &request, const TextCodec &codec, std::string_view title,
+Status prepareAndReport(DataRequest request, const TextCodec &codec, std::string_view title, WorkProgress *progress,
                         std::string &output) {
+  request.progress = progress;
   FT_ASSIGN_OR_RETURN(const PreparedData data, preparedData(request, &codec));
   output += formatReport(dataReport(*data.file, &codec.tokenizer()), title);
   for (const std::string &note : data.notes)
@@ -26,11 +27,11 @@ Status runDataCommand(const DataCommand &command, std::string &output) {
   FT_ASSIGN_OR_RETURN(const TextCodec codec,
                       TextCodec::load(command.modelPath, TextOptions::from(command.run, command.baseFolder)));
   train.outputFile = command.outputFile;
-  FT_RETURN_IF_ERROR(prepareAndReport(train, codec, "training data", output));
+  FT_RETURN_IF_ERROR(prepareAndReport(train, codec, "training data", command.progress, output));
   if (!hasEvaluation(command.run))
     return {};
   return prepareAndReport(DataRequest::evaluation(command.run, shape, command.baseFolder, ""), codec, "held-out data",
-                          output);
+                          command.progress, output);
 }
 
 } // namespace ft::rt

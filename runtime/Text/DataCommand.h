@@ -6,11 +6,12 @@
 namespace ft::rt {
 
 struct DataCommand {
-  plan::Run run;          ///< data_train, data_eval, val_set_size, seed, template, train_on_prompt
-  plan::Batch batch;      ///< sequence_len, caps, vocabulary, packing
-  std::string modelPath;  ///< GGUF file, or folder with tokenizer.json
-  std::string baseFolder; ///< of the recipe: relative data paths start here
-  std::string outputFile; ///< token file of the training data; empty: the cache
+  plan::Run run;                    ///< data_train, data_eval, val_set_size, seed, template, train_on_prompt
+  plan::Batch batch;                ///< sequence_len, caps, vocabulary, packing
+  std::string modelPath;            ///< GGUF file, or folder with tokenizer.json
+  std::string baseFolder;           ///< of the recipe: relative data paths start here
+  std::string outputFile;           ///< token file of the training data; empty: the cache
+  WorkProgress *progress = nullptr; ///< may be null
 };
 
 /// Tokenises and packs the training data (into `outputFile` or the cache) and the held-out data (into the cache).

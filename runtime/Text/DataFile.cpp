@@ -1,6 +1,8 @@
 #include "runtime/Text/DataFile.h"
 
 #include "runtime/Support/FileKind.h"
+#include "runtime/Support/Files.h"
+#include "runtime/Support/ScratchFile.h"
 #include "runtime/Text/Unpack.h"
 
 #include <algorithm>
@@ -32,28 +34,51 @@ uint64_t mostUnpacked(uint64_t packed) {
 }
 } // namespace
 
+Sha256Digest digestOf(const MappedFile &file) {
+  constexpr size_t step = size_t(16) << 20;
+  Sha256 hash;
+  for (auto rest = file.bytes(); !rest.empty(); rest = rest.subspan(std::min(step, rest.size()))) {
+    const auto part = rest.first(std::min(step, rest.size()));
+    hash.update(part);
+    file.release(part);
+  }
+  return hash.finish();
+}
+
+Status DataFile::unpack(const std::string &path, bool gzip) {
+  FT_ASSIGN_OR_RETURN(ScratchFile text, ScratchFile::create(folderOf(path)));
+  size_t released = 0;
+  auto sink = [&](std::string_view part, size_t packedRead) {
+    mapped->release(mapped->bytes().subspan(released, packedRead - released));
+    released = packedRead;
+    return text.append(std::as_bytes(std::span(part)));
+  };
+  const std::string_view packed = textOf(*mapped);
+  const uint64_t most = mostUnpacked(packed.size());
+  FT_RETURN_IF_ERROR(gzip ? unpackGzip(packed, most, sink) : unpackZstandard(packed, most, sink));
+  FT_ASSIGN_OR_RETURN(MappedFile unpacked, text.map(path));
+  mapped = std::make_shared<const MappedFile>(std::move(unpacked));
+  return {};
+}
+
 Expected<DataFile> DataFile::open(const std::string &path) {
-  auto named = [&](std::string_view what) { return badInput(fmt::format("{}: {}", path, what)); };
+  auto named = [&](const Status &status) {
+    return Status(status.code(), fmt::format("{}: {}", path, status.message()));
+  };
   FT_ASSIGN_OR_RETURN(const MappedFile there, MappedFile::open(path));
   const bool gzip = textOf(there).starts_with("\x1F\x8B"), zstandard = textOf(there).starts_with("\x28\xB5\x2F\xFD");
   if (const std::string what = foreign(textOf(there)); !what.empty() && !gzip && !zstandard) // before it is copied
-    return named(what);
+    return named(badInput(what));
   FT_ASSIGN_OR_RETURN(MappedFile file, MappedFile::openCopy(path));
   DataFile result;
-  result.hash = sha256(file.bytes());
+  result.hash = digestOf(file);
   result.mapped = std::make_shared<const MappedFile>(std::move(file));
+  if (gzip || zstandard)
+    if (const Status status = result.unpack(path, gzip); !status.ok())
+      return named(status);
   result.view = textOf(*result.mapped);
-  if (gzip || zstandard) {
-    const uint64_t most = mostUnpacked(result.view.size());
-    auto text = gzip ? unpackGzip(result.view, most) : unpackZstandard(result.view, most);
-    if (!text)
-      return named(text.status().message());
-    result.unpacked = std::make_shared<const std::string>(std::move(*text));
-    result.mapped.reset();
-    result.view = *result.unpacked;
-  }
   if (const std::string what = foreign(result.view); !what.empty())
-    return named(what);
+    return named(badInput(what));
   if (result.view.starts_with("\xEF\xBB\xBF")) // a byte order mark, as some editors write it
     result.view.remove_prefix(3);
   return result;

@@ -8,8 +8,8 @@
 
 namespace ft::rt {
 
-/// A data file's text: a mapped copy of it (see MappedFile::openCopy), or unpacked (.gz, .zst) into memory. Views live
-/// as long as the object.
+/// A data file's text, mapped: of a copy of it (see MappedFile::openCopy), or of what it unpacks to (.gz, .zst; see
+/// ScratchFile), so that text larger than memory can be read from front to back. Views live as long as the object.
 class DataFile {
 public:
   /// BadInput, saying what it is and the way out, where the file is no text in UTF-8: UTF-16, an archive, Parquet,
@@ -20,15 +20,20 @@ public:
 
   /// Without a byte order mark.
   std::string_view text() const { return view; }
+  /// See MappedFile::release().
+  void release(std::string_view part) const { mapped->release(std::as_bytes(std::span(part))); }
   /// Of the file as it lies there.
   const Sha256Digest &digest() const { return hash; }
 
 private:
   DataFile() = default;
+  Status unpack(const std::string &path, bool gzip);
   std::shared_ptr<const MappedFile> mapped;
-  std::shared_ptr<const std::string> unpacked;
   std::string_view view;
   Sha256Digest hash{};
 };
+
+/// Of all bytes, which stop counting as the process's memory.
+Sha256Digest digestOf(const MappedFile &file);
 
 } // namespace ft::rt

@@ -1,7 +1,5 @@
 #include "runtime/Text/DataSources.h"
 
-#include "runtime/Support/MappedFile.h"
-
 #include <algorithm>
 #include <filesystem>
 #include <fmt/format.h>
@@ -58,6 +56,28 @@ Status addFolder(const fs::path &folder, DataFiles &files) {
   files.paths.insert(files.paths.end(), found.begin(), found.end());
   return {};
 }
+
+std::vector<std::string> pathsOf(std::span<const SampleSource> sources) {
+  std::vector<std::string> paths;
+  for (const SampleSource &source : sources)
+    paths.push_back(source.path());
+  return paths;
+}
+
+Sha256Digest joined(const std::vector<std::string> &files, const std::vector<Sha256Digest> &digests,
+                    const ColumnNames &columns) {
+  if (files.size() == 1 && columns == ColumnNames())
+    return digests[0];
+  std::string all;
+  for (size_t i = 0; i < files.size(); ++i)
+    // The name's ending says how a file is read.
+    all += toHex(digests[i]) + fs::path(files[i]).extension().string() + "\n";
+  for (const std::string *name :
+       {&columns.instruction, &columns.input, &columns.output, &columns.prompt, &columns.completion, &columns.messages,
+        &columns.text, &columns.role, &columns.content})
+    all += fmt::format("{} {}\n", name->size(), *name);
+  return sha256(all);
+}
 } // namespace
 
 std::string findData(const std::string &source, const std::string &baseFolder) {
@@ -87,22 +107,19 @@ Expected<DataFiles> findDataFiles(const std::vector<std::string> &sources, const
 }
 
 Expected<Sha256Digest> digestOf(const std::vector<std::string> &files, const ColumnNames &columns) {
-  std::string all;
-  Sha256Digest last{};
+  std::vector<Sha256Digest> digests;
   for (const std::string &path : files) {
     FT_ASSIGN_OR_RETURN(const MappedFile mapped, MappedFile::open(path));
-    last = sha256(mapped.bytes());
-    all += toHex(last);
-    // The name's ending says how a file is read.
-    all += fs::path(path).extension().string() + "\n";
+    digests.push_back(digestOf(mapped));
   }
-  if (files.size() == 1 && columns == ColumnNames())
-    return last;
-  for (const std::string *name :
-       {&columns.instruction, &columns.input, &columns.output, &columns.prompt, &columns.completion, &columns.messages,
-        &columns.text, &columns.role, &columns.content})
-    all += fmt::format("{} {}\n", name->size(), *name);
-  return sha256(all);
+  return joined(files, digests, columns);
+}
+
+Sha256Digest digestOf(std::span<const SampleSource> sources, const ColumnNames &columns) {
+  std::vector<Sha256Digest> digests;
+  for (const SampleSource &source : sources)
+    digests.push_back(source.digest());
+  return joined(pathsOf(sources), digests, columns);
 }
 
 ColumnNames columnsOf(const plan::DataColumns &columns) {
@@ -113,5 +130,7 @@ ColumnNames columnsOf(const plan::DataColumns &columns) {
 std::string nameOf(const std::vector<std::string> &files) {
   return files.size() == 1 ? files[0] : fmt::format("{} and {} more", files[0], files.size() - 1);
 }
+
+std::string nameOf(std::span<const SampleSource> sources) { return nameOf(pathsOf(sources)); }
 
 } // namespace ft::rt

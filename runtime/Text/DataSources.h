@@ -21,10 +21,13 @@ Expected<DataFiles> findDataFiles(const std::vector<std::string> &sources, const
 
 /// Of everything that the samples of these files depend on: of one file under its fields' own names, that file's.
 Expected<Sha256Digest> digestOf(const std::vector<std::string> &files, const ColumnNames &columns);
+/// The same of files whose digests are known: those of sources that are open.
+Sha256Digest digestOf(std::span<const SampleSource> sources, const ColumnNames &columns);
 
 ColumnNames columnsOf(const plan::DataColumns &columns);
 
 /// "a.jsonl", "a.jsonl and 2 more".
 std::string nameOf(const std::vector<std::string> &files);
+std::string nameOf(std::span<const SampleSource> sources);
 
 } // namespace ft::rt

@@ -1,63 +1,19 @@
-// Samples to token ids, on all cores.
+#include "runtime/Text/EncodeSamples.h"
 
-#include "runtime/Text/DataRandom.h"
-#include "runtime/Text/PreparedData.h"
+#include "runtime/Support/Checksum.h"
+#include "runtime/Support/Parallel.h"
+#include "runtime/Text/DataSources.h"
+#include "runtime/Text/SampleBatches.h"
 
 #include <algorithm>
-#include <atomic>
-#include <cmath>
 #include <filesystem>
 #include <fmt/format.h>
-#include <mutex>
 #include <numeric>
-#include <set>
-#include <system_error>
-#include <thread>
 
 namespace ft::rt {
 
 namespace {
-struct Chosen {
-  const SampleFile *file;
-  const Sample *sample;
-};
-
-/// The samples of a split: a seeded shuffle of those of all files decides, the data's order is kept.
-std::vector<Chosen> samplesOf(std::span<const SampleFile> files, const TokenFileIdentity &identity) {
-  std::vector<Chosen> all, chosen;
-  for (const SampleFile &file : files)
-    for (const Sample &sample : file.samples)
-      all.push_back({&file, &sample});
-  if (identity.split == Split::Whole)
-    return all;
-  const size_t count = all.size();
-  const double wanted = identity.valSetSize < 1 ? std::ceil(identity.valSetSize * double(count)) : identity.valSetSize;
-  const auto heldOut = size_t(std::min(wanted, double(count)));
-  std::vector<uint32_t> order(count);
-  std::iota(order.begin(), order.end(), 0u);
-  DataRandom(identity.seed, "split").shuffle(std::span(order));
-  std::vector<bool> evaluation(count);
-  for (size_t i = 0; i < heldOut; ++i)
-    evaluation[order[i]] = true;
-  for (size_t i = 0; i < count; ++i)
-    if (evaluation[i] == (identity.split == Split::Evaluation))
-      chosen.push_back(all[i]);
-  return chosen;
-}
-
-/// The file, or the first of several.
-std::string nameOf(std::span<const SampleFile> files) {
-  return files.size() == 1 ? files[0].path : fmt::format("{} and {} more", files[0].path, files.size() - 1);
-}
-
-size_t sampleCount(std::span<const SampleFile> files) {
-  size_t count = 0;
-  for (const SampleFile &file : files)
-    count += file.samples.size();
-  return count;
-}
-
-Status checkDropped(std::span<const SampleFile> files, const PackingStats &stats, size_t left,
+Status checkDropped(std::span<const SampleSource> sources, const PackingStats &stats, size_t left,
                     uint32_t maxDocumentLen) {
   if (left > 0 && stats.dropped * 100 <= stats.samples)
     return {};
@@ -67,84 +23,8 @@ Status checkDropped(std::span<const SampleFile> files, const PackingStats &stats
   return badInput(fmt::format("{}: {} of {} samples have no target, because their prompt alone fills max_document_len "
                               "{}, or no turn is trained{}; at most 1 % may, and one must be left: raise "
                               "max_document_len, or shorten them",
-                              nameOf(files), stats.dropped, stats.samples, maxDocumentLen, places));
+                              nameOf(sources), stats.dropped, stats.samples, maxDocumentLen, places));
 }
-
-/// Calls `work(i)` for each i below `count` on as many threads as there are processors, until one fails; the Status of
-/// the first that did, in order of i. A thread that the machine does not give is done without.
-template <typename Work> Status forEachOnAllCores(size_t count, Work work) {
-  std::atomic<size_t> next = 0, firstFailed = count;
-  std::mutex mutex;
-  Status failure;
-  auto run = [&] {
-    Tokenizer::Scratch scratch;
-    for (size_t i = next++; i < firstFailed; i = next++)
-      if (Status status = work(i, scratch); !status.ok()) {
-        std::lock_guard lock(mutex);
-        if (i < firstFailed) {
-          firstFailed = i;
-          failure = std::move(status);
-        }
-      }
-  };
-  std::vector<std::thread> threads;
-  try {
-    for (size_t i = 1; i < std::min<size_t>(std::thread::hardware_concurrency(), count / 64); ++i)
-      threads.emplace_back(run);
-  } catch (const std::system_error &) {
-  }
-  run();
-  for (std::thread &thread : threads)
-    thread.join();
-  return failure;
-}
-
-/// Counts, file by file, what became of the samples, and keeps the documents that are trained.
-class Counting {
-public:
-  Counting(std::span<const SampleFile> files, const TokenFileIdentity &identity, EncodedData &data)
-      : files(files), identity(identity), data(data) {
-    data.stats.lines = files[0].lines;
-    for (const SampleFile &file : files)
-      data.stats.sources.push_back({std::filesystem::path(file.path).filename().string()});
-  }
-
-  void add(const Chosen &chosen, std::vector<Document> &documents) {
-    SourceStats &source = data.stats.sources[size_t(chosen.file - files.data())];
-    const bool pieces = chosen.sample->form == Sample::Form::Document;
-    bool kept = false, truncated = false;
-    for (Document &document : documents) {
-      truncated |= document.truncated && !pieces;
-      const std::vector<IdSpan> targets = document.targets(identity.trainOnPrompt);
-      if (targets.empty())
-        continue;
-      kept = true;
-      ++source.documents;
-      source.tokens += document.ids.size();
-      source.endTrained += !document.truncated;
-      for (const IdSpan &span : targets)
-        source.targets += span.end - span.begin;
-      const std::string_view bytes(reinterpret_cast<const char *>(document.ids.data()), document.ids.size() * 4);
-      source.duplicates += !seen.insert(sha256(bytes)).second;
-      data.documents.push_back(std::move(document));
-    }
-    ++source.samples;
-    source.truncated += truncated;
-    data.stats.truncated += truncated;
-    if (kept)
-      return;
-    ++(truncated ? source.tooLong : source.untrained);
-    if (data.stats.dropped < data.stats.droppedPlaces.size())
-      data.stats.droppedPlaces[data.stats.dropped] = chosen.sample->place;
-    ++data.stats.dropped;
-  }
-
-private:
-  std::span<const SampleFile> files;
-  const TokenFileIdentity &identity;
-  EncodedData &data;
-  std::set<Sha256Digest> seen;
-};
 
 Status checkIds(const Document &document, const TokenFileIdentity &identity, const TextCodec &codec) {
   for (uint32_t id : document.ids)
@@ -155,34 +35,174 @@ Status checkIds(const Document &document, const TokenFileIdentity &identity, con
   return {};
 }
 
+/// A sample as documents, with what is counted in the data's order.
+struct EncodedSample {
+  struct Part {
+    Document document;
+    uint64_t targets, digest; ///< digest: of the ids
+  };
+  std::vector<Part> parts; ///< those that are trained
+  bool truncated = false;
+};
+
+/// What goes through all cores.
+struct Work {
+  SampleBatch batch;
+  std::vector<EncodedSample> samples; ///< one for each item
+};
+
+uint64_t digestOf(const Document &document) {
+  Checksum sum;
+  sum.update(std::as_bytes(std::span(document.ids)));
+  return sum.value();
+}
+
+class Encoder {
+public:
+  Encoder(std::span<const SampleSource> sources, const TokenFileIdentity &identity, const TextCodec &codec)
+      : sources(sources), identity(identity), codec(codec) {}
+
+  Status encode(Work &work, Tokenizer::Scratch &scratch) const {
+    for (const SampleBatch::Item &item : work.batch.items)
+      FT_RETURN_IF_ERROR(encode(sources[item.source], item.record, scratch, work.samples.emplace_back()));
+    return {};
+  }
+
+private:
+  Status encode(const SampleSource &source, const Record &record, Tokenizer::Scratch &scratch,
+                EncodedSample &out) const {
+    FT_ASSIGN_OR_RETURN(const Sample sample, source.sample(record));
+    std::vector<Document> documents;
+    Status status = codec.encode(sample, identity.shape.maxDocumentLen, scratch, documents);
+    for (Document &document : documents) {
+      out.truncated |= document.truncated && sample.form != Sample::Form::Document;
+      uint64_t targets = 0;
+      for (const IdSpan &span : document.targets(identity.trainOnPrompt))
+        targets += span.end - span.begin;
+      if (targets == 0)
+        continue;
+      if (status.ok())
+        status = checkIds(document, identity, codec);
+      const uint64_t digest = digestOf(document);
+      out.parts.push_back({std::move(document), targets, digest});
+    }
+    return status.ok() ? status
+                       : badInput(fmt::format("{}: {}: {}", source.path(), placeName(source.lines(), record.place),
+                                              status.message()));
+  }
+
+  std::span<const SampleSource> sources;
+  const TokenFileIdentity &identity;
+  const TextCodec &codec;
+};
+
+/// Counts, source by source, what became of the samples, and keeps the documents that are trained. Sees all of them in
+/// the data's order.
+class Counting {
+public:
+  Counting(std::span<const SampleSource> sources, EncodedData &data, WorkProgress *progress)
+      : sources(sources), data(data), progress(progress) {
+    data.stats.lines = sources[0].lines();
+    for (const SampleSource &source : sources) {
+      data.stats.sources.push_back({std::filesystem::path(source.path()).filename().string()});
+      total += source.text().size();
+    }
+  }
+
+  Status add(const Work &work) {
+    for (size_t i = 0; i < work.samples.size(); ++i)
+      FT_RETURN_IF_ERROR(add(work.batch.items[i], work.samples[i]));
+    if (progress)
+      progress->at("tokenising", before + size_t(read - sources[current].text().data()), total);
+    return {};
+  }
+  void finish() {
+    if (progress)
+      progress->at("tokenising", total, total);
+    countDuplicates();
+  }
+
+private:
+  Status add(const SampleBatch::Item &item, const EncodedSample &sample) {
+    SourceStats &source = data.stats.sources[item.source];
+    for (const EncodedSample::Part &part : sample.parts) {
+      ++source.documents;
+      source.tokens += part.document.ids.size();
+      source.endTrained += !part.document.truncated;
+      source.targets += part.targets;
+      digests.push_back(part.digest);
+      FT_RETURN_IF_ERROR(data.documents.append(part.document));
+    }
+    ++source.samples;
+    ++data.stats.samples;
+    source.truncated += sample.truncated;
+    data.stats.truncated += sample.truncated;
+    release(item);
+    if (!sample.parts.empty())
+      return {};
+    ++(sample.truncated ? source.tooLong : source.untrained);
+    if (data.stats.dropped < data.stats.droppedPlaces.size())
+      data.stats.droppedPlaces[data.stats.dropped] = item.record.place;
+    ++data.stats.dropped;
+    return {};
+  }
+
+  /// Of equal documents all but the first are duplicates.
+  void countDuplicates() {
+    std::vector<uint32_t> order(digests.size());
+    std::iota(order.begin(), order.end(), 0u);
+    std::sort(order.begin(), order.end(),
+              [&](uint32_t a, uint32_t b) { return digests[a] != digests[b] ? digests[a] < digests[b] : a < b; });
+    std::vector<uint64_t> ends; ///< by source: documents up to its last
+    for (const SourceStats &source : data.stats.sources)
+      ends.push_back((ends.empty() ? 0 : ends.back()) + source.documents);
+    for (size_t i = 1; i < order.size(); ++i)
+      if (digests[order[i]] == digests[order[i - 1]])
+        ++data.stats.sources[size_t(std::upper_bound(ends.begin(), ends.end(), order[i]) - ends.begin())].duplicates;
+  }
+
+  /// Nobody reads what lies in front of this record again.
+  void release(const SampleBatch::Item &item) {
+    constexpr ptrdiff_t step = ptrdiff_t(1) << 20;
+    for (; current < item.source; ++current) {
+      before += sources[current].text().size();
+      sources[current].release(sources[current].text());
+      read = released = nullptr;
+    }
+    released = released ? released : sources[current].text().data();
+    read = item.record.text.data() + item.record.text.size();
+    if (item.record.text.data() - released > step)
+      sources[current].release({std::exchange(released, item.record.text.data()), item.record.text.data()});
+  }
+
+  std::span<const SampleSource> sources;
+  EncodedData &data;
+  WorkProgress *progress;
+  std::vector<uint64_t> digests; ///< by document
+  uint32_t current = 0;          ///< the source that is read
+  uint64_t total = 0, before = 0;
+  const char *read = nullptr, *released = nullptr; ///< of its text
+};
 } // namespace
 
-Expected<EncodedData> encodeSamples(std::span<const SampleFile> files, const TokenFileIdentity &identity,
-                                    const TextCodec &codec) {
-  const std::vector<Chosen> chosen = samplesOf(files, identity);
-  if (chosen.empty())
-    return badInput(
-        fmt::format("{}: val_set_size {} holds out {} of {} samples; none is left to train on: add samples, "
-                    "or name held-out ones in data.eval",
-                    nameOf(files), identity.valSetSize, sampleCount(files), sampleCount(files)));
-  std::vector<std::vector<Document>> documents(chosen.size());
-  FT_RETURN_IF_ERROR(forEachOnAllCores(chosen.size(), [&](size_t i, Tokenizer::Scratch &scratch) -> Status {
-    const auto &[file, sample] = chosen[i];
-    Status status = codec.encode(*sample, identity.shape.maxDocumentLen, scratch, documents[i]);
-    for (const Document &document : documents[i])
-      if (status.ok() && !document.targets(identity.trainOnPrompt).empty())
-        status = checkIds(document, identity, codec);
-    return status.ok() ? status
-                       : badInput(fmt::format("{}: {}: {}", file->path, placeName(file->lines, sample->place),
-                                              status.message()));
-  }));
-  EncodedData result;
-  result.stats.samples = chosen.size();
-  Counting counting(files, identity, result);
-  for (size_t i = 0; i < chosen.size(); ++i)
-    counting.add(chosen[i], documents[i]);
-  FT_RETURN_IF_ERROR(checkDropped(files, result.stats, result.documents.size(), identity.shape.maxDocumentLen));
-  return result;
+Expected<EncodedData> encodeSamples(std::span<const SampleSource> sources, const TokenFileIdentity &identity,
+                                    const TextCodec &codec, const std::string &scratchFolder, WorkProgress *progress) {
+  FT_ASSIGN_OR_RETURN(SampleBatches batches, SampleBatches::of(sources, identity));
+  FT_ASSIGN_OR_RETURN(EncodedDocuments documents, EncodedDocuments::create(scratchFolder));
+  EncodedData data{std::move(documents), {}};
+  const Encoder encoder(sources, identity, codec);
+  Counting counting(sources, data, progress);
+  auto take = [&]() -> Expected<std::optional<Work>> {
+    FT_ASSIGN_OR_RETURN(std::optional<SampleBatch> batch, batches.next());
+    return batch ? std::optional(Work{std::move(*batch), {}}) : std::nullopt;
+  };
+  FT_RETURN_IF_ERROR(inOrder<Tokenizer::Scratch>(
+      take, [&](Work &work, Tokenizer::Scratch &scratch) { return encoder.encode(work, scratch); },
+      [&](const Work &work) { return counting.add(work); }));
+  counting.finish();
+  FT_RETURN_IF_ERROR(data.documents.finish());
+  FT_RETURN_IF_ERROR(checkDropped(sources, data.stats, data.documents.size(), identity.shape.maxDocumentLen));
+  return data;
 }
 
 } // namespace ft::rt

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <numeric>
 #include <optional>
 #include <set>
 
@@ -10,16 +11,18 @@ namespace ft::rt {
 namespace {
 uint32_t divideUp(uint32_t a, uint32_t b) { return (a + b - 1) / b; }
 
+constexpr uint32_t None = UINT32_MAX;
+
 /// Rows that are being filled, by the room that is left in them.
 class Filling {
 public:
-  Filling(const RowShape &shape, std::span<const uint32_t> lengths) : shape(shape), lengths(lengths) {}
+  Filling(const RowShape &shape, std::span<const uint32_t> lengths)
+      : shape(shape), lengths(lengths), next(lengths.size(), None) {}
 
   size_t size() const { return rows.size(); }
   void addRow() {
     open.insert({shape.sequenceLen, uint32_t(rows.size())});
     rows.emplace_back();
-    used.push_back(0);
   }
   /// Into the fullest row that has room, or the emptiest; false where none has.
   bool put(uint32_t document, bool fullest) {
@@ -27,28 +30,41 @@ public:
     auto at = fullest ? open.lower_bound({length, 0}) : open.empty() ? open.end() : std::prev(open.end());
     if (at == open.end() || at->first < length)
       return false;
-    const uint32_t row = at->second;
-    open.erase(at);
-    rows[row].push_back(document);
-    used[row] += length;
+    auto node = open.extract(at);
+    Row &row = rows[node.value().second];
+    (row.count ? next[row.last] : row.first) = document;
+    row.last = document;
+    ++row.count;
     // However long the next document is, it can be lengthened to maxDocumentLen: what is left behind that counts.
-    const uint32_t left = shape.sequenceLen - used[row], behind = left - std::min(left, shape.maxDocumentLen);
-    if (left > 0 && rows[row].size() + 1 + divideUp(behind, shape.maxDocumentLen) <= shape.maxDocumentsPerRow)
-      open.insert({left, row});
+    const uint32_t left = node.value().first -= length, behind = left - std::min(left, shape.maxDocumentLen);
+    if (left > 0 && row.count + 1 + divideUp(behind, shape.maxDocumentLen) <= shape.maxDocumentsPerRow)
+      open.insert(std::move(node));
     return true;
   }
-  std::vector<std::vector<uint32_t>> take() { return std::move(rows); }
+  PackedRows take() const {
+    PackedRows result;
+    std::vector<uint32_t> members;
+    for (const Row &row : rows) {
+      members.clear();
+      for (uint32_t document = row.first; document != None; document = next[document])
+        members.push_back(document);
+      result.add(members);
+    }
+    return result;
+  }
 
 private:
+  struct Row {
+    uint32_t first = None, last = None, count = 0;
+  };
   const RowShape &shape;
   std::span<const uint32_t> lengths;
-  std::vector<std::vector<uint32_t>> rows;
-  std::vector<uint32_t> used;
+  std::vector<uint32_t> next; ///< by document: the one behind it in its row
+  std::vector<Row> rows;
   std::set<std::pair<uint32_t, uint32_t>> open; ///< room, row
 };
 
-std::vector<std::vector<uint32_t>> bestFit(const RowShape &shape, std::span<const uint32_t> lengths,
-                                           std::span<const uint32_t> order) {
+PackedRows bestFit(const RowShape &shape, std::span<const uint32_t> lengths, std::span<const uint32_t> order) {
   Filling filling(shape, lengths);
   for (uint32_t document : order)
     if (!filling.put(document, /*fullest=*/true)) {
@@ -59,9 +75,8 @@ std::vector<std::vector<uint32_t>> bestFit(const RowShape &shape, std::span<cons
 }
 
 /// Over `count` rows, documents of less than `shortLen` by best fit; nothing where the rows do not suffice.
-std::optional<std::vector<std::vector<uint32_t>>> balanced(const RowShape &shape, std::span<const uint32_t> lengths,
-                                                           std::span<const uint32_t> order, size_t count,
-                                                           uint32_t shortLen) {
+std::optional<PackedRows> balanced(const RowShape &shape, std::span<const uint32_t> lengths,
+                                   std::span<const uint32_t> order, size_t count, uint32_t shortLen) {
   Filling filling(shape, lengths);
   while (filling.size() < count)
     filling.addRow();
@@ -69,6 +84,19 @@ std::optional<std::vector<std::vector<uint32_t>>> balanced(const RowShape &shape
     if (!filling.put(document, /*fullest=*/lengths[document] < shortLen))
       return std::nullopt;
   return filling.take();
+}
+
+/// `order` with the longest first, equal ones as they were.
+std::vector<uint32_t> longestFirst(const RowShape &shape, std::span<const uint32_t> lengths,
+                                   std::span<const uint32_t> order) {
+  std::vector<size_t> places(size_t(shape.maxDocumentLen) + 2); // by length: where the next one goes
+  for (uint32_t document : order)
+    ++places[shape.maxDocumentLen - lengths[document] + 1];
+  std::partial_sum(places.begin(), places.end(), places.begin());
+  std::vector<uint32_t> sorted(order.size());
+  for (uint32_t document : order)
+    sorted[places[shape.maxDocumentLen - lengths[document]]++] = document;
+  return sorted;
 }
 } // namespace
 
@@ -111,18 +139,15 @@ uint32_t RowShape::cover(std::span<const uint32_t> lengths, std::span<uint32_t> 
   return count;
 }
 
-std::vector<std::vector<uint32_t>> packRows(const RowShape &shape, std::span<const uint32_t> lengths,
-                                            std::span<const uint32_t> order) {
-  std::vector<std::vector<uint32_t>> rows;
+PackedRows packRows(const RowShape &shape, std::span<const uint32_t> lengths, std::span<const uint32_t> order) {
+  PackedRows rows;
   if (!shape.packing) {
     for (uint32_t document : order)
-      rows.push_back({document});
+      rows.add({&document, 1});
     return rows;
   }
-  std::vector<uint32_t> longestFirst(order.begin(), order.end());
-  std::stable_sort(longestFirst.begin(), longestFirst.end(),
-                   [&](uint32_t a, uint32_t b) { return lengths[a] > lengths[b]; });
-  rows = bestFit(shape, lengths, longestFirst);
+  const std::vector<uint32_t> sorted = longestFirst(shape, lengths, order);
+  rows = bestFit(shape, lengths, sorted);
   uint64_t tokens = 0;
   for (uint32_t document : order)
     tokens += lengths[document];
@@ -133,7 +158,7 @@ std::vector<std::vector<uint32_t>> packRows(const RowShape &shape, std::span<con
     // Between what no packing can do and the best so far, to half a percent.
     for (size_t low = least; low + least / 200 < rows.size();) {
       const size_t middle = low + (rows.size() - low) / 2;
-      if (auto fewer = balanced(shape, lengths, longestFirst, middle, shortLen))
+      if (auto fewer = balanced(shape, lengths, sorted, middle, shortLen))
         rows = std::move(*fewer);
       else
         low = middle + 1;

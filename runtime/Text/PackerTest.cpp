@@ -14,7 +14,11 @@ using Rows = std::vector<std::vector<uint32_t>>;
 Rows pack(const RowShape &shape, const std::vector<uint32_t> &lengths) {
   std::vector<uint32_t> order(lengths.size());
   std::iota(order.begin(), order.end(), 0u);
-  return packRows(shape, lengths, order);
+  const PackedRows packed = packRows(shape, lengths, order);
+  Rows rows;
+  for (size_t r = 0; r < packed.size(); ++r)
+    rows.emplace_back(packed[r].begin(), packed[r].end());
+  return rows;
 }
 
 double efficiency(const RowShape &shape, const std::vector<uint32_t> &lengths) {

@@ -3,7 +3,9 @@
 #include "runtime/Support/AtomicFile.h"
 #include "runtime/Text/DataRandom.h"
 #include "runtime/Text/DataSources.h"
+#include "runtime/Text/EncodeSamples.h"
 #include "runtime/Text/SyntheticData.h"
+#include "runtime/Text/TokenFileWriter.h"
 
 #include <algorithm>
 #include <charconv>
@@ -53,23 +55,46 @@ std::string cacheName(const TokenFileIdentity &identity) {
   return toHex(sha256(key)).substr(0, 32) + ".tokens";
 }
 
-Expected<std::vector<std::byte>> pack(const DataRequest &request, const std::vector<std::string> &paths,
-                                      const TokenFileIdentity &identity, const TextCodec &codec) {
-  std::vector<SampleFile> files;
+/// The data tokenised, and which document goes into which row.
+struct Packed {
+  EncodedData encoded;
+  PackedRows rows;
+};
+
+Expected<Packed> pack(const DataRequest &request, const std::vector<std::string> &paths,
+                      const TokenFileIdentity &identity, const TextCodec &codec, const std::string &scratchFolder) {
+  std::vector<SampleSource> sources;
+  sources.reserve(paths.size());
   for (const std::string &path : paths) {
-    FT_ASSIGN_OR_RETURN(SampleFile file, readSamples(path, request.columns));
-    files.push_back(std::move(file));
+    FT_ASSIGN_OR_RETURN(SampleSource source, SampleSource::open(path, request.columns));
+    sources.push_back(std::move(source));
   }
-  FT_ASSIGN_OR_RETURN(const Sha256Digest digest, digestOf(paths, request.columns));
-  if (digest != identity.data)
+  if (digestOf(sources, request.columns) != identity.data)
     return badInput(fmt::format("{}: changed while it was read; try again", nameOf(paths)));
-  FT_ASSIGN_OR_RETURN(const EncodedData encoded, encodeSamples(files, identity, codec));
-  std::vector<uint32_t> lengths, order(encoded.documents.size());
-  for (const Document &document : encoded.documents)
-    lengths.push_back(uint32_t(document.ids.size()));
+  FT_ASSIGN_OR_RETURN(EncodedData encoded, encodeSamples(sources, identity, codec, scratchFolder, request.progress));
+  std::vector<uint32_t> order(encoded.documents.size());
   std::iota(order.begin(), order.end(), 0u);
   DataRandom(identity.seed, "order").shuffle(std::span(order));
-  return buildTokenFile(identity, encoded.stats, encoded.documents, packRows(identity.shape, lengths, order));
+  PackedRows rows = packRows(identity.shape, encoded.documents.lengths(), order);
+  return Packed{std::move(encoded), std::move(rows)};
+}
+
+/// `file` is an AtomicFile or a ScratchFile.
+template <typename File>
+Status writeRows(const Packed &packed, const TokenFileIdentity &identity, WorkProgress *progress, File &file) {
+  TokenFileEnds ends;
+  ends.read = [&](uint32_t index, Document &out) { return packed.encoded.documents.read(index, out); };
+  ends.write = [&](uint64_t offset, std::span<const std::byte> bytes) { return file.writeAt(offset, bytes); };
+  return writeTokenFile(identity, packed.encoded.stats, packed.rows, ends, progress);
+}
+
+Status writeRowsTo(const std::string &path, const Packed &packed, const TokenFileIdentity &identity,
+                   WorkProgress *progress) {
+  if (path.empty())
+    return failed("neither XDG_CACHE_HOME nor HOME names a folder that can be written");
+  FT_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::create(path));
+  FT_RETURN_IF_ERROR(writeRows(packed, identity, progress, file));
+  return file.commit();
 }
 
 /// Compared field by field: a file that the user named is never made again behind their back.
@@ -106,14 +131,18 @@ Expected<PreparedData> makeOrReuse(const DataRequest &request, const DataFiles &
     }
     result.notes.push_back(fmt::format("{}: does not fit or is damaged, made again", target));
   }
-  FT_ASSIGN_OR_RETURN(std::vector<std::byte> image, pack(request, files.paths, identity, codec));
-  Status written = target.empty() ? failed("neither XDG_CACHE_HOME nor HOME names a folder that can be written")
-                                  : writeFileAtomically(target, std::span<const std::byte>(image));
+  std::error_code none;
+  const std::string scratch = target.empty() ? fs::temp_directory_path(none).string() : folderOf(target);
+  FT_ASSIGN_OR_RETURN(const Packed packed, pack(request, files.paths, identity, codec, scratch));
+  Status written = writeRowsTo(target, packed, identity, request.progress);
   if (!written.ok() && !request.outputFile.empty())
     return written;
   if (!written.ok()) {
     result.notes.push_back(fmt::format("packed data is not kept: {}", written.message()));
-    FT_ASSIGN_OR_RETURN(TokenFile file, TokenFile::fromImage(std::move(image), path));
+    FT_ASSIGN_OR_RETURN(ScratchFile memory, ScratchFile::inMemory());
+    FT_RETURN_IF_ERROR(writeRows(packed, identity, request.progress, memory));
+    FT_ASSIGN_OR_RETURN(MappedFile mapped, memory.map(path));
+    FT_ASSIGN_OR_RETURN(TokenFile file, TokenFile::fromMapping(std::move(mapped), path));
     result.file = std::make_shared<const TokenFile>(std::move(file));
     return result;
   }

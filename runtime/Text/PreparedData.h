@@ -1,6 +1,7 @@
 // From a data file to a token file: tokenise, pack, keep in the cache.
 #pragma once
 
+#include "runtime/Support/WorkProgress.h"
 #include "runtime/Text/BatchRecord.h"
 #include "runtime/Text/TextCodec.h"
 
@@ -17,8 +18,9 @@ struct DataRequest {
   std::string baseFolder;                   ///< relative paths start here, then at the working folder
   std::vector<std::string> comparedSources; ///< data whose digest a token file is compared with, where it exists
   ColumnNames columns;
-  std::string outputFile;     ///< where the token file goes instead of the cache; empty: the cache
-  TokenFileIdentity identity; ///< shape, vocabulary, seed, train_on_prompt, split; digests are filled in here
+  std::string outputFile;           ///< where the token file goes instead of the cache; empty: the cache
+  WorkProgress *progress = nullptr; ///< hears of data that is made; may be null
+  TokenFileIdentity identity;       ///< shape, vocabulary, seed, train_on_prompt, split; digests are filled in here
 
   bool synthetic() const;
 
@@ -42,13 +44,5 @@ struct PreparedData {
 /// Needs `codec` unless the source is synthetic: then it may be null. Errors: a missing file (every place tried), a
 /// malformed one, more than 1 % of the samples or all of them without a target, ids outside the model's vocabulary.
 Expected<PreparedData> preparedData(const DataRequest &request, const TextCodec *codec);
-
-/// Tokenised samples of one split, in the data's order; those without a target are left out and counted.
-struct EncodedData {
-  std::vector<Document> documents;
-  PackingStats stats;
-};
-Expected<EncodedData> encodeSamples(std::span<const SampleFile> files, const TokenFileIdentity &identity,
-                                    const TextCodec &codec);
 
 } // namespace ft::rt

@@ -2,10 +2,12 @@
 
 #include "runtime/Text/DataCommand.h"
 #include "runtime/Text/DataReport.h"
+#include "runtime/Text/EncodeSamples.h"
 #include "runtime/Text/TextTestUtils.h"
 
 #include <fmt/format.h>
 
+#include <map>
 #include <set>
 
 using namespace ft;
@@ -342,6 +344,54 @@ TEST_F(PreparedDataTest, PlainTextIsSplitAndEnds) {
   EXPECT_EQ(stats.endTrained, 1u);
 }
 
+/// A document of several stretches starts and ends once.
+TEST_F(PreparedDataTest, ALongTextEndsOnce) {
+  std::string text;
+  while (text.size() < SampleSource::MaxStretch + 1000)
+    text += "12 345\n";
+  write("book.txt", text);
+  run.set_data_train(0, "book.txt");
+  auto data = prepare();
+  ASSERT_TRUE(data.ok()) << data.status().message();
+  EXPECT_EQ(data->file->stats().samples, 2u);
+  EXPECT_EQ(data->file->stats().endTrained, 1u);
+  EXPECT_EQ(data->file->stats().dropped, 0u);
+}
+
+/// What is told of long work, and that all cores give the same file.
+TEST_F(PreparedDataTest, ManySamplesAreToldOfAndGiveTheSameFile) {
+  struct Heard : WorkProgress {
+    std::map<std::string, std::pair<uint64_t, uint64_t>> last;
+    void at(std::string_view what, uint64_t done, uint64_t total) override {
+      auto &[before, all] = last[std::string(what)];
+      EXPECT_GE(done, before);
+      EXPECT_TRUE(all == 0 || all == total);
+      before = done, all = total;
+    }
+  } heard;
+  std::string lines;
+  for (int i = 0; i < 20000; ++i)
+    lines += fmt::format("{{\"instruction\":\"Say {}\",\"output\":\"It is {}.\"}}\n", i % 19000, i % 19000);
+  write("train.jsonl", lines);
+  std::vector<std::byte> first;
+  for (const char *name : {"a.tokens", "b.tokens"}) {
+    DataRequest request = trainRequest();
+    request.outputFile = (folder / name).string();
+    request.progress = &heard;
+    auto data = preparedData(request, &*codec);
+    ASSERT_TRUE(data.ok()) << data.status().message();
+    EXPECT_EQ(data->file->stats().sources[0].duplicates, 1000u);
+    const auto bytes = data->file->bytes();
+    EXPECT_TRUE(first.empty() || std::ranges::equal(first, bytes));
+    first.assign(bytes.begin(), bytes.end());
+    for (const char *what : {"tokenising", "packing"}) {
+      EXPECT_EQ(heard.last[what].first, heard.last[what].second);
+      EXPECT_GT(heard.last[what].second, 0u);
+    }
+    heard.last.clear();
+  }
+}
+
 /// The demo's data in the repository: nothing dropped, nothing cut, every end trained.
 TEST_F(PreparedDataTest, WordNetSamplesAreGood) {
   batch = testBatch(4, 512, codec->tokenizer().vocabSize());
@@ -352,7 +402,9 @@ TEST_F(PreparedDataTest, WordNetSamplesAreGood) {
   TokenFileIdentity identity;
   identity.shape = shape().row;
   identity.vocabSize = shape().vocabSize;
-  auto encoded = encodeSamples(std::span(&*file, 1), identity, *codec);
+  auto source = SampleSource::open("recipes/data/wordnet_train.jsonl");
+  ASSERT_TRUE(source.ok()) << source.status().message();
+  auto encoded = encodeSamples(std::span(&*source, 1), identity, *codec, folder.string(), nullptr);
   ASSERT_TRUE(encoded.ok()) << encoded.status().message();
   EXPECT_EQ(encoded->stats.truncated, 0u);
   EXPECT_EQ(encoded->documents.size(), 1900u);

@@ -1,9 +1,6 @@
 #include "runtime/Text/Samples.h"
 
-#include "runtime/Text/DataFile.h"
-#include "runtime/Text/JsonCursor.h"
 #include "runtime/Text/SampleFields.h"
-#include "runtime/Text/Table.h"
 #include "runtime/Tokenizer/Utf8.h"
 
 #include <algorithm>
@@ -53,108 +50,10 @@ Expected<Sample> readSample(JsonCursor &json, std::string_view text, const Colum
   return fields.sample();
 }
 
-Status readArray(std::string_view text, const ColumnNames &columns, SampleFile &file) {
-  JsonCursor json(text);
-  auto notJson = [&](const std::string &reason) {
-    const auto line = 1 + std::count(text.begin(), text.begin() + json.at(), '\n');
-    return badInput(fmt::format("{}:{}: not JSON: {}", file.path, line, reason));
-  };
-  FT_RETURN_IF_ERROR(json.enter());
-  for (uint64_t index = 0;; ++index) {
-    auto more = json.next();
-    if (!more)
-      return notJson(more.status().message());
-    if (!*more)
-      break;
-    bool syntax;
-    auto sample = readSample(json, text, columns, syntax);
-    if (!sample)
-      return syntax
-                 ? notJson(sample.status().message())
-                 : badInput(fmt::format("{}: {}: {}", file.path, placeName(false, index), sample.status().message()));
-    sample->place = index;
-    file.samples.push_back(std::move(*sample));
-  }
-  return json.finished() ? Status() : notJson("something follows the array");
-}
-
 /// The whole text is one object over several lines: people save a sample prettily printed.
 bool isOneObject(std::string_view text) {
   JsonCursor json(text);
   return json.kind() == Kind::Object && json.skip().ok() && json.at() > text.find('\n') && json.finished();
-}
-
-Status readLines(std::string_view text, const ColumnNames &columns, SampleFile &file) {
-  const std::string_view whole = text;
-  uint64_t number = 0;
-  while (!text.empty()) {
-    const size_t end = std::min(text.find('\n'), text.size());
-    const std::string_view line = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    ++number;
-    if (line.find_first_not_of(" \t\r") == std::string_view::npos)
-      continue;
-    JsonCursor json(line);
-    bool syntax;
-    auto sample = readSample(json, line, columns, syntax);
-    if (sample && !json.finished()) {
-      sample = badInput("something follows the object");
-      syntax = true;
-    }
-    if (!sample) {
-      if (syntax && number == 1 && isOneObject(whole))
-        return badInput(fmt::format("{}: is one JSON object over several lines; must be an array of objects, or one "
-                                    "object a line",
-                                    file.path));
-      return badInput(
-          fmt::format("{}:{}: {}{}", file.path, number, syntax ? "not JSON: " : "", sample.status().message()));
-    }
-    sample->place = number;
-    file.samples.push_back(std::move(*sample));
-  }
-  return {};
-}
-/// A table with a header; its columns are a sample's fields, empty cells empty texts.
-Status readTable(std::string_view text, char separator, const ColumnNames &columns, SampleFile &file) {
-  TableReader table(text, separator);
-  std::vector<std::string> header, cells;
-  while (true) {
-    auto more = table.next(header.empty() ? header : cells);
-    auto named = [&](const std::string &what) {
-      return badInput(fmt::format("{}:{}: {}", file.path, table.line(), what));
-    };
-    if (!more)
-      return named(more.status().message());
-    if (!*more)
-      return {};
-    if (cells.empty())
-      continue;
-    if (cells.size() != header.size())
-      return named(fmt::format("has {} cells; the header has {}", cells.size(), header.size()));
-    SampleFields fields(columns);
-    for (size_t column = 0; column < cells.size(); ++column) {
-      if (!isWellFormedUtf8(cells[column]))
-        return named(fmt::format("column \"{}\" is not UTF-8; save the file as UTF-8", header[column]));
-      if (auto *to = fields.field(header[column]))
-        *to = std::move(cells[column]);
-    }
-    auto sample = fields.sample();
-    if (!sample)
-      return named(sample.status().message());
-    sample->place = table.line();
-    file.samples.push_back(std::move(*sample));
-  }
-}
-
-/// The whole text is one document.
-Status readText(std::string_view text, SampleFile &file) {
-  if (!isWellFormedUtf8(text))
-    return badInput(fmt::format("{}: is not UTF-8; save the file as UTF-8", file.path));
-  Sample sample;
-  sample.form = Sample::Form::Document;
-  sample.output = text;
-  file.samples.push_back(std::move(sample));
-  return {};
 }
 
 /// A file's name without a packer's ending.
@@ -169,37 +68,183 @@ std::string_view unpackedName(std::string_view path) {
 char separatorOf(std::string_view name) { return name.ends_with(".csv") ? ',' : name.ends_with(".tsv") ? '\t' : '\0'; }
 
 bool isPlainText(std::string_view name) { return name.ends_with(".txt") || name.ends_with(".md"); }
+/// Where a document that goes on behind `most` bytes is cut: behind a line feed that no white space follows, where
+/// every pre-tokenizer in use cuts as well; else in front of a character.
+size_t stretchOf(std::string_view text, size_t most) {
+  if (text.size() <= most)
+    return text.size();
+  for (size_t end = most; end > most / 2; --end)
+    if (text[end - 1] == '\n' && std::string_view(" \t\r\n\f\v").find(text[end]) == std::string_view::npos)
+      return end;
+  size_t end = most;
+  while (end > 1 && (uint8_t(text[end]) & 0xC0) == 0x80)
+    --end;
+  return end;
+}
 } // namespace
 
 std::string placeName(bool lines, uint64_t place) { return fmt::format("{} {}", lines ? "line" : "sample", place); }
 
-Expected<SampleFile> readSamples(const std::string &path, const ColumnNames &columns) {
-  FT_ASSIGN_OR_RETURN(const DataFile data, DataFile::open(path));
-  const std::string_view text = data.text();
-  SampleFile file;
-  file.path = path;
-  file.digest = data.digest();
+Expected<SampleSource> SampleSource::open(const std::string &path, const ColumnNames &columns) {
+  FT_ASSIGN_OR_RETURN(DataFile data, DataFile::open(path));
+  SampleSource source(std::move(data), path, columns);
+  const std::string_view text = source.text();
   const size_t first = text.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos)
     return badInput(fmt::format("{}: is empty; must hold a JSON array, lines of JSON objects, or a table", path));
   const std::string_view name = unpackedName(path);
-  if (isPlainText(name)) {
-    FT_RETURN_IF_ERROR(readText(text, file));
-    return file;
-  }
-  const char separator = separatorOf(name);
-  if (!separator && text[first] != '[' && text[first] != '{')
+  source.separator = separatorOf(name);
+  source.form = isPlainText(name)    ? Form::Text
+                : source.separator   ? Form::Table
+                : text[first] == '{' ? Form::Lines
+                                     : Form::Array;
+  if (source.form == Form::Array && text[first] != '[')
     return badInput(
         fmt::format("{}: starts with '{}'; must be a JSON array ('[') or lines of JSON objects ('{{'), or be "
                     "named .csv, .tsv, .txt or .md",
                     path, text[first] >= ' ' && text[first] < 0x7F ? text[first] : '?'));
-  file.lines = separator || text[first] == '{';
-  FT_RETURN_IF_ERROR(separator    ? readTable(text, separator, columns, file)
-                     : file.lines ? readLines(text, columns, file)
-                                  : readArray(text, columns, file));
-  if (file.samples.empty())
-    return badInput(fmt::format("{}: holds no samples", path));
-  return file;
+  if (source.form == Form::Table)
+    FT_RETURN_IF_ERROR(source.readHeader());
+  return source;
+}
+
+Status SampleSource::readHeader() {
+  table = TableReader(text(), separator);
+  if (auto more = table.next(header); !more)
+    return badInput(fmt::format("{}:{}: {}", name, table.line(), more.status().message()));
+  return {};
+}
+
+Status SampleSource::notJson(size_t at, std::string_view reason) const {
+  const auto line = 1 + std::count(text().begin(), text().begin() + ptrdiff_t(at), '\n');
+  return badInput(fmt::format("{}:{}: not JSON: {}", name, line, reason));
+}
+
+SampleSource::Reader::Reader(const SampleSource &source) : source(&source), json(source.text()), table(source.table) {}
+
+Expected<bool> SampleSource::Reader::next(Record &record) {
+  Expected<bool> more = source->form == Form::Array ? nextElement(record)
+                        : source->form == Form::Table
+                            ? nextRow(record)
+                            : Expected<bool>(source->form == Form::Lines ? nextLine(record) : nextStretch(record));
+  if (more.ok() && !*more && count == 0)
+    return badInput(fmt::format("{}: holds no samples", source->name));
+  count += more.ok() && *more;
+  return more;
+}
+
+Expected<bool> SampleSource::Reader::nextElement(Record &record) {
+  auto named = [&](const Status &status) { return source->notJson(json.at(), status.message()); };
+  if (count == 0)
+    FT_RETURN_IF_ERROR(json.enter());
+  auto more = json.next();
+  if (!more)
+    return named(more.status());
+  if (!*more)
+    return json.finished() ? Expected<bool>(false) : named(badInput("something follows the array"));
+  json.kind(); // to where the value starts
+  const size_t begin = json.at();
+  if (Status status = json.skip(); !status.ok())
+    return named(status);
+  record = {source->text().substr(begin, json.at() - begin), count};
+  return true;
+}
+
+bool SampleSource::Reader::nextLine(Record &record) {
+  const std::string_view text = source->text();
+  while (at < text.size()) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    record = {text.substr(at, end - at), ++line};
+    at = end + 1;
+    if (record.text.find_first_not_of(" \t\r") != std::string_view::npos)
+      return true;
+  }
+  return false;
+}
+
+Expected<bool> SampleSource::Reader::nextRow(Record &record) {
+  const size_t begin = table.offset();
+  std::vector<std::string> cells;
+  auto more = table.next(cells);
+  if (!more)
+    return badInput(fmt::format("{}:{}: {}", source->name, table.line(), more.status().message()));
+  record = {source->text().substr(begin, table.offset() - begin), table.line()};
+  return more;
+}
+
+bool SampleSource::Reader::nextStretch(Record &record) {
+  const std::string_view rest = source->text().substr(at);
+  record = {rest.substr(0, stretchOf(rest, MaxStretch)), count};
+  at += record.text.size();
+  return !record.text.empty();
+}
+
+Expected<Sample> SampleSource::sample(const Record &record) const {
+  auto sample = form == Form::Array   ? element(record)
+                : form == Form::Lines ? object(record)
+                : form == Form::Table ? row(record)
+                                      : stretch(record);
+  if (sample)
+    sample->place = record.place;
+  return sample;
+}
+
+Expected<Sample> SampleSource::element(const Record &record) const {
+  JsonCursor json(record.text);
+  bool syntax;
+  auto sample = readSample(json, record.text, columns, syntax);
+  if (sample)
+    return sample;
+  return syntax ? notJson(size_t(record.text.data() - text().data()) + json.at(), sample.status().message())
+                : badInput(fmt::format("{}: {}: {}", name, placeName(false, record.place), sample.status().message()));
+}
+
+Expected<Sample> SampleSource::object(const Record &record) const {
+  JsonCursor json(record.text);
+  bool syntax;
+  auto sample = readSample(json, record.text, columns, syntax);
+  if (sample && !json.finished()) {
+    sample = badInput("something follows the object");
+    syntax = true;
+  }
+  if (sample)
+    return sample;
+  if (syntax && record.place == 1 && isOneObject(text()))
+    return badInput(fmt::format("{}: is one JSON object over several lines; must be an array of objects, or one object "
+                                "a line",
+                                name));
+  return badInput(
+      fmt::format("{}:{}: {}{}", name, record.place, syntax ? "not JSON: " : "", sample.status().message()));
+}
+
+/// A row of a table with a header: its columns are a sample's fields, empty cells empty texts.
+Expected<Sample> SampleSource::row(const Record &record) const {
+  auto named = [&](std::string_view what) { return badInput(fmt::format("{}:{}: {}", name, record.place, what)); };
+  std::vector<std::string> cells;
+  if (auto more = TableReader(record.text, separator).next(cells); !more)
+    return named(more.status().message());
+  if (cells.size() != header.size())
+    return named(fmt::format("has {} cells; the header has {}", cells.size(), header.size()));
+  SampleFields fields(columns);
+  for (size_t column = 0; column < cells.size(); ++column) {
+    if (!isWellFormedUtf8(cells[column]))
+      return named(fmt::format("column \"{}\" is not UTF-8; save the file as UTF-8", header[column]));
+    if (auto *to = fields.field(header[column]))
+      *to = std::move(cells[column]);
+  }
+  auto sample = fields.sample();
+  return sample ? std::move(sample) : named(sample.status().message());
+}
+
+Expected<Sample> SampleSource::stretch(const Record &record) const {
+  if (!isWellFormedUtf8(record.text))
+    return badInput(fmt::format("{}: is not UTF-8; save the file as UTF-8", name));
+  Sample sample;
+  sample.form = Sample::Form::Document;
+  sample.output = record.text;
+  sample.starts = record.text.data() == text().data();
+  sample.ends = record.text.data() + record.text.size() == text().data() + text().size();
+  return sample;
 }
 
 } // namespace ft::rt

@@ -171,6 +171,26 @@ TEST_F(Samples, TablesHaveAHeader) {
   EXPECT_EQ(broken("instruction,output\n"), ": holds no samples");
 }
 
+/// Cut behind a line, or where there is none in front of a character; all of it comes back.
+TEST_F(Samples, ALongTextIsReadInStretches) {
+  std::string text;
+  while (text.size() < 2 * SampleSource::MaxStretch)
+    text += "A line of the text.\n\n  Another.\n";
+  text += std::string(SampleSource::MaxStretch, 'x') + "\u00e4" + std::string(100, 'y');
+  auto file = readSamples(write("a.txt", text));
+  ASSERT_TRUE(file.ok()) << file.status().message();
+  ASSERT_EQ(file->samples.size(), 4u);
+  std::string joined;
+  for (const Sample &sample : file->samples) {
+    EXPECT_EQ(sample.starts, joined.empty());
+    joined += sample.output;
+    EXPECT_EQ(sample.ends, joined.size() == text.size());
+  }
+  EXPECT_EQ(joined, text);
+  EXPECT_TRUE(file->samples[0].output.ends_with("\n") && file->samples[1].output.starts_with("A"));
+  EXPECT_FALSE(file->lines);
+}
+
 TEST_F(Samples, PackedFilesAreRead) {
   const std::string text = "{\"instruction\":\"i\",\"output\":\"o\"}\n";
   // gzip and zstd of that line.

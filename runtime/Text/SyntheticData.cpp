@@ -17,8 +17,9 @@ Expected<TokenFile> syntheticData(TokenFileIdentity identity, uint64_t seed) {
   DataRandom random(seed, identity.split == Split::Evaluation ? "synthetic/evaluation" : "synthetic/train");
   const uint64_t rowCount = std::clamp<uint64_t>((1u << 20) / shape.sequenceLen, 16, 256);
   std::vector<Document> documents;
-  std::vector<std::vector<uint32_t>> rows(rowCount);
-  for (auto &row : rows) {
+  PackedRows rows;
+  while (rows.size() < rowCount) {
+    std::vector<uint32_t> row;
     const uint32_t shortest = std::min(32u, shape.maxDocumentLen);
     uint32_t left = shape.packing ? shape.sequenceLen : shortest + random.below(shape.maxDocumentLen - shortest + 1);
     while (left > 0) {
@@ -32,6 +33,7 @@ Expected<TokenFile> syntheticData(TokenFileIdentity identity, uint64_t seed) {
       row.push_back(uint32_t(documents.size()));
       documents.push_back(std::move(document));
     }
+    rows.add(row);
   }
   identity.data = sha256(name);
   identity.tokenizer = identity.promptTemplate = {};

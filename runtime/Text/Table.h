@@ -20,6 +20,8 @@ public:
   Expected<bool> next(std::vector<std::string> &fields);
   /// Where the record that next() gave last, or failed in, starts; from 1.
   uint64_t line() const { return recordLine; }
+  /// How far the text has been read.
+  size_t offset() const { return at; }
 
 private:
   Status readField(std::string &field);

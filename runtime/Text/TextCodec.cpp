@@ -170,18 +170,21 @@ Expected<Document> TextCodec::encodeChat(const Sample &sample, Tokenizer::Scratc
 /// Continued pre-training: the text from its beginning to its end, in pieces that fill a document.
 Status TextCodec::encodeText(const Sample &sample, uint64_t maxTokens, Tokenizer::Scratch &scratch,
                              std::vector<Document> &documents) const {
-  std::vector<uint32_t> ids(tokens->prefix().begin(), tokens->prefix().end());
+  std::vector<uint32_t> ids;
+  if (sample.starts)
+    ids.assign(tokens->prefix().begin(), tokens->prefix().end());
   FT_RETURN_IF_ERROR(tokens->encode(sample.output, ids, scratch));
   if (!tokens->eos())
     return badInput(
         fmt::format("plain text ends with the end-of-text token, which {} does not have", tokens->source()));
-  ids.push_back(*tokens->eos());
+  if (sample.ends)
+    ids.push_back(*tokens->eos());
   for (size_t at = 0; at < ids.size(); at += maxTokens) {
     Document piece;
     const size_t behind = std::min<size_t>(at + maxTokens, ids.size());
     piece.ids.assign(ids.begin() + ptrdiff_t(at), ids.begin() + ptrdiff_t(behind));
-    piece.truncated = behind < ids.size(); // its end follows in the next piece
-    if (piece.ids.size() > 1 || at == 0)   // one id alone has nothing that predicts it
+    piece.truncated = behind < ids.size() || !sample.ends; // its end follows in the next piece
+    if (piece.ids.size() > 1 || at == 0)                   // one id alone has nothing that predicts it
       documents.push_back(std::move(piece));
   }
   return {};

@@ -32,6 +32,25 @@ protected:
   std::filesystem::path folder;
 };
 
+struct SampleFile {
+  bool lines = false;
+  std::vector<Sample> samples;
+};
+
+/// All samples of a file.
+inline Expected<SampleFile> readSamples(const std::string &path, const ColumnNames &columns = {}) {
+  FT_ASSIGN_OR_RETURN(const SampleSource source, SampleSource::open(path, columns));
+  SampleFile file{source.lines(), {}};
+  SampleSource::Reader records(source);
+  for (Record record;;) {
+    FT_ASSIGN_OR_RETURN(const bool more, records.next(record));
+    if (!more)
+      return file;
+    FT_ASSIGN_OR_RETURN(Sample sample, source.sample(record));
+    file.samples.push_back(std::move(sample));
+  }
+}
+
 inline TextCodec testCodec(std::string_view name = "chatml") {
   auto codec = TextCodec::load("test/goldens/text/digits", {std::string(name), "", {}, false, ""});
   EXPECT_TRUE(codec.ok()) << codec.status().message();

@@ -1,8 +1,10 @@
 #include "runtime/Text/TokenFile.h"
 
+#include "runtime/Support/Parallel.h"
 #include "runtime/Text/SourceReport.h"
 #include "runtime/Text/TokenFileLayout.h"
 
+#include <atomic>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -51,8 +53,12 @@ std::string TokenFileIdentity::difference(const std::string &name, const TokenFi
 
 Expected<TokenFile> TokenFile::open(const std::string &path) {
   FT_ASSIGN_OR_RETURN(MappedFile mapped, MappedFile::openCopy(path));
+  return fromMapping(std::move(mapped), path);
+}
+
+Expected<TokenFile> TokenFile::fromMapping(MappedFile mapped, const std::string &name) {
   TokenFile file;
-  file.fileName = path;
+  file.fileName = name;
   file.mapping = std::make_shared<const MappedFile>(std::move(mapped));
   FT_RETURN_IF_ERROR(file.parse());
   return file;
@@ -142,17 +148,36 @@ Status TokenFile::parse() {
   packing.sources = std::move(*sources);
   if (rowDocuments[0] != 0 || rowDocuments[rowCount] != documentCount)
     return damaged(fileName, "the document table does not start at 0 and end at the number of documents");
-  uint64_t usedTokens = 0, targets = 0;
-  for (uint64_t index = 0; index < rowCount; ++index) {
-    FT_RETURN_IF_ERROR(checkRow(index));
-    for (uint32_t length : row(index).documentLens)
-      usedTokens += length;
-    targets += rowTargets[index];
-  }
+  return checkRows();
+}
+
+Status TokenFile::checkRows() {
+  constexpr uint64_t block = 256;
+  std::atomic<uint64_t> usedTokens = 0, targets = 0;
+  FT_RETURN_IF_ERROR(parallelUntilFailure((rowCount + block - 1) / block, [&](uint64_t item) -> Status {
+    const uint64_t first = item * block, end = std::min(first + block, rowCount);
+    for (uint64_t index = first; index < end; ++index) {
+      FT_RETURN_IF_ERROR(checkRow(index));
+      for (uint32_t length : row(index).documentLens)
+        usedTokens += length;
+      targets += rowTargets[index];
+    }
+    release(first, end - first);
+    return {};
+  }));
   if (usedTokens != packing.tokens || targets != packing.targets)
     return damaged(fileName, fmt::format("says {} tokens and {} targets, holds {} and {}", packing.tokens,
-                                         packing.targets, usedTokens, targets));
+                                         packing.targets, usedTokens.load(), targets.load()));
   return {};
+}
+
+/// A file may be larger than memory: what has been checked comes back when it is trained on.
+void TokenFile::release(uint64_t firstRow, uint64_t count) const {
+  const uint64_t length = fileIdentity.shape.sequenceLen;
+  if (!mapping)
+    return;
+  for (const uint32_t *section : {tokens, sortedPositions})
+    mapping->release(std::as_bytes(std::span(section + firstRow * length, count * length)));
 }
 
 Status TokenFile::checkRow(uint64_t index) const {

@@ -71,14 +71,15 @@ struct TokenRow {
   bool isTarget(uint32_t position) const { return targetMask[position / 8] >> (position % 8) & 1; }
 };
 
-/// Immutable; readable from several threads. Everything is checked when it is opened (one pass over the file): ids
-/// below vocabSize, documents within the shape, targets inside documents, positions sorted.
+/// Immutable; readable from several threads. Everything is checked when it is opened (one pass over the file, on all
+/// cores): ids below vocabSize, documents within the shape, targets inside documents, positions sorted.
 class TokenFile {
 public:
   /// Refuses with BadInput, naming file, place and value, everything that is not a well-formed version 2 file. What is
   /// used is a copy that nobody else can change, so that what was checked holds for the whole run.
   static Expected<TokenFile> open(const std::string &path);
-  /// The same from memory; `name` is for messages.
+  /// The same of a file that nobody else can reach, and from memory; `name` is for messages.
+  static Expected<TokenFile> fromMapping(MappedFile mapped, const std::string &name);
   static Expected<TokenFile> fromImage(std::vector<std::byte> image, const std::string &name);
   /// True where the file starts as a token file does, well-formed or not.
   static bool looksLikeOne(const std::string &path);
@@ -95,7 +96,9 @@ private:
   TokenFile() = default;
   Status parse();
   Status parseHeader(struct TokenFileHeader &header) const;
+  Status checkRows();
   Status checkRow(uint64_t index) const;
+  void release(uint64_t firstRow, uint64_t count) const;
 
   std::string fileName;
   std::shared_ptr<const MappedFile> mapping;
@@ -108,10 +111,9 @@ private:
   const uint8_t *targetMask = nullptr;
 };
 
-/// The bytes of a token file: documents[i] for i in rows[r] follow one another in row r. Fills in stats.tokens,
-/// .targets and .endTrained. Every id must be below identity.vocabSize.
+/// The bytes of a token file in memory: documents[i] for i in rows[r] follow one another in row r. Fills in
+/// stats.tokens, .targets and .endTrained. Every id must be below identity.vocabSize.
 std::vector<std::byte> buildTokenFile(const TokenFileIdentity &identity, PackingStats stats,
-                                      std::span<const Document> documents,
-                                      const std::vector<std::vector<uint32_t>> &rows);
+                                      std::span<const Document> documents, const PackedRows &rows);
 
 } // namespace ft::rt

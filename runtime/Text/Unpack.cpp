@@ -18,12 +18,13 @@ Status tooLarge(uint64_t limit) {
 }
 } // namespace
 
-Expected<std::string> unpackGzip(std::string_view packed, uint64_t limit) {
+Status unpackGzip(std::string_view packed, uint64_t limit, const UnpackSink &sink) {
+  const size_t size = packed.size();
   z_stream stream{};
   if (inflateInit2(&stream, 15 + 16) != Z_OK)
     return failed("zlib has no memory");
   std::unique_ptr<z_stream, decltype(&inflateEnd)> guard(&stream, inflateEnd);
-  std::string out;
+  uint64_t written = 0;
   std::vector<Bytef> buffer(Step);
   bool ended = true;
   while (!packed.empty() || !ended) {
@@ -36,23 +37,24 @@ Expected<std::string> unpackGzip(std::string_view packed, uint64_t limit) {
     stream.avail_out = uInt(buffer.size());
     const int result = inflate(&stream, Z_NO_FLUSH);
     packed.remove_prefix(before - stream.avail_in);
-    out.append(reinterpret_cast<const char *>(buffer.data()), buffer.size() - stream.avail_out);
-    if (out.size() > limit)
+    const std::string_view text(reinterpret_cast<const char *>(buffer.data()), buffer.size() - stream.avail_out);
+    if ((written += text.size()) > limit)
       return tooLarge(limit);
+    FT_RETURN_IF_ERROR(sink(text, size - packed.size()));
     if (result == Z_BUF_ERROR && packed.empty())
       return badInput("is cut off in the middle of its gzip data; copy it again");
     if (result != Z_OK && result != Z_STREAM_END)
       return badInput(fmt::format("is damaged gzip data ({}); copy it again", stream.msg ? stream.msg : "no reason"));
     ended = result == Z_STREAM_END;
   }
-  return out;
+  return {};
 }
 
-Expected<std::string> unpackZstandard(std::string_view packed, uint64_t limit) {
+Status unpackZstandard(std::string_view packed, uint64_t limit, const UnpackSink &sink) {
   std::unique_ptr<ZSTD_DStream, decltype(&ZSTD_freeDStream)> stream(ZSTD_createDStream(), ZSTD_freeDStream);
   if (!stream)
     return failed("zstd has no memory");
-  std::string out;
+  uint64_t written = 0;
   std::vector<char> buffer(Step);
   ZSTD_inBuffer input{packed.data(), packed.size(), 0};
   size_t left = 1;
@@ -62,13 +64,13 @@ Expected<std::string> unpackZstandard(std::string_view packed, uint64_t limit) {
     left = ZSTD_decompressStream(stream.get(), &output, &input);
     if (ZSTD_isError(left))
       return badInput(fmt::format("is damaged Zstandard data ({}); copy it again", ZSTD_getErrorName(left)));
-    out.append(buffer.data(), output.pos);
-    if (out.size() > limit)
+    if ((written += output.pos) > limit)
       return tooLarge(limit);
+    FT_RETURN_IF_ERROR(sink({buffer.data(), output.pos}, input.pos));
     if (left != 0 && input.pos == before && output.pos == 0)
       return badInput("is cut off in the middle of its Zstandard data; copy it again");
   }
-  return out;
+  return {};
 }
 
 } // namespace ft::rt

@@ -33,24 +33,41 @@ Expected<CharsMap> CharsMap::read(std::string_view blob) {
   return result;
 }
 
-std::optional<CharsMap::Rule> CharsMap::longest(std::string_view text) const {
-  std::optional<Rule> best;
+/// Calls found(rule) for each rule that `text` starts with, the shortest first, until it says false.
+template <typename Found> void CharsMap::forEachPrefix(std::string_view text, Found found) const {
   if (units.empty())
-    return best;
+    return;
   size_t node = offsetOf(units[0]);
   for (size_t at = 0; at < text.size(); ++at) {
     const auto byte = uint8_t(text[at]);
     node ^= byte;
     if (node >= units.size() || labelOf(units[node]) != byte)
-      return best;
+      return;
     const uint32_t unit = units[node];
     node ^= offsetOf(unit);
     if (!hasLeaf(unit))
       continue;
     const uint32_t value = node < units.size() ? valueOf(units[node]) : UINT32_MAX;
-    if (value < pool.size())
-      best = Rule{at + 1, pool.c_str() + value};
+    if (value < pool.size() && !found(Rule{at + 1, pool.c_str() + value}))
+      return;
   }
+}
+
+std::optional<CharsMap::Rule> CharsMap::longest(std::string_view text) const {
+  std::optional<Rule> best;
+  forEachPrefix(text, [&](const Rule &rule) {
+    best = rule;
+    return true;
+  });
+  return best;
+}
+
+std::optional<CharsMap::Rule> CharsMap::shortest(std::string_view text) const {
+  std::optional<Rule> best;
+  forEachPrefix(text, [&](const Rule &rule) {
+    best = rule;
+    return false;
+  });
   return best;
 }
 

@@ -24,9 +24,12 @@ public:
   };
   /// The longest rule that `text` starts with.
   std::optional<Rule> longest(std::string_view text) const;
+  std::optional<Rule> shortest(std::string_view text) const;
   bool empty() const { return units.empty(); }
 
 private:
+  template <typename Found> void forEachPrefix(std::string_view text, Found found) const;
+
   std::vector<uint32_t> units;
   std::string pool;
 };

@@ -1,5 +1,6 @@
 #include "runtime/Tokenizer/JsonSteps.h"
 
+#include "runtime/Support/Base64.h"
 #include "runtime/Tokenizer/JsonMembers.h"
 
 #include <array>
@@ -90,8 +91,19 @@ Expected<NormalizerStep> readNormalizerStep(const json &object, const std::strin
     FT_ASSIGN_OR_RETURN(ReplaceStep step, readReplace(object));
     return NormalizerStep(std::move(step));
   }
-  return badInput("is not supported; those supported are NFC, NFD, NFKC, NFKD, Lowercase, Strip, Prepend, Replace and "
-                  "Sequence");
+  if (type == "Precompiled") {
+    FT_RETURN_IF_ERROR(checkMembers(object, {"type", "precompiled_charsmap"}));
+    PrecompiledStep step;
+    FT_ASSIGN_OR_RETURN(const std::string written, textMember(object, "precompiled_charsmap"));
+    auto bytes = base64Bytes(written);
+    if (!bytes || bytes->empty())
+      return badInput(fmt::format("\"precompiled_charsmap\" is of {} characters; must be a character map in base 64",
+                                  written.size()));
+    step.charsMap = std::move(*bytes);
+    return NormalizerStep(std::move(step));
+  }
+  return badInput("is not supported; those supported are NFC, NFD, NFKC, NFKD, Lowercase, Strip, Prepend, Replace, "
+                  "Precompiled and Sequence");
 }
 
 Expected<PreTokenizerStep> readPreTokenizerStep(const json &object, const std::string &type) {

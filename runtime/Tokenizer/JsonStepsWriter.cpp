@@ -35,6 +35,9 @@ struct Writer {
             {"escape_whitespaces", step.escapeSpaces},
             {"treat_whitespace_as_suffix", step.spaceAsSuffix}};
   }
+  json operator()(const PrecompiledStep &step) const {
+    return {{"type", "Precompiled"}, {"precompiled_charsmap", toHex(sha256(step.charsMap))}};
+  }
   json operator()(const SplitStep &step) const {
     return {{"type", "Split"},
             {"pattern", patternJson(step.pattern)},

@@ -49,10 +49,36 @@ Status readMerges(const json &merges, BytePairSpec &spec) {
   return {};
 }
 
+Status readUnigram(const json &model, TokenizerSpec &spec) {
+  FT_RETURN_IF_ERROR(checkMembers(model, {"type", "unk_id", "vocab", "byte_fallback"}));
+  UnigramSpec unigram;
+  const json &vocabulary = member(model, "vocab"), &unknown = member(model, "unk_id");
+  if (!vocabulary.is_array() || vocabulary.size() > MaxVocabulary)
+    return badInput(fmt::format("model.vocab is not an array of at most {} tokens", MaxVocabulary));
+  for (const json &entry : vocabulary) {
+    if (!entry.is_array() || entry.size() != 2 || !entry[0].is_string() || !entry[1].is_number())
+      return badInput(
+          fmt::format("model.vocab[{}] is {}; must be a token and its score", spec.tokens.size(), shownJson(entry)));
+    spec.tokens.push_back(entry[0].get<std::string>());
+    unigram.scores.push_back(entry[1].get<double>());
+  }
+  if (!unknown.is_number_unsigned() || unknown.get<uint64_t>() >= spec.tokens.size())
+    return badInput(
+        fmt::format("model.unk_id is {}; must be the id of a token, below {}", shownJson(unknown), spec.tokens.size()));
+  unigram.unknown = unknown.get<uint32_t>();
+  FT_ASSIGN_OR_RETURN(unigram.byteFallback, flagMember(model, "byte_fallback", false));
+  spec.model = std::move(unigram);
+  return {};
+}
+
 Status readModel(const json &model, uint64_t limit, TokenizerSpec &spec) {
-  FT_ASSIGN_OR_RETURN(const std::string type, textMember(model, "type", "BPE"));
+  // Files of old say no type; a list of tokens with scores is a unigram model's.
+  FT_ASSIGN_OR_RETURN(const std::string type,
+                      textMember(model, "type", member(model, "vocab").is_array() ? "Unigram" : "BPE"));
+  if (type == "Unigram")
+    return readUnigram(model, spec);
   if (type != "BPE")
-    return badInput(fmt::format("model is {}; must be BPE (a tokenizer.model may be Unigram too)", shown(type)));
+    return badInput(fmt::format("model is {}; must be BPE or Unigram", shown(type)));
   FT_RETURN_IF_ERROR(
       checkMembers(model, {"type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix",
                            "fuse_unk", "byte_fallback", "ignore_merges", "vocab", "merges"}));

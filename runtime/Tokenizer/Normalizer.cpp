@@ -1,6 +1,7 @@
 #include "runtime/Tokenizer/Normalizer.h"
 
 #include "runtime/Tokenizer/NormalForms.h"
+#include "runtime/Tokenizer/Precompiled.h"
 #include "runtime/Tokenizer/SentencePieceNormalizer.h"
 #include "runtime/Tokenizer/UnicodeClasses.h"
 #include "runtime/Tokenizer/Utf8.h"
@@ -74,6 +75,8 @@ Expected<Normalizer> Normalizer::create(std::span<const NormalizerStep> steps) {
       for (uint32_t i = 0; i < piece->fixed.size(); ++i)
         if (!piece->fixed[i].empty())
           stage.fixed.insert(piece->fixed[i], i);
+    } else if (const auto *precompiled = std::get_if<PrecompiledStep>(&step)) {
+      FT_ASSIGN_OR_RETURN(stage.charsMap, CharsMap::read(precompiled->charsMap));
     }
     result.stages.push_back(std::move(stage));
   }
@@ -100,6 +103,8 @@ Status Normalizer::apply(std::string &text, Regex::Work &work) const {
       FT_RETURN_IF_ERROR(replace(text, *replacing, stage.regex, work));
     else if (const auto *piece = std::get_if<SentencePieceStep>(&stage.step))
       text = normalizeSentencePiece(text, *piece, stage.charsMap, stage.fixed);
+    else if (std::holds_alternative<PrecompiledStep>(stage.step))
+      text = normalizePrecompiled(text, stage.charsMap);
     if (text.size() > room + growth * before)
       return badInput(fmt::format("the tokenizer's normalizer makes {} bytes of {}; at most {} times as many",
                                   text.size(), before, growth));

@@ -93,7 +93,9 @@ void Tokenizer::encodePiece(std::string_view piece, Scratch &scratch, std::vecto
   if (scratch.cache.find(piece, ids))
     return;
   const size_t before = ids.size();
-  if (const auto *bytePair = std::get_if<BytePairModel>(&model))
+  if (const auto *unigram = std::get_if<JsonUnigramModel>(&model))
+    unigram->encode(piece, scratch.jsonUnigram, ids);
+  else if (const auto *bytePair = std::get_if<BytePairModel>(&model))
     bytePair->encode(piece, scratch.bytePair, ids);
   else
     std::get<PieceBpeModel>(model).encode(piece, scratch.pieceBpe, ids);

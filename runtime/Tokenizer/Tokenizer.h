@@ -90,6 +90,7 @@ private:
   BytePairModel::Scratch bytePair;
   PieceBpeModel::Scratch pieceBpe;
   UnigramModel::Scratch unigram;
+  JsonUnigramModel::Scratch jsonUnigram;
   PieceCache cache;
   Sha256Digest owner{}; ///< of the tokenizer whose pieces the cache has
   std::string wellFormed, normalized;

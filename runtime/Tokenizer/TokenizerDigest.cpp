@@ -34,6 +34,13 @@ void addModel(Digester &digest, const TokenizerSpec &spec) {
     digest.array(pieces->scores);
     return;
   }
+  if (const auto *unigram = std::get_if<UnigramSpec>(&spec.model)) {
+    digest.number(4);
+    digest.number(unigram->byteFallback);
+    digest.number(unigram->unknown);
+    digest.array(unigram->scores);
+    return;
+  }
   const auto &pairs = std::get<BytePairSpec>(spec.model);
   digest.number(1);
   digest.number(uint64_t(pairs.ignoreMerges) | pairs.byteFallback << 1 | pairs.fuseUnknown << 2 |

@@ -101,11 +101,22 @@ Expected<TokenizerModel> makeBytePair(const TokenizerSpec &tokenizer, const Byte
   }
   return TokenizerModel(BytePairModel(std::move(options), merges));
 }
+
+Expected<TokenizerModel> makeUnigram(const TokenizerSpec &tokenizer, const UnigramSpec &spec) {
+  for (uint32_t id = 0; id < tokenizer.tokens.size(); ++id)
+    if (const size_t size = tokenizer.tokens[id].size(); size == 0 || size > MaxPieceBytes)
+      return badInput(fmt::format("token {} has {} bytes; must have 1 to {}", id, size, MaxPieceBytes));
+  if (spec.unknown >= tokenizer.tokens.size())
+    return badInput(fmt::format("model.unk_id is {}; must be below {}", spec.unknown, tokenizer.tokens.size()));
+  return TokenizerModel(JsonUnigramModel(tokenizer.tokens, spec.scores, spec.unknown, spec.byteFallback));
+}
 } // namespace
 
 Expected<TokenizerModel> makeModel(const TokenizerSpec &spec, bool byteLevel) {
   if (const auto *bytePair = std::get_if<BytePairSpec>(&spec.model))
     return makeBytePair(spec, *bytePair, byteLevel);
+  if (const auto *unigram = std::get_if<UnigramSpec>(&spec.model))
+    return makeUnigram(spec, *unigram);
   const auto &pieces = std::get<PieceSpec>(spec.model);
   if (pieces.types.size() != spec.tokens.size() || pieces.scores.size() != spec.tokens.size())
     return badInput(fmt::format("the vocabulary has {} tokens, {} types and {} scores; one of each for each token is "
@@ -122,7 +133,9 @@ bool mayCutWords(const TokenizerSpec &spec, bool byteLevel) {
   const auto *bytePair = std::get_if<BytePairSpec>(&spec.model);
   const auto *pieces = std::get_if<PieceSpec>(&spec.model);
   // A piece that is a token as a whole is asked for uncut; the sums of a unigram model round by the way behind them.
-  if (byteLevel || (bytePair && bytePair->ignoreMerges) || (pieces && pieces->kind == PieceSpec::Kind::Unigram))
+  const bool unigram =
+      std::holds_alternative<UnigramSpec>(spec.model) || (pieces && pieces->kind == PieceSpec::Kind::Unigram);
+  if (byteLevel || (bytePair && bytePair->ignoreMerges) || unigram)
     return false;
   bool space = false;
   for (const std::string &token : spec.tokens) {

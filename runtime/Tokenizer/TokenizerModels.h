@@ -2,13 +2,14 @@
 #pragma once
 
 #include "runtime/Tokenizer/BytePairModel.h"
+#include "runtime/Tokenizer/JsonUnigramModel.h"
 #include "runtime/Tokenizer/PieceBpeModel.h"
 #include "runtime/Tokenizer/TokenizerSpec.h"
 #include "runtime/Tokenizer/UnigramModel.h"
 
 namespace ft::rt {
 
-using TokenizerModel = std::variant<BytePairModel, PieceBpeModel, UnigramModel>;
+using TokenizerModel = std::variant<BytePairModel, PieceBpeModel, UnigramModel, JsonUnigramModel>;
 
 /// `byteLevel`: tokens are written in GPT-2's alphabet and the model sees bytes. Refuses, naming it, what a vocabulary
 /// does not have: a part or product of a merge, the unknown token, a byte where bytes are the fallback.

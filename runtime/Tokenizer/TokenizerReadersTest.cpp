@@ -277,18 +277,46 @@ TEST_F(TokenizerReaders, TemplateProcessingAsksForBos) {
   EXPECT_EQ(tokenizer->eos(), tokenizer->special("<|im_end|>"));
 }
 
+TEST_F(TokenizerReaders, BrokenUnigramModelsAreNamed) {
+  auto written = [&](const std::string &model) {
+    write("tokenizer.json",
+          R"({"added_tokens":[],"normalizer":null,"pre_tokenizer":null,"decoder":null,"model":)" + model + "}");
+  };
+  auto refuses = [&](const std::string &model, const std::string &expected) {
+    written(model);
+    EXPECT_EQ(refusal(folder), (folder / "tokenizer.json").string() + ": " + expected);
+  };
+  written(R"({"unk_id":0,"vocab":[["<unk>",0],["a",-1.5]]})"); // files of old say no type
+  EXPECT_TRUE(loadTokenizer(folder.string()).ok());
+  refuses(R"({"type":"Unigram","unk_id":null,"vocab":[["a",0]]})",
+          "model.unk_id is null; must be the id of a token, below 1");
+  refuses(R"({"type":"Unigram","unk_id":1,"vocab":[["a",0]]})",
+          "model.unk_id is 1; must be the id of a token, below 1");
+  refuses(R"({"type":"Unigram","unk_id":0,"vocab":[["a"]]})",
+          R"(model.vocab[0] is ["a"]; must be a token and its score)");
+  refuses(R"({"type":"Unigram","unk_id":0,"vocab":{"a":0}})", "model.vocab is not an array of at most 16777216 tokens");
+  refuses(R"({"type":"Unigram","unk_id":0,"vocab":[["",0]]})", "token 0 has 0 bytes; must have 1 to 1024");
+  refuses(R"({"type":"Unigram","unk_id":0,"vocab":[["a",0]],"alpha":0.1})",
+          "\"alpha\" is 0.1, which is not supported there");
+}
+
 TEST_F(TokenizerReaders, WhatIsNotUnderstoodIsNamed) {
   const std::string path = (folder / "tokenizer.json").string();
   auto refuses = [&](const std::string &from, const std::string &to, const std::string &expected) {
     write("tokenizer.json", replaced(GoodJson, from, to));
     EXPECT_EQ(refusal(folder), path + ": " + expected);
   };
-  refuses("\"BPE\"", "\"WordPiece\"", "model is WordPiece; must be BPE (a tokenizer.model may be Unigram too)");
+  refuses("\"BPE\"", "\"WordPiece\"", "model is WordPiece; must be BPE or Unigram");
   refuses("\"BPE\",", "\"BPE\",\"dropout\":0.1,", "model.dropout is 0.1; must be null");
   refuses("\"BPE\",", "\"BPE\",\"max_input\":1,", "\"max_input\" is 1, which is not supported there");
   refuses("\"normalizer\":null", "\"normalizer\":{\"type\":\"Nmt\"}",
           "normalizer Nmt: is not supported; those supported are NFC, NFD, NFKC, NFKD, Lowercase, Strip, Prepend, "
-          "Replace and Sequence");
+          "Replace, Precompiled and Sequence");
+  refuses("\"normalizer\":null", "\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"AAA\"}",
+          "normalizer Precompiled: \"precompiled_charsmap\" is of 3 characters; must be a character map in base 64");
+  refuses("\"normalizer\":null", "\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"AAAA\"}",
+          "precompiled_charsmap of 3 bytes claims an array of 0; must be a multiple of 4 above 0 that leaves room for "
+          "the replacements");
   refuses("\"normalizer\":null", "\"normalizer\":{\"type\":\"NFC\",\"form\":1}",
           "normalizer NFC: \"form\" is 1, which is not supported there");
   refuses("\"normalizer\":null", "\"normalizer\":{\"type\":\"Strip\",\"strip_left\":1}",

@@ -29,12 +29,20 @@ struct PieceSpec {
   bool operator==(const PieceSpec &) const = default;
 };
 
+/// The unigram model of tokenizer.json. `scores` are by id, one for each token.
+struct UnigramSpec {
+  std::vector<double> scores;
+  uint32_t unknown = 0;
+  bool byteFallback = false;
+  bool operator==(const UnigramSpec &) const = default;
+};
+
 struct TokenizerSpec {
   std::string source; ///< file name, for messages
   std::vector<NormalizerStep> normalizer;
   std::vector<PreTokenizerStep> preTokenizer;
   std::vector<std::string> tokens; ///< the model's vocabulary by id; empty: no such token
-  std::variant<BytePairSpec, PieceSpec> model;
+  std::variant<BytePairSpec, PieceSpec, UnigramSpec> model;
   std::vector<AddedToken> added;
   std::vector<DecoderStep> decoder;
   std::vector<uint32_t> prefix, suffix; ///< what stands around every text, as the beginning of text does

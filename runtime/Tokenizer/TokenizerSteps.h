@@ -51,7 +51,13 @@ struct SentencePieceStep {
   bool spaceAsSuffix = false; ///< the dummy prefix stands behind the text
   bool operator==(const SentencePieceStep &) const = default;
 };
-using NormalizerStep = std::variant<NormalForm, LowercaseStep, StripStep, PrependStep, ReplaceStep, SentencePieceStep>;
+/// The same character map as tokenizer.json has it.
+struct PrecompiledStep {
+  std::string charsMap;
+  bool operator==(const PrecompiledStep &) const = default;
+};
+using NormalizerStep =
+    std::variant<NormalForm, LowercaseStep, StripStep, PrependStep, ReplaceStep, SentencePieceStep, PrecompiledStep>;
 
 //===-- pre-tokenisation: text to pieces ------------------------------------------------------------------------===//
 

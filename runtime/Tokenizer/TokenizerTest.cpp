@@ -136,7 +136,7 @@ TEST_P(TokenizerForms, DecodesAsItsLibraryDoes) {
 INSTANTIATE_TEST_SUITE_P(All, TokenizerForms,
                          testing::Values("gemma", "llama2", "mistral", "mixed", "prefixed", "qwen2", "sp_gemma",
                                          "sp_llama", "sp_open_llama", "sp_suffix", "sp_unigram", "sp_unigram_bytes",
-                                         "tekken", "words"),
+                                         "tekken", "unigram", "unigram_bytes", "words"),
                          [](const auto &info) { return info.param; });
 
 TEST(Tokenizer, PiecesComeBackAsText) {

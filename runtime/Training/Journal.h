@@ -1,7 +1,7 @@
 // Where a rank tells what it does.
 #pragma once
 
-#include "runtime/Metrics/Console.h"
+#include "runtime/Metrics/ProgressLine.h"
 
 #include <optional>
 
@@ -22,6 +22,8 @@ public:
   Status continueMetrics(const std::string &path, uint64_t step, bool evaluated);
 
   void line(std::string_view text) { console.line(text); }
+  /// Of work in front of the steps.
+  WorkProgress &progress() { return work; }
   void step(const StepMetrics &metrics);
   void evaluation(const EvaluationMetrics &metrics);
   /// Behind the last step.
@@ -31,6 +33,7 @@ private:
   void keep(const std::string &object);
 
   Console &console;
+  ProgressLine work{console};
   const uint64_t loggingSteps;
   std::optional<JsonLines> lines;
   bool toldLoss = false;

@@ -123,6 +123,7 @@ struct Means {
 Expected<Means> openMeans(const RunInputs &inputs, const Launch &launch) {
   Means means;
   if (inputs.plan().target().driver() == plan::CUDA) {
+    FT_RETURN_IF_ERROR(checkHostMemory(inputs.plan(), /*ranks=*/1, freeHostBytes()));
     const bool named = if_nametoindex(launch.interface.c_str()) != 0; // else an address, which NCCL does not take
     const OwnGpu own{inputs.options.gpu, launch.localRank, named ? launch.interface : ""};
     FT_ASSIGN_OR_RETURN(means.gpu, openCudaProcess(inputs.plan(), own));

@@ -115,6 +115,7 @@ Status loadWeights(Rank &rank, const TensorSource *before) {
     return index < inputs.file->sections.size() ? inputs.file->section(index) : std::span<const std::byte>();
   };
   options.threads = inputs.options.threads;
+  options.progress = &rank.journal.progress();
   LoadTarget target;
   if (program.device().hostAccessible())
     target.hostBuffer = [&](uint32_t buffer) { return reinterpret_cast<std::byte *>(arenas.bufferAddress(buffer)); };

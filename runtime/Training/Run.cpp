@@ -14,6 +14,7 @@ Status ft::rt::runPlan(const RunOptions &options, Interrupts &interrupts, Consol
     console.line(finishedLine(inputs));
     return {};
   }
+  FT_RETURN_IF_ERROR(checkHostMemory(inputs.plan(), inputs.world, freeHostBytes()));
   Journal journal(console, inputs.plan().run().logging_steps());
   RunOutputs outputs(inputs, interrupts, journal);
   if (inputs.world > 1)

@@ -1,5 +1,6 @@
 #include "runtime/Training/RunInputs.h"
 
+#include "runtime/Metrics/ProgressLine.h"
 #include "runtime/Plan/Mesh.h"
 #include "runtime/Plan/SavedState.h"
 #include "runtime/Plan/Shares.h"
@@ -209,11 +210,13 @@ Status preparePrompt(RunInputs &inputs) {
   return {};
 }
 
-Status openData(RunInputs &inputs) {
+Status openData(RunInputs &inputs, Console &console) {
   const plan::Run &run = inputs.plan().run();
   FT_ASSIGN_OR_RETURN(const BatchShape shape, BatchShape::from(inputs.plan().batch()));
   const std::string base = folderOf(inputs.options.plan);
-  const DataRequest train = DataRequest::train(run, shape, base, inputs.options.data);
+  ProgressLine progress(console);
+  DataRequest train = DataRequest::train(run, shape, base, inputs.options.data);
+  train.progress = &progress;
   // Text needs the tokenizer; synthetic tokens do not, and a folder without one can train on them.
   const bool text = !train.synthetic() || run.generate().max_new_tokens() > 0;
   if (text && !inputs.model->isSeeded()) {
@@ -229,7 +232,8 @@ Status openData(RunInputs &inputs) {
   const TextCodec *codec = inputs.codec ? &*inputs.codec : nullptr;
   FT_ASSIGN_OR_RETURN(inputs.train, preparedData(train, codec));
   if (hasEvaluation(run)) {
-    const DataRequest held = DataRequest::evaluation(run, shape, base, inputs.options.data);
+    DataRequest held = DataRequest::evaluation(run, shape, base, inputs.options.data);
+    held.progress = &progress;
     FT_ASSIGN_OR_RETURN(inputs.held, preparedData(held, codec));
   }
   inputs.steps = totalSteps(run, shape, inputs.train.file->rows(), inputs.world);
@@ -243,6 +247,9 @@ Status completeFiles(RunInputs &inputs, Console &console) {
     console.line(fmt::format("note: {} holds {}, which the plan quantises again: that loses more than once would; give "
                              "the model's own weights where there are any",
                              inputs.options.model, encoding));
+  if (inputs.model->isTextPart())
+    console.line(fmt::format("note: {} holds a model of text and images; its text part alone is loaded and trained",
+                             inputs.options.model));
   FT_ASSIGN_OR_RETURN(const std::vector<std::string> notes, completeTexts(inputs.file->plan, *inputs.model, end));
   for (const std::string &note : notes)
     console.line("note: " + note);
@@ -254,7 +261,7 @@ Expected<RunInputs> ft::rt::openInputs(const RunOptions &options, Console &conso
   RunInputs inputs(options);
   FT_RETURN_IF_ERROR(readPlan(inputs));
   FT_RETURN_IF_ERROR(openModel(inputs, console));
-  FT_RETURN_IF_ERROR(openData(inputs));
+  FT_RETURN_IF_ERROR(openData(inputs, console));
   FT_RETURN_IF_ERROR(completeFiles(inputs, console));
   FT_RETURN_IF_ERROR(findCheckpoint(inputs));
   return inputs;

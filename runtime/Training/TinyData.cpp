@@ -12,13 +12,13 @@ std::shared_ptr<const TokenFile> ft::rt::tinyData(uint32_t count) {
   identity.shape = {TinyPlan::sequenceLen, TinyPlan::sequenceLen, 1, true};
   identity.vocabSize = TinyPlan::vocab;
   std::vector<Document> documents(count);
-  std::vector<std::vector<uint32_t>> packed(count);
+  PackedRows packed;
   for (uint32_t r = 0; r < count; ++r) {
     uint32_t token = r % TinyPlan::vocab;
     for (uint32_t t = 0; t < TinyPlan::sequenceLen - r % 3; ++t, token = (3 * token + 1) % TinyPlan::vocab)
       documents[r].ids.push_back(token);
     documents[r].prompt = 1;
-    packed[r] = {r};
+    packed.add({&r, 1});
   }
   auto file = TokenFile::fromImage(buildTokenFile(identity, {}, documents, packed), "cycle");
   EXPECT_TRUE(file.ok()) << file.status().message();

@@ -1,7 +1,7 @@
 #include "runtime/Weights/Fill.h"
 
+#include "runtime/Support/Parallel.h"
 #include "runtime/Weights/Convert.h"
-#include "runtime/Weights/Parallel.h"
 
 #include <cstring>
 #include <fmt/format.h>
@@ -68,7 +68,7 @@ uint64_t fillChunk(const Placed &placed, uint64_t first, uint64_t count) {
   return bad;
 }
 
-Status fillAll(const std::vector<Placed> &all, uint32_t threads) {
+Status fillAll(const std::vector<Placed> &all, const LoadTarget &target, uint32_t threads) {
   std::vector<uint64_t> firstChunk; // of each tensor
   uint64_t chunks = 0;
   for (const Placed &placed : all) {
@@ -80,7 +80,10 @@ Status fillAll(const std::vector<Placed> &all, uint32_t threads) {
   parallelFor(threads, chunks, [&](uint64_t chunk) {
     size_t i = size_t(std::upper_bound(firstChunk.begin(), firstChunk.end(), chunk) - firstChunk.begin()) - 1;
     uint64_t first = (chunk - firstChunk[i]) * chunkElements;
-    uint64_t found = fillChunk(all[i], first, std::min(chunkElements, all[i].fill->layout.count() - first));
+    const uint64_t count = std::min(chunkElements, all[i].fill->layout.count() - first);
+    const uint64_t found = fillChunk(all[i], first, count);
+    if (target.made)
+      target.made(count * all[i].fill->layout.elementBytes());
     if (found == notFound)
       return;
     const std::lock_guard lock(mutex);
@@ -128,7 +131,7 @@ Status sendRegions(const std::vector<Region> &regions, size_t from, size_t to, s
     at += regions[i].end - regions[i].begin;
   }
   std::memset(image.data(), 0, at);
-  FT_RETURN_IF_ERROR(fillAll(placed, threads));
+  FT_RETURN_IF_ERROR(fillAll(placed, target, threads));
   at = 0;
   for (size_t i = from; i < to; ++i) {
     uint64_t bytes = regions[i].end - regions[i].begin;
@@ -193,6 +196,20 @@ Producer fileProducer(const TensorView &view, plan::DType dtype, uint32_t ropeHe
   };
 }
 
+Producer shiftedProducer(const TensorView &view, plan::DType dtype, double offset) {
+  return [&view, dtype, offset](uint64_t first, uint64_t count, std::byte *out) {
+    std::vector<double> numbers(count);
+    convertElements(view, first, count, plan::F64, reinterpret_cast<std::byte *>(numbers.data()));
+    for (double &number : numbers)
+      number += offset;
+    TensorView shifted;
+    shifted.encoding = Encoding::F64;
+    shifted.shape = {count};
+    shifted.bytes = std::as_bytes(std::span(numbers));
+    convertElements(shifted, 0, count, dtype, out);
+  };
+}
+
 Status runFills(const std::vector<Fill> &fills, const LoadTarget &target, uint32_t threads) {
   std::vector<Placed> direct;
   std::vector<const Fill *> others;
@@ -206,7 +223,7 @@ Status runFills(const std::vector<Fill> &fills, const LoadTarget &target, uint32
   if (!others.empty() && !target.sink)
     return failed(fmt::format(
         "{} tensors lie in buffers that the host cannot write, and there is no way to upload them", others.size()));
-  FT_RETURN_IF_ERROR(fillAll(direct, threadCount(threads)));
+  FT_RETURN_IF_ERROR(fillAll(direct, target, threadCount(threads)));
   return sendAll(regionsOf(others), target, threadCount(threads));
 }
 

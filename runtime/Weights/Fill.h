@@ -19,6 +19,9 @@ using Producer = std::function<void(uint64_t first, uint64_t count, std::byte *o
 /// `view` must outlive the producer.
 Producer fileProducer(const TensorView &view, plan::DType dtype, uint32_t ropeHeads);
 
+/// The same with `offset` added to each number, in double.
+Producer shiftedProducer(const TensorView &view, plan::DType dtype, double offset);
+
 struct Fill {
   uint32_t buffer = 0;
   Layout layout;
@@ -46,6 +49,8 @@ struct LoadTarget {
   /// Memory for the images that `sink` gets, pinned for fast uploads; unused below 1 MiB. Larger regions, such as an
   /// embedding, are built in memory of their own.
   std::span<std::byte> staging;
+  /// Hears of bytes that have been made, from several threads. May be empty.
+  std::function<void(uint64_t bytes)> made;
 };
 
 /// Runs all fills on `threads` threads; BadInput, naming source and element, where a checked one is not finite. Tensors

@@ -1,8 +1,8 @@
 #include "runtime/Weights/FillQuantized.h"
 
+#include "runtime/Support/Parallel.h"
 #include "runtime/Weights/Convert.h"
 #include "runtime/Weights/Nf4.h"
-#include "runtime/Weights/Parallel.h"
 
 #include <cstring>
 #include <fmt/format.h>
@@ -85,6 +85,8 @@ Status runQuantizedFills(const std::vector<QuantizedFill> &fills, const LoadTarg
     std::byte *base = target.hostBuffer ? target.hostBuffer(tensor.buffer()) : nullptr;
     if (base) {
       FT_RETURN_IF_ERROR(buildImage(fill, base + tensor.offset(), threadCount(threads)));
+      if (target.made)
+        target.made(bytes);
       continue;
     }
     if (!target.sink)
@@ -100,6 +102,8 @@ Status runQuantizedFills(const std::vector<QuantizedFill> &fills, const LoadTarg
     std::memset(image.data(), 0, bytes);
     FT_RETURN_IF_ERROR(buildImage(fill, image.data(), threadCount(threads)));
     FT_RETURN_IF_ERROR(target.sink(tensor.buffer(), tensor.offset(), image));
+    if (target.made)
+      target.made(bytes);
   }
   return {};
 }

@@ -6,6 +6,7 @@
 
 #include <cstring>
 #include <fmt/format.h>
+#include <mutex>
 
 namespace ft::rt {
 
@@ -105,6 +106,16 @@ std::string sourceOf(const plan::Tensor &tensor, int index, const ModelSource &m
   return isBase && !model.isSeeded() ? model.place(tensor) : "";
 }
 
+uint64_t bytesOf(const std::vector<Fill> &fills, const std::vector<QuantizedFill> &quantized) {
+  uint64_t bytes = 0;
+  for (const Fill &fill : fills)
+    bytes += fill.layout.count() * fill.layout.elementBytes();
+  for (const QuantizedFill &fill : quantized)
+    bytes +=
+        plan::Nf4Layout(elementCount(spanOf(fill.tensor->shape())), fill.tensor->quantization().double_quant()).bytes;
+  return bytes;
+}
+
 } // namespace
 
 Status loadModel(const plan::Plan &plan, const ModelSource &model, const LoadOptions &options,
@@ -128,8 +139,15 @@ Status loadModel(const plan::Plan &plan, const ModelSource &model, const LoadOpt
       fills.push_back({tensor.buffer(), std::move(layout), share, std::move(produce), tensor.dtype(),
                        sourceOf(tensor, i, model, options)});
   }
-  FT_RETURN_IF_ERROR(runFills(fills, target, options.threads));
-  return runQuantizedFills(quantized, target, options.threads);
+  LoadTarget heard = target;
+  std::mutex mutex;
+  if (options.progress)
+    heard.made = [&, done = uint64_t(0), total = bytesOf(fills, quantized)](uint64_t bytes) mutable {
+      const std::lock_guard lock(mutex);
+      options.progress->at("loading", done += bytes, total);
+    };
+  FT_RETURN_IF_ERROR(runFills(fills, heard, options.threads));
+  return runQuantizedFills(quantized, heard, options.threads);
 }
 
 } // namespace ft::rt

@@ -1,6 +1,7 @@
 // Fills a plan's arenas before the first step.
 #pragma once
 
+#include "runtime/Support/WorkProgress.h"
 #include "runtime/Weights/Adapter.h"
 #include "runtime/Weights/Model.h"
 
@@ -16,7 +17,8 @@ struct LoadOptions {
   const TensorSource *before = nullptr;
   /// The bytes of a container section of the plan, or nothing where there is no such section.
   std::function<std::span<const std::byte>(uint32_t section)> section;
-  uint32_t threads = 0; ///< 0: as many as the machine has
+  uint32_t threads = 0;             ///< 0: as many as the machine has
+  WorkProgress *progress = nullptr; ///< hears of bytes that have been made; may be null
 };
 
 /// Checks `model` against the plan (ModelSource::check), then fills every tensor that does not start as zero: FROZEN

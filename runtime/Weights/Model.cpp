@@ -1,5 +1,6 @@
 #include "runtime/Weights/Model.h"
 
+#include "runtime/Config/GgufNorms.h"
 #include "runtime/Support/Strings.h"
 #include "runtime/Weights/Convert.h"
 #include "runtime/Weights/Facts.h"
@@ -36,6 +37,30 @@ Expected<uint64_t> parseSeed(std::string_view text) {
   if (error != std::errc() || end != text.data() + text.size() || text.empty())
     return badInput(fmt::format("model \"seeded:{}\": the seed must be an integer in 0..2^64-1", text));
   return seed;
+}
+
+bool isNorm(std::string_view name) { return name.ends_with("norm.weight"); }
+
+/// What a tensor of a model of text and images is called in its language model, as transformers writes it today or did
+/// before; empty: it is not of that.
+std::string nameInText(std::string_view name) {
+  for (const auto &[prefix, own] :
+       {std::pair<std::string_view, std::string_view>{"language_model.", ""}, {"model.language_model.", "model."}})
+    if (name.starts_with(prefix))
+      return fmt::format("{}{}", own, name.substr(prefix.size()));
+  return name == "lm_head.weight" ? std::string(name) : "";
+}
+
+/// Nothing where the tensors are those of a language model.
+std::optional<TensorIndex> textPartOf(const TensorIndex &all) {
+  TensorIndex text;
+  bool whole = false;
+  for (const auto &[name, entry] : all)
+    if (const std::string own = nameInText(name); !own.empty()) {
+      text.emplace(own, entry);
+      whole |= own != name;
+    }
+  return whole ? std::optional(std::move(text)) : std::nullopt;
 }
 
 } // namespace
@@ -81,6 +106,7 @@ Expected<ModelSource> ModelSource::openFiles(ModelPath found) {
     return badInput(fmt::format("model {}: is one part of several; name the folder that holds all of them", path));
   } else if (fs::is_directory(path, ignored) || path.ends_with(".safetensors")) {
     FT_ASSIGN_OR_RETURN(source.safetensors, SafetensorsSet::open(path));
+    source.textTensors = textPartOf(source.safetensors->tensors());
   } else {
     return badInput(fmt::format("model {}: the name must end in .safetensors or .gguf, or be a folder", path));
   }
@@ -238,6 +264,10 @@ Expected<Producer> ModelSource::numbers(const plan::Tensor &tensor, plan::DType 
   if (heads > 0 && rows % (2 * uint64_t(heads)) != 0)
     return badInput(fmt::format("plan: tensor \"{}\" has {} rows, which {} rope heads do not divide into pairs",
                                 tensor.key(), rows, heads));
+  const GgufValue *architecture = ggufSet ? gguf()->find("general.architecture") : nullptr;
+  const std::string *family = architecture ? architecture->text() : nullptr;
+  if (const double offset = family ? ggufNormOffset(*family) : 0; offset != 0 && isNorm(name))
+    return shiftedProducer(*view, dtype, -offset);
   return fileProducer(*view, dtype, heads);
 }
 

@@ -24,6 +24,9 @@ public:
   /// How others find the model: its name on the Hub, else path().
   const std::string &name() const { return source.hub ? source.hub->id : source.path; }
   bool isOfHub() const { return source.hub.has_value(); }
+  /// The files hold a model of text and images, of which the text part alone is taken: its tensors have the names here
+  /// that they have in a language model.
+  bool isTextPart() const { return textTensors.has_value(); }
   bool isSeeded() const { return seedValue.has_value(); }
   uint64_t seed() const { return seedValue.value_or(0); }
   /// Null unless the source is a GGUF model: the file whose metadata holds the tokenizer.
@@ -52,7 +55,9 @@ public:
 
 private:
   static Expected<ModelSource> openFiles(ModelPath path);
-  const TensorIndex &tensors() const { return ggufSet ? ggufSet->tensors() : safetensors->tensors(); }
+  const TensorIndex &tensors() const {
+    return ggufSet ? ggufSet->tensors() : textTensors ? *textTensors : safetensors->tensors();
+  }
   Status checkConfig(const plan::Plan &plan, std::vector<std::string> &differences) const;
   std::vector<std::string> compareTensors(const plan::Plan &plan, std::vector<std::string> &problems) const;
   std::string extraProblem(const std::string &name, const TensorInFile &entry) const;
@@ -67,6 +72,7 @@ private:
   std::optional<uint64_t> seedValue; ///< or one of these
   std::optional<GgufSet> ggufSet;
   std::optional<SafetensorsSet> safetensors;
+  std::optional<TensorIndex> textTensors; ///< of `safetensors`
 };
 
 /// How many problems are told one by one; the others are counted.

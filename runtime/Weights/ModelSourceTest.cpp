@@ -234,6 +234,47 @@ TEST(ModelSource, ComparesTheTensorThatScalesRopes) {
   expectError(check(scaledGguf(wrong)), "has 4 elements of F32; the plan's rotary embeddings have 8 frequencies");
 }
 
+/// As transformers writes them today, and did before.
+TEST(ModelSource, TakesTheTextPartOfAModelOfTextAndImages) {
+  for (const auto &[model, head] : {std::pair("language_model.model.", "language_model.lm_head.weight"),
+                                    std::pair("model.language_model.", "lm_head.weight")}) {
+    const std::string prefix = model;
+    TinyModel both({prefix + "a.weight", prefix + "b.weight", head, "vision_tower.x.weight"});
+    EXPECT_EQ(both.check().message(), "");
+    EXPECT_TRUE(ModelSource::open(both.scratch.path(""))->isTextPart());
+    TinyModel lacking({prefix + "a.weight", head, "vision_tower.x.weight"});
+    expectError(lacking.check(), "tensor \"model.b.weight\" [4] is missing");
+  }
+  EXPECT_FALSE(ModelSource::open(TinyModel().scratch.path(""))->isTextPart());
+}
+
+/// llama.cpp keeps a Gemma's norms as what they multiply by.
+TEST(ModelSource, TakesTheOffsetOfNormsBack) {
+  ScratchFolder scratch;
+  const std::vector<float> stored{1, 1.5, 0.75, 1 + 1.0f / 1024};
+  GgufDraft draft;
+  draft.header(2, 1);
+  addText(draft, "general.architecture", "gemma3");
+  draft.tensor("output_norm.weight", 4, 0).tensor("blk.0.attn_q.weight", 4, 32).data(0);
+  const std::string bytes(reinterpret_cast<const char *>(stored.data()), 16);
+  draft.text += bytes + std::string(16, '\0') + bytes + std::string(16, '\0');
+  plan::Plan plan;
+  const uint32_t buffer = addBuffer(plan, 64);
+  addTensor(plan, "model.norm.weight", plan::Tensor::FROZEN, plan::BF16, {4}, buffer, 0)
+      ->set_gguf_key("output_norm.weight");
+  addTensor(plan, "q.weight", plan::Tensor::FROZEN, plan::F32, {4}, buffer, 32)->set_gguf_key("blk.0.attn_q.weight");
+  auto model = ModelSource::open(scratch.write("m.gguf", draft.text));
+  ASSERT_TRUE(model.ok()) << model.status().message();
+  FT_EXPECT_OK(model->check(plan));
+  Bytes loaded(64);
+  LoadTarget target;
+  target.hostBuffer = [&](uint32_t) { return loaded.data(); };
+  FT_EXPECT_OK(loadModel(plan, *model, LoadOptions(), target));
+  const uint16_t norms[] = {0, 0x3F00, 0xBE80, 0x3A80}; // 0, 1/2, −1/4, 1/1024
+  EXPECT_EQ(std::memcmp(loaded.data(), norms, sizeof norms), 0);
+  EXPECT_EQ(std::memcmp(loaded.data() + 32, stored.data(), 16), 0);
+}
+
 TEST(ModelSource, LoadsEveryTypeOfGgufTensors) {
   plan::Plan plan;
   uint32_t buffer = addBuffer(plan, 1 << 16);

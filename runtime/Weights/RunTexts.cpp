@@ -1,5 +1,6 @@
 #include "runtime/Weights/RunTexts.h"
 
+#include "runtime/Config/TextPart.h"
 #include "runtime/Support/Json.h"
 
 #include <algorithm>
@@ -56,6 +57,7 @@ Status takeOwnConfig(plan::Text &text, const ModelSource &model) {
     takeGgufIds(*model.gguf(), config);
   } else if (std::filesystem::exists(own, ignored)) {
     FT_ASSIGN_OR_RETURN(config, readJsonObject(own));
+    config = textPart(config).value_or(config);
     config.erase("dtype"); // the newer name of the other, and of the weights that the run started from
     config.erase(typeKey);
     if (const Json *type = findMember(planned, typeKey))

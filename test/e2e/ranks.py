@@ -98,6 +98,20 @@ class Equality(WorkshopTest):
                         for a, b in zip(self.losses("whole"), self.losses("split")):
                             self.assertAlmostEqual(a, b, delta=1e-4 if precision == "FP32_TRUE" else 0.02)
 
+    def test_gradients_exchanged_in_bf16_are_rounded_and_no_more(self):
+        fields = dict(precision="BF16_MIXED", gradient_accumulation_steps=1, micro_batch_size=2, max_steps=3)
+        for split in ("dp_replicate_size: 2", "strategy: ZERO2 dp_shard_size: 2", "strategy: FSDP dp_shard_size: 2"):
+            with self.subTest(split=split):
+                self.train(self.compile("f32", parallelism=f"{{ {split} }}", **fields), "f32", "--overwrite")
+                self.train(self.compile("bf16", parallelism=f"{{ {split} reduce_dtype: BF16 }}", **fields), "bf16",
+                           "--overwrite")
+                exact, rounded = (tensors(self.folder / out / "model.safetensors") for out in ("f32", "bf16"))
+                difference, name = worst(rounded, exact)
+                self.assertLess(difference, LOWER["BF16_MIXED"], name)
+                self.assertGreater(difference, 0) # something was rounded
+                for a, b in zip(self.losses("f32"), self.losses("bf16")):
+                    self.assertAlmostEqual(a, b, delta=0.02)
+
     def metrics(self, out):
         return [json.loads(line) for line in (self.folder / out / "metrics.jsonl").read_text().splitlines()]
 
@@ -137,6 +151,8 @@ class Said(WorkshopTest):
     def test_refuses_more_ranks_than_cards_of_a_host(self):
         recipe = self.recipe(lora=LORA, parallelism=over(16))
         self.refused(call(FTC, "check", recipe, "--gpu", "h200"), 2, "parallelism.dp_replicate_size is 16", "at most 8")
+        self.refused(call(FTC, "check", self.recipe(parallelism=over(2)), "--gpu", "rtx4090"), 2,
+                     "parallelism.dp_replicate_size is 2", "at most 1", "PCIe 4 x16")
         recipe = self.recipe(parallelism="{ strategy: FSDP dp_shard_size: 9 }")
         self.refused(call(FTC, "check", recipe, "--gpu", "h200"), 2, "parallelism.dp_shard_size is 9", "at most 8")
 

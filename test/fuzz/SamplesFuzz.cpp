@@ -9,8 +9,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (size == 0)
     return 0;
   constexpr const char *names[] = {"d.json", "d.csv", "d.tsv"};
-  const auto file = rt::readSamples(folder.write(names[data[0] % 3], fuzz::textOf(data + 1, size - 1)));
-  if (file.ok() && file->samples.empty())
-    std::abort();
+  const auto source = rt::SampleSource::open(folder.write(names[data[0] % 3], fuzz::textOf(data + 1, size - 1)));
+  if (!source.ok())
+    return 0;
+  rt::SampleSource::Reader records(*source);
+  rt::Record record;
+  for (auto more = records.next(record); more.ok() && *more; more = records.next(record))
+    (void)source->sample(record);
   return 0;
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs COUNT mutants of three plans (full, adapters with dropout, two ranks), an equal share of each.
+# Runs COUNT mutants of four plans (full, adapters with dropout, two ranks, an optimizer on the host), an equal share of each.
 # Usage: test/plans/mutants.sh COUNT [SEED]     (10000 take about an hour on one core)
 set -euo pipefail
 
@@ -24,9 +24,10 @@ run() { # name, then what is set
   done
   "$ftc" compile recipes/tiny_llama_cpu.textproto "${settings[@]}" -o "$plan" >"$folder/$1.log"
   echo "== $1"
-  "$mutants" "$plan" $(((count + 2) / 3)) "$seed" "$folder/$1" || found=1
+  "$mutants" "$plan" $(((count + 3) / 4)) "$seed" "$folder/$1" || found=1
 }
 run full gradient_accumulation_steps=2
 run adapters lora.r=2 lora.lora_dropout=0.1
 run ranks parallelism.dp_replicate_size=2
+run host offload_optimizer.device=CPU offload_optimizer.fraction=0.5 precision=BF16_MIXED weight_decay=0.1
 exit "$found"

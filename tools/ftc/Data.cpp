@@ -1,3 +1,4 @@
+#include "runtime/Metrics/ProgressLine.h"
 #include "runtime/Text/DataCommand.h"
 #include "tools/ftc/Commands.h"
 
@@ -16,6 +17,9 @@ rt::Status ft::dataCommand(const CompileRequest &request, const std::string &mod
   command.modelPath = model;
   command.baseFolder = request.planFolder;
   command.outputFile = output;
+  rt::Console console(2); // the report alone goes to standard output
+  rt::ProgressLine progress(console);
+  command.progress = &progress;
   std::string text;
   rt::Status status = rt::runDataCommand(command, text);
   fmt::print("{}", text);

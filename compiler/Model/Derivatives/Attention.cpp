@@ -1,4 +1,5 @@
 // Attention and the rotation of q and k before it.
+#include "compiler/Model/Derivatives/Again.h"
 #include "compiler/Model/Derivatives/Rules.h"
 #include "compiler/Model/GradientBuilder.h"
 
@@ -44,6 +45,6 @@ struct RopeRule : Derivative::ExternalModel<RopeRule, RopeOp> {
 } // namespace
 
 void ft::attachAttentionDerivatives(MLIRContext *context) {
-  AttentionOp::attachInterface<AttentionRule>(*context);
-  RopeOp::attachInterface<RopeRule>(*context);
+  AttentionOp::attachInterface<AttentionRule, Again<AttentionOp, Recompute::Blocks>>(*context);
+  RopeOp::attachInterface<RopeRule, Again<RopeOp, Recompute::Products>>(*context);
 }

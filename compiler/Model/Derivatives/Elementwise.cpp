@@ -1,7 +1,6 @@
+#include "compiler/Model/Derivatives/Again.h"
 #include "compiler/Model/Derivatives/Rules.h"
 #include "compiler/Model/GradientBuilder.h"
-
-#include "mlir/IR/IRMapping.h"
 
 using namespace mlir;
 using namespace ft;
@@ -73,35 +72,15 @@ struct SwigluRule : Derivative::ExternalModel<SwigluRule, SwigluOp> {
   }
 };
 
-/// The op once more, on operands that may be made again themselves.
-Value repeat(OpResult result, GradientBuilder &gradients) {
-  Operation *op = result.getOwner();
-  IRMapping mapping;
-  for (Value operand : op->getOperands())
-    mapping.map(operand, gradients.remake(operand));
-  Operation *again = gradients.builder().clone(*op, mapping);
-  again->setLoc(gradients.loc());
-  return again->getResult(result.getResultNumber());
-}
-
-/// The mask is drawn again: it depends on the position alone.
-struct DropoutAgain : Remade::ExternalModel<DropoutAgain, DropoutOp> {
-  Value buildAgain(Operation *, OpResult result, GradientBuilder &gradients) const { return repeat(result, gradients); }
-};
-
-/// From gate and up, which the derivative has in registers.
-struct SwigluAgain : Remade::ExternalModel<SwigluAgain, SwigluOp> {
-  Value buildAgain(Operation *, OpResult result, GradientBuilder &gradients) const { return repeat(result, gradients); }
-  bool isMadeBesideDerivative(Operation *) const { return true; }
-};
-
 } // namespace
 
+// What stands between a product and who reads it is made again with it; sums are the residual stream. The mask of
+// dropout is drawn again, since it depends on the position alone; SwiGLU's derivative has gate and up in registers.
 void ft::attachElementwiseDerivatives(MLIRContext *context) {
-  AddBiasOp::attachInterface<AddBiasRule>(*context);
-  AddOp::attachInterface<AddRule>(*context);
-  CastOp::attachInterface<CastRule>(*context);
-  DropoutOp::attachInterface<DropoutRule, DropoutAgain>(*context);
-  ScaleOp::attachInterface<ScaleRule>(*context);
-  SwigluOp::attachInterface<SwigluRule, SwigluAgain>(*context);
+  AddBiasOp::attachInterface<AddBiasRule, Again<AddBiasOp, Recompute::Products>>(*context);
+  AddOp::attachInterface<AddRule, Again<AddOp, Recompute::Blocks>>(*context);
+  CastOp::attachInterface<CastRule, Again<CastOp, Recompute::Products>>(*context);
+  DropoutOp::attachInterface<DropoutRule, Again<DropoutOp, Recompute::Rows>>(*context);
+  ScaleOp::attachInterface<ScaleRule, Again<ScaleOp, Recompute::Products>>(*context);
+  SwigluOp::attachInterface<SwigluRule, Again<SwigluOp, Recompute::Rows, /*besideDerivative=*/true>>(*context);
 }

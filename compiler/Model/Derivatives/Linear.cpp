@@ -4,6 +4,7 @@
 // adapter) whose results go nowhere else. Then one rule differentiates both: the scale goes into the product that
 // makes ds = scale · dy · B, so that dA = dsᵀ · x and dx = [dy | ds] · [W; A] need none and dx is one sum of products.
 // With dropout the adapter reads another tensor, and its dx is a product of its own.
+#include "compiler/Model/Derivatives/Again.h"
 #include "compiler/Model/Derivatives/Rules.h"
 #include "compiler/Model/GradientBuilder.h"
 
@@ -86,16 +87,11 @@ struct LinearRule : Derivative::ExternalModel<LinearRule, LinearOp> {
         sum.push(grad, weight);
     for (Adapter &adapter : adapters) {
       gradients.markDone(adapter.op);
-      gradients.withRemade(adapter.op.getX(), [&gradients, one, parts = adapter.parts](Value x) {
-        for (auto [ds, a] : llvm::zip(parts.grads, parts.weights))
-          addWeightGradient(a, ds, x, one, gradients);
-      });
+      for (auto [ds, a] : llvm::zip(adapter.parts.grads, adapter.parts.weights))
+        addWeightGradient(a, ds, adapter.op.getX(), one, gradients);
     }
-    if (llvm::any_of(sum.weights, [&](Value weight) { return gradients.needs(weight); }))
-      gradients.withRemade(op.getX(), [&gradients, alpha = op.getAlpha(), sum](Value x) {
-        for (auto [grad, weight] : llvm::zip(sum.grads, sum.weights))
-          addWeightGradient(weight, grad, x, alpha, gradients);
-      });
+    for (auto [grad, weight] : llvm::zip(sum.grads, sum.weights))
+      addWeightGradient(weight, grad, op.getX(), op.getAlpha(), gradients);
     for (Adapter &adapter : adapters) {
       if (adapter.op.getX() == op.getX() && op.getAlpha() == one)
         for (auto [ds, a] : llvm::zip(adapter.parts.grads, adapter.parts.weights))
@@ -108,6 +104,20 @@ struct LinearRule : Derivative::ExternalModel<LinearRule, LinearOp> {
   }
 };
 
+/// Products are worth their memory only under pressure. What is much narrower than the rows that it is made from, as an
+/// adapter's s, is kept: making it again reads all of these.
+struct LinearAgain : Remade::ExternalModel<LinearAgain, LinearOp> {
+  Recompute getRecompute(Operation *operation, OpResult result) const {
+    constexpr int64_t narrow = 16;
+    auto columns = [](Value value) { return cast<RankedTensorType>(value.getType()).getDimSize(1); };
+    return columns(result) * narrow <= columns(cast<LinearOp>(operation).getX()) ? Recompute::Never
+                                                                                 : Recompute::Products;
+  }
+  Value buildAgain(Operation *, OpResult result, OpBuilder &builder, IRMapping &there) const {
+    return cloneAgain(result, builder, there);
+  }
+};
+
 } // namespace
 
-void ft::attachLinearDerivative(MLIRContext *context) { LinearOp::attachInterface<LinearRule>(*context); }
+void ft::attachLinearDerivative(MLIRContext *context) { LinearOp::attachInterface<LinearRule, LinearAgain>(*context); }

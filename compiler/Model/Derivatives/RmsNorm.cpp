@@ -1,5 +1,8 @@
 #include "compiler/Model/Derivatives/Rules.h"
 #include "compiler/Model/GradientBuilder.h"
+#include "compiler/Model/RecomputePolicy.h"
+
+#include "mlir/IR/IRMapping.h"
 
 using namespace mlir;
 using namespace ft;
@@ -26,14 +29,16 @@ struct RmsNormRule : Derivative::ExternalModel<RmsNormRule, RmsNormOp> {
   }
 };
 
-/// One pass over x, which backward keeps anyway, instead of y.
+/// One pass over x, which the derivative reads anyway, instead of y. The statistics are small.
 struct RmsNormAgain : Remade::ExternalModel<RmsNormAgain, RmsNormOp> {
-  Value buildAgain(Operation *operation, OpResult result, GradientBuilder &gradients) const {
+  Recompute getRecompute(Operation *operation, OpResult result) const {
+    return result == cast<RmsNormOp>(operation).getY() ? Recompute::Rows : Recompute::Never;
+  }
+  Value buildAgain(Operation *operation, OpResult result, OpBuilder &builder, IRMapping &there) const {
     auto op = cast<RmsNormOp>(operation);
-    if (result == op.getRstd())
-      return result;
-    return RmsNormApplyOp::create(gradients.builder(), gradients.loc(), result.getType(), op.getX(), op.getRstd(),
-                                  op.getWeight(), op.getOffsetAttr());
+    return RmsNormApplyOp::create(builder, op.getLoc(), result.getType(), there.lookupOrDefault(op.getX()),
+                                  there.lookupOrDefault(op.getRstd()), there.lookupOrDefault(op.getWeight()),
+                                  op.getOffsetAttr());
   }
 };
 

@@ -15,6 +15,12 @@ namespace {
 /// min(1, max_norm / (norm + 1e-6)), PyTorch's clip_grad_norm_; 1 where max_norm is 0.
 double clipping(double norm, double maxNorm) { return maxNorm > 0 ? std::min(1.0, maxNorm / (norm + 1e-6)) : 1; }
 
+/// Which element of a bucket element i of a tensor in it is; `pitch` 0: it is dense.
+auto placesOf(RankedTensorType type, int64_t offset, int64_t pitch) {
+  const int64_t row = type.getRank() == 2 ? type.getDimSize(1) : type.getNumElements();
+  return [=](int64_t i) { return offset + i / row * (pitch ? pitch : row) + i % row; };
+}
+
 } // namespace
 
 void Interpreter::adamw(AdamwOp op) {
@@ -58,9 +64,20 @@ void Interpreter::sgd(SgdOp op) {
 bool Interpreter::executeUpdate(Operation &operation) {
   return TypeSwitch<Operation *, bool>(&operation)
       .Case([&](ViewOp op) {
+        const ReferenceTensor &bucket = get(op.getBucket());
         ReferenceTensor &member = values[op.getResult()];
-        std::copy_n(get(op.getBucket()).numbers.begin() + op.getOffset(), member.numbers.size(),
-                    member.numbers.begin());
+        const auto places = placesOf(op.getType(), op.getOffset(), op.getPitch());
+        for (int64_t i = 0; i < member.size(); ++i)
+          member.numbers[i] = bucket.numbers[places(i)];
+        return true;
+      })
+      .Case([&](InsertOp op) {
+        ReferenceTensor &bucket = values[op.getResult()] = get(op.getBucket());
+        for (auto [matrix, offset, pitch] : llvm::zip_equal(op.getMatrices(), op.getOffsets(), op.getPitches())) {
+          const auto places = placesOf(cast<RankedTensorType>(matrix.getType()), offset, pitch);
+          for (int64_t i = 0; i < get(matrix).size(); ++i)
+            bucket.numbers[places(i)] = get(matrix).numbers[i];
+        }
         return true;
       })
       .Case([&](AssembleOp op) {

@@ -19,18 +19,17 @@ static std::optional<plan::Reduction> reductionOf(dist::Reduction reduction) {
   return std::nullopt;
 }
 
-/// Rows, and so blocks of threads, of a large share: peers' memory is as fast with these, and products beside them keep
-/// their multiprocessors (reports/collectives.md).
-constexpr int64_t fewRows = 32, largeShare = 1 << 20; // elements
+/// Shares from here on are copied to this rank before it sums them: copies take no multiprocessors from the products
+/// beside them, and a sum of near memory holds them a fifth as long as one that reads peers (reports/gpu-ranks.md).
+constexpr int64_t largeShare = 1 << 20; // elements
 
 /// Equal shares in whole rows, or all of a short run for the first member.
 static FailureOr<RankShare> shareOf(Operation *op, const Place &whole, int64_t members) {
   const int64_t elements = whole.rows * whole.columns;
   RankShare share{whole.elementType, members};
   if (elements % (members * bucketRow) == 0) {
-    const int64_t own = elements / members; // bucketRow is a multiple of fewRows
-    share.rows = own < largeShare ? own / bucketRow : fewRows;
-    share.length = own / share.rows;
+    share.rows = elements / members / bucketRow;
+    share.length = bucketRow;
     return share;
   }
   if (elements > bucketRow)
@@ -43,7 +42,7 @@ static FailureOr<RankShare> shareOf(Operation *op, const Place &whole, int64_t m
 /// The message's fields that all collectives have.
 template <typename Op> static CollectiveSpec specOf(Op op, plan::CollectiveKind kind) {
   auto mesh = SymbolTable::lookupNearestSymbolFrom<dist::MeshOp>(op, op.getMeshAttr());
-  CollectiveSpec spec{kind, std::nullopt, {}, {}, {}, {}};
+  CollectiveSpec spec{kind, std::nullopt, {}, {}, {}, {}, {}};
   for (StringAttr axis : dist::axesOf(op.getAxes()))
     spec.axes.push_back(llvm::find(mesh.getAxes(), axis) - mesh.getAxes().begin());
   return spec;
@@ -75,6 +74,11 @@ template <typename Op> static LogicalResult addPrograms(Op op, bool apart, Colle
   for (int64_t member = 0; member < share->members; ++member) {
     share->own = apart ? RankShare::apart : member;
     spec.programs.push_back(&out.kernels.get(share->norm ? "rank_norm" : "rank_sum", buildRankSum, *share));
+  }
+  spec.workspace.reset();
+  if (share->rows * share->length >= largeShare) {
+    const Place peers = out.values.scratch("peers", share->members - 1, share->rows * share->length, share->type);
+    spec.workspace = PlaceUse{peers, 0, out.values.freshVersion()};
   }
   return success();
 }

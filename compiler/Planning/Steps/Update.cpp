@@ -58,6 +58,18 @@ static LogicalResult emitAssemble(AssembleOp op, StepEmitter &out) {
   return success();
 }
 
+/// The matrices get the version of the rest, as all that a product reads at once has one.
+static LogicalResult emitInsert(InsertOp op, StepEmitter &out) {
+  SmallVector<PlaceUse> from, to;
+  for (auto [matrix, offset, pitch] : llvm::zip_equal(op.getMatrices(), op.getOffsets(), op.getPitches())) {
+    from.push_back(out.reading(matrix));
+    to.push_back(out.writing(op.getResult()));
+    to.back().place = memberPlace(to.back().place, offset, matrix.getType(), pitch);
+  }
+  out.convertAll("adapters", from, to);
+  return success();
+}
+
 static LogicalResult emitAccumulate(AccumulateOp op, StepEmitter &out) {
   const PlaceUse before = inRows(out.reading(op.getSum())), part = inRows(out.reading(op.getPart()));
   if (out.values.aliasOf(op.getTotal()) < 0)
@@ -138,7 +150,8 @@ static LogicalResult emitUpdate(Optimizer op, ArrayRef<Value> moments, StepEmitt
   }
   for (Value v : {op.getNorm(), op.getStatus(), op.getScalars()})
     uses.push_back(out.reading(v));
-  out.launch("", out.kernels.get(name, build, layout, options), uses);
+  KernelPool &kernels = uses.front().place.host ? out.hostKernels : out.kernels;
+  out.launch("", kernels.get(name, build, layout, options), uses);
   return success();
 }
 
@@ -170,6 +183,11 @@ static LogicalResult emitCast(CastOp op, StepEmitter &out) {
   return success();
 }
 
+static LogicalResult emitTransfer(TransferOp op, StepEmitter &out) {
+  out.copy(op.getToHost() ? "to_host" : "from_host", out.reading(op.getX()), out.writing(op.getResult()));
+  return success();
+}
+
 static void findAccumulatePairs(AccumulateOp, InPlacePairs &pairs) { pairs.push_back({0, 0}); }
 
 /// The parameter and its moments; not the gradient between them.
@@ -189,10 +207,12 @@ void ft::attachUpdateSteps(MLIRContext &context) {
   attachSteps<AccumulateOp, emitAccumulate>(context);
   attachInPlace<AccumulateOp, findAccumulatePairs>(context);
   attachSteps<AssembleOp, emitAssemble>(context);
+  attachSteps<InsertOp, emitInsert>(context);
   attachSteps<GradNormOp, emitGradNorm>(context);
   attachSteps<AdamwOp, emitAdamw>(context);
   attachInPlace<AdamwOp, findAdamwPairs>(context);
   attachSteps<SgdOp, emitSgd>(context);
   attachInPlace<SgdOp, findSgdPairs>(context);
   attachSteps<CastOp, emitCast>(context);
+  attachSteps<TransferOp, emitTransfer>(context);
 }

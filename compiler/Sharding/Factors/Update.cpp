@@ -23,6 +23,12 @@ void assemble(AssembleOp op, FactorRule &rule) {
   rule.result(rule.whole(op.getBucket(), "bucket"));
 }
 
+void insert(InsertOp op, FactorRule &rule) {
+  for (Value operand : op->getOperands())
+    rule.operand(rule.whole(operand, "part"));
+  rule.result(rule.whole(op.getResult(), "bucket"));
+}
+
 void accumulate(AccumulateOp op, FactorRule &rule) {
   const unsigned elements = rule.letter("bucket", LetterKind::Free);
   rule.added({elements}, 0);
@@ -99,6 +105,7 @@ void sgd(SgdOp op, FactorRule &rule) {
 void ft::attachUpdateFactors(MLIRContext &context) {
   attachFactors<ViewOp, view>(context);
   attachFactors<AssembleOp, assemble>(context);
+  attachFactors<InsertOp, insert>(context);
   attachFactors<AccumulateOp, accumulate>(context);
   attachFactors<AddScalarOp, addScalar>(context);
   attachFactors<CheckFiniteOp, checkFinite>(context);

@@ -76,20 +76,16 @@ std::string legalModelTypes(const Json &config) {
   const Json *type = findMember(config, "model_type"), *text = findMember(config, "text_config");
   if (text && text->is_object()) {
     const Json *inner = findMember(*text, "model_type");
-    const bool known = inner && inner->is_string() && familyOfModelType(inner->get<std::string>());
     return fmt::format(
         "{}: this checkpoint is of text and images, and the part for images is not there. Its text part, "
-        "text_config, is {}{}",
-        legal, inner ? shownJson(*inner) : "of no model_type",
-        known ? ": save that as a model of its own, with its weights" : ", which is not there either");
+        "text_config, is {}, which is not there either",
+        legal, inner ? shownJson(*inner) : "of no model_type");
   }
   return legal + (type && type->is_string() ? neededBy(type->get<std::string>()) : "");
 }
 
 std::string legalGgufArchitectures(std::string_view architecture) {
   const std::string legal = quotedNames([](const ModelFamily &family) { return family.ggufArchitecture; });
-  if (architecture == "gemma3")
-    return legal + ": the norms in such a file have 1 added to them; give the model's Hugging Face folder";
   return legal + (architecture.empty() ? "" : neededBy(architecture));
 }
 

@@ -16,7 +16,10 @@ struct ModelFamily {
   void (*setDefaults)(ModelConfig &config); ///< what absent fields mean, where that is not a Llama's
   void (*readLayers)(FieldReader &fields, ModelConfig &config); ///< perLayer and what else only this family has
   void (*readGgufLayers)(FieldReader &fields, ModelConfig &config);
-  bool hasLocalRope = false; ///< rope_parameters may hold one object for each type of layer
+  bool hasLocalRope =
+      false; ///< layers have windows and a rope of their own: rope_parameters may hold one object a type
+  std::span<const Field> ggufFields = {}; ///< of GGUF metadata, behind the architecture's name and a dot
+  double ggufNormOffset = 0;              ///< what GGUF files have added to the weights of norms
 };
 
 extern const ModelFamily gemma3Family, llamaFamily, mistralFamily, qwen2Family, qwen3Family, smolLm3Family;

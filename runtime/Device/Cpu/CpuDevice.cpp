@@ -40,6 +40,7 @@ public:
 
   Status loadKernels(const plan::Plan &plan, std::span<const ImageView> images) override {
     FT_ASSIGN_OR_RETURN(kernels, KernelBlob::load(plan, images, information.arch));
+    FT_ASSIGN_OR_RETURN(hostKernels, KernelBlob::load(plan, images, information.arch, /*host=*/true));
     return {};
   }
 
@@ -51,9 +52,19 @@ public:
                      "compile with --gpu cpu");
   }
 
+  Expected<uint32_t> prepareHostLaunch(uint32_t kernel, uint64_t items, std::span<void *const> args) override {
+    hostLaunches.push_back({hostKernels.entry(kernel), static_cast<int64_t>(items), {args.begin(), args.end()}});
+    return static_cast<uint32_t>(hostLaunches.size() - 1);
+  }
+
   Status launch(uint32_t, uint32_t kernel, uint64_t items, std::span<void *const> args) override {
-    const KernelEntry entry = kernels.entry(kernel);
-    team.run(static_cast<int64_t>(items), [&](int64_t begin, int64_t end) { entry(args.data(), begin, end); });
+    runItems(kernels.entry(kernel), static_cast<int64_t>(items), args.data());
+    return {};
+  }
+
+  Status hostLaunch(uint32_t, uint32_t handle) override {
+    const HostLaunch &launch = hostLaunches[handle];
+    runItems(launch.entry, launch.items, launch.args.data());
     return {};
   }
 
@@ -113,6 +124,15 @@ public:
   }
 
 private:
+  struct HostLaunch {
+    KernelEntry entry;
+    int64_t items;
+    std::vector<void *> args;
+  };
+
+  void runItems(KernelEntry entry, int64_t items, void *const *args) {
+    team.run(items, [&](int64_t begin, int64_t end) { entry(args, begin, end); });
+  }
   static Status noGraphs() { return failed("the cpu driver has no graphs; segments run eagerly"); }
   static char *rowAddress(const Region &region, int64_t batch, int64_t row) {
     return static_cast<char *>(region.base) + batch * region.batchPitch + row * region.pitch;
@@ -141,7 +161,8 @@ private:
   CpuLibraries libraries;
   Team team;
   Reservations reservations;
-  KernelBlob kernels;
+  KernelBlob kernels, hostKernels;
+  std::vector<HostLaunch> hostLaunches;
   GemmCache gemms;
   uint32_t streamCount = 0;
   std::vector<Clock::time_point> times;

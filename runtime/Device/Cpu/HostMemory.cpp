@@ -1,5 +1,7 @@
 #include "runtime/Device/Cpu/HostMemory.h"
 
+#include "runtime/Device/Device.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,6 +12,7 @@
 #include <optional>
 #include <sstream>
 #include <sys/mman.h>
+#include <thread>
 #include <unistd.h>
 
 #ifndef MADV_POPULATE_WRITE
@@ -87,6 +90,22 @@ HostMemory ft::rt::readHostMemory(const std::string &proc, const std::string &cg
   }
   return memory;
 }
+
+void ft::rt::fillBytes(void *memory, uint64_t bytes, uint8_t value) {
+  constexpr uint64_t least = 64 << 20; // for which a thread is worth its start
+  const uint64_t threads = std::clamp<uint64_t>(bytes / least, 1, usableProcessors());
+  const uint64_t share = bytes / threads;
+  std::vector<std::thread> others;
+  for (uint64_t i = 1; i < threads; ++i)
+    others.emplace_back([=] {
+      std::memset(static_cast<char *>(memory) + i * share, value, i + 1 < threads ? share : bytes - i * share);
+    });
+  std::memset(memory, value, threads > 1 ? share : bytes);
+  for (std::thread &other : others)
+    other.join();
+}
+
+uint64_t ft::rt::freeHostBytes() { return readHostMemory().freeBytes; }
 
 Reservations::~Reservations() {
   for (const Mapping &mapping : mappings)

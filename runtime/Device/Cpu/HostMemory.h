@@ -18,6 +18,9 @@ struct HostMemory {
 /// count as free, as in MemAvailable: the kernel gives them up.
 HostMemory readHostMemory(const std::string &proc = "/proc", const std::string &cgroups = "/sys/fs/cgroup");
 
+/// Sets every byte, with as many threads as pay.
+void fillBytes(void *memory, uint64_t bytes, uint8_t value);
+
 /// Anonymous zeroed mappings, released together.
 class Reservations {
 public:

@@ -64,3 +64,14 @@ TEST_F(HostMemoryTest, DamagedFilesAreNoLimit) {
   write("cgroup/memory.max", "what\n");
   EXPECT_EQ(freeBytes(), 800u * 1024);
 }
+
+TEST(FillBytes, SetsEveryByteAndNoOther) {
+  constexpr size_t margin = 64;
+  for (size_t bytes : {size_t(0), size_t(1), size_t(4097), (size_t(128) << 20) + 13}) { // the last by several threads
+    std::vector<uint8_t> memory(bytes + 2 * margin, 1);
+    fillBytes(memory.data() + margin, bytes, 7);
+    EXPECT_EQ(static_cast<size_t>(std::count(memory.begin(), memory.end(), 7)), bytes);
+    EXPECT_EQ(std::count(memory.begin(), memory.begin() + margin, 1), static_cast<std::ptrdiff_t>(margin));
+    EXPECT_EQ(std::count(memory.end() - margin, memory.end(), 1), static_cast<std::ptrdiff_t>(margin));
+  }
+}

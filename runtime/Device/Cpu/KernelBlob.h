@@ -11,9 +11,11 @@ using KernelEntry = void (*)(void *const *args, int64_t begin, int64_t end);
 /// One image, copied into memory that is writable until the copy is done and executable from then on.
 class KernelBlob {
 public:
-  /// Picks the image of the highest level that is not above `level` and resolves the entry of every kernel. Fails with
-  /// CannotRun where no image fits, with BadInput where an entry lies outside its image.
-  static Expected<KernelBlob> load(const plan::Plan &plan, std::span<const ImageView> images, const std::string &level);
+  /// Of the images for the host or, else, for the device picks that of the highest level that is not above `level`, and
+  /// resolves the entries of their kernels. Fails with CannotRun where no image fits, with BadInput where an entry lies
+  /// outside its image.
+  static Expected<KernelBlob> load(const plan::Plan &plan, std::span<const ImageView> images, const std::string &level,
+                                   bool host = false);
 
   KernelBlob() = default;
   KernelBlob(KernelBlob &&other) noexcept { *this = std::move(other); }
@@ -21,6 +23,7 @@ public:
   ~KernelBlob();
 
   size_t size() const { return entries.size(); }
+  /// Of Plan.kernels[kernel]; null where that is for another processor.
   KernelEntry entry(uint32_t kernel) const { return entries[kernel]; }
   const std::string &arch() const { return imageArch; }
 

@@ -78,7 +78,7 @@ CudaDevice::~CudaDevice() {
   for (const Reservation &reservation : reservations) {
     if (reservation.space == plan::Arena::DEVICE)
       driver.memFree(reinterpret_cast<CUdeviceptr>(reservation.memory));
-    else
+    else if (reservation.space == plan::Arena::PINNED)
       driver.memFreeHost(reservation.memory);
   }
   if (context)

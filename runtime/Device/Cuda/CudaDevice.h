@@ -1,10 +1,14 @@
 // The driver for NVIDIA GPUs behind Device.h: the CUDA driver interface alone, cuBLASLt and cuDNN opened at run time.
 #pragma once
 
+#include "runtime/Device/Cpu/HostMemory.h"
+#include "runtime/Device/Cpu/HostTeam.h"
+#include "runtime/Device/Cpu/KernelBlob.h"
 #include "runtime/Device/Cuda/AttentionPlans.h"
 #include "runtime/Device/Cuda/GemmPlans.h"
 #include "runtime/Device/Device.h"
 
+#include <deque>
 #include <memory>
 #include <vector>
 
@@ -51,7 +55,9 @@ public:
   std::vector<std::string> products() const override {
     return gemms ? gemms->descriptions() : std::vector<std::string>();
   }
+  Expected<uint32_t> prepareHostLaunch(uint32_t kernel, uint64_t items, std::span<void *const> args) override;
   Status launch(uint32_t stream, uint32_t kernel, uint64_t items, std::span<void *const> args) override;
+  Status hostLaunch(uint32_t stream, uint32_t handle) override;
   Status gemm(uint32_t stream, uint32_t handle, const void *a, const void *b, void *d, void *workspace) override;
   Status attention(uint32_t stream, uint32_t handle, std::span<void *const> args) override;
   Status copy(uint32_t stream, const Region &dst, const Region &src) override;
@@ -101,6 +107,13 @@ private:
   struct Reservation {
     plan::Arena::Space space;
     void *memory;
+    uint64_t bytes;
+  };
+  struct HostLaunch {
+    HostTeam *team;
+    KernelEntry entry;
+    int64_t items;
+    std::vector<void *> args;
   };
 
   explicit CudaDevice(DriverApi api) : driver(std::move(api)) {}
@@ -112,6 +125,10 @@ private:
   Status checkEvent(uint32_t event) const;
   Expected<CUmodule> loadImage(const ImageView &view);
   Status copyRows(CUstream stream, const Region &dst, const Region &src);
+  Status loadHostKernels(const plan::Plan &plan, std::span<const ImageView> images);
+  static void CUDA_CB runOnHost(void *launch);
+  bool isHostMemory(const void *address) const;
+  Status fillHost(uint32_t stream, const Region &dst, uint8_t value);
 
   DriverApi driver;
   DeviceInfo description;
@@ -119,10 +136,14 @@ private:
   CUcontext context = nullptr;
   int capability = 0; ///< major · 10 + minor
   std::vector<Reservation> reservations;
+  Reservations pageable; ///< HOST arenas
   std::vector<CUstream> streams;
   std::vector<CUevent> events; ///< event e is events[e - 1]
   std::vector<CUmodule> modules;
-  std::vector<LoadedKernel> kernels;
+  std::vector<LoadedKernel> kernels; ///< by kernel of the plan; those for the host have no function
+  KernelBlob hostKernels;
+  std::unique_ptr<HostTeam> hostTeam;  ///< null where nothing runs on the host
+  std::deque<HostLaunch> hostLaunches; ///< which graphs point to
   std::vector<CUgraphExec> graphs;
   bool capturing = false;
   JointCapture *joint = nullptr;

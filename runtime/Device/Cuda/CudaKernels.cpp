@@ -1,5 +1,6 @@
 // Kernel images of a plan, and their launches.
 #include "runtime/Device/Cuda/CudaDevice.h"
+#include "runtime/Plan/Kinds.h"
 
 #include <fmt/format.h>
 
@@ -85,7 +86,8 @@ Status CudaDevice::loadKernels(const plan::Plan &plan, std::span<const ImageView
   if (attentions)
     attentions->start(attentionsOf(plan));
   kernels.clear();
-  if (plan.kernels().empty())
+  FT_RETURN_IF_ERROR(loadHostKernels(plan, images));
+  if (plan::kernelsFor(plan, /*host=*/false).empty())
     return {};
   const ImageView *best = nullptr;
   for (const ImageView &view : images)
@@ -100,6 +102,10 @@ Status CudaDevice::loadKernels(const plan::Plan &plan, std::span<const ImageView
   modules.push_back(module);
   for (const plan::Kernel &kernel : plan.kernels()) {
     LoadedKernel loaded{nullptr, kernel};
+    if (kernel.host()) {
+      kernels.push_back(std::move(loaded));
+      continue;
+    }
     if (driver.moduleGetFunction(&loaded.function, module, kernel.entry().c_str()) != CUDA_SUCCESS)
       return badInput(fmt::format("kernel {}: the plan's image for {} has no entry {}", kernel.name(),
                                   best->image->arch(), kernel.entry()));
@@ -121,6 +127,8 @@ Status CudaDevice::launch(uint32_t stream, uint32_t kernel, uint64_t items, std:
   FT_RETURN_IF_ERROR(checkQueue(stream));
   if (kernel >= kernels.size())
     return failed(fmt::format("kernel {} does not exist; {} are loaded", kernel, kernels.size()));
+  if (!kernels[kernel].function)
+    return failed(fmt::format("kernel {} is for the host's processors", kernel));
   if (items == 0)
     return {};
   const LoadedKernel &loaded = kernels[kernel];

@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <cstring>
-
 namespace ft::rt {
 
 namespace {
@@ -19,6 +17,11 @@ void *alignUp(void *pointer, uint64_t alignment) {
 Expected<void *> CudaDevice::reserve(plan::Arena::Space space, uint64_t size, uint64_t alignment) {
   if (alignment == 0 || (alignment & (alignment - 1)))
     return badInput(fmt::format("an arena's alignment is {}; must be a power of two", alignment));
+  if (space == plan::Arena::HOST) {
+    FT_ASSIGN_OR_RETURN(void *const reserved, pageable.reserve(size, alignment));
+    reservations.push_back({space, reserved, size});
+    return reserved;
+  }
   // cuMemAlloc and cuMemHostAlloc align to 256 bytes at least.
   constexpr uint64_t Given = 256;
   const uint64_t total = std::max<uint64_t>(size, 1) + (alignment > Given ? alignment : 0);
@@ -43,10 +46,10 @@ Expected<void *> CudaDevice::reserve(plan::Arena::Space space, uint64_t size, ui
   FT_RETURN_IF_ERROR(driver.check(result, fmt::format("reserving {} bytes", size)));
   if (onDevice)
     memory = reinterpret_cast<void *>(address);
-  reservations.push_back({space, memory});
+  reservations.push_back({space, memory, total});
   void *aligned = alignUp(memory, alignment);
   if (!onDevice) {
-    std::memset(aligned, 0, size);
+    fillBytes(aligned, size, 0);
     return aligned;
   }
   if (size)

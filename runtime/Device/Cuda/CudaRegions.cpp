@@ -92,6 +92,8 @@ Status CudaDevice::fill(uint32_t stream, const Region &dst, uint8_t value) {
   FT_RETURN_IF_ERROR(checkQueue(stream));
   if (dst.rows == 0 || dst.rowBytes == 0 || dst.batch == 0)
     return {};
+  if (isHostMemory(dst.base))
+    return fillHost(stream, dst, value);
   Region to = dst, same = dst;
   fold(to, same);
   const std::string what = fmt::format("filling {} x {} x {} bytes", to.batch, to.rows, to.rowBytes);

@@ -56,6 +56,7 @@ namespace ft::rt {
   X(moduleGetFunction, cuModuleGetFunction)                                                                            \
   X(funcSetAttribute, cuFuncSetAttribute)                                                                              \
   X(launchKernel, cuLaunchKernel)                                                                                      \
+  X(launchHostFunc, cuLaunchHostFunc)                                                                                  \
   X(graphInstantiate, cuGraphInstantiateWithFlags)                                                                     \
   X(graphUpload, cuGraphUpload)                                                                                        \
   X(graphLaunch, cuGraphLaunch)                                                                                        \

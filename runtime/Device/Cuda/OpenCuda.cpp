@@ -27,6 +27,12 @@ Expected<std::shared_ptr<PeerDevices>> openCudaPeers(const plan::Mesh &mesh, uin
                                  "(CUDA_VISIBLE_DEVICES limits what it shows); ranks on several hosts are started by a "
                                  "launcher: docs/several-nodes.md",
                                  mesh.ranks(), first, count));
+  std::vector<DeviceInfo> gpus;
+  for (uint32_t rank = 0; rank < mesh.ranks(); ++rank) {
+    FT_ASSIGN_OR_RETURN(DeviceInfo gpu, describeCudaDevice(driver, int(first + rank)));
+    gpus.push_back(std::move(gpu));
+  }
+  FT_RETURN_IF_ERROR(checkOneKind(gpus, first));
   CudaSetup setup{"libcuda.so.1", processPlaces()};
   if (how == Exchange::Peers)
     return std::shared_ptr<PeerDevices>(std::make_shared<CudaPeers>(mesh, first, std::move(setup)));

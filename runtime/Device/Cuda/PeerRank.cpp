@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace ft::rt {
 
@@ -25,6 +26,7 @@ Expected<uint32_t> PeerRank::prepare(std::string_view name, const plan::Collecti
   if (reduces)
     c.kernel = collective.kernels(int(c.member));
   c.inPlace = plan::isInPlace(collective);
+  c.staging = memory.workspace;
   c.arguments.resize(c.ranks.size() + (c.inPlace ? 0 : 1));
   for (int i = 0; i < collective.whole_size(); ++i) {
     Run &run = c.runs.emplace_back();
@@ -65,8 +67,14 @@ Status PeerRank::sum(uint32_t stream, Prepared &c, const Run &run) {
   const auto [bytes, begin] = shareOf(c, run, c.member);
   if (bytes == 0)
     return {};
-  for (size_t member = 0; member < c.ranks.size(); ++member)
+  std::byte *staged = c.staging;
+  for (size_t member = 0; member < c.ranks.size(); ++member) {
     c.arguments[member] = run.whole[member] + begin;
+    if (c.staging && member != c.member) {
+      FT_RETURN_IF_ERROR(copy(stream, staged, run.whole[member] + begin, bytes));
+      c.arguments[member] = std::exchange(staged, staged + bytes);
+    }
+  }
   if (!c.inPlace)
     c.arguments.back() = run.part[c.member];
   return device().launch(stream, c.kernel, device().kernel(c.kernel).items(), c.arguments);

@@ -44,6 +44,7 @@ private:
     uint32_t member = 0, root = 0;
     uint32_t kernel = 0;
     bool inPlace = true;
+    std::byte *staging = nullptr; ///< for the shares of the other members; null: they are read where they are
     std::vector<Run> runs;
     std::vector<void *> arguments; ///< of the kernel; kept so that running allocates nothing
   };

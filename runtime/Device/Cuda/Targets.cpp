@@ -1,5 +1,9 @@
 #include "runtime/Device/Cuda/Targets.h"
 
+#include "runtime/Support/Strings.h"
+
+#include <fmt/format.h>
+
 namespace ft::rt {
 
 namespace {
@@ -26,6 +30,18 @@ std::vector<std::string> matchingTargets(int major, int minor, uint64_t totalByt
     if (target.major == major && target.minor == minor && totalBytes >= target.leastGiB << 30)
       names.push_back(target.name);
   return names;
+}
+
+Status checkOneKind(std::span<const DeviceInfo> gpus, uint32_t first) {
+  auto kind = [](const DeviceInfo &gpu) {
+    return fmt::format("{} ({}, {})", gpu.name, gpu.arch, formatBytes(gpu.totalBytes));
+  };
+  for (size_t i = 1; i < gpus.size(); ++i)
+    if (kind(gpus[i]) != kind(gpus[0]))
+      return cannotRun(fmt::format("the plan's ranks need {} GPUs of one kind, from number {} on; number {} is {}, and "
+                                   "number {} {}: choose others with --gpu or CUDA_VISIBLE_DEVICES",
+                                   gpus.size(), first, first, kind(gpus[0]), first + i, kind(gpus[i])));
+  return {};
 }
 
 } // namespace ft::rt

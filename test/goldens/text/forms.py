@@ -3,8 +3,9 @@
 Needs tokenizers, sentencepiece and gguf. Writes forms/<form>/ with a tokenizer.json or tokenizer.model, and forms.json: texts
 and their ids by the form's own library. compare.py trains them again and compares more.
 """
-import io, json, os, random, tempfile
+import base64, io, json, os, random, tempfile
 import sentencepiece as spm
+from sentencepiece import sentencepiece_model_pb2
 from tokenizers import (AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers)
 
 from make_goldens import BYTES, HERE, LLAMA3, SPECIALS
@@ -190,9 +191,13 @@ def normalization(name, full):
     return {"normalization_rule_tsv": f.name}
 
 
+def sentencepiece_common():
+    return dict(vocab_size=800, character_coverage=0.98, hard_vocab_limit=False, num_threads=1, minloglevel=2,
+                train_extremely_large_corpus=False)
+
+
 def sentencepiece_forms(full):
-    common = dict(vocab_size=800, character_coverage=0.98, hard_vocab_limit=False, num_threads=1, minloglevel=2,
-                  train_extremely_large_corpus=False)
+    common = sentencepiece_common()
     return {
         "sp_llama": dict(model_type="bpe", byte_fallback=True, normalization_rule_name="identity", split_digits=True,
                          remove_extra_whitespaces=False, allow_whitespace_only_pieces=True, **common),
@@ -214,15 +219,49 @@ def train_sentencepiece(options):
     return out.getvalue()
 
 
+def json_unigram(full, byte_fallback, normalizers_behind, pre_tokenizer):
+    """A unigram model of SentencePiece as converters write it: the character map taken over, spaces by Metaspace."""
+    rules = normalization("nfkc" if byte_fallback else "nmt_nfkc", full)
+    model = sentencepiece_model_pb2.ModelProto.FromString(train_sentencepiece(dict(
+        sentencepiece_common(), model_type="unigram", byte_fallback=byte_fallback, **rules)))
+    charsmap = base64.b64encode(model.normalizer_spec.precompiled_charsmap).decode()
+    spec = json.loads(Tokenizer(models.Unigram([(p.piece, p.score) for p in model.pieces], 0, byte_fallback)).to_str())
+    spec["normalizer"] = {"type": "Sequence", "normalizers": [
+        {"type": "Precompiled", "precompiled_charsmap": charsmap}, *normalizers_behind]}
+    spec["pre_tokenizer"] = pre_tokenizer
+    spec["decoder"] = {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": True}
+    tok = Tokenizer.from_str(json.dumps(spec))
+    tok.add_special_tokens(["<unk>", "<s>", "</s>", AddedToken("<mask>", lstrip=True, special=True)])
+    tok.post_processor = processors.TemplateProcessing(single="$A </s>", pair="$A </s> $B </s>",
+                                                       special_tokens=[("</s>", tok.token_to_id("</s>"))])
+    return tok
+
+
+def metaspace(**how):
+    return {"type": "Metaspace", "replacement": "\u2581", **how}
+
+
+UNIGRAM_FORMS = {
+    "unigram": lambda full: json_unigram(
+        full, False, [{"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}],
+        {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, metaspace(prepend_scheme="always", split=True)]}),
+    "unigram_bytes": lambda full: json_unigram(
+        full, True, [{"type": "Strip", "strip_left": False, "strip_right": True},
+                     {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": "\u2581"}],
+        metaspace(prepend_scheme="first", split=False)),
+}
+
+
 def encode_json(tok, data, around=False):
     return tok.encode(data.decode("utf-8", errors="replace"), add_special_tokens=around).ids
 
 
 def write(folder, full=False):
     encoders = {}
-    for name, make in JSON_FORMS.items():
+    made = {**{n: make() for n, make in JSON_FORMS.items()}, **{n: make(full) for n, make in UNIGRAM_FORMS.items()}}
+    for name, tok in made.items():
         os.makedirs(os.path.join(folder, name), exist_ok=True)
-        spec = json.loads(make().to_str())
+        spec = json.loads(tok.to_str())
         with open(os.path.join(folder, name, "tokenizer.json"), "w") as f:
             json.dump(spec, f, separators=(",", ":"))
             f.write("\n")
@@ -242,7 +281,7 @@ def main():
     encoders = write(os.path.join(HERE, "forms"))
     texts = [t.encode() for t in TEXTS] + BYTES + list(random_texts(40))
     rng, decodings = random.Random(22), []
-    for name in JSON_FORMS:
+    for name in [*JSON_FORMS, *UNIGRAM_FORMS]:
         tok = Tokenizer.from_file(os.path.join(HERE, "forms", name, "tokenizer.json"))
         for _ in range(12):
             ids = [rng.choice([rng.randrange(tok.get_vocab_size()), rng.randrange(280)]) for _ in range(rng.randint(1, 12))]

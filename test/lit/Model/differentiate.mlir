@@ -1,4 +1,4 @@
-// RUN: ft-opt %s --split-input-file --ft-differentiate | FileCheck %s
+// RUN: ft-opt %s --split-input-file --ft-differentiate --ft-recompute | FileCheck %s
 
 // Full training: a norm's output is made again for dW, a tied table's two gradients are one sum.
 
@@ -66,9 +66,9 @@ func.func @forward() {
 // CHECK: ft.linear_bwd_weight %[[DZ]], %[[S]]
 // CHECK: %[[DP:.+]] = ft.linear_bwd_input[%[[DZ]], %[[DS]]], [%[[DOWN]], %[[A]]]
 // CHECK: %[[DG:.+]], %[[DU:.+]] = ft.swiglu_bwd %[[DP]], %[[U]], %[[U]]
-// CHECK: %[[DBOTH:.+]] = ft.add %[[DG]], %[[DU]]
 // CHECK: %[[AGAIN:.+]] = ft.swiglu %[[U]], %[[U]]
 // CHECK: ft.linear_bwd_weight %[[DS]], %[[AGAIN]]
+// CHECK: %[[DBOTH:.+]] = ft.add %[[DG]], %[[DU]]
 // CHECK: %[[UDS:.+]] = ft.linear_bwd_input[%[[DBOTH]]], [%[[UB]]] {alpha = 2.000000e+00 : f64}
 // CHECK: ft.linear_bwd_weight %[[DBOTH]], %[[US]]
 // CHECK: ft.linear_bwd_weight %[[UDS]], %[[X]]

@@ -259,4 +259,7 @@ CUresult cuLaunchKernel(CUfunction function, unsigned blocks, unsigned, unsigned
   reinterpret_cast<void (*)(void **, std::function<void()> &)>(function)(arguments, work);
   return enqueue(std::move(work));
 }
+CUresult cuLaunchHostFunc(CUstream, CUhostFn function, void *data) {
+  return enqueue([=] { function(data); });
+}
 } // extern "C"

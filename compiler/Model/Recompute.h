@@ -1,0 +1,14 @@
+// Values that backward makes again.
+#pragma once
+
+#include "compiler/Model/RecomputePolicy.h"
+
+#include "mlir/IR/BuiltinOps.h"
+
+namespace ft {
+
+/// In @accumulate_first, behind differentiation: what the policy of its layer says is made again (the Remade interface)
+/// stands once more before its first user of the backward part, which reads that. The same bits; nothing else changes.
+mlir::LogicalResult recompute(mlir::ModuleOp module, const RecomputePolicy &policy);
+
+} // namespace ft

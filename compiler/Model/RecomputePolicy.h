@@ -1,0 +1,32 @@
+// What backward makes again rather than keep, layer by layer.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+namespace ft {
+
+/// Each makes again what the one before it does, and more.
+enum class Recompute {
+  Nothing,
+  Rows,     ///< what one pass over kept rows gives: norms, SwiGLU, dropout
+  Products, ///< and products with what is computed from their rows: q, k, v, gate and up
+  Blocks,   ///< and attention and the residual stream: all of a block, from its input
+  Never,    ///< no policy: of results that are kept under each
+};
+
+/// The first layers have the tighter policy: what they keep lives longest.
+struct RecomputePolicy {
+  Recompute rest = Recompute::Rows;
+  Recompute early = Recompute::Rows; ///< of the first `earlyLayers`; at least `rest`
+  int64_t earlyLayers = 0;
+
+  /// Of a layer; of what is in none, where nothing repeats, as far as Rows.
+  Recompute of(std::optional<int64_t> layer) const {
+    if (layer)
+      return *layer < earlyLayers ? early : rest;
+    return rest == Recompute::Nothing ? Recompute::Nothing : Recompute::Rows;
+  }
+};
+
+} // namespace ft

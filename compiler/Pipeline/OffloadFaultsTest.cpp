@@ -1,0 +1,183 @@
+// A real plan whose optimizer is on the host, with one fault planted that a compiler could make: the verifier says
+// which step reads what is not there, or the checks say what lies in the wrong memory.
+#include "compiler/Pipeline/Pipeline.h"
+
+#include "runtime/Plan/CheckPlan.h"
+#include "runtime/Plan/Kinds.h"
+#include "runtime/Plan/Memory.h"
+#include "runtime/Plan/StepOperands.h"
+#include "runtime/Plan/Verify.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+using namespace ft;
+
+namespace {
+
+using Change = std::function<void(plan::Plan &)>;
+
+class OffloadFaults : public testing::Test {
+protected:
+  static void SetUpTestSuite() {
+    CompileRequest request;
+    request.recipePath = "recipes/tiny_llama_cpu.textproto";
+    request.recipesFolder = "recipes";
+    request.overrides = {"precision=BF16_MIXED", "offload_optimizer.device=CPU", "offload_optimizer.fraction=1"};
+    auto inputs = loadInputs(request);
+    ASSERT_TRUE(inputs.ok()) << inputs.status().message();
+    auto compiled = planFrom(*inputs, choose(*inputs));
+    ASSERT_TRUE(compiled.ok()) << compiled.status().message();
+    compilation = new Compilation(std::move(*compiled));
+    const rt::Status code = generateCode(*compilation, "");
+    ASSERT_TRUE(code.ok()) << code.message();
+  }
+  static void TearDownTestSuite() {
+    delete compilation;
+    compilation = nullptr;
+  }
+
+  static rt::Status check(const plan::Plan &plan) {
+    std::vector<rt::Section> sections{{rt::SectionKind::Plan, {}}};
+    for (size_t i = 0; i < compilation->sections.bytes.size(); ++i)
+      sections.push_back({compilation->sections.kinds[i], std::as_bytes(std::span(compilation->sections.bytes[i]))});
+    return rt::checkPlan(plan, sections);
+  }
+  static void expect(rt::Status (*judge)(const plan::Plan &), const std::string &part, const Change &change) {
+    plan::Plan plan = compilation->plan;
+    ASSERT_TRUE(judge(plan).ok()) << judge(plan).message();
+    change(plan);
+    const rt::Status status = judge(plan);
+    EXPECT_NE(status.message().find(part), std::string::npos) << "wanted: " << part << "\n   got: " << status.message();
+  }
+  static void expectRefused(const std::string &part, const Change &change) { expect(rt::verifyPlan, part, change); }
+  static void expectBad(const std::string &part, const Change &change) { expect(check, part, change); }
+
+  static plan::Segment &update(plan::Plan &plan) {
+    for (plan::Segment &segment : *plan.mutable_segments())
+      if (segment.kind() == plan::Segment::UPDATE)
+        return segment;
+    ADD_FAILURE() << "no UPDATE";
+    return *plan.add_segments();
+  }
+  static plan::Arena::Space spaceOf(const plan::Plan &plan, const plan::Operand &operand) {
+    return plan.arenas(int(plan.buffers(int(operand.buffer())).arena())).space();
+  }
+  static bool goesToHost(const plan::Plan &plan, const plan::Step &step) {
+    return step.has_copy() && spaceOf(plan, step.copy().dst()) == plan::Arena::PINNED;
+  }
+  static bool comesBack(const plan::Plan &plan, const plan::Step &step) {
+    return step.has_copy() && spaceOf(plan, step.copy().src()) == plan::Arena::PINNED;
+  }
+  /// The first step of @update of which `is` says so, at least so many bytes of it.
+  template <typename Is> static plan::Step &find(plan::Plan &plan, Is is) {
+    for (plan::Step &step : *update(plan).mutable_steps())
+      if (is(plan, step) && (!step.has_copy() || step.copy().src().row_bytes() > 64))
+        return step;
+    ADD_FAILURE() << "no such step";
+    return *update(plan).add_steps();
+  }
+  static plan::Step &hostLaunch(plan::Plan &plan) {
+    return find(plan, [](const plan::Plan &, const plan::Step &step) { return step.has_host_launch(); });
+  }
+  static uint32_t deviceBuffer(const plan::Plan &plan, plan::Buffer::Class kind) {
+    for (int i = 0; i < plan.buffers_size(); ++i)
+      if (plan.buffers(i).class_() == kind && plan.arenas(int(plan.buffers(i).arena())).space() == plan::Arena::DEVICE)
+        return uint32_t(i);
+    ADD_FAILURE() << "no buffer of class " << plan::Buffer::Class_Name(kind);
+    return 0;
+  }
+
+  static Compilation *compilation;
+};
+
+Compilation *OffloadFaults::compilation = nullptr;
+
+TEST_F(OffloadFaults, AnUpdateBeforeItsGradientHasArrived) {
+  expectRefused("reads version", [](plan::Plan &p) { hostLaunch(p).clear_wait(); });
+}
+
+TEST_F(OffloadFaults, AGradientThatIsNotSent) {
+  expectRefused("hold no value", [](plan::Plan &p) {
+    plan::Step &sent = find(p, goesToHost);
+    std::swap(*sent.mutable_copy()->mutable_src(), *sent.mutable_copy()->mutable_dst());
+    sent.mutable_copy()->mutable_src()->set_write(0), sent.mutable_copy()->mutable_src()->set_read(1);
+    sent.mutable_copy()->mutable_dst()->set_read(0), sent.mutable_copy()->mutable_dst()->set_write(1);
+  });
+}
+
+TEST_F(OffloadFaults, WeightsThatComeBackBeforeTheUpdate) {
+  expectRefused("must order them", [](plan::Plan &p) { find(p, comesBack).clear_wait(); });
+}
+
+TEST_F(OffloadFaults, WeightsThatDoNotComeBack) {
+  expectRefused("and renamed since", [](plan::Plan &p) {
+    plan::Step &back = find(p, comesBack);
+    plan::Operand nowhere = back.copy().src(); // written back to where it was
+    nowhere.set_read(0), nowhere.set_write(1 << 30);
+    *back.mutable_memset()->mutable_dst() = nowhere;
+  });
+}
+
+TEST_F(OffloadFaults, WeightsThatNobodyWaitsFor) {
+  expectRefused("stream 0 has waited", [](plan::Plan &p) {
+    plan::Segment &segment = update(p);
+    for (int i = segment.steps_size() - 1; i >= 0; --i)
+      if (plan::Step &step = *segment.mutable_steps(i); step.stream() == 0 && step.wait_size() > 0)
+        return step.clear_wait();
+  });
+}
+
+TEST_F(OffloadFaults, AHostKernelOverDeviceMemory) {
+  expectBad("lies in DEVICE memory", [](plan::Plan &p) {
+    hostLaunch(p).mutable_host_launch()->mutable_operands(1)->set_buffer(deviceBuffer(p, plan::Buffer::GRADIENT));
+  });
+}
+
+TEST_F(OffloadFaults, ADeviceKernelOverHostMemory) {
+  expectBad("memory (buffer \"bucket", [](plan::Plan &p) {
+    plan::Launch launch = hostLaunch(p).host_launch();
+    *hostLaunch(p).mutable_launch() = launch;
+  });
+}
+
+TEST_F(OffloadFaults, AMemsetOfHostMemory) {
+  expectBad("lies in PINNED memory", [](plan::Plan &p) {
+    plan::Step &sent = find(p, goesToHost);
+    const plan::Operand dst = sent.copy().dst();
+    *sent.mutable_memset()->mutable_dst() = dst;
+  });
+}
+
+TEST_F(OffloadFaults, KernelsOfTheWrongProcessor) {
+  expectBad("is for the device's processors", [](plan::Plan &p) {
+    for (plan::Kernel &kernel : *p.mutable_kernels())
+      kernel.set_host(false);
+    for (plan::Image &image : *p.mutable_images())
+      if (image.host())
+        image.set_host(false), image.clear_entry_offsets(), image.mutable_entry_offsets()->Resize(p.kernels_size(), 0);
+    for (plan::Image &image : *p.mutable_images())
+      image.mutable_entry_offsets()->Resize(p.kernels_size(), 0);
+  });
+  expectBad("no image is for the host's arch", [](plan::Plan &p) {
+    for (plan::Image &image : *p.mutable_images())
+      if (image.host() && image.arch() == plan::hostArch)
+        image.set_arch("x86-64-v4");
+  });
+  expectBad("entry_offsets; must have", [](plan::Plan &p) {
+    for (plan::Image &image : *p.mutable_images())
+      if (image.host())
+        image.add_entry_offsets(0);
+  });
+}
+
+TEST_F(OffloadFaults, PageableMemoryDoesNotTravel) {
+  expectBad("lies in HOST memory", [](plan::Plan &p) {
+    for (plan::Arena &arena : *p.mutable_arenas())
+      if (arena.name() == "host_masters" || arena.name() == "host_transfers")
+        arena.set_space(plan::Arena::HOST);
+  });
+}
+
+} // namespace

@@ -1,0 +1,116 @@
+// What a recipe leaves open is settled by planning: of choices in an order that does not depend on memory, the first
+// whose plan fits.
+#include "compiler/Pipeline/Candidates.h"
+#include "compiler/Pipeline/Options.h"
+#include "compiler/Pipeline/Pipeline.h"
+#include "runtime/Plan/Memory.h"
+
+#include <fmt/format.h>
+
+using namespace ft;
+
+static bool fits(const Compilation &c) { return rt::fitOf(c.plan).fits(); }
+
+/// Deterministic first; the other engine as well where the recipe leaves that open and the target has two.
+static std::vector<Choices> enginesToTry(const Inputs &inputs, const Choices &choices) {
+  std::vector<Choices> engines{choices};
+  if (inputs.recipe.fields.deterministic() == recipe::Deterministic::AUTO && choices.libraryAttention &&
+      planningOptions(inputs, choices).deterministic) {
+    engines.push_back(choices);
+    engines.back().deterministic = false;
+  }
+  return engines;
+}
+
+/// Who holds what by the number of alternatives, then the engine: the first that fits, or the last.
+static rt::Expected<Compilation> planInTurn(const Inputs &inputs, const Choices &choices, const std::string &dumpDir) {
+  std::vector<Choices> all;
+  for (const Choices &split : splitsToTry(inputs, choices))
+    for (const Choices &engine : enginesToTry(inputs, split))
+      all.push_back(engine);
+  for (size_t i = 0; i + 1 < all.size(); ++i) {
+    rt::Expected<Compilation> compiled = planExactly(inputs, all[i], dumpDir);
+    if (!compiled.ok() || fits(*compiled))
+      return compiled;
+  }
+  return planExactly(inputs, all.back(), dumpDir);
+}
+
+/// What was settled, and what it costs beside the fastest that there is.
+static void addNotes(const Inputs &inputs, const Candidate &fastest, Compilation &c) {
+  const recipe::Recipe &r = inputs.recipe.fields;
+  plan::Stats &stats = *c.plan.mutable_stats();
+  const double slower = stats.predicted_step_us() / fastest.us;
+  const double saved = double(fastest.needs) - double(rt::fitOf(c.plan).needs());
+  const std::string cost =
+      slower < 1.0005
+          ? "none is predicted to be faster"
+          : fmt::format("predicted step ×{:.3f} of the fastest, which needs {:.2f} GiB more", slower, saved / 0x1p30);
+  if (r.micro_batch_size() == recipe::MicroBatchSize::AUTO)
+    stats.add_notes(fmt::format("micro_batch_size AUTO took {}, in {} micro-batches a step: {}", c.choices.rows,
+                                c.choices.accumulationSteps, cost));
+  if (r.gradient_checkpointing() == recipe::GradientCheckpointing::AUTO)
+    stats.add_notes(fmt::format("gradient_checkpointing AUTO took {}: {}",
+                                policyText(c.choices.recompute, inputs.model.layers), cost));
+}
+
+/// By predicted time. Candidates whose counted memory is too much are not planned; of the second engine those are left
+/// out that would be faster than all of the first, which more memory would have given.
+static rt::Expected<Compilation> planFastest(const Inputs &inputs, const Choices &choices, const std::string &dumpDir) {
+  double slowest = 0;
+  std::optional<Candidate> fastest, last;
+  const uint64_t has = memoryOf(inputs);
+  for (const Choices &engine : enginesToTry(inputs, choices)) {
+    FT_ASSIGN_OR_RETURN(const std::vector<Candidate> candidates, candidatesOf(inputs, engine));
+    if (!fastest)
+      fastest = candidates.front();
+    for (const Candidate &candidate : candidates) {
+      const bool isLast = &candidate == &candidates.back();
+      if (candidate.us < slowest || (has && candidate.needs > has && !isLast))
+        continue;
+      FT_ASSIGN_OR_RETURN(Compilation c, planExactly(inputs, candidate.choices, dumpDir));
+      if (!fits(c))
+        continue;
+      addNotes(inputs, *fastest, c);
+      return c;
+    }
+    slowest = candidates.back().us;
+    last = candidates.back();
+  }
+  return planExactly(inputs, last->choices, dumpDir);
+}
+
+static rt::Expected<Compilation> planShare(const Inputs &inputs, Choices choices, double hostFraction,
+                                           const std::string &dumpDir) {
+  choices.hostFraction = hostFraction;
+  return isOpen(inputs) ? planFastest(inputs, choices, dumpDir) : planInTurn(inputs, choices, dumpDir);
+}
+
+/// The least share of optimizer states on the host that fits: what is over divided by what all of it would save, and
+/// what rounding to whole buckets has left over again.
+static rt::Expected<Compilation> planLeastShare(const Inputs &inputs, const Choices &choices,
+                                                const std::string &dumpDir) {
+  constexpr int attempts = 4;
+  FT_ASSIGN_OR_RETURN(Compilation none, planShare(inputs, choices, 0, dumpDir));
+  const rt::Fit most = rt::fitOf(none.plan);
+  if (most.fitsDevice())
+    return none;
+  FT_ASSIGN_OR_RETURN(Compilation all, planShare(inputs, choices, 1, dumpDir));
+  const double saved = double(most.needs()) - double(rt::fitOf(all.plan).needs());
+  double share = 0, over = double(most.needs()) - double(most.has);
+  for (int i = 0; rt::fitOf(all.plan).fitsDevice() && saved > 0 && i < attempts && share + over / saved < 1; ++i) {
+    share += over / saved;
+    FT_ASSIGN_OR_RETURN(Compilation some, planShare(inputs, choices, share, dumpDir));
+    if (rt::fitOf(some.plan).fitsDevice())
+      return some;
+    over = double(rt::fitOf(some.plan).needs()) - double(most.has);
+  }
+  return all;
+}
+
+rt::Expected<Compilation> ft::planFrom(const Inputs &inputs, const Choices &choices, const std::string &dumpDir) {
+  const recipe::Recipe &r = inputs.recipe.fields;
+  if (r.has_offload_optimizer() && !r.offload_optimizer().has_fraction())
+    return planLeastShare(inputs, choices, dumpDir);
+  return planShare(inputs, choices, choices.hostFraction, dumpDir);
+}

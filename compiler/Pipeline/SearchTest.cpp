@@ -1,0 +1,138 @@
+// What is taken where a recipe says AUTO, and how memory decides it.
+#include "compiler/Pipeline/Candidates.h"
+#include "compiler/Pipeline/Pipeline.h"
+
+#include "runtime/Plan/Memory.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <random>
+
+using namespace ft;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char *recipeText = R"(base_model: "tiny-llama-1.1b"
+target: "h200"
+precision: BF16_TRUE
+sequence_len: 512
+micro_batch_size: 4
+deterministic: TRUE
+max_documents_per_row: 1
+learning_rate: 1e-3
+lora { r: 4 target_modules: "all-linear" }
+)";
+
+class SearchTest : public testing::Test {
+protected:
+  void SetUp() override {
+    folder = fs::temp_directory_path() / ("ftc-search-" + std::to_string(::getpid()));
+    fs::create_directories(folder);
+  }
+  void TearDown() override { fs::remove_all(folder); }
+
+  Inputs load(std::vector<std::string> overrides) {
+    CompileRequest request;
+    request.recipePath = (folder / "recipe.textproto").string();
+    request.recipesFolder = "recipes";
+    request.overrides = std::move(overrides);
+    std::ofstream(request.recipePath) << recipeText;
+    rt::Expected<Inputs> inputs = loadInputs(request);
+    EXPECT_TRUE(inputs.ok()) << inputs.status().message();
+    return std::move(*inputs);
+  }
+  Compilation plan(std::vector<std::string> overrides) {
+    const Inputs inputs = load(std::move(overrides));
+    rt::Expected<Compilation> compiled = planFrom(inputs, choose(inputs));
+    EXPECT_TRUE(compiled.ok()) << compiled.status().message();
+    return std::move(*compiled);
+  }
+  static uint64_t needs(const Compilation &c) { return rt::fitOf(c.plan).needs(); }
+  static double us(const Compilation &c) { return c.plan.stats().predicted_step_us(); }
+
+  fs::path folder;
+};
+
+TEST_F(SearchTest, PoliciesTradeTimeForMemory) {
+  const Compilation none = plan({}), selective = plan({"gradient_checkpointing=SELECTIVE"}),
+                    full = plan({"gradient_checkpointing=FULL"}), fastest = plan({"gradient_checkpointing=AUTO"});
+  EXPECT_LT(needs(none), needs(fastest));
+  EXPECT_LT(needs(selective), needs(none));
+  EXPECT_LT(needs(full), needs(selective));
+  EXPECT_LT(us(fastest), us(none));
+  EXPECT_LT(us(none), us(selective));
+  EXPECT_LT(us(selective), us(full));
+  EXPECT_EQ(fastest.choices.recompute.rest, Recompute::Nothing);
+  EXPECT_NE(
+      fastest.plan.stats().notes(0).find("gradient_checkpointing AUTO took keeping everything: none is predicted"),
+      std::string::npos);
+}
+
+TEST_F(SearchTest, TheFastestThatFitsIsTaken) {
+  const std::string automatic = "gradient_checkpointing=AUTO";
+  const uint64_t most = needs(plan({automatic})), least = needs(plan({"gradient_checkpointing=FULL"}));
+  double before = 1e300;
+  std::mt19937_64 random(7);
+  std::vector<uint64_t> budgets{least, most};
+  for (int i = 0; i < 6; ++i)
+    budgets.push_back(least + random() % (most - least));
+  std::sort(budgets.begin(), budgets.end());
+  for (const uint64_t budget : budgets) {
+    const Compilation c = plan({automatic, "memory_budget=" + std::to_string(budget)});
+    EXPECT_LE(needs(c), budget);
+    EXPECT_LE(us(c), before) << "with more memory, " << budget;
+    // A layer less would not do: what is left is less than one more layer gives.
+    EXPECT_GT(needs(c) + (most - least) / 10, std::min(budget, most)) << budget;
+    before = us(c);
+  }
+  const Compilation tooLarge = plan({automatic, "memory_budget=" + std::to_string(least - 1)});
+  EXPECT_FALSE(rt::fitOf(tooLarge.plan).fits());
+}
+
+TEST_F(SearchTest, WhatIsCountedIsWhatIsPlanned) {
+  const Inputs inputs = load({"gradient_checkpointing=AUTO"});
+  rt::Expected<std::vector<Candidate>> candidates = candidatesOf(inputs, choose(inputs));
+  ASSERT_TRUE(candidates.ok()) << candidates.status().message();
+  EXPECT_EQ(candidates->size(), 1 + 3 * size_t(inputs.model.layers));
+  for (size_t i = 0; i < candidates->size(); i += 9) {
+    const Candidate &candidate = (*candidates)[i];
+    rt::Expected<Compilation> c = planExactly(inputs, candidate.choices);
+    ASSERT_TRUE(c.ok()) << c.status().message();
+    const std::string what = policyText(candidate.choices.recompute, inputs.model.layers);
+    EXPECT_NEAR(candidate.us / us(*c), 1, 1e-3) << what;
+    EXPECT_NEAR(double(candidate.needs) / double(needs(*c)), 1, 1e-3) << what;
+  }
+}
+
+TEST_F(SearchTest, RowsDivideTheStepAndFit) {
+  const std::vector<std::string> open{"micro_batch_size=AUTO", "global_batch_size=24"};
+  auto with = [&](std::vector<std::string> more) {
+    more.insert(more.end(), open.begin(), open.end());
+    return plan(more);
+  };
+  const Compilation most = with({});
+  EXPECT_EQ(most.choices.rows * most.choices.accumulationSteps, 24);
+  const Compilation half = with({"memory_budget=" + std::to_string(needs(most) - 1)});
+  EXPECT_EQ(half.choices.rows * half.choices.accumulationSteps, 24);
+  EXPECT_LT(needs(half), needs(most));
+  EXPECT_GE(us(half), us(most));
+  const std::string text = half.plan.texts(0).content(); // as it was planned
+  EXPECT_NE(text.find("micro_batch_size: " + std::to_string(half.choices.rows) + "\n"), std::string::npos) << text;
+  EXPECT_EQ(text.find("global_batch_size"), std::string::npos) << text;
+}
+
+TEST_F(SearchTest, ManyRanksChooseAlike) {
+  const std::vector<std::string> ranks{"gradient_checkpointing=AUTO", "parallelism.strategy=FSDP",
+                                       "parallelism.dp_shard_size=2"};
+  const Compilation most = plan(ranks);
+  std::vector<std::string> tight = ranks;
+  tight.push_back("memory_budget=" + std::to_string(needs(most) * 3 / 4));
+  const Compilation less = plan(tight);
+  EXPECT_LE(needs(less), needs(most) * 3 / 4);
+  EXPECT_GE(us(less), us(most));
+}
+
+} // namespace
