@@ -177,9 +177,6 @@ CUresult cuStreamSynchronize(CUstream) { return CUDA_SUCCESS; }
 CUresult cuStreamWriteValue32_v2(CUstream, CUdeviceptr address, cuuint32_t value, unsigned) {
   return enqueue([=] { *reinterpret_cast<volatile uint32_t *>(at(address)) = value; });
 }
-CUresult cuLaunchHostFunc(CUstream, CUhostFn function, void *data) {
-  return enqueue([=] { function(data); });
-}
 CUresult cuStreamWaitEvent(CUstream, CUevent, unsigned) { return CUDA_SUCCESS; }
 CUresult cuEventCreate(CUevent *event, unsigned) {
   *event = reinterpret_cast<CUevent>(new Event);
