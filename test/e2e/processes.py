@@ -164,6 +164,12 @@ class Start(ProcessTest):
             self.addCleanup(world.__exit__)
             self.expect(world, 1, "rank 3 (host", "another model than rank 0", "give every rank the same files")
 
+    def test_another_library(self):
+        if "oneDNN" not in call(FTRUN, "--devices").out:
+            self.skipTest("no oneDNN here")
+        world = self.world(self.plan, per_rank={1: dict(FTC_DNNL_DIR=self.folder)})
+        self.expect(world, 2, "rank 1 (host", "another library than rank 0: ", "install the same version on every host")
+
     def test_a_rank_that_cannot_run_is_everybodys(self):
         world = self.world(self.plan, plans={3: self.folder / "nowhere.bin"})
         self.expect(world, 1, "nowhere.bin")
