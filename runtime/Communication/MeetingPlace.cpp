@@ -84,7 +84,7 @@ private:
   void speakFor(uint32_t rank);
   void fail(uint32_t rank, std::string_view what);
   void watch();
-  std::string waitingOnDevices();
+  std::string waitingOnDevices(uint32_t lost);
   void hear(uint32_t rank);
   void judge(Clock::time_point now);
   bool devicesStandStill(Clock::time_point now);
@@ -166,19 +166,19 @@ void MeetingPlace::fail(uint32_t rank, std::string_view what) {
     text += fmt::format(" ({}); it was in {}", far->who,
                         far->onDevice || far->step > far->envoy.step() ? far->place : far->envoy.lastSeen());
   }
-  const std::string onDevices = waitingOnDevices(), waits = onDevices.empty() ? room->waiting() : onDevices;
+  const std::string onDevices = waitingOnDevices(rank), waits = onDevices.empty() ? room->waiting() : onDevices;
   room->fail(rank, text + (waits.empty() ? "" : "; " + waits));
 }
 
-/// As their last heartbeats say; empty where none does.
-std::string MeetingPlace::waitingOnDevices() {
+/// In what the others wait, as their last heartbeats say; empty where none does.
+std::string MeetingPlace::waitingOnDevices(uint32_t lost) {
   std::map<std::string, uint32_t> waiting;
-  if (progress)
+  if (progress && lost != 0)
     if (const Progress::Place own = progress->place(); own.onDevice && own.waits)
       ++waiting[own.name];
   for (uint32_t rank = 1; rank < size(); ++rank) {
     std::lock_guard lock(others[rank]->mutex);
-    if (!others[rank]->waitsIn.empty())
+    if (rank != lost && !others[rank]->waitsIn.empty())
       ++waiting[others[rank]->waitsIn];
   }
   const auto most = std::max_element(waiting.begin(), waiting.end(),

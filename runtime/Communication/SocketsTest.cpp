@@ -3,6 +3,7 @@
 #include "runtime/Communication/CommunicatorFixture.h"
 #include "runtime/Communication/Pieces.h"
 #include "runtime/Communication/Requests.h"
+#include "runtime/Communication/Trail.h"
 
 #include <atomic>
 #include <semaphore>
@@ -127,6 +128,44 @@ TEST_F(SocketsTest, ARankThatStandsStillIsLostThoughItsProcessLives) {
       zero->agree(Agreement::Max, 1).status(),
       {"rank 1: no progress for 0 s in step 3, segment UPDATE, at \"layers.0.product\"; such a segment has taken"});
   end.release();
+}
+
+TEST_F(SocketsTest, DevicesThatAllWaitForEachOtherAreLost) {
+  TrailWords words{Trail::segmentWord(7, 1, plan::Segment::UPDATE), Trail::in(1)};
+  Trail trail(&words);
+  trail.add("first"), trail.add("gradients");
+  Progress others;
+  for (Progress *each : {&progress, &others})
+    each->beginStep(8), each->follow(&trail);
+  open(quick(&others), [&](Company company) {
+    auto own = openFarRank(mesh, 1, std::move(company), quick(&progress));
+    end.acquire();
+  });
+  expectFailure(zero->agree(Agreement::Max, 1).status(),
+                {"rank 0: all devices wait for each other, for ",
+                 " s now: step 7, segment UPDATE, in collective 1 \"gradients\"",
+                 "; 1 of 2 ranks wait in collective 1 \"gradients\""});
+  end.release();
+  TearDown(); // before what they watch goes
+}
+
+TEST_F(SocketsTest, OneDeviceThatComputesKeepsTheOthersWaiting) {
+  TrailWords waits{Trail::segmentWord(7, 1, plan::Segment::UPDATE), Trail::in(0)}, computes = waits;
+  computes.collective = 0;
+  Trail waiting(&waits), computing(&computes);
+  waiting.add("gradients"), computing.add("gradients");
+  Progress others;
+  progress.beginStep(7), others.beginStep(7);
+  progress.follow(&computing), others.follow(&waiting);
+  open(quick(&others), [&](Company company) {
+    auto own = openFarRank(mesh, 1, std::move(company), quick(&progress));
+    end.acquire();
+  });
+  // Of its first run nothing is known, so it may take a while; then it is the one that is named.
+  expectFailure(zero->agree(Agreement::Max, 1).status(),
+                {"rank 1: no progress for ", " s in step 7, segment UPDATE; such a segment has taken"});
+  end.release();
+  TearDown();
 }
 
 TEST_F(SocketsTest, WaitingForOthersIsNoStandstill) {
