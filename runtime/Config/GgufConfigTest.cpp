@@ -78,11 +78,12 @@ TEST(GgufConfig, NamesWhatItDoesNotSupport) {
       "rotary embeddings is not supported");
   EXPECT_EQ(errorWith("llama.rope.dimension_count", 8),
             "m.gguf: llama.rope.dimension_count is 8; must be 16, the width of a head");
-  EXPECT_EQ(errorWith("general.architecture", "qwen2moe"),
-            "m.gguf: general.architecture is \"qwen2moe\"; must be \"llama\" or \"qwen2\" or \"qwen3\" or "
-            "\"smollm3\": qwen2moe needs experts, and a router that sends tokens to them, which is not there");
-  EXPECT_EQ(errorWith("general.architecture", nullptr),
-            "m.gguf: general.architecture is missing; must be \"llama\" or \"qwen2\" or \"qwen3\" or \"smollm3\"");
+  EXPECT_EQ(
+      errorWith("general.architecture", "qwen2moe"),
+      "m.gguf: general.architecture is \"qwen2moe\"; must be \"gemma3\" or \"llama\" or \"qwen2\" or \"qwen3\" or "
+      "\"smollm3\": qwen2moe needs experts, and a router that sends tokens to them, which is not there");
+  EXPECT_EQ(errorWith("general.architecture", nullptr), "m.gguf: general.architecture is missing; must be \"gemma3\" "
+                                                        "or \"llama\" or \"qwen2\" or \"qwen3\" or \"smollm3\"");
   EXPECT_EQ(errorWith("llama.attention.head_count", 0),
             "m.gguf: llama.attention.head_count is 0; must be an integer in [1, 1024]");
   for (const auto &[key, value] : {std::pair<const char *, Json>("llama.expert_count", 8),
