@@ -17,6 +17,7 @@ struct RankContext {
   ProcessArenas *arenas = nullptr;       ///< where a rank without outputs says what it has reserved
   Communicator *host = nullptr;          ///< the rank's end between the threads of the process; null in a world of one
   PeerDevices *peers = nullptr;          ///< what opens the rank's device; null: it opens its own
+  ProcessSnapshots *snapshots = nullptr; ///< of the ranks of this process; null where each has its own
   std::function<Status()> onFolder = {}; ///< called once rank 0 has taken the output folder
   Progress *progress = nullptr;          ///< told what the rank does; null: nobody is
 };
