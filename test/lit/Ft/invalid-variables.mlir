@@ -147,3 +147,13 @@ ft.variable adapter @a : tensor<8x64xf32> {key = "a", quantization = #ft.nf4<dou
 
 // expected-error @+1 {{(C10) quantization belongs to the role frozen and rank 2; it is frozen of rank 1}}
 ft.variable frozen @a : tensor<64xf32> {key = "a", quantization = #ft.nf4<double_quant = true>}
+
+// -----
+
+// expected-error @+1 {{(C11) host belongs to buckets of trained parameters and moments; it is trainable and no bucket}}
+ft.variable trainable @w : tensor<8xf32> {host, init = {kind = "ones"}, key = "w"}
+
+// -----
+
+// expected-error @+1 {{(C11) host belongs to buckets of trained parameters and moments; it is frozen}}
+ft.variable frozen @b : tensor<8xf32> {bucket, host}

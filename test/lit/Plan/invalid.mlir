@@ -147,3 +147,12 @@ plan.segment @evaluate {
     {batch = 1 : i64, sequence_len = 4 : i64, heads = 1 : i64, kv_heads = 1 : i64, head_dim = 8 : i64, scale = 1.0 : f64,
      max_documents = 1 : i64, max_document_len = 4 : i64, qkv_pitch = 8 : i64, o_pitch = 8 : i64, d_qkv_pitch = 0 : i64}
 }
+
+// -----
+
+plan.arena pinned @host_masters {size = 256 : i64}
+plan.buffer @x in @host_masters weight 64
+plan.segment @update {
+  // expected-error @+1 {{(C1) items 0 must be positive}}
+  plan.host_launch "scale" @scale items 0 [#plan.operand<buffer = @x, offset = 0, rows = 4, rowBytes = 16, pitch = 16, write = 1>]
+}
