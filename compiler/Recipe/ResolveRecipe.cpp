@@ -343,9 +343,6 @@ Status resolveSaving(Recipe &r, const Checker &check) {
   FT_DEFAULT(r, save_on_signal, r.has_save_steps());
   if (r.has_save_steps())
     FT_RETURN_IF_ERROR(check.integer("save_steps", r.save_steps(), 1, 1000000000));
-  if ((r.has_save_steps() || r.save_on_signal()) && r.parallelism().strategy() > recipe::Strategy::DDP)
-    return check.unsupported(r.has_save_steps() ? "save_steps" : "save_on_signal",
-                             "checkpoints of states that ranks share", "use DDP, or leave it out");
   if (r.has_save_total_limit()) {
     FT_RETURN_IF_ERROR(check.integer("save_total_limit", r.save_total_limit(), 1, 1000000000));
     if (!r.has_save_steps())

@@ -44,6 +44,10 @@ Expected<CheckpointState> readState(const std::string &folder) {
   FT_ASSIGN_OR_RETURN(const MappedFile text, MappedFile::open(path));
   FT_ASSIGN_OR_RETURN(CheckpointState state,
                       parseCheckpointState({reinterpret_cast<const char *>(text.bytes().data()), text.size()}, path));
+  const std::optional<uint64_t> named = checkpointStep(std::filesystem::path(folder).filename().string());
+  if (named && *named != state.position.step)
+    return badInput(fmt::format("{}: is of step {}, and its folder is called {}; give it its own name back", path,
+                                state.position.step, checkpointName(*named)));
   for (const WrittenFile &file : state.files)
     FT_RETURN_IF_ERROR(checkFile(folder, file));
   return state;
@@ -71,10 +75,11 @@ Expected<std::unique_ptr<Checkpoint>> Checkpoint::open(const std::string &folder
 
 Status Checkpoint::match(const plan::Plan &plan) {
   std::map<std::string_view, Found> there;
+  std::vector<std::string> problems;
   for (const SafetensorsFile &file : files)
     for (const TensorView &view : file.tensors())
-      there[view.name] = {&view, file.path()};
-  std::vector<std::string> problems;
+      if (const auto [other, first] = there.try_emplace(view.name, Found{&view, file.path()}); !first)
+        problems.push_back(fmt::format("{}: tensor \"{}\" is in {} too", file.path(), view.name, other->second.file));
   std::set<std::string> wanted;
   for (const uint32_t index : plan::savedState(plan).tensors) {
     const plan::Tensor &tensor = plan.tensors(static_cast<int>(index));

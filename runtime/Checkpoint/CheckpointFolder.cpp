@@ -60,6 +60,14 @@ bool ft::rt::isComplete(const std::string &folder) {
   return std::ranges::equal(found, std::as_bytes(std::span(wanted)));
 }
 
+/// What has state.json or is empty; or the target of a renaming that a network file system did in part.
+bool ft::rt::isOwnCheckpoint(Files &files, const std::string &folder, uint64_t step) {
+  const std::string name = checkpointName(step);
+  const std::vector<std::string> held = files.list(folder + "/" + name), others = files.list(folder);
+  return held.empty() || std::ranges::find(held, stateFile) != held.end() ||
+         std::ranges::any_of(others, [&](std::string_view other) { return other.starts_with(name + ".tmp."); });
+}
+
 std::vector<uint64_t> ft::rt::completeCheckpoints(const std::string &folder) {
   std::vector<uint64_t> steps;
   for (const std::string &name : systemFiles().list(folder))
@@ -99,14 +107,21 @@ Status ft::rt::writeCheckpoint(const plan::Plan &plan, const BufferReader &read,
 
 std::error_code ft::rt::removeCheckpoint(Files &files, const std::string &folder, uint64_t step) {
   const std::string path = folder + "/" + checkpointName(step);
-  if (files.list(path).empty())
+  const std::vector<std::string> names = files.list(path);
+  if (names.empty())
     return removeFolder(files, path);
+  if (!isOwnCheckpoint(files, folder, step))
+    return std::make_error_code(std::errc::file_exists);
   const std::error_code error = files.remove(path + "/" + completeFile);
   if (error && error != std::errc::no_such_file_or_directory)
     return error;
   if (!error)
     if (const std::error_code unsynced = files.syncFolder(path))
       return unsynced;
+  for (const std::string &name : names)
+    if (name != completeFile && name != stateFile)
+      if (const std::error_code kept = files.remove(path + "/" + name))
+        return kept;
   return removeFolder(files, path);
 }
 
@@ -114,7 +129,7 @@ Status ft::rt::removeOldCheckpoints(const std::string &folder, uint64_t limit, s
                                     Files &files) {
   std::vector<uint64_t> steps;
   for (const std::string &name : files.list(folder))
-    if (const std::optional<uint64_t> step = checkpointStep(name))
+    if (const std::optional<uint64_t> step = checkpointStep(name); step && isOwnCheckpoint(files, folder, *step))
       steps.push_back(*step);
   std::sort(steps.begin(), steps.end());
   size_t left = steps.size();

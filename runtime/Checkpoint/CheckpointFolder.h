@@ -25,6 +25,8 @@ std::optional<uint64_t> checkpointStep(std::string_view name);
 bool isUnfinishedCheckpoint(std::string_view name);
 /// Whether all of the folder is there, as far as "complete" and state.json say.
 bool isComplete(const std::string &folder);
+/// Whether a run of ftrun has made the checkpoint of that step, which may be half: other trainers use these names too.
+bool isOwnCheckpoint(Files &files, const std::string &folder, uint64_t step);
 /// Steps of the complete checkpoints of a run's folder, ascending.
 std::vector<uint64_t> completeCheckpoints(const std::string &folder);
 
@@ -35,7 +37,8 @@ std::vector<uint64_t> completeCheckpoints(const std::string &folder);
 Status writeCheckpoint(const plan::Plan &plan, const BufferReader &read, CheckpointState state,
                        const std::string &folder, Files &files);
 
-/// Removes a checkpoint so that at no moment it looks complete and is not.
+/// Removes a checkpoint so that at no moment it looks complete and is not, nor as if it were not ours. Fails where it is
+/// not.
 std::error_code removeCheckpoint(Files &files, const std::string &folder, uint64_t step);
 /// Removes the oldest checkpoints until `limit` are left; the newest stays, and `keep`.
 Status removeOldCheckpoints(const std::string &folder, uint64_t limit, std::optional<uint64_t> keep, Files &files);

@@ -1,5 +1,6 @@
 #include "runtime/Checkpoint/CheckpointTesting.h"
 #include "runtime/Checkpoint/CheckpointWriter.h"
+#include "runtime/Support/Sha256.h"
 
 #include <filesystem>
 #include <fmt/format.h>
@@ -109,6 +110,36 @@ TEST_F(CheckpointTest, RefusesTensorsOfAnotherPlan) {
   EXPECT_NE(refusal(4).find("base.q_proj.lora_A.weight.exp_avg\" [3, 5] is not in the plan"), std::string::npos);
 }
 
+TEST_F(CheckpointTest, RefusesAnotherNameAndATensorInTwoFiles) {
+  write(4);
+  fs::rename(path(4, ""), folder + "/best"); // a name of its user's
+  EXPECT_TRUE(Checkpoint::open(folder + "/best", plan).ok());
+  fs::rename(folder + "/best", folder + "/checkpoint-7");
+  EXPECT_NE(refusal(7).find("is of step 4, and its folder is called checkpoint-7"), std::string::npos) << refusal(7);
+  CheckpointState state = stateAt(4);
+  write(4);
+  const auto files = (*Checkpoint::open(path(4, ""), plan))->state().files;
+  fs::copy_file(path(4, momentsFile), path(4, "twice.safetensors"));
+  state.files = files;
+  state.files.push_back({"twice.safetensors", files.back().bytes, files.back().checksum});
+  const std::string text = toJson(state);
+  std::ofstream(path(4, stateFile)) << text;
+  std::ofstream(path(4, completeFile)) << toHex(sha256(text)) << "\n";
+  EXPECT_NE(refusal(4).find("is in " + path(4, momentsFile) + " too"), std::string::npos) << refusal(4);
+}
+
+TEST_F(CheckpointTest, OthersCheckpointsStay) {
+  fs::create_directories(folder + "/checkpoint-3");
+  std::ofstream(folder + "/checkpoint-3/trainer_state.json") << "{}";
+  write(5), write(6);
+  EXPECT_TRUE(removeOldCheckpoints(folder, 1, {}, systemFiles()).ok());
+  EXPECT_EQ(completeCheckpoints(folder), (std::vector<uint64_t>{6}));
+  EXPECT_TRUE(fs::exists(folder + "/checkpoint-3/trainer_state.json"));
+  const Status status = writeCheckpoint(plan, readerAt(3), stateAt(3), folder, systemFiles());
+  EXPECT_NE(status.message().find("make room for"), std::string::npos) << status.message();
+  EXPECT_TRUE(fs::exists(folder + "/checkpoint-3/trainer_state.json"));
+}
+
 TEST_F(CheckpointTest, NamesAreExact) {
   EXPECT_EQ(checkpointStep("checkpoint-20"), 20u);
   for (const char *name : {"checkpoint-", "checkpoint-020", "checkpoint-2x", "checkpoint-20.tmp.1.0", "heckpoint-20",
@@ -132,13 +163,13 @@ TEST_F(CheckpointTest, KeepsTheNewestAndTheBest) {
 TEST_F(CheckpointTest, TheWriterTellsWhatBecameOfEach) {
   CheckpointWriter writer(systemFiles(), folder);
   EXPECT_FALSE(writer.wait());
-  writer.start(plan, readerAt(3), stateAt(3), 0, {});
+  writer.start({plan, readerAt(3), stateAt(3)});
   auto outcome = writer.wait();
   ASSERT_TRUE(outcome && outcome->written.ok());
   EXPECT_EQ(outcome->step, 3u);
   EXPECT_FALSE(writer.wait()) << "told once";
   CheckpointWriter elsewhere(systemFiles(), folder + "/absent");
-  elsewhere.start(plan, readerAt(3), stateAt(3), 0, {});
+  elsewhere.start({plan, readerAt(3), stateAt(3)});
   outcome = elsewhere.wait();
   ASSERT_TRUE(outcome);
   expectError(outcome->written, ": cannot create: No such file or directory");

@@ -10,17 +10,18 @@ CheckpointWriter::~CheckpointWriter() {
     thread.join();
 }
 
-void CheckpointWriter::start(const plan::Plan &plan, BufferReader read, CheckpointState state, uint64_t limit,
-                             std::optional<uint64_t> keep) {
+void CheckpointWriter::writeNow(const Order &order) {
+  Outcome made{order.state.position.step, writeCheckpoint(order.plan, order.read, order.state, folder, files), {}};
+  if (made.written.ok() && order.limit > 0)
+    made.removed = removeOldCheckpoints(folder, order.limit, order.keep, files);
+  outcome = std::move(made);
+  done = true;
+}
+
+void CheckpointWriter::start(Order order) {
   (void)wait();
   done = false;
-  auto work = [this, &plan, read = std::move(read), state = std::move(state), limit, keep] {
-    Outcome made{state.position.step, writeCheckpoint(plan, read, state, folder, files), {}};
-    if (made.written.ok() && limit > 0)
-      made.removed = removeOldCheckpoints(folder, limit, keep, files);
-    outcome = std::move(made);
-    done = true;
-  };
+  auto work = [this, order = std::move(order)] { writeNow(order); };
   try {
     thread = std::thread(work);
   } catch (const std::system_error &) {

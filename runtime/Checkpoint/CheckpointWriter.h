@@ -24,10 +24,18 @@ public:
   CheckpointWriter(const CheckpointWriter &) = delete;
   CheckpointWriter &operator=(const CheckpointWriter &) = delete;
 
-  /// Starts one; none may be on its way. `limit` 0 removes nothing; `keep` is a step whose checkpoint stays. A machine
-  /// without a thread for it writes before it returns.
-  void start(const plan::Plan &plan, BufferReader read, CheckpointState state, uint64_t limit,
-             std::optional<uint64_t> keep);
+  /// What is written, and what then goes: `limit` 0 removes nothing; `keep` is a step whose checkpoint stays.
+  struct Order {
+    const plan::Plan &plan;
+    BufferReader read;
+    CheckpointState state;
+    uint64_t limit = 0;
+    std::optional<uint64_t> keep = {};
+  };
+  /// Starts one; none may be on its way. A machine without a thread for it writes before it returns.
+  void start(Order order);
+  /// Writes one before it returns, where what is read can be had on the caller's thread alone.
+  void writeNow(const Order &order);
   /// Waits for the one on its way; what it came to, once. Nothing where there was none.
   std::optional<Outcome> wait();
   /// The same without waiting: nothing while it is on its way.

@@ -1,6 +1,7 @@
 #include "runtime/Plan/SavedState.h"
 
 #include "runtime/Plan/Kinds.h"
+#include "runtime/Plan/Shares.h"
 
 #include <algorithm>
 #include <map>
@@ -20,8 +21,10 @@ static std::pair<uint64_t, uint64_t> extentOf(const Tensor &tensor) {
   return {tensor.offset(), tensor.offset() + (last + 1) * dtypeBytes(tensor.dtype())};
 }
 
-SavedState plan::savedState(const Plan &plan) {
+SavedState plan::savedState(const Plan &plan, uint32_t rank) {
   constexpr uint64_t alignment = 256;
+  const Mesh mesh(plan);
+  const Coordinates at = mesh.coordinates(rank);
   SavedState state;
   std::map<uint32_t, SavedRange> ranges;
   for (int i = 0; i < plan.tensors_size(); ++i) {
@@ -29,9 +32,14 @@ SavedState plan::savedState(const Plan &plan) {
     if (!isSaved(tensor.role()))
       continue;
     state.tensors.push_back(static_cast<uint32_t>(i));
+    if (const Buffer &buffer = plan.buffers(int(tensor.buffer())); buffer.has_shares()) {
+      const Share share = shareOf(mesh, buffer, at);
+      ranges[tensor.buffer()] = {tensor.buffer(), share.at, share.at + share.end - share.begin, share.begin, 0};
+      continue;
+    }
     const auto [begin, end] = extentOf(tensor);
-    auto [place, first] = ranges.try_emplace(tensor.buffer(), SavedRange{tensor.buffer(), begin, end, 0});
-    place->second.begin = std::min(place->second.begin, begin);
+    auto [place, first] = ranges.try_emplace(tensor.buffer(), SavedRange{tensor.buffer(), begin, end, begin, 0});
+    place->second.begin = place->second.whole = std::min(place->second.begin, begin);
     place->second.end = std::max(place->second.end, end);
   }
   for (auto &[buffer, range] : ranges) {

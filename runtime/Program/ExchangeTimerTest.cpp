@@ -35,6 +35,8 @@ public:
   Expected<uint32_t> prepareGemm(const plan::Gemm &) override { return 0u; }
   Expected<uint32_t> prepareAttention(const plan::Attention &) override { return 0u; }
   Status launch(uint32_t, uint32_t, uint64_t, std::span<void *const>) override { return {}; }
+  Expected<uint32_t> prepareHostLaunch(uint32_t, uint64_t, std::span<void *const>) override { return 0u; }
+  Status hostLaunch(uint32_t, uint32_t) override { return {}; }
   Status gemm(uint32_t, uint32_t, const void *, const void *, void *, void *) override { return {}; }
   Status attention(uint32_t, uint32_t, std::span<void *const>) override { return {}; }
   Status copy(uint32_t, const Region &, const Region &) override { return {}; }

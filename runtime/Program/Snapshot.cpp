@@ -9,8 +9,8 @@
 using namespace ft;
 using namespace ft::rt;
 
-Snapshot::Snapshot(const plan::Plan &plan, const Arenas &arenas, Device &device)
-    : plan(plan), state(plan::savedState(plan)), arenas(arenas), device(device),
+Snapshot::Snapshot(const plan::Plan &plan, const Arenas &arenas, Device &device, uint32_t rank)
+    : plan(plan), state(plan::savedState(plan, rank)), arenas(arenas), device(device),
       room(arenas.arenaAddress(plan::checkpointArena)) {}
 
 Status Snapshot::capture() {
@@ -64,9 +64,11 @@ Expected<std::string> Snapshot::compare() const {
 
 std::string Snapshot::describe(const plan::SavedRange &range, uint64_t byte) const {
   const plan::Tensor *nearest = nullptr; // the last that begins before it
+  const uint64_t whole = range.whole + (byte - range.begin);
   for (const uint32_t index : state.tensors)
     if (const plan::Tensor &tensor = plan.tensors(static_cast<int>(index));
-        tensor.buffer() == range.buffer && tensor.offset() <= byte && (!nearest || tensor.offset() > nearest->offset()))
+        tensor.buffer() == range.buffer && tensor.offset() <= whole &&
+        (!nearest || tensor.offset() > nearest->offset()))
       nearest = &tensor;
   const std::string place = fmt::format("byte {} of buffer {}", byte, plan.buffers(int(range.buffer)).name());
   return nearest ? fmt::format("{} {} ({})", plan::Tensor::Role_Name(nearest->role()), nearest->key(), place) : place;
@@ -74,8 +76,9 @@ std::string Snapshot::describe(const plan::SavedRange &range, uint64_t byte) con
 
 Status Snapshot::read(uint32_t buffer, uint64_t offset, std::span<std::byte> out) const {
   for (const plan::SavedRange &range : state.ranges)
-    if (range.buffer == buffer && offset >= range.begin && offset <= range.end && out.size() <= range.end - offset) {
-      std::memcpy(out.data(), room + range.staged + (offset - range.begin), out.size());
+    if (const uint64_t bytes = range.end - range.begin, at = offset - range.whole;
+        range.buffer == buffer && offset >= range.whole && at <= bytes && out.size() <= bytes - at) {
+      std::memcpy(out.data(), room + range.staged + at, out.size());
       return {};
     }
   return failed(fmt::format("bytes [{}, {}) of buffer {} are not among what a checkpoint holds", offset,

@@ -6,12 +6,13 @@
 
 namespace ft::rt {
 
-/// Trained parameters and moments as they were at one moment. The arena is pinned, so that a GPU copies into it at the
-/// speed of its bus; reading it touches nothing that a step touches, and so may happen on another thread meanwhile.
+/// Trained parameters and moments of a rank as they were at one moment. The arena is pinned, so that a GPU copies into
+/// it at the speed of its bus; reading it touches nothing that a step touches, and so may happen on another thread
+/// meanwhile.
 class Snapshot {
 public:
   /// All of them must outlive it.
-  Snapshot(const plan::Plan &plan, const Arenas &arenas, Device &device);
+  Snapshot(const plan::Plan &plan, const Arenas &arenas, Device &device, uint32_t rank = 0);
 
   /// Whether the plan has the arena; else nothing below may be called.
   bool hasRoom() const { return room != nullptr; }
@@ -23,7 +24,8 @@ public:
   /// Where the device holds other bits than the arena: "EXP_AVG model.norm.weight (byte 12 of buffer bucket0)"; empty
   /// where nowhere. Blocks.
   Expected<std::string> compare() const;
-  /// Bytes of a buffer as they were captured. Fails for what a checkpoint does not hold.
+  /// Bytes of a buffer as they were captured, or of the whole that it is a share of. Fails for what a checkpoint does
+  /// not hold, and for what another rank has.
   Status read(uint32_t buffer, uint64_t offset, std::span<std::byte> out) const;
 
 private:

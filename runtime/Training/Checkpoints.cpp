@@ -7,17 +7,12 @@
 using namespace ft;
 using namespace ft::rt;
 
-Checkpoints::Checkpoints(RankProgram &program, Journal &journal, std::string folderPath, OfTheRun ofTheRun,
-                         Files &files)
-    : plan(program.plan()), run(plan.run()), journal(journal), folder(std::move(folderPath)),
-      snapshot(plan, program.arenas(), program.device()), writer(files, folder) {
+Checkpoints::Checkpoints(RankProgram &program, SavingRank rank, Journal &journal, std::string folderPath,
+                         OfTheRun ofTheRun, Files &files)
+    : StepSaving(program, rank), journal(journal), folder(std::move(folderPath)), writer(files, folder) {
   next.seed = ofTheRun.seed;
   next.facts = std::move(ofTheRun.facts);
   next.products = std::move(ofTheRun.products);
-}
-
-bool Checkpoints::dueAfter(uint64_t step, bool last) const {
-  return run.save_steps() > 0 && (last || step % run.save_steps() == 0) && step != startedStep;
 }
 
 void Checkpoints::setBefore(const std::optional<EvaluationMetrics> &evaluation, const std::string &answer) {
@@ -34,31 +29,44 @@ void Checkpoints::continueFrom(const CheckpointState &state, bool inPlace) {
     next.best = state.best;
 }
 
-Expected<double> Checkpoints::capture() {
-  const auto start = std::chrono::steady_clock::now();
-  tell(writer.wait());
-  FT_RETURN_IF_ERROR(snapshot.capture());
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-}
-
-void Checkpoints::evaluated(const EvaluationMetrics &metrics) {
+void Checkpoints::evaluated(const EvaluationMetrics &metrics, bool captured) {
+  if (!captured && newestStep != metrics.step)
+    return;
   if (!next.best || lost.contains(next.best->step) || metrics.loss < next.best->loss)
     next.best = BestStep{metrics.step, metrics.loss};
 }
 
-void Checkpoints::write(const RunPosition &position) {
+Status Checkpoints::write(const RunPosition &position) {
   next.position = position;
   startedStep = position.step;
   std::optional<uint64_t> keep;
   if (run.load_best_model_at_end() && next.best)
     keep = next.best->step;
-  auto read = [this](uint32_t buffer, uint64_t offset, std::span<std::byte> out) {
-    return snapshot.read(buffer, offset, out);
-  };
-  writer.start(plan, read, next, run.save_total_limit(), keep);
+  CheckpointWriter::Order order{plan, {}, next, run.save_total_limit(), keep};
+  if (shared && !self.here)
+    return collectAndWrite(std::move(order));
+  if (shared)
+    order.read = self.here->reader(plan);
+  else
+    order.read = [this](uint32_t buffer, uint64_t offset, std::span<std::byte> out) {
+      return snapshot.read(buffer, offset, out);
+    };
+  writer.start(std::move(order));
+  return {};
 }
 
-void Checkpoints::finish() { tell(writer.wait()); }
+/// What the other ranks have comes over their connections, which the training's thread alone may use.
+Status Checkpoints::collectAndWrite(CheckpointWriter::Order order) {
+  const auto start = std::chrono::steady_clock::now();
+  order.read = askingReader(plan, snapshot, *self.host);
+  writer.writeNow(order);
+  FT_RETURN_IF_ERROR(endAsking(*self.host));
+  finish();
+  journal.line(
+      fmt::format("{} was collected from all ranks, which waited {:.1f} ms", checkpointName(order.state.position.step),
+                  std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count()));
+  return {};
+}
 
 std::optional<BestStep> Checkpoints::best() const {
   return next.best && !lost.contains(next.best->step) ? next.best : std::nullopt;

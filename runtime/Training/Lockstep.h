@@ -24,6 +24,8 @@ public:
   /// The token that every rank goes on with; `mine` is what this rank would take.
   Expected<uint32_t> token(uint32_t mine);
 
+  /// Whether it is so on every rank.
+  virtual Expected<bool> all(bool mine) = 0;
   /// A number that all go on with: rank 0's.
   Expected<uint64_t> number(uint64_t mine) { return fromRankZero(mine); }
 
@@ -41,6 +43,10 @@ public:
   RanksInStep(const Interrupts &interrupts, Communicator &communicator)
       : Lockstep(interrupts), communicator(communicator) {}
   Status meet() override { return communicator.agree(Agreement::Max, 0).status(); }
+  Expected<bool> all(bool mine) override {
+    FT_ASSIGN_OR_RETURN(const uint64_t least, communicator.agree(Agreement::Min, mine));
+    return least != 0;
+  }
 
 protected:
   Expected<uint64_t> fromRankZero(uint64_t mine) override { return communicator.agree(Agreement::Rank0, mine); }
@@ -54,6 +60,7 @@ class OneRank final : public Lockstep {
 public:
   using Lockstep::Lockstep;
   Status meet() override { return {}; }
+  Expected<bool> all(bool mine) override { return mine; }
 
 protected:
   Expected<uint64_t> fromRankZero(uint64_t mine) override { return mine; }

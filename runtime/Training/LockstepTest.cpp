@@ -20,6 +20,7 @@ public:
   using Answer = std::function<Expected<uint64_t>(uint64_t question)>;
   Follower(const Interrupts &interrupts, Answer answer) : Lockstep(interrupts), answer(std::move(answer)) {}
   Status meet() override { return {}; }
+  Expected<bool> all(bool mine) override { return mine; }
   std::vector<uint64_t> own;
 
 protected:

@@ -3,6 +3,7 @@
 #include "runtime/Checkpoint/CheckpointFolder.h"
 #include "runtime/Plan/Kinds.h"
 #include "runtime/Plan/Mesh.h"
+#include "runtime/Support/Json.h"
 #include "runtime/Support/MappedFile.h"
 #include "runtime/Support/Strings.h"
 
@@ -40,6 +41,15 @@ bool hasOwnMetrics(const fs::path &folder) {
   return start.starts_with(text.substr(0, start.size()));
 }
 
+/// Whether the run in it was interrupted ahead of its first step: what it left is where any run starts.
+bool hasTrainedNothing(const fs::path &folder) {
+  const auto summary = readJsonObject((folder / "summary.json").string());
+  if (!summary.ok())
+    return false;
+  const Json *interrupted = findMember(*summary, "interrupted"), *steps = findMember(*summary, "steps");
+  return interrupted && *interrupted == true && steps && *steps == 0;
+}
+
 /// A result that lies in the folder; empty where none does. A run that has not finished has left none.
 std::string resultIn(const fs::path &folder, const plan::Plan &plan) {
   std::error_code ignored;
@@ -49,27 +59,45 @@ std::string resultIn(const fs::path &folder, const plan::Plan &plan) {
   return "";
 }
 
-void removeOwnFiles(const fs::path &folder, const plan::Plan &plan) {
+/// What a run left there; notes that somebody has added stay.
+void removeFailedStep(const fs::path &folder, const plan::Plan &plan) {
   std::error_code ignored;
   for (const std::string &name : OutputFolder::names(plan))
     fs::remove(folder / name, ignored);
-  for (const fs::directory_entry &entry : fs::directory_iterator(folder, ignored)) {
-    const std::string name = entry.path().filename().string();
-    if (isFailedStep(name) || isUnfinishedCheckpoint(name))
-      fs::remove_all(entry.path(), ignored);
-    else if (const std::optional<uint64_t> step = checkpointStep(name))
-      (void)removeCheckpoint(systemFiles(), folder.string(), *step);
-  }
+  fs::remove(folder, ignored); // where it is empty
 }
 
-/// What a process that died has left half.
-void removeUnfinishedCheckpoints(const std::string &folder) {
+/// Those that a process that died has left half, or all.
+void removeCheckpoints(const std::string &folder, bool all) {
   std::error_code ignored;
+  std::vector<std::string> unfinished;
   for (const std::string &name : systemFiles().list(folder)) {
-    const std::string path = folder + "/" + name;
-    if (isUnfinishedCheckpoint(name) || (checkpointStep(name) && !isComplete(path)))
-      fs::remove_all(path, ignored);
+    const std::optional<uint64_t> step = checkpointStep(name);
+    if (isUnfinishedCheckpoint(name))
+      unfinished.push_back(name);
+    else if (step && (all || !isComplete(folder + "/" + name)))
+      (void)removeCheckpoint(systemFiles(), folder, *step);
   }
+  for (const std::string &name : unfinished) // last: they tell whose the others are
+    fs::remove_all(folder + "/" + name, ignored);
+}
+
+void removeOwnFiles(const std::string &folder, const plan::Plan &plan) {
+  std::error_code ignored;
+  for (const std::string &name : OutputFolder::names(plan))
+    fs::remove(fs::path(folder) / name, ignored);
+  for (const std::string &name : systemFiles().list(folder))
+    if (isFailedStep(name))
+      removeFailedStep(fs::path(folder) / name, plan);
+  removeCheckpoints(folder, /*all=*/true);
+}
+
+/// A run must neither count nor replace what another program saved under the names of checkpoints.
+Status checkForeign(const std::string &path) {
+  for (const std::string &name : systemFiles().list(path))
+    if (const std::optional<uint64_t> step = checkpointStep(name); step && !isOwnCheckpoint(systemFiles(), path, *step))
+      return badInput(fmt::format("--out {}: holds {}, which no run of ftrun made; name another folder", path, name));
+  return {};
 }
 
 Status checkWritable(const std::string &path, const fs::path &there) {
@@ -90,6 +118,34 @@ uint64_t exportedBytes(const plan::Plan &plan) {
                                std::multiplies<uint64_t>());
     }
   return bytes;
+}
+
+/// Whether a run may take the folder without being told to overwrite.
+Status checkContent(const std::string &path, const plan::Plan &plan) {
+  std::error_code error;
+  const fs::path folder = path;
+  if (!fs::is_directory(folder, error) || fs::is_empty(folder, error))
+    return {};
+  const bool untrained = hasTrainedNothing(folder);
+  if (!untrained && fs::exists(folder / "summary.json", error))
+    return badInput(
+        fmt::format("--out {}: holds a finished run (summary.json); name another folder or pass --overwrite", path));
+  if (const std::vector<uint64_t> steps = completeCheckpoints(path); !steps.empty())
+    return badInput(fmt::format("--out {}: holds an unfinished run with {}; continue it with --resume auto, name "
+                                "another folder, or pass --overwrite to start anew",
+                                path, checkpointName(steps.back())));
+  if (untrained)
+    return {};
+  if (!hasOwnMetrics(folder))
+    return badInput(fmt::format("--out {}: holds files that no run of ftrun wrote; name another folder or pass "
+                                "--overwrite, which keeps them",
+                                path));
+  if (const std::string result = resultIn(folder, plan); !result.empty())
+    return badInput(
+        fmt::format("--out {}: holds {}, and no finished run; name another folder or pass --overwrite, which "
+                    "replaces it",
+                    path, result));
+  return {};
 }
 
 /// The folder, or the nearest above it that is there: where it will be made.
@@ -124,31 +180,13 @@ Status checkRoom(const std::string &path, const fs::path &there, const plan::Pla
 
 Status OutputFolder::check(const std::string &path, const plan::Plan &plan, bool overwrite) {
   std::error_code error;
-  const fs::path folder = path, there = nearestFolder(path);
+  const fs::path there = nearestFolder(path);
   if (!fs::is_directory(there, error))
     return badInput(fmt::format("--out {}: {} is no folder; must be a folder or a new name", path, there.string()));
   FT_RETURN_IF_ERROR(checkWritable(path, there));
-  if (fs::is_directory(folder, error) && !fs::is_empty(folder, error)) {
-    const bool finished = fs::exists(folder / "summary.json", error);
-    const bool ours = finished || hasOwnMetrics(folder);
-    if (!overwrite && finished)
-      return badInput(fmt::format("--out {}: holds a finished run (summary.json); name another folder or pass "
-                                  "--overwrite",
-                                  path));
-    if (const std::vector<uint64_t> steps = completeCheckpoints(path); !overwrite && !steps.empty())
-      return badInput(fmt::format("--out {}: holds an unfinished run with {}; continue it with --resume auto, name "
-                                  "another folder, or pass --overwrite to start anew",
-                                  path, checkpointName(steps.back())));
-    if (!overwrite && !ours)
-      return badInput(fmt::format("--out {}: holds files that no run of ftrun wrote; name another folder or pass "
-                                  "--overwrite, which keeps them",
-                                  path));
-  }
-  if (const std::string result = resultIn(folder, plan); !overwrite && !result.empty())
-    return badInput(
-        fmt::format("--out {}: holds {}, and no finished run; name another folder or pass --overwrite, which "
-                    "replaces it",
-                    path, result));
+  FT_RETURN_IF_ERROR(checkForeign(path));
+  if (!overwrite)
+    FT_RETURN_IF_ERROR(checkContent(path, plan));
   return checkRoom(path, there, plan);
 }
 
@@ -186,6 +224,7 @@ Status OutputFolder::checkReopen(const std::string &path, const plan::Plan &plan
                                   "name another folder, or resume the newest with --resume auto",
                                   path, checkpointName(found), step));
   FT_RETURN_IF_ERROR(checkWritable(path, path));
+  FT_RETURN_IF_ERROR(checkForeign(path));
   return checkRoom(path, path, plan);
 }
 
@@ -202,7 +241,7 @@ Expected<OutputFolder> OutputFolder::reopen(const std::string &path, const plan:
     if (error)
       return badInput(fmt::format("{}: cannot be renamed: {}", name, error.message()));
   }
-  removeUnfinishedCheckpoints(path);
+  removeCheckpoints(path, /*all=*/false);
   fs::remove(path + "/summary.json", error);
   return taken;
 }

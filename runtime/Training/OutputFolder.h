@@ -28,7 +28,8 @@ private:
 class OutputFolder {
 public:
   /// Whether prepare() would take the folder: one that is not there, is empty or holds an unfinished run (metrics.jsonl
-  /// of a run, without summary.json and results) without checkpoints. A finished run, checkpoints or anything else is
+  /// of a run, without summary.json and results, or a run that was interrupted ahead of its first step) without
+  /// checkpoints. A finished run, checkpoints or anything else is
   /// refused with BadInput unless `overwrite`; CannotRun where the disk has no room for the plan's exports.
   static Status check(const std::string &path, const plan::Plan &plan, bool overwrite);
   /// Creates the folder, or takes one that check() allows, from which it removes what a run of this plan writes and

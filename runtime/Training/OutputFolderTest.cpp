@@ -43,6 +43,18 @@ TEST_F(OutputFolderTest, TakesNewEmptyAndUnfinishedFolders) {
   EXPECT_EQ(refusal(), "");
 }
 
+TEST_F(OutputFolderTest, TakesARunThatEndedAheadOfItsFirstStep) {
+  touch("adapter_model.safetensors");
+  touch("metrics.jsonl", "");
+  touch("summary.json", R"({"interrupted":true,"steps":0})");
+  EXPECT_EQ(refusal(), "");
+  EXPECT_FALSE(fs::exists(path + "/adapter_model.safetensors"));
+  for (const char *summary : {R"({"interrupted":true,"steps":1})", R"({"interrupted":false,"steps":0})", "{", "[]"}) {
+    touch("summary.json", summary);
+    EXPECT_NE(refusal().find("finished run"), std::string::npos) << summary;
+  }
+}
+
 TEST_F(OutputFolderTest, WhatNoRunHasWrittenStays) {
   touch("metrics.jsonl", "{}\n");
   EXPECT_NE(refusal().find("no run of ftrun wrote"), std::string::npos);
@@ -82,6 +94,28 @@ TEST_F(OutputFolderTest, OverwriteRemovesOwnFilesOnly) {
   for (const char *name :
        {"summary.json", "metrics.jsonl", "adapter_model.safetensors", "adapter_config.json", "failed-step-3"})
     EXPECT_FALSE(fs::exists(path + "/" + name)) << name;
+}
+
+TEST_F(OutputFolderTest, CheckpointsOfOthersStay) {
+  touch("checkpoint-500/trainer_state.json");
+  for (bool overwrite : {false, true})
+    EXPECT_NE(refusal(overwrite).find("holds checkpoint-500, which no run of ftrun made"), std::string::npos);
+  EXPECT_TRUE(fs::exists(path + "/checkpoint-500/trainer_state.json"));
+  fs::remove_all(path);
+  for (const char *name : {"checkpoint-3/state.json", "checkpoint-3/optimizer.safetensors", "checkpoint-6/complete",
+                           "checkpoint-6.tmp.1.0/state.json"})
+    touch(name);
+  fs::create_directory(path + "/checkpoint-9");
+  EXPECT_EQ(refusal(true), "");
+  EXPECT_TRUE(fs::is_empty(path));
+}
+
+TEST_F(OutputFolderTest, NotesBesideAFailedStepStay) {
+  touch("failed-step-3/adapter_model.safetensors");
+  touch("failed-step-3/notes.md");
+  EXPECT_EQ(refusal(true), "");
+  EXPECT_TRUE(fs::exists(path + "/failed-step-3/notes.md"));
+  EXPECT_FALSE(fs::exists(path + "/failed-step-3/adapter_model.safetensors"));
 }
 
 TEST_F(OutputFolderTest, RefusesADiskWithoutRoomForTheResultsAndLeavesWhatIsThere) {

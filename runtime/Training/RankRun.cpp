@@ -2,7 +2,9 @@
 
 #include "runtime/Plan/Kinds.h"
 #include "runtime/Plan/Nf4.h"
+#include "runtime/Plan/Shares.h"
 #include "runtime/Plan/Staging.h"
+#include "runtime/Support/Sha256.h"
 #include "runtime/Support/Strings.h"
 #include "runtime/Training/CollectingReader.h"
 #include "runtime/Training/Generator.h"
@@ -11,6 +13,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <cstring>
 #include <functional>
 #include <numeric>
 
@@ -45,8 +48,16 @@ struct Rank {
   std::unique_ptr<RankProgram> program;
   std::unique_ptr<BatchFeed> trainFeed, heldFeed;
   std::optional<StepVerifier> verifier;
+  std::optional<ShareSaving> shareSaving; ///< another rank's than rank 0's
 
   const plan::Plan &plan() const { return inputs.plan(); }
+  /// Its part in checkpoints, or none.
+  StepSaving *saving() {
+    if (outputs)
+      return outputs->checkpoints();
+    return shareSaving ? &*shareSaving : nullptr;
+  }
+  SavingRank savingRank() const { return {context.rank, lockstep, context.host, context.snapshots}; }
   BufferReader reader() const { return collectingReader(*program, context.host, context.rank); }
 };
 
@@ -77,6 +88,8 @@ Status openProgram(Rank &rank) {
   if (!opened.ok())
     return Status(opened.status().code(),
                   fmt::format("the plan is for target {}: {}", target.name(), opened.status().message()));
+  if (rank.inputs.resume)
+    (*opened)->preferProducts(rank.inputs.resume->state().products);
   // What is free was seen when the device was opened, for all ranks of the host: nobody reserves before.
   FT_RETURN_IF_ERROR(rank.lockstep.meet());
   Communicator *communicator = rank.communicator          ? rank.communicator.get()
@@ -145,6 +158,15 @@ Status openFeeds(Rank &rank) {
     FT_ASSIGN_OR_RETURN(rank.heldFeed, BatchFeed::evaluation(rank.plan(), inputs.held.file, rank.share));
   }
   return {};
+}
+
+/// Another rank's part in checkpoints, where it has one.
+void openShare(Rank &rank) {
+  if (rank.outputs || !rank.inputs.saves() || !plan::hasShares(rank.plan()))
+    return;
+  rank.shareSaving.emplace(*rank.program, rank.savingRank());
+  if (rank.inputs.continuesInPlace())
+    rank.shareSaving->continueFrom(rank.from.step);
 }
 
 /// Answers the recipe's instruction; every rank computes, and each has the answer.
@@ -229,9 +251,9 @@ Expected<TrainingResult> train(Rank &rank) {
   options.beta2 = run.adam_beta2();
   options.from = rank.from;
   options.rowsPerStep = inputs.rowsPerStep();
-  options.checkpoints = rank.outputs ? rank.outputs->checkpoints() : nullptr;
+  options.saving = rank.saving();
   if (inputs.options.verifySteps)
-    options.verifier = &rank.verifier.emplace(*rank.program, inputs.options.verifySteps);
+    options.verifier = &rank.verifier.emplace(*rank.program, inputs.options.verifySteps, rank.context.rank);
   if (!inputs.options.dumpGradients.empty())
     options.beforeFirstUpdate = [&rank] {
       return rank.outputs ? rank.outputs->dumpGradients(rank.reader()) : dumpGradients(rank.plan(), rank.reader(), "");
@@ -255,6 +277,14 @@ uint64_t betterStep(Rank &rank, const ModelView &last) {
   return 0;
 }
 
+/// A number that tells the states of two checkpoints apart.
+uint64_t digestOf(const Checkpoint &checkpoint) {
+  const auto digest = sha256(toJson(checkpoint.state()));
+  uint64_t number = 0;
+  std::memcpy(&number, digest.data(), sizeof number);
+  return number;
+}
+
 /// Where an earlier step had the least held-out loss, its weights are what the run leaves.
 Status loadBest(Rank &rank, RunResult &result) {
   const uint64_t mine = rank.outputs ? betterStep(rank, result.after) : 0;
@@ -262,7 +292,17 @@ Status loadBest(Rank &rank, RunResult &result) {
   if (step == 0)
     return {};
   const std::string path = rank.inputs.outputFolder() + "/" + checkpointName(step);
-  FT_ASSIGN_OR_RETURN(const std::unique_ptr<Checkpoint> best, Checkpoint::open(path, rank.plan()));
+  const auto found = Checkpoint::open(path, rank.plan());
+  const uint64_t digest = found.ok() ? digestOf(**found) : 0;
+  FT_ASSIGN_OR_RETURN(const uint64_t written, rank.lockstep.number(digest));
+  FT_ASSIGN_OR_RETURN(const bool everywhere, rank.lockstep.all(found.ok() && digest == written));
+  if (!everywhere) {
+    rank.journal.line(fmt::format("note: the best step was {}, and not every rank finds its checkpoint {}; the run "
+                                  "leaves the last; ranks on several hosts need an --out that all of them see",
+                                  step, path));
+    return {};
+  }
+  const std::unique_ptr<Checkpoint> &best = *found;
   rank.journal.line(fmt::format("takes the weights of step {}, whose held-out loss is less, from {}", step, path));
   FT_RETURN_IF_ERROR(loadWeights(rank, best.get()));
   result.bestStep = step;
@@ -286,7 +326,8 @@ static Status runAll(Rank &rank) {
   FT_RETURN_IF_ERROR(openFeeds(rank));
   FT_RETURN_IF_ERROR(lockstep.meet());
   if (rank.outputs) // last of what may be refused, behind every rank's device and weights
-    FT_RETURN_IF_ERROR(rank.outputs->open(*rank.program));
+    FT_RETURN_IF_ERROR(rank.outputs->open(*rank.program, rank.savingRank()));
+  openShare(rank);
   FT_RETURN_IF_ERROR(lockstep.meet());
   if (context.onFolder)
     FT_RETURN_IF_ERROR(context.onFolder());

@@ -18,6 +18,7 @@ struct RankContext {
   Communicator *host = nullptr;          ///< the rank's end between the threads of the process; null in a world of one
   Communicator *collectives = nullptr;   ///< what runs those of the plan; null: `host`, or what opens the device does
   PeerDevices *peers = nullptr;          ///< what opens the rank's device; null: it opens its own
+  ProcessSnapshots *snapshots = nullptr; ///< of the ranks of this process; null where each has its own
   std::function<Status()> onFolder = {}; ///< called once rank 0 has taken the output folder
   Progress *progress = nullptr;          ///< told what the rank does; null: nobody is
   /// The rank has failed; told before the others are.

@@ -52,6 +52,7 @@ Status ft::rt::runRanks(const RunInputs &inputs, const Interrupts &interrupts, J
       RanksInStep lockstep(interrupts, *ends[rank]);
       Progress progress;
       (void)run({rank, inputs, lockstep, own, nullptr, &outputs.processArenas(), ends[rank].get(), nullptr, peers.get(),
+                 &outputs.processSnapshots(),
                  [&] {
                    log.moveTo(outputs.path(), rank);
                    return Status();
@@ -60,8 +61,18 @@ Status ft::rt::runRanks(const RunInputs &inputs, const Interrupts &interrupts, J
     });
   RanksInStep lockstep(interrupts, *ends[0]);
   Progress progress;
-  const Status status =
-      run({0, inputs, lockstep, journal, &outputs, nullptr, ends[0].get(), nullptr, peers.get(), {}, &progress});
+  const Status status = run({0,
+                             inputs,
+                             lockstep,
+                             journal,
+                             &outputs,
+                             nullptr,
+                             ends[0].get(),
+                             nullptr,
+                             peers.get(),
+                             &outputs.processSnapshots(),
+                             {},
+                             &progress});
   for (std::thread &other : others)
     other.join();
   const Status failure = outcome.failure();

@@ -1,6 +1,5 @@
 #include "runtime/Training/Resume.h"
 
-#include "runtime/Plan/Shares.h"
 #include "runtime/Training/RunFacts.h"
 
 #include <fmt/format.h>
@@ -49,14 +48,9 @@ Status takeNewest(RunInputs &inputs, const std::string &folder) {
                               folder, steps.size(), inputs.resumeNotes.front()));
 }
 
-Status checkOptions(const RunOptions &options, const plan::Plan &plan) {
+Status checkOptions(const RunOptions &options) {
   if (options.resume == "none")
     return {};
-  if (plan::hasShares(plan))
-    return badInput(
-        fmt::format("--resume {}: the plan's ranks share the states of its model, which is not supported yet; "
-                    "compile the recipe with parallelism.strategy DDP",
-                    options.resume));
   if (!options.adapter.empty())
     return badInput(fmt::format("--resume {} and --adapter {} both say what to start from; leave one out",
                                 options.resume, options.adapter));
@@ -68,7 +62,7 @@ Status checkOptions(const RunOptions &options, const plan::Plan &plan) {
 
 Status ft::rt::findCheckpoint(RunInputs &inputs) {
   const RunOptions &options = inputs.options;
-  FT_RETURN_IF_ERROR(checkOptions(options, inputs.plan()));
+  FT_RETURN_IF_ERROR(checkOptions(options));
   if (options.resume == "none")
     return {};
   const std::string out = inputs.outputFolder();

@@ -3,6 +3,7 @@
 #include "runtime/Support/Checksum.h"
 #include "runtime/Support/Json.h"
 #include "runtime/Support/Sha256.h"
+#include "runtime/Support/Strings.h"
 
 #include <fmt/format.h>
 
@@ -112,6 +113,16 @@ std::string ft::rt::describe(const std::vector<FactDifference> &differences) {
   std::string text;
   for (const FactDifference &d : differences)
     text += fmt::format("{}{} is {} there and {} now", text.empty() ? "" : "; ", d.name,
-                        d.then.empty() ? "none" : d.then, d.now.empty() ? "none" : d.now);
+                        d.then.empty() ? "none" : shown(d.then), d.now.empty() ? "none" : d.now);
   return text;
+}
+
+std::string ft::rt::productDifference(const std::vector<std::string> &then, const std::vector<std::string> &now) {
+  if (then == now)
+    return "";
+  if (then.size() != now.size())
+    return fmt::format("{} products were prepared there and {} now", then.size(), now.size());
+  const auto [old, other] = std::mismatch(then.begin(), then.end(), now.begin());
+  return fmt::format("the library offers no longer what computed a product: \"{}\" there and \"{}\" now",
+                     shown(*old, 300), *other);
 }

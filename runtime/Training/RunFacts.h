@@ -19,6 +19,8 @@ struct FactDifference {
 };
 /// Of what both name; facts of one side alone are those of other versions.
 std::vector<FactDifference> differences(const std::vector<RunFact> &then, const std::vector<RunFact> &now);
+/// What is said of the first product that is computed otherwise; empty where none is.
+std::string productDifference(const std::vector<std::string> &then, const std::vector<std::string> &now);
 /// "data is 12ab… there and 34cd… now; seed is 1 there and 2 now".
 std::string describe(const std::vector<FactDifference> &differences);
 

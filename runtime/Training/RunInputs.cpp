@@ -3,7 +3,6 @@
 #include "runtime/Metrics/ProgressLine.h"
 #include "runtime/Plan/Mesh.h"
 #include "runtime/Plan/SavedState.h"
-#include "runtime/Plan/Shares.h"
 #include "runtime/Plan/Verify.h"
 #include "runtime/Text/BatchSource.h"
 #include "runtime/Tokenizer/TokenizerFiles.h"
@@ -76,11 +75,6 @@ Status checkSaving(const plan::Plan &plan) {
     return badInput(fmt::format("{} is set, and the plan has no memory for checkpoints; compile the recipe with "
                                 "save_steps, or with save_on_signal: true",
                                 run.save_steps() > 0 ? "save_steps" : "save_on_signal"));
-  if ((run.save_steps() > 0 || run.save_on_signal()) && plan::hasShares(plan))
-    return cannotRun(
-        fmt::format("{} is set, and the plan's ranks hold states in shares, which are not saved yet; leave "
-                    "it out, or compile the recipe with parallelism.strategy DDP",
-                    run.save_steps() > 0 ? "save_steps" : "save_on_signal"));
   if (run.save_total_limit() > 0 && run.save_steps() == 0)
     return badInput("save_total_limit is set, and save_steps is not; set it, or set the limit to 0");
   if (run.load_best_model_at_end() && (run.save_steps() == 0 || run.eval_steps() == 0 ||
@@ -116,12 +110,6 @@ Status checkCollectives(const RunInputs &inputs) {
 }
 
 Status checkLaunch(const RunInputs &inputs, const Launch &launch) {
-  if (inputs.plan().run().load_best_model_at_end())
-    return cannotRun(
-        fmt::format("load_best_model_at_end: {} started {} processes, and every rank would have to read the "
-                    "checkpoints that rank 0 wrote, which is not supported yet; leave it out, or start "
-                    "ftrun once, without a launcher",
-                    launch.launcher, launch.world));
   if (launch.world != inputs.world)
     return badInput(
         fmt::format("{} started {} ranks, and the plan is for {}: start as many, each a process{}, or compile the "

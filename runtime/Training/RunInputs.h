@@ -38,6 +38,8 @@ struct RunInputs {
 
   const plan::Plan &plan() const { return file->plan; }
   bool generates() const { return !prompt.empty(); }
+  /// Whether the run makes checkpoints.
+  bool saves() const { return plan().run().save_steps() > 0 || plan().run().save_on_signal(); }
   /// Of all ranks.
   uint64_t rowsPerStep() const;
   /// Where the run writes.

@@ -58,15 +58,14 @@ Status RunOutputs::check(RankProgram &program) {
   return {};
 }
 
-Status RunOutputs::open(RankProgram &program) {
+Status RunOutputs::open(RankProgram &program, SavingRank rank) {
   const std::string path = inputs.outputFolder();
   if (!inputs.options.dumpGradients.empty())
     FT_RETURN_IF_ERROR(openGradientsFolder(inputs.options.dumpGradients));
   FT_RETURN_IF_ERROR(takeFolder(path));
   if (inputs.options.onFolder)
     inputs.options.onFolder(path);
-  const plan::Run &run = inputs.plan().run();
-  const bool saves = run.save_steps() > 0 || run.save_on_signal();
+  const bool saves = inputs.saves();
   if (!saves && !inputs.resume && inputs.resumeNotes.empty())
     return {};
   std::vector<RunFact> facts = inputFacts(inputs);
@@ -75,7 +74,8 @@ Status RunOutputs::open(RankProgram &program) {
   tellResume(facts, products);
   if (!saves)
     return {};
-  saved.emplace(program, journal, path, Checkpoints::OfTheRun{run.seed(), std::move(facts), std::move(products)},
+  saved.emplace(program, rank, journal, path,
+                Checkpoints::OfTheRun{inputs.plan().run().seed(), std::move(facts), std::move(products)},
                 systemFiles());
   if (inputs.resume)
     saved->continueFrom(inputs.resume->state(), inputs.continuesInPlace());
@@ -99,8 +99,8 @@ void RunOutputs::tellResume(const std::vector<RunFact> &facts, const std::vector
     return;
   const CheckpointState &state = inputs.resume->state();
   std::string why = describe(differences(state.facts, facts));
-  if (why.empty() && state.products != products)
-    why = "the libraries choose other algorithms for products";
+  if (why.empty())
+    why = productDifference(state.products, products);
   if (why.empty() && !inputs.plan().deterministic())
     why = "the plan is not deterministic";
   journal.line(fmt::format("resumes {} behind step {} of {}: {}", inputs.resume->path(), state.position.step,

@@ -22,7 +22,7 @@ public:
   Status check(RankProgram &program);
   /// Takes the output folder and starts metrics.jsonl in it, or goes on with it. Nothing may be refused behind it: a
   /// refused run leaves no folder behind.
-  Status open(RankProgram &program);
+  Status open(RankProgram &program, SavingRank rank);
   /// The first step's gradients, for --dump-gradients.
   Status dumpGradients(const BufferReader &read) const;
   /// Saves what there is and says how the run ended: its status is the run's.
@@ -30,6 +30,8 @@ public:
 
   /// The memory of the run's ranks: those without outputs add theirs.
   ProcessArenas &processArenas() { return arenas; }
+  /// What ranks that are threads of the process have captured.
+  ProcessSnapshots &processSnapshots() { return snapshots; }
   /// Null where the run makes none.
   Checkpoints *checkpoints() { return saved ? &*saved : nullptr; }
   /// Of the output folder, once it is taken.
@@ -47,6 +49,7 @@ private:
   Journal &journal;
   std::optional<OutputFolder> folder;
   ProcessArenas arenas;
+  ProcessSnapshots snapshots; // outlives what registers there
   std::optional<Checkpoints> saved;
 };
 

@@ -18,8 +18,8 @@ static Status differs(uint64_t step, const std::string &what) {
                   step, what));
 }
 
-StepVerifier::StepVerifier(RankProgram &rankProgram, uint64_t every)
-    : program(rankProgram), every(every), snapshot(program.plan(), program.arenas(), program.device()),
+StepVerifier::StepVerifier(RankProgram &rankProgram, uint64_t every, uint32_t rank)
+    : program(rankProgram), every(every), snapshot(program.plan(), program.arenas(), program.device(), rank),
       records(std::max<uint64_t>(1, program.plan().batch().gradient_accumulation_steps())) {
   for (std::vector<char> &record : records)
     record.resize(program.staging().record(0).size());

@@ -12,7 +12,7 @@ namespace ft::rt {
 class StepVerifier {
 public:
   /// Takes its memory here. `program` must outlive it, with a plan that is deterministic and has the memory.
-  StepVerifier(RankProgram &program, uint64_t every);
+  StepVerifier(RankProgram &program, uint64_t every, uint32_t rank = 0);
 
   bool verifies(uint64_t step) const { return step % every == 0; }
   /// Between two steps: keeps what the device holds.

@@ -116,7 +116,7 @@ Expected<TrainingResult> Trainer::run() {
       FT_RETURN_IF_ERROR(evaluateBetween(step));
       FT_ASSIGN_OR_RETURN(ended, endsAfter(step));
     }
-    save();
+    FT_RETURN_IF_ERROR(save());
   }
   FT_RETURN_IF_ERROR(finishPending());
   FT_RETURN_IF_ERROR(program.device().synchronize());
@@ -224,8 +224,8 @@ Status Trainer::finishStep(const Pending &finished) {
 /// The state is kept where checkpoints wait: none may be on its way.
 Status Trainer::beginVerified() {
   FT_RETURN_IF_ERROR(finishPending());
-  if (options.checkpoints)
-    options.checkpoints->finish();
+  if (options.saving)
+    FT_RETURN_IF_ERROR(options.saving->settle());
   return options.verifier->begin();
 }
 
@@ -242,7 +242,7 @@ Status Trainer::endVerified() {
 
 /// The state behind the step that finished last. The next step's time starts behind it.
 Expected<double> Trainer::capture() {
-  FT_ASSIGN_OR_RETURN(const double ms, options.checkpoints->capture());
+  FT_ASSIGN_OR_RETURN(const double ms, options.saving->capture());
   captured = true;
   FT_RETURN_IF_ERROR(program.mark(result.steps));
   lastFinished = Clock::now();
@@ -251,9 +251,9 @@ Expected<double> Trainer::capture() {
 }
 
 /// Starts to write what was captured, where it was: behind the evaluation, whose loss it holds.
-void Trainer::save() {
+Status Trainer::save() {
   if (!std::exchange(captured, false))
-    return;
+    return {};
   RunPosition position;
   position.step = result.steps;
   position.nextRow = options.from.nextRow + (result.steps - options.from.step) * options.rowsPerStep;
@@ -261,17 +261,22 @@ void Trainer::save() {
   position.lossSum = lossSum;
   position.seconds = result.seconds + std::chrono::duration<double>(Clock::now() - started).count();
   position.tokens = result.tokens, position.targetTokens = result.targetTokens;
-  options.checkpoints->write(position);
+  FT_RETURN_IF_ERROR(options.saving->write(position));
+  FT_RETURN_IF_ERROR(program.mark(result.steps)); // others may have waited for it
+  lastFinished = Clock::now();
+  lastWaitedMs = program.waitedMs();
+  return {};
 }
 
 /// A step at which somebody asked for an end is kept, whether or not it was its turn.
 Status Trainer::saveInterrupted() {
-  Checkpoints *checkpoints = options.checkpoints;
-  if (!checkpoints || !result.interrupted || result.bad || !checkpoints->dueOnSignal(result.steps))
+  if (!options.saving || !result.interrupted || result.bad)
+    return {};
+  FT_ASSIGN_OR_RETURN(const bool due, options.saving->dueOnSignal(result.steps));
+  if (!due)
     return {};
   FT_RETURN_IF_ERROR(capture().status());
-  save();
-  return {};
+  return save();
 }
 
 Status Trainer::evaluateBetween(uint64_t step) {
@@ -280,8 +285,8 @@ Status Trainer::evaluateBetween(uint64_t step) {
   FT_ASSIGN_OR_RETURN(const std::optional<EvaluationMetrics> metrics, evaluate(program, *evaluation, step, lockstep));
   if (metrics) {
     evaluatedStep = step;
-    if (options.checkpoints && (captured || options.checkpoints->newest() == step))
-      options.checkpoints->evaluated(*metrics);
+    if (options.saving)
+      options.saving->evaluated(*metrics, captured);
     journal.evaluation(*metrics);
   }
   FT_RETURN_IF_ERROR(program.mark(step)); // the next step's time starts here

@@ -2,10 +2,10 @@
 #pragma once
 
 #include "runtime/Training/BatchFeed.h"
-#include "runtime/Training/Checkpoints.h"
 #include "runtime/Training/Journal.h"
 #include "runtime/Training/Lockstep.h"
 #include "runtime/Training/Schedule.h"
+#include "runtime/Training/StepSaving.h"
 #include "runtime/Training/StepVerifier.h"
 
 namespace ft::rt {
@@ -33,10 +33,10 @@ struct TrainerOptions {
   uint64_t stopAfter = 0;  ///< 0: at the horizon
   uint64_t evalSteps = 0;
   double beta1 = 0, beta2 = 0;
-  RunPosition from;                   ///< of the checkpoint that the run continues from, loaded already
-  uint64_t rowsPerStep = 0;           ///< of all ranks
-  Checkpoints *checkpoints = nullptr; ///< rank 0's; null: nothing is saved
-  StepVerifier *verifier = nullptr;   ///< null: no step is run twice
+  RunPosition from;                 ///< of the checkpoint that the run continues from, loaded already
+  uint64_t rowsPerStep = 0;         ///< of all ranks
+  StepSaving *saving = nullptr;     ///< null: the rank has no part in checkpoints
+  StepVerifier *verifier = nullptr; ///< null: no step is run twice
   /// Runs once, after the first step's last accumulation and before its update.
   std::function<Status()> beforeFirstUpdate;
 };
@@ -70,16 +70,14 @@ private:
   Status beginVerified();
   Status endVerified();
   Expected<double> capture();
-  void save();
+  Status save();
   Status saveInterrupted();
   Status finishPending();
   Status evaluateBetween(uint64_t step);
   uint64_t memoryAt(Clock::time_point now);
   bool evaluatesAfter(uint64_t step) const { return evaluation && options.evalSteps && step % options.evalSteps == 0; }
   bool isLast(uint64_t step) const;
-  bool savesAfter(uint64_t step) const {
-    return options.checkpoints && options.checkpoints->dueAfter(step, isLast(step));
-  }
+  bool savesAfter(uint64_t step) const { return options.saving && options.saving->dueAfter(step, isLast(step)); }
   bool verifies(uint64_t step) const { return options.verifier && options.verifier->verifies(step); }
   /// Whether the records are needed for something else between this step and the next.
   bool leavesRecords(uint64_t step) const {

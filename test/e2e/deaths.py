@@ -2,7 +2,8 @@
 """A run that dies at random moments, again and again, and is continued each time, ends as the run that never died.
 
 FTC_DEATHS says how often each way of dying is tried (default: 12; `FTC_DEATHS=1000 test/e2e/deaths.py Deaths.test_sigkill`
-tries a thousand). The moments come from a seed, which a failure names.
+tries a thousand). The moments come from a seed, which a failure names. FTC_DEATH_PLAN names a plan that was compiled
+before from the recipe below, for a machine that has no compiler.
 """
 import hashlib
 import os
@@ -16,15 +17,19 @@ from resume import ResumeTest
 
 DEATHS = int(os.environ.get("FTC_DEATHS", "12"))
 SEED = int(os.environ.get("FTC_DEATH_SEED", str(random.randrange(1 << 30))))
+PLAN = os.environ.get("FTC_DEATH_PLAN")
 LORA = '{ r: 3 lora_alpha: 8 lora_dropout: 0.2 target_modules: "all-linear" }'
 
 
 class Deaths(ResumeTest):
+    parallelism = None
+
     def setUp(self):
         super().setUp()
         # Steps of a few milliseconds, each of them saved, and every seventh followed by an evaluation.
-        self.plan = self.compile(lora=LORA, save_steps=1, save_total_limit=2, eval_steps=7, max_steps=100000,
-                                 gradient_accumulation_steps=1, data='{ train: "synthetic:7" eval: "synthetic:8" }')
+        self.plan = PLAN or self.compile(lora=LORA, save_steps=1, save_total_limit=2, eval_steps=7, max_steps=100000,
+                                         gradient_accumulation_steps=1, parallelism=self.parallelism,
+                                         data='{ train: "synthetic:7" eval: "synthetic:8" }')
         self.random = random.Random(SEED)
 
     def newest(self):
@@ -84,6 +89,11 @@ class Deaths(ResumeTest):
 
     def test_sigint(self):
         self.whole_equals(self.endure(signal.SIGINT, (4, -signal.SIGINT)))
+
+
+class DeathsOfShares(Deaths):
+    """Two ranks, each with half of moments and adapters' base; rank 0 writes what both have."""
+    parallelism = "{ strategy: FSDP dp_shard_size: 2 shard_frozen: TRUE }"
 
 
 if __name__ == "__main__":

@@ -123,6 +123,58 @@ class Equality(ProcessTest):
         self.expect(world, 1, "rank 1 (host", "another checkpoint to continue from than rank 0: none and not checkpoint-3",
                     "an output folder that all hosts see")
 
+    def test_shares_of_several_processes_are_saved_and_loaded(self):
+        for name in ("full, FSDP", "LoRA, FSDP"):
+            fields = dict(FORMS[name])
+            split = [fields.pop(key, None) for key in ("strategy", "frozen")]
+            with self.subTest(name):
+                for out in ("whole", "out"):
+                    shutil.rmtree(self.folder / out, ignore_errors=True)
+                plan = self.compile(parallelism=over(3, *split), save_steps=3, max_steps=8, **fields)
+                self.train(plan, "whole")
+                world = self.world(plan, 3, options=["--stop-after", 5])
+                self.expect(world, 0)
+                self.assertIn("checkpoint-3 was collected from all ranks", world[0].out.read_text())
+                again = self.world(plan, 3, name="again", options=["--resume", "auto"])
+                self.expect(again, 0)
+                self.assertIn("checkpoint-5 behind step 5 of 8: continues bit for bit", again[0].out.read_text())
+                self.assertEqual(self.losses("out"), self.losses("whole"))
+                for folder in ("", "checkpoint-6", "checkpoint-8"):
+                    for path in (self.folder / "whole" / folder).glob("*.safetensors"):
+                        self.assertEqual(self.bytes("out", folder, path.name), path.read_bytes(), f"{folder} {path.name}")
+
+    def test_a_full_disk_leaves_no_rank_waiting(self):
+        plan = self.compile(parallelism=over(3, "FSDP"), save_steps=2, max_steps=6)
+        self.train(plan, "whole")
+        blocks = (self.folder / "whole" / "model.safetensors").stat().st_size // 1024 + 8 # moments take twice as much
+        limited = ["bash", "-c", f'ulimit -f {blocks}; exec "$@"', "bash"]
+        world = self.world(plan, 3, prefixes={0: limited})
+        self.expect(world, 0)
+        self.assertEqual(world[0].out.read_text().count("could not be written"), 3)
+        self.assertEqual(self.summary("out")["checkpoints_lost"], 3)
+        self.assertEqual(self.bytes("out", "model.safetensors"), self.bytes("whole", "model.safetensors"))
+
+    def test_ends_with_the_best_model(self):
+        # Tokens drawn at random teach nothing of others: at a high rate the held-out loss rises.
+        fields = dict(save_steps=2, eval_steps=1, max_steps=12, learning_rate=0.1, load_best_model_at_end="true",
+                      micro_batch_size=15, data='{ train: "synthetic:7" eval: "synthetic:8" }')
+        for name, form in (("DDP", dict(parallelism=over(2), lora=LORA)), ("FSDP", dict(parallelism=over(2, "FSDP", "TRUE"), lora=LORA))):
+            with self.subTest(name):
+                plan = self.compile(**fields, **form)
+                self.train(plan, name + "-threads")
+                best = self.summary(name + "-threads")["best_step"]
+                self.assertLess(best, 12, "the last is the best: the test shows nothing")
+                world = self.world(plan, 2, name=name, out=name)
+                self.expect(world, 0)
+                self.assertIn(f"takes the weights of step {best}", world[0].out.read_text())
+                result = next((self.folder / name).glob("*.safetensors")).name
+                self.assertEqual(self.bytes(name, result), self.bytes(name + "-threads", result))
+                # A rank that does not see the folder.
+                elsewhere = ["bash", "-c", f'exec "${{@/{name}-apart/{name}-elsewhere}}"', "bash"]
+                world = self.world(plan, 2, name=name + "-apart", out=name + "-apart", prefixes={1: elsewhere})
+                self.expect(world, 0)
+                self.assertIn("not every rank finds its checkpoint", world[0].out.read_text())
+
     def test_a_secret_and_an_interface(self):
         plan = self.compile(lora=LORA, parallelism=over(2))
         world = self.world(plan, 2, environment=dict(FTRUN_SECRET="s3cret", FTRUN_INTERFACE="lo"))

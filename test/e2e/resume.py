@@ -17,6 +17,16 @@ TIMES = ("step_ms", "host_ms", "save_ms", "tokens_per_second", "padded_tokens_pe
 # Of 256 rows 30 are in a step: the first epoch ends inside step 9.
 RUN = dict(save_steps=3, max_steps=10, micro_batch_size=15, gradient_accumulation_steps=2, lr_scheduler_type="COSINE",
            warmup_steps=2)
+SPLIT = {
+    "full, ZERO1, SGD with momentum": dict(parallelism="{ strategy: ZERO1 dp_shard_size: 2 }", optim="SGD",
+                                           sgd_momentum=0.9),
+    "full, ZERO1, bf16": dict(parallelism="{ strategy: ZERO1 dp_shard_size: 2 }", precision="BF16_TRUE"),
+    "full, ZERO2, mixed": dict(parallelism="{ strategy: ZERO2 dp_shard_size: 2 }", precision="BF16_MIXED"),
+    "full, FSDP, tied": dict(parallelism="{ strategy: FSDP dp_shard_size: 3 }", base_model='"tiny-tied"'),
+    "full, FSDP, mixed": dict(parallelism="{ strategy: FSDP dp_shard_size: 2 }", precision="BF16_MIXED"),
+    "LoRA, FSDP, base in shares": dict(parallelism="{ strategy: FSDP dp_shard_size: 2 shard_frozen: TRUE }", lora=DROPOUT),
+    "full, HSDP": dict(parallelism="{ strategy: HSDP dp_shard_size: 2 dp_replicate_size: 2 }", micro_batch_size=7),
+}
 FORMS = {
     "LoRA with dropout": dict(lora=DROPOUT),
     "full": dict(),
@@ -27,6 +37,7 @@ FORMS = {
     "full, tied": dict(base_model='"tiny-tied"'),
     "LoRA, bf16": dict(lora=LORA, precision="BF16_TRUE"),
     "LoRA, two ranks": dict(lora=DROPOUT, parallelism="{ dp_replicate_size: 2 }"),
+    **SPLIT,
 }
 
 
@@ -69,6 +80,26 @@ class BitForBit(ResumeTest):
                 self.assertSameRun("parts", "whole")
                 self.assertEqual(self.checkpoints("parts"), [f"checkpoint-{n}" for n in (3, 4, 6, 9, 10)])
                 self.assertEqual(self.bytes("parts", "latest-checkpoint"), b"checkpoint-10\n")
+
+    def test_shares_are_saved_as_the_whole(self):
+        """Whatever ranks held, a checkpoint has the tensors of one rank's, and another world continues from it."""
+        for name, form in SPLIT.items():
+            with self.subTest(name):
+                self.forget("out", "one")
+                alone = self.compile("alone", **{**RUN, **form, "parallelism": None})
+                self.train(alone, "one", "--stop-after", "2")
+                self.train(self.compile("plan", **{**RUN, **form}), "out", "--stop-after", "2")
+                for file in ("optimizer", "adapter_model" if "lora" in form else "model"):
+                    sizes = [{key: len(numbers) for key, numbers in
+                              tensors(self.folder / out / "checkpoint-2" / f"{file}.safetensors").items()}
+                             for out in ("out", "one")]
+                    self.assertEqual(*sizes)
+                self.assertRegex(self.train(alone, "out", "--resume", "auto").out,
+                                 r"continues, not bit-identical: .*ranks is [234] there and 1 now")
+        three = self.compile("three", **{**RUN, **SPLIT["full, FSDP, tied"]})
+        two = self.compile("two", **{**RUN, **SPLIT["full, FSDP, tied"], "parallelism": "{ dp_replicate_size: 2 }"})
+        self.train(two, "between", "--stop-after", "2")
+        self.assertIn("ranks is 2 there and 3 now", self.train(three, "between", "--resume", "auto").out)
 
     def test_several_breaks_and_other_places(self):
         plan = self.compile(lora=DROPOUT, **RUN)
@@ -255,9 +286,15 @@ class Policy(ResumeTest):
         self.assertEqual(self.checkpoints("out"), ["checkpoint-9", "checkpoint-10"])
 
     def test_ends_with_the_best_model(self):
+        self.ends_with_the_best_model("adapter_model.safetensors", lora=LORA)
+
+    def test_ends_with_the_best_model_of_shares(self):
+        self.ends_with_the_best_model("adapter_model.safetensors", **SPLIT["LoRA, FSDP, base in shares"])
+
+    def ends_with_the_best_model(self, file, **form):
         # Tokens drawn at random teach nothing of others: at a high rate the held-out loss rises.
         fields = dict(save_steps=2, eval_steps=1, max_steps=12, lr_scheduler_type="CONSTANT", warmup_steps=0)
-        plan = self.compile(lora=LORA, **{**RUN, **self.HELD, **fields}, save_total_limit=1,
+        plan = self.compile(**{**RUN, **self.HELD, **fields, **form}, save_total_limit=1,
                             load_best_model_at_end="true", learning_rate=0.1)
         said = self.train(plan, "out")
         losses = {line["step"]: line["eval_loss"] for line in self.metrics("out") if "eval_loss" in line}
@@ -269,7 +306,7 @@ class Policy(ResumeTest):
         self.assertEqual(self.summary("out")["eval_after"]["eval_loss"], saved[best])
         self.assertEqual(self.checkpoints("out"), [f"checkpoint-{best}", "checkpoint-12"])
         self.assertEqual(self.result("out"),
-                         (self.folder / "out" / f"checkpoint-{best}" / "adapter_model.safetensors").read_bytes())
+                         (self.folder / "out" / f"checkpoint-{best}" / file).read_bytes())
 
     def test_an_interrupt_leaves_the_step_it_finished(self):
         plan = self.compile(lora=LORA, **{**RUN, **self.HELD, "save_steps": 1000000, "eval_steps": 5})
@@ -306,7 +343,7 @@ class Policy(ResumeTest):
 
 class VerifySteps(ResumeTest):
     def test_a_step_run_twice_changes_nothing(self):
-        for name in ("LoRA with dropout", "full, mixed", "LoRA, two ranks"):
+        for name in ("LoRA with dropout", "full, mixed", "LoRA, two ranks", "full, FSDP, mixed", "full, ZERO1, bf16"):
             with self.subTest(name):
                 self.forget("whole", "twice")
                 plan = self.compile("plan", **{**RUN, **FORMS[name], "eval_steps": 4}, data=Policy.HELD["data"])

@@ -40,6 +40,12 @@ TOKENIZERS = [json.dumps(TOKENIZER) + '\0{"bos_token": "<s>", "add_bos_token": t
 SAMPLES = ['\0[{"instruction":"a","input":"","output":"b"}]', '\0{"prompt":"a","completion":"\\u00e9"}\n\n',
            '\1instruction,output\na,"b ""c"""\n', "\2prompt\tcompletion\na\tb\n",
            b"\0" + gzip.compress(b'{"instruction":"a","output":"b"}', mtime=0)]
+POSITION = {"step": 3, "next_row": 24, "evaluated": True, "loss_sum": 0.1, "train_seconds": 1.5, "tokens": 9, "target_tokens": 5}
+STATES = [json.dumps({"version": 1, "position": POSITION, "random": {"seed": 42}, "before": before, "answer_before": "a",
+                      "best": best, "facts": {"seed": "42"}, "products": ["gemm"],
+                      "files": {"a.safetensors": {"bytes": 12, "xxh3": "fedcba9876543210"}}})
+          for before, best in ((None, None), ({"step": 0, "eval_loss": 4.5, "target_tokens": 9, "seconds": 0.5},
+                                              {"step": 2, "eval_loss": 3.5}))]
 INDICES = [{"weight_map": {"a": "a.safetensors"}}, {"weight_map": {"a": "../a.safetensors"}},
            {"metadata": {"total_size": 1}, "weight_map": {"b": "a.safetensors\u0000x"}}]
 
@@ -124,7 +130,7 @@ def main(folder):
     for fuzzer, texts in (("ModelConfigFuzz", configs), ("AdapterConfigFuzz", [json.dumps(a) for a in ADAPTERS]),
                           ("JsonFuzz", TEXTS + [config]), ("SafetensorsIndexFuzz", [json.dumps(i) for i in INDICES]),
                           ("GgufFuzz", GGUFS), ("GgufTokenizerFuzz", GGUFS[2:]), ("JsonTokenizerFuzz", TOKENIZERS),
-                          ("SentencePieceFuzz", [PIECES]), ("SamplesFuzz", SAMPLES), ("ChatFuzz", chats()), ("PlanFuzz", [bytes(64)]), ("RecipeFuzz", RECIPES),
+                          ("SentencePieceFuzz", [PIECES]), ("CheckpointStateFuzz", STATES), ("SamplesFuzz", SAMPLES), ("ChatFuzz", chats()), ("PlanFuzz", [bytes(64)]), ("RecipeFuzz", RECIPES),
                           ("TemplateFuzz", TEMPLATES), ("TokenFileFuzz", [b"FTCTOKEN" + bytes(200)]), ("RendezvousFuzz", RENDEZVOUS)):
         for i, text in enumerate(texts):
             write(fuzzer, str(i), text)
