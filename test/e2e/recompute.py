@@ -30,7 +30,7 @@ class SameBits(WorkshopTest):
     def trained(self, mode, *options, **fields):
         """All that a run of three steps leaves of its weights."""
         plan = self.compile(mode, *options, gradient_checkpointing=mode, **fields)
-        self.train(plan, mode, "--poison")
+        self.train(plan, mode, "--overwrite", "--poison")
         files = sorted((self.folder / mode).glob("*.safetensors"))
         self.assertTrue(files)
         return [file.read_bytes() for file in files], self.losses(mode)
