@@ -13,6 +13,7 @@
 
 #include "llvm/ADT/STLExtras.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fmt/format.h>
 #include <functional>
@@ -350,10 +351,16 @@ static uint64_t exchangesOf(const plan::Plan &plan) {
   return count;
 }
 
+/// What exchanging takes outside of the arenas: graphs over several cards, or NCCL between hosts.
+static uint64_t exchangeBytes(const recipe::TargetSpec &target, const plan::Plan &plan) {
+  const bool hosts =
+      target.driver() == "cuda" && plan::Mesh(plan).ranks() > std::max<uint64_t>(target.cards_per_host(), 1);
+  return hosts ? target.nccl_bytes() : exchangesOf(plan) * target.outside_bytes_per_exchange();
+}
+
 void ft::finishPlan(const recipe::TargetSpec &target, const MemoryPeak &peak, plan::Plan &plan) {
   addStaging(plan);
-  plan.mutable_target()->set_outside_arenas(target.outside_arenas_bytes() +
-                                            exchangesOf(plan) * target.outside_bytes_per_exchange());
+  plan.mutable_target()->set_outside_arenas(target.outside_arenas_bytes() + exchangeBytes(target, plan));
   addExports(plan);
   noteQuantization(plan);
   noteHost(plan);

@@ -142,6 +142,21 @@ TEST_F(PipelineTest, GraphsOverSeveralCardsTakeMemoryByTheirExchanges) {
   }
 }
 
+TEST_F(PipelineTest, APlanDoesNotGrowWithItsHosts) {
+  size_t bytes = 0;
+  for (const uint64_t ranks : {16, 128, 1024}) {
+    const Inputs inputs = load({"parallelism.strategy=FSDP", "parallelism.dp_shard_size=" + std::to_string(ranks),
+                                "parallelism.shard_frozen=TRUE"});
+    const plan::Plan hosts = plan(inputs, choose(inputs));
+    EXPECT_EQ(hosts.target().outside_arenas(), inputs.target.outside_arenas_bytes() + inputs.target.nccl_bytes());
+    for (const plan::Segment &segment : hosts.segments())
+      for (const plan::Step &step : segment.steps())
+        EXPECT_EQ(step.collective().kernels_size(), 0) << step.name() << ": NCCL reduces";
+    bytes = bytes ? bytes : hosts.ByteSizeLong();
+    EXPECT_NEAR(double(hosts.ByteSizeLong()), double(bytes), 0.05 * double(bytes)) << ranks << " ranks";
+  }
+}
+
 TEST_F(PipelineTest, NothingIsSplitOverOneRank) {
   const Inputs inputs = load({"parallelism.strategy=AUTO", "parallelism.dp_shard_size=1",
                               "parallelism.dp_replicate_size=2", "parallelism.shard_frozen=TRUE"});

@@ -375,6 +375,8 @@ TEST_F(RecipeTest, RefusesTargetsWithoutRates) {
   refused(rates + "documents_multiple: 1 library_attention: true attention_share: 1", "attention_measured_lanes is 0");
   refused(rates + "documents_multiple: 1 cards_per_host: 8", "peer_gb_per_s is 0; must be in [0.001, 1000000000000]");
   refused(rates + "documents_multiple: 1 collective_us: -1", "collective_us is -1; must be in [0, 1000000]");
+  refused(rates + "documents_multiple: 1 network_gb_per_s: -1",
+          "network_gb_per_s is -1; must be in [0, 1000000000000]");
   refused(rates + "documents_multiple: 1 reduction_takes: 11", "reduction_takes is 11; must be in [0, 10]");
   refused(rates + "documents_multiple: 1 gather_takes: -1", "gather_takes is -1; must be in [0, 10]");
   write("targets/mine.textproto", rates + "documents_multiple: 1"); // what is not there needs no numbers

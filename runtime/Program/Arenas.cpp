@@ -22,6 +22,14 @@ Status ft::rt::checkHostMemory(const plan::Plan &plan, uint32_t ranks, uint64_t 
                                ranks > 1 ? fmt::format(", for each of {} ranks", ranks) : "", formatBytes(freeBytes)));
 }
 
+/// What arenas and the memory outside of them may take together. A GPU's context is open by now and counted as outside:
+/// where no more than that is taken, it is the context's, and all of the card is this plan's.
+static uint64_t availableBytes(const plan::Plan &plan, const Fit &fit, const DeviceInfo &device) {
+  const bool contextAlone = plan.target().driver() == plan::CUDA && device.totalBytes >= device.freeBytes &&
+                            device.totalBytes - device.freeBytes <= fit.outside;
+  return contextAlone ? device.totalBytes : device.freeBytes;
+}
+
 Expected<Arenas> Arenas::reserve(const plan::Plan &plan, Device &device, uint32_t rank, uint32_t ranksOnHost) {
   Arenas arenas(plan, device);
   arenas.at = plan::Mesh(plan).coordinates(rank);
@@ -29,7 +37,7 @@ Expected<Arenas> Arenas::reserve(const plan::Plan &plan, Device &device, uint32_
   Fit fit = fitOf(plan);
   if (ranksOnHost > 0 && plan.target().driver() == plan::CPU)
     fit.arenas = fit.arenas / plan::Mesh(plan).ranks() * ranksOnHost;
-  const uint64_t free = device.info().freeBytes;
+  const uint64_t free = availableBytes(plan, fit, device.info());
   arenas.deviceTotal = fit.arenas;
   if (fit.needs() > free)
     return cannotRun(

@@ -3,6 +3,7 @@
 #include "runtime/Training/RunFixture.h"
 
 #include <algorithm>
+#include <atomic>
 #include <barrier>
 #include <csignal>
 #include <fcntl.h>
@@ -17,6 +18,7 @@ namespace {
 struct Meeting {
   std::barrier<> turn{2};
   uint64_t answer = 0;
+  std::atomic<bool> well = true; ///< each has said so whenever it was asked
   bool left = false; ///< one of them asks no more
 };
 
@@ -33,6 +35,12 @@ public:
     if (fails)
       return cannotRun("this rank has no device");
     return fromRankZero(0).status();
+  }
+  Expected<bool> all(bool mine) override {
+    if (!mine)
+      meeting.well = false;
+    FT_RETURN_IF_ERROR(meet());
+    return meeting.well.load();
   }
 
 protected:

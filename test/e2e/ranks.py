@@ -148,13 +148,18 @@ class Said(WorkshopTest):
             with self.subTest(str(fields)):
                 self.refused(call(FTC, "check", self.recipe(**fields)), 1, *parts)
 
-    def test_refuses_more_ranks_than_cards_of_a_host(self):
-        recipe = self.recipe(lora=LORA, parallelism=over(16))
-        self.refused(call(FTC, "check", recipe, "--gpu", "h200"), 2, "parallelism.dp_replicate_size is 16", "at most 8")
-        self.refused(call(FTC, "check", self.recipe(parallelism=over(2)), "--gpu", "rtx4090"), 2,
-                     "parallelism.dp_replicate_size is 2", "at most 1", "PCIe 4 x16")
+    def test_refuses_ranks_that_do_not_fill_hosts(self):
+        recipe = self.recipe(lora=LORA, parallelism=over(12))
+        self.refused(call(FTC, "check", recipe, "--gpu", "h200"), 2, "parallelism.dp_replicate_size is 12", "at most 8",
+                     "a multiple of them")
         recipe = self.recipe(parallelism="{ strategy: FSDP dp_shard_size: 9 }")
         self.refused(call(FTC, "check", recipe, "--gpu", "h200"), 2, "parallelism.dp_shard_size is 9", "at most 8")
+        recipe = self.recipe(lora=LORA, parallelism=over(2))
+        self.refused(call(FTC, "check", recipe, "--gpu", "rtx4090"), 2, "at most 1", "of several nothing is known")
+        for ranks in (16, 1024):
+            result = call(FTC, "check", self.recipe(lora=LORA, parallelism=over(ranks)), "--gpu", "h200")
+            self.assertEqual(result.code, 0, result.text)
+            self.assertIn(f"on each of {ranks} GPUs", result.text)
 
     def test_refuses_another_number_of_ranks_than_the_plans(self):
         plan = self.compile(parallelism=over(2))
