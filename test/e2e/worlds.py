@@ -64,12 +64,16 @@ class Worlds(WorkshopTest):
                                   parallelism=parallelism(split, "lora" in fields), **steps)
                     self.same("several")
 
-    def test_sizes_that_no_number_of_ranks_divides(self):
+    def with_vocabulary(self, size):
+        """The two-layer model with so many tokens, in a folder beside the recipe."""
         config = json.loads(pathlib.Path("recipes/models/tiny-gqa/config.json").read_text())
-        folder = self.folder / "odd-vocabulary"
+        folder = self.folder / f"vocabulary-{size}"
         folder.mkdir()
-        (folder / "config.json").write_text(json.dumps(dict(config, vocab_size=32003)))
-        odd = dict(base_model='"odd-vocabulary"', max_steps=2)
+        (folder / "config.json").write_text(json.dumps(dict(config, vocab_size=size)))
+        return f'"{folder.name}"'
+
+    def test_sizes_that_no_number_of_ranks_divides(self):
+        odd = dict(base_model=self.with_vocabulary(32003), max_steps=2)
         for split in ("strategy: ZERO1 dp_shard_size: 3", "strategy: FSDP dp_shard_size: 3"):
             self.compare("full, vocabulary of 32003", 3, split, rows=3, **odd)
         self.compare("LoRA, vocabulary of 32003", 3, "strategy: FSDP dp_shard_size: 3", rows=3, lora=LORA, **odd)
@@ -81,9 +85,10 @@ class Worlds(WorkshopTest):
 
     def test_ranks_answer_as_one_rank(self):
         """Generation, with weights from files that each rank loads its share of."""
-        self.train(self.compile("weights"), "model")
+        base = self.with_vocabulary(700)
+        self.train(self.compile("weights", base_model=base), "model")
         shutil.copy("test/goldens/text/digits/tokenizer.json", self.folder / "model")
-        asks = dict(sequence_len=48, max_document_len=48, template='"chatml"',
+        asks = dict(base_model=base, sequence_len=48, max_document_len=48, template='"chatml"',
                     generate='{ instruction: "7" max_new_tokens: 4 }')
         for form, fields in FORMS.items():
             split = parallelism("strategy: FSDP dp_shard_size: 2", "lora" in fields)
@@ -100,22 +105,22 @@ class FrozenBases(WorkshopTest):
     """A base that ranks hold in shares, and adapters that are folded all the same."""
 
     def explained(self, name, **fields):
-        return call(FTC, "explain", self.compile(name, lora=LORA, **fields)).out
+        """One micro-batch: several are another segment where states alone are split."""
+        return call(FTC, "explain", self.compile(name, lora=LORA, gradient_accumulation_steps=1, **fields)).out
 
     def weights(self, text):
         return sum(int(line.split()[2]) for line in text.splitlines() if line.startswith("  weights         weights "))
 
     def test_shares_are_smaller_and_products_the_same(self):
         whole = self.explained("whole", parallelism="{ dp_replicate_size: 2 }")
-        products = [text.count("plan.gemm") + text.count(".folded") for text in (whole,)]
-        self.assertGreater(products[0], 0)
+        self.assertGreater(whole.count(".folded"), 0)
         for strategy in ("ZERO1", "ZERO2", "FSDP"):
             with self.subTest(strategy):
                 split = self.explained("split",
                                        parallelism=f"{{ strategy: {strategy} dp_shard_size: 2 shard_frozen: TRUE }}")
-                self.assertLess(self.weights(split), 0.65 * self.weights(whole))
+                self.assertLess(self.weights(split), 0.7 * self.weights(whole))
                 self.assertEqual(split.count(".folded"), whole.count(".folded"))
-                self.assertNotIn("low_rank", split)
+                self.assertEqual(split.count("low_rank"), whole.count("low_rank"))
                 self.assertIn("put into the borders", split)
 
     def test_adapters_stay_products_of_their_own_where_that_is_asked(self):

@@ -1,6 +1,7 @@
 // LoRA on two ranks: only adapters have gradients, and stay whole; the frozen base may be split.
 // RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-gqa rows=4 generate" --ftc-to-sharded="targets=all-linear dropout=0.1 dp=2" | FileCheck %s --check-prefixes=CHECK,DDP
 // RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-gqa rows=4 generate" --ftc-to-sharded="targets=all-linear dropout=0.1 strategy=FSDP split-frozen dp=2" | FileCheck %s --check-prefixes=CHECK,FSDP
+// RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-gqa rows=4 generate" --ftc-to-sharded="targets=all-linear strategy=FSDP split-frozen fold-adapters dp=2" | FileCheck %s --check-prefix=FOLD
 
 module {}
 
@@ -33,3 +34,27 @@ module {}
 // FSDP-NOT: dist.start
 // FSDP: %[[ALL:.*]] = dist.done %[[G]]
 // FSDP: ft.write @[[A]].parameter, %[[ALL]] : tensor<10240xf32>
+
+// Weights lie in shares as at the pitch of their borders; adapters, A below and B beside, are put into what was
+// gathered: for both blocks, and in backward for the one that is gathered again.
+// FOLD: ft.variable frozen @model.layers.0.self_attn.q_proj.weight : tensor<64x32xf32> {{.*}}place = #ft.place<bucket = @bucket1.parameter, offset = 64, pitch = 56>
+// FOLD-LABEL: func.func @accumulate_first
+// FOLD: %[[P:.*]] = dist.start_all_gather {{.*}} : (tensor<10240xf32>) -> !dist.pending<tensor<20480xf32>>
+// FOLD: %[[W:.*]] = dist.done %[[P]]
+// FOLD: %[[ALL:.*]] = ft.insert{{.*}} into %[[W]] at [7232, 7680, 8128, 96, 3688, 5488, {{.*}}] pitches [56, 56, 56, 56, 56, 56, {{.*}}]
+// FOLD: %[[A:.*]] = ft.view %[[ALL]] at 7232 {pitch = 56 : i64} : tensor<20480xf32> -> tensor<8x32xf32>
+// FOLD: %[[Q:.*]] = ft.view %[[ALL]] at 64 {pitch = 56 : i64} : tensor<20480xf32> -> tensor<64x32xf32>
+// FOLD: %[[B:.*]] = ft.view %[[ALL]] at 96 {pitch = 56 : i64} : tensor<20480xf32> -> tensor<64x8xf32>
+// FOLD: ft.linear %{{.*}}, [%[[Q]], %{{.*}}, %{{.*}}] low_rank{{.*}} [%[[B]], %{{.*}}, %{{.*}}]
+// FOLD: %[[ALL1:.*]] = ft.insert
+// FOLD: ft.linear_bwd_input{{.*}}
+// FOLD: ft.insert
+// FOLD-NOT: ft.insert
+// FOLD-LABEL: func.func @evaluate
+// FOLD-COUNT-2: ft.insert
+// FOLD-NOT: ft.insert
+// FOLD-LABEL: func.func @generate
+// FOLD-COUNT-2: ft.insert
+// FOLD-NOT: ft.insert
+// FOLD-LABEL: func.func @update
+// FOLD-NOT: ft.insert
