@@ -10,6 +10,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 
 using namespace ft;
@@ -81,21 +82,14 @@ protected:
   static plan::Step &hostLaunch(plan::Plan &plan) {
     return find(plan, [](const plan::Plan &, const plan::Step &step) { return step.has_host_launch(); });
   }
-  static uint32_t deviceBuffer(const plan::Plan &plan, plan::Buffer::Class kind) {
-    for (int i = 0; i < plan.buffers_size(); ++i)
-      if (plan.buffers(i).class_() == kind && plan.arenas(int(plan.buffers(i).arena())).space() == plan::Arena::DEVICE)
-        return uint32_t(i);
-    ADD_FAILURE() << "no buffer of class " << plan::Buffer::Class_Name(kind);
-    return 0;
-  }
-
   static Compilation *compilation;
 };
 
 Compilation *OffloadFaults::compilation = nullptr;
 
 TEST_F(OffloadFaults, AnUpdateBeforeItsGradientHasArrived) {
-  expectRefused("reads version", [](plan::Plan &p) { hostLaunch(p).clear_wait(); });
+  // As if it waited for what the gradient's copy waits for.
+  expectRefused("must order them", [](plan::Plan &p) { *hostLaunch(p).mutable_wait() = find(p, goesToHost).wait(); });
 }
 
 TEST_F(OffloadFaults, AGradientThatIsNotSent) {
@@ -108,7 +102,8 @@ TEST_F(OffloadFaults, AGradientThatIsNotSent) {
 }
 
 TEST_F(OffloadFaults, WeightsThatComeBackBeforeTheUpdate) {
-  expectRefused("must order them", [](plan::Plan &p) { find(p, comesBack).clear_wait(); });
+  expectRefused("must order them",
+                [](plan::Plan &p) { *find(p, comesBack).mutable_wait() = find(p, goesToHost).wait(); });
 }
 
 TEST_F(OffloadFaults, WeightsThatDoNotComeBack) {
@@ -121,17 +116,19 @@ TEST_F(OffloadFaults, WeightsThatDoNotComeBack) {
 }
 
 TEST_F(OffloadFaults, WeightsThatNobodyWaitsFor) {
-  expectRefused("stream 0 has waited", [](plan::Plan &p) {
-    plan::Segment &segment = update(p);
-    for (int i = segment.steps_size() - 1; i >= 0; --i)
-      if (plan::Step &step = *segment.mutable_steps(i); step.stream() == 0 && step.wait_size() > 0)
-        return step.clear_wait();
+  expectRefused("before stream 0 has waited for the last step of stream 1", [](plan::Plan &p) {
+    const uint32_t back =
+        find(p, [](const plan::Plan &, const plan::Step &step) { return step.stream() == 1; }).record();
+    ASSERT_NE(back, 0u);
+    for (plan::Step &step : *update(p).mutable_steps())
+      step.mutable_wait()->erase(std::remove(step.mutable_wait()->begin(), step.mutable_wait()->end(), back),
+                                 step.mutable_wait()->end());
   });
 }
 
 TEST_F(OffloadFaults, AHostKernelOverDeviceMemory) {
   expectBad("lies in DEVICE memory", [](plan::Plan &p) {
-    hostLaunch(p).mutable_host_launch()->mutable_operands(1)->set_buffer(deviceBuffer(p, plan::Buffer::GRADIENT));
+    *hostLaunch(p).mutable_host_launch()->mutable_operands(1) = find(p, goesToHost).copy().src();
   });
 }
 

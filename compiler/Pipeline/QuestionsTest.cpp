@@ -100,7 +100,7 @@ const std::vector<Question> questions{
     {"Placement",
      has<Placement>,
      {{"takes its values wherever they lie",
-       variables + buckets + planned + rows + rowsBackward + sumsOfRows + update +
+       variables + buckets + planned + moved + rows + rowsBackward + sumsOfRows + update +
            Ops{"gather_row", "cast", "linear_bwd_weight", "head_loss", "head_loss_grad"}}}},
     {"PlanSteps",
      has<PlanSteps>,

@@ -97,6 +97,9 @@ public:
 
   /// What computes each prepared product, in the order of handles: where it differs, results may.
   virtual std::vector<std::string> products() const { return {}; }
+  /// products() of a run that this one continues: prepareGemm takes the same where the library offers it. Called before
+  /// the first is prepared.
+  virtual void preferProducts(std::vector<std::string>) {}
 };
 
 /// Processors in this process's affinity mask, cut to the cgroup's quota; at least 1.

@@ -9,10 +9,13 @@
 using namespace ft::rt;
 
 namespace {
+/// Until the other end is closed.
 std::string readAll(int descriptor) {
-  char text[8192];
-  const ssize_t size = read(descriptor, text, sizeof text);
-  return std::string(text, size > 0 ? size_t(size) : 0);
+  char part[8192];
+  std::string text;
+  for (ssize_t size; (size = read(descriptor, part, sizeof part)) > 0;)
+    text.append(part, size_t(size));
+  return text;
 }
 
 void work(Console &console, bool slowly) {
@@ -49,10 +52,10 @@ TEST(ProgressLine, IsABarOnATerminal) {
   ASSERT_EQ(openpty(&master, &terminal, nullptr, nullptr, nullptr), 0);
   Console console(terminal);
   work(console, /*slowly=*/true);
+  close(terminal);
   const std::string text = readAll(master);
   EXPECT_NE(text.find("━ "), std::string::npos) << text;
   EXPECT_NE(text.find("tokenising: 50 % of 1.00 GB"), std::string::npos) << text;
   EXPECT_NE(text.find("\r\033[Ktokenising: 1.00 GB in 1."), std::string::npos) << text;
-  close(terminal);
   close(master);
 }

@@ -27,6 +27,33 @@ TEST(Normalizer, Forms) {
   EXPECT_EQ(normalized({NormalForm::Nfkc}, "\u32ff\U0001FBF0"), "\u32ff\U0001FBF0");
 }
 
+/// A map of two rules, "a" to "b" and "\r" to a blank, as darts-clone lays them out: units of 4 bytes, the texts
+/// behind.
+std::string twoRules() {
+  std::vector<uint32_t> units(256);
+  auto offset = [](uint32_t value) { return value << 10; };
+  units[0] = offset(1); // the root's children are at 1 ^ byte
+  units[1 ^ 'a'] = 'a' | 1u << 8 | offset((1 ^ 'a') ^ 200);
+  units[200] = 1u << 31 | 0;
+  units[1 ^ '\r'] = '\r' | 1u << 8 | offset((1 ^ '\r') ^ 201);
+  units[201] = 1u << 31 | 2;
+  const auto size = uint32_t(units.size() * 4);
+  std::string blob(reinterpret_cast<const char *>(&size), 4);
+  return blob + std::string(reinterpret_cast<const char *>(units.data()), size) + std::string("b\0 \0", 4);
+}
+
+/// A short cluster that a rule starts with goes as a whole; of a long one each character.
+TEST(Normalizer, PrecompiledReadsClusters) {
+  const PrecompiledStep step{twoRules()};
+  EXPECT_EQ(normalized({step}, "aXa"), "bXb");
+  EXPECT_EQ(normalized({step}, "a\u0301!"), "b!");
+  EXPECT_EQ(normalized({step}, "a\r\na"), "b b");
+  EXPECT_EQ(normalized({step}, "a\u0301\u0302\u0303"), "b\u0301\u0302\u0303");
+  EXPECT_EQ(normalized({step}, "a\u1ADD\U00011B60"), "b\u1ADD\U00011B60");
+  EXPECT_EQ(normalized({step}, "a\u1ADD."), "b."); // a mark of Unicode 17
+  EXPECT_EQ(normalized({SentencePieceStep{twoRules(), {}, false, false, false, false}}, "a\u0301"), "b\u0301");
+}
+
 TEST(Normalizer, Steps) {
   EXPECT_EQ(normalized({LowercaseStep()}, "\u0130\u03a3 A\ua7cb"), "i\u0307\u03c3 a\u0264");
   EXPECT_EQ(normalized({StripStep{true, false}}, " \u3000a b "), "a b ");

@@ -88,6 +88,8 @@ Status openProgram(Rank &rank) {
   if (!opened.ok())
     return Status(opened.status().code(),
                   fmt::format("the plan is for target {}: {}", target.name(), opened.status().message()));
+  if (rank.inputs.resume)
+    (*opened)->preferProducts(rank.inputs.resume->state().products);
   // What is free was seen when the device was opened, for all ranks of the host: nobody reserves before.
   FT_RETURN_IF_ERROR(rank.lockstep.meet());
   Communicator *communicator = rank.communicator          ? rank.communicator.get()

@@ -158,7 +158,7 @@ class Equality(ProcessTest):
         # Tokens drawn at random teach nothing of others: at a high rate the held-out loss rises.
         fields = dict(save_steps=2, eval_steps=1, max_steps=12, learning_rate=0.1, load_best_model_at_end="true",
                       micro_batch_size=15, data='{ train: "synthetic:7" eval: "synthetic:8" }')
-        for name, form in (("DDP", dict(parallelism=over(2), lora=LORA)), ("FSDP", dict(parallelism=over(2, "FSDP")))):
+        for name, form in (("DDP", dict(parallelism=over(2), lora=LORA)), ("FSDP", dict(parallelism=over(2, "FSDP", "TRUE"), lora=LORA))):
             with self.subTest(name):
                 plan = self.compile(**fields, **form)
                 self.train(plan, name + "-threads")
@@ -170,8 +170,8 @@ class Equality(ProcessTest):
                 result = next((self.folder / name).glob("*.safetensors")).name
                 self.assertEqual(self.bytes(name, result), self.bytes(name + "-threads", result))
                 # A rank that does not see the folder.
-                world = self.world(plan, 2, name=name + "-apart", out=name + "-apart",
-                                   extra={1: ["--out", self.folder / "elsewhere"]})
+                elsewhere = ["bash", "-c", f'exec "${{@/{name}-apart/{name}-elsewhere}}"', "bash"]
+                world = self.world(plan, 2, name=name + "-apart", out=name + "-apart", prefixes={1: elsewhere})
                 self.expect(world, 0)
                 self.assertIn("not every rank finds its checkpoint", world[0].out.read_text())
 

@@ -289,7 +289,7 @@ class Policy(ResumeTest):
         self.ends_with_the_best_model("adapter_model.safetensors", lora=LORA)
 
     def test_ends_with_the_best_model_of_shares(self):
-        self.ends_with_the_best_model("model.safetensors", **SPLIT["full, FSDP, mixed"])
+        self.ends_with_the_best_model("adapter_model.safetensors", **SPLIT["LoRA, FSDP, base in shares"])
 
     def ends_with_the_best_model(self, file, **form):
         # Tokens drawn at random teach nothing of others: at a high rate the held-out loss rises.

@@ -24,7 +24,8 @@ namespace ft::rt {
   X(preferenceCreate, cublasLtMatmulPreferenceCreate)                                                                  \
   X(preferenceDestroy, cublasLtMatmulPreferenceDestroy)                                                                \
   X(preferenceSet, cublasLtMatmulPreferenceSetAttribute)                                                               \
-  X(algoGetHeuristic, cublasLtMatmulAlgoGetHeuristic)
+  X(algoGetHeuristic, cublasLtMatmulAlgoGetHeuristic)                                                                  \
+  X(algoGet, cublasLtMatmulAlgoConfigGetAttribute)
 
 /// The library that a driver of version `driverVersion` (13000: CUDA 13.0) can carry.
 LibrarySpec cublasSpec(int driverVersion);

@@ -56,6 +56,10 @@ public:
     return gemms ? gemms->descriptions() : std::vector<std::string>();
   }
   Expected<uint32_t> prepareHostLaunch(uint32_t kernel, uint64_t items, std::span<void *const> args) override;
+  void preferProducts(std::vector<std::string> descriptions) override {
+    if (gemms)
+      gemms->prefer(std::move(descriptions));
+  }
   Status launch(uint32_t stream, uint32_t kernel, uint64_t items, std::span<void *const> args) override;
   Status hostLaunch(uint32_t stream, uint32_t handle) override;
   Status gemm(uint32_t stream, uint32_t handle, const void *a, const void *b, void *d, void *workspace) override;

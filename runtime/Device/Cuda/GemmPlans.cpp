@@ -129,10 +129,40 @@ Expected<cublasLtMatmulHeuristicResult_t> GemmPlans::choose(const Product &produ
   api.preferenceDestroy(preference);
   if (!status.ok())
     return status;
-  for (int i = 0; i < count; ++i)
-    if (results[i].state == CUBLAS_STATUS_SUCCESS && results[i].workspaceSize <= workspace)
+  const cublasLtMatmulHeuristicResult_t *chosen = nullptr;
+  for (int i = 0; i < count; ++i) {
+    if (results[i].state != CUBLAS_STATUS_SUCCESS || results[i].workspaceSize > workspace)
+      continue;
+    if (products.size() < preferred.size() && preferred[products.size()] == descriptionOf(product, results[i].algo))
       return results[i];
-  return cannotRun(product.text + ": cuBLASLt has no algorithm");
+    chosen = chosen ? chosen : &results[i];
+  }
+  if (!chosen)
+    return cannotRun(product.text + ": cuBLASLt has no algorithm");
+  return *chosen;
+}
+
+/// What is set in an algorithm, by name: its bytes may differ where all of that is equal. A library that does not know
+/// a setting has none.
+std::string GemmPlans::descriptionOf(const Product &product, const cublasLtMatmulAlgo_t &algorithm) const {
+  constexpr std::pair<cublasLtMatmulAlgoConfigAttributes_t, const char *> settings[] = {
+      {CUBLASLT_ALGO_CONFIG_ID, "algorithm"},
+      {CUBLASLT_ALGO_CONFIG_TILE_ID, "tile"},
+      {CUBLASLT_ALGO_CONFIG_STAGES_ID, "stages"},
+      {CUBLASLT_ALGO_CONFIG_SPLITK_NUM, "split"},
+      {CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME, "reduction"},
+      {CUBLASLT_ALGO_CONFIG_CTA_SWIZZLING, "swizzling"},
+      {CUBLASLT_ALGO_CONFIG_CUSTOM_OPTION, "option"},
+      {CUBLASLT_ALGO_CONFIG_INNER_SHAPE_ID, "inner"},
+      {CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID, "cluster"}};
+  std::string text = product.text + ":";
+  for (const auto &[attribute, name] : settings) {
+    uint32_t value = 0; // the last two are half as wide
+    size_t bytes = attribute >= CUBLASLT_ALGO_CONFIG_INNER_SHAPE_ID ? sizeof(uint16_t) : sizeof(uint32_t), written = 0;
+    if (api.algoGet(&algorithm, attribute, &value, bytes, &written) == CUBLAS_STATUS_SUCCESS)
+      text += fmt::format(" {} {}", name, value);
+  }
+  return text;
 }
 
 Expected<uint32_t> GemmPlans::prepare(const plan::Gemm &gemm) {
@@ -167,11 +197,8 @@ Expected<uint32_t> GemmPlans::prepare(const plan::Gemm &gemm) {
 
 std::vector<std::string> GemmPlans::descriptions() const {
   std::vector<std::string> all;
-  for (const std::unique_ptr<Product> &product : products) {
-    all.push_back(product->text + ":");
-    for (const uint64_t word : product->algorithm.data)
-      all.back() += fmt::format(" {:x}", word);
-  }
+  for (const std::unique_ptr<Product> &product : products)
+    all.push_back(descriptionOf(*product, product->algorithm));
   return all;
 }
 

@@ -23,12 +23,14 @@ public:
   GemmPlans(const GemmPlans &) = delete;
   GemmPlans &operator=(const GemmPlans &) = delete;
 
-  /// Takes the first algorithm of the heuristics that works within the workspace operand. CannotRun names both sizes
-  /// and the shape.
+  /// Takes the first algorithm of the heuristics that works within the workspace operand, or of those that do the one
+  /// that is preferred. CannotRun names both sizes and the shape.
   Expected<uint32_t> prepare(const plan::Gemm &gemm);
 
-  /// Each product with the algorithm that it uses, as the library encodes it, in the order of handles.
+  /// Each product with the algorithm that it uses, in the order of handles.
   std::vector<std::string> descriptions() const;
+  /// descriptions() of earlier: what they name is preferred for the same products in the same order.
+  void prefer(std::vector<std::string> earlier) { preferred = std::move(earlier); }
 
   /// d = alpha · op(a) · op(b) + beta · d on `stream`.
   Status run(CUstream stream, uint32_t handle, const void *a, const void *b, void *d, void *workspace) const;
@@ -38,11 +40,13 @@ private:
   explicit GemmPlans(const CublasApi &library);
   Status describe(Product &product, const GemmLayout &layout, const plan::Gemm &gemm) const;
   Expected<cublasLtMatmulHeuristicResult_t> choose(const Product &product, uint64_t workspace) const;
+  std::string descriptionOf(const Product &product, const cublasLtMatmulAlgo_t &algorithm) const;
 
   const CublasApi &api;
   cublasLtHandle_t library = nullptr;
   std::map<std::string, uint32_t> handles;
   std::vector<std::unique_ptr<Product>> products;
+  std::vector<std::string> preferred; ///< by handle
 };
 
 } // namespace ft::rt

@@ -16,6 +16,7 @@ import gguf
 import numpy as np
 import torch
 import transformers
+from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -65,8 +66,29 @@ def randomise(model):
             parameter.copy_(values.to(torch.bfloat16))
 
 
-def loss_of(model):
-    model = model.double()
+def loss_of(folder):
+    """Of the model as it was saved, in double precision: where transformers' code asks for float32, it gets float64."""
+    saved = torch.float32, torch.float, torch.Tensor.float
+    torch.float32 = torch.float = torch.float64
+    torch.Tensor.float = torch.Tensor.double
+    try:
+        config = transformers.AutoConfig.from_pretrained(folder)
+        config._attn_implementation = "eager"
+        model = transformers.AutoModelForImageTextToText if hasattr(config, "vision_config") else transformers.AutoModelForCausalLM
+        model = model.from_config(config, dtype=torch.float64).eval()
+        weights = {key: value.double() for key, value in load_file(folder / "model.safetensors").items()}
+        if hasattr(config, "vision_config"):  # files keep the names that modules had before
+            weights = {("model." + key).replace("model.language_model.model.", "model.language_model."): value
+                       for key, value in weights.items()}
+        missing, extra = model.load_state_dict(weights, strict=False)
+        assert not extra and set(missing) <= {"lm_head.weight"}, (missing, extra)
+        model.tie_weights()
+        return mean_loss(model)
+    finally:
+        torch.float32, torch.float, torch.Tensor.float = saved
+
+
+def mean_loss(model):
     total, count = 0.0, 0
     for text in TEXTS:
         ids = torch.tensor([tokenizer.encode(text).ids + [EOS]])
@@ -173,7 +195,7 @@ def main():
         (folder / "generation_config.json").unlink(missing_ok=True)
         if family in GGUF:
             write_gguf(model, family, folder / "model.gguf")
-        losses[family] = loss_of(model)
+        losses[family] = loss_of(folder)
         print(family, losses[family], sum(f.stat().st_size for f in folder.iterdir()), "bytes", flush=True)
     (HERE / "losses.json").write_text(json.dumps(losses, indent=1) + "\n")
 
