@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the tables of reports/scale.md: scale.py BUILD_DIR. Needs neither GPUs nor hosts: what ftc predicts from the
+"""Makes the tables of reports/scale.md: scale.py BUILD_DIR [TARGET…]. Needs neither GPUs nor hosts: what ftc predicts from the
 target files' links, the size of plans, and the start of 1,024 simulated ranks."""
 import pathlib
 import re
@@ -24,20 +24,19 @@ def compiled(build, target, settings):
         text = said.stdout + said.stderr
         step = float(re.search(r"predicted step ([\d.]+) ms", text).group(1))
         moved, total, exposed = re.search(r"ranks exchange (\d+) bytes a step: ([\d.]+) ms, ([\d.]+) ms", text).groups()
-        needs = float(re.search(r"needs ([\d.]+) GiB", text).group(1))
-        return dict(step=step, gb=int(moved) / 1e9, total=float(total), exposed=float(exposed), needs=needs,
-                    plan=plan.stat().st_size if plan.exists() else 0)
+        return dict(step=step, gb=int(moved) / 1e9, total=float(total), exposed=float(exposed),
+                    plan=f"{plan.stat().st_size / 1e6:.2f}" if plan.exists() else "–")
 
 
 def row(nodes, got, alone):
     print(f"| {nodes} | {nodes * CARDS} | {got['gb']:.1f} | {got['total']:.0f} | {got['exposed']:.0f} | {got['step']:.0f} | "
-          f"{100 * alone / got['step']:.0f} % | {got['needs']:.1f} | {got['plan'] / 1e6:.2f} |")
+          f"{100 * alone / got['step']:.0f} % | {got['plan']} |")
 
 
 def table(build, target, strategy):
     print(f"\n{strategy} on {target}:\n")
-    print("| hosts | ranks | GB a rank and step | ms of exchange | exposed | step | of one host's speed | GiB | plan, MB |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("| hosts | ranks | GB a rank and step | ms of exchange | exposed | step | of one host's speed | plan, MB |")
+    print("|---|---|---|---|---|---|---|---|")
     alone = None
     for nodes in (1, 2, 4, 8, 16, 32, 64, 128):
         ranks = nodes * CARDS
@@ -52,7 +51,7 @@ def table(build, target, strategy):
 
 def main():
     build = pathlib.Path(sys.argv[1]).resolve()
-    for target in ("h200", "a100-80gb"):
+    for target in sys.argv[2:] or ["h200"]:
         for strategy in ("FSDP", "HSDP"):
             table(build, target, strategy)
     said = subprocess.run([build / "test/bin/RendezvousScaleTest"], capture_output=True,

@@ -286,7 +286,8 @@ class Start(ProcessTest):
         self.expect(self.world(plan, 2, environment={**fake, "FTC_FAKE_NCCL_VERSION": "21703"}), 2, "is NCCL 2.17.3")
         self.expect(self.world(plan, 2, environment=fake), 2, "cuBLASLt: FTC_CUBLAS_DIR is /none")
         two = {**fake, "FTC_FAKE_GPUS": 2}
-        self.expect(self.world(plan, 2, environment=two, per_rank={1: dict(LOCAL_RANK="")}), 2, "set LOCAL_RANK")
+        self.expect(self.world(plan, 2, environment=two, per_rank={rank: dict(LOCAL_RANK="") for rank in (0, 1)}), 2,
+                    "set LOCAL_RANK")
         self.expect(self.world(plan, 2, environment=two, options=["--gpu", 2]), 2, "--gpu 2: the driver shows 2 GPUs")
         self.expect(self.world(plan, 2, environment=fake, options=["--collectives", "peers"]), 1, "must be nccl")
 
