@@ -109,6 +109,8 @@ TEST_P(CommunicatorFailure, ARankThatNeverComesIsEndedByAWatchdog) {
 }
 
 TEST_P(CommunicatorFailure, ARankThatReturnsEarlyReleasesTheOthers) {
+  if (GetParam().name == "Moved")
+    GTEST_SKIP() << "who leaves without a word is its host's to see, as a process that ends";
   Outcomes outcomes;
   onEachRank(GetParam(), plan::Mesh({4}), [&](Communicator &end) {
     float value = 1;
