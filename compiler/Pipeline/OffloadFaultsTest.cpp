@@ -115,8 +115,9 @@ TEST_F(OffloadFaults, WeightsThatDoNotComeBack) {
   });
 }
 
+// The last step ends what the others have begun, by what it waits for.
 TEST_F(OffloadFaults, WeightsThatNobodyWaitsFor) {
-  expectRefused("before stream 0 has waited for the last step of stream 1", [](plan::Plan &p) {
+  expectRefused("must order them", [](plan::Plan &p) {
     const uint32_t back =
         find(p, [](const plan::Plan &, const plan::Step &step) { return step.stream() == 1; }).record();
     ASSERT_NE(back, 0u);
