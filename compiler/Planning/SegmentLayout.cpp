@@ -215,11 +215,23 @@ void SegmentLayout::assignResults(Operation *op) {
     }
 }
 
+/// One of several results of a product, which lie side by side, under a value with a border for adapters: the border
+/// would part it from the others.
+static bool partsNeighbours(Value operand, Value result) {
+  auto product = operand.getDefiningOp<model::LinearOp>();
+  if (!product || product.getNumResults() == 1)
+    return false;
+  return llvm::any_of(result.getUsers(), [&](Operation *user) {
+    auto linear = dyn_cast<model::LinearOp>(user);
+    return linear && linear.getX() == result && !linear.getLowRank().empty();
+  });
+}
+
 bool SegmentLayout::tryInPlace(Operation *op, int64_t operand, Value result) {
   Value v = op->getOperand(operand);
   Storage &storage = storages[storageOf.lookup(v)];
   if (v.getType() != result.getType() || llvm::count(op->getOperands(), v) != 1 ||
-      (!storage.persistent && storage.chain.back() != v))
+      (!storage.persistent && storage.chain.back() != v) || partsNeighbours(v, result))
     return false;
   if (storage.persistent ? !mayOverwrite(op, result, storage.place, true) : lastUse(v) != indexOf.lookup(op))
     return false;
