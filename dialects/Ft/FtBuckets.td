@@ -57,7 +57,10 @@ def Ft_InsertOp : Ft_Op<"insert", [Pure, AllTypesMatch<["bucket", "result"]>]> {
 
     Example:
     ```mlir
-    %full = ft.insert [%b, %a] into %bucket at [8, 96] pitches [10, 10] : (tensor<1024xf32>, tensor<8x2xf32>, tensor<2x8xf32>) -> tensor<1024xf32>
+    func.func @borders(%bucket: tensor<1024xf32>, %b: tensor<8x2xf32>, %a: tensor<2x8xf32>) {
+      %full = ft.insert [%b, %a] into %bucket at [8, 96] pitches [10, 10] : (tensor<1024xf32>, tensor<8x2xf32>, tensor<2x8xf32>) -> tensor<1024xf32>
+      return
+    }
     ```
 
     - (C1) there are one or more matrices, and as many offsets and pitches.

@@ -61,7 +61,8 @@ TEST(CheckCollectives, KernelsOfMembersAndWhereTheyStage) {
   expectEach(
       {
           {[](auto &p) { reduce(p).mutable_kernels()->RemoveLast(); }, "has 1 kernels; must have none, or in an"},
-          {[](auto &p) { p.mutable_kernels(5)->add_operands(); }, "takes 3 operands; must take one for each of 2"},
+          {[](auto &p) { *p.mutable_kernels(5)->add_operands() = p.kernels(5).operands(0); },
+           "takes 3 operands; must take one for each of 2"},
           {[](auto &p) { reduce(p).mutable_kernels()->SwapElements(0, 1); }, "is not made to reduce equal shares"},
           {[](auto &p) {
              for (int kernel : {5, 6})
@@ -72,7 +73,8 @@ TEST(CheckCollectives, KernelsOfMembersAndWhereTheyStage) {
           {[](auto &p) { reduce(p).mutable_workspace()->set_row_bytes(60); },
            "workspace: has 60 bytes; must have 64 for each of the 1 other members"},
           {[](auto &p) {
-             p.mutable_buffers(int(reduce(p).workspace().buffer()))->set_size(72);
+             plan::Buffer &peers = *p.mutable_buffers(int(reduce(p).workspace().buffer()));
+             peers.set_size(72), p.mutable_arenas(int(peers.arena()))->set_size(72);
              reduce(p).mutable_workspace()->set_offset(8);
            },
            "workspace: offset 8 and shares of 64 bytes must be multiples of 16, which the kernels move at once"},
