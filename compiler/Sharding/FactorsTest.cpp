@@ -87,8 +87,13 @@ TEST_F(Sharding, EveryOperationHasARuleThatFits) {
   check(*adapters);
   ASSERT_TRUE(succeeded(layOut(*adapters, {})));
   check(*adapters);
+  OwningOpRef<ModuleOp> bordered = train("tiny-gqa", lora());
+  LayoutOptions split;
+  split.foldAdapters = split.splitFrozen = true, split.ranks = 2;
+  ASSERT_TRUE(succeeded(layOut(*bordered, split)));
+  check(*bordered);
   // Made by Sharding itself and by Planning, of one rank's values.
-  const llvm::StringSet<> later{"ft.accumulate", "ft.dequantize"};
+  const llvm::StringSet<> later{"ft.accumulate", "ft.dequantize", "ft.transfer"};
   for (RegisteredOperationName name : context.getRegisteredOperations())
     if (name.getDialectNamespace() == "ft" && !later.contains(name.getStringRef())) {
       EXPECT_TRUE(name.hasInterface<model::Factors>()) << name.getStringRef().str() << " has no sharding rule";

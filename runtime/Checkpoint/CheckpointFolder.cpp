@@ -82,6 +82,9 @@ Status ft::rt::writeCheckpoint(const plan::Plan &plan, const BufferReader &read,
   const uint64_t step = state.position.step;
   const std::string path = folder + "/" + checkpointName(step), aside = fmt::format("{}.tmp.{}.0", path, getpid());
   (void)removeFolder(files, aside); // of an attempt that failed
+  // Ahead of writing aside, which looks like a renaming that was done in part.
+  if (!isOwnCheckpoint(files, folder, step))
+    return failure(path, "make room for", std::make_error_code(std::errc::file_exists));
   std::string stateText;
   Status status = writeAside(plan, read, state, aside, files, stateText);
   if (status.ok())
