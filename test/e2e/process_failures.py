@@ -133,7 +133,10 @@ class Failures(harness.WorkshopTest):
         self.each("stopped", fate)
 
     def test_slowed(self):
-        """Nobody is lost: all wait for it, and at the end it is named."""
+        """Nobody is lost: all wait for it, and at the end it is named. Steps compute longer than they exchange."""
+        self.plan = self.compile("long", lora=harness.LORA, parallelism=f"{{ dp_replicate_size: {RANKS} }}",
+                                 micro_batch_size=16, sequence_len=128, max_document_len=None,
+                                 max_documents_per_row=None)
         def fate(moment):
             with moment.start(steps=40) as world:
                 time.sleep(moment.random.random())
