@@ -42,7 +42,7 @@ static LogicalResult retype(Operation *op, const SymbolTable &symbols, Precision
 }
 
 LogicalResult ft::applyPrecision(ModuleOp module, Precision precision, bool accumulates, bool copyAdapters,
-                                bool bf16Gradients) {
+                                 bool bf16Gradients) {
   PrecisionTable table(module, precision, accumulates, copyAdapters, bf16Gradients);
   for (auto variable : module.getOps<VariableOp>())
     table.store(variable);

@@ -43,7 +43,7 @@ struct OptimizerOptions {
 struct ModelOptions {
   Precision precision = Precision::Fp32True;
   bool bf16Gradients = false; ///< of BF16_MIXED: what one micro-batch gives full weights is rounded to bf16
-  bool copyAdapters = false; ///< GEMMs read a working copy of every adapter, of its own type where that is the GEMMs'
+  bool copyAdapters = false;  ///< GEMMs read a working copy of every adapter, of its own type where that is the GEMMs'
   std::optional<LoraOptions> lora; ///< absent: every parameter is trained
   std::optional<QuantizationOptions> quantization;
   OptimizerOptions optimizer;

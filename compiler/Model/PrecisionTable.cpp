@@ -15,7 +15,7 @@ static void setElement(Value value, Type element) {
 static void setElement(VariableOp variable, Type element) { variable.setType(variable.getTensorType().clone(element)); }
 
 PrecisionTable::Types PrecisionTable::typesOf(Builder &&builder, Precision precision, bool accumulates,
-                                             bool bf16Gradients) {
+                                              bool bf16Gradients) {
   Type f64 = builder.getF64Type(), f32 = builder.getF32Type(), bf16 = builder.getBF16Type();
   switch (precision) {
   case Precision::Fp64True:

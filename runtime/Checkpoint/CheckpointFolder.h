@@ -37,8 +37,8 @@ std::vector<uint64_t> completeCheckpoints(const std::string &folder);
 Status writeCheckpoint(const plan::Plan &plan, const BufferReader &read, CheckpointState state,
                        const std::string &folder, Files &files);
 
-/// Removes a checkpoint so that at no moment it looks complete and is not, nor as if it were not ours. Fails where it is
-/// not.
+/// Removes a checkpoint so that at no moment it looks complete and is not, nor as if it were not ours. Fails where it
+/// is not.
 std::error_code removeCheckpoint(Files &files, const std::string &folder, uint64_t step);
 /// Removes the oldest checkpoints until `limit` are left; the newest stays, and `keep`.
 Status removeOldCheckpoints(const std::string &folder, uint64_t limit, std::optional<uint64_t> keep, Files &files);

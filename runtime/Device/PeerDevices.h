@@ -43,8 +43,8 @@ struct OwnGpu {
   std::string interface;             ///< that NCCL connects hosts over; empty: its choice
 };
 
-/// The GPU of this process, one of several that NCCL connects. CannotRun without NCCL and what else the plan needs, where
-/// there is no such GPU, where it is no card for the plan, or where nobody says which of several it is.
+/// The GPU of this process, one of several that NCCL connects. CannotRun without NCCL and what else the plan needs,
+/// where there is no such GPU, where it is no card for the plan, or where nobody says which of several it is.
 Expected<std::shared_ptr<PeerDevices>> openCudaProcess(const plan::Plan &plan, const OwnGpu &which);
 
 } // namespace ft::rt

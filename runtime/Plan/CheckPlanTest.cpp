@@ -39,7 +39,8 @@ TEST(CheckPlan, VersionsAndIdentity) {
       {[](auto &p) { p.mutable_target()->set_memory(huge); }, "target.memory is 18446744073709551615; must be in [0, "},
       {[](auto &p) { p.mutable_target()->set_outside_arenas(huge); },
        "target.outside_arenas is 18446744073709551615; must be in [0, "},
-      {[](auto &p) { p.mutable_target()->set_reduction_takes(-1); }, "target.reduction_takes is -1; must be in [0, 10]"},
+      {[](auto &p) { p.mutable_target()->set_reduction_takes(-1); },
+       "target.reduction_takes is -1; must be in [0, 10]"},
       {[](auto &p) { p.mutable_target()->set_gather_takes(11); }, "target.gather_takes is 11; must be in [0, 10]"},
       {[](auto &p) { p.add_mesh()->set_name("dp"); }, "mesh axis \"dp\" has size 0"},
       {[](auto &p) {

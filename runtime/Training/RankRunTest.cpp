@@ -19,7 +19,7 @@ struct Meeting {
   std::barrier<> turn{2};
   uint64_t answer = 0;
   std::atomic<bool> well = true; ///< each has said so whenever it was asked
-  bool left = false; ///< one of them asks no more
+  bool left = false;             ///< one of them asks no more
 };
 
 class OneOfTwo final : public Lockstep {

@@ -14,8 +14,8 @@ namespace ft::rt {
 /// first. A plan is for one compute capability: its kernels, and the workspaces of the libraries, are that one's.
 std::vector<std::string> matchingTargets(int major, int minor, uint64_t totalBytes);
 
-/// Refuses, with CannotRun, GPUs of different kinds for the ranks of one plan: each has the same arenas and kernels, and
-/// all go at the pace of the slowest. `first`: the number of the first.
+/// Refuses, with CannotRun, GPUs of different kinds for the ranks of one plan: each has the same arenas and kernels,
+/// and all go at the pace of the slowest. `first`: the number of the first.
 Status checkOneKind(std::span<const DeviceInfo> gpus, uint32_t first);
 
 } // namespace ft::rt
