@@ -49,6 +49,7 @@ struct Rank {
   std::unique_ptr<BatchFeed> trainFeed, heldFeed;
   std::optional<StepVerifier> verifier;
   std::optional<ShareSaving> shareSaving; ///< another rank's than rank 0's
+  uint64_t ncclBytes = 0;                 ///< of the device, outside the arenas
 
   const plan::Plan &plan() const { return inputs.plan(); }
   /// Its part in checkpoints, or none.
@@ -67,6 +68,7 @@ Expected<std::unique_ptr<Device>> openDevice(Rank &rank) {
   if (rank.context.peers) {
     FT_ASSIGN_OR_RETURN(RankDevice opened, rank.context.peers->open(*rank.context.host));
     rank.communicator = std::move(opened.communicator);
+    rank.ncclBytes = opened.ncclBytes;
     return std::move(opened.device);
   }
   if (rank.plan().target().driver() == plan::CUDA)
@@ -95,8 +97,8 @@ Status openProgram(Rank &rank) {
   Communicator *communicator = rank.communicator          ? rank.communicator.get()
                                : rank.context.collectives ? rank.context.collectives
                                                           : rank.context.host;
-  const RankProgramOptions how{options.poison, options.profile, communicator, rank.context.progress,
-                               rank.inputs.ranksOnHost};
+  const RankProgramOptions how{options.poison,        options.profile,         communicator,
+                               rank.context.progress, rank.inputs.ranksOnHost, rank.ncclBytes};
   FT_ASSIGN_OR_RETURN(rank.program, RankProgram::load(*rank.inputs.file, std::move(*opened), how));
   return {};
 }
@@ -114,6 +116,22 @@ uint64_t weightBytes(const plan::Plan &plan) {
   return bytes;
 }
 
+/// Tells whoever watches this rank of each chunk that is there.
+class WatchedLoading final : public WorkProgress {
+public:
+  WatchedLoading(WorkProgress &shown, Progress *watched) : shown(shown), watched(watched), loading(watched) {}
+  void at(std::string_view what, uint64_t done, uint64_t total) override {
+    if (watched)
+      watched->loaded();
+    shown.at(what, done, total);
+  }
+
+private:
+  WorkProgress &shown;
+  Progress *const watched;
+  const Progress::Loading loading;
+};
+
 /// All tensors as they are at the start; those of `before` from there.
 Status loadWeights(Rank &rank, const TensorSource *before) {
   const RunInputs &inputs = rank.inputs;
@@ -128,7 +146,8 @@ Status loadWeights(Rank &rank, const TensorSource *before) {
     return index < inputs.file->sections.size() ? inputs.file->section(index) : std::span<const std::byte>();
   };
   options.threads = inputs.options.threads;
-  options.progress = &rank.journal.progress();
+  std::optional<WatchedLoading> progress(std::in_place, rank.journal.progress(), rank.context.progress);
+  options.progress = &*progress;
   LoadTarget target;
   if (program.device().hostAccessible())
     target.hostBuffer = [&](uint32_t buffer) { return reinterpret_cast<std::byte *>(arenas.bufferAddress(buffer)); };
@@ -140,6 +159,7 @@ Status loadWeights(Rank &rank, const TensorSource *before) {
       target.staging = arenas.arena(i);
   const auto start = std::chrono::steady_clock::now();
   FT_RETURN_IF_ERROR(loadModel(rank.plan(), *inputs.model, options, target));
+  progress.reset();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const uint64_t bytes = weightBytes(rank.plan());
   rank.journal.line(fmt::format("{} {} of weights in {:.2f} s, {:.2f} GB/s",
