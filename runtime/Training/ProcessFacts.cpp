@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 using namespace ft;
 using namespace ft::rt;
 
@@ -36,6 +38,10 @@ std::string optionsOf(const RunOptions &options) {
     text += fmt::format("--verify-steps {} ", options.verifySteps);
   if (options.initAdaptersNormal)
     text += "--init-adapters normal ";
+  for (const auto &[name, given] : {std::pair("--dump-gradients", !options.dumpGradients.empty()),
+                                    std::pair("--poison", options.poison), std::pair("--profile", options.profile)})
+    if (given)
+      text += fmt::format("{} ", name);
   if (!options.collectives.empty())
     text += fmt::format("--collectives {} ", options.collectives);
   return text.empty() ? "none" : text.substr(0, text.size() - 1);

@@ -332,6 +332,8 @@ class Start(ProcessTest):
     def test_another_option(self):
         world = self.world(self.plan, extra={1: ["--set", "learning_rate=0.5"]})
         self.expect(world, 1, "rank 1 (host", "another set of options than rank 0: --set learning_rate=0.5 and not none")
+        world = self.world(self.plan, extra={0: ["--dump-gradients", self.folder / "gradients"]})
+        self.expect(world, 1, "another set of options than rank 0: none and not --dump-gradients")
 
     def test_another_model(self):
         worlds = {rank: World(self.folder, self.plan, 4, name=f"m{rank}", only=[rank], port=port, model=model)
