@@ -18,6 +18,8 @@ def Ft_Dialect : Dialect {
 }
 
 def Ft_Matrix : 2DTensorOf<[F64, F32, BF16]>;      // [rows, columns]
+def Ft_Codes : 2DTensorOf<[F8E4M3FN]>;             // of numbers that a scale belongs to
+def Ft_Scales : 1DTensorOf<[F32]>;
 def Ft_Vector : 1DTensorOf<[F64, F32, BF16]>;
 def Ft_Tensor : RankedTensorOf<[F64, F32, BF16]>;
 def Ft_Ids : 1DTensorOf<[I32]>;
@@ -104,6 +106,16 @@ def Ft_Nf4Attr : AttrDef<Ft_Dialect, "Nf4"> {
   }];
   let parameters = (ins "bool":$double_quant);
   let assemblyFormat = "`<` struct(params) `>`";
+}
+
+/// A frozen weight that lies in memory as codes of 8 bits and a scale for each row (plan.proto, Quantization).
+def Ft_Fp8Attr : AttrDef<Ft_Dialect, "Fp8"> {
+  let mnemonic = "fp8";
+  let summary = "the variable is stored in FP8";
+  let description = [{
+    Each row of the tensor in memory has E4M3 codes and an f32 scale. The variable's type says what its elements become
+    where they are read as numbers; ft.stored gives the codes and scales themselves.
+  }];
 }
 
 /// Where a variable lies whose elements are another's.

@@ -310,6 +310,29 @@ def Ft_DropoutOp : Ft_Op<"dropout", [Pure]> {
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }
 
+def Ft_QuantizeRowsOp : Ft_Op<"quantize_rows", [Pure, AttrSizedOperandSegments]> {
+  let summary = "turn rows into codes of 8 bits with a scale each";
+  let description = [{
+    With v_i[t, j] = x_i[t, j] * fold_i[j] (x_i without fold), in f32, and m[t] the largest magnitude in row t of all
+    v_i together: scale[t] = max(m[t] / 448, 2^-126), 1 where m[t] is 0; codes_i[t, j] = e4m3(v_i[t, j] * (1 / scale[t])),
+    to nearest, ties to even, at most 448 in magnitude. What is no number stays none, and so does a row with an infinity.
+
+    Example:
+    ```mlir
+    %codes, %scale = ft.quantize_rows [%x] fold [] : (tensor<16x8xbf16>) -> (tensor<16x8xf8E4M3FN>, tensor<16xf32>)
+    %both:2, %one = ft.quantize_rows [%x, %y] fold [%s, %t] : (tensor<16x8xbf16>, tensor<16x4xbf16>, tensor<8xf32>, tensor<4xf32>) -> (tensor<16x8xf8E4M3FN>, tensor<16x4xf8E4M3FN>, tensor<16xf32>)
+    ```
+
+    - (C1) there are one or more matrices of one number of rows, and as many results of codes, of their shapes.
+    - (C2) scale has one element per row.
+    - (C3) fold is empty, or has one vector for each matrix, with one element per column.
+    - (C4) no matrix is of f64.
+  }];
+  let arguments = (ins Variadic<Ft_Matrix>:$x, Variadic<Ft_Scales>:$fold);
+  let results = (outs Variadic<Ft_Codes>:$codes, Ft_Scales:$scale);
+  let assemblyFormat = "`[` $x `]` `fold` `[` $fold `]` attr-dict `:` functional-type(operands, results)";
+}
+
 def Ft_GatherRowOp : Ft_Op<"gather_row", [Pure]> {
   let summary = "take one row, chosen at run time";
   let description = [{

@@ -16,6 +16,7 @@ uint64_t dtypeBytes(DType type) {
   case F16:
     return 2;
   case U8:
+  case F8E4M3:
     return 1;
   default:
     return 0;
@@ -172,6 +173,8 @@ const char *stepKindName(const Step &step) {
     return "attention";
   case Step::kCopy:
     return "copy";
+  case Step::kTranspose:
+    return "transpose";
   case Step::kMemset:
     return "memset";
   case Step::kReceive:
