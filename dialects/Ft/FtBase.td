@@ -55,7 +55,10 @@ def Ft_InputKind : I32EnumAttr<"InputKind", "a kind of plan.proto's BatchInput",
   I32EnumAttrCase<"SegmentStarts", 8, "SEGMENT_STARTS">,
   I32EnumAttrCase<"SegmentIds", 9, "SEGMENT_IDS">,
   I32EnumAttrCase<"Scalars", 10, "SCALARS">,
-  I32EnumAttrCase<"RowIndex", 11, "ROW_INDEX">]> {
+  I32EnumAttrCase<"RowIndex", 11, "ROW_INDEX">,
+  I32EnumAttrCase<"TargetRows", 12, "TARGET_ROWS">,
+  I32EnumAttrCase<"TargetLabels", 13, "TARGET_LABELS">,
+  I32EnumAttrCase<"TargetSlots", 14, "TARGET_SLOTS">]> {
   let cppNamespace = "::ft::model";
 }
 
