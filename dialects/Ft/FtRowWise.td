@@ -271,7 +271,8 @@ def Ft_AddOp : Ft_Op<"add", [Pure, Commutative]> {
 def Ft_CastOp : Ft_Op<"cast", [Pure]> {
   let summary = "convert to another float type";
   let description = [{
-    Rounds to nearest, ties to even. Working copies, and cotangents at a border of types.
+    Rounds to nearest, ties to even; with `ties_away`, away from zero. Working copies, and cotangents at a border of types.
+    Those of full weights tie away, so that with 16 bits more they say what x was (plan.proto, Tensor::REMAINDER).
 
     Example:
     ```mlir
@@ -281,7 +282,7 @@ def Ft_CastOp : Ft_Op<"cast", [Pure]> {
     - (C1) the result has x's shape.
     - (C2) the element types differ.
   }];
-  let arguments = (ins Ft_Tensor:$x);
+  let arguments = (ins Ft_Tensor:$x, UnitAttr:$ties_away);
   let results = (outs Ft_Tensor:$result);
   let assemblyFormat = "$x attr-dict `:` type($x) `to` type($result)";
 }

@@ -14,6 +14,7 @@ uint64_t dtypeBytes(DType type) {
     return 4;
   case BF16:
   case F16:
+  case I16:
     return 2;
   case U8:
   case F8E4M3:
@@ -177,6 +178,8 @@ uint64_t outputBytes(const Batch &batch, Output::Kind kind) {
     return 4 * dtypeBytes(I32);
   case Output::LOGITS:
     return dtypeBytes(F32) * batch.vocab_size();
+  case Output::LOSS_SCALES:
+    return dtypeBytes(F64) * LOSS_SCALE_COUNT;
   default:
     return dtypeBytes(F64);
   }
