@@ -17,20 +17,14 @@ def Ft_Dialect : Dialect {
   let hasOperationAttrVerify = 1;
 }
 
-<<<<<<< HEAD
-def Ft_Matrix : 2DTensorOf<[F64, F32, BF16]>;      // [rows, columns]
+def Ft_Matrix : 2DTensorOf<[F64, F32, BF16, F16]>; // [rows, columns]
 def Ft_Codes : 2DTensorOf<[F8E4M3FN]>;             // of numbers that a scale belongs to
 def Ft_Scales : 1DTensorOf<[F32]>;
-def Ft_Vector : 1DTensorOf<[F64, F32, BF16]>;
-def Ft_Tensor : RankedTensorOf<[F64, F32, BF16]>;
-=======
-def Ft_Matrix : 2DTensorOf<[F64, F32, BF16, F16]>; // [rows, columns]
 def Ft_Vector : 1DTensorOf<[F64, F32, BF16, F16]>;
 def Ft_Tensor : RankedTensorOf<[F64, F32, BF16, F16]>;
 def Ft_Remainder : RankedTensorOf<[I16]>;          // of f32 masters whose bf16 is another tensor
 def Ft_Bucket : 1DTensorOf<[F64, F32, BF16, F16, I16]>;
 def Ft_Member : RankedTensorOf<[F64, F32, BF16, F16, I16]>;
->>>>>>> 2c330bb
 def Ft_Ids : 1DTensorOf<[I32]>;
 def Ft_Statistic : RankedTensorOf<[F64, F32]>;
 def Ft_Scalars : 1DTensorOf<[F64]>;                // plan.proto, enum Scalar

@@ -36,19 +36,12 @@ def Ft_VariableOp : Ft_Op<"variable", [Symbol, DeclareOpInterfaceMethods<SymbolU
     ```
 
     - (C1) the type is a ranked tensor of static shape with at least one element.
-<<<<<<< HEAD
-    - (C2) `of` is given exactly for the roles gradient, exp_avg, exp_avg_sq and working_copy, and names a trained
-      parameter; that of a working copy may be a weight in FP8, whose codes are transposed there.
-    - (C3) `key` is given exactly for parameters (frozen, trainable, adapter), gradients and moments that are no bucket.
-    - (C4) `init.kind` is one of those above, with its own fields and no other's; `names` has one name per element.
-=======
     - (C2) `of` is given exactly for the roles gradient, exp_avg, exp_avg_sq, remainder and working_copy, and names a
-      trained parameter.
+      trained parameter; that of a working copy may be a weight in FP8, whose codes are transposed there.
     - (C3) `key` is given exactly for parameters (frozen, trainable, adapter), gradients, moments and remainders that are
       no bucket.
     - (C4) `init.kind` is one of those above, with its own fields and no other's; `names` has one name per element, and
       `numbers` one number.
->>>>>>> 2c330bb
     - (C5) `io` is given exactly for the roles input and output, and is a kind of BatchInput or Output.
     - (C6) `gradient_type` is f64, f32 or bf16, and given only for the roles trainable and adapter.
     - (C7) `padding.dim` is a dimension whose size is a multiple of `padding.block`, and 0 < used < block.
