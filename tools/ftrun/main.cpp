@@ -110,6 +110,15 @@ static void keepStandardStreams() {
       (void)!open("/dev/null", O_RDWR); // takes the lowest free number, which is this one
 }
 
+/// Who waits in a team of threads looks for a tenth of a millisecond, then sleeps: where something else runs on the
+/// machine, a waiting thread must not keep the processor from the one that it waits for. The OpenMP runtime's own
+/// patience is 50 times longer. It reads the environment when it is opened, which is later; what the user says there
+/// wins.
+static void chooseWaiting() {
+  if (!std::getenv("OMP_WAIT_POLICY"))
+    setenv("GOMP_SPINCOUNT", "6000", /*overwrite=*/0);
+}
+
 /// Which ranks say something, where there are several processes.
 static std::string speaker(const RunOptions &options) {
   if (!options.launch)
@@ -130,6 +139,7 @@ static Status launchAndRun(RunOptions &options, Interrupts &interrupts, Console 
 
 int main(int argc, char **argv) {
   keepStandardStreams();
+  chooseWaiting();
   RunOptions options;
   bool devices = false;
   CLI::App app(
