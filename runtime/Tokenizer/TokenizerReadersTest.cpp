@@ -111,7 +111,8 @@ TEST_F(TokenizerReaders, OtherFamiliesAreRefusedByName) {
                                   "(SentencePiece's BPE)");
   write("m.gguf", tiny("gpt2", "falcon").file());
   EXPECT_EQ(refusal(path), path + ": pre-tokenizer \"falcon\" is not known; those known are gpt-2, smollm, starcoder, "
-                                  "llama-bpe, qwen2, tekken");
+                                  "llama-bpe, llama3, llama-v3, smaug-bpe, qwen2, deepseek-r1-qwen, deepseek-llm, "
+                                  "deepseek-coder, tekken");
 }
 
 TEST_F(TokenizerReaders, BrokenGgufMetadataIsNamed) {

@@ -24,7 +24,7 @@ void UnigramModel::encode(std::string_view text, Scratch &scratch, std::vector<u
   auto score = [this](size_t length, uint32_t id) {
     // A user-defined piece is worth more than anything of its length.
     const bool fixed = vocabulary.type(id) == PieceType::UserDefined;
-    return fixed ? float(double(float(length) * highest) - 0.1) : vocabulary.score(id);
+    return fixed ? double(float(length) * highest) - 0.1 : double(vocabulary.score(id));
   };
   bool behindUnknown = false;
   for (const auto &step : scratch.find(text, trie, vocabulary.unknown(), unknownScore, score))

@@ -2,8 +2,9 @@
 
 make_goldens.py           writes models.json (each *.jinja here with each chat) and language.json (snippets)
 make_goldens.py RENDER    compares RENDER (build/test/bin/render) with Jinja on generated expressions and templates
-make_goldens.py CHATS N   compares CHATS (build/test/bin/render-chats) with the package `transformers` on N generated chats
-                          for each *.jinja here
+make_goldens.py CHATS N [FOLDER]
+                          compares CHATS (build/test/bin/render-chats) with the package `transformers` on N generated chats
+                          for each *.jinja here, or in FOLDER (test/goldens/text/real.py fetches published ones)
 
 The templates are written after the published behaviour of the models that they are named for.
 """
@@ -328,13 +329,13 @@ def generated_chat(rng):
     return chat[:rng.randint(1, len(chat))] if rng.random() < 0.3 else chat
 
 
-def compare_chats(program, count):
+def compare_chats(program, count, folder=HERE):
     """Against what apply_chat_template does behind its options; transformers' clock is put to the goldens' day."""
     from transformers.utils import chat_template_utils as theirs
     from transformers.tokenization_utils_base import _normalize_chat_messages
     theirs.datetime = type("Clock", (), {"now": staticmethod(lambda: datetime.datetime(2025, 1, 31))})
     wrong = texts = 0
-    for path in sorted(glob.glob(os.path.join(HERE, "*.jinja"))):
+    for path in sorted(glob.glob(os.path.join(folder, "*.jinja"))):
         with open(path, encoding="utf-8") as file:
             text = file.read()
         rng = random.Random(os.path.basename(path))
@@ -370,7 +371,7 @@ def compare_chats(program, count):
 
 
 if len(sys.argv) > 2:
-    sys.exit(compare_chats(sys.argv[1], int(sys.argv[2])))
+    sys.exit(compare_chats(sys.argv[1], int(sys.argv[2]), *sys.argv[3:]))
 if len(sys.argv) > 1:
     sys.exit(compare(sys.argv[1]))
 write()
