@@ -192,7 +192,17 @@ std::string explain(const std::string &message, std::string_view line, int colum
   if (message == "Expected identifier, got: ")
     return "the file ends within { …; a } is missing";
   if (message.find("multiple times") != std::string::npos)
-    return message;
+    return fmt::format("{} is set twice; leave one out", between(message, "field \"", "\""));
+  if (message.find("control characters") != std::string::npos)
+    return "holds control characters, which no text does; a recipe in text has a field a line, NAME: VALUE, and one in "
+           "binary is called .pb";
+  if (message.find("end of string") != std::string::npos || message.find("cross line") != std::string::npos)
+    return "a text has no end: the quote behind it is missing";
+  constexpr std::string_view noName = "Expected identifier, got: ";
+  if (message.starts_with(noName))
+    return fmt::format("has {} where the name of a field should be; a recipe has a field a line, NAME: VALUE (no JSON, "
+                       "no YAML)",
+                       shownValue(std::string_view(message).substr(noName.size())));
   const FieldValue at = lateFieldValue(message).value_or(fieldValueAt(line, column));
   const FieldDescriptor *field = at.field.empty() ? nullptr : fieldAnywhere(*recipe::Recipe::descriptor(), at.field);
   return field ? fmt::format("{} is {}; must be {}", at.field, shownValue(at.value), legalValues(*field)) : message;
@@ -453,7 +463,8 @@ rt::Expected<WrittenRecipe> ft::parseRecipe(const std::string &path) {
   recipe.path = path;
   if (extension == ".pb") {
     if (!recipe.fields.ParseFromString(content))
-      return badInput(fmt::format("{}: is not a binary recipe (message ft.recipe.Recipe)", path));
+      return badInput(
+          fmt::format("{}: is not a binary recipe (message ft.recipe.Recipe); one in text is called .textproto", path));
     if (int number = unknownField(recipe.fields))
       return badInput(fmt::format("{}: holds field number {}, which no recipe has", path, number));
   } else {

@@ -121,6 +121,13 @@ TEST_F(RecipeTest, NamesPlaceValueRangeAndWayOut) {
   EXPECT_EQ(errorOf("packing: maybe\n\nseed: 1"), "bad.textproto:1: packing is maybe; must be true or false");
   EXPECT_EQ(errorOf("optim: ADAM\n\nseed: 1"), "bad.textproto:1: optim is ADAM; must be one of ADAMW, SGD");
   EXPECT_EQ(errorOf("lora: 16"), "bad.textproto:1: lora is 16; must be { … }, with fields of its own");
+  EXPECT_EQ(errorOf("base_model: \"a\nseed: 1\n"),
+            "bad.textproto:1: a text has no end: the quote behind it is missing");
+  EXPECT_EQ(errorOf("{\"base_model\": 1}"),
+            "bad.textproto:1: has { where the name of a field should be; a recipe has a field a line, NAME: VALUE (no "
+            "JSON, no YAML)");
+  EXPECT_EQ(errorOf("seed: 1\nseed: 2\n"), "bad.textproto:2: seed is set twice; leave one out");
+  EXPECT_EQ(errorOf(std::string("\x01")).substr(0, 42), "bad.textproto:1: holds control characters,");
   EXPECT_EQ(errorOf("lora { r: 16"), "bad.textproto:1: the file ends within { …; a } is missing");
   EXPECT_EQ(errorOf(""), "bad.textproto: base_model is missing; write base_model: \"smollm2-135m\"");
   EXPECT_EQ(errorOf("precision: FP32_TRUE"),
