@@ -119,7 +119,7 @@ TEST_F(RecipeTest, NamesPlaceValueRangeAndWayOut) {
   EXPECT_EQ(errorOf("\n\twarmup_steps : -2 seed: 3"),
             "bad.textproto:2: warmup_steps is -2; must be an integer in [0, 1000000000]");
   EXPECT_EQ(errorOf("packing: maybe\n\nseed: 1"), "bad.textproto:1: packing is maybe; must be true or false");
-  EXPECT_EQ(errorOf("optim: ADAM\n\nseed: 1"), "bad.textproto:1: optim is ADAM; must be one of ADAMW, SGD");
+  EXPECT_EQ(errorOf("optim: ADAM\n\nseed: 1"), "bad.textproto:1: optim is ADAM; must be one of ADAMW, SGD, LION");
   EXPECT_EQ(errorOf("lora: 16"), "bad.textproto:1: lora is 16; must be { … }, with fields of its own");
   EXPECT_EQ(errorOf("base_model: \"a\nseed: 1\n"),
             "bad.textproto:1: a text has no end: the quote behind it is missing");

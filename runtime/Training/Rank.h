@@ -37,6 +37,7 @@ struct Rank {
   std::unique_ptr<BatchFeed> trainFeed, heldFeed;
   std::optional<StepVerifier> verifier;
   std::optional<ShareSaving> shareSaving; ///< another rank's than rank 0's
+  uint64_t ncclBytes = 0;                 ///< of the device, outside the arenas
 
   const plan::Plan &plan() const { return inputs.plan(); }
   /// Its part in checkpoints, or none.

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <functional>
 #include <numeric>
+#include <optional>
 
 using namespace ft;
 using namespace ft::rt;
@@ -24,6 +25,7 @@ Expected<std::unique_ptr<Device>> openDevice(Rank &rank) {
   if (rank.context.peers) {
     FT_ASSIGN_OR_RETURN(RankDevice opened, rank.context.peers->open(*rank.context.host));
     rank.communicator = std::move(opened.communicator);
+    rank.ncclBytes = opened.ncclBytes;
     return std::move(opened.device);
   }
   if (rank.plan().target().driver() == plan::CUDA)
@@ -46,6 +48,22 @@ uint64_t weightBytes(const plan::Plan &plan) {
   return bytes;
 }
 
+/// Tells whoever watches this rank of each chunk that is there.
+class WatchedLoading final : public WorkProgress {
+public:
+  WatchedLoading(WorkProgress &shown, Progress *watched) : shown(shown), watched(watched), loading(watched) {}
+  void at(std::string_view what, uint64_t done, uint64_t total) override {
+    if (watched)
+      watched->loaded();
+    shown.at(what, done, total);
+  }
+
+private:
+  WorkProgress &shown;
+  Progress *const watched;
+  const Progress::Loading loading;
+};
+
 } // namespace
 
 Status ft::rt::openProgram(Rank &rank) {
@@ -67,8 +85,8 @@ Status ft::rt::openProgram(Rank &rank) {
   Communicator *communicator = rank.communicator          ? rank.communicator.get()
                                : rank.context.collectives ? rank.context.collectives
                                                           : rank.context.host;
-  const RankProgramOptions how{options.poison, options.profile, communicator, rank.context.progress,
-                               rank.inputs.ranksOnHost};
+  const RankProgramOptions how{options.poison,        options.profile,         communicator,
+                               rank.context.progress, rank.inputs.ranksOnHost, rank.ncclBytes};
   FT_ASSIGN_OR_RETURN(rank.program, RankProgram::load(*rank.inputs.file, std::move(*opened), how));
   return {};
 }
@@ -86,7 +104,8 @@ Status ft::rt::loadWeights(Rank &rank, const TensorSource *before) {
     return index < inputs.file->sections.size() ? inputs.file->section(index) : std::span<const std::byte>();
   };
   options.threads = inputs.options.threads;
-  options.progress = &rank.journal.progress();
+  std::optional<WatchedLoading> progress(std::in_place, rank.journal.progress(), rank.context.progress);
+  options.progress = &*progress;
   LoadTarget target;
   if (program.device().hostAccessible())
     target.hostBuffer = [&](uint32_t buffer) { return reinterpret_cast<std::byte *>(arenas.bufferAddress(buffer)); };
@@ -98,6 +117,7 @@ Status ft::rt::loadWeights(Rank &rank, const TensorSource *before) {
       target.staging = arenas.arena(i);
   const auto start = std::chrono::steady_clock::now();
   FT_RETURN_IF_ERROR(loadModel(rank.plan(), *inputs.model, options, target));
+  progress.reset();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const uint64_t bytes = weightBytes(rank.plan());
   rank.journal.line(fmt::format("{} {} of weights in {:.2f} s, {:.2f} GB/s",
