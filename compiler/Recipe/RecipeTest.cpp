@@ -114,12 +114,20 @@ TEST_F(RecipeTest, NamesPlaceValueRangeAndWayOut) {
   EXPECT_EQ(errorOf("lr: 3"), "bad.textproto:1: a recipe has no field lr; it is called learning_rate here");
   EXPECT_EQ(errorOf("\nprecision: FP32"), "bad.textproto:2: precision is FP32; must be one of FP32_TRUE, BF16_TRUE, "
                                           "BF16_MIXED, FP16_MIXED, FP64_TRUE");
-  EXPECT_EQ(errorOf("sequence_len: \"x\""), "bad.textproto:1: sequence_len is \"x\"; must be an integer in [0, 2^64)");
+  EXPECT_EQ(errorOf("sequence_len: \"x\""),
+            "bad.textproto:1: sequence_len is \"x\"; must be an integer in [8, 1048576], a multiple of 8");
   EXPECT_EQ(errorOf("\n\twarmup_steps : -2 seed: 3"),
-            "bad.textproto:2: warmup_steps is -2; must be an integer in [0, 2^64)");
+            "bad.textproto:2: warmup_steps is -2; must be an integer in [0, 1000000000]");
   EXPECT_EQ(errorOf("packing: maybe\n\nseed: 1"), "bad.textproto:1: packing is maybe; must be true or false");
   EXPECT_EQ(errorOf("optim: ADAM\n\nseed: 1"), "bad.textproto:1: optim is ADAM; must be one of ADAMW, SGD, LION");
   EXPECT_EQ(errorOf("lora: 16"), "bad.textproto:1: lora is 16; must be { … }, with fields of its own");
+  EXPECT_EQ(errorOf("base_model: \"a\nseed: 1\n"),
+            "bad.textproto:1: a text has no end: the quote behind it is missing");
+  EXPECT_EQ(errorOf("{\"base_model\": 1}"),
+            "bad.textproto:1: has { where the name of a field should be; a recipe has a field a line, NAME: VALUE (no "
+            "JSON, no YAML)");
+  EXPECT_EQ(errorOf("seed: 1\nseed: 2\n"), "bad.textproto:2: seed is set twice; leave one out");
+  EXPECT_EQ(errorOf(std::string("\x01")).substr(0, 42), "bad.textproto:1: holds control characters,");
   EXPECT_EQ(errorOf("lora { r: 16"), "bad.textproto:1: the file ends within { …; a } is missing");
   EXPECT_EQ(errorOf(""), "bad.textproto: base_model is missing; write base_model: \"smollm2-135m\"");
   EXPECT_EQ(errorOf("precision: FP32_TRUE"),
@@ -229,7 +237,18 @@ TEST_F(RecipeTest, TakesAnOverrideAsAValueAndNothingElse) {
   }
   EXPECT_EQ(errorOf(good, {"seed=1 packing: false"}),
             "--set seed=1 packing: false: seed is 1 packing: false; must be an integer in [0, 2^64)");
-  EXPECT_EQ(errorOf(good, {"learning_rate="}), "--set learning_rate=: learning_rate is ; must be a number");
+  EXPECT_EQ(errorOf(good, {"adam_beta1=\""}), "--set adam_beta1=\": adam_beta1 is \"; must be a number in [0, 1)");
+  EXPECT_EQ(errorOf(good, {"output_dir=\"a"}),
+            "--set output_dir=\"a: output_dir is \"a; must be text with quotes at both ends or at none, or a list of "
+            "such in [ ]");
+  EXPECT_EQ(errorOf(good, {"optim=a\nb"}), "--set optim=a\\x0ab: optim is a\\x0ab; must be one of ADAMW, SGD");
+  EXPECT_EQ(
+      errorOf(good, {"offload_optimizer=1"}),
+      "--set offload_optimizer=1: offload_optimizer has fields of its own, device, fraction, pin_memory; name one "
+      "of them: offload_optimizer.device=VALUE");
+  EXPECT_LT(errorOf(good, {"optim=" + std::string(100000, 'a')}).size(), 500u);
+  EXPECT_EQ(errorOf(good, {"learning_rate="}),
+            "--set learning_rate=: learning_rate is \"\"; must be a number in (0, 10]");
 }
 
 TEST_F(RecipeTest, TakesNamesOfOtherToolsWithANote) {
@@ -249,7 +268,7 @@ TEST_F(RecipeTest, TakesNamesOfOtherToolsWithANote) {
   EXPECT_EQ(loaded->notes[1], "lora_r is taken as lora.r");
   EXPECT_EQ(loaded->notes[5], "num_train_epochs is taken as num_epochs");
   EXPECT_EQ(errorOf(std::string(full) + "lora_r: 0\n"), "bad.textproto:6: lora.r is 0; must be in [1, 1024]");
-  EXPECT_EQ(errorOf(std::string(full) + "lora_r: x\n"), "bad.textproto:6: r is x; must be an integer in [0, 2^64)");
+  EXPECT_EQ(errorOf(std::string(full) + "lora_r: x\n"), "bad.textproto:6: r is x; must be an integer in [1, 1024]");
   EXPECT_EQ(errorOf(good + "lora_r: 2\n").substr(0, 33), "bad.textproto:7: lora.r is set in");
   EXPECT_EQ(errorOf(std::string(full) + "lora_r: {}\n"),
             "bad.textproto:6: a recipe has no field lora_r; it is called lora.r here");
