@@ -82,7 +82,15 @@ private:
     return made;
   }
 
+  /// Right behind what it reads: what stands in between would keep it from running together with what makes the rows.
   QuantizeRowsOp quantize(Operation *op, ValueRange rows, ValueRange fold) {
+    OpBuilder::InsertionGuard guard(builder);
+    Operation *last = rows.front().getDefiningOp();
+    for (ValueRange values : {rows, fold})
+      for (Value value : values)
+        if (last->isBeforeInBlock(value.getDefiningOp()))
+          last = value.getDefiningOp();
+    builder.setInsertionPointAfter(last);
     SmallVector<Type> types;
     for (Value matrix : rows)
       types.push_back(typeOf(matrix).clone(Float8E4M3FNType::get(builder.getContext())));
@@ -94,8 +102,10 @@ private:
     SmallVector<Value> codes, scales;
   };
   Stored stored(Operation *op, ValueRange weights) {
+    OpBuilder::InsertionGuard guard(builder);
     Stored parts;
     for (Value weight : weights) {
+      builder.setInsertionPointAfterValue(weight);
       auto codes = typeOf(weight).clone(Float8E4M3FNType::get(builder.getContext()));
       auto scales = RankedTensorType::get({typeOf(weight).getDimSize(0)}, builder.getF32Type());
       auto made = mark(StoredOp::create(builder, op->getLoc(), codes, scales, weight), op);

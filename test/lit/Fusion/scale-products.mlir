@@ -8,20 +8,21 @@
 // CHECK: ft.variable constant_table @fp8.ones : tensor<32xf32> {init = {kind = "ones"}}
 
 // CHECK-LABEL: func.func @evaluate
-// CHECK: %[[Q:.*]] = ft.read @q
-// CHECK: %[[K:.*]] = ft.read @k
-// CHECK: %[[C:.*]], %[[S:.*]] = ft.quantize_rows [%[[X:.*]]] fold [] : (tensor<8x32xbf16>) -> (tensor<8x32xf8E4M3FN>, tensor<8xf32>)
-// CHECK: %[[CQ:.*]], %[[SQ:.*]] = ft.stored %[[Q]]
-// CHECK: %[[CK:.*]], %[[SK:.*]] = ft.stored %[[K]]
+// CHECK-DAG: %[[C:.*]], %[[S:.*]] = ft.quantize_rows [%{{.*}}] fold [] : (tensor<8x32xbf16>) -> (tensor<8x32xf8E4M3FN>, tensor<8xf32>)
+// CHECK-DAG: %[[Q:.*]] = ft.read @q
+// CHECK-DAG: %[[CQ:.*]], %[[SQ:.*]] = ft.stored %[[Q]]
+// CHECK-DAG: %[[K:.*]] = ft.read @k
+// CHECK-DAG: %[[CK:.*]], %[[SK:.*]] = ft.stored %[[K]]
 // CHECK: ft.scaled_linear %[[C]], %[[S]], [%[[CQ]], %[[CK]]], [%[[SQ]], %[[SK]]] low_rank [%{{.*}}] [%{{.*}}] {low_rank_of = array<i64: 0>}
 // CHECK: ft.linear %{{.*}}, [%{{.*}}] : (tensor<8x24xbf16>, tensor<32x24xbf16>)
 // CHECK: ft.linear %{{.*}}, [%{{.*}}] {alpha = 2.0{{.*}}} : (tensor<8x32xbf16>, tensor<16x32xbf16>)
-// CHECK-NOT: ft.linear %{{.*}} low_rank
 
 // CHECK-LABEL: func.func @accumulate_first
-// CHECK: %[[CQ:.*]], %[[SQ:.*]] = ft.stored {{.*}} {ft.backward}
-// CHECK: %[[CK:.*]], %[[SK:.*]] = ft.stored
-// CHECK: %[[D:.*]]:2, %[[T:.*]] = ft.quantize_rows [%{{.*}}, %{{.*}}] fold [%[[SQ]], %[[SK]]] {ft.backward}
+// CHECK-DAG: %[[Q:.*]] = ft.read @q
+// CHECK-DAG: %[[CQ:.*]], %[[SQ:.*]] = ft.stored %[[Q]] {ft.backward}
+// CHECK-DAG: %[[K:.*]] = ft.read @k
+// CHECK-DAG: %[[CK:.*]], %[[SK:.*]] = ft.stored %[[K]] {ft.backward}
+// CHECK-DAG: %[[D:.*]]:2, %[[T:.*]] = ft.quantize_rows [%{{.*}}, %{{.*}}] fold [%[[SQ]], %[[SK]]] {ft.backward}
 // CHECK: %[[W:.*]] = ft.transpose %[[CQ]], %[[CK]] {ft.backward} : (tensor<64x32xf8E4M3FN>, tensor<16x32xf8E4M3FN>) -> tensor<32x80xf8E4M3FN>
 // CHECK: %[[ONES:.*]] = ft.read @fp8.ones : tensor<32xf32>
 // CHECK: ft.scaled_linear_bwd_input [%[[D]]#0, %[[D]]#1], %[[T]], %[[W]], %[[ONES]] low_rank [%{{.*}}] [%{{.*}}]
