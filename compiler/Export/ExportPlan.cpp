@@ -23,6 +23,7 @@ static plan::DType dtypeOf(Type type) {
       .Case([](IntegerType i) {
         return i.getWidth() == 32   ? plan::I32
                : i.getWidth() == 64 ? plan::I64
+               : i.getWidth() == 16 ? plan::I16
                : i.getWidth() == 4  ? plan::U4
                                     : plan::U8;
       })
@@ -146,13 +147,15 @@ private:
                       .Case("normal", plan::Init::NORMAL)
                       .Case("uniform", plan::Init::UNIFORM)
                       .Case("random_keys", plan::Init::RANDOM_KEYS)
-                      .Cases({"rope_cos", "rope_sin", "values"}, plan::Init::CONSTANT)
+                      .Cases({"rope_cos", "rope_sin", "values", "numbers"}, plan::Init::CONSTANT)
                       .Default(plan::Init::KIND_UNSPECIFIED));
     if (auto scale = attributes.getAs<FloatAttr>("scale"))
       init.set_scale(scale.getValueAsDouble());
     if (auto names = attributes.getAs<ArrayAttr>("names"))
       for (auto name : names.getAsRange<StringAttr>())
         init.add_key_names(name.str());
+    if (auto stream = attributes.getAs<StringAttr>("stream"))
+      init.set_key_stream(stream.str());
     if (init.kind() == plan::Init::KIND_UNSPECIFIED)
       return op.emitOpError("has an unknown init kind ") << kind;
     if (init.kind() != plan::Init::CONSTANT)

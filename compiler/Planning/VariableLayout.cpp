@@ -134,13 +134,14 @@ private:
   /// whole before it is read.
   void placeBucket(VariableOp v) {
     const Role role = v.getRole();
-    const bool gradient = role == Role::Gradient, moment = role == Role::ExpAvg || role == Role::ExpAvgSq;
-    const plan::BufferClass kind = gradient ? plan::BufferClass::Gradient
-                                   : moment ? plan::BufferClass::OptimizerState
-                                            : plan::BufferClass::Weight;
-    StringRef arena = gradient ? "gradients" : moment ? "optimizer" : "weights";
+    const bool gradient = role == Role::Gradient, moment = role == Role::ExpAvg || role == Role::ExpAvgSq,
+               remainder = role == Role::Remainder;
+    const plan::BufferClass kind = gradient              ? plan::BufferClass::Gradient
+                                   : moment || remainder ? plan::BufferClass::OptimizerState
+                                                         : plan::BufferClass::Weight;
+    StringRef arena = gradient ? "gradients" : moment || remainder ? "optimizer" : "weights";
     if (v.getHost())
-      arena = moment ? hostMoments : hostMasters;
+      arena = moment || remainder ? hostMoments : hostMasters;
     placeAt(v, createBuffer(v.getSymName(), arena, kind, bytes(v), role != Role::WorkingCopy), 0);
     layout.places[v.getSymName()].host = v.getHost();
     if (v.getShares() > 1)
@@ -201,6 +202,12 @@ private:
         return success();
       }
       break;
+    case Role::RowNumbers:
+      placeRowNumbers(v);
+      return success();
+    case Role::LossScale:
+      placeAt(v, createBuffer(v.getSymName(), "optimizer", plan::BufferClass::OptimizerState, bytes(v), true), 0);
+      return success();
     case Role::ConstantTable:
     case Role::RandomKeys:
       placeAt(v, createBuffer(v.getSymName(), "weights", plan::BufferClass::Constant, bytes(v), true), 0);
@@ -214,6 +221,15 @@ private:
     }
     return v.emitOpError("has role ") << model::stringifyRole(v.getRole())
                                       << " but lies in no bucket; compiler/Layout must run first";
+  }
+
+  /// A number for each part of a bucket; of a bucket that ranks have in shares, each rank's own.
+  void placeRowNumbers(VariableOp v) {
+    StringRef arena = v.getHost() ? StringRef(hostMasters) : "weights";
+    placeAt(v, createBuffer(v.getSymName(), arena, plan::BufferClass::Constant, bytes(v), true), 0);
+    layout.places[v.getSymName()].host = v.getHost();
+    if (v.getShares() > 1)
+      sayShares(v, bytes(v) * static_cast<int64_t>(v.getShares()));
   }
 
   static uint64_t logicalElements(VariableOp v) { return ShapedType::getNumElements(v.getLogicalShape()); }
@@ -333,9 +349,14 @@ private:
       strides.insert(strides.begin() + dim, padding.getBlock() * strides[dim]);
     }
     StringRef key = v.getKey() ? *v.getKey() : v.getSymName();
-    plan::TensorOp::create(builder, v.getLoc(), key, p.elementType, p.buffer.getValue(),
-                           model::stringifyRole(v.getRole()), p.offsetBytes, shape, sizes, strides, v.getInitAttr(),
-                           v.getGgufKeyAttr(), v.getGgufRopeHeadsAttr(), inFp8(v));
+    Role role = v.getRole();
+    if (role == Role::RowNumbers) { // in one dimension, all shares of them
+      role = Role::ConstantTable;
+      sizes[0] = shape[0] *= static_cast<int64_t>(v.getShares());
+    }
+    plan::TensorOp::create(builder, v.getLoc(), key, p.elementType, p.buffer.getValue(), model::stringifyRole(role),
+                           p.offsetBytes, shape, sizes, strides, v.getInitAttr(), v.getGgufKeyAttr(),
+                           v.getGgufRopeHeadsAttr(), inFp8(v));
   }
 
   /// Where the scales are of codes that lie as `p` does; null of other weights.

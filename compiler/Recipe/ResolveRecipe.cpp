@@ -97,6 +97,14 @@ Status checkValues(const google::protobuf::Message &message, const std::string &
 Status checkUnsupported(const Recipe &r, const Checker &check) {
   if (r.precision() == recipe::Precision::FP16_MIXED)
     return check.unsupported("precision", "FP16_MIXED", "use BF16_MIXED");
+  if (r.optim() == recipe::Optimizer::LION)
+    return check.unsupported("optim", "LION", "use ADAMW or SGD");
+  if (r.optimizer_state_dtype() == recipe::StateDtype::INT8)
+    return check.unsupported("optimizer_state_dtype", "INT8", "use BF16");
+  if (r.parallelism().reduce_dtype() == recipe::StateDtype::INT8)
+    return check.unsupported("parallelism.reduce_dtype", "INT8", "use BF16");
+  if (r.master_dtype() == recipe::MasterDtype::BF16_REMAINDER)
+    return check.unsupported("master_dtype", "BF16_REMAINDER", "use F32");
   if (r.quantization().type() > recipe::QuantizationType::FP8)
     return check.unsupported("quantization.type", recipe::QuantizationType::Kind_Name(r.quantization().type()),
                              "use FP8 or NF4");
@@ -106,6 +114,9 @@ Status checkUnsupported(const Recipe &r, const Checker &check) {
   if (r.activation_offload() == recipe::ActivationOffload::AUTO ||
       r.activation_offload() == recipe::ActivationOffload::TRUE)
     return check.unsupported("activation_offload", "activations on the host", "use FALSE, or gradient_checkpointing");
+  if (r.has_max_target_tokens() || r.has_max_eval_target_tokens())
+    return check.unsupported(r.has_max_target_tokens() ? "max_target_tokens" : "max_eval_target_tokens",
+                             "rows of targets alone", "leave it out");
   if (r.lora().use_rslora())
     return check.unsupported("lora.use_rslora", "rsLoRA", "set lora_alpha to alpha · √r for the same scale");
   if (r.lora().use_dora())

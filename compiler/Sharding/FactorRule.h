@@ -29,8 +29,9 @@ struct FactorValue {
   /// Plain: one letter per dimension. Table: what the host makes for each rank's share of its letter (document
   /// offsets, sorted positions): own to the rank exactly where that letter is split. Added: plain, and added to result
   /// `addedTo`, so that a partial value may stay partial. Member: elements that result `addedTo` takes as they are, in
-  /// another shape; a partial one stays partial as well.
-  enum class Kind { Plain, Table, Added, Member } kind = Kind::Plain;
+  /// another shape; a partial one stays partial as well. Parts: one element for each of so many equal parts of its
+  /// letter's dimension, split as that is.
+  enum class Kind { Plain, Table, Added, Member, Parts } kind = Kind::Plain;
   llvm::SmallVector<unsigned, 2> letters; ///< of a table, its letter for every dimension
   unsigned addedTo = 0;
 
@@ -49,6 +50,7 @@ public:
   void table(unsigned letter, int64_t rank);
   void added(llvm::ArrayRef<unsigned> letters, unsigned result);
   void member(llvm::ArrayRef<unsigned> letters, unsigned result);
+  void parts(unsigned letter);
   void result(llvm::ArrayRef<unsigned> letters);
   /// A letter of its own for each dimension of `value`, none of them to be split: scalars, keys, indices.
   llvm::SmallVector<unsigned, 2> whole(mlir::Value value, llvm::StringRef name);

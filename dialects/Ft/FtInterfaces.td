@@ -43,7 +43,20 @@ def Optimizer : Ft_Interface<"Optimizer"> {
     InterfaceMethod<"The norm over all gradients.", "::mlir::Value", "getNorm">,
     InterfaceMethod<"Not 0: the step changes nothing.", "::mlir::Value", "getStatus">,
     InterfaceMethod<"Learning rate and bias corrections.", "::mlir::Value", "getScalars">,
+    InterfaceMethod<"What gradients are multiplied by first, null where they are as they are.", "::mlir::Value",
+      "getInverseScale">,
+    InterfaceMethod<"The Philox key of stochastic rounding, null where nothing is rounded so.", "::mlir::Value",
+      "getRounding">,
+    InterfaceMethod<"The number of a bucket's first row, which rounding counts from; empty in front of Layout.",
+      "::mlir::MutableOperandRange", "getRowsMutable">,
   ];
+  let extraClassDeclaration = [{
+    /// The number of the bucket's first row; null where nothing is rounded.
+    ::mlir::Value getFirstRow() {
+      ::mlir::MutableOperandRange rows = getRowsMutable();
+      return rows.empty() ? ::mlir::Value() : rows[0].get();
+    }
+  }];
 }
 
 //===-- compiler/Model -------------------------------------------------------------------------------------------===//
@@ -67,6 +80,19 @@ def Derivative : Ft_Interface<"Derivative"> {
   let methods = [
     InterfaceMethod<"Emit the cotangents of the operands that need one; see compiler/Model/GradientBuilder.h.",
       "::llvm::LogicalResult", "buildDerivative", (ins "::ft::GradientBuilder &":$gradients)>,
+  ];
+}
+
+def TokenWise : Ft_Interface<"TokenWise"> {
+  let description = [{
+    Row t of each result depends on row t of operands of tokens, and on no other of their rows: the operation can be made
+    for some tokens alone. The remaining operands (weights, tables, scalars) are the same for all tokens.
+  }];
+  let methods = [
+    InterfaceMethod<"The operand has a row for each token.", "bool", "isTokenOperand", (ins "unsigned":$operand)>,
+    InterfaceMethod<[{Make the operation, at the builder's place, for the tokens whose indices are the elements of `rows`.
+      `there` maps each operand of tokens to its rows of these.}], "::mlir::Operation *", "buildForTokens",
+      (ins "::mlir::OpBuilder &":$builder, "::mlir::IRMapping &":$there, "::mlir::Value":$rows)>,
   ];
 }
 

@@ -266,12 +266,13 @@ def Ft_HeadLossOp : Ft_Op<"head_loss", [Pure]> {
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }
 
-def Ft_HeadLossGradOp : Ft_Op<"head_loss_grad", [Pure, Accumulating]> {
+def Ft_HeadLossGradOp : Ft_Op<"head_loss_grad", [Pure, Accumulating, AttrSizedOperandSegments]> {
   let summary = "take the loss with its gradients";
   let description = [{
     The loss of head_loss, dx = dlogits * W and, where it is a result, dw = accumulate (0 where absent) + dlogits^T
     * x, with
-    dlogits = scalars[INVERSE_TARGETS] * (softmax - one-hot) on rows with a target, 0 elsewhere.
+    dlogits = scalars[INVERSE_TARGETS] * (softmax - one-hot) on rows with a target, 0 elsewhere; times
+    loss_scale[CURRENT_SCALE], where that is given.
 
     Example:
     ```mlir
@@ -283,10 +284,15 @@ def Ft_HeadLossGradOp : Ft_Op<"head_loss_grad", [Pure, Accumulating]> {
     - (C3) dx has x's type.
     - (C4) dw has weight's shape.
     - (C5) accumulate is given only with dw, and has its type.
+    - (C6) loss_scale has five elements.
   }];
-  let arguments = (ins Ft_Matrix:$x, Ft_Matrix:$weight, Ft_Ids:$labels, Ft_Scalars:$scalars, Optional<Ft_Matrix>:$accumulate);
+  let arguments = (ins Ft_Matrix:$x, Ft_Matrix:$weight, Ft_Ids:$labels, Ft_Scalars:$scalars,
+                       Optional<Ft_LossScale>:$loss_scale, Optional<Ft_Matrix>:$accumulate);
   let results = (outs Ft_Scalar:$loss, Ft_Matrix:$dx, Optional<Ft_Matrix>:$dw);
-  let assemblyFormat = "$x `,` $weight `,` $labels `,` $scalars (`accumulate` $accumulate^)? attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $x `,` $weight `,` $labels `,` $scalars (`loss_scale` $loss_scale^)? (`accumulate` $accumulate^)? attr-dict `:`
+    functional-type(operands, results)
+  }];
 }
 
 #endif // FT_PRODUCTS_TD

@@ -271,7 +271,8 @@ def Ft_AddOp : Ft_Op<"add", [Pure, Commutative]> {
 def Ft_CastOp : Ft_Op<"cast", [Pure]> {
   let summary = "convert to another float type";
   let description = [{
-    Rounds to nearest, ties to even. Working copies, and cotangents at a border of types.
+    Rounds to nearest, ties to even; with `ties_away`, away from zero. Working copies, and cotangents at a border of types.
+    Those of full weights tie away, so that with 16 bits more they say what x was (plan.proto, Tensor::REMAINDER).
 
     Example:
     ```mlir
@@ -281,7 +282,7 @@ def Ft_CastOp : Ft_Op<"cast", [Pure]> {
     - (C1) the result has x's shape.
     - (C2) the element types differ.
   }];
-  let arguments = (ins Ft_Tensor:$x);
+  let arguments = (ins Ft_Tensor:$x, UnitAttr:$ties_away);
   let results = (outs Ft_Tensor:$result);
   let assemblyFormat = "$x attr-dict `:` type($x) `to` type($result)";
 }
@@ -292,20 +293,60 @@ def Ft_DropoutOp : Ft_Op<"dropout", [Pure]> {
     Element (t, i) is zero where word i mod 4 of philox4x32(counter, key) is below floor(p * 2^32), as integers, and
     x / (1 - p) elsewhere. counter = (scalars[STEP], low and high word of scalars[FIRST_POSITION] + t, i / 4): the same
     mask whatever the split of the batch. It is its own derivative. key: variable of role random_keys. With `padding`
-    (of the features), i counts the features without it, so that a padded layout draws the same mask.
+    (of the features), i counts the features without it, so that a padded layout draws the same mask. With `rows`, x has
+    the rows of some tokens, and row t draws the mask of token rows[t].
 
     Example:
     ```mlir
     %y = ft.dropout %x, %key, %scalars {p = 0.1 : f64} : (tensor<16x8xf32>, tensor<1xi64>, tensor<8xf64>) -> tensor<16x8xf32>
+    %z = ft.dropout %x, %key, %scalars rows %rows {p = 0.1 : f64} : (tensor<16x8xf32>, tensor<1xi64>, tensor<8xf64>, tensor<16xi32>) -> tensor<16x8xf32>
     ```
 
     - (C1) the result has x's type.
     - (C2) p is in [0, 1).
     - (C3) key has one element.
     - (C4) padding is of dimension 1, fits it, and its sizes are multiples of 4.
+    - (C5) rows has one element per row of x.
   }];
-  let arguments = (ins Ft_Matrix:$x, 1DTensorOf<[I64]>:$key, Ft_Scalars:$scalars, F64Attr:$p,
+  let arguments = (ins Ft_Matrix:$x, 1DTensorOf<[I64]>:$key, Ft_Scalars:$scalars, Optional<Ft_Ids>:$rows, F64Attr:$p,
                        OptionalAttr<Ft_PaddingAttr>:$padding);
+  let results = (outs Ft_Matrix:$result);
+  let assemblyFormat = "$x `,` $key `,` $scalars (`rows` $rows^)? attr-dict `:` functional-type(operands, results)";
+}
+
+def Ft_GatherRowsOp : Ft_Op<"gather_rows", [Pure]> {
+  let summary = "take the rows of some tokens";
+  let description = [{
+    Row i of the result is row rows[i] of x, rows[i] in [0, rows of x). Where loss and head need the rows of tokens with a
+    target alone, what is above them is computed for these alone. A row may be taken more often than once: behind the last
+    target stands token 0, whose label is then -100, so that nothing comes back for it.
+
+    Example:
+    ```mlir
+    %few = ft.gather_rows %x, %rows : (tensor<16x8xf32>, tensor<4xi32>) -> tensor<4x8xf32>
+    ```
+
+    - (C1) the result is [length of rows, columns of x], of x's element type.
+  }];
+  let arguments = (ins Ft_Matrix:$x, Ft_Ids:$rows);
+  let results = (outs Ft_Matrix:$result);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
+
+def Ft_ScatterRowsOp : Ft_Op<"scatter_rows", [Pure]> {
+  let summary = "put rows of some tokens back among all";
+  let description = [{
+    Row t of the result is row slots[t] of x where slots[t] < rows of x, and zero elsewhere; slots[t] >= 0. The derivative
+    of gather_rows, whose `rows` and these slots are each other's inverse: each row is written once, in no order.
+
+    Example:
+    ```mlir
+    %all = ft.scatter_rows %few, %slots : (tensor<4x8xf32>, tensor<16xi32>) -> tensor<16x8xf32>
+    ```
+
+    - (C1) the result is [length of slots, columns of x], of x's element type.
+  }];
+  let arguments = (ins Ft_Matrix:$x, Ft_Ids:$slots);
   let results = (outs Ft_Matrix:$result);
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }

@@ -81,7 +81,11 @@ def Plan_SegmentKind : I32EnumAttr<"SegmentKind", "a kind of plan.proto's Segmen
   I32EnumAttrCase<"Initialize", 1, "initialize">, I32EnumAttrCase<"AccumulateFirst", 2, "accumulate_first">,
   I32EnumAttrCase<"AccumulateNext", 3, "accumulate_next">, I32EnumAttrCase<"Update", 4, "update">,
   I32EnumAttrCase<"Evaluate", 5, "evaluate">, I32EnumAttrCase<"Generate", 6, "generate">,
-  I32EnumAttrCase<"Save", 7, "save">, I32EnumAttrCase<"AccumulateLast", 8, "accumulate_last">]> {
+  I32EnumAttrCase<"Save", 7, "save">, I32EnumAttrCase<"AccumulateLast", 8, "accumulate_last">,
+  I32EnumAttrCase<"AccumulateFirstTargets", 9, "accumulate_first_targets">,
+  I32EnumAttrCase<"AccumulateNextTargets", 10, "accumulate_next_targets">,
+  I32EnumAttrCase<"AccumulateLastTargets", 11, "accumulate_last_targets">,
+  I32EnumAttrCase<"EvaluateTargets", 12, "evaluate_targets">]> {
   let cppNamespace = "::ft::plan";
 }
 def Plan_CollectiveKind : I32EnumAttr<"CollectiveKind", "a kind of plan.proto's Collective", [

@@ -123,6 +123,8 @@ plan::Buffer::Class classOf(plan::Tensor::Role role) {
     return plan::Buffer::GRADIENT;
   case plan::Tensor::EXP_AVG:
   case plan::Tensor::EXP_AVG_SQ:
+  case plan::Tensor::REMAINDER:
+  case plan::Tensor::LOSS_SCALE:
     return plan::Buffer::OPTIMIZER_STATE;
   default:
     return plan::Buffer::CONSTANT;
@@ -136,6 +138,8 @@ Status init(const plan::Tensor &tensor, uint64_t elements, std::span<const Secti
   FT_RETURN_IF_ERROR(range("init.scale", init.scale(), 0, 1e30));
   if (init.kind() == plan::Init::RANDOM_KEYS && uint64_t(init.key_names_size()) != elements)
     return bad("init has {} key_names; must have {}, one an element", init.key_names_size(), elements);
+  if (const std::string &stream = init.key_stream(); !stream.empty() && stream != "dropout" && stream != "rounding")
+    return bad("init.key_stream is \"{}\"; must be dropout or rounding", stream);
   if (init.kind() != plan::Init::CONSTANT)
     return {};
   FT_RETURN_IF_ERROR(index("init.section", init.section(), int(sections.size()), "sections"));
@@ -160,6 +164,9 @@ Status tensor(const plan::Plan &plan, const plan::Tensor &tensor, std::span<cons
     return bad("dtype is {}; must be one of DType", int(tensor.dtype()));
   if (tensor.role() == plan::Tensor::RANDOM_KEYS && tensor.dtype() != plan::I64)
     return bad("dtype is {}; must be I64 for RANDOM_KEYS", plan::DType_Name(tensor.dtype()));
+  if ((tensor.role() == plan::Tensor::REMAINDER) != (tensor.dtype() == plan::I16))
+    return bad("dtype is {} of {}; I16 is that of REMAINDER, and of nothing else", plan::DType_Name(tensor.dtype()),
+               plan::Tensor::Role_Name(tensor.role()));
   FT_RETURN_IF_ERROR(index("buffer", tensor.buffer(), plan.buffers_size(), "buffers"));
   const plan::Buffer &buffer = plan.buffers(int(tensor.buffer()));
   if (buffer.class_() != classOf(tensor.role()))
