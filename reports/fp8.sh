@@ -28,8 +28,9 @@ data { train: "synthetic:7" }
 RECIPE
   for gpu in cpu "$target"; do
     "$bin/ftc" compile "$out/tiny.textproto" --gpu "$gpu" -o "$out/tiny.$gpu.bin" > /dev/null
-    "$bin/ftrun" "$out/tiny.$gpu.bin" --model seeded:1 --overwrite --out "$out/tiny.$gpu" > "$out/tiny.$gpu.log" 2>&1
     echo "smollm2-135m, $precision, $gpu: first and last losses"
+    "$bin/ftrun" "$out/tiny.$gpu.bin" --model seeded:1 --overwrite --out "$out/tiny.$gpu" > "$out/tiny.$gpu.log" 2>&1 ||
+      { tail -n 2 "$out/tiny.$gpu.log"; continue; } # of f32 results a library may have no product
     grep -o '"loss":[^,]*' "$out/tiny.$gpu/metrics.jsonl" | sed -n '1p;$p'
   done
 done
