@@ -21,10 +21,12 @@ struct LoraOptions {
   std::vector<std::string> targets = {"q_proj", "v_proj"}; ///< last parts of module names, or "all-linear"
 };
 
-/// A base in NF4.
+/// A base in few bits.
 struct QuantizationOptions {
-  bool doubleQuant = false;         ///< scales are quantised as well
+  enum class Form { Nf4, Fp8 };
+  bool doubleQuant = false;         ///< of Nf4: scales are quantised as well
   std::vector<std::string> leftOut; ///< modules that stay as they are: names, their last parts, or those around them
+  Form form = Form::Nf4;
 };
 
 struct OptimizerOptions {

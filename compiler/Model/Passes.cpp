@@ -47,7 +47,9 @@ struct InsertAdaptersPass : impl::InsertAdaptersBase<InsertAdaptersPass> {
 struct QuantizeBasePass : impl::QuantizeBaseBase<QuantizeBasePass> {
   using QuantizeBaseBase::QuantizeBaseBase;
   void runOnOperation() override {
-    if (failed(quantizeBase(getOperation(), {doubleQuant, {leftOut.begin(), leftOut.end()}})))
+    using Form = QuantizationOptions::Form;
+    const QuantizationOptions options{doubleQuant, {leftOut.begin(), leftOut.end()}, fp8 ? Form::Fp8 : Form::Nf4};
+    if (failed(quantizeBase(getOperation(), options)))
       signalPassFailure();
   }
 };

@@ -14,10 +14,11 @@ def InsertAdapters : Pass<"ft-insert-adapters", "::mlir::ModuleOp"> {
 }
 
 def QuantizeBase : Pass<"ft-quantize-base", "::mlir::ModuleOp"> {
-  let summary = "Store the frozen weights of linears in NF4";
+  let summary = "Store the frozen weights of linears in few bits";
   let options = [
     Option<"doubleQuant", "double-quant", "bool", "false", "quantise scales as well">,
     ListOption<"leftOut", "left-out", "std::string", "modules that stay as they are">,
+    Option<"fp8", "fp8", "bool", "false", "in FP8, else in NF4">,
   ];
 }
 

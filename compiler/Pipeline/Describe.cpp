@@ -3,6 +3,7 @@
 #include "compiler/Pipeline/Options.h"
 
 #include "runtime/Plan/CheckPlan.h"
+#include "runtime/Plan/Fp8.h"
 #include "runtime/Plan/Kinds.h"
 #include "runtime/Plan/Memory.h"
 #include "runtime/Plan/Mesh.h"
@@ -271,6 +272,9 @@ static std::string resolvedText(const LoadedRecipe &recipe, const Choices &choic
     setSplit(choices, *chosen.fields.mutable_parallelism());
   if (chosen.fields.has_offload_optimizer())
     chosen.fields.mutable_offload_optimizer()->set_fraction(choices.hostFraction);
+  if (choices.multiplyCodes)
+    chosen.fields.mutable_quantization()->set_resident_transposes(
+        choices.keepTransposes ? recipe::ResidentTransposes::TRUE : recipe::ResidentTransposes::FALSE);
   chosen.printResolved();
   return chosen.resolvedText;
 }
@@ -294,6 +298,8 @@ void ft::describePlan(const Inputs &inputs, const Choices &choices, plan::Plan &
   addNotes(inputs, choices, planning, *plan.mutable_stats());
   if (inputs.recipe.fields.has_quantization())
     plan.add_features(std::string(plan::quantizedFeature));
+  if (inputs.recipe.fields.quantization().type() == recipe::QuantizationType::FP8)
+    plan.add_features(std::string(plan::fp8Feature));
   auto addText = [&](const char *file, const std::string &content) {
     plan::Text *text = plan.add_texts();
     text->set_file(file);
@@ -306,11 +312,53 @@ void ft::describePlan(const Inputs &inputs, const Choices &choices, plan::Plan &
     addText("config.json", writtenConfig(inputs.recipe, inputs.model));
 }
 
+/// Products of each shape that read weights in FP8, in a step: which multiply codes, and why others do not.
+static void noteFp8(plan::Plan &plan, const recipe::TargetSpec &target) {
+  uint64_t weights = 0, bytes = 0;
+  for (const plan::Tensor &tensor : plan.tensors())
+    if (tensor.dtype() == plan::F8E4M3) {
+      weights += 1;
+      const uint64_t elements = tensor.shape(0) * tensor.shape(1);
+      bytes += elements + tensor.shape(0) * plan::dtypeBytes(plan::F32);
+    }
+  if (!weights)
+    return;
+  uint64_t multiplied = 0, widened = 0, transposed = 0;
+  for (const plan::Segment &segment : plan.segments()) {
+    if (!plan::runsOnTokens(segment.kind()) || plan::runsBetweenSteps(segment.kind()))
+      continue;
+    const uint64_t times = plan::runsPerStep(plan, segment.kind());
+    for (const plan::Step &step : segment.steps()) {
+      multiplied += times * (step.gemm().a_type() == plan::F8E4M3);
+      transposed += times * step.has_transpose();
+      widened +=
+          times * (step.has_launch() && plan.kernels(int(step.launch().kernel())).name().starts_with("dequantize"));
+    }
+  }
+  plan::Stats &stats = *plan.mutable_stats();
+  stats.add_notes(
+      fmt::format("base in FP8: {} weights of linears in {:.3f} GiB, E4M3 with a scale a row; embedding, head, "
+                  "norms and adapters are as they were",
+                  weights, double(bytes) / (1 << 30)));
+  if (multiplied)
+    stats.add_notes(
+        fmt::format("{} products a step multiply FP8, with scales per token and per row of the weight; of these, "
+                    "backward's read the same codes transposed, {}; adapters add in a product of their own",
+                    multiplied, transposed ? "each ahead of its product" : "which lie beside them"));
+  if (widened)
+    stats.add_notes(
+        fmt::format("{} times a step numbers are made of a weight's codes before a product: {}", widened,
+                    target.fp8_tflops() <= 0
+                        ? fmt::format("products of FP8 with these scales are not measured on {}", target.name())
+                    : multiplied ? "its rows or columns are no multiple of 16"
+                                 : "quantization.products is DEQUANTIZED, or precision FP64_TRUE"));
+}
+
 /// Which weights lie in few bits, and what their products read.
 static void noteQuantization(plan::Plan &plan) {
   uint64_t weights = 0, bytes = 0, elements = 0;
   for (const plan::Tensor &tensor : plan.tensors())
-    if (tensor.has_quantization()) {
+    if (tensor.dtype() == plan::U4) {
       weights += 1;
       elements += tensor.sizes(0);
       bytes += plan::Nf4Layout(tensor.sizes(0), tensor.quantization().double_quant()).bytes;
@@ -379,6 +427,7 @@ void ft::finishPlan(const recipe::TargetSpec &target, const MemoryPeak &peak, pl
   plan.mutable_target()->set_outside_arenas(target.outside_arenas_bytes() + exchangeBytes(target, plan));
   addExports(plan);
   noteQuantization(plan);
+  noteFp8(plan, target);
   noteHost(plan);
   if (plan::hasShares(plan))
     plan.add_features(plan::sharesFeature);

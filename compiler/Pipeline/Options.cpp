@@ -41,6 +41,13 @@ static Recompute recomputeOf(const Recipe &r) {
   }
 }
 
+/// A base in FP8 whose products multiply codes: where the target does and the recipe leaves it so.
+static bool multipliesCodes(const Recipe &r, const recipe::TargetSpec &target) {
+  return r.quantization().type() == recipe::QuantizationType::FP8 && target.fp8_tflops() > 0 &&
+         r.precision() != recipe::Precision::FP64_TRUE &&
+         r.quantization().products() != recipe::QuantizedProducts::DEQUANTIZED;
+}
+
 Choices ft::choose(const Inputs &inputs) {
   const Recipe &r = inputs.recipe.fields;
   Choices choices;
@@ -51,6 +58,7 @@ Choices ft::choose(const Inputs &inputs) {
   const int64_t lanes = hasWindows(inputs) ? 0 : libraryHeadLanes(r, inputs.target, inputs.model.headDim);
   choices.libraryAttention = lanes > 0;
   choices.headLanes = inputs.headLanes.value_or(lanes);
+  choices.multiplyCodes = multipliesCodes(r, inputs.target);
   choices.hostFraction = r.offload_optimizer().fraction(); // 0 where it is left to planFrom
   choices.recompute.rest = recomputeOf(r);
   choices.deterministic = r.deterministic() != recipe::Deterministic::FALSE;
@@ -97,8 +105,12 @@ ModelOptions ft::modelOptions(const Inputs &inputs, const Choices &choices) {
     lora.targets.assign(r.lora().target_modules().begin(), r.lora().target_modules().end());
     options.lora = lora;
   }
-  if (r.has_quantization())
-    options.quantization = QuantizationOptions{r.quantization().double_quant(), inputs.model.notQuantized};
+  if (r.has_quantization()) {
+    using Form = QuantizationOptions::Form;
+    const bool fp8 = r.quantization().type() == recipe::QuantizationType::FP8;
+    options.quantization =
+        QuantizationOptions{r.quantization().double_quant(), inputs.model.notQuantized, fp8 ? Form::Fp8 : Form::Nf4};
+  }
   options.optimizer.kind =
       r.optim() == recipe::Optimizer::SGD ? OptimizerOptions::Kind::Sgd : OptimizerOptions::Kind::AdamW;
   options.optimizer.beta1 = r.adam_beta1();
@@ -188,6 +200,11 @@ rt::Status ft::checkTarget(const LoadedRecipe &recipe, const recipe::TargetSpec 
   if (r.precision() == recipe::Precision::FP64_TRUE && target.driver() != "cpu")
     return rt::badInput(
         fmt::format("ftc: precision FP64_TRUE proves gradients on the cpu; {} cannot run it", target.name()));
+  if (r.quantization().products() == recipe::QuantizedProducts::FP8 && target.fp8_tflops() <= 0)
+    return rt::cannotRun(
+        fmt::format("{}: quantization.products is FP8, and {} has no products of FP8 with a scale for each "
+                    "row that this program knows; use AUTO, which makes numbers of the codes there",
+                    recipe.place("quantization.products"), target.name()));
   if (rt::Status fits = checkHosts(recipe, target); !fits.ok())
     return fits;
   if (r.deterministic() == recipe::Deterministic::TRUE && isBf16(r) && target.library_attention() && isRagged(r) &&

@@ -280,6 +280,19 @@ TEST_F(RecipeTest, AQuantisedBaseIsNamedFrozenAndReplicated) {
   auto with = [&](const std::string &line) { return errorOf(std::string(full) + line); };
   EXPECT_EQ(with("lora {} quantization { type: NF4 double_quant: true }"), "accepted");
   EXPECT_EQ(with("lora {} quantization { type: NF4 } parallelism { dp_replicate_size: 2 }"), "accepted");
+  EXPECT_EQ(with("lora {} quantization { type: FP8 }"), "accepted");
+  EXPECT_EQ(with("lora {} quantization { type: FP8 products: FP8 resident_transposes: TRUE }"), "accepted");
+  EXPECT_EQ(with("lora {} quantization { type: FP8 products: DEQUANTIZED }"), "accepted");
+  EXPECT_EQ(
+      with("lora {} quantization { type: FP8 double_quant: true }"),
+      "bad.textproto:6: quantization.double_quant is true; scales of FP8, one a row, are not quantised: leave it out");
+  EXPECT_EQ(with("lora {} quantization { type: FP8 products: DEQUANTIZED resident_transposes: TRUE }"),
+            "bad.textproto:6: quantization.resident_transposes belongs to products of FP8; quantization.products is "
+            "DEQUANTIZED: leave it out");
+  EXPECT_EQ(
+      with("lora {} quantization { type: NF4 products: FP8 }"),
+      "bad.textproto:6: quantization.products belongs to quantization.type FP8; products of NF4 always read numbers: "
+      "leave it out");
   EXPECT_EQ(with("lora {} quantization { double_quant: true }"),
             "bad.textproto: quantization.type is missing; write quantization { type: NF4 }");
   EXPECT_EQ(
@@ -359,8 +372,8 @@ TEST_F(RecipeTest, TakesBooleansOfOtherTools) {
 
 TEST_F(RecipeTest, RefusesWhatIsNotSupportedYetByName) {
   auto with = [&](const std::string &line) { return errorOf(std::string(full) + line); };
-  EXPECT_EQ(with("lora {} quantization { type: FP8 }"),
-            "bad.textproto:6: quantization.type asks for FP8, which is not supported yet; use NF4");
+  EXPECT_EQ(with("lora {} quantization { type: INT8 }"),
+            "bad.textproto:6: quantization.type asks for INT8, which is not supported yet; use FP8 or NF4");
   EXPECT_EQ(errorOf(good, {"quantization.type=INT8"}).substr(0, 29), "--set quantization.type=INT8:");
   EXPECT_NE(with("activation_offload: TRUE").find("activation_offload asks for activations on the host, which is not"),
             std::string::npos);

@@ -105,9 +105,9 @@ Status checkUnsupported(const Recipe &r, const Checker &check) {
     return check.unsupported("parallelism.reduce_dtype", "INT8", "use BF16");
   if (r.master_dtype() == recipe::MasterDtype::BF16_REMAINDER)
     return check.unsupported("master_dtype", "BF16_REMAINDER", "use F32");
-  if (r.quantization().type() > recipe::QuantizationType::NF4)
+  if (r.quantization().type() > recipe::QuantizationType::FP8)
     return check.unsupported("quantization.type", recipe::QuantizationType::Kind_Name(r.quantization().type()),
-                             "use NF4");
+                             "use FP8 or NF4");
   if (r.has_offload_parameters())
     return check.unsupported("offload_parameters", "parameters on the host",
                              "leave it out; offload_optimizer keeps their masters and moments there");
@@ -137,6 +137,36 @@ Status resolveMemory(Recipe &r, const Checker &check) {
   return Status();
 }
 
+Status resolveNf4(Recipe &r, const Checker &check) {
+  const recipe::Quantization &quantization = r.quantization();
+  for (const auto &[field, given] :
+       {std::pair("quantization.products", quantization.has_products()),
+        std::pair("quantization.resident_transposes", quantization.has_resident_transposes())})
+    if (given)
+      return check.error(field, "belongs to quantization.type FP8; products of NF4 always read numbers: leave it out");
+  FT_DEFAULT(*r.mutable_quantization(), double_quant, false);
+  return Status();
+}
+
+Status resolveFp8(Recipe &r, const Checker &check) {
+  recipe::Quantization &quantization = *r.mutable_quantization();
+  if (quantization.double_quant())
+    return check.error("quantization.double_quant",
+                       "is true; scales of FP8, one a row, are not quantised: leave it out");
+  FT_DEFAULT(quantization, products, recipe::QuantizedProducts::AUTO);
+  const bool multiplied = quantization.products() != recipe::QuantizedProducts::DEQUANTIZED;
+  if (quantization.products() == recipe::QuantizedProducts::FP8 && r.precision() == recipe::Precision::FP64_TRUE)
+    return check.error("quantization.products",
+                       "is FP8, and precision FP64_TRUE computes in double precision alone: use "
+                       "DEQUANTIZED, or another precision");
+  if (!multiplied && quantization.has_resident_transposes())
+    return check.error("quantization.resident_transposes", "belongs to products of FP8; quantization.products is "
+                                                           "DEQUANTIZED: leave it out");
+  if (multiplied)
+    FT_DEFAULT(quantization, resident_transposes, recipe::ResidentTransposes::AUTO);
+  return Status();
+}
+
 /// Every rank of DDP holds the whole quantised base; how its blocks would be shared nothing says yet.
 Status resolveQuantization(Recipe &r, const Checker &check) {
   if (!r.has_quantization())
@@ -152,8 +182,7 @@ Status resolveQuantization(Recipe &r, const Checker &check) {
                              fmt::format("a quantised base with parallelism.strategy {}",
                                          recipe::Strategy::Kind_Name(r.parallelism().strategy())),
                              "use DDP");
-  FT_DEFAULT(*r.mutable_quantization(), double_quant, false);
-  return Status();
+  return r.quantization().type() == recipe::QuantizationType::FP8 ? resolveFp8(r, check) : resolveNf4(r, check);
 }
 
 constexpr uint64_t mostRanks = 1024;

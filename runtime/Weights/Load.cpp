@@ -2,6 +2,7 @@
 
 #include "runtime/Support/Philox.h"
 #include "runtime/Weights/Convert.h"
+#include "runtime/Weights/FillFp8.h"
 #include "runtime/Weights/Seeded.h"
 
 #include <cstring>
@@ -108,13 +109,16 @@ std::string sourceOf(const plan::Tensor &tensor, int index, const ModelSource &m
   return isBase && !model.isSeeded() ? model.place(tensor) : "";
 }
 
-uint64_t bytesOf(const std::vector<Fill> &fills, const std::vector<QuantizedFill> &quantized) {
+uint64_t bytesOf(const std::vector<Fill> &fills, const std::vector<QuantizedFill> &quantized,
+                 const std::vector<Fp8Fill> &inFp8) {
   uint64_t bytes = 0;
   for (const Fill &fill : fills)
     bytes += fill.layout.count() * fill.layout.elementBytes();
   for (const QuantizedFill &fill : quantized)
     bytes +=
         plan::Nf4Layout(elementCount(spanOf(fill.tensor->shape())), fill.tensor->quantization().double_quant()).bytes;
+  for (const Fp8Fill &fill : inFp8)
+    bytes += fill.layout.count();
   return bytes;
 }
 
@@ -127,8 +131,15 @@ Status loadModel(const plan::Plan &plan, const ModelSource &model, const LoadOpt
   const plan::Coordinates rank = mesh.coordinates(options.rank);
   std::vector<Fill> fills;
   std::vector<QuantizedFill> quantized;
+  std::vector<Fp8Fill> inFp8;
   for (int i = 0; i < plan.tensors_size(); ++i) {
     const plan::Tensor &tensor = plan.tensors(i);
+    if (tensor.dtype() == plan::F8E4M3) {
+      FT_ASSIGN_OR_RETURN(Layout layout, Layout::of(plan, tensor));
+      FT_ASSIGN_OR_RETURN(Producer numbers, model.numbers(tensor, plan::F32));
+      inFp8.push_back({&tensor, std::move(layout), std::move(numbers), model.isSeeded() ? "" : model.place(tensor)});
+      continue;
+    }
     if (tensor.has_quantization()) {
       FT_ASSIGN_OR_RETURN(QuantizedFill fill, model.quantized(tensor));
       quantized.push_back(std::move(fill));
@@ -144,11 +155,12 @@ Status loadModel(const plan::Plan &plan, const ModelSource &model, const LoadOpt
   LoadTarget heard = target;
   std::mutex mutex;
   if (options.progress)
-    heard.made = [&, done = uint64_t(0), total = bytesOf(fills, quantized)](uint64_t bytes) mutable {
+    heard.made = [&, done = uint64_t(0), total = bytesOf(fills, quantized, inFp8)](uint64_t bytes) mutable {
       const std::lock_guard lock(mutex);
       options.progress->at("loading", done += bytes, total);
     };
   FT_RETURN_IF_ERROR(runFills(fills, heard, options.threads));
+  FT_RETURN_IF_ERROR(runFp8Fills(inFp8, heard, options.threads));
   return runQuantizedFills(quantized, heard, options.threads);
 }
 

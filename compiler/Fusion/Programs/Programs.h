@@ -167,6 +167,11 @@ struct QuantizedMatrix {
 RowProgram buildDequantize(mlir::OpBuilder &builder, mlir::StringRef name, const QuantizedMatrix &matrix,
                            const MatrixLayout &target);
 
+/// target = code · scale of the row in f32, converted. Arguments: E4M3 codes, scales f32 [rows], target. One item a
+/// row.
+RowProgram buildDequantizeRows(mlir::OpBuilder &builder, mlir::StringRef name, const MatrixLayout &codes,
+                               const MatrixLayout &target);
+
 //===-- ranks ----------------------------------------------------------------------------------------------------===//
 
 /// One member's share of a run that lies at the same place on `members` ranks: rows × length elements.
