@@ -10,8 +10,7 @@
 namespace ft::rt {
 
 /// Viterbi's algorithm with sums of type `Sum`, in which the libraries' own rounding lies; among equal sums the earlier
-/// path. `score(length, id)` is a piece's; a character that is no piece is `unknown`, at `unknownScore`. Where `score`
-/// is of a wider type than Sum, a new path is compared with the best one before it is rounded, as SentencePiece does.
+/// path. `score(length, id)` is a piece's; a character that is no piece is `unknown`, at `unknownScore`.
 template <typename Sum> class BestPath {
 public:
   struct Step {
@@ -28,17 +27,18 @@ public:
       size_t next = at;
       bool wellFormed, single = false;
       decodeUtf8(text, next, wellFormed);
-      auto offer = [&](size_t end, uint32_t id, auto sum) {
+      auto offer = [&](size_t end, uint32_t id, Sum value) {
         Node &node = best[end];
+        const Sum sum = value + until;
         if (node.begin == NoPath || sum > node.score)
-          node = {id, uint32_t(at), Sum(sum)};
+          node = {id, uint32_t(at), sum};
       };
       pieces.forEachPrefix(text.substr(at), [&](size_t length, uint32_t id) {
-        offer(at + length, id, score(length, id) + until);
+        offer(at + length, id, score(length, id));
         single |= length == next - at;
       });
       if (!single)
-        offer(next, unknown, unknownScore + until);
+        offer(next, unknown, unknownScore);
       at = next;
     }
     steps.clear();

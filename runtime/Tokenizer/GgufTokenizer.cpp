@@ -91,6 +91,23 @@ Status readGpt2(const GgufFile &file, TokenizerSpec &spec) {
   return {};
 }
 
+/// Leaves one token of type unknown. Some converters give that type to none, others also to what fills the vocabulary
+/// up; the file then names the one.
+Status chooseUnknown(const GgufFile &file, std::vector<PieceType> &types) {
+  const auto count = std::count(types.begin(), types.end(), PieceType::Unknown);
+  if (count == 1)
+    return {};
+  FT_ASSIGN_OR_RETURN(const auto unknown, readId(file, "tokenizer.ggml.unknown_token_id"));
+  if (!unknown || *unknown >= types.size())
+    return badInput(
+        fmt::format("{} tokens have type 2 (unknown), and tokenizer.ggml.unknown_token_id names none; one is "
+                    "needed",
+                    count));
+  std::replace(types.begin(), types.end(), PieceType::Unknown, PieceType::Unused);
+  types[*unknown] = PieceType::Unknown;
+  return {};
+}
+
 /// SentencePiece's BPE, without its character map.
 Status readLlama(const GgufFile &file, TokenizerSpec &spec) {
   PieceSpec pieces;
@@ -100,12 +117,7 @@ Status readLlama(const GgufFile &file, TokenizerSpec &spec) {
     return missing("tokenizer.ggml.scores", fmt::format("an array of {} numbers", spec.tokens.size()));
   pieces.scores.assign(scores->reals()->begin(), scores->reals()->end());
   pieces.byteFallback = std::count(pieces.types.begin(), pieces.types.end(), PieceType::Byte) > 0;
-  if (!std::count(pieces.types.begin(), pieces.types.end(), PieceType::Unknown)) {
-    FT_ASSIGN_OR_RETURN(const auto unknown, readId(file, "tokenizer.ggml.unknown_token_id"));
-    if (!unknown || *unknown >= pieces.types.size())
-      return badInput("no token has type 2 (unknown), and tokenizer.ggml.unknown_token_id names none");
-    pieces.types[*unknown] = PieceType::Unknown;
-  }
+  FT_RETURN_IF_ERROR(chooseUnknown(file, pieces.types));
   SentencePieceStep step;
   step.addDummyPrefix = flagOf(file, "tokenizer.ggml.add_space_prefix", true);
   step.removeExtraSpaces = flagOf(file, "tokenizer.ggml.remove_extra_whitespaces", false);

@@ -184,10 +184,33 @@ TEST_F(TokenizerReaders, BrokenGgufLlamaIsNamed) {
             path + ": metadata tokenizer.ggml.scores is missing or of the wrong kind; must be an array of 2 numbers");
   gguf.reals("scores", {0, 0});
   write("m.gguf", gguf.file());
-  EXPECT_EQ(refusal(path), path + ": no token has type 2 (unknown), and tokenizer.ggml.unknown_token_id names none");
+  EXPECT_EQ(refusal(path),
+            path + ": 0 tokens have type 2 (unknown), and tokenizer.ggml.unknown_token_id names none; one is needed");
   gguf.integer("unknown_token_id", 0);
   write("m.gguf", gguf.file());
   EXPECT_TRUE(loadTokenizer(path).ok());
+}
+
+/// Phi-3's file: what fills the vocabulary up has the type of unknown tokens, too.
+TEST_F(TokenizerReaders, OfSeveralUnknownTokensTheFileNamesTheOne) {
+  const std::string path = (folder / "m.gguf").string();
+  GgufBuilder gguf;
+  gguf.string("model", "llama");
+  gguf.strings("tokens", {"<unk>", "a", "[PAD2]", "[PAD3]"});
+  gguf.integers("token_type", {3, 1, 2, 2});
+  gguf.reals("scores", {0, 0, -10000, -10000});
+  gguf.flag("add_space_prefix", false);
+  write("m.gguf", gguf.file());
+  EXPECT_EQ(refusal(path), path +
+                               ": 2 tokens have type 2 (unknown), and tokenizer.ggml.unknown_token_id names none; one "
+                               "is needed");
+  gguf.integer("unknown_token_id", 0);
+  write("m.gguf", gguf.file());
+  auto tokenizer = loadTokenizer(path);
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
+  std::vector<uint32_t> ids;
+  ASSERT_TRUE(tokenizer->encode("axa", ids).ok());
+  EXPECT_EQ(ids, (std::vector<uint32_t>{1, 0, 1}));
 }
 
 TEST_F(TokenizerReaders, SentencePieceTakesItsFlagsFromTheConfiguration) {

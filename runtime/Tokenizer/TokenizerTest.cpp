@@ -215,6 +215,44 @@ TokenizerSpec tinySpec() {
 
 BytePairSpec &pairs(TokenizerSpec &spec) { return std::get<BytePairSpec>(spec.model); }
 
+/// Among ways of equal score rounding decides, so that what a user-defined piece counts shows behind it. The ids are
+/// `sentencepiece`'s.
+TEST(Tokenizer, UserDefinedPiecesCostNothing) {
+  TokenizerSpec spec;
+  spec.source = "ties";
+  const std::tuple<const char *, float, PieceType> pieces[] = {{"<unk>", 0, PieceType::Unknown},
+                                                               {"<s>", 0, PieceType::Control},
+                                                               {"</s>", 0, PieceType::Control},
+                                                               {"a", -10.288640022277832f, PieceType::Normal},
+                                                               {"aa", -20.577280044555664f, PieceType::Normal},
+                                                               {"aaa", -30.865921020507812f, PieceType::Normal},
+                                                               {"b", -9.337498664855957f, PieceType::Normal},
+                                                               {"c", -5.626287460327148f, PieceType::Normal},
+                                                               {"d", -3.8480842113494873f, PieceType::Normal},
+                                                               {"#", -20.25f, PieceType::UserDefined},
+                                                               {"ca", -6.345204830169678f, PieceType::Normal},
+                                                               {"a#", -11.100577354431152f, PieceType::Normal},
+                                                               {"bb#b", -10.128381729125977f, PieceType::Normal},
+                                                               {"q", 0, PieceType::Normal}};
+  PieceSpec model;
+  model.kind = PieceSpec::Kind::Unigram;
+  for (const auto &[piece, score, type] : pieces) {
+    spec.tokens.emplace_back(piece);
+    model.scores.push_back(score);
+    model.types.push_back(type);
+  }
+  spec.model = model;
+  SentencePieceStep step;
+  step.fixed = {"#"};
+  step.addDummyPrefix = step.removeExtraSpaces = false;
+  spec.normalizer = {step};
+  auto tokenizer = Tokenizer::create(spec);
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
+  std::vector<uint32_t> ids;
+  ASSERT_TRUE(tokenizer->encode("#bbaaaa", ids).ok());
+  EXPECT_EQ(ids, (std::vector<uint32_t>{9, 6, 6, 5, 3}));
+}
+
 /// In a plain order of merges the left pair of "aba" comes first; by products "ba" and "ab" have ranks of their own.
 TEST(Tokenizer, RanksOfMergesCanBeThoseOfTheirProducts) {
   TokenizerSpec spec = tinySpec();

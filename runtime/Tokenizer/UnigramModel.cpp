@@ -7,13 +7,10 @@ namespace ft::rt {
 UnigramModel::UnigramModel(PieceVocabulary given) : vocabulary(std::move(given)) {
   constexpr float unknownPenalty = 10;
   float lowest = FLT_MAX;
-  highest = FLT_MIN;
   for (uint32_t id = 0; id < vocabulary.size(); ++id) {
     const PieceType type = vocabulary.type(id);
-    if (type == PieceType::Normal) {
+    if (type == PieceType::Normal)
       lowest = std::min(lowest, vocabulary.score(id));
-      highest = std::max(highest, vocabulary.score(id));
-    }
     if (type == PieceType::Normal || type == PieceType::UserDefined)
       trie.insert(vocabulary.piece(id), id);
   }
@@ -21,10 +18,9 @@ UnigramModel::UnigramModel(PieceVocabulary given) : vocabulary(std::move(given))
 }
 
 void UnigramModel::encode(std::string_view text, Scratch &scratch, std::vector<uint32_t> &ids) const {
-  auto score = [this](size_t length, uint32_t id) {
-    // A user-defined piece is worth more than anything of its length.
-    const bool fixed = vocabulary.type(id) == PieceType::UserDefined;
-    return fixed ? double(float(length) * highest) - 0.1 : double(vocabulary.score(id));
+  // A user-defined piece costs nothing, whatever its own score is.
+  auto score = [this](size_t, uint32_t id) {
+    return vocabulary.type(id) == PieceType::UserDefined ? 0 : vocabulary.score(id);
   };
   bool behindUnknown = false;
   for (const auto &step : scratch.find(text, trie, vocabulary.unknown(), unknownScore, score))

@@ -22,7 +22,7 @@ public:
 private:
   PieceVocabulary vocabulary;
   ByteTrie trie;
-  float unknownScore, highest;
+  float unknownScore;
 };
 
 } // namespace ft::rt
