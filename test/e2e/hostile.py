@@ -145,7 +145,9 @@ class Configs(Hostile):
                       quantization_config={"quant_method": "bitsandbytes"},
                       layer_types=["full_attention"] * 2, attention_dropout=0.0, sliding_window=4,
                       use_sliding_window=False)
-        for path in members(config):
+        (model / "config.json").write_text(json.dumps(config))
+        self.judge("as it is", FTC, "check", self.folder / "plan.textproto", codes=(0,))
+        for path in [*members(config), ("quantization_config",), ("new",)]:
             for value in VALUES:
                 (model / "config.json").write_text(json.dumps(changed(config, path, value)))
                 self.judge(f"{path} = {value!r:.40}", FTC, "check", self.folder / "plan.textproto", place="config.json")
