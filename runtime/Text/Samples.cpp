@@ -1,5 +1,6 @@
 #include "runtime/Text/Samples.h"
 
+#include "runtime/Support/Strings.h"
 #include "runtime/Text/SampleFields.h"
 #include "runtime/Tokenizer/Utf8.h"
 
