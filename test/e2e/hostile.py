@@ -271,13 +271,14 @@ class Weights(Hostile):
                 file.write_bytes(struct.pack("<Q", len(text)) + text + whole[8 + size:])
                 self.judge(f"{path} = {value!r:.40}", *self.command(plan, "out", model=model, *("--overwrite",)),
                            place="model.safetensors")
+        file.unlink()
         self.write("model/model.safetensors.index.json", json.dumps({"weight_map": {name: "../../etc/passwd"}}))
         self.judge("index that leaves its folder", *self.command(plan, "fresh", model=model), codes=(1,),
                    place="index.json", out="fresh")
 
     def test_gguf(self):
         folder = os.path.abspath("test/goldens/checkpoints/llama3")
-        plan = self.compile("plan", **{**BASE, "base_model": json.dumps(folder)}, data='{ train: "synthetic:1" }')
+        plan = self.compile("plan", **{**BASE, "base_model": json.dumps(folder), "data": '{ train: "synthetic:1" }'})
         whole = pathlib.Path(folder, "model.gguf").read_bytes()
         file = self.folder / "m.gguf"
         file.write_bytes(whole)
@@ -288,7 +289,7 @@ class Weights(Hostile):
 
     def test_gguf_metadata_that_changes_the_computation(self):
         folder = os.path.abspath("test/goldens/checkpoints/llama3")
-        plan = self.compile("plan", **{**BASE, "base_model": json.dumps(folder)}, data='{ train: "synthetic:1" }')
+        plan = self.compile("plan", **{**BASE, "base_model": json.dumps(folder), "data": '{ train: "synthetic:1" }'})
         whole = pathlib.Path(folder, "model.gguf").read_bytes()
         tensors, values = struct.unpack_from("<QQ", whole, 8)
         def text(value):
