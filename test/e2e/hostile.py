@@ -9,6 +9,7 @@ import copy
 import gzip
 import json
 import os
+import pathlib
 import random
 import re
 import struct
@@ -81,14 +82,17 @@ class Hostile(WorkshopTest):
         return result
 
     def model(self):
-        """A whole model, with the tokenizer of the goldens, and a plan for it."""
-        plan = self.compile("full", sequence_len=64, max_documents_per_row=None, max_document_len=None, max_steps=1)
+        """A whole model, with a tokenizer of the goldens, a sample file, and what a recipe for it is."""
+        config = json.loads(pathlib.Path("recipes/models/tiny-gqa/config.json").read_text())
+        self.write("source/config.json", json.dumps({**config, "vocab_size": 1000}))
+        plan = self.compile("full", base_model='"source"', sequence_len=64, max_documents_per_row=None,
+                            max_document_len=None, max_steps=1)
         self.train(plan, "model", "--stop-after", "1")
         for name in ("metrics.jsonl", "summary.json", "recipe.resolved.textproto"):
             (self.folder / "model" / name).unlink()
         self.write("data.jsonl", SAMPLE * 4)
         for name in ("tokenizer.json", "tokenizer_config.json"):
-            self.write(f"model/{name}", open(f"test/goldens/text/digits/{name}", "rb").read())
+            self.write(f"model/{name}", pathlib.Path("test/goldens/text/digits", name).read_bytes())
         return self.folder / "model"
 
     def write(self, name, content):
@@ -121,7 +125,7 @@ class Recipes(Hostile):
 
     def test_every_field_with_every_text(self):
         recipe = self.recipe()
-        schema = open("recipes/recipe.proto", encoding="utf-8").read()
+        schema = pathlib.Path("recipes/recipe.proto").read_text(encoding="utf-8")
         message, fields = "", []
         for line in schema.splitlines():
             if found := re.match(r"message (\w+)", line):
@@ -145,7 +149,9 @@ class Configs(Hostile):
                       quantization_config={"quant_method": "bitsandbytes"},
                       layer_types=["full_attention"] * 2, attention_dropout=0.0, sliding_window=4,
                       use_sliding_window=False)
-        for path in members(config):
+        (model / "config.json").write_text(json.dumps(config))
+        self.judge("as it is", FTC, "check", self.folder / "plan.textproto", codes=(0,))
+        for path in [*members(config), ("quantization_config",), ("new",)]:
             for value in VALUES:
                 (model / "config.json").write_text(json.dumps(changed(config, path, value)))
                 self.judge(f"{path} = {value!r:.40}", FTC, "check", self.folder / "plan.textproto", place="config.json")
@@ -205,7 +211,7 @@ class Configs(Hostile):
 class Tokenizers(Hostile):
     def test_every_member_with_every_value(self):
         for name in ("llama3", "gpt2"):
-            files = {file: json.load(open(f"test/goldens/text/{name}/{file}", encoding="utf-8"))
+            files = {file: json.loads(pathlib.Path(f"test/goldens/text/{name}/{file}").read_text(encoding="utf-8"))
                      for file in ("tokenizer.json", "tokenizer_config.json")}
             vocabulary = files["tokenizer.json"]["model"]["vocab"]
             for file, content in files.items():
@@ -265,14 +271,15 @@ class Weights(Hostile):
                 file.write_bytes(struct.pack("<Q", len(text)) + text + whole[8 + size:])
                 self.judge(f"{path} = {value!r:.40}", *self.command(plan, "out", model=model, *("--overwrite",)),
                            place="model.safetensors")
+        file.unlink()
         self.write("model/model.safetensors.index.json", json.dumps({"weight_map": {name: "../../etc/passwd"}}))
         self.judge("index that leaves its folder", *self.command(plan, "fresh", model=model), codes=(1,),
                    place="index.json", out="fresh")
 
     def test_gguf(self):
         folder = os.path.abspath("test/goldens/checkpoints/llama3")
-        plan = self.compile("plan", **{**BASE, "base_model": json.dumps(folder)}, data='{ train: "synthetic:1" }')
-        whole = open(os.path.join(folder, "model.gguf"), "rb").read()
+        plan = self.compile("plan", **{**BASE, "base_model": json.dumps(folder), "data": '{ train: "synthetic:1" }'})
+        whole = pathlib.Path(folder, "model.gguf").read_bytes()
         file = self.folder / "m.gguf"
         file.write_bytes(whole)
         self.train(plan, "ok", model=file)
@@ -282,8 +289,8 @@ class Weights(Hostile):
 
     def test_gguf_metadata_that_changes_the_computation(self):
         folder = os.path.abspath("test/goldens/checkpoints/llama3")
-        plan = self.compile("plan", **{**BASE, "base_model": json.dumps(folder)}, data='{ train: "synthetic:1" }')
-        whole = open(os.path.join(folder, "model.gguf"), "rb").read()
+        plan = self.compile("plan", **{**BASE, "base_model": json.dumps(folder), "data": '{ train: "synthetic:1" }'})
+        whole = pathlib.Path(folder, "model.gguf").read_bytes()
         tensors, values = struct.unpack_from("<QQ", whole, 8)
         def text(value):
             return struct.pack("<Q", len(value.encode())) + value.encode()
@@ -498,12 +505,12 @@ class CommandLines(Hostile):
         for arguments in (
                 [], ["compil"], ["compile"], ["compile", recipe, "-o"], ["compile", recipe, "-o", ""],
                 ["compile", recipe, "-o", "/absent/plan"], ["compile", recipe, "-o", self.folder],
-                ["compile", recipe, "-o", "/dev/full"], ["compile", recipe, recipe], ["compile", recipe, "--gpu", ""],
-                ["compile", recipe, "--gpu", "../../etc"], ["compile", recipe, "--gpu", "\x1b[31m"],
-                ["compile", recipe, "--set"], ["compile", recipe, "--set", "seed"], ["compile", recipe, "--set", "=1"],
-                ["compile", recipe, "--set", "lora=1"], ["compile", recipe, "--set", "lora.r.x=1"],
-                ["compile", recipe, "--head-lanes", "-1"], ["compile", recipe, "--head-lanes", "99999999999999"],
-                ["compile", recipe, "--dump-dir", "/dev/null/x"], ["compile", "--", "-o"], ["check", "a" * 100000],
+                ["compile", recipe, "-o", "/dev/full"], ["check", recipe, recipe], ["check", recipe, "--gpu", ""],
+                ["check", recipe, "--gpu", "../../etc"], ["check", recipe, "--gpu", "\x1b[31m"],
+                ["check", recipe, "--set"], ["check", recipe, "--set", "seed"], ["check", recipe, "--set", "=1"],
+                ["check", recipe, "--set", "lora=1"], ["check", recipe, "--set", "lora.r.x=1"],
+                ["check", recipe, "--head-lanes", "-1"], ["check", recipe, "--head-lanes", "99999999999999"],
+                ["check", recipe, "--dump-dir", "/dev/null/x"], ["compile", "--", "-o"], ["check", "a" * 100000],
                 ["check", ""], ["explain"], ["explain", recipe], ["explain", self.folder], ["explain", "/dev/zero"],
                 ["data", recipe], ["data", recipe, "--model", ""], ["data", recipe, "--model", "owner/absent"],
                 ["tokenize", "--model", "/dev/null"], ["tokenize", "--model", "a/b@c/d"], ["tokenize"], ["--absent"],
@@ -523,7 +530,8 @@ class CommandLines(Hostile):
                 [*base, "--gpu", "0"], [*base, "--gpu", "-1"], [*base, "--ranks", "2"], [*base, "--max-steps", "0"],
                 [*base, "--max-steps", "-1"], [*base, "--max-steps", "99999999999999999999"],
                 [*base, "--stop-after", "0"],
-                [*base, "--resume"], [*base, "--resume", ""], [*base, "--resume", "yes"],
+                [*base, "--resume"],
+                [*base, "--resume", ""], [*base, "--resume", "yes"],
                 [*base, "--resume", "/dev/null"], [*base, "--verify-steps", "0"], [*base, "--set", "a"],
                 [*base, "--adapter", ""], [*base, "--adapter", "absent"],
                 [*base, "--adapter", plan], [*base, "--collectives", "x"], [*base, "--init-adapters", "x"],
