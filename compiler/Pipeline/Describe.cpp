@@ -19,6 +19,7 @@
 #include <filesystem>
 #include <fmt/format.h>
 #include <functional>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
@@ -312,14 +313,25 @@ void ft::describePlan(const Inputs &inputs, const Choices &choices, plan::Plan &
     addText("config.json", writtenConfig(inputs.recipe, inputs.model));
 }
 
-/// Products of each shape that read weights in FP8, in a step: which multiply codes, and why others do not.
+/// The launch reads codes: those that quantise for a product read scales alone, which lie behind.
+static bool widensCodes(const plan::Step &step, const std::map<uint32_t, uint64_t> &scalesOf) {
+  return llvm::any_of(step.launch().operands(), [&](const plan::Operand &operand) {
+    const auto scales = scalesOf.find(operand.buffer());
+    return scales != scalesOf.end() && operand.offset() < scales->second;
+  });
+}
+
+/// Products of a step that read weights in FP8: how many multiply codes, and why others do not.
 static void noteFp8(plan::Plan &plan, const recipe::TargetSpec &target) {
   uint64_t weights = 0, bytes = 0;
+  std::map<uint32_t, uint64_t> scalesOf; // by buffer, the first
   for (const plan::Tensor &tensor : plan.tensors())
     if (tensor.dtype() == plan::F8E4M3) {
       weights += 1;
-      const uint64_t elements = tensor.shape(0) * tensor.shape(1);
-      bytes += elements + tensor.shape(0) * plan::dtypeBytes(plan::F32);
+      bytes += tensor.shape(0) * (tensor.shape(1) + plan::dtypeBytes(plan::F32));
+      const uint64_t offset = tensor.quantization().scales_offset();
+      const auto first = scalesOf.try_emplace(tensor.buffer(), offset).first;
+      first->second = std::min(first->second, offset);
     }
   if (!weights)
     return;
@@ -331,8 +343,7 @@ static void noteFp8(plan::Plan &plan, const recipe::TargetSpec &target) {
     for (const plan::Step &step : segment.steps()) {
       multiplied += times * (step.gemm().a_type() == plan::F8E4M3);
       transposed += times * step.has_transpose();
-      widened +=
-          times * (step.has_launch() && plan.kernels(int(step.launch().kernel())).name().starts_with("dequantize"));
+      widened += times * (step.has_launch() && widensCodes(step, scalesOf));
     }
   }
   plan::Stats &stats = *plan.mutable_stats();

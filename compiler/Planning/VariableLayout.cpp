@@ -70,10 +70,12 @@ private:
   /// Weights that one linear reads together shall lie below each other: [W_q; W_k; W_v].
   void findGroups() {
     module.walk([&](Operation *op) {
-      auto linear = dyn_cast<model::LinearOp>(op);
-      if (!linear)
-        return;
-      OperandRange weights = linear.getWeights();
+      SmallVector<Value> weights;
+      if (auto linear = dyn_cast<model::LinearOp>(op))
+        llvm::append_range(weights, linear.getWeights());
+      if (auto linear = dyn_cast<model::ScaledLinearOp>(op))
+        for (Value codes : linear.getWeights())
+          weights.push_back(codes.getDefiningOp<model::StoredOp>().getW());
       SmallVector<VariableOp> group;
       for (Value w : weights)
         if (auto read = w.getDefiningOp<model::ReadOp>())

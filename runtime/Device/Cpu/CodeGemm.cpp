@@ -96,7 +96,7 @@ Status CodeGemm::chooseSizes() {
   // Half is left to the library, which copies what it multiplies.
   while (panelBytes() > partWorkspace / 2 && (depth > leastDepth || std::max(rows, columns) > leastSide)) {
     if (depth > leastDepth)
-      depth = std::max(leastDepth, (depth + 1) / 2);
+      depth = std::max<int64_t>(leastDepth, (depth / 2 + 15) / 16 * 16);
     else
       (columns >= rows ? columns : rows) /= 2;
   }

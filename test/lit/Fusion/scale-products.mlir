@@ -8,12 +8,12 @@
 // CHECK: ft.variable constant_table @fp8.ones : tensor<32xf32> {init = {kind = "ones"}}
 
 // CHECK-LABEL: func.func @evaluate
-// CHECK-DAG: %[[C:.*]], %[[S:.*]] = ft.quantize_rows [%{{.*}}] fold [] : (tensor<8x32xbf16>) -> (tensor<8x32xf8E4M3FN>, tensor<8xf32>)
+// CHECK-DAG: %[[C:.*]], %[[S:.*]] = ft.quantize_rows[%{{.*}}] fold[] : (tensor<8x32xbf16>) -> (tensor<8x32xf8E4M3FN>, tensor<8xf32>)
 // CHECK-DAG: %[[Q:.*]] = ft.read @q
 // CHECK-DAG: %[[CQ:.*]], %[[SQ:.*]] = ft.stored %[[Q]]
 // CHECK-DAG: %[[K:.*]] = ft.read @k
 // CHECK-DAG: %[[CK:.*]], %[[SK:.*]] = ft.stored %[[K]]
-// CHECK: ft.scaled_linear %[[C]], %[[S]], [%[[CQ]], %[[CK]]], [%[[SQ]], %[[SK]]] low_rank [%{{.*}}] [%{{.*}}] {low_rank_of = array<i64: 0>}
+// CHECK: ft.scaled_linear %[[C]], %[[S]], [%[[CQ]], %[[CK]]], [%[[SQ]], %[[SK]]] low_rank[%{{.*}}] [%{{.*}}] {low_rank_of = array<i64: 0>}
 // CHECK: ft.linear %{{.*}}, [%{{.*}}] : (tensor<8x24xbf16>, tensor<32x24xbf16>)
 // CHECK: ft.linear %{{.*}}, [%{{.*}}] {alpha = 2.0{{.*}}} : (tensor<8x32xbf16>, tensor<16x32xbf16>)
 
@@ -22,17 +22,17 @@
 // CHECK-DAG: %[[CQ:.*]], %[[SQ:.*]] = ft.stored %[[Q]] {ft.backward}
 // CHECK-DAG: %[[K:.*]] = ft.read @k
 // CHECK-DAG: %[[CK:.*]], %[[SK:.*]] = ft.stored %[[K]] {ft.backward}
-// CHECK-DAG: %[[D:.*]]:2, %[[T:.*]] = ft.quantize_rows [%{{.*}}, %{{.*}}] fold [%[[SQ]], %[[SK]]] {ft.backward}
+// CHECK-DAG: %[[D:.*]]:2, %[[T:.*]] = ft.quantize_rows[%{{.*}}, %{{.*}}] fold[%[[SQ]], %[[SK]]] {ft.backward}
 // CHECK: %[[W:.*]] = ft.transpose %[[CQ]], %[[CK]] {ft.backward} : (tensor<64x32xf8E4M3FN>, tensor<16x32xf8E4M3FN>) -> tensor<32x80xf8E4M3FN>
 // CHECK: %[[ONES:.*]] = ft.read @fp8.ones : tensor<32xf32>
-// CHECK: ft.scaled_linear_bwd_input [%[[D]]#0, %[[D]]#1], %[[T]], %[[W]], %[[ONES]] low_rank [%{{.*}}] [%{{.*}}]
+// CHECK: ft.scaled_linear_bwd_input[%[[D]]#0, %[[D]]#1], %[[T]], %[[W]], %[[ONES]] low_rank[%{{.*}}] [%{{.*}}]
 // CHECK-NOT: ft.linear_bwd_input
 
 // KEPT: ft.variable working_copy @"q.transposed+k" : tensor<32x80xf8E4M3FN> {of = @q}
 // KEPT-LABEL: func.func @accumulate_first
 // KEPT-NOT: ft.transpose
 // KEPT: %[[W:.*]] = ft.read @"q.transposed+k"
-// KEPT: ft.scaled_linear_bwd_input {{.*}}, %[[W]], %{{.*}} low_rank
+// KEPT: ft.scaled_linear_bwd_input{{.*}}, %[[W]], %{{.*}} low_rank
 // KEPT-LABEL: func.func @initialize
 // KEPT: %[[T:.*]] = ft.transpose
 // KEPT: ft.write @"q.transposed+k", %[[T]]
