@@ -239,7 +239,7 @@ Expected<Value> sliceOf(Context &context, const Value &value, std::span<const Va
   if (value.is(Kind::Undefined))
     return badInput(fmt::format("{} is undefined", value.undefinedName()));
   if (!value.is(Kind::Text) && !value.isSequence())
-    return noElement(value, "a slice");
+    return badInput(fmt::format("a value of type {} cannot be sliced", value.typeName()));
   FT_RETURN_IF_ERROR(context.budget.spend(value.is(Kind::Text) ? value.weight() : value.items().size()));
   if (!value.is(Kind::Text)) {
     std::vector<Value> items;

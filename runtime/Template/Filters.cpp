@@ -12,6 +12,7 @@
 #include <charconv>
 #include <cmath>
 #include <fmt/format.h>
+#include <utility>
 
 namespace ft::rt::jinja {
 
@@ -22,6 +23,8 @@ using Bound = std::vector<std::optional<Value>>;
 Expected<Value> absFilter(Context &, const Value &input, const Bound &) {
   if (!input.isNumber())
     return badInput(fmt::format("a value of type {} has no absolute value", input.typeName()));
+  if (input.is(Kind::Boolean)) // is a number to Python
+    return Value(input.integer());
   return (input.is(Kind::Real) ? input.real() < 0 : input.integer() < 0) ? negative(input) : Expected<Value>(input);
 }
 
@@ -33,17 +36,21 @@ Expected<Value> changeFilter(Context &context, const Value &input, const Bound &
 
 /// Jinja's words begin behind white space, "-" and opening brackets.
 std::string titleWords(std::string_view text) {
-  std::string out;
+  std::string out, rest;
   bool begins = true;
   for (size_t at = 0; at < text.size();) {
     const size_t length = codePointLength(text, at);
     const std::string_view one = text.substr(at, length);
-    const bool border = one.find_first_of("-({[<") == 0 || strip(one, true, false).empty();
-    out += border ? std::string(one) : begins ? upper(one) : lower(one);
-    begins = border;
     at += length;
+    const bool border = one.find_first_of("-({[<") == 0 || strip(one, true, false).empty();
+    if (!border && !begins) {
+      rest += one; // in lower case as a whole: some letters' depends on their neighbours
+      continue;
+    }
+    out += lower(std::exchange(rest, "")) + (border ? std::string(one) : upper(one));
+    begins = border;
   }
-  return out;
+  return out + lower(rest);
 }
 
 Expected<Value> centerFilter(Context &context, const Value &input, const Bound &a) {

@@ -114,6 +114,13 @@ Expected<bool> lessThan(const Value &left, const Value &right) {
   return badInput(fmt::format("values of type {} and {} have no order", left.typeName(), right.typeName()));
 }
 
+/// As Python has it: lists and dicts are none, nor what holds one.
+static bool isKey(const Value &value) {
+  if (value.is(Value::Kind::Tuple))
+    return std::all_of(value.items().begin(), value.items().end(), isKey);
+  return !value.is(Value::Kind::List) && !value.is(Value::Kind::Dict);
+}
+
 Expected<bool> contains(const Value &container, const Value &item) {
   switch (container.kind()) {
   case Value::Kind::Undefined:
@@ -126,6 +133,9 @@ Expected<bool> contains(const Value &container, const Value &item) {
   case Value::Kind::Tuple:
     return std::find(container.items().begin(), container.items().end(), item) != container.items().end();
   case Value::Kind::Dict:
+    if (!isKey(item))
+      return badInput(
+          fmt::format("'in' of a dict looks for a key, which a value of type {} cannot be", item.typeName()));
     return container.find(item) != nullptr;
   default:
     return badInput(fmt::format("'in' cannot look into a value of type {}", container.typeName()));

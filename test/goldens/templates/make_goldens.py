@@ -201,6 +201,13 @@ c{#- close -#}   d
 {{ 9223372036854775807 }}{{ 0x }}
 {{ true }}{{ True }}{{ none }}{{ None }}{{ false }}
 {{ 'x' is in 'xyz' }}{{ 'a' == 'a' is true }}
+{{ f[1:] }}
+{{ t[1:] }}
+{{ d[1:] }}
+{{ z[::-1] }}
+{{ [] in d }}
+{{ (1, [2]) in d }}
+{{ (1, 2) in d }}{{ none in d }}{{ t|abs }}{{ (n == 3)|abs }}{{ u|title }} {{ 'ΟΔΟΣ ΟΔΟΣ-ΣΑΣ'|title }}{{ 'aB cD(eF'|title }}
 """
 
 
