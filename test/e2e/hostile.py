@@ -71,7 +71,7 @@ class Hostile(WorkshopTest):
         self.assertIsNone(re.search("[\0-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", result.text),
                           f"{name}: {result.text!r}")
         self.assertLess(len(result.text), 20000, name)
-        self.assertNotRegex(result.text, r"terminate called|Assertion|what\(\)|std::|LLVM ERROR|Stack dump|\[json")
+        self.assertNotRegex(result.text, r"terminate called|a library ended|Assertion|what\(\)|std::|LLVM ERROR|Stack dump|\[json")
         self.assertEqual([path.name for path in self.folder.rglob("*") if ".tmp" in path.name], [], name)
         if result.code in (1, 2):
             self.assertGreater(len(result.err), 20, name)
@@ -189,6 +189,16 @@ class Configs(Hostile):
                                    self.folder / "other.bin")
                 if shape.code == 0: # understood: then the plan is another
                     self.assertNotEqual(self.bytes("plan.bin"), self.bytes("other.bin"), ran.err)
+
+    def test_rows_that_no_plan_is_made_for_are_refused_at_once(self):
+        config = json.loads(pathlib.Path("recipes/models/tiny-gqa/config.json").read_text())
+        self.write("long/config.json", json.dumps({**config, "max_position_embeddings": 1 << 21}))
+        recipe = self.recipe(base_model='"long"', micro_batch_size=1, max_document_len=None, max_documents_per_row=None)
+        for length in (65536, 1 << 20):
+            begin = time.monotonic()
+            self.judge(f"{length} tokens", FTC, "check", recipe, "--set", f"sequence_len={length}", codes=(1,),
+                       place="sequence_len", parts=["must be at most 31680 where attention is tiled", "--gpu"])
+            self.assertLess(time.monotonic() - begin, 5)
 
     def test_texts_that_are_no_config(self):
         model = self.model()
