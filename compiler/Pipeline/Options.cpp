@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 using namespace ft;
 using recipe::Recipe;
 
@@ -218,6 +220,25 @@ rt::Status ft::checkTarget(const LoadedRecipe &recipe, const recipe::TargetSpec 
 /// Tiled attention is unrolled: some 20 steps for each tile of query rows, and a plan holds 2^20 (CheckSteps.cpp).
 constexpr int64_t mostAttentionTiles = 1 << 15;
 
+/// A tile reads all keys in front of it, and no two tiles the same: what the verifier compares grows with the square of
+/// a row's tiles. Plans of this size take it some 10 s; a third more is beyond its budget.
+constexpr int64_t mostTilePairs = 480 * 1024;
+
+/// Rows that tiled attention is too long for.
+static rt::Status checkTilePairs(const Inputs &inputs, const Choices &choices, int64_t sequenceLen) {
+  const int64_t tileRows = inputs.target.attention_tile_rows(), tiles = llvm::divideCeil(sequenceLen, tileRows);
+  const int64_t rows = inputs.model.layers * choices.rows; // of all layers
+  if (tiles * tiles <= mostTilePairs / rows)
+    return rt::Status();
+  const auto most = static_cast<int64_t>(std::sqrt(static_cast<double>(mostTilePairs) / static_cast<double>(rows)));
+  return rt::badInput(fmt::format(
+      "{}: sequence_len is {}; must be at most {} where attention is tiled, as here on target {}, with {} layers and "
+      "micro_batch_size {}: lower one of them{}",
+      inputs.recipe.place("sequence_len"), sequenceLen, most * tileRows, inputs.target.name(), inputs.model.layers,
+      choices.rows,
+      inputs.target.driver() == "cpu" ? ", or compile for a GPU, whose library has attention (--gpu NAME)" : ""));
+}
+
 rt::Status ft::checkSize(const Inputs &inputs, const Choices &choices) {
   const LoadedRecipe &recipe = inputs.recipe;
   const BatchShape shape = batchShape(inputs, choices);
@@ -228,7 +249,7 @@ rt::Status ft::checkSize(const Inputs &inputs, const Choices &choices) {
   const int64_t tiles =
       inputs.model.layers * choices.rows * llvm::divideCeil(shape.sequenceLen, inputs.target.attention_tile_rows());
   if (tiles <= mostAttentionTiles)
-    return rt::Status();
+    return checkTilePairs(inputs, choices, shape.sequenceLen);
   return rt::badInput(
       fmt::format("{}: micro_batch_size is {}; with sequence_len {} and {} layers attention has {} tiles, "
                   "must be at most {}: lower it, and raise gradient_accumulation_steps",

@@ -274,6 +274,21 @@ TEST_F(RecipeTest, TakesNamesOfOtherToolsWithANote) {
             "bad.textproto:6: a recipe has no field lora_r; it is called lora.r here");
 }
 
+TEST_F(RecipeTest, NotesAWarmUpAsLongAsTheRun) {
+  auto notes = [&](const std::string &more) {
+    auto loaded = loadRecipe(write("warm.textproto", good + more), {});
+    EXPECT_TRUE(loaded.ok()) << loaded.status().message();
+    return loaded->notes;
+  };
+  for (const char *all : {"max_steps: 5 warmup_steps: 5", "max_steps: 5 warmup_ratio: 0.9", "warmup_ratio: 1"}) {
+    ASSERT_EQ(notes(all).size(), 1u) << all;
+    EXPECT_NE(notes(all)[0].find("the learning rate never reaches learning_rate"), std::string::npos);
+  }
+  for (const char *part :
+       {"max_steps: 5 warmup_steps: 4", "max_steps: 5 warmup_ratio: 0.8", "max_steps: 1", "num_epochs: 1"})
+    EXPECT_TRUE(notes(part).empty()) << part;
+}
+
 TEST_F(RecipeTest, ReadsFilesWithAByteOrderMark) { EXPECT_EQ(errorOf("\xEF\xBB\xBF" + good), "accepted"); }
 
 TEST_F(RecipeTest, AQuantisedBaseIsNamedFrozenAndReplicated) {

@@ -240,6 +240,11 @@ TEST_F(PreparedDataTest, ReportMarksWhatIsNotTrained) {
   EXPECT_NE(text.find("  samples 1, truncated 0, dropped without a target 0\n"), std::string::npos) << text;
   EXPECT_NE(text.find("end of turn trained in 1 of 1\n"), std::string::npos) << text;
   EXPECT_NE(text.find("    | ⟦<|im_start|>user\n    | Say"), std::string::npos) << text;
+  EXPECT_EQ(text.find("every answer is empty"), std::string::npos);
+  DataReport empty = report;
+  empty.stats.targets = empty.stats.endTrained;
+  EXPECT_NE(formatReport(empty, "t").find("note: every answer is empty, and nothing but ends of turns is trained"),
+            std::string::npos);
   DataReport steering = report;
   steering.sample = "a\x1b[31m\r\tb\x7f";
   EXPECT_NE(formatReport(steering, "t").find("    | a\\x1b[31m\\x0d\tb\\x7f\n"), std::string::npos);

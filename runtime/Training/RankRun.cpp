@@ -3,6 +3,8 @@
 #include "runtime/Plan/Kinds.h"
 #include "runtime/Training/Rank.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 using namespace ft;
@@ -43,6 +45,11 @@ Expected<TrainingResult> train(Rank &rank) {
   const RunInputs &inputs = rank.inputs;
   const plan::Run &run = rank.plan().run();
   FT_ASSIGN_OR_RETURN(const Schedule schedule, Schedule::create(run, inputs.steps));
+  if (schedule.warmupSteps() >= inputs.steps)
+    rank.journal.line(
+        fmt::format("note: warm-up takes {} steps, and the run has {}: the learning rate never reaches {}; "
+                    "shorten warmup_steps or warmup_ratio",
+                    schedule.warmupSteps(), inputs.steps, run.learning_rate()));
   TrainerOptions options;
   options.totalSteps = inputs.steps;
   options.stopAfter = inputs.options.stopAfter;

@@ -174,6 +174,8 @@ std::string ft::rt::summaryJson(const RunInputs &inputs, const DeviceInfo &devic
     json["best_step"] = result.bestStep;
   if (result.lostCheckpoints)
     json["checkpoints_lost"] = result.lostCheckpoints;
+  if (result.lostMetrics)
+    json["metrics_lines_lost"] = result.lostMetrics;
   if (t.bad)
     json["failed"] = {{"step", t.bad->step},
                       {"micro_batch", t.bad->microBatch},

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import struct
@@ -266,6 +267,20 @@ class Run(WorkshopTest):
             result = call(*self.command(plan, "out", "--set", setting, model=self.folder / "model"))
             self.refused(result, 1, *parts)
             self.assertFalse((self.folder / "out").exists())
+
+    def test_a_log_that_cannot_be_written_costs_no_run(self):
+        plan = self.compile(lora="{ r: 2 }", max_steps=200)
+        command = [str(word) for word in self.command(plan, "out")]
+        limit = 16384
+        child = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=120,
+                               preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+        self.assertEqual(child.returncode, 0, child.stderr)
+        self.assertEqual(child.stdout.count("training goes on without these lines"), 1)
+        self.assertIn("File too large", child.stdout)
+        self.assertTrue(tensors(self.folder / "out" / "adapter_model.safetensors"))
+        summary = self.summary("out")
+        whole = (self.folder / "out" / "metrics.jsonl").read_text().count("\n")
+        self.assertEqual((summary["steps"], summary["metrics_lines_lost"]), (200, 200 - whole))
 
     def test_stop_after_ends_early_on_the_schedule(self):
         plan = self.compile(lr_scheduler_type="COSINE", max_steps=8)

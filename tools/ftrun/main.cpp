@@ -2,7 +2,7 @@
 #include "runtime/Device/Device.h"
 #include "runtime/Support/LastResort.h"
 #include "runtime/Support/Strings.h"
-#include "runtime/Training/OutputFolder.h"
+#include "runtime/Training/Leftovers.h"
 #include "runtime/Training/Run.h"
 #include "runtime/Training/RunSettings.h"
 
