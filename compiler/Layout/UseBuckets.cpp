@@ -20,6 +20,7 @@ constexpr std::pair<Part, llvm::StringLiteral> parts[] = {
 /// The flat variables of one bucket; null where its members have none.
 struct FlatBucket {
   VariableOp parameter, copy, gradient, expAvg, expAvgSq, mirror;
+  VariableOp rows; ///< numbers of rows; null where its update does not round
   int64_t members = 0;
 };
 
@@ -31,7 +32,8 @@ struct Membership {
 
 class BucketUser {
 public:
-  BucketUser(ModuleOp module, ArrayRef<Bucket> buckets) : module(module), builder(module.getContext()) {
+  BucketUser(ModuleOp module, ArrayRef<Bucket> buckets, int64_t ranks)
+      : module(module), builder(module.getContext()), ranks(ranks) {
     for (auto [index, bucket] : llvm::enumerate(buckets))
       declare(bucket, index);
   }
@@ -77,6 +79,23 @@ private:
         memberships[variable.getSymName()] = {*slot, member.offset, member.pitch};
       }
     }
+    if (bucket.firstRow >= 0)
+      declareRows(flat, bucket);
+  }
+
+  /// The number of the first row of each part that a rank might have.
+  void declareRows(FlatBucket &flat, const Bucket &bucket) {
+    const std::string name = (flat.parameter.getSymName().rsplit('.').first + ".rows").str();
+    flat.rows = VariableOp::create(builder, NameLoc::get(builder.getStringAttr(name)), name,
+                                   RankedTensorType::get({ranks}, builder.getI64Type()), Role::RowNumbers);
+    SmallVector<double> numbers;
+    for (int64_t part = 0; part < ranks; ++part)
+      numbers.push_back(double(bucket.firstRow + part * (bucket.elements / ranks / bucketAlignment)));
+    flat.rows.setInitAttr(
+        builder.getDictionaryAttr({builder.getNamedAttr("kind", builder.getStringAttr("numbers")),
+                                   builder.getNamedAttr("numbers", builder.getDenseF64ArrayAttr(numbers))}));
+    flat.rows.setHost(bucket.host);
+    rowsOf[flat.parameter.getSymName()] = flat.rows;
   }
 
   void declareInserted(VariableOp bucket, ArrayRef<Bucket::Inserted> inserted) {
@@ -184,6 +203,10 @@ private:
     const int64_t elements = cast<RankedTensorType>(update->getOperand(0).getType()).getNumElements();
     for (Value result : update->getResults())
       result.setType(RankedTensorType::get({elements}, cast<RankedTensorType>(result.getType()).getElementType()));
+    auto optimizer = cast<Optimizer>(update);
+    if (auto parameter = optimizer.getParam().getDefiningOp<ReadOp>())
+      if (VariableOp rows = rowsOf.lookup(parameter.getVariable()))
+        optimizer.getRowsMutable().assign(read(rows));
     return update;
   }
 
@@ -275,6 +298,8 @@ private:
   OpBuilder builder;
   Block *block = nullptr;
   SmallVector<FlatBucket> buckets;
+  const int64_t ranks;
+  llvm::StringMap<VariableOp> rowsOf; ///< by the name of the bucket's parameters
   llvm::StringMap<Membership> memberships;
   llvm::StringMap<Membership> insertedIn; ///< by variable: where it lies in the bucket that it is put into
   llvm::DenseMap<Operation *, ArrayRef<Bucket::Inserted>> fillings; ///< by bucket
@@ -283,4 +308,6 @@ private:
 
 } // namespace
 
-LogicalResult ft::useBuckets(ModuleOp module, ArrayRef<Bucket> buckets) { return BucketUser(module, buckets).run(); }
+LogicalResult ft::useBuckets(ModuleOp module, ArrayRef<Bucket> buckets, int64_t ranks) {
+  return BucketUser(module, buckets, ranks).run();
+}

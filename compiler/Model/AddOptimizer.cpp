@@ -1,5 +1,6 @@
 // AdamW and SGD as PyTorch's. The norm is over all trained gradients; the clip coefficient is applied inside the
-// optimizer op, so that no gradient is written again. A step whose status is set changes nothing.
+// optimizer op, so that no gradient is written again. A step whose status is set changes nothing. What an update stores
+// in bf16 it rounds stochastically.
 #include "compiler/Model/AddOptimizer.h"
 
 #include "compiler/Model/Variables.h"
@@ -76,12 +77,27 @@ private:
     return builder.getF32Type();
   }
 
+  /// The Philox key of the stream "rounding", for an update that stores bf16; else null.
+  Value roundingFor(VariableOp parameter) {
+    if (!parameter.getTensorType().getElementType().isBF16() && !momentType(parameter).isBF16())
+      return nullptr;
+    if (!roundingKey) {
+      auto key =
+          declareVariable(module, "rounding_key", RankedTensorType::get({1}, builder.getI64Type()), Role::RandomKeys);
+      key.setInitAttr(builder.getDictionaryAttr({builder.getNamedAttr("kind", builder.getStringAttr("random_keys")),
+                                                 builder.getNamedAttr("names", builder.getStrArrayAttr({"update"})),
+                                                 builder.getNamedAttr("stream", builder.getStringAttr("rounding"))}));
+      roundingKey = read(key);
+    }
+    return roundingKey;
+  }
+
   void updateParameter(VariableOp parameter, Value gradient) {
     Value before = read(parameter);
     const bool decays = parameter.getTensorType().getRank() >= 2 || options.decayNorms;
     const APFloat decay(decays ? options.weightDecay : 0.0), maxNorm(options.maxGradNorm);
     Location here = loc("update." + parameter.getSymName());
-    Value after;
+    Value rounding = roundingFor(parameter), after;
     if (options.kind == OptimizerOptions::Kind::AdamW) {
       VariableOp first = declareDerived(parameter, Role::ExpAvg, momentType(parameter));
       VariableOp second = declareDerived(parameter, Role::ExpAvgSq, momentType(parameter));
@@ -89,8 +105,8 @@ private:
       auto step =
           AdamwOp::create(builder, here, before.getType(), first.getTensorType(), second.getTensorType(),
                           /*new_remainder=*/Type(), before, gradient, m, v, /*remainder=*/Value(), norm, status,
-                          scalars, /*inverse_scale=*/Value(), /*rounding=*/Value(), /*rows=*/Value(),
-                          APFloat(options.beta1), APFloat(options.beta2), APFloat(options.epsilon), decay, maxNorm);
+                          scalars, /*inverse_scale=*/Value(), rounding, /*rows=*/Value(), APFloat(options.beta1),
+                          APFloat(options.beta2), APFloat(options.epsilon), decay, maxNorm);
       write(first, step.getNewExpAvg());
       write(second, step.getNewExpAvgSq());
       after = step.getNewParam();
@@ -100,8 +116,8 @@ private:
           options.momentum > 0 ? declareDerived(parameter, Role::ExpAvg, momentType(parameter)) : nullptr;
       auto step = SgdOp::create(builder, here, before.getType(), buffer ? Type(buffer.getTensorType()) : Type(), before,
                                 gradient, buffer ? read(buffer) : Value(), norm, status, scalars,
-                                /*inverse_scale=*/Value(), /*rounding=*/Value(), /*rows=*/Value(),
-                                APFloat(options.momentum), decay, maxNorm);
+                                /*inverse_scale=*/Value(), rounding, /*rows=*/Value(), APFloat(options.momentum), decay,
+                                maxNorm);
       if (buffer)
         write(buffer, step.getNewMomentumBuffer());
       after = step.getNewParam();
@@ -115,7 +131,7 @@ private:
   const OptimizerOptions &options;
   func::FuncOp update;
   OpBuilder builder;
-  Value scalars, norm, status;
+  Value scalars, norm, status, roundingKey;
 };
 
 void buildInitialize(ModuleOp module) {

@@ -285,6 +285,10 @@ Status resolveLora(recipe::Lora &lora, const Checker &check) {
   return Status();
 }
 
+bool isBf16(const Recipe &r) {
+  return r.precision() == recipe::Precision::BF16_TRUE || r.precision() == recipe::Precision::BF16_MIXED;
+}
+
 Status resolveOptimizer(Recipe &r, const Checker &check) {
   FT_DEFAULT(r, optim, recipe::Optimizer::ADAMW);
   FT_DEFAULT(r, adam_beta1, 0.9);
@@ -308,9 +312,9 @@ Status resolveOptimizer(Recipe &r, const Checker &check) {
       check.range("max_grad_norm", r.max_grad_norm(), r.max_grad_norm() >= 0 && r.max_grad_norm() <= 1e9, "[0, 1e9]"));
   if (r.sgd_momentum() > 0 && r.optim() != recipe::Optimizer::SGD)
     return check.error("sgd_momentum", "is set but optim is ADAMW; set optim: SGD or leave it out");
-  if (r.optimizer_state_dtype() == recipe::StateDtype::BF16 &&
-      (r.has_lora() || r.precision() != recipe::Precision::BF16_TRUE))
-    return check.error("optimizer_state_dtype", "is BF16, which is for full fine-tuning in BF16_TRUE; use F32");
+  if (r.optimizer_state_dtype() == recipe::StateDtype::BF16 && (r.has_lora() || !isBf16(r)))
+    return check.error("optimizer_state_dtype",
+                       "is BF16, which is for full fine-tuning in BF16_TRUE or BF16_MIXED; use F32");
   return Status();
 }
 

@@ -84,17 +84,20 @@ RowProgram buildSumOfSquares(mlir::OpBuilder &builder, mlir::StringRef name, mli
 /// norm f64[1].
 RowProgram buildNorm(mlir::OpBuilder &builder, mlir::StringRef name, mlir::Type statistic, int64_t count);
 
-/// A flat bucket and the types of what lies in it; `copy` null: no working copy.
+/// A flat bucket and the types of what lies in it; `copy` null: no working copy. `rounds`: what is stored as bf16 is
+/// rounded stochastically (Rounding.h). `scaled`: gradients are multiplied by the inverse of their scale first.
 struct BucketLayout {
   int64_t rows = 0;
   int64_t length = bucketRow;
   mlir::Type param, grad, expAvg, expAvgSq, copy;
+  bool rounds = false, scaled = false;
 
   bool operator==(const BucketLayout &) const = default;
 };
 
 /// PyTorch's AdamW with clipping (maxNorm 0: none); writes nothing once status[0] != 0. Arguments: param, grad,
-/// exp_avg, exp_avg_sq, copy (if any), norm f64[1], status i32[4], scalars f64[8].
+/// exp_avg, exp_avg_sq, copy (if any), norm f64[1], status i32[4], scalars f64[8], inverse scale f64[1] (if scaled); if
+/// it rounds, key i64[1] and first row i64[1].
 struct AdamwOptions {
   double beta1, beta2, epsilon, weightDecay, maxNorm;
 
@@ -104,8 +107,8 @@ RowProgram buildAdamw(mlir::OpBuilder &builder, mlir::StringRef name, const Buck
                       const AdamwOptions &options);
 
 /// PyTorch's SGD; `expAvg` of the bucket is the type of the momentum buffer, null without one (it starts at zero, so
-/// that the first step makes it the first gradient). Arguments: param, grad, buffer (if any), copy (if any), norm,
-/// status, scalars.
+/// that the first step makes it the first gradient). Arguments: param, grad, buffer (if any), copy (if any), norm and
+/// on as buildAdamw's.
 struct SgdOptions {
   double momentum, weightDecay, maxNorm;
 

@@ -150,6 +150,16 @@ static LogicalResult emitUpdate(Optimizer op, ArrayRef<Value> moments, StepEmitt
   }
   for (Value v : {op.getNorm(), op.getStatus(), op.getScalars()})
     uses.push_back(out.reading(v));
+  if (Value inverse = op.getInverseScale()) {
+    uses.push_back(out.reading(inverse));
+    layout.scaled = true;
+  }
+  if (Value first = op.getFirstRow()) {
+    uses.push_back(out.reading(op.getRounding()));
+    uses.push_back(out.reading(first));
+    uses.back().place = uses.back().place.slice(0, 1, 0, 1); // its own part, whatever ranks have
+    layout.rounds = true;
+  }
   KernelPool &kernels = uses.front().place.host ? out.hostKernels : out.kernels;
   out.launch("", kernels.get(name, build, layout, options), uses);
   return success();

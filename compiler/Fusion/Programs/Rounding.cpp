@@ -1,0 +1,49 @@
+#include "compiler/Fusion/Programs/Rounding.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+
+namespace ft {
+
+static Value lowWord(RowBuilder &b, Value word) { return arith::TruncIOp::create(b, b.getI32Type(), word); }
+
+RoundingBits::RoundingBits(ProgramBuilder &p, Value key, Value firstRow, Value scalars)
+    : b(p.b), key(b.loadScalar(key, b.index(0))) {
+  step = arith::FPToSIOp::create(b, b.getI32Type(), p.runScalar(scalars, plan::STEP));
+  Value item = arith::IndexCastOp::create(b, b.getI64Type(), p.item());
+  row = lowWord(b, arith::AddIOp::create(b, b.loadScalar(firstRow, b.index(0)), item));
+}
+
+const RoundingBits::Words &RoundingBits::draw(bool ofParam) {
+  Words &words = draws[ofParam];
+  if (!words[0]) {
+    Value lanes = b.lanes(roundingPiece);
+    Value high = arith::ShRUIOp::create(b, key, b.integer(32, key.getType()));
+    auto block = kernel::PhiloxOp::create(b, b.broadcast(step, roundingPiece), b.broadcast(row, roundingPiece), lanes,
+                                          b.integer(ofParam, lanes.getType()), lowWord(b, key), lowWord(b, high));
+    words = {block.getWord0(), block.getWord1(), block.getWord2(), block.getWord3()};
+  }
+  return words;
+}
+
+Value RoundingBits::bits(Rounded what, int64_t piece) {
+  Value word = draw(what == Rounded::Param)[piece];
+  if (what == Rounded::ExpAvgSq)
+    return arith::ShRUIOp::create(b, word, b.integer(16, word.getType()));
+  return arith::AndIOp::create(b, word, b.integer(0xffff, word.getType()));
+}
+
+/// The 16 bits that bf16 lacks, and random ones on top of them: their carry rounds up.
+Value RoundingBits::round(Value row, Rounded what, int64_t piece) {
+  auto type = cast<VectorType>(row.getType());
+  const VectorType words = type.clone(b.getI32Type());
+  Value sum = arith::AddIOp::create(b, arith::BitcastOp::create(b, words, row), bits(what, piece));
+  Value isNan = arith::CmpFOp::create(b, arith::CmpFPredicate::UNO, row, row);
+  sum = b.select(isNan, b.integer(0x7fc00000, words), sum);
+  Value half = arith::ShRUIOp::create(b, sum, b.integer(16, words));
+  return arith::BitcastOp::create(b, type.clone(b.getBF16Type()),
+                                  arith::TruncIOp::create(b, type.clone(b.getI16Type()), half));
+}
+
+} // namespace ft
