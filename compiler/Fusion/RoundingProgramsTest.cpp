@@ -48,8 +48,13 @@ protected:
   }
 
   void update(State &s, bool rounds, bool sgd, int64_t firstRow = 0, int32_t status = 0) {
-    BucketLayout layout{s.param.layout.rows,  length, s.param.layout.type, s.grad.layout.type,
-                        s.first.layout.type, sgd ? Type() : s.second.layout.type, Type()};
+    BucketLayout layout{s.param.layout.rows,
+                        length,
+                        s.param.layout.type,
+                        s.grad.layout.type,
+                        s.first.layout.type,
+                        sgd ? Type() : s.second.layout.type,
+                        Type()};
     layout.rounds = rounds;
     std::vector<double> scalars{0, 1e-3, 1 - std::pow(0.9, 3), 1 - std::pow(0.999, 3), 3, 0, 0, 0};
     std::vector<int32_t> flags{status, 0, 0, 0};
@@ -145,6 +150,61 @@ TEST_F(RoundedUpdates, WriteNothingOnceStatusIsSet) {
   update(s, true, false, 0, 1);
   for (auto [now, old] : {std::pair(&s.param, &before.param), {&s.first, &before.first}, {&s.second, &before.second}})
     expectMatrix(*now, 0, 1, [old = old](int64_t r, int64_t j) { return old->get(r, j); });
+}
+
+/// The bits of a master in halves, of its f32, and of the copy of that.
+class MastersInHalves : public ProgramTest {
+protected:
+  void update(const BucketLayout &layout, std::vector<void *> args, FloatMatrix &grad, FloatMatrix &first,
+              FloatMatrix &second, int step) {
+    std::vector<double> scalars{0, 1e-2, 1 - std::pow(0.9, step), 1 - std::pow(0.999, step), double(step), 0, 0, 0};
+    std::vector<int32_t> status{0, 0, 0, 0};
+    double norm = 0.5;
+    args.insert(args.begin() + 1, {grad.data(), first.data(), second.data()});
+    args.insert(args.end(), {&norm, status.data(), scalars.data()});
+    run([&](OpBuilder &b) { return buildAdamw(b, "adamw", layout, adamw); }, args);
+  }
+};
+
+TEST_F(MastersInHalves, HaveTheBitsOfWholeOnesAndOfTheirCopies) {
+  constexpr int64_t rows = 2;
+  const Type f32 = type("f32"), bf16 = type("bf16");
+  FloatMatrix master(f32, rows, length), copy(bf16, rows, length), grad = master, first = master, second = master;
+  FloatMatrix half(bf16, rows, length);
+  std::vector<int16_t> remainder(rows * length);
+  master.randomize(1);
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t j = 0; j < length; ++j) {
+      // Between two neighbours in bf16, at exactly half of the way, and a quarter beside it.
+      const uint32_t upper = std::bit_cast<uint32_t>(float(master.get(r, j))) & 0xffff0000u;
+      if (j % 4)
+        master.set(r, j, std::bit_cast<float>(upper + 0x4000u * uint32_t(j % 4)));
+      first.set(r, j, 0), second.set(r, j, 0);
+    }
+  auto split = [&](int64_t r, int64_t j) {
+    const uint32_t bits = std::bit_cast<uint32_t>(float(master.get(r, j)));
+    half.set(r, j, std::bit_cast<float>((bits + 0x8000u) & 0xffff0000u));
+    remainder[r * length + j] = int16_t(bits);
+  };
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t j = 0; j < length; ++j)
+      split(r, j);
+  FloatMatrix first2 = first, second2 = second;
+  for (int step = 1; step <= 3; ++step) {
+    grad.randomize(10 + step);
+    BucketLayout whole{rows, length, f32, f32, f32, f32, bf16}, halves{rows, length, bf16, f32, f32, f32};
+    whole.copyTiesAway = true;
+    halves.remainder = IntegerType::get(&context, 16);
+    update(whole, {master.data(), copy.data()}, grad, first, second, step);
+    update(halves, {half.data(), remainder.data()}, grad, first2, second2, step);
+    expectMatrix(half, 0, 1, [&](int64_t r, int64_t j) { return copy.get(r, j); });
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t j = 0; j < length; ++j) {
+        const uint32_t upper = std::bit_cast<uint32_t>(float(half.get(r, j)));
+        const float joined = std::bit_cast<float>(upper + uint32_t(int32_t(remainder[r * length + j])));
+        ASSERT_EQ(joined, float(master.get(r, j))) << "step " << step << " at " << r << ", " << j;
+      }
+  }
 }
 
 } // namespace

@@ -63,7 +63,7 @@ public:
   }
 
 private:
-  using Kind = std::tuple<Role, Type, Type, Type, Type, Type, Attribute, bool>;
+  using Kind = std::tuple<Role, Type, Type, Type, Type, Type, Type, Attribute, bool>;
 
   /// Of updates that round: parameters whose rows are numbered in one run, and how many rows that has.
   struct Run {
@@ -137,6 +137,7 @@ private:
       Bucket &bucket = bucketFor(member, member == members.front() ? elements : 0);
       bucket.members.push_back({member, companion(member, Role::Gradient), companion(member, Role::ExpAvg),
                                 companion(member, Role::ExpAvgSq), bucketCopy(member), bucket.elements});
+      bucket.members.back().remainder = companion(member, Role::Remainder);
       bucket.elements += llvm::alignTo(member.getTensorType().getNumElements(), memberAlignment);
     }
   }
@@ -180,6 +181,7 @@ private:
             element(companion(p, Role::Gradient)),
             element(companion(p, Role::ExpAvg)),
             element(companion(p, Role::ExpAvgSq)),
+            element(companion(p, Role::Remainder)),
             element(bucketCopy(p)),
             updateOf.lookup(p.getSymName()),
             readAsStored.contains(p.getSymName())};

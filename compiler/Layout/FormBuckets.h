@@ -45,10 +45,10 @@ constexpr int64_t mostExchangedBytes = 128 << 20;
 struct Bucket {
   struct Member {
     model::VariableOp parameter, gradient, expAvg, expAvgSq; ///< null where absent
-    model::VariableOp copy;        ///< the working copy; null where absent, in a border, or the parameter itself
-    int64_t offset = 0;            ///< elements
-    int64_t pitch = 0;             ///< elements from row to row; 0: dense
-    model::VariableOp mirror = {}; ///< null where absent
+    model::VariableOp copy; ///< the working copy; null where absent, in a border, or the parameter itself
+    int64_t offset = 0;     ///< elements
+    int64_t pitch = 0;      ///< elements from row to row; 0: dense
+    model::VariableOp mirror = {}, remainder = {}; ///< null where absent
   };
   /// What lies in the border of members (Borders.h): it is no part of the bucket, but put into it where that is read.
   struct Inserted {

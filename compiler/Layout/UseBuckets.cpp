@@ -15,11 +15,12 @@ using Part = VariableOp Bucket::Member::*;
 constexpr std::pair<Part, llvm::StringLiteral> parts[] = {
     {&Bucket::Member::parameter, "parameter"}, {&Bucket::Member::copy, "copy"},
     {&Bucket::Member::gradient, "gradient"},   {&Bucket::Member::expAvg, "exp_avg"},
-    {&Bucket::Member::expAvgSq, "exp_avg_sq"}, {&Bucket::Member::mirror, "mirror"}};
+    {&Bucket::Member::expAvgSq, "exp_avg_sq"}, {&Bucket::Member::mirror, "mirror"},
+    {&Bucket::Member::remainder, "remainder"}};
 
 /// The flat variables of one bucket; null where its members have none.
 struct FlatBucket {
-  VariableOp parameter, copy, gradient, expAvg, expAvgSq, mirror;
+  VariableOp parameter, copy, gradient, expAvg, expAvgSq, mirror, remainder;
   VariableOp rows; ///< numbers of rows; null where its update does not round
   int64_t members = 0;
 };
@@ -56,7 +57,8 @@ private:
   void declare(const Bucket &bucket, size_t index) {
     FlatBucket &flat = buckets.emplace_back();
     flat.members = bucket.members.size();
-    VariableOp *slots[] = {&flat.parameter, &flat.copy, &flat.gradient, &flat.expAvg, &flat.expAvgSq, &flat.mirror};
+    VariableOp *slots[] = {&flat.parameter, &flat.copy,   &flat.gradient, &flat.expAvg,
+                           &flat.expAvgSq,  &flat.mirror, &flat.remainder};
     for (auto [part, slot] : llvm::zip_equal(parts, slots)) {
       VariableOp first = bucket.members.front().*part.first;
       if (!first)
@@ -67,7 +69,8 @@ private:
                                  RankedTensorType::get({bucket.elements}, first.getTensorType().getElementType()),
                                  first.getRole());
       slot->setBucket(true);
-      slot->setHost(bucket.host && (slot == &flat.parameter || slot == &flat.expAvg || slot == &flat.expAvgSq));
+      const bool state = slot == &flat.expAvg || slot == &flat.expAvgSq || slot == &flat.remainder;
+      slot->setHost(bucket.host && (state || slot == &flat.parameter));
       if (first.getOf())
         slot->setOf(flat.parameter.getSymName());
       if (slot == &flat.parameter)
@@ -233,7 +236,7 @@ private:
 
   LogicalResult assemble(VariableOp bucket, SmallVector<WriteOp> writes) {
     const auto flat = llvm::find_if(buckets, [&](const FlatBucket &b) {
-      return llvm::is_contained({b.parameter, b.copy, b.gradient, b.expAvg, b.expAvgSq, b.mirror}, bucket);
+      return llvm::is_contained({b.parameter, b.copy, b.gradient, b.expAvg, b.expAvgSq, b.mirror, b.remainder}, bucket);
     });
     if (int64_t(writes.size()) != flat->members)
       return writes.front().emitOpError("writes one of ") << flat->members << " members of @" << bucket.getSymName()
@@ -284,7 +287,8 @@ private:
       return cast ? cast.getX() : Value();
     };
     if (agree(castOf))
-      return CastOp::create(builder, values.front().getLoc(), bucket.getTensorType(), whole);
+      return CastOp::create(builder, values.front().getLoc(), bucket.getTensorType(), whole,
+                            values.front().getDefiningOp<CastOp>().getTiesAway());
     return AssembleOp::create(builder, bucket.getLoc(), bucket.getTensorType(), values, offsets);
   }
 

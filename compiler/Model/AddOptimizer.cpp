@@ -3,6 +3,7 @@
 // in bf16 it rounds stochastically.
 #include "compiler/Model/AddOptimizer.h"
 
+#include "compiler/Model/SplitMasters.h"
 #include "compiler/Model/Variables.h"
 
 using namespace mlir;
@@ -11,11 +12,13 @@ using namespace ft::model;
 
 namespace {
 
-/// What the working copy of a parameter of this value holds.
-Value inTypeOf(VariableOp copy, Value value, Location loc, OpBuilder &builder) {
+/// What the working copy of a parameter of this value holds. Full weights tie away from zero, so that a copy in bf16
+/// and 16 bits more can be its master (splitMasters), with the same bits in either form.
+Value inTypeOf(VariableOp copy, VariableOp parameter, Value value, Location loc, OpBuilder &builder) {
   if (copy.getTensorType() == value.getType())
     return value;
-  return CastOp::create(builder, loc, copy.getTensorType(), value);
+  const bool tiesAway = parameter.getRole() == Role::Trainable && copy.getTensorType().getElementType().isBF16();
+  return CastOp::create(builder, loc, copy.getTensorType(), value, tiesAway);
 }
 
 class UpdateBuilder {
@@ -78,8 +81,9 @@ private:
   }
 
   /// The Philox key of the stream "rounding", for an update that stores bf16; else null.
-  Value roundingFor(VariableOp parameter) {
-    if (!parameter.getTensorType().getElementType().isBF16() && !momentType(parameter).isBF16())
+  Value roundingFor(VariableOp parameter, VariableOp remainder) {
+    const bool exact = remainder || !parameter.getTensorType().getElementType().isBF16();
+    if (exact && !momentType(parameter).isBF16())
       return nullptr;
     if (!roundingKey) {
       auto key =
@@ -93,22 +97,25 @@ private:
   }
 
   void updateParameter(VariableOp parameter, Value gradient) {
+    VariableOp remainder = options.splitMasters ? splitMaster(module, parameter) : nullptr;
     Value before = read(parameter);
     const bool decays = parameter.getTensorType().getRank() >= 2 || options.decayNorms;
     const APFloat decay(decays ? options.weightDecay : 0.0), maxNorm(options.maxGradNorm);
     Location here = loc("update." + parameter.getSymName());
-    Value rounding = roundingFor(parameter), after;
+    Value rounding = roundingFor(parameter, remainder), after;
     if (options.kind == OptimizerOptions::Kind::AdamW) {
       VariableOp first = declareDerived(parameter, Role::ExpAvg, momentType(parameter));
       VariableOp second = declareDerived(parameter, Role::ExpAvgSq, momentType(parameter));
       Value m = read(first), v = read(second);
-      auto step =
-          AdamwOp::create(builder, here, before.getType(), first.getTensorType(), second.getTensorType(),
-                          /*new_remainder=*/Type(), before, gradient, m, v, /*remainder=*/Value(), norm, status,
-                          scalars, /*inverse_scale=*/Value(), rounding, /*rows=*/Value(), APFloat(options.beta1),
-                          APFloat(options.beta2), APFloat(options.epsilon), decay, maxNorm);
+      auto step = AdamwOp::create(builder, here, before.getType(), first.getTensorType(), second.getTensorType(),
+                                  remainder ? Type(remainder.getTensorType()) : Type(), before, gradient, m, v,
+                                  remainder ? read(remainder) : Value(), norm, status, scalars,
+                                  /*inverse_scale=*/Value(), rounding, /*rows=*/Value(), APFloat(options.beta1),
+                                  APFloat(options.beta2), APFloat(options.epsilon), decay, maxNorm);
       write(first, step.getNewExpAvg());
       write(second, step.getNewExpAvgSq());
+      if (remainder)
+        write(remainder, step.getNewRemainder());
       after = step.getNewParam();
     } else {
       // The buffer starts as zeros, so that momentum · 0 + g makes it PyTorch's first buffer, the gradient.
@@ -124,7 +131,7 @@ private:
     }
     write(parameter, after);
     if (VariableOp copy = findDerived(module, parameter.getSymName(), Role::WorkingCopy))
-      write(copy, inTypeOf(copy, after, here, builder));
+      write(copy, inTypeOf(copy, parameter, after, here, builder));
   }
 
   ModuleOp module;
@@ -147,7 +154,7 @@ void buildInitialize(ModuleOp module) {
     auto master = module.lookupSymbol<VariableOp>(*copy.getOf());
     Location loc = placed(module.getContext(), copy.getSymName());
     Value value = ReadOp::create(builder, loc, master.getTensorType(), master.getSymName());
-    WriteOp::create(builder, loc, copy.getSymName(), inTypeOf(copy, value, loc, builder));
+    WriteOp::create(builder, loc, copy.getSymName(), inTypeOf(copy, master, value, loc, builder));
   }
 }
 

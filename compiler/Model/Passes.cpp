@@ -108,6 +108,7 @@ struct AddOptimizerPass : impl::AddOptimizerBase<AddOptimizerPass> {
     options.weightDecay = weightDecay;
     options.momentum = momentum;
     options.bf16State = bf16State;
+    options.splitMasters = splitMasters;
     options.decayNorms = decayNorms;
     options.maxGradNorm = maxGradNorm;
     if (failed(addOptimizer(getOperation(), options)))

@@ -107,6 +107,7 @@ ModelOptions ft::modelOptions(const Inputs &inputs, const Choices &choices) {
   options.optimizer.weightDecay = r.weight_decay();
   options.optimizer.momentum = r.sgd_momentum();
   options.optimizer.bf16State = r.optimizer_state_dtype() == recipe::StateDtype::BF16;
+  options.optimizer.splitMasters = r.master_dtype() == recipe::MasterDtype::BF16_REMAINDER;
   options.optimizer.decayNorms = r.weight_decay_norms();
   options.optimizer.maxGradNorm = r.max_grad_norm();
   options.accumulationSteps = choices.accumulationSteps;

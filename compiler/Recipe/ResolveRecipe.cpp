@@ -103,8 +103,6 @@ Status checkUnsupported(const Recipe &r, const Checker &check) {
     return check.unsupported("optimizer_state_dtype", "INT8", "use BF16");
   if (r.parallelism().reduce_dtype() == recipe::StateDtype::INT8)
     return check.unsupported("parallelism.reduce_dtype", "INT8", "use BF16");
-  if (r.master_dtype() == recipe::MasterDtype::BF16_REMAINDER)
-    return check.unsupported("master_dtype", "BF16_REMAINDER", "use F32");
   if (r.quantization().type() > recipe::QuantizationType::NF4)
     return check.unsupported("quantization.type", recipe::QuantizationType::Kind_Name(r.quantization().type()),
                              "use NF4");
@@ -298,6 +296,7 @@ Status resolveOptimizer(Recipe &r, const Checker &check) {
   FT_DEFAULT(r, weight_decay, 0);
   FT_DEFAULT(r, weight_decay_norms, false);
   FT_DEFAULT(r, optimizer_state_dtype, recipe::StateDtype::F32);
+  FT_DEFAULT(r, master_dtype, recipe::MasterDtype::F32);
   FT_DEFAULT(r, max_grad_norm, 1.0);
   auto unit = [](double v) { return v >= 0 && v < 1; };
   FT_RETURN_IF_ERROR(check.range("adam_beta1", r.adam_beta1(), unit(r.adam_beta1()), "[0, 1)"));
@@ -315,6 +314,12 @@ Status resolveOptimizer(Recipe &r, const Checker &check) {
   if (r.optimizer_state_dtype() == recipe::StateDtype::BF16 && (r.has_lora() || !isBf16(r)))
     return check.error("optimizer_state_dtype",
                        "is BF16, which is for full fine-tuning in BF16_TRUE or BF16_MIXED; use F32");
+  if (r.master_dtype() == recipe::MasterDtype::BF16_REMAINDER) {
+    if (r.has_lora() || r.precision() != recipe::Precision::BF16_MIXED)
+      return check.error("master_dtype", "is BF16_REMAINDER, which is for full fine-tuning in BF16_MIXED; use F32");
+    if (r.optim() != recipe::Optimizer::ADAMW)
+      return check.error("master_dtype", "is BF16_REMAINDER, which is for optim ADAMW; use F32");
+  }
   return Status();
 }
 

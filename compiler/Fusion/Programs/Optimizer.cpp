@@ -14,7 +14,7 @@ namespace ft {
 namespace {
 /// The arguments of an update, null where the bucket has none.
 struct BucketMemory {
-  Value param, grad, expAvg, expAvgSq, copy, norm, status, scalars, inverseScale, key, firstRow;
+  Value param, grad, expAvg, expAvgSq, remainder, copy, norm, status, scalars, inverseScale, key, firstRow;
 };
 
 ProgramArgument bucketArgument(const BucketLayout &bucket, Type type, Access access) {
@@ -25,7 +25,7 @@ ProgramArgument bucketArgument(const BucketLayout &bucket, Type type, Access acc
 SmallVector<ProgramArgument> argumentsOf(OpBuilder &builder, const BucketLayout &bucket) {
   SmallVector<ProgramArgument> arguments{bucketArgument(bucket, bucket.param, Access::ReadWrite),
                                          bucketArgument(bucket, bucket.grad, Access::Read)};
-  for (Type type : {bucket.expAvg, bucket.expAvgSq, bucket.copy})
+  for (Type type : {bucket.expAvg, bucket.expAvgSq, bucket.remainder, bucket.copy})
     if (type)
       arguments.push_back(bucketArgument(bucket, type, Access::ReadWrite));
   Type f64 = builder.getF64Type(), i64 = builder.getI64Type();
@@ -47,6 +47,7 @@ BucketMemory memoryOf(ProgramBuilder &p, const BucketLayout &bucket) {
   memory.grad = take(true);
   memory.expAvg = take(bool(bucket.expAvg));
   memory.expAvgSq = take(bool(bucket.expAvgSq));
+  memory.remainder = take(bool(bucket.remainder));
   memory.copy = take(bool(bucket.copy));
   for (Value *scalar : {&memory.norm, &memory.status, &memory.scalars})
     *scalar = take(true);
@@ -62,7 +63,7 @@ class BucketRow {
 public:
   BucketRow(ProgramBuilder &p, const BucketLayout &bucket)
       : memory(memoryOf(p, bucket)), p(p), b(p.b), length(bucket.rounds ? roundingPiece : bucket.length),
-        count(bucket.length / length) {
+        count(bucket.length / length), copyTiesAway(bucket.copyTiesAway) {
     compute = b.getF32Type();
     for (Type type : {bucket.param, bucket.grad, bucket.expAvg, bucket.expAvgSq})
       if (type && type.isF64())
@@ -88,6 +89,7 @@ public:
     at = {p.item(), b.index(number * length)};
   }
   Value load(Value from) { return b.loadRow(from, at, length, compute); }
+  Value loadParam();
   void store(Value row, Value to, Rounded what) { stores.push_back({rounded(row, to, what), to, at}); }
   /// A constant, and an f64 value, in the compute type.
   Value number(double value) { return b.number(value, compute); }
@@ -95,7 +97,8 @@ public:
   /// What gradients are multiplied by: min(1, maxNorm / (norm + 1e-6)), and where they are scaled, the inverse of that
   /// scale. Null: 1.
   Value factor(double maxNorm);
-  /// Stores the parameter and, where there is one, its working copy, a rounding of what was stored.
+  /// Stores the parameter, in halves where it has a remainder, and, where there is one, its working copy, a rounding of
+  /// what was stored.
   void storeParam(Value row);
 
   const BucketMemory memory;
@@ -113,6 +116,7 @@ private:
   ProgramBuilder &p;
   RowBuilder &b;
   int64_t length, count, piece = 0;
+  bool copyTiesAway;
   SmallVector<Value> at;
   SmallVector<Store> stores;
   Type compute;
@@ -133,11 +137,24 @@ Value BucketRow::factor(double maxNorm) {
   return round(inverse ? b.mul(clip, inverse) : clip);
 }
 
+Value BucketRow::loadParam() {
+  if (!memory.remainder)
+    return load(memory.param);
+  Value half = b.loadRow(memory.param, at, length, b.getBF16Type());
+  return joinHalves(b, {half, b.loadRow(memory.remainder, at, length, b.getI16Type())});
+}
+
 void BucketRow::storeParam(Value row) {
+  if (memory.remainder) {
+    const Halves halves = splitInHalves(b, row);
+    stores.push_back({halves.rounded, memory.param, at});
+    stores.push_back({halves.remainder, memory.remainder, at});
+    return;
+  }
   Value stored = rounded(row, memory.param, Rounded::Param);
   stores.push_back({stored, memory.param, at});
   if (memory.copy)
-    stores.push_back({stored, memory.copy, at});
+    stores.push_back({copyTiesAway ? roundTiesAway(b, stored) : stored, memory.copy, at});
 }
 
 static Value times(RowBuilder &b, Value row, Value factor) { return factor ? b.mul(row, factor) : row; }
@@ -157,7 +174,7 @@ RowProgram buildAdamw(OpBuilder &builder, StringRef name, const BucketLayout &bu
       decay = row.round(b.sub(b.number(1.0, f64), b.mul(learningRate, b.number(options.weightDecay, f64))));
     for (int64_t piece = 0; piece < row.pieces(); ++piece) {
       row.begin(piece);
-      Value grad = times(b, row.load(memory.grad), factor), param = times(b, row.load(memory.param), decay);
+      Value grad = times(b, row.load(memory.grad), factor), param = times(b, row.loadParam(), decay);
       Value oldMean = row.load(memory.expAvg);
       Value mean = b.add(oldMean, b.mul(b.sub(grad, oldMean), row.number(1.0 - options.beta1)));
       Value square = b.add(b.mul(row.load(memory.expAvgSq), row.number(options.beta2)),
@@ -183,7 +200,7 @@ RowProgram buildSgd(OpBuilder &builder, StringRef name, const BucketLayout &buck
     Value factor = row.factor(options.maxNorm);
     for (int64_t piece = 0; piece < row.pieces(); ++piece) {
       row.begin(piece);
-      Value param = row.load(memory.param), update = times(b, row.load(memory.grad), factor);
+      Value param = row.loadParam(), update = times(b, row.load(memory.grad), factor);
       if (options.weightDecay != 0)
         update = b.add(update, b.mul(param, row.number(options.weightDecay)));
       if (memory.expAvg) {

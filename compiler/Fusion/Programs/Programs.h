@@ -84,20 +84,21 @@ RowProgram buildSumOfSquares(mlir::OpBuilder &builder, mlir::StringRef name, mli
 /// norm f64[1].
 RowProgram buildNorm(mlir::OpBuilder &builder, mlir::StringRef name, mlir::Type statistic, int64_t count);
 
-/// A flat bucket and the types of what lies in it; `copy` null: no working copy. `rounds`: what is stored as bf16 is
-/// rounded stochastically (Rounding.h). `scaled`: gradients are multiplied by the inverse of their scale first.
+/// A flat bucket and the types of what lies in it; `copy` null: no working copy. `remainder` not null: the parameter is
+/// an f32 in two halves, the bf16 `param` and that. `copyTiesAway`: as buildTiesAway. `rounds`: what is stored as bf16
+/// is rounded stochastically (Rounding.h). `scaled`: gradients are multiplied by the inverse of their scale first.
 struct BucketLayout {
   int64_t rows = 0;
   int64_t length = bucketRow;
-  mlir::Type param, grad, expAvg, expAvgSq, copy;
-  bool rounds = false, scaled = false;
+  mlir::Type param, grad, expAvg, expAvgSq, copy, remainder;
+  bool rounds = false, scaled = false, copyTiesAway = false;
 
   bool operator==(const BucketLayout &) const = default;
 };
 
 /// PyTorch's AdamW with clipping (maxNorm 0: none); writes nothing once status[0] != 0. Arguments: param, grad,
-/// exp_avg, exp_avg_sq, copy (if any), norm f64[1], status i32[4], scalars f64[8], inverse scale f64[1] (if scaled); if
-/// it rounds, key i64[1] and first row i64[1].
+/// exp_avg, exp_avg_sq, remainder i16, copy (each if any), norm f64[1], status i32[4], scalars f64[8], inverse scale
+/// f64[1] (if scaled); if it rounds, key i64[1] and first row i64[1].
 struct AdamwOptions {
   double beta1, beta2, epsilon, weightDecay, maxNorm;
 
@@ -147,6 +148,10 @@ struct MatrixBatch {
 
   bool operator==(const MatrixBatch &) const = default;
 };
+
+/// target = source, of f32, in bf16: to nearest, ties away from zero. Arguments: source, target. One item a row.
+RowProgram buildTiesAway(mlir::OpBuilder &builder, mlir::StringRef name, const MatrixLayout &source,
+                         const MatrixLayout &target);
 
 /// target = source, converted, round to nearest even. Arguments: source, target. One item a row of each matrix.
 RowProgram buildCopy(mlir::OpBuilder &builder, mlir::StringRef name, const MatrixLayout &source,

@@ -6,6 +6,16 @@ using namespace mlir;
 
 namespace ft {
 
+/// The upper halves of `words`, which `row` became, as bf16; NaN where that is none.
+static Value upperHalf(RowBuilder &b, Value row, Value words) {
+  auto type = cast<VectorType>(row.getType());
+  Value isNan = arith::CmpFOp::create(b, arith::CmpFPredicate::UNO, row, row);
+  words = b.select(isNan, b.integer(0x7fc00000, words.getType()), words);
+  Value half = arith::ShRUIOp::create(b, words, b.integer(16, words.getType()));
+  return arith::BitcastOp::create(b, type.clone(b.getBF16Type()),
+                                  arith::TruncIOp::create(b, type.clone(b.getI16Type()), half));
+}
+
 static Value lowWord(RowBuilder &b, Value word) { return arith::TruncIOp::create(b, b.getI32Type(), word); }
 
 RoundingBits::RoundingBits(ProgramBuilder &p, Value key, Value firstRow, Value scalars)
@@ -39,11 +49,27 @@ Value RoundingBits::round(Value row, Rounded what, int64_t piece) {
   auto type = cast<VectorType>(row.getType());
   const VectorType words = type.clone(b.getI32Type());
   Value sum = arith::AddIOp::create(b, arith::BitcastOp::create(b, words, row), bits(what, piece));
-  Value isNan = arith::CmpFOp::create(b, arith::CmpFPredicate::UNO, row, row);
-  sum = b.select(isNan, b.integer(0x7fc00000, words), sum);
-  Value half = arith::ShRUIOp::create(b, sum, b.integer(16, words));
-  return arith::BitcastOp::create(b, type.clone(b.getBF16Type()),
-                                  arith::TruncIOp::create(b, type.clone(b.getI16Type()), half));
+  return upperHalf(b, row, sum);
+}
+
+Value roundTiesAway(RowBuilder &b, Value row) {
+  const VectorType words = cast<VectorType>(row.getType()).clone(b.getI32Type());
+  Value bits = arith::BitcastOp::create(b, words, row);
+  return upperHalf(b, row, arith::AddIOp::create(b, bits, b.integer(0x8000, words)));
+}
+
+Halves splitInHalves(RowBuilder &b, Value row) {
+  const VectorType type = cast<VectorType>(row.getType());
+  Value bits = arith::BitcastOp::create(b, type.clone(b.getI32Type()), row);
+  return {roundTiesAway(b, row), arith::TruncIOp::create(b, type.clone(b.getI16Type()), bits)};
+}
+
+Value joinHalves(RowBuilder &b, const Halves &halves) {
+  const VectorType half = cast<VectorType>(halves.remainder.getType()), words = half.clone(b.getI32Type());
+  Value high = arith::ExtUIOp::create(b, words, arith::BitcastOp::create(b, half, halves.rounded));
+  high = arith::ShLIOp::create(b, high, b.integer(16, words));
+  Value low = arith::ExtSIOp::create(b, words, halves.remainder);
+  return arith::BitcastOp::create(b, half.clone(b.getF32Type()), arith::AddIOp::create(b, high, low));
 }
 
 } // namespace ft

@@ -8,6 +8,15 @@
 
 namespace ft {
 
+/// `row`, f32, in bf16: to nearest, ties away from zero, NaN quiet.
+mlir::Value roundTiesAway(RowBuilder &b, mlir::Value row);
+/// An f32 in two halves: the bf16 that roundTiesAway makes, and the i16 that its bits are more than that one's.
+struct Halves {
+  mlir::Value rounded, remainder;
+};
+Halves splitInHalves(RowBuilder &b, mlir::Value row);
+mlir::Value joinHalves(RowBuilder &b, const Halves &halves);
+
 /// Lanes of a row of a bucket (bucketRow) at this distance share a draw of Philox: each takes one of its four words.
 constexpr int64_t roundingPieces = 4, roundingPiece = bucketRow / roundingPieces;
 
