@@ -149,7 +149,7 @@ private:
     Value key = readWhole(function, keys[siteOf(op)]);
     Value scalars = readWhole(function, findInput(module, plan::BatchInput::SCALARS));
     return DropoutOp::create(builder, placed(module.getContext(), placeOf(op.getLoc()) + ".dropout"),
-                             op.getX().getType(), op.getX(), key, scalars, APFloat(options.dropout),
+                             op.getX().getType(), op.getX(), key, scalars, /*rows=*/Value(), APFloat(options.dropout),
                              paddingAlong(parameterOf(op.getWeights().front(), symbols), 1));
   }
 

@@ -225,7 +225,7 @@ private:
   static uint64_t logicalElements(VariableOp v) { return ShapedType::getNumElements(v.getLogicalShape()); }
 
   void placeQuantized(VariableOp v) {
-    const plan::Nf4Layout codes(logicalElements(v), v.getQuantizationAttr().getDoubleQuant());
+    const plan::Nf4Layout codes(logicalElements(v), v.getNf4().getDoubleQuant());
     Place p;
     p.buffer = createBuffer(v.getSymName(), "weights", plan::BufferClass::Weight, codes.bytes, true);
     p.elementType = builder.getI8Type();
@@ -239,7 +239,7 @@ private:
   void mapQuantized(VariableOp v) {
     const Place &p = layout.places[v.getSymName()];
     auto quantization = builder.getDictionaryAttr(
-        builder.getNamedAttr("double_quant", builder.getBoolAttr(v.getQuantizationAttr().getDoubleQuant())));
+        builder.getNamedAttr("double_quant", builder.getBoolAttr(v.getNf4().getDoubleQuant())));
     plan::TensorOp::create(builder, v.getLoc(), *v.getKey(), builder.getIntegerType(4), p.buffer.getValue(),
                            model::stringifyRole(v.getRole()), p.offsetBytes, v.getLogicalShape(),
                            ArrayRef<int64_t>(logicalElements(v)), ArrayRef<int64_t>{1}, v.getInitAttr(),

@@ -112,6 +112,9 @@ Status checkUnsupported(const Recipe &r, const Checker &check) {
   if (r.activation_offload() == recipe::ActivationOffload::AUTO ||
       r.activation_offload() == recipe::ActivationOffload::TRUE)
     return check.unsupported("activation_offload", "activations on the host", "use FALSE, or gradient_checkpointing");
+  if (r.has_max_target_tokens() || r.has_max_eval_target_tokens())
+    return check.unsupported(r.has_max_target_tokens() ? "max_target_tokens" : "max_eval_target_tokens",
+                             "rows of targets alone", "leave it out");
   if (r.lora().use_rslora())
     return check.unsupported("lora.use_rslora", "rsLoRA", "set lora_alpha to alpha · √r for the same scale");
   if (r.lora().use_dora())

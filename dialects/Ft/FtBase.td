@@ -18,6 +18,8 @@ def Ft_Dialect : Dialect {
 }
 
 def Ft_Matrix : 2DTensorOf<[F64, F32, BF16, F16]>; // [rows, columns]
+def Ft_Codes : 2DTensorOf<[F8E4M3FN]>;             // of numbers that a scale belongs to
+def Ft_Scales : 1DTensorOf<[F32]>;
 def Ft_Vector : 1DTensorOf<[F64, F32, BF16, F16]>;
 def Ft_Tensor : RankedTensorOf<[F64, F32, BF16, F16]>;
 def Ft_Remainder : RankedTensorOf<[I16]>;          // of f32 masters whose bf16 is another tensor
@@ -60,7 +62,10 @@ def Ft_InputKind : I32EnumAttr<"InputKind", "a kind of plan.proto's BatchInput",
   I32EnumAttrCase<"SegmentStarts", 8, "SEGMENT_STARTS">,
   I32EnumAttrCase<"SegmentIds", 9, "SEGMENT_IDS">,
   I32EnumAttrCase<"Scalars", 10, "SCALARS">,
-  I32EnumAttrCase<"RowIndex", 11, "ROW_INDEX">]> {
+  I32EnumAttrCase<"RowIndex", 11, "ROW_INDEX">,
+  I32EnumAttrCase<"TargetRows", 12, "TARGET_ROWS">,
+  I32EnumAttrCase<"TargetLabels", 13, "TARGET_LABELS">,
+  I32EnumAttrCase<"TargetSlots", 14, "TARGET_SLOTS">]> {
   let cppNamespace = "::ft::model";
 }
 
@@ -112,6 +117,16 @@ def Ft_Nf4Attr : AttrDef<Ft_Dialect, "Nf4"> {
   }];
   let parameters = (ins "bool":$double_quant);
   let assemblyFormat = "`<` struct(params) `>`";
+}
+
+/// A frozen weight that lies in memory as codes of 8 bits and a scale for each row (plan.proto, Quantization).
+def Ft_Fp8Attr : AttrDef<Ft_Dialect, "Fp8"> {
+  let mnemonic = "fp8";
+  let summary = "the variable is stored in FP8";
+  let description = [{
+    Each row of the tensor in memory has E4M3 codes and an f32 scale. The variable's type says what its elements become
+    where they are read as numbers; ft.stored gives the codes and scales themselves.
+  }];
 }
 
 /// Where a variable lies whose elements are another's.

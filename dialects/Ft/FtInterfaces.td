@@ -83,6 +83,19 @@ def Derivative : Ft_Interface<"Derivative"> {
   ];
 }
 
+def TokenWise : Ft_Interface<"TokenWise"> {
+  let description = [{
+    Row t of each result depends on row t of operands of tokens, and on no other of their rows: the operation can be made
+    for some tokens alone. The remaining operands (weights, tables, scalars) are the same for all tokens.
+  }];
+  let methods = [
+    InterfaceMethod<"The operand has a row for each token.", "bool", "isTokenOperand", (ins "unsigned":$operand)>,
+    InterfaceMethod<[{Make the operation, at the builder's place, for the tokens whose indices are the elements of `rows`.
+      `there` maps each operand of tokens to its rows of these.}], "::mlir::Operation *", "buildForTokens",
+      (ins "::mlir::OpBuilder &":$builder, "::mlir::IRMapping &":$there, "::mlir::Value":$rows)>,
+  ];
+}
+
 def Remade : Ft_Interface<"Remade"> {
   let description = [{
     Backward can make results of the operation again rather than keep them: that costs time instead of memory. Results

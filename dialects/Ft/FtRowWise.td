@@ -293,22 +293,85 @@ def Ft_DropoutOp : Ft_Op<"dropout", [Pure]> {
     Element (t, i) is zero where word i mod 4 of philox4x32(counter, key) is below floor(p * 2^32), as integers, and
     x / (1 - p) elsewhere. counter = (scalars[STEP], low and high word of scalars[FIRST_POSITION] + t, i / 4): the same
     mask whatever the split of the batch. It is its own derivative. key: variable of role random_keys. With `padding`
-    (of the features), i counts the features without it, so that a padded layout draws the same mask.
+    (of the features), i counts the features without it, so that a padded layout draws the same mask. With `rows`, x has
+    the rows of some tokens, and row t draws the mask of token rows[t].
 
     Example:
     ```mlir
     %y = ft.dropout %x, %key, %scalars {p = 0.1 : f64} : (tensor<16x8xf32>, tensor<1xi64>, tensor<8xf64>) -> tensor<16x8xf32>
+    %z = ft.dropout %x, %key, %scalars rows %rows {p = 0.1 : f64} : (tensor<16x8xf32>, tensor<1xi64>, tensor<8xf64>, tensor<16xi32>) -> tensor<16x8xf32>
     ```
 
     - (C1) the result has x's type.
     - (C2) p is in [0, 1).
     - (C3) key has one element.
     - (C4) padding is of dimension 1, fits it, and its sizes are multiples of 4.
+    - (C5) rows has one element per row of x.
   }];
-  let arguments = (ins Ft_Matrix:$x, 1DTensorOf<[I64]>:$key, Ft_Scalars:$scalars, F64Attr:$p,
+  let arguments = (ins Ft_Matrix:$x, 1DTensorOf<[I64]>:$key, Ft_Scalars:$scalars, Optional<Ft_Ids>:$rows, F64Attr:$p,
                        OptionalAttr<Ft_PaddingAttr>:$padding);
   let results = (outs Ft_Matrix:$result);
+  let assemblyFormat = "$x `,` $key `,` $scalars (`rows` $rows^)? attr-dict `:` functional-type(operands, results)";
+}
+
+def Ft_GatherRowsOp : Ft_Op<"gather_rows", [Pure]> {
+  let summary = "take the rows of some tokens";
+  let description = [{
+    Row i of the result is row rows[i] of x, rows[i] in [0, rows of x). Where loss and head need the rows of tokens with a
+    target alone, what is above them is computed for these alone. A row may be taken more often than once: behind the last
+    target stands token 0, whose label is then -100, so that nothing comes back for it.
+
+    Example:
+    ```mlir
+    %few = ft.gather_rows %x, %rows : (tensor<16x8xf32>, tensor<4xi32>) -> tensor<4x8xf32>
+    ```
+
+    - (C1) the result is [length of rows, columns of x], of x's element type.
+  }];
+  let arguments = (ins Ft_Matrix:$x, Ft_Ids:$rows);
+  let results = (outs Ft_Matrix:$result);
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
+
+def Ft_ScatterRowsOp : Ft_Op<"scatter_rows", [Pure]> {
+  let summary = "put rows of some tokens back among all";
+  let description = [{
+    Row t of the result is row slots[t] of x where slots[t] < rows of x, and zero elsewhere; slots[t] >= 0. The derivative
+    of gather_rows, whose `rows` and these slots are each other's inverse: each row is written once, in no order.
+
+    Example:
+    ```mlir
+    %all = ft.scatter_rows %few, %slots : (tensor<4x8xf32>, tensor<16xi32>) -> tensor<16x8xf32>
+    ```
+
+    - (C1) the result is [length of slots, columns of x], of x's element type.
+  }];
+  let arguments = (ins Ft_Matrix:$x, Ft_Ids:$slots);
+  let results = (outs Ft_Matrix:$result);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
+
+def Ft_QuantizeRowsOp : Ft_Op<"quantize_rows", [Pure, AttrSizedOperandSegments]> {
+  let summary = "turn rows into codes of 8 bits with a scale each";
+  let description = [{
+    With v_i[t, j] = x_i[t, j] * fold_i[j] (x_i without fold), in f32, and m[t] the largest magnitude in row t of all
+    v_i together: scale[t] = max(m[t] / 448, 2^-126), 1 where m[t] is 0; codes_i[t, j] = e4m3(v_i[t, j] * (1 / scale[t])),
+    to nearest, ties to even, at most 448 in magnitude. What is no number stays none, and so does a row with an infinity.
+
+    Example:
+    ```mlir
+    %codes, %scale = ft.quantize_rows [%x] fold [] : (tensor<16x8xbf16>) -> (tensor<16x8xf8E4M3FN>, tensor<16xf32>)
+    %both:2, %one = ft.quantize_rows [%x, %y] fold [%s, %t] : (tensor<16x8xbf16>, tensor<16x4xbf16>, tensor<8xf32>, tensor<4xf32>) -> (tensor<16x8xf8E4M3FN>, tensor<16x4xf8E4M3FN>, tensor<16xf32>)
+    ```
+
+    - (C1) there are one or more matrices of one number of rows, and as many results of codes, of their shapes.
+    - (C2) scale has one element per row.
+    - (C3) fold is empty, or has one vector for each matrix, with one element per column.
+    - (C4) no matrix is of f64.
+  }];
+  let arguments = (ins Variadic<Ft_Matrix>:$x, Variadic<Ft_Scales>:$fold);
+  let results = (outs Variadic<Ft_Codes>:$codes, Ft_Scales:$scale);
+  let assemblyFormat = "`[` $x `]` `fold` `[` $fold `]` attr-dict `:` functional-type(operands, results)";
 }
 
 def Ft_GatherRowOp : Ft_Op<"gather_row", [Pure]> {

@@ -37,7 +37,7 @@ def Ft_VariableOp : Ft_Op<"variable", [Symbol, DeclareOpInterfaceMethods<SymbolU
 
     - (C1) the type is a ranked tensor of static shape with at least one element.
     - (C2) `of` is given exactly for the roles gradient, exp_avg, exp_avg_sq, remainder and working_copy, and names a
-      trained parameter.
+      trained parameter; that of a working copy may be a weight in FP8, whose codes are transposed there.
     - (C3) `key` is given exactly for parameters (frozen, trainable, adapter), gradients, moments and remainders that are
       no bucket.
     - (C4) `init.kind` is one of those above, with its own fields and no other's; `names` has one name per element, and
@@ -55,7 +55,7 @@ def Ft_VariableOp : Ft_Op<"variable", [Symbol, DeclareOpInterfaceMethods<SymbolU
                        OptionalAttr<StrAttr>:$io, OptionalAttr<TypeAttr>:$gradient_type,
                        OptionalAttr<StrAttr>:$gguf_key, OptionalAttr<I64Attr>:$gguf_rope_heads,
                        OptionalAttr<Ft_PaddingAttr>:$padding, OptionalAttr<Ft_PlaceAttr>:$place, UnitAttr:$bucket,
-                       OptionalAttr<Ft_Nf4Attr>:$quantization, DefaultValuedAttr<I64Attr, "1">:$shares,
+                       OptionalAttr<AnyAttrOf<[Ft_Nf4Attr, Ft_Fp8Attr]>>:$quantization, DefaultValuedAttr<I64Attr, "1">:$shares,
                        UnitAttr:$host);
   let assemblyFormat = "$role $sym_name `:` $type attr-dict";
   let builders = [OpBuilder<(ins "::llvm::StringRef":$name, "::mlir::RankedTensorType":$type, "::ft::model::Role":$role)>];
@@ -65,6 +65,9 @@ def Ft_VariableOp : Ft_Op<"variable", [Symbol, DeclareOpInterfaceMethods<SymbolU
     ::llvm::SmallVector<int64_t> getLogicalShape();
     /// A parameter that training changes.
     bool isTrained() { return getRole() == Role::Trainable || getRole() == Role::Adapter; }
+    /// The form of a weight in codes of 4 bits; null of all others.
+    Nf4Attr getNf4() { return ::llvm::dyn_cast_if_present<Nf4Attr>(getQuantizationAttr()); }
+    bool isFp8() { return ::llvm::isa_and_present<Fp8Attr>(getQuantizationAttr()); }
   }];
 }
 

@@ -144,7 +144,19 @@ LogicalResult DropoutOp::verify() {
                   padding.getBlock() % 4 != 0))
     return emitOpError("(C4) ") << padding << " does not fit " << getX().getType()
                                 << ": must be of dimension 1, with multiples of 4";
-  return success();
+  return getRows() ? checkEqual(*this, "C5", "length of rows", dim(getRows(), 0), dim(getX(), 0)) : success();
+}
+
+LogicalResult GatherRowsOp::verify() {
+  if (failed(checkShape(*this, "C1", "result", getResult(), {dim(getRows(), 0), dim(getX(), 1)})))
+    return failure();
+  return checkElement(*this, "C1", "result", getResult(), elementType(getX()));
+}
+
+LogicalResult ScatterRowsOp::verify() {
+  if (failed(checkShape(*this, "C1", "result", getResult(), {dim(getSlots(), 0), dim(getX(), 1)})))
+    return failure();
+  return checkElement(*this, "C1", "result", getResult(), elementType(getX()));
 }
 
 LogicalResult GatherRowOp::verify() {

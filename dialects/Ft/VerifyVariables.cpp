@@ -154,7 +154,8 @@ LogicalResult VariableOp::verifySymbolUses(SymbolTableCollection &table) {
   if (!getOf())
     return success();
   auto parameter = table.lookupNearestSymbolFrom<VariableOp>(*this, getOfAttr());
-  if (parameter && parameter.isTrained())
+  const bool codes = parameter && parameter.isFp8() && getRole() == Role::WorkingCopy;
+  if (codes || (parameter && parameter.isTrained()))
     return success();
   return emitOpError("(C2) `of` must name a trainable or adapter variable; ") << getOfAttr() << " is none";
 }

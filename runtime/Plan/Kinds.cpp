@@ -17,6 +17,7 @@ uint64_t dtypeBytes(DType type) {
   case I16:
     return 2;
   case U8:
+  case F8E4M3:
     return 1;
   default:
     return 0;
@@ -39,6 +40,30 @@ Segment::Kind segmentKind(std::string_view name) {
   if (Segment::Kind_Parse(mapped(name, 'a', 'z', 'A' - 'a'), &kind) && segmentName(kind) == name)
     return kind;
   return Segment::KIND_UNSPECIFIED;
+}
+
+namespace {
+struct Pair {
+  Segment::Kind whole, targets;
+};
+constexpr Pair pairs[] = {{Segment::ACCUMULATE_FIRST, Segment::ACCUMULATE_FIRST_TARGETS},
+                          {Segment::ACCUMULATE_NEXT, Segment::ACCUMULATE_NEXT_TARGETS},
+                          {Segment::ACCUMULATE_LAST, Segment::ACCUMULATE_LAST_TARGETS},
+                          {Segment::EVALUATE, Segment::EVALUATE_TARGETS}};
+} // namespace
+
+Segment::Kind targetsKindOf(Segment::Kind kind) {
+  for (const Pair &pair : pairs)
+    if (pair.whole == kind)
+      return pair.targets;
+  return Segment::KIND_UNSPECIFIED;
+}
+
+Segment::Kind wholeKindOf(Segment::Kind kind) {
+  for (const Pair &pair : pairs)
+    if (pair.targets == kind)
+      return pair.whole;
+  return kind;
 }
 
 bool has(const Plan &plan, Segment::Kind kind) {
@@ -77,7 +102,7 @@ bool mayWrite(Segment::Kind kind, Buffer::Class written) {
 bool isReadBehind(Segment::Kind kind, Output::Kind output) {
   switch (output) {
   case Output::LOSS:
-    return kind == Segment::UPDATE || kind == Segment::EVALUATE;
+    return kind == Segment::UPDATE || wholeKindOf(kind) == Segment::EVALUATE;
   case Output::LOGITS:
     return kind == Segment::GENERATE;
   default:
@@ -95,6 +120,8 @@ Output::Kind outputKind(std::string_view name) {
   return Output::Kind_Parse(std::string(name), &kind) ? kind : Output::KIND_UNSPECIFIED;
 }
 
+uint64_t targetRows(const Batch &batch) { return std::max(batch.max_target_tokens(), batch.max_eval_target_tokens()); }
+
 uint64_t batchInputBytes(const Batch &batch, BatchInput::Kind kind, uint64_t rows) {
   const uint64_t index = dtypeBytes(I32);
   switch (kind) {
@@ -110,6 +137,9 @@ uint64_t batchInputBytes(const Batch &batch, BatchInput::Kind kind, uint64_t row
     return dtypeBytes(F64) * SCALAR_COUNT;
   case BatchInput::ROW_INDEX:
     return index;
+  case BatchInput::TARGET_ROWS:
+  case BatchInput::TARGET_LABELS:
+    return index * targetRows(batch);
   default:
     return index * rows * batch.sequence_len();
   }
@@ -120,6 +150,7 @@ uint64_t batchInputLimit(const Batch &batch, BatchInput::Kind kind, uint64_t row
   switch (kind) {
   case BatchInput::TOKENS:
   case BatchInput::LABELS:
+  case BatchInput::TARGET_LABELS:
   case BatchInput::SEGMENT_IDS:
     return batch.vocab_size();
   case BatchInput::POSITIONS:
@@ -128,11 +159,14 @@ uint64_t batchInputLimit(const Batch &batch, BatchInput::Kind kind, uint64_t row
   case BatchInput::DOCUMENT_LENS:
     return batch.sequence_len() + 1;
   case BatchInput::SORTED_POSITIONS:
+  case BatchInput::TARGET_ROWS:
   case BatchInput::ROW_INDEX:
     return tokens;
   case BatchInput::DOCUMENT_OFFSETS:
   case BatchInput::SEGMENT_STARTS:
     return tokens + 1;
+  case BatchInput::TARGET_SLOTS:
+    return targetRows(batch) + 1;
   default:
     return 0;
   }
@@ -175,6 +209,8 @@ const char *stepKindName(const Step &step) {
     return "attention";
   case Step::kCopy:
     return "copy";
+  case Step::kTranspose:
+    return "transpose";
   case Step::kMemset:
     return "memset";
   case Step::kReceive:

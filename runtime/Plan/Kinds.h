@@ -17,15 +17,25 @@ std::string segmentName(Segment::Kind kind);
 /// The segment of that name; KIND_UNSPECIFIED where none is called so.
 Segment::Kind segmentKind(std::string_view name);
 
+/// What does the same as a segment for a micro-batch of few targets; KIND_UNSPECIFIED where there is no such kind.
+Segment::Kind targetsKindOf(Segment::Kind kind);
+/// What does the same for every micro-batch: of a segment for few targets the other one, else the kind itself.
+Segment::Kind wholeKindOf(Segment::Kind kind);
+
+/// Adds a micro-batch's gradients to those of its step.
+inline bool accumulates(Segment::Kind kind) {
+  const Segment::Kind whole = wholeKindOf(kind);
+  return whole == Segment::ACCUMULATE_FIRST || whole == Segment::ACCUMULATE_NEXT || whole == Segment::ACCUMULATE_LAST;
+}
+
 /// Works on a micro-batch, so it begins with a batch record.
 inline bool runsOnTokens(Segment::Kind kind) {
-  return kind == Segment::ACCUMULATE_FIRST || kind == Segment::ACCUMULATE_NEXT || kind == Segment::ACCUMULATE_LAST ||
-         kind == Segment::EVALUATE || kind == Segment::GENERATE;
+  return accumulates(kind) || wholeKindOf(kind) == Segment::EVALUATE || kind == Segment::GENERATE;
 }
 
 /// Runs between steps, in any order and number, and leaves training as it was.
 inline bool runsBetweenSteps(Segment::Kind kind) {
-  return kind == Segment::EVALUATE || kind == Segment::GENERATE || kind == Segment::SAVE;
+  return wholeKindOf(kind) == Segment::EVALUATE || kind == Segment::GENERATE || kind == Segment::SAVE;
 }
 
 /// Rows of a batch record that the segment works on: GENERATE takes the first.
@@ -36,7 +46,7 @@ inline uint64_t rowsOf(const Batch &batch, Segment::Kind kind) {
 bool has(const Plan &plan, Segment::Kind kind);
 /// The segment of a step's micro-batch `index`, of as many as the plan accumulates.
 Segment::Kind microBatchKind(const Plan &plan, uint64_t index);
-/// How often the segment runs in one step of training.
+/// How often the segment runs in one step of training whose micro-batches are computed whole.
 uint64_t runsPerStep(const Plan &plan, Segment::Kind kind);
 
 /// Whether the segment may write buffers of a class.
@@ -50,13 +60,16 @@ bool isReadBehind(Segment::Kind kind, Output::Kind output);
 BatchInput::Kind inputKind(std::string_view name);
 Output::Kind outputKind(std::string_view name);
 
-/// Bytes of one input of a micro-batch of `rows` rows; the tables of documents and segments have one size.
+/// Tokens with a target that a batch record names, of one rank's micro-batch; 0 where the plan has no segment for them.
+uint64_t targetRows(const Batch &batch);
+
+/// Bytes of one input of a micro-batch of `rows` rows; the tables of documents, segments and targets have one size.
 uint64_t batchInputBytes(const Batch &batch, BatchInput::Kind kind, uint64_t rows);
 inline uint64_t batchInputBytes(const Batch &batch, BatchInput::Kind kind) {
   return batchInputBytes(batch, kind, batch.micro_batch_size());
 }
 /// The host writes elements in [0, limit) into an input of indices, of a record of `rows` rows; labels may be −100 as
-/// well. 0 for SCALARS.
+/// well. 0 for SCALARS, and for inputs of targets where a record names none.
 uint64_t batchInputLimit(const Batch &batch, BatchInput::Kind kind, uint64_t rows);
 /// Bytes of one output.
 uint64_t outputBytes(const Batch &batch, Output::Kind kind);

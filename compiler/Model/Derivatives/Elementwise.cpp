@@ -55,7 +55,7 @@ struct DropoutRule : Derivative::ExternalModel<DropoutRule, DropoutOp> {
     auto op = cast<DropoutOp>(operation);
     Value grad = gradients.cotangent(op.getResult());
     gradients.add(op.getX(), DropoutOp::create(gradients.builder(), gradients.loc(), grad.getType(), grad, op.getKey(),
-                                               op.getScalars(), op.getP(), op.getPaddingAttr()));
+                                               op.getScalars(), op.getRows(), op.getP(), op.getPaddingAttr()));
     return success();
   }
 };
