@@ -99,7 +99,8 @@ Producer halfOf(Producer master, bool remainder) {
       master(first + done, n, reinterpret_cast<std::byte *>(numbers));
       for (uint64_t i = 0; i < n; ++i) {
         const F32Halves halves = splitF32(numbers[i]);
-        std::memcpy(out + 2 * (done + i), remainder ? &halves.remainder : &halves.bf16, 2);
+        const uint16_t half = remainder ? uint16_t(halves.remainder) : halves.bf16;
+        std::memcpy(out + 2 * (done + i), &half, 2);
       }
     }
   };

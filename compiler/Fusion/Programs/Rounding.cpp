@@ -47,25 +47,25 @@ Value RoundingBits::bits(Rounded what, int64_t piece) {
 /// The 16 bits that bf16 lacks, and random ones on top of them: their carry rounds up.
 Value RoundingBits::round(Value row, Rounded what, int64_t piece) {
   auto type = cast<VectorType>(row.getType());
-  const VectorType words = type.clone(b.getI32Type());
+  VectorType words = type.clone(b.getI32Type());
   Value sum = arith::AddIOp::create(b, arith::BitcastOp::create(b, words, row), bits(what, piece));
   return upperHalf(b, row, sum);
 }
 
 Value roundTiesAway(RowBuilder &b, Value row) {
-  const VectorType words = cast<VectorType>(row.getType()).clone(b.getI32Type());
+  VectorType words = cast<VectorType>(row.getType()).clone(b.getI32Type());
   Value bits = arith::BitcastOp::create(b, words, row);
   return upperHalf(b, row, arith::AddIOp::create(b, bits, b.integer(0x8000, words)));
 }
 
 Halves splitInHalves(RowBuilder &b, Value row) {
-  const VectorType type = cast<VectorType>(row.getType());
+  VectorType type = cast<VectorType>(row.getType());
   Value bits = arith::BitcastOp::create(b, type.clone(b.getI32Type()), row);
   return {roundTiesAway(b, row), arith::TruncIOp::create(b, type.clone(b.getI16Type()), bits)};
 }
 
 Value joinHalves(RowBuilder &b, const Halves &halves) {
-  const VectorType half = cast<VectorType>(halves.remainder.getType()), words = half.clone(b.getI32Type());
+  VectorType half = cast<VectorType>(halves.remainder.getType()), words = half.clone(b.getI32Type());
   Value high = arith::ExtUIOp::create(b, words, arith::BitcastOp::create(b, half, halves.rounded));
   high = arith::ShLIOp::create(b, high, b.integer(16, words));
   Value low = arith::ExtSIOp::create(b, words, halves.remainder);
