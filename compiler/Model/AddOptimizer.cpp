@@ -64,11 +64,33 @@ private:
     VariableOp output = declareVariable(module, "grad_norm", scalar, Role::Output);
     output.setIo(plan::Output::Kind_Name(plan::Output::GRAD_NORM));
     norm = GradNormOp::create(builder, loc("grad_norm"), scalar, gradients);
-    write(output, norm);
     Value before = read(outcome);
+    for (auto variable : module.getOps<VariableOp>())
+      if (variable.getRole() == Role::LossScale)
+        return adjustScale(variable, output, before);
+    write(output, norm);
     status = CheckFiniteOp::create(builder, loc("check_grad_norm"), outcome.getTensorType(), norm, before, scalars,
                                    /*cause=*/2);
     write(outcome, status);
+  }
+
+  /// GradScaler's: a step whose gradients overflow changes nothing but the scale, and the run goes on.
+  void adjustScale(VariableOp state, VariableOp normOutput, Value runStatus) {
+    constexpr double growth = 2, backoff = 0.5;
+    constexpr int64_t interval = 2000;
+    VariableOp told = declareVariable(module, "loss_scales", state.getTensorType(), Role::Output);
+    told.setIo(plan::Output::Kind_Name(plan::Output::LOSS_SCALES));
+    auto step = AdjustScaleOp::create(builder, loc("adjust_scale"), state.getTensorType(), norm.getType(),
+                                      norm.getType(), runStatus.getType(), scalars.getType(), norm, read(state),
+                                      runStatus, scalars, APFloat(growth), APFloat(backoff), interval,
+                                      APFloat(options.beta1), APFloat(options.beta2));
+    write(state, step.getNext());
+    write(told, step.getNext());
+    norm = step.getTrueNorm();
+    write(normOutput, norm);
+    inverseScale = step.getInverse();
+    status = step.getUpdateStatus();
+    scalars = step.getUpdateScalars();
   }
 
   /// Moments in f32 (f64 beside f64 parameters), or bf16 for full weights where asked for.
@@ -109,9 +131,9 @@ private:
       Value m = read(first), v = read(second);
       auto step = AdamwOp::create(builder, here, before.getType(), first.getTensorType(), second.getTensorType(),
                                   remainder ? Type(remainder.getTensorType()) : Type(), before, gradient, m, v,
-                                  remainder ? read(remainder) : Value(), norm, status, scalars,
-                                  /*inverse_scale=*/Value(), rounding, /*rows=*/Value(), APFloat(options.beta1),
-                                  APFloat(options.beta2), APFloat(options.epsilon), decay, maxNorm);
+                                  remainder ? read(remainder) : Value(), norm, status, scalars, inverseScale, rounding,
+                                  /*rows=*/Value(), APFloat(options.beta1), APFloat(options.beta2),
+                                  APFloat(options.epsilon), decay, maxNorm);
       write(first, step.getNewExpAvg());
       write(second, step.getNewExpAvgSq());
       if (remainder)
@@ -122,9 +144,8 @@ private:
       VariableOp buffer =
           options.momentum > 0 ? declareDerived(parameter, Role::ExpAvg, momentType(parameter)) : nullptr;
       auto step = SgdOp::create(builder, here, before.getType(), buffer ? Type(buffer.getTensorType()) : Type(), before,
-                                gradient, buffer ? read(buffer) : Value(), norm, status, scalars,
-                                /*inverse_scale=*/Value(), rounding, /*rows=*/Value(), APFloat(options.momentum), decay,
-                                maxNorm);
+                                gradient, buffer ? read(buffer) : Value(), norm, status, scalars, inverseScale,
+                                rounding, /*rows=*/Value(), APFloat(options.momentum), decay, maxNorm);
       if (buffer)
         write(buffer, step.getNewMomentumBuffer());
       after = step.getNewParam();
@@ -138,7 +159,7 @@ private:
   const OptimizerOptions &options;
   func::FuncOp update;
   OpBuilder builder;
-  Value scalars, norm, status, roundingKey;
+  Value scalars, norm, status, inverseScale, roundingKey;
 };
 
 void buildInitialize(ModuleOp module) {

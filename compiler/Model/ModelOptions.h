@@ -11,7 +11,7 @@
 namespace ft {
 
 /// The precision modes (docs/numerics.md). Fp64True is for proofs on the CPU.
-enum class Precision { Fp64True, Fp32True, Bf16True, Bf16Mixed };
+enum class Precision { Fp64True, Fp32True, Bf16True, Bf16Mixed, Fp16Mixed };
 
 /// PEFT's LoraConfig.
 struct LoraOptions {

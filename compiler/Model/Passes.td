@@ -24,7 +24,7 @@ def QuantizeBase : Pass<"ft-quantize-base", "::mlir::ModuleOp"> {
 def ApplyPrecision : Pass<"ft-apply-precision", "::mlir::ModuleOp"> {
   let summary = "Give variables and values the element types of a precision mode";
   let options = [
-    Option<"mode", "mode", "std::string", "\"FP32_TRUE\"", "FP64_TRUE, FP32_TRUE, BF16_TRUE or BF16_MIXED">,
+    Option<"mode", "mode", "std::string", "\"FP32_TRUE\"", "FP64_TRUE, FP32_TRUE, BF16_TRUE, BF16_MIXED or FP16_MIXED">,
     Option<"accumulates", "accumulates", "bool", "false", "more than one micro-batch a step">,
     Option<"copyAdapters", "copy-adapters", "bool", "false", "working copies of adapters even where types agree">,
   ];

@@ -14,9 +14,12 @@ static bool isBf16(const Recipe &r) {
   return r.precision() == recipe::Precision::BF16_TRUE || r.precision() == recipe::Precision::BF16_MIXED;
 }
 
+/// Products, and the library's attention, are of 16 bits.
+static bool isShort(const Recipe &r) { return isBf16(r) || r.precision() == recipe::Precision::FP16_MIXED; }
+
 /// Lanes of a head where the library's attention runs on it, 0 where no padding makes it run.
 static int64_t libraryHeadLanes(const Recipe &r, const recipe::TargetSpec &target, int64_t headDim) {
-  if (!target.library_attention() || !isBf16(r) || headDim > int64_t(target.library_head_most()))
+  if (!target.library_attention() || !isShort(r) || headDim > int64_t(target.library_head_most()))
     return 0;
   if (headDim % int64_t(target.library_head_multiple()) == 0)
     return headDim;
@@ -77,6 +80,8 @@ static Precision precisionOf(const Recipe &r) {
     return Precision::Bf16True;
   case recipe::Precision::BF16_MIXED:
     return Precision::Bf16Mixed;
+  case recipe::Precision::FP16_MIXED:
+    return Precision::Fp16Mixed;
   case recipe::Precision::FP64_TRUE:
     return Precision::Fp64True;
   default:
@@ -191,7 +196,7 @@ rt::Status ft::checkTarget(const LoadedRecipe &recipe, const recipe::TargetSpec 
         fmt::format("ftc: precision FP64_TRUE proves gradients on the cpu; {} cannot run it", target.name()));
   if (rt::Status fits = checkHosts(recipe, target); !fits.ok())
     return fits;
-  if (r.deterministic() == recipe::Deterministic::TRUE && isBf16(r) && target.library_attention() && isRagged(r) &&
+  if (r.deterministic() == recipe::Deterministic::TRUE && isShort(r) && target.library_attention() && isRagged(r) &&
       !target.ragged_deterministic())
     return rt::cannotRun(fmt::format("ftc: deterministic is TRUE, and the attention library of {} has no deterministic "
                                      "engine for packed documents; use AUTO or FALSE, or packing: false",

@@ -12,8 +12,10 @@ namespace ft {
 
 /// One chunk of the head's logits. Arguments: logits (in place dlogits if `gradient`, else only read), labels
 /// i32[rows], scalars f64[8], nll statistic[rows] (written: −log p of the label, unweighted, 0 where the label is
-/// −100). dlogits = (p − onehot) · scalars[INVERSE_TARGETS], rows without a label exactly zero. One item a row.
-RowProgram buildHeadLoss(mlir::OpBuilder &builder, mlir::StringRef name, const MatrixLayout &logits, bool gradient);
+/// −100), and where `scaled`, loss_scale f64[5]. dlogits = (p − onehot) · scalars[INVERSE_TARGETS] (· the scale), rows
+/// without a label exactly zero. One item a row.
+RowProgram buildHeadLoss(mlir::OpBuilder &builder, mlir::StringRef name, const MatrixLayout &logits, bool gradient,
+                         bool scaled = false);
 
 /// loss f64[1] = sum(nll) · scalars[INVERSE_TARGETS], one item, summed in f64 in a fixed order. Arguments: nll
 /// statistic[tokens], scalars f64[8], loss f64[1].
