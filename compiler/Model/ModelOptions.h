@@ -11,7 +11,7 @@
 namespace ft {
 
 /// The precision modes (docs/numerics.md). Fp64True is for proofs on the CPU.
-enum class Precision { Fp64True, Fp32True, Bf16True, Bf16Mixed };
+enum class Precision { Fp64True, Fp32True, Bf16True, Bf16Mixed, Fp16Mixed };
 
 /// PEFT's LoraConfig.
 struct LoraOptions {
@@ -36,10 +36,11 @@ struct OptimizerOptions {
   double beta2 = 0.999;
   double epsilon = 1e-8;
   double weightDecay = 0;
-  double momentum = 0;     ///< SGD's; 0: no buffer
-  bool bf16State = false;  ///< moments of full weights in bf16; an adapter's stay f32
-  bool decayNorms = false; ///< decay tensors of rank 1 as well
-  double maxGradNorm = 1;  ///< 0: no clipping
+  double momentum = 0;       ///< SGD's; 0: no buffer
+  bool bf16State = false;    ///< moments of full weights in bf16; an adapter's stay f32
+  bool splitMasters = false; ///< masters of full weights as bf16 and remainder, where products alone read them
+  bool decayNorms = false;   ///< decay tensors of rank 1 as well
+  double maxGradNorm = 1;    ///< 0: no clipping
 };
 
 struct ModelOptions {

@@ -62,9 +62,11 @@ struct ApplyPrecisionPass : impl::ApplyPrecisionBase<ApplyPrecisionPass> {
                          .Case("FP32_TRUE", Precision::Fp32True)
                          .Case("BF16_TRUE", Precision::Bf16True)
                          .Case("BF16_MIXED", Precision::Bf16Mixed)
+                         .Case("FP16_MIXED", Precision::Fp16Mixed)
                          .Default(std::nullopt);
     if (!precision) {
-      getOperation().emitError("mode is \"") << mode << "\"; must be FP64_TRUE, FP32_TRUE, BF16_TRUE or BF16_MIXED";
+      getOperation().emitError("mode is \"")
+          << mode << "\"; must be FP64_TRUE, FP32_TRUE, BF16_TRUE, BF16_MIXED or FP16_MIXED";
       return signalPassFailure();
     }
     if (failed(applyPrecision(getOperation(), *precision, accumulates, copyAdapters)))
@@ -110,6 +112,7 @@ struct AddOptimizerPass : impl::AddOptimizerBase<AddOptimizerPass> {
     options.weightDecay = weightDecay;
     options.momentum = momentum;
     options.bf16State = bf16State;
+    options.splitMasters = splitMasters;
     options.decayNorms = decayNorms;
     options.maxGradNorm = maxGradNorm;
     if (failed(addOptimizer(getOperation(), options)))

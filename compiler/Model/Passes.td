@@ -25,7 +25,7 @@ def QuantizeBase : Pass<"ft-quantize-base", "::mlir::ModuleOp"> {
 def ApplyPrecision : Pass<"ft-apply-precision", "::mlir::ModuleOp"> {
   let summary = "Give variables and values the element types of a precision mode";
   let options = [
-    Option<"mode", "mode", "std::string", "\"FP32_TRUE\"", "FP64_TRUE, FP32_TRUE, BF16_TRUE or BF16_MIXED">,
+    Option<"mode", "mode", "std::string", "\"FP32_TRUE\"", "FP64_TRUE, FP32_TRUE, BF16_TRUE, BF16_MIXED or FP16_MIXED">,
     Option<"accumulates", "accumulates", "bool", "false", "more than one micro-batch a step">,
     Option<"copyAdapters", "copy-adapters", "bool", "false", "working copies of adapters even where types agree">,
   ];
@@ -65,6 +65,7 @@ def AddOptimizer : Pass<"ft-add-optimizer", "::mlir::ModuleOp"> {
     Option<"weightDecay", "weight-decay", "double", "0", "on tensors of rank 2 and more">,
     Option<"momentum", "momentum", "double", "0", "SGD's">,
     Option<"bf16State", "bf16-state", "bool", "false", "moments of full weights in bf16">,
+    Option<"splitMasters", "split-masters", "bool", "false", "masters of full weights as bf16 and remainder">,
     Option<"decayNorms", "decay-norms", "bool", "false", "decay tensors of rank 1 as well">,
     Option<"maxGradNorm", "max-grad-norm", "double", "1", "0: no clipping">,
   ];

@@ -9,6 +9,7 @@
 #include "compiler/Model/QuantizeBase.h"
 #include "compiler/Model/Recompute.h"
 #include "compiler/Model/RemoveUnused.h"
+#include "compiler/Model/ScaleLoss.h"
 #include "compiler/Model/Variables.h"
 
 #include "mlir/IR/Verifier.h"
@@ -81,6 +82,8 @@ LogicalResult ft::buildTrainingModule(ModuleOp module, const ModelOptions &optio
   if (failed(differentiate(module)) || failed(verify(module)))
     return failure();
   if (failed(recompute(module, options.recompute)) || failed(verify(module)))
+    return failure();
+  if (options.precision == Precision::Fp16Mixed && (failed(scaleLoss(module)) || failed(verify(module))))
     return failure();
   if (failed(accumulate(module, options.accumulationSteps)) || failed(verify(module)))
     return failure();

@@ -66,11 +66,11 @@ std::string ft::adapterConfig(const LoadedRecipe &recipe, const ModelConfig &mod
 /// stay as they are written: transformers refuses 1 where it expects 1.0, which the canonical text does not tell apart.
 static std::string writtenConfig(const LoadedRecipe &recipe, const ModelConfig &model) {
   const recipe::Precision::Mode precision = recipe.fields.precision();
+  const bool bf16 =
+      precision == recipe::Precision::BF16_TRUE || recipe.fields.master_dtype() == recipe::MasterDtype::BF16_REMAINDER;
   nlohmann::json json = nlohmann::json::parse(model.text, nullptr, /*allow_exceptions=*/false);
   json.erase("dtype");
-  json["torch_dtype"] = precision == recipe::Precision::BF16_TRUE   ? "bfloat16"
-                        : precision == recipe::Precision::FP64_TRUE ? "float64"
-                                                                    : "float32";
+  json["torch_dtype"] = bf16 ? "bfloat16" : precision == recipe::Precision::FP64_TRUE ? "float64" : "float32";
   return json.dump(2) + "\n";
 }
 

@@ -16,9 +16,12 @@ static bool isBf16(const Recipe &r) {
   return r.precision() == recipe::Precision::BF16_TRUE || r.precision() == recipe::Precision::BF16_MIXED;
 }
 
+/// Products, and the library's attention, are of 16 bits.
+static bool isShort(const Recipe &r) { return isBf16(r) || r.precision() == recipe::Precision::FP16_MIXED; }
+
 /// Lanes of a head where the library's attention runs on it, 0 where no padding makes it run.
 static int64_t libraryHeadLanes(const Recipe &r, const recipe::TargetSpec &target, int64_t headDim) {
-  if (!target.library_attention() || !isBf16(r) || headDim > int64_t(target.library_head_most()))
+  if (!target.library_attention() || !isShort(r) || headDim > int64_t(target.library_head_most()))
     return 0;
   if (headDim % int64_t(target.library_head_multiple()) == 0)
     return headDim;
@@ -87,6 +90,8 @@ static Precision precisionOf(const Recipe &r) {
     return Precision::Bf16True;
   case recipe::Precision::BF16_MIXED:
     return Precision::Bf16Mixed;
+  case recipe::Precision::FP16_MIXED:
+    return Precision::Fp16Mixed;
   case recipe::Precision::FP64_TRUE:
     return Precision::Fp64True;
   default:
@@ -121,6 +126,7 @@ ModelOptions ft::modelOptions(const Inputs &inputs, const Choices &choices) {
   options.optimizer.weightDecay = r.weight_decay();
   options.optimizer.momentum = r.sgd_momentum();
   options.optimizer.bf16State = r.optimizer_state_dtype() == recipe::StateDtype::BF16;
+  options.optimizer.splitMasters = r.master_dtype() == recipe::MasterDtype::BF16_REMAINDER;
   options.optimizer.decayNorms = r.weight_decay_norms();
   options.optimizer.maxGradNorm = r.max_grad_norm();
   options.accumulationSteps = choices.accumulationSteps;
@@ -209,7 +215,7 @@ rt::Status ft::checkTarget(const LoadedRecipe &recipe, const recipe::TargetSpec 
                     recipe.place("quantization.products"), target.name()));
   if (rt::Status fits = checkHosts(recipe, target); !fits.ok())
     return fits;
-  if (r.deterministic() == recipe::Deterministic::TRUE && isBf16(r) && target.library_attention() && isRagged(r) &&
+  if (r.deterministic() == recipe::Deterministic::TRUE && isShort(r) && target.library_attention() && isRagged(r) &&
       !target.ragged_deterministic())
     return rt::cannotRun(fmt::format("ftc: deterministic is TRUE, and the attention library of {} has no deterministic "
                                      "engine for packed documents; use AUTO or FALSE, or packing: false",

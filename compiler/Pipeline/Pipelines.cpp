@@ -24,7 +24,8 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
                               llvm::cl::values(clEnumValN(Precision::Fp64True, "FP64_TRUE", ""),
                                                clEnumValN(Precision::Fp32True, "FP32_TRUE", ""),
                                                clEnumValN(Precision::Bf16True, "BF16_TRUE", ""),
-                                               clEnumValN(Precision::Bf16Mixed, "BF16_MIXED", ""))};
+                                               clEnumValN(Precision::Bf16Mixed, "BF16_MIXED", ""),
+                                               clEnumValN(Precision::Fp16Mixed, "FP16_MIXED", ""))};
   Option<int64_t> steps{*this, "steps", llvm::cl::desc("micro-batches per step"), llvm::cl::init(1)};
   ListOption<std::string> targets{*this, "targets", llvm::cl::desc("of adapters; none: every parameter is trained")};
   Option<double> dropout{*this, "dropout", llvm::cl::desc("before adapters"), llvm::cl::init(0.0)};

@@ -93,8 +93,8 @@ private:
   double computing(double flops, Type type, double share) const {
     if (isa<Float8E4M3FNType>(type))
       return flops / (target.fp8_tflops() * 1e6 * share);
-    const bool bf16 = type.isBF16() && target.bf16_tflops() > 0;
-    return flops / ((bf16 ? target.bf16_tflops() : target.f32_tflops()) * 1e6 * share);
+    const bool halves = (type.isBF16() || type.isF16()) && target.bf16_tflops() > 0; // f16 has bf16's rate
+    return flops / ((halves ? target.bf16_tflops() : target.f32_tflops()) * 1e6 * share);
   }
 
   double product(plan::GemmOp gemm) const {

@@ -49,9 +49,6 @@ static Expected<LoadedRecipe> resolve(WrittenRecipe written) {
   loaded.folder = file.parent_path().empty() ? "." : file.parent_path().string();
   loaded.written = std::move(written);
   loaded.printResolved();
-  if (loaded.fields.optim() == recipe::Optimizer::ADAMW && loaded.fields.adam_beta2() > 0.98 &&
-      loaded.fields.optimizer_state_dtype() == recipe::StateDtype::BF16)
-    loaded.notes.push_back("adam_beta2 is above 0.98 with BF16 moments: bf16 cannot hold 0.999 · v, so v never decays");
   if (std::string note = warmUpNote(loaded.fields); !note.empty())
     loaded.notes.push_back(std::move(note));
   return loaded;

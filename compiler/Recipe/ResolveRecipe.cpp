@@ -95,16 +95,12 @@ Status checkValues(const google::protobuf::Message &message, const std::string &
 
 /// Known fields whose passes do not exist yet are refused by name.
 Status checkUnsupported(const Recipe &r, const Checker &check) {
-  if (r.precision() == recipe::Precision::FP16_MIXED)
-    return check.unsupported("precision", "FP16_MIXED", "use BF16_MIXED");
   if (r.optim() == recipe::Optimizer::LION)
     return check.unsupported("optim", "LION", "use ADAMW or SGD");
   if (r.optimizer_state_dtype() == recipe::StateDtype::INT8)
     return check.unsupported("optimizer_state_dtype", "INT8", "use BF16");
   if (r.parallelism().reduce_dtype() == recipe::StateDtype::INT8)
     return check.unsupported("parallelism.reduce_dtype", "INT8", "use BF16");
-  if (r.master_dtype() == recipe::MasterDtype::BF16_REMAINDER)
-    return check.unsupported("master_dtype", "BF16_REMAINDER", "use F32");
   if (r.quantization().type() > recipe::QuantizationType::FP8)
     return check.unsupported("quantization.type", recipe::QuantizationType::Kind_Name(r.quantization().type()),
                              "use FP8 or NF4");
@@ -317,6 +313,10 @@ Status resolveLora(recipe::Lora &lora, const Checker &check) {
   return Status();
 }
 
+bool isBf16(const Recipe &r) {
+  return r.precision() == recipe::Precision::BF16_TRUE || r.precision() == recipe::Precision::BF16_MIXED;
+}
+
 Status resolveOptimizer(Recipe &r, const Checker &check) {
   FT_DEFAULT(r, optim, recipe::Optimizer::ADAMW);
   FT_DEFAULT(r, adam_beta1, 0.9);
@@ -326,6 +326,7 @@ Status resolveOptimizer(Recipe &r, const Checker &check) {
   FT_DEFAULT(r, weight_decay, 0);
   FT_DEFAULT(r, weight_decay_norms, false);
   FT_DEFAULT(r, optimizer_state_dtype, recipe::StateDtype::F32);
+  FT_DEFAULT(r, master_dtype, recipe::MasterDtype::F32);
   FT_DEFAULT(r, max_grad_norm, 1.0);
   auto unit = [](double v) { return v >= 0 && v < 1; };
   FT_RETURN_IF_ERROR(check.range("adam_beta1", r.adam_beta1(), unit(r.adam_beta1()), "[0, 1)"));
@@ -340,9 +341,15 @@ Status resolveOptimizer(Recipe &r, const Checker &check) {
       check.range("max_grad_norm", r.max_grad_norm(), r.max_grad_norm() >= 0 && r.max_grad_norm() <= 1e9, "[0, 1e9]"));
   if (r.sgd_momentum() > 0 && r.optim() != recipe::Optimizer::SGD)
     return check.error("sgd_momentum", "is set but optim is ADAMW; set optim: SGD or leave it out");
-  if (r.optimizer_state_dtype() == recipe::StateDtype::BF16 &&
-      (r.has_lora() || r.precision() != recipe::Precision::BF16_TRUE))
-    return check.error("optimizer_state_dtype", "is BF16, which is for full fine-tuning in BF16_TRUE; use F32");
+  if (r.optimizer_state_dtype() == recipe::StateDtype::BF16 && (r.has_lora() || !isBf16(r)))
+    return check.error("optimizer_state_dtype",
+                       "is BF16, which is for full fine-tuning in BF16_TRUE or BF16_MIXED; use F32");
+  if (r.master_dtype() == recipe::MasterDtype::BF16_REMAINDER) {
+    if (r.has_lora() || r.precision() != recipe::Precision::BF16_MIXED)
+      return check.error("master_dtype", "is BF16_REMAINDER, which is for full fine-tuning in BF16_MIXED; use F32");
+    if (r.optim() != recipe::Optimizer::ADAMW)
+      return check.error("master_dtype", "is BF16_REMAINDER, which is for optim ADAMW; use F32");
+  }
   return Status();
 }
 

@@ -204,6 +204,11 @@ Status Trainer::finishStep(const Pending &finished) {
   lastWaitedMs = program.waitedMs();
   metrics.loss = program.number(plan::Output::LOSS, finished.slot);
   metrics.gradNorm = program.number(plan::Output::GRAD_NORM, finished.slot);
+  if (const auto *scales =
+          static_cast<const double *>(program.staging().output(plan::Output::LOSS_SCALES, finished.slot))) {
+    metrics.lossScale = scales[plan::CURRENT_SCALE];
+    metrics.skippedSteps = static_cast<uint64_t>(scales[plan::SKIPPED_STEPS]);
+  }
   metrics.memoryBytes = memoryAt(now);
   const auto *status = static_cast<const int32_t *>(program.staging().output(plan::Output::STATUS, finished.slot));
   if (status && status[0] != 0 && !result.bad)

@@ -5,8 +5,10 @@
 #include "runtime/Weights/FillFp8.h"
 #include "runtime/Weights/Seeded.h"
 
+#include <algorithm>
 #include <cstring>
 #include <fmt/format.h>
+#include <map>
 #include <mutex>
 
 namespace ft::rt {
@@ -74,15 +76,55 @@ Expected<Producer> initProducer(const plan::Tensor &tensor, const LoadOptions &o
   }
 }
 
+/// By key, the trained tensors that have a remainder.
+using SplitMasters = std::map<std::string_view, const plan::Tensor *>;
+
+SplitMasters splitMastersOf(const plan::Plan &plan) {
+  SplitMasters masters;
+  for (const plan::Tensor &tensor : plan.tensors())
+    if (tensor.role() == plan::Tensor::REMAINDER)
+      masters[tensor.key()] = nullptr;
+  for (const plan::Tensor &tensor : plan.tensors())
+    if (auto master = masters.find(tensor.key()); master != masters.end() && tensor.role() == plan::Tensor::TRAINABLE)
+      master->second = &tensor;
+  return masters;
+}
+
+/// Half of each f32 that `master` makes: the upper, rounded, or what the master is more than that.
+Producer halfOf(Producer master, bool remainder) {
+  return [master = std::move(master), remainder](uint64_t first, uint64_t count, std::byte *out) {
+    constexpr uint64_t chunk = 1024;
+    float numbers[chunk];
+    for (uint64_t done = 0; done < count; done += chunk) {
+      const uint64_t n = std::min(chunk, count - done);
+      master(first + done, n, reinterpret_cast<std::byte *>(numbers));
+      for (uint64_t i = 0; i < n; ++i) {
+        const F32Halves halves = splitF32(numbers[i]);
+        const uint16_t half = remainder ? uint16_t(halves.remainder) : halves.bf16;
+        std::memcpy(out + 2 * (done + i), &half, 2);
+      }
+    }
+  };
+}
+
 Expected<Producer> producerOf(const plan::Tensor &tensor, int index, const ModelSource &model,
-                              const LoadOptions &options) {
+                              const SplitMasters &split, const LoadOptions &options) {
   if (options.before)
     if (Producer saved = options.before->producer(index, tensor))
       return saved;
   switch (tensor.role()) {
   case plan::Tensor::FROZEN:
-  case plan::Tensor::TRAINABLE:
     return model.producer(tensor);
+  case plan::Tensor::TRAINABLE:
+  case plan::Tensor::REMAINDER: {
+    const auto master = split.find(tensor.key());
+    if (master == split.end())
+      return model.producer(tensor);
+    if (!master->second)
+      return problem(tensor, "is the remainder of no trained tensor");
+    FT_ASSIGN_OR_RETURN(Producer numbers, model.numbers(*master->second, plan::F32));
+    return halfOf(std::move(numbers), tensor.role() == plan::Tensor::REMAINDER);
+  }
   case plan::Tensor::ADAPTER:
     return initProducer(tensor, options);
   case plan::Tensor::GRADIENT:
@@ -132,6 +174,7 @@ Status loadModel(const plan::Plan &plan, const ModelSource &model, const LoadOpt
   std::vector<Fill> fills;
   std::vector<QuantizedFill> quantized;
   std::vector<Fp8Fill> inFp8;
+  const SplitMasters split = splitMastersOf(plan);
   for (int i = 0; i < plan.tensors_size(); ++i) {
     const plan::Tensor &tensor = plan.tensors(i);
     if (tensor.dtype() == plan::F8E4M3) {
@@ -146,7 +189,7 @@ Status loadModel(const plan::Plan &plan, const ModelSource &model, const LoadOpt
       continue;
     }
     FT_ASSIGN_OR_RETURN(Layout layout, Layout::of(plan, tensor));
-    FT_ASSIGN_OR_RETURN(Producer produce, producerOf(tensor, i, model, options));
+    FT_ASSIGN_OR_RETURN(Producer produce, producerOf(tensor, i, model, split, options));
     const plan::Share share = plan::shareOf(mesh, plan.buffers(int(tensor.buffer())), rank);
     if (produce)
       fills.push_back({tensor.buffer(), std::move(layout), share, std::move(produce), tensor.dtype(),

@@ -43,7 +43,7 @@ public:
   std::string place(const plan::Tensor &tensor) const;
   /// What fills a FROZEN or TRAINABLE tensor. Requires check().
   Expected<Producer> producer(const plan::Tensor &tensor) const { return numbers(tensor, tensor.dtype()); }
-  /// The same in another type.
+  /// The numbers of such a tensor, as `dtype`.
   Expected<Producer> numbers(const plan::Tensor &tensor, plan::DType dtype) const;
   /// The same of a quantised one: from numbers of any type, or from a checkpoint that is in the plan's format.
   Expected<QuantizedFill> quantized(const plan::Tensor &tensor) const;
