@@ -31,13 +31,14 @@ const Ops moved{"transfer"};
 const Ops library{"linear", "attention", "head_loss"};
 const Ops rows{"embedding", "rms_norm", "rope", "swiglu", "add", "dropout", "add_bias", "scale"};
 const Ops forward = library + rows + Ops{"gather_row"};
+const Ops selected{"gather_rows"};
 const Ops libraryBackward{"linear_bwd_input", "linear_bwd_weight", "attention_bwd", "head_loss_grad"};
-const Ops rowsBackward{"rms_norm_apply", "rms_norm_bwd", "swiglu_bwd"};
+const Ops rowsBackward{"rms_norm_apply", "rms_norm_bwd", "swiglu_bwd", "scatter_rows"};
 const Ops sumsOfRows{"embedding_grad", "rms_norm_weight_grad", "bias_grad"};
 const Ops backward = libraryBackward + rowsBackward + sumsOfRows;
 const Ops scalars{"grad_norm", "check_finite", "add_scalar"};
 const Ops update = Ops{"adamw", "sgd"} + scalars;
-const Ops fused = rows + rowsBackward + Ops{"rms_norm_weight_grad", "bias_grad"};
+const Ops fused = rows + rowsBackward + selected + Ops{"rms_norm_weight_grad", "bias_grad"};
 
 /// Operations for which a question has no meaning.
 struct Exception {
@@ -56,16 +57,26 @@ template <typename Interface> bool has(RegisteredOperationName op) { return op.h
 const std::vector<Question> questions{
     {"Accumulating",
      has<Accumulating>,
-     {{"makes no gradient of a weight", variables + buckets + planned + moved + forward + update + rowsBackward +
-                                            Ops{"linear_bwd_input", "attention_bwd", "cast"}}}},
+     {{"makes no gradient of a weight", variables + buckets + planned + moved + forward + selected + update +
+                                            rowsBackward + Ops{"linear_bwd_input", "attention_bwd", "cast"}}}},
     {"Optimizer",
      has<Optimizer>,
-     {{"updates no parameter", variables + buckets + planned + moved + forward + backward + scalars + Ops{"cast"}}}},
+     {{"updates no parameter",
+       variables + buckets + planned + moved + forward + selected + backward + scalars + Ops{"cast"}}}},
     {"PrecisionPolicy",
      has<PrecisionPolicy>,
      {{"has the types of the variable's role", variables},
       {"is made by Planning, of values that have theirs", planned + moved},
-      {"is made after the types are known, for values that have theirs", buckets + backward + update + Ops{"cast"}}}},
+      {"is made after the types are known, for values that have theirs",
+       buckets + backward + update + selected + Ops{"cast"}}}},
+    {"TokenWise",
+     has<TokenWise>,
+     {{"computes no tensor", variables},
+      {"reads all tokens of a document", {"attention"}},
+      {"looks its tokens up in an input that has one element each", {"embedding", "rope"}},
+      {"is where the walk begins, or begins again", {"head_loss", "gather_rows"}},
+      {"is of @generate, which works on one row there", {"gather_row"}},
+      {"is made behind the walk", buckets + planned + moved + backward + update}}},
     {"Derivative",
      has<Derivative>,
      {{"is where the walk ends: gradients are written for variables", variables},
@@ -100,7 +111,7 @@ const std::vector<Question> questions{
     {"Placement",
      has<Placement>,
      {{"takes its values wherever they lie",
-       variables + buckets + planned + moved + rows + rowsBackward + sumsOfRows + update +
+       variables + buckets + planned + moved + rows + rowsBackward + selected + sumsOfRows + update +
            Ops{"gather_row", "cast", "linear_bwd_weight", "head_loss", "head_loss_grad"}}}},
     {"PlanSteps",
      has<PlanSteps>,

@@ -106,9 +106,6 @@ Status checkUnsupported(const Recipe &r, const Checker &check) {
   if (r.activation_offload() == recipe::ActivationOffload::AUTO ||
       r.activation_offload() == recipe::ActivationOffload::TRUE)
     return check.unsupported("activation_offload", "activations on the host", "use FALSE, or gradient_checkpointing");
-  if (r.has_max_target_tokens() || r.has_max_eval_target_tokens())
-    return check.unsupported(r.has_max_target_tokens() ? "max_target_tokens" : "max_eval_target_tokens",
-                             "rows of targets alone", "leave it out");
   if (r.lora().use_rslora())
     return check.unsupported("lora.use_rslora", "rsLoRA", "set lora_alpha to alpha · √r for the same scale");
   if (r.lora().use_dora())
@@ -242,11 +239,25 @@ Status resolveRows(Recipe &r, const Checker &check) {
   return Status();
 }
 
+/// Bounds on the targets of a micro-batch, whose tokens are open where its rows are.
+Status resolveTargetBounds(Recipe &r, const Checker &check) {
+  const bool open = r.micro_batch_size() == recipe::MicroBatchSize::AUTO;
+  const uint64_t tokens = open ? uint64_t(1) << 30 : uint64_t(r.micro_batch_size()) * r.sequence_len();
+  if (r.has_max_target_tokens())
+    FT_RETURN_IF_ERROR(check.integer("max_target_tokens", r.max_target_tokens(), 1, tokens));
+  if (r.has_max_target_tokens())
+    FT_DEFAULT(r, max_eval_target_tokens, r.max_target_tokens());
+  if (r.has_max_eval_target_tokens())
+    FT_RETURN_IF_ERROR(check.integer("max_eval_target_tokens", r.max_eval_target_tokens(), 1, tokens));
+  return Status();
+}
+
 Status resolveBatch(Recipe &r, const Checker &check) {
   FT_RETURN_IF_ERROR(check.range("sequence_len", r.sequence_len(),
                                  r.sequence_len() >= 8 && r.sequence_len() <= 1048576 && r.sequence_len() % 8 == 0,
                                  "[8, 1048576], a multiple of 8"));
   FT_RETURN_IF_ERROR(resolveRows(r, check));
+  FT_RETURN_IF_ERROR(resolveTargetBounds(r, check));
   FT_DEFAULT(r, packing, true);
   FT_DEFAULT(r, max_document_len, r.sequence_len());
   FT_RETURN_IF_ERROR(check.integer("max_document_len", r.max_document_len(), 8, r.sequence_len()));
