@@ -18,7 +18,8 @@ namespace {
 constexpr BatchInput::Kind Kinds[] = {
     BatchInput::TOKENS,           BatchInput::LABELS,        BatchInput::POSITIONS,        BatchInput::DOCUMENT_START,
     BatchInput::DOCUMENT_OFFSETS, BatchInput::DOCUMENT_LENS, BatchInput::SORTED_POSITIONS, BatchInput::SEGMENT_STARTS,
-    BatchInput::SEGMENT_IDS,      BatchInput::ROW_INDEX};
+    BatchInput::SEGMENT_IDS,      BatchInput::ROW_INDEX,     BatchInput::TARGET_ROWS,      BatchInput::TARGET_LABELS,
+    BatchInput::TARGET_SLOTS};
 
 /// Arrays for one record, with a guard behind each.
 struct Arrays {
@@ -108,6 +109,20 @@ void checkRecord(const Arrays &got, const BatchShape &shape, const TokenFile &fi
     }
   }
 
+  // Targets in their order, as many as the record names; who has none, or is not named, has no place there.
+  std::vector<int32_t> named, namedLabels, slots(total, int32_t(shape.targetRows));
+  for (int32_t at = 0; at < total; ++at)
+    if (labels[at] != -100 && named.size() < shape.targetRows) {
+      slots[at] = int32_t(named.size());
+      named.push_back(at);
+      namedLabels.push_back(labels[at]);
+    }
+  named.resize(shape.targetRows, 0);
+  namedLabels.resize(shape.targetRows, -100);
+  EXPECT_EQ(got.at(BatchInput::TARGET_ROWS), named);
+  EXPECT_EQ(got.at(BatchInput::TARGET_LABELS), namedLabels);
+  EXPECT_EQ(got.at(BatchInput::TARGET_SLOTS), slots);
+
   // Segments: a stable sort of all tokens by id.
   std::vector<int32_t> sorted(total);
   std::iota(sorted.begin(), sorted.end(), 0);
@@ -131,8 +146,11 @@ TEST(BatchFiller, FillsWhatThePlanSays) {
   capped.set_max_document_len(20);
   capped.set_max_documents_per_row(5);
   capped.set_max_documents(15);
-  for (const plan::Batch &batch :
-       {testBatch(3, 64, 7), testBatch(2, 32, 500), testBatch(4, 48, 30, false), capped, testBatch(1, 64, 1)}) {
+  capped.set_max_target_tokens(50), capped.set_max_eval_target_tokens(90);
+  plan::Batch few = testBatch(2, 32, 500), roomy = testBatch(4, 48, 30, false);
+  few.set_max_target_tokens(5); // less than there are
+  roomy.set_max_eval_target_tokens(4 * 48 - 1);
+  for (const plan::Batch &batch : {testBatch(3, 64, 7), few, roomy, capped, testBatch(1, 64, 1)}) {
     const BatchShape shape = shapeOf(batch);
     const auto file = randomFile(shape, 40);
     BatchFiller filler(shape);
@@ -161,7 +179,9 @@ TEST(BatchFiller, SkipsWhatThePlanDoesNotHave) {
 }
 
 TEST(BatchFiller, PromptIsOneDocumentOfRowZero) {
-  const BatchShape shape = shapeOf(testBatch(2, 8, 50));
+  plan::Batch batch = testBatch(2, 8, 50);
+  batch.set_max_target_tokens(3);
+  const BatchShape shape = shapeOf(batch);
   BatchFiller filler(shape);
   Arrays arrays(shape);
   const std::vector<uint32_t> ids = {7, 3, 7};
@@ -174,6 +194,8 @@ TEST(BatchFiller, PromptIsOneDocumentOfRowZero) {
   for (size_t d = 2; d < lens.size(); ++d) // none behind row 0, where GENERATE has no memory
     EXPECT_EQ(std::pair(offsets[d], lens[d]), std::pair(8, 0));
   EXPECT_EQ(arrays.at(BatchInput::LABELS), std::vector<int32_t>(16, -100));
+  EXPECT_EQ(arrays.at(BatchInput::TARGET_LABELS), std::vector<int32_t>(3, -100));
+  EXPECT_EQ(arrays.at(BatchInput::TARGET_SLOTS), std::vector<int32_t>(16, 3));
   EXPECT_EQ(arrays.at(BatchInput::ROW_INDEX), std::vector<int32_t>{2});
   const auto ids2 = arrays.at(BatchInput::SEGMENT_IDS);
   EXPECT_EQ(std::vector<int32_t>(ids2.begin(), ids2.begin() + 4), (std::vector<int32_t>{0, 3, 7, 0}));
@@ -197,6 +219,8 @@ TEST(BatchShape, RefusesPlansThatDoNotHoldTogether) {
             "the plan's batch.max_documents is 15; must be at least micro_batch_size x max_documents_per_row = 16");
   EXPECT_EQ(refusal([](auto &b) { b.set_max_segments(49); }),
             "the plan's batch.max_segments is 49; must be at least min(tokens, vocab_size) = 50");
+  EXPECT_EQ(refusal([](auto &b) { b.set_max_eval_target_tokens(64); }),
+            "the plan's batch names 64 tokens with a target; must be below the 64 of a micro-batch");
   EXPECT_EQ(refusal([](auto &b) {
               b.set_micro_batch_size(1 << 20);
               b.set_sequence_len(1 << 20);
@@ -245,6 +269,7 @@ TEST(BatchSource, TrainsOverEveryRowInEveryEpoch) {
     const auto tokens = arrays.at(BatchInput::TOKENS), labels = arrays.at(BatchInput::LABELS);
     EXPECT_EQ(uint64_t(std::count_if(labels.begin(), labels.end(), [](int32_t l) { return l >= 0; })),
               taken->info.targets);
+    EXPECT_EQ(taken->info.mostTargets, taken->info.targets);
     std::vector<uint64_t> indices;
     for (uint32_t r = 0; r < shape.rows; ++r)
       indices.push_back(rowOf.at({tokens.begin() + r * 64, tokens.begin() + (r + 1) * 64}));
