@@ -83,7 +83,7 @@ class Targets(WorkshopTest):
         for name, bounds in dict(whole={}, few=dict(max_eval_target_tokens=BOUND),
                                  both=dict(max_target_tokens=16, max_eval_target_tokens=BOUND)).items():
             self.train(self.compile(name, **bounds, **fields), name)
-            held[name] = [self.summary(name)[when]["eval_loss"] for when in ("before", "after")]
+            held[name] = [self.summary(name)[when]["eval_loss"] for when in ("eval_before", "eval_after")]
         for name in ("few", "both"):
             self.assertLess(relative_error(held[name], held["whole"]), 1e-12)
 
