@@ -239,17 +239,15 @@ Status resolveRows(Recipe &r, const Checker &check) {
   return Status();
 }
 
-/// Bounds on the targets of a micro-batch, whose tokens are open where its rows are.
+/// Bounds on the targets of a micro-batch. One that is above its tokens is none, and no error: other rows may be tried.
 Status resolveTargetBounds(Recipe &r, const Checker &check) {
-  const bool open = r.micro_batch_size() == recipe::MicroBatchSize::AUTO;
-  const uint64_t tokens = open ? uint64_t(1) << 30 : uint64_t(r.micro_batch_size()) * r.sequence_len();
-  if (r.has_max_target_tokens())
-    FT_RETURN_IF_ERROR(check.integer("max_target_tokens", r.max_target_tokens(), 1, tokens));
-  if (r.has_max_target_tokens())
+  constexpr uint64_t most = uint64_t(1) << 30;
+  if (r.has_max_target_tokens()) {
+    FT_RETURN_IF_ERROR(check.integer("max_target_tokens", r.max_target_tokens(), 1, most));
     FT_DEFAULT(r, max_eval_target_tokens, r.max_target_tokens());
-  if (r.has_max_eval_target_tokens())
-    FT_RETURN_IF_ERROR(check.integer("max_eval_target_tokens", r.max_eval_target_tokens(), 1, tokens));
-  return Status();
+  }
+  return r.has_max_eval_target_tokens() ? check.integer("max_eval_target_tokens", r.max_eval_target_tokens(), 1, most)
+                                        : Status();
 }
 
 Status resolveBatch(Recipe &r, const Checker &check) {

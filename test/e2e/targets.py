@@ -106,8 +106,8 @@ class Targets(WorkshopTest):
                       result.text)
         self.assertIn("note: max_target_tokens 47 bounds nothing: a micro-batch has 48 tokens",
                       call(FTC, "check", self.recipe(max_target_tokens=47)).text)
-        refused = call(FTC, "check", self.recipe(max_target_tokens=49))
-        self.refused(refused, 1, "max_target_tokens is 49; must be in [1, 48]")
+        refused = call(FTC, "check", self.recipe(max_target_tokens=0))
+        self.refused(refused, 1, "max_target_tokens is 0; must be in [1, 1073741824]")
 
 
 if __name__ == "__main__":
