@@ -198,7 +198,8 @@ TEST_F(RecipeTest, RefusesNumbersThatTrainingCannotUse) {
   EXPECT_EQ(errorOf(good + "adam_epsilon: 1e-50"), "bad.textproto:7: adam_epsilon is 1e-50; must be in [1e-37, 1]");
   EXPECT_EQ(
       errorOf(good + "data { eval: \"synthetic:x\" }"),
-      "bad.textproto:7: data.eval is synthetic:x; must be a path, or synthetic:SEED with an integer in [0, 2^64)");
+      "bad.textproto:7: data.eval is synthetic:x; must be a path, or synthetic:SEED with an integer in [0, 2^64), or "
+      "synthetic:SEED:PERCENT or synthetic:SEED:FROM-TO with percents of a document that are masked, in [0, 99]");
 }
 
 TEST_F(RecipeTest, TextFieldsAreCheckedTogether) {

@@ -3,13 +3,13 @@
 
 #include "compiler/Recipe/ByteSize.h"
 #include "runtime/Support/Strings.h"
+#include "runtime/Support/SyntheticSource.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <google/protobuf/descriptor.h>
 
 #include <algorithm>
-#include <charconv>
 
 using namespace ft;
 using recipe::Recipe;
@@ -378,16 +378,9 @@ Status resolveSaving(Recipe &r, const Checker &check) {
 }
 
 Status checkSource(const std::string &field, const std::string &source, const Checker &check) {
-  constexpr std::string_view prefix = "synthetic:";
-  if (source.rfind(prefix, 0) != 0)
+  if (source.rfind(rt::SyntheticSource::prefix, 0) != 0 || rt::SyntheticSource::parse(source))
     return Status();
-  const std::string seed = source.substr(prefix.size());
-  uint64_t value = 0;
-  auto [end, error] = std::from_chars(seed.data(), seed.data() + seed.size(), value);
-  return error == std::errc() && end == seed.data() + seed.size()
-             ? Status()
-             : check.error(
-                   field, fmt::format("is {}; must be a path, or synthetic:SEED with an integer in [0, 2^64)", source));
+  return check.error(field, fmt::format("is {}; must be a path, or {}", source, rt::SyntheticSource::form));
 }
 
 Status checkSources(const std::string &field, const google::protobuf::RepeatedPtrField<std::string> &sources,

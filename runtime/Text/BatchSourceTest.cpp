@@ -509,23 +509,23 @@ TEST(BatchSource, StepsFollowFromEpochs) {
 }
 
 TEST(SyntheticData, FullRowsWithPackingDrawnLengthsWithout) {
-  auto make = [](RowShape shape, uint64_t seed, Split split = Split::Whole) {
+  auto make = [](RowShape shape, SyntheticSource source, Split split = Split::Whole) {
     TokenFileIdentity identity;
     identity.shape = shape;
     identity.vocabSize = 1000;
     identity.split = split;
-    auto file = syntheticData(identity, seed);
+    auto file = syntheticData(identity, source);
     EXPECT_TRUE(file.ok()) << file.status().message();
     return std::make_shared<const TokenFile>(std::move(*file));
   };
-  const auto packed = make({128, 128, 8, true}, 1);
+  const auto packed = make({128, 128, 8, true}, {1});
   EXPECT_EQ(packed->stats().tokens, packed->rows() * 128);
   EXPECT_EQ(packed->stats().targets, packed->rows() * 127);
   EXPECT_EQ(packed->documents(), packed->rows());
-  const auto capped = make({128, 50, 8, true}, 1);
+  const auto capped = make({128, 50, 8, true}, {1});
   EXPECT_EQ(std::vector(capped->row(3).documentLens.begin(), capped->row(3).documentLens.end()),
             (std::vector<uint32_t>{50, 50, 28}));
-  const auto single = make({128, 128, 1, false}, 1);
+  const auto single = make({128, 128, 1, false}, {1});
   std::set<uint32_t> lengths;
   for (uint64_t r = 0; r < single->rows(); ++r)
     lengths.insert(single->row(r).documentLens[0]);
@@ -535,10 +535,20 @@ TEST(SyntheticData, FullRowsWithPackingDrawnLengthsWithout) {
   EXPECT_GT(*lengths.rbegin(), 120u);
   EXPECT_EQ(single->row(0).targets, single->row(0).documentLens[0] - 1);
   auto sameBytes = [](const auto &a, const auto &b) { return std::ranges::equal(a->bytes(), b->bytes()); };
-  EXPECT_TRUE(sameBytes(packed, make({128, 128, 8, true}, 1)));
-  EXPECT_FALSE(sameBytes(packed, make({128, 128, 8, true}, 2)));
-  const auto heldOut = make({128, 128, 8, true}, 1, Split::Evaluation);
+  EXPECT_TRUE(sameBytes(packed, make({128, 128, 8, true}, {1})));
+  EXPECT_FALSE(sameBytes(packed, make({128, 128, 8, true}, {2})));
+  const auto heldOut = make({128, 128, 8, true}, {1}, Split::Evaluation);
   EXPECT_FALSE(std::ranges::equal(packed->row(0).tokens, heldOut->row(0).tokens));
+  const auto half = make({128, 128, 8, true}, {1, 50, 50}), drawn = make({128, 50, 8, true}, {1, 20, 80});
+  EXPECT_EQ(half->stats().targets, half->rows() * 64);
+  EXPECT_TRUE(std::ranges::equal(half->row(2).tokens, packed->row(2).tokens));
+  std::set<uint32_t> targets;
+  for (uint64_t r = 0; r < drawn->rows(); ++r)
+    targets.insert(drawn->row(r).targets);
+  EXPECT_GT(targets.size(), 20u);
+  EXPECT_GE(*targets.begin(), 24u); // a fifth of 128
+  EXPECT_LE(*targets.rbegin(), 105u);
+  EXPECT_NEAR(double(drawn->stats().targets) / double(drawn->stats().tokens), 0.5, 0.1);
 }
 
 } // namespace
