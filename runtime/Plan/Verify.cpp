@@ -6,6 +6,7 @@
 #include "runtime/Plan/StepOperands.h"
 #include "runtime/Plan/StreamClocks.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <optional>
 

@@ -3,6 +3,7 @@
 #include "runtime/Text/SyntheticData.h"
 #include "runtime/Text/TextTestUtils.h"
 
+#include <algorithm>
 #include <gtest/gtest.h>
 
 using namespace ft;
