@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Measures ftc and ftrun on this machine's processor; writes reports/results/cpu.json and reports/cpu.md.
 
-    reports/cpu.py [--bin build/bin] [--model GGUF] [--peer SCRIPT --hf DIR [--python PYTHON]] [--steps 6] [--pairs 3] [PART ...]
+    reports/cpu.py [--bin build/bin] [--model GGUF] [--peer SCRIPT --hf DIR [--python PYTHON]] [--steps 6] [--pairs 3]
+                   [--cores N] [PART ...]
 
 Parts, all by default: compile (time and peak memory of ftc on the four LoRA benchmarks), train (SmolLM2-135M LoRA at
 4 x 256 tokens, FP32_TRUE and BF16_TRUE; with --peer the same by transformers and PEFT right after, on the same cores:
 `PYTHON SCRIPT f32|bf16 ROWS TOKENS HF_DIR` shall print "tok/s X ... rss GB Y"), rates (GEMMs against oneDNN's own
-sgemm, row kernels against a measured copy). What other processes take meanwhile is written beside each number: above
+sgemm, row kernels against a measured copy), busy (the step beside processes that compute at nice 10, all on the same
+--cores cores; not among the default). What other processes take meanwhile is written beside each number: above
 0.1 cores it is no measurement of this program.
 """
 import argparse
@@ -18,6 +20,7 @@ import platform
 import re
 import statistics
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -151,6 +154,41 @@ def measure_rates(options, folder):
     return dict(row, steps=options.steps, copy_gb_per_s=round(copy_rate(), 1), gemms=gemms, kernels=kernels)
 
 
+class Busy:
+    """So many processes that compute at nice 10 while this is open."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __enter__(self):
+        self.children = [subprocess.Popen(["nice", "-n", "10", sys.executable, "-c", "while True: pass"])
+                         for _ in range(self.number)]
+
+    def __exit__(self, *_):
+        for child in self.children:
+            child.kill()
+            child.wait()
+
+
+def measure_busy(options, folder):
+    """Median seconds of a step, alone and beside others, in turns."""
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, cores[: options.cores]) # children have it from here
+    rows = {}
+    for precision in options.precision:
+        beside = {number: [] for number in (0, 1, 2 * options.cores)}
+        for _ in range(options.pairs):
+            for number, seconds in beside.items():
+                with Busy(number):
+                    ours(options, folder, precision)
+                lines = (folder / f"out-{precision}" / "metrics.jsonl").read_text().splitlines()
+                seconds += [line["step_ms"] / 1e3 for line in map(json.loads, lines)
+                            if line.get("step", 0) > 1 and "step_ms" in line]
+        rows[precision] = {number: round(statistics.median(seconds), 3) for number, seconds in beside.items()}
+    os.sched_setaffinity(0, cores)
+    return dict(cores=options.cores, seconds=rows)
+
+
 def table(head, rows):
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     return "\n".join(lines + ["| " + " | ".join(map(str, row)) + " |" for row in rows])
@@ -187,6 +225,13 @@ def report(results):
                            row["other_cores"]]
                           for precision, pairs in results["train"].items() for pair in pairs
                           for who, row in pair.items()]) + "".join(map(ratios, results["train"].items())))
+    if "busy" in results:
+        busy = results["busy"]
+        parts.append(f"## Beside processes that compute at nice 10, all on {busy['cores']} cores\n\nMedian seconds of a step of "
+                     "the same run.\n\n" + table(
+                         ["precision", "processes", "seconds", "× alone"],
+                         [[precision, number, seconds, f"{seconds / list(row.values())[0]:.2f}"]
+                          for precision, row in busy["seconds"].items() for number, seconds in row.items()]))
     if "rates" in results:
         rates = results["rates"]
         parts.append(f"## Rates in {rates['steps']} steps in f32 (others: {rates['other_cores']})\n\n" + table(
@@ -215,11 +260,12 @@ def main():
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--pairs", type=int, default=3, help="of ftrun and the peer, in turns")
     parser.add_argument("--precision", nargs="+", choices=("FP32_TRUE", "BF16_TRUE"), default=["FP32_TRUE", "BF16_TRUE"])
-    parser.add_argument("part", nargs="*", help="compile, train, rates")
+    parser.add_argument("--cores", type=int, default=2, help="of the part busy")
+    parser.add_argument("part", nargs="*", help="compile, train, rates, busy")
     options = parser.parse_args()
     parts = options.part or ["compile", "train", "rates"]
-    if set(parts) - {"compile", "train", "rates"} or bool(options.peer) != bool(options.hf):
-        parser.error("parts are compile, train and rates; --peer and --hf go together")
+    if set(parts) - {"compile", "train", "rates", "busy"} or bool(options.peer) != bool(options.hf):
+        parser.error("parts are compile, train, rates and busy; --peer and --hf go together")
     stored = ROOT / "reports/results/cpu.json"
     results = json.loads(stored.read_text()) if stored.exists() else {}
     results.update(cpu=cpu_name(), cores=CORES)

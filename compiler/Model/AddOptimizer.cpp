@@ -86,9 +86,11 @@ private:
       VariableOp first = declareDerived(parameter, Role::ExpAvg, momentType(parameter));
       VariableOp second = declareDerived(parameter, Role::ExpAvgSq, momentType(parameter));
       Value m = read(first), v = read(second);
-      auto step = AdamwOp::create(builder, here, before.getType(), first.getTensorType(), second.getTensorType(),
-                                  before, gradient, m, v, norm, status, scalars, APFloat(options.beta1),
-                                  APFloat(options.beta2), APFloat(options.epsilon), decay, maxNorm);
+      auto step =
+          AdamwOp::create(builder, here, before.getType(), first.getTensorType(), second.getTensorType(),
+                          /*new_remainder=*/Type(), before, gradient, m, v, /*remainder=*/Value(), norm, status,
+                          scalars, /*inverse_scale=*/Value(), /*rounding=*/Value(), /*rows=*/Value(),
+                          APFloat(options.beta1), APFloat(options.beta2), APFloat(options.epsilon), decay, maxNorm);
       write(first, step.getNewExpAvg());
       write(second, step.getNewExpAvgSq());
       after = step.getNewParam();
@@ -98,6 +100,7 @@ private:
           options.momentum > 0 ? declareDerived(parameter, Role::ExpAvg, momentType(parameter)) : nullptr;
       auto step = SgdOp::create(builder, here, before.getType(), buffer ? Type(buffer.getTensorType()) : Type(), before,
                                 gradient, buffer ? read(buffer) : Value(), norm, status, scalars,
+                                /*inverse_scale=*/Value(), /*rounding=*/Value(), /*rows=*/Value(),
                                 APFloat(options.momentum), decay, maxNorm);
       if (buffer)
         write(buffer, step.getNewMomentumBuffer());

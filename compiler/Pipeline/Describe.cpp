@@ -4,6 +4,7 @@
 
 #include "runtime/Plan/CheckPlan.h"
 #include "runtime/Plan/Kinds.h"
+#include "runtime/Plan/Memory.h"
 #include "runtime/Plan/Mesh.h"
 #include "runtime/Plan/Nf4.h"
 #include "runtime/Plan/Shares.h"
@@ -375,11 +376,26 @@ static uint64_t exchangesOf(const plan::Plan &plan) {
   return count;
 }
 
+static bool takesSeveralHosts(const recipe::TargetSpec &target, const plan::Plan &plan) {
+  return target.driver() == "cuda" && plan::Mesh(plan).ranks() > std::max<uint64_t>(target.cards_per_host(), 1);
+}
+
 /// What exchanging takes outside of the arenas: graphs over several cards, or NCCL between hosts.
 static uint64_t exchangeBytes(const recipe::TargetSpec &target, const plan::Plan &plan) {
-  const bool hosts =
-      target.driver() == "cuda" && plan::Mesh(plan).ranks() > std::max<uint64_t>(target.cards_per_host(), 1);
-  return hosts ? target.nccl_bytes() : exchangesOf(plan) * target.outside_bytes_per_exchange();
+  return takesSeveralHosts(target, plan) ? target.nccl_bytes()
+                                         : exchangesOf(plan) * target.outside_bytes_per_exchange();
+}
+
+/// The cards of one host read each other's memory, which is what the table counts; they may be run otherwise.
+static void noteNccl(const recipe::TargetSpec &target, plan::Plan &plan) {
+  if (target.driver() != "cuda" || plan::Mesh(plan).ranks() == 1 || takesSeveralHosts(target, plan))
+    return;
+  const rt::Fit fit = rt::fitOf(plan);
+  const bool fits = fit.has == 0 || fit.needs() + target.nccl_bytes() <= fit.has;
+  plan.mutable_stats()->add_notes(fmt::format("through NCCL (ftrun --collectives nccl, or several processes) each card "
+                                              "needs {:.2f} GiB more outside the arenas: {}",
+                                              double(target.nccl_bytes()) / (1 << 30),
+                                              fits ? "that fits as well" : "that does not fit"));
 }
 
 void ft::finishPlan(const recipe::TargetSpec &target, const MemoryPeak &peak, plan::Plan &plan) {
@@ -418,4 +434,5 @@ void ft::finishPlan(const recipe::TargetSpec &target, const MemoryPeak &peak, pl
   if (training)
     stats.set_predicted_targets_step_us(rt::timelineOfTargets(plan).us);
   describePeak(peak, stats);
+  noteNccl(target, plan);
 }

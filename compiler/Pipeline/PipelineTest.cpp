@@ -139,6 +139,7 @@ TEST_F(PipelineTest, GraphsOverSeveralCardsTakeMemoryByTheirExchanges) {
     const plan::Plan several = plan(inputs, choose(inputs));
     ASSERT_GT(exchanges(several), 0u);
     EXPECT_EQ(several.target().outside_arenas(), base + each * exchanges(several) * (ranks - 1));
+    EXPECT_FALSE(rt::countsNccl(several));
   }
 }
 
@@ -149,12 +150,31 @@ TEST_F(PipelineTest, APlanDoesNotGrowWithItsHosts) {
                                 "parallelism.shard_frozen=TRUE"});
     const plan::Plan hosts = plan(inputs, choose(inputs));
     EXPECT_EQ(hosts.target().outside_arenas(), inputs.target.outside_arenas_bytes() + inputs.target.nccl_bytes());
+    EXPECT_TRUE(rt::countsNccl(hosts));
     for (const plan::Segment &segment : hosts.segments())
       for (const plan::Step &step : segment.steps())
         EXPECT_EQ(step.collective().kernels_size(), 0) << step.name() << ": NCCL reduces";
     bytes = bytes ? bytes : hosts.ByteSizeLong();
     EXPECT_NEAR(double(hosts.ByteSizeLong()), double(bytes), 0.05 * double(bytes)) << ranks << " ranks";
   }
+}
+
+TEST_F(PipelineTest, SaysWhetherCardsOfOneHostFitThroughNcclAsWell) {
+  const std::string through = "through NCCL (ftrun --collectives nccl, or several processes) each card needs ";
+  const auto noted = [&](const plan::Plan &plan) {
+    for (const std::string &note : plan.stats().notes())
+      if (note.starts_with(through))
+        return note.substr(through.size());
+    return std::string();
+  };
+  Inputs inputs = load({"parallelism.dp_replicate_size=2"});
+  const plan::Plan two = plan(inputs, choose(inputs));
+  EXPECT_EQ(noted(two), "0.90 GiB more outside the arenas: that fits as well");
+  inputs.target.set_memory_bytes(rt::fitOf(two).needs() + inputs.target.nccl_bytes() - 1);
+  EXPECT_EQ(noted(plan(inputs, choose(inputs))), "0.90 GiB more outside the arenas: that does not fit");
+  const Inputs one = load(), hosts = load({"parallelism.dp_replicate_size=16"});
+  EXPECT_EQ(noted(plan(one, choose(one))), "");
+  EXPECT_EQ(noted(plan(hosts, choose(hosts))), "");
 }
 
 TEST_F(PipelineTest, NothingIsSplitOverOneRank) {

@@ -131,13 +131,14 @@ private:
   /// whole before it is read.
   void placeBucket(VariableOp v) {
     const Role role = v.getRole();
-    const bool gradient = role == Role::Gradient, moment = role == Role::ExpAvg || role == Role::ExpAvgSq;
-    const plan::BufferClass kind = gradient ? plan::BufferClass::Gradient
-                                   : moment ? plan::BufferClass::OptimizerState
-                                            : plan::BufferClass::Weight;
-    StringRef arena = gradient ? "gradients" : moment ? "optimizer" : "weights";
+    const bool gradient = role == Role::Gradient, moment = role == Role::ExpAvg || role == Role::ExpAvgSq,
+               remainder = role == Role::Remainder;
+    const plan::BufferClass kind = gradient              ? plan::BufferClass::Gradient
+                                   : moment || remainder ? plan::BufferClass::OptimizerState
+                                                         : plan::BufferClass::Weight;
+    StringRef arena = gradient ? "gradients" : moment || remainder ? "optimizer" : "weights";
     if (v.getHost())
-      arena = moment ? hostMoments : hostMasters;
+      arena = moment || remainder ? hostMoments : hostMasters;
     placeAt(v, createBuffer(v.getSymName(), arena, kind, bytes(v), role != Role::WorkingCopy), 0);
     layout.places[v.getSymName()].host = v.getHost();
     if (v.getShares() > 1)
@@ -192,6 +193,12 @@ private:
     case Role::Frozen:
       v.getQuantization() ? placeQuantized(v) : placeFrozen(v);
       return success();
+    case Role::RowNumbers:
+      placeRowNumbers(v);
+      return success();
+    case Role::LossScale:
+      placeAt(v, createBuffer(v.getSymName(), "optimizer", plan::BufferClass::OptimizerState, bytes(v), true), 0);
+      return success();
     case Role::ConstantTable:
     case Role::RandomKeys:
       placeAt(v, createBuffer(v.getSymName(), "weights", plan::BufferClass::Constant, bytes(v), true), 0);
@@ -206,10 +213,19 @@ private:
     }
   }
 
+  /// A number for each part of a bucket; of a bucket that ranks have in shares, each rank's own.
+  void placeRowNumbers(VariableOp v) {
+    StringRef arena = v.getHost() ? StringRef(hostMasters) : "weights";
+    placeAt(v, createBuffer(v.getSymName(), arena, plan::BufferClass::Constant, bytes(v), true), 0);
+    layout.places[v.getSymName()].host = v.getHost();
+    if (v.getShares() > 1)
+      sayShares(v, bytes(v) * static_cast<int64_t>(v.getShares()));
+  }
+
   static uint64_t logicalElements(VariableOp v) { return ShapedType::getNumElements(v.getLogicalShape()); }
 
   void placeQuantized(VariableOp v) {
-    const plan::Nf4Layout codes(logicalElements(v), v.getQuantizationAttr().getDoubleQuant());
+    const plan::Nf4Layout codes(logicalElements(v), v.getNf4().getDoubleQuant());
     Place p;
     p.buffer = createBuffer(v.getSymName(), "weights", plan::BufferClass::Weight, codes.bytes, true);
     p.elementType = builder.getI8Type();
@@ -223,7 +239,7 @@ private:
   void mapQuantized(VariableOp v) {
     const Place &p = layout.places[v.getSymName()];
     auto quantization = builder.getDictionaryAttr(
-        builder.getNamedAttr("double_quant", builder.getBoolAttr(v.getQuantizationAttr().getDoubleQuant())));
+        builder.getNamedAttr("double_quant", builder.getBoolAttr(v.getNf4().getDoubleQuant())));
     plan::TensorOp::create(builder, v.getLoc(), *v.getKey(), builder.getIntegerType(4), p.buffer.getValue(),
                            model::stringifyRole(v.getRole()), p.offsetBytes, v.getLogicalShape(),
                            ArrayRef<int64_t>(logicalElements(v)), ArrayRef<int64_t>{1}, v.getInitAttr(),
@@ -283,9 +299,14 @@ private:
       strides.insert(strides.begin() + dim, padding.getBlock() * strides[dim]);
     }
     StringRef key = v.getKey() ? *v.getKey() : v.getSymName();
-    plan::TensorOp::create(builder, v.getLoc(), key, p.elementType, p.buffer.getValue(),
-                           model::stringifyRole(v.getRole()), p.offsetBytes, shape, sizes, strides, v.getInitAttr(),
-                           v.getGgufKeyAttr(), v.getGgufRopeHeadsAttr(), DictionaryAttr());
+    Role role = v.getRole();
+    if (role == Role::RowNumbers) { // in one dimension, all shares of them
+      role = Role::ConstantTable;
+      sizes[0] = shape[0] *= static_cast<int64_t>(v.getShares());
+    }
+    plan::TensorOp::create(builder, v.getLoc(), key, p.elementType, p.buffer.getValue(), model::stringifyRole(role),
+                           p.offsetBytes, shape, sizes, strides, v.getInitAttr(), v.getGgufKeyAttr(),
+                           v.getGgufRopeHeadsAttr(), DictionaryAttr());
   }
 
   ModuleOp module;

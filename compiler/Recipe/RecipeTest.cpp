@@ -118,7 +118,7 @@ TEST_F(RecipeTest, NamesPlaceValueRangeAndWayOut) {
   EXPECT_EQ(errorOf("\n\twarmup_steps : -2 seed: 3"),
             "bad.textproto:2: warmup_steps is -2; must be an integer in [0, 2^64)");
   EXPECT_EQ(errorOf("packing: maybe\n\nseed: 1"), "bad.textproto:1: packing is maybe; must be true or false");
-  EXPECT_EQ(errorOf("optim: ADAM\n\nseed: 1"), "bad.textproto:1: optim is ADAM; must be one of ADAMW, SGD");
+  EXPECT_EQ(errorOf("optim: ADAM\n\nseed: 1"), "bad.textproto:1: optim is ADAM; must be one of ADAMW, SGD, LION");
   EXPECT_EQ(errorOf("lora: 16"), "bad.textproto:1: lora is 16; must be { … }, with fields of its own");
   EXPECT_EQ(errorOf("lora { r: 16"), "bad.textproto:1: the file ends within { …; a } is missing");
   EXPECT_EQ(errorOf(""), "bad.textproto: base_model is missing; write base_model: \"smollm2-135m\"");

@@ -97,6 +97,14 @@ Status checkValues(const google::protobuf::Message &message, const std::string &
 Status checkUnsupported(const Recipe &r, const Checker &check) {
   if (r.precision() == recipe::Precision::FP16_MIXED)
     return check.unsupported("precision", "FP16_MIXED", "use BF16_MIXED");
+  if (r.optim() == recipe::Optimizer::LION)
+    return check.unsupported("optim", "LION", "use ADAMW or SGD");
+  if (r.optimizer_state_dtype() == recipe::StateDtype::INT8)
+    return check.unsupported("optimizer_state_dtype", "INT8", "use BF16");
+  if (r.parallelism().reduce_dtype() == recipe::StateDtype::INT8)
+    return check.unsupported("parallelism.reduce_dtype", "INT8", "use BF16");
+  if (r.master_dtype() == recipe::MasterDtype::BF16_REMAINDER)
+    return check.unsupported("master_dtype", "BF16_REMAINDER", "use F32");
   if (r.quantization().type() > recipe::QuantizationType::NF4)
     return check.unsupported("quantization.type", recipe::QuantizationType::Kind_Name(r.quantization().type()),
                              "use NF4");

@@ -154,11 +154,14 @@ private:
       return strategy == Strategy::Fsdp && !isOfAdapter(variable);
     case Role::ExpAvg:
     case Role::ExpAvgSq:
+    case Role::Remainder:
+    case Role::RowNumbers: // of the shares that moments have
       return strategy >= Strategy::Zero1;
     case Role::Gradient: // of a whole step, where it is not split before
       return strategy >= Strategy::Zero2 || (strategy == Strategy::Zero1 && (!accumulates || variable.getPlace()));
     case Role::ConstantTable:
     case Role::RandomKeys:
+    case Role::LossScale:
     case Role::Input:
     case Role::Output:
       return false;

@@ -39,6 +39,8 @@ void FactorRule::member(llvm::ArrayRef<unsigned> letters, unsigned result) {
   operandValues.push_back({FactorValue::Kind::Member, llvm::SmallVector<unsigned, 2>(letters), result});
 }
 
+void FactorRule::parts(unsigned letter) { operandValues.push_back({FactorValue::Kind::Parts, {letter}, 0}); }
+
 bool FactorRule::hasOwnTerm() const {
   return operandValues.empty() ||
          llvm::any_of(operandValues, [](const FactorValue &value) { return !value.isTermOf(value.addedTo); });
@@ -63,6 +65,12 @@ LogicalResult checkSide(Operation *op, StringRef side, ValueRange values, ArrayR
       if (entry.kind == FactorValue::Kind::Table || entry.kind == FactorValue::Kind::Taken)
         continue;
       const FactorLetter &letter = rule.letters()[index];
+      if (entry.kind == FactorValue::Kind::Parts) {
+        if (sizes[index] % size)
+          return op->emitOpError("sharding rule gives ")
+                 << letter.name << " of " << sizes[index] << " in " << size << " parts, which do not divide it";
+        continue;
+      }
       if (sizes[index] && sizes[index] != size)
         return op->emitOpError("sharding rule gives ")
                << letter.name << " the sizes " << sizes[index] << " and " << size << "; must be one";

@@ -29,9 +29,10 @@ struct FactorValue {
   /// Plain: one letter per dimension. Table: what the host makes for each rank's share of its letter (document
   /// offsets, sorted positions): own to the rank exactly where that letter is split. Added: plain, and added to result
   /// `addedTo`, so that a partial value may stay partial. Member: elements that result `addedTo` takes as they are, in
-  /// another shape; a partial one stays partial as well.
-  /// Taken: of a result, rows that are taken out of those with the letter: split alike, and of another size.
-  enum class Kind { Plain, Table, Added, Member, Taken } kind = Kind::Plain;
+  /// another shape; a partial one stays partial as well. Parts: one element for each of so many equal parts of its
+  /// letter's dimension, split as that is. Taken: of a result, rows that are taken out of those with the letter: split
+  /// alike, and of another size.
+  enum class Kind { Plain, Table, Added, Member, Parts, Taken } kind = Kind::Plain;
   llvm::SmallVector<unsigned, 2> letters; ///< of a table, its letter for every dimension
   unsigned addedTo = 0;
 
@@ -50,6 +51,7 @@ public:
   void table(unsigned letter, int64_t rank);
   void added(llvm::ArrayRef<unsigned> letters, unsigned result);
   void member(llvm::ArrayRef<unsigned> letters, unsigned result);
+  void parts(unsigned letter);
   void result(llvm::ArrayRef<unsigned> letters);
   void taken(llvm::ArrayRef<unsigned> letters);
   /// A letter of its own for each dimension of `value`, none of them to be split: scalars, keys, indices.

@@ -33,7 +33,7 @@ public:
     if (local != global) {
       variable->setAttr(globalName, TypeAttr::get(global));
       variable.setType(local);
-      if (variable.getBucket())
+      if (variable.getBucket() || variable.getRole() == Role::RowNumbers)
         variable.setShares(global.getNumElements() / local.getNumElements());
     }
     if (sharding.isBroadcast())

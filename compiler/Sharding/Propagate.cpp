@@ -246,9 +246,10 @@ private:
     return false;
   }
 
+  /// What is added is what the operation accumulates onto.
   void splitOff(Operation *op, unsigned operand, Value sum) {
     Value before = op->getOperand(operand);
-    op->eraseOperand(operand);
+    cast<Accumulating>(op).getAccumulateMutable().clear();
     while (sum.hasOneUse() && isAccumulation(*sum.use_begin()))
       sum = sum.use_begin()->getOwner()->getResults().back();
     builder.setInsertionPointAfterValue(sum);

@@ -17,14 +17,22 @@ def Ft_Dialect : Dialect {
   let hasOperationAttrVerify = 1;
 }
 
-def Ft_Matrix : 2DTensorOf<[F64, F32, BF16]>;      // [rows, columns]
-def Ft_Vector : 1DTensorOf<[F64, F32, BF16]>;
-def Ft_Tensor : RankedTensorOf<[F64, F32, BF16]>;
+def Ft_Matrix : 2DTensorOf<[F64, F32, BF16, F16]>; // [rows, columns]
+def Ft_Codes : 2DTensorOf<[F8E4M3FN]>;             // of numbers that a scale belongs to
+def Ft_Scales : 1DTensorOf<[F32]>;
+def Ft_Vector : 1DTensorOf<[F64, F32, BF16, F16]>;
+def Ft_Tensor : RankedTensorOf<[F64, F32, BF16, F16]>;
+def Ft_Remainder : RankedTensorOf<[I16]>;          // of f32 masters whose bf16 is another tensor
+def Ft_Bucket : 1DTensorOf<[F64, F32, BF16, F16, I16]>;
+def Ft_Member : RankedTensorOf<[F64, F32, BF16, F16, I16]>;
 def Ft_Ids : 1DTensorOf<[I32]>;
 def Ft_Statistic : RankedTensorOf<[F64, F32]>;
 def Ft_Scalars : 1DTensorOf<[F64]>;                // plan.proto, enum Scalar
 def Ft_Scalar : TensorOf<[F64]>;                   // tensor<1xf64>
 def Ft_Status : TensorOf<[I32]>;                   // tensor<4xi32>, plan.proto Output::STATUS
+def Ft_LossScale : 1DTensorOf<[F64]>;              // plan.proto, enum LossScale
+def Ft_Key : 1DTensorOf<[I64]>;                    // tensor<1xi64>, of a Philox stream
+def Ft_Rows : 1DTensorOf<[I64]>;
 
 class Ft_Op<string mnemonic, list<Trait> traits = []> : Op<Ft_Dialect, mnemonic, traits> {
   let hasVerifier = 1;
@@ -36,7 +44,8 @@ def Ft_Role : I32EnumAttr<"Role", "what a variable is for", [
   I32EnumAttrCase<"ExpAvg", 4, "exp_avg">, I32EnumAttrCase<"ExpAvgSq", 5, "exp_avg_sq">,
   I32EnumAttrCase<"WorkingCopy", 6, "working_copy">, I32EnumAttrCase<"ConstantTable", 7, "constant_table">,
   I32EnumAttrCase<"RandomKeys", 8, "random_keys">, I32EnumAttrCase<"Input", 9, "input">,
-  I32EnumAttrCase<"Output", 10, "output">]> {
+  I32EnumAttrCase<"Output", 10, "output">, I32EnumAttrCase<"Remainder", 11, "remainder">,
+  I32EnumAttrCase<"RowNumbers", 12, "row_numbers">, I32EnumAttrCase<"LossScale", 13, "loss_scale">]> {
   let cppNamespace = "::ft::model";
 }
 
@@ -64,7 +73,8 @@ def Ft_OutputKind : I32EnumAttr<"OutputKind", "a kind of plan.proto's Output", [
   I32EnumAttrCase<"Loss", 1, "LOSS">,
   I32EnumAttrCase<"GradNorm", 2, "GRAD_NORM">,
   I32EnumAttrCase<"Status", 3, "STATUS">,
-  I32EnumAttrCase<"Logits", 4, "LOGITS">]> {
+  I32EnumAttrCase<"Logits", 4, "LOGITS">,
+  I32EnumAttrCase<"LossScales", 5, "LOSS_SCALES">]> {
   let cppNamespace = "::ft::model";
 }
 
@@ -107,6 +117,16 @@ def Ft_Nf4Attr : AttrDef<Ft_Dialect, "Nf4"> {
   }];
   let parameters = (ins "bool":$double_quant);
   let assemblyFormat = "`<` struct(params) `>`";
+}
+
+/// A frozen weight that lies in memory as codes of 8 bits and a scale for each row (plan.proto, Quantization).
+def Ft_Fp8Attr : AttrDef<Ft_Dialect, "Fp8"> {
+  let mnemonic = "fp8";
+  let summary = "the variable is stored in FP8";
+  let description = [{
+    Each row of the tensor in memory has E4M3 codes and an f32 scale. The variable's type says what its elements become
+    where they are read as numbers; ft.stored gives the codes and scales themselves.
+  }];
 }
 
 /// Where a variable lies whose elements are another's.

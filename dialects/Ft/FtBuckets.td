@@ -21,8 +21,8 @@ def Ft_ViewOp : Ft_Op<"view", [Pure]> {
     - (C2) offset is at least 0, and the last element lies inside the bucket.
     - (C3) pitch is 0 or at least the row of a matrix.
   }];
-  let arguments = (ins Ft_Vector:$bucket, I64Attr:$offset, DefaultValuedAttr<I64Attr, "0">:$pitch);
-  let results = (outs Ft_Tensor:$result);
+  let arguments = (ins Ft_Bucket:$bucket, I64Attr:$offset, DefaultValuedAttr<I64Attr, "0">:$pitch);
+  let results = (outs Ft_Member:$result);
   let assemblyFormat = "$bucket `at` $offset attr-dict `:` type($bucket) `->` type($result)";
 }
 

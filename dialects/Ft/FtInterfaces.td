@@ -43,7 +43,20 @@ def Optimizer : Ft_Interface<"Optimizer"> {
     InterfaceMethod<"The norm over all gradients.", "::mlir::Value", "getNorm">,
     InterfaceMethod<"Not 0: the step changes nothing.", "::mlir::Value", "getStatus">,
     InterfaceMethod<"Learning rate and bias corrections.", "::mlir::Value", "getScalars">,
+    InterfaceMethod<"What gradients are multiplied by first, null where they are as they are.", "::mlir::Value",
+      "getInverseScale">,
+    InterfaceMethod<"The Philox key of stochastic rounding, null where nothing is rounded so.", "::mlir::Value",
+      "getRounding">,
+    InterfaceMethod<"The number of a bucket's first row, which rounding counts from; empty in front of Layout.",
+      "::mlir::MutableOperandRange", "getRowsMutable">,
   ];
+  let extraClassDeclaration = [{
+    /// The number of the bucket's first row; null where nothing is rounded.
+    ::mlir::Value getFirstRow() {
+      ::mlir::MutableOperandRange rows = getRowsMutable();
+      return rows.empty() ? ::mlir::Value() : rows[0].get();
+    }
+  }];
 }
 
 //===-- compiler/Model -------------------------------------------------------------------------------------------===//

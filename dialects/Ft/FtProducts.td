@@ -98,6 +98,98 @@ def Ft_DequantizeOp : Ft_Op<"dequantize", [Pure, AttrSizedOperandSegments]> {
   }];
 }
 
+def Ft_StoredOp : Ft_Op<"stored", [Pure]> {
+  let summary = "take the codes and scales of a weight in FP8 as memory holds them";
+  let description = [{
+    w [N, K] = codes * scales: element (n, k) is codes[n, k] * scales[n]. Created by Fusion for products that multiply
+    codes; Planning removes it: both are parts of the variable's buffer.
+
+    Example:
+    ```mlir
+    %codes, %scales = ft.stored %w : (tensor<12x8xbf16>) -> (tensor<12x8xf8E4M3FN>, tensor<12xf32>)
+    ```
+
+    - (C1) codes has w's shape.
+    - (C2) scales has one element per row of w.
+  }];
+  let arguments = (ins Ft_Matrix:$w);
+  let results = (outs Ft_Codes:$codes, Ft_Scales:$scales);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
+
+def Ft_TransposeOp : Ft_Op<"transpose", [Pure]> {
+  let summary = "transpose codes that lie below each other";
+  let description = [{
+    Column n of the result is row n of the weights, one below the other. FP8 products read both operands along the
+    contraction, and so the derivative's needs other columns side by side than the linear's.
+
+    Example:
+    ```mlir
+    %t = ft.transpose %q, %k : (tensor<12x8xf8E4M3FN>, tensor<4x8xf8E4M3FN>) -> tensor<8x16xf8E4M3FN>
+    ```
+
+    - (C1) there are one or more weights, of one number of columns.
+    - (C2) the result is [columns of the weights, rows of all weights].
+  }];
+  let arguments = (ins Variadic<Ft_Codes>:$weights);
+  let results = (outs Ft_Codes:$result);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
+
+def Ft_ScaledLinearOp : Ft_Op<"scaled_linear", [Pure, AttrSizedOperandSegments]> {
+  let summary = "multiply codes by transposed weights in codes, with low-rank adapters";
+  let description = [{
+    ft.linear on codes: y_j[t, n] = x_scale[t] * weight_scales_j[n] * the sum over k of x[t, k] * W_j[n, k], summed in
+    f32 and rounded once; plus s_i * B_i^T for each pair i with low_rank_of[i] = j. x [T, K], W_j [N_j, K].
+
+    Example:
+    ```mlir
+    %y:2 = ft.scaled_linear %x, %scale, [%w0, %w1], [%s0, %s1] low_rank [%s] [%b] {low_rank_of = array<i64: 1>} : (tensor<16x8xf8E4M3FN>, tensor<16xf32>, tensor<12x8xf8E4M3FN>, tensor<4x8xf8E4M3FN>, tensor<12xf32>, tensor<4xf32>, tensor<16x3xf32>, tensor<4x3xf32>) -> (tensor<16x12xf32>, tensor<16x4xf32>)
+    ```
+
+    - (C1) there are one or more weights, and as many scales of weights and results.
+    - (C2) each weight has x's columns and one scale per row; x has one scale per row.
+    - (C3) result j is [rows of x, rows of W_j]; results have one element type.
+    - (C4) low_rank, low_rank_weights and low_rank_of are of one length; each low_rank_of names a weight.
+    - (C5) s_i is [rows of x, r_i], B_i [rows of its weight, r_i], both of the results' element type.
+  }];
+  let arguments = (ins Ft_Codes:$x, Ft_Scales:$x_scale, Variadic<Ft_Codes>:$weights, Variadic<Ft_Scales>:$weight_scales,
+                       Variadic<Ft_Matrix>:$low_rank, Variadic<Ft_Matrix>:$low_rank_weights,
+                       DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$low_rank_of);
+  let results = (outs Variadic<Ft_Matrix>:$results);
+  let assemblyFormat = [{
+    $x `,` $x_scale `,` `[` $weights `]` `,` `[` $weight_scales `]` (`low_rank` `[` $low_rank^ `]` `[` $low_rank_weights `]`)?
+    attr-dict `:` functional-type(operands, results)
+  }];
+}
+
+def Ft_ScaledLinearBwdInputOp : Ft_Op<"scaled_linear_bwd_input", [Pure, AttrSizedOperandSegments]> {
+  let summary = "differentiate a group of linears on codes with respect to their input";
+  let description = [{
+    ft.linear_bwd_input on codes: dx[t, k] = grad_scale[t] * weight_scale[k] * the sum over all n of grads[t, n] *
+    weights[k, n], where grads lie side by side, and the weights' own scales are folded into them (ft.quantize_rows);
+    plus ds_i * A_i for each pair of `low_rank`. weight_scale is ones: products on codes take two vectors of scales.
+
+    Example:
+    ```mlir
+    %dx = ft.scaled_linear_bwd_input [%dy0, %dy1], %scale, %w, %ones low_rank [%ds] [%a] : (tensor<16x12xf8E4M3FN>, tensor<16x4xf8E4M3FN>, tensor<16xf32>, tensor<8x16xf8E4M3FN>, tensor<8xf32>, tensor<16x3xf32>, tensor<3x8xf32>) -> tensor<16x8xf32>
+    ```
+
+    - (C1) there are one or more gradients, each with dx's rows, with one scale per row; together they have as many
+      columns as weights.
+    - (C2) weights has one row per column of dx, and weight_scale one element.
+    - (C3) low_rank and low_rank_weights are of one length.
+    - (C4) ds_i is [rows of dx, r_i], A_i [r_i, columns of dx], both of dx's element type.
+  }];
+  let arguments = (ins Variadic<Ft_Codes>:$grads, Ft_Scales:$grad_scale, Ft_Codes:$weights, Ft_Scales:$weight_scale,
+                       Variadic<Ft_Matrix>:$low_rank, Variadic<Ft_Matrix>:$low_rank_weights);
+  let results = (outs Ft_Matrix:$dx);
+  let assemblyFormat = [{
+    `[` $grads `]` `,` $grad_scale `,` $weights `,` $weight_scale (`low_rank` `[` $low_rank^ `]` `[` $low_rank_weights `]`)?
+    attr-dict `:` functional-type(operands, results)
+  }];
+}
+
 def Ft_AttentionOp : Ft_Op<"attention", [Pure]> {
   let summary = "attend causally inside each document";
   let description = [{
@@ -174,12 +266,13 @@ def Ft_HeadLossOp : Ft_Op<"head_loss", [Pure]> {
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }
 
-def Ft_HeadLossGradOp : Ft_Op<"head_loss_grad", [Pure, Accumulating]> {
+def Ft_HeadLossGradOp : Ft_Op<"head_loss_grad", [Pure, Accumulating, AttrSizedOperandSegments]> {
   let summary = "take the loss with its gradients";
   let description = [{
     The loss of head_loss, dx = dlogits * W and, where it is a result, dw = accumulate (0 where absent) + dlogits^T
     * x, with
-    dlogits = scalars[INVERSE_TARGETS] * (softmax - one-hot) on rows with a target, 0 elsewhere.
+    dlogits = scalars[INVERSE_TARGETS] * (softmax - one-hot) on rows with a target, 0 elsewhere; times
+    loss_scale[CURRENT_SCALE], where that is given.
 
     Example:
     ```mlir
@@ -191,10 +284,15 @@ def Ft_HeadLossGradOp : Ft_Op<"head_loss_grad", [Pure, Accumulating]> {
     - (C3) dx has x's type.
     - (C4) dw has weight's shape.
     - (C5) accumulate is given only with dw, and has its type.
+    - (C6) loss_scale has five elements.
   }];
-  let arguments = (ins Ft_Matrix:$x, Ft_Matrix:$weight, Ft_Ids:$labels, Ft_Scalars:$scalars, Optional<Ft_Matrix>:$accumulate);
+  let arguments = (ins Ft_Matrix:$x, Ft_Matrix:$weight, Ft_Ids:$labels, Ft_Scalars:$scalars,
+                       Optional<Ft_LossScale>:$loss_scale, Optional<Ft_Matrix>:$accumulate);
   let results = (outs Ft_Scalar:$loss, Ft_Matrix:$dx, Optional<Ft_Matrix>:$dw);
-  let assemblyFormat = "$x `,` $weight `,` $labels `,` $scalars (`accumulate` $accumulate^)? attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $x `,` $weight `,` $labels `,` $scalars (`loss_scale` $loss_scale^)? (`accumulate` $accumulate^)? attr-dict `:`
+    functional-type(operands, results)
+  }];
 }
 
 #endif // FT_PRODUCTS_TD

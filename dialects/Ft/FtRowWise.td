@@ -271,7 +271,8 @@ def Ft_AddOp : Ft_Op<"add", [Pure, Commutative]> {
 def Ft_CastOp : Ft_Op<"cast", [Pure]> {
   let summary = "convert to another float type";
   let description = [{
-    Rounds to nearest, ties to even. Working copies, and cotangents at a border of types.
+    Rounds to nearest, ties to even; with `ties_away`, away from zero. Working copies, and cotangents at a border of types.
+    Those of full weights tie away, so that with 16 bits more they say what x was (plan.proto, Tensor::REMAINDER).
 
     Example:
     ```mlir
@@ -281,7 +282,7 @@ def Ft_CastOp : Ft_Op<"cast", [Pure]> {
     - (C1) the result has x's shape.
     - (C2) the element types differ.
   }];
-  let arguments = (ins Ft_Tensor:$x);
+  let arguments = (ins Ft_Tensor:$x, UnitAttr:$ties_away);
   let results = (outs Ft_Tensor:$result);
   let assemblyFormat = "$x attr-dict `:` type($x) `to` type($result)";
 }
@@ -348,6 +349,29 @@ def Ft_ScatterRowsOp : Ft_Op<"scatter_rows", [Pure]> {
   let arguments = (ins Ft_Matrix:$x, Ft_Ids:$slots);
   let results = (outs Ft_Matrix:$result);
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
+
+def Ft_QuantizeRowsOp : Ft_Op<"quantize_rows", [Pure, AttrSizedOperandSegments]> {
+  let summary = "turn rows into codes of 8 bits with a scale each";
+  let description = [{
+    With v_i[t, j] = x_i[t, j] * fold_i[j] (x_i without fold), in f32, and m[t] the largest magnitude in row t of all
+    v_i together: scale[t] = max(m[t] / 448, 2^-126), 1 where m[t] is 0; codes_i[t, j] = e4m3(v_i[t, j] * (1 / scale[t])),
+    to nearest, ties to even, at most 448 in magnitude. What is no number stays none, and so does a row with an infinity.
+
+    Example:
+    ```mlir
+    %codes, %scale = ft.quantize_rows [%x] fold [] : (tensor<16x8xbf16>) -> (tensor<16x8xf8E4M3FN>, tensor<16xf32>)
+    %both:2, %one = ft.quantize_rows [%x, %y] fold [%s, %t] : (tensor<16x8xbf16>, tensor<16x4xbf16>, tensor<8xf32>, tensor<4xf32>) -> (tensor<16x8xf8E4M3FN>, tensor<16x4xf8E4M3FN>, tensor<16xf32>)
+    ```
+
+    - (C1) there are one or more matrices of one number of rows, and as many results of codes, of their shapes.
+    - (C2) scale has one element per row.
+    - (C3) fold is empty, or has one vector for each matrix, with one element per column.
+    - (C4) no matrix is of f64.
+  }];
+  let arguments = (ins Variadic<Ft_Matrix>:$x, Variadic<Ft_Scales>:$fold);
+  let results = (outs Variadic<Ft_Codes>:$codes, Ft_Scales:$scale);
+  let assemblyFormat = "`[` $x `]` `fold` `[` $fold `]` attr-dict `:` functional-type(operands, results)";
 }
 
 def Ft_GatherRowOp : Ft_Op<"gather_row", [Pure]> {

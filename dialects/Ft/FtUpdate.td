@@ -59,13 +59,48 @@ def Ft_GradNormOp : Ft_Op<"grad_norm", [Pure]> {
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }
 
-def Ft_AdamwOp : Ft_Op<"adamw", [Pure, Optimizer]> {
+def Ft_AdjustScaleOp : Ft_Op<"adjust_scale", [Pure]> {
+  let summary = "take the loss scale out of a step's norm, and find the next scale";
+  let description = [{
+    Dynamic loss scaling as PyTorch's GradScaler has it. norm is that of gradients times s = loss_scale[CURRENT_SCALE].
+
+    inverse = 1 / s, true_norm = norm * inverse. Where status[0] is 0 and norm is finite: good = loss_scale[GOOD_STEPS] + 1, and where that is
+    interval, the next scale is s * growth (s, where that is not finite in f32) and good is 0; BETA1_POWER and BETA2_POWER
+    are multiplied by beta1 and beta2. Where norm is not finite: the next scale is s * backoff, good is 0, SKIPPED_STEPS is
+    one more. Else nothing changes.
+
+    update_status is status, and (1, ..) where norm is not finite: the step's update then changes nothing, while the run
+    goes on. update_scalars are scalars with 1 - BETA1_POWER and 1 - BETA2_POWER of the next state for BIAS_CORRECTION1 and
+    BIAS_CORRECTION2: those of the steps that were taken.
+
+    Example:
+    ```mlir
+    %next, %n, %i, %st, %sc = ft.adjust_scale %norm, %loss_scale, %status, %scalars {growth = 2.0 : f64, backoff = 0.5 : f64, interval = 2000 : i64, beta1 = 0.9 : f64, beta2 = 0.999 : f64} : (tensor<1xf64>, tensor<5xf64>, tensor<4xi32>, tensor<8xf64>) -> (tensor<5xf64>, tensor<1xf64>, tensor<1xf64>, tensor<4xi32>, tensor<8xf64>)
+    ```
+
+    - (C1) norms and inverse have one element, loss scales five, statuses four, update_scalars scalars' type.
+    - (C2) growth is above 1, backoff in (0, 1), interval at least 1.
+    - (C3) beta1 and beta2 are in [0, 1).
+  }];
+  let arguments = (ins Ft_Scalar:$norm, Ft_LossScale:$loss_scale, Ft_Status:$status, Ft_Scalars:$scalars,
+                       F64Attr:$growth, F64Attr:$backoff, I64Attr:$interval, F64Attr:$beta1, F64Attr:$beta2);
+  let results = (outs Ft_LossScale:$next, Ft_Scalar:$true_norm, Ft_Scalar:$inverse, Ft_Status:$update_status,
+                      Ft_Scalars:$update_scalars);
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
+
+def Ft_AdamwOp : Ft_Op<"adamw", [Pure, Optimizer, AttrSizedOperandSegments]> {
   let summary = "update a parameter with AdamW";
   let description = [{
     PyTorch's: g = grad * min(1, max_norm / (norm + 1e-6)) (max_norm 0: g = grad); p = param * (1 - lr * weight_decay);
     m = beta1 * exp_avg + (1 - beta1) * g; v = beta2 * exp_avg_sq + (1 - beta2) * g^2;
     p = p - lr * (m / scalars[BIAS_CORRECTION1]) / (sqrt(v / scalars[BIAS_CORRECTION2]) + epsilon), lr =
     scalars[LEARNING_RATE]. Where status[0] is not 0 the results are the operands unchanged.
+
+    With `remainder`, param and it are an f32 parameter (plan.proto, Tensor::REMAINDER), and so are new_param and
+    new_remainder. With `inverse_scale`, grad is multiplied by that first; norm is then the one without the scale. With
+    `rounding`, what is stored as bf16 (moments; param, without remainder) is rounded stochastically, with the Philox key
+    of that stream; `rows` is then, in a bucket, the number of its first row (docs/numerics.md).
 
     Example:
     ```mlir
@@ -77,20 +112,28 @@ def Ft_AdamwOp : Ft_Op<"adamw", [Pure, Optimizer]> {
     - (C3) weight_decay and max_norm are at least 0.
     - (C4) exp_avg has param's shape; exp_avg_sq and both new moments have its type.
     - (C5) beta1 and beta2 are in [0, 1), epsilon is at least 0.
+    - (C6) remainder is operand and result, or neither; param is then bf16, and both are of its shape.
+    - (C7) inverse_scale has one element.
+    - (C8) rounding has one element; rows are given only with it.
   }];
-  let arguments = (ins Ft_Tensor:$param, Ft_Tensor:$grad, Ft_Tensor:$exp_avg, Ft_Tensor:$exp_avg_sq, Ft_Scalar:$norm, Ft_Status:$status, Ft_Scalars:$scalars,
+  let arguments = (ins Ft_Tensor:$param, Ft_Tensor:$grad, Ft_Tensor:$exp_avg, Ft_Tensor:$exp_avg_sq, Optional<Ft_Remainder>:$remainder,
+                       Ft_Scalar:$norm, Ft_Status:$status, Ft_Scalars:$scalars, Optional<Ft_Scalar>:$inverse_scale,
+                       Optional<Ft_Key>:$rounding, Optional<Ft_Rows>:$rows,
                        F64Attr:$beta1, F64Attr:$beta2, F64Attr:$epsilon, F64Attr:$weight_decay, F64Attr:$max_norm);
-  let results = (outs Ft_Tensor:$new_param, Ft_Tensor:$new_exp_avg, Ft_Tensor:$new_exp_avg_sq);
-  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+  let results = (outs Ft_Tensor:$new_param, Ft_Tensor:$new_exp_avg, Ft_Tensor:$new_exp_avg_sq, Optional<Ft_Remainder>:$new_remainder);
+  let assemblyFormat = [{
+    $param `,` $grad `,` $exp_avg `,` $exp_avg_sq (`remainder` $remainder^)? `,` $norm `,` $status `,` $scalars
+    (`inverse_scale` $inverse_scale^)? (`rounding` $rounding^)? (`rows` $rows^)? attr-dict `:` functional-type(operands, results)
+  }];
 }
 
-def Ft_SgdOp : Ft_Op<"sgd", [Pure, Optimizer]> {
+def Ft_SgdOp : Ft_Op<"sgd", [Pure, Optimizer, AttrSizedOperandSegments]> {
   let summary = "update a parameter with SGD";
   let description = [{
     PyTorch's: g = grad * clip (see adamw) + weight_decay * param; with momentum, buffer = momentum * buffer + g and g =
     buffer; param - lr * g. The buffer starts as zeros, which makes the first one g. Where status[0] is not 0 the
     results
-    are the operands unchanged.
+    are the operands unchanged. `inverse_scale`, `rounding` and `rows` are as adamw's.
 
     Example:
     ```mlir
@@ -102,11 +145,17 @@ def Ft_SgdOp : Ft_Op<"sgd", [Pure, Optimizer]> {
     - (C3) weight_decay and max_norm are at least 0.
     - (C4) momentum is in [0, 1); the buffer is operand and result exactly where it is above 0, of param's shape and
       one type.
+    - (C5) inverse_scale has one element.
+    - (C6) rounding has one element; rows are given only with it.
   }];
   let arguments = (ins Ft_Tensor:$param, Ft_Tensor:$grad, Optional<Ft_Tensor>:$momentum_buffer, Ft_Scalar:$norm, Ft_Status:$status, Ft_Scalars:$scalars,
+                       Optional<Ft_Scalar>:$inverse_scale, Optional<Ft_Key>:$rounding, Optional<Ft_Rows>:$rows,
                        F64Attr:$momentum, F64Attr:$weight_decay, F64Attr:$max_norm);
   let results = (outs Ft_Tensor:$new_param, Optional<Ft_Tensor>:$new_momentum_buffer);
-  let assemblyFormat = "$param `,` $grad (`momentum` $momentum_buffer^)? `,` $norm `,` $status `,` $scalars attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $param `,` $grad (`momentum` $momentum_buffer^)? `,` $norm `,` $status `,` $scalars (`inverse_scale` $inverse_scale^)?
+    (`rounding` $rounding^)? (`rows` $rows^)? attr-dict `:` functional-type(operands, results)
+  }];
 }
 
 #endif // FT_UPDATE_TD

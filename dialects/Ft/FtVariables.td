@@ -7,22 +7,25 @@ include "dialects/Ft/FtBase.td"
 def Ft_VariableOp : Ft_Op<"variable", [Symbol, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "declare a tensor that outlives a segment";
   let description = [{
-    A parameter, gradient, moment, working copy, constant table, batch input or output: one buffer of the plan. Created
+    A parameter, gradient, moment, remainder, working copy, constant table, batch input or output: one buffer of the plan. Created
     by compiler/Import (parameters, tables, inputs, LOSS, LOGITS) and by the pass of compiler/Model that needs it.
     Planning turns it into a buffer and, where it has a key, a row of the plan's parameter map.
 
-    `key` is the checkpoint's key (Hugging Face's, PEFT's for an adapter); a gradient or moment has its parameter's.
-    `of` names the parameter that a gradient, moment or working copy belongs to. `init` says what fills it when no file
+    `key` is the checkpoint's key (Hugging Face's, PEFT's for an adapter); a gradient, moment or remainder has its parameter's.
+    `of` names the parameter that a gradient, moment, remainder or working copy belongs to. A remainder is what the f32 master
+    of a bf16 parameter is more than that (plan.proto, Tensor). Row numbers are a bucket's that rounds: the number, among all
+    rows of the model's trained parameters, of the first row of each of its equal parts. `init` says what fills it when no file
     does: {kind = "zeros" | "ones"}, {kind = "normal" | "uniform", scale = s} (standard deviation, half width),
     {kind = "rope_cos" | "rope_sin", frequencies = f, amplitude = a} (element (p, i) is a times the cosine or sine of p * f[i]; one frequency for each column of the logical shape; a is 1 where absent),
-    {kind = "random_keys", names = [...]} (element i is the Philox key of stream "dropout" and names[i]).
+    {kind = "random_keys", names = [...], stream = s} (element i is the Philox key of stream s, "dropout" where absent, and names[i]),
+    {kind = "numbers", numbers = [...]} (those, one for each element).
     `io` is the kind of the plan's BatchInput or Output. `gradient_type` is the element type that a trained parameter's
     gradient is summed in. `gguf_key` and `gguf_rope_heads` say where a GGUF file has the parameter, and that it stores
     the rows of that many heads with rope pairs interleaved. `padding` says which elements of the type are not the
     checkpoint's: files, initial values and exports have the tensor without them, its logical shape. `place` says that
     the variable lies in a bucket: it is then a row of the parameter map and nothing else. A `bucket` is a flat variable
     that other variables lie in; it has no key, its members have. `quantization` says that memory holds the elements in a
-    few bits each. Of `shares` that ranks have of a bucket, the type is one, behind Sharding; members have their places in
+    few bits each. Of `shares` that ranks have of a bucket, or of its row numbers, the type is one, behind Sharding; members have their places in
     all of it. A bucket on the `host` lies in its memory, and its update runs there.
 
     Example:
@@ -33,24 +36,26 @@ def Ft_VariableOp : Ft_Op<"variable", [Symbol, DeclareOpInterfaceMethods<SymbolU
     ```
 
     - (C1) the type is a ranked tensor of static shape with at least one element.
-    - (C2) `of` is given exactly for the roles gradient, exp_avg, exp_avg_sq and working_copy, and names a trained
-      parameter.
-    - (C3) `key` is given exactly for parameters (frozen, trainable, adapter), gradients and moments that are no bucket.
-    - (C4) `init.kind` is one of those above, with its own fields and no other's; `names` has one name per element.
+    - (C2) `of` is given exactly for the roles gradient, exp_avg, exp_avg_sq, remainder and working_copy, and names a
+      trained parameter; that of a working copy may be a weight in FP8, whose codes are transposed there.
+    - (C3) `key` is given exactly for parameters (frozen, trainable, adapter), gradients, moments and remainders that are
+      no bucket.
+    - (C4) `init.kind` is one of those above, with its own fields and no other's; `names` has one name per element, and
+      `numbers` one number.
     - (C5) `io` is given exactly for the roles input and output, and is a kind of BatchInput or Output.
     - (C6) `gradient_type` is f64, f32 or bf16, and given only for the roles trainable and adapter.
     - (C7) `padding.dim` is a dimension whose size is a multiple of `padding.block`, and 0 < used < block.
     - (C8) `place` names a bucket of the variable's element type, and lies inside it and all other shares of it.
     - (C9) a bucket has rank 1.
     - (C10) `quantization` is given only for the role frozen, and rank 2.
-    - (C11) `host` is given only for a bucket of trained parameters or of moments.
+    - (C11) `host` is given only for a bucket of trained parameters, of moments or of remainders, or for row numbers.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<AnyRankedTensor>:$type, Ft_Role:$role,
                        OptionalAttr<StrAttr>:$key, OptionalAttr<FlatSymbolRefAttr>:$of, OptionalAttr<DictionaryAttr>:$init,
                        OptionalAttr<StrAttr>:$io, OptionalAttr<TypeAttr>:$gradient_type,
                        OptionalAttr<StrAttr>:$gguf_key, OptionalAttr<I64Attr>:$gguf_rope_heads,
                        OptionalAttr<Ft_PaddingAttr>:$padding, OptionalAttr<Ft_PlaceAttr>:$place, UnitAttr:$bucket,
-                       OptionalAttr<Ft_Nf4Attr>:$quantization, DefaultValuedAttr<I64Attr, "1">:$shares,
+                       OptionalAttr<AnyAttrOf<[Ft_Nf4Attr, Ft_Fp8Attr]>>:$quantization, DefaultValuedAttr<I64Attr, "1">:$shares,
                        UnitAttr:$host);
   let assemblyFormat = "$role $sym_name `:` $type attr-dict";
   let builders = [OpBuilder<(ins "::llvm::StringRef":$name, "::mlir::RankedTensorType":$type, "::ft::model::Role":$role)>];
@@ -60,6 +65,9 @@ def Ft_VariableOp : Ft_Op<"variable", [Symbol, DeclareOpInterfaceMethods<SymbolU
     ::llvm::SmallVector<int64_t> getLogicalShape();
     /// A parameter that training changes.
     bool isTrained() { return getRole() == Role::Trainable || getRole() == Role::Adapter; }
+    /// The form of a weight in codes of 4 bits; null of all others.
+    Nf4Attr getNf4() { return ::llvm::dyn_cast_if_present<Nf4Attr>(getQuantizationAttr()); }
+    bool isFp8() { return ::llvm::isa_and_present<Fp8Attr>(getQuantizationAttr()); }
   }];
 }
 
@@ -106,7 +114,7 @@ def Ft_WriteOp : Ft_Op<"write", [MemoryEffects<[MemWrite]>, DeclareOpInterfaceMe
 
     - (C1) the name is that of an ft.variable.
     - (C2) the value has the variable's type.
-    - (C3) the variable's role is not frozen, constant_table, random_keys or input.
+    - (C3) the variable's role is not frozen, constant_table, random_keys, row_numbers or input.
   }];
   let arguments = (ins FlatSymbolRefAttr:$variable, AnyRankedTensor:$value);
   let assemblyFormat = "$variable `,` $value attr-dict `:` type($value)";

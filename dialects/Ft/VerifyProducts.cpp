@@ -133,6 +133,8 @@ LogicalResult HeadLossGradOp::verify() {
     return failure();
   if (getDw() && failed(checkShape(*this, "C4", "dw", getDw(), shape(getWeight()))))
     return failure();
+  if (getLossScale() && failed(checkShape(*this, "C6", "loss_scale", getLossScale(), {5})))
+    return failure();
   if (getAccumulate() && !getDw())
     return emitOpError("(C5) accumulates a weight gradient that it does not return");
   if (getAccumulate())

@@ -28,7 +28,42 @@ LogicalResult GradNormOp::verify() {
   return checkShape(*this, "C2", "norm", getNorm(), {1});
 }
 
+LogicalResult AdjustScaleOp::verify() {
+  for (auto [name, value] :
+       {std::pair("norm", Value(getNorm())), {"true_norm", getTrueNorm()}, {"inverse", getInverse()}})
+    if (failed(checkShape(*this, "C1", name, value, {1})))
+      return failure();
+  for (auto [name, value] : {std::pair("loss_scale", Value(getLossScale())), {"next", getNext()}})
+    if (failed(checkShape(*this, "C1", name, value, {5})))
+      return failure();
+  for (auto [name, value] : {std::pair("status", Value(getStatus())), {"update_status", getUpdateStatus()}})
+    if (failed(checkShape(*this, "C1", name, value, {4})))
+      return failure();
+  const double growth = getGrowth().convertToDouble(), backoff = getBackoff().convertToDouble();
+  if (failed(checkSameType(*this, "C1", "update_scalars", getUpdateScalars(), getScalars())) ||
+      failed(checkRange(*this, "C2", "interval", double(getInterval()), 1, infinity)))
+    return failure();
+  if (!(growth > 1))
+    return emitOpError("(C2) growth is ") << growth << "; must be above 1";
+  if (!(backoff > 0 && backoff < 1))
+    return emitOpError("(C2) backoff is ") << backoff << "; must be in (0, 1)";
+  if (failed(checkRange(*this, "C3", "beta1", getBeta1().convertToDouble(), 0, 1)))
+    return failure();
+  return checkRange(*this, "C3", "beta2", getBeta2().convertToDouble(), 0, 1);
+}
+
 namespace {
+/// Of which constraint each is, the definitions number differently.
+template <typename Op> LogicalResult verifyOptions(Op op, StringRef scale, StringRef rounding) {
+  if (op.getInverseScale() && failed(checkShape(op, scale, "inverse_scale", op.getInverseScale(), {1})))
+    return failure();
+  if (op.getRounding() && failed(checkShape(op, rounding, "rounding", op.getRounding(), {1})))
+    return failure();
+  if (op.getRows() && !op.getRounding())
+    return op.emitOpError("(") << rounding << ") has rows and no rounding that would count them";
+  return success();
+}
+
 template <typename Op> LogicalResult verifyUpdate(Op op) {
   if (failed(checkShape(op, "C1", "grad", op.getGrad(), shape(op.getParam()))) ||
       failed(checkSameType(op, "C1", "new_param", op.getNewParam(), op.getParam())) ||
@@ -46,13 +81,24 @@ LogicalResult AdamwOp::verify() {
       failed(checkSameType(*this, "C4", "new_exp_avg", getNewExpAvg(), getExpAvg())) ||
       failed(checkSameType(*this, "C4", "new_exp_avg_sq", getNewExpAvgSq(), getExpAvg())) ||
       failed(checkRange(*this, "C5", "beta1", getBeta1().convertToDouble(), 0, 1)) ||
-      failed(checkRange(*this, "C5", "beta2", getBeta2().convertToDouble(), 0, 1)))
+      failed(checkRange(*this, "C5", "beta2", getBeta2().convertToDouble(), 0, 1)) ||
+      failed(verifyOptions(*this, "C7", "C8")))
     return failure();
+  if (bool(getRemainder()) != bool(getNewRemainder()))
+    return emitOpError("(C6) a remainder must come and go");
+  if (getRemainder()) {
+    if (failed(checkElement(*this, "C6", "param", getParam(), BFloat16Type::get(getContext()))) ||
+        failed(checkShape(*this, "C6", "remainder", getRemainder(), shape(getParam()))) ||
+        failed(checkShape(*this, "C6", "new_remainder", getNewRemainder(), shape(getParam()))))
+      return failure();
+  }
   return checkRange(*this, "C5", "epsilon", getEpsilon().convertToDouble(), 0, infinity);
 }
 
 LogicalResult SgdOp::verify() {
-  if (failed(verifyUpdate(*this)) || failed(checkRange(*this, "C4", "momentum", getMomentum().convertToDouble(), 0, 1)))
+  if (failed(verifyUpdate(*this)) ||
+      failed(checkRange(*this, "C4", "momentum", getMomentum().convertToDouble(), 0, 1)) ||
+      failed(verifyOptions(*this, "C5", "C6")))
     return failure();
   const bool hasMomentum = getMomentum().convertToDouble() > 0;
   if (hasMomentum != bool(getMomentumBuffer()) || hasMomentum != bool(getNewMomentumBuffer()))

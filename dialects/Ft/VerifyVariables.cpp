@@ -58,9 +58,9 @@ static bool isOneOf(StringRef name, std::initializer_list<StringRef> names) { re
 
 static LogicalResult verifyInit(VariableOp op, DictionaryAttr init) {
   auto kind = init.getAs<StringAttr>("kind");
-  if (!kind || !isOneOf(kind, {"zeros", "ones", "normal", "uniform", "rope_cos", "rope_sin", "random_keys"}))
+  if (!kind || !isOneOf(kind, {"zeros", "ones", "normal", "uniform", "rope_cos", "rope_sin", "random_keys", "numbers"}))
     return op.emitOpError("(C4) init.kind must be one of zeros, ones, normal, uniform, rope_cos, rope_sin, "
-                          "random_keys");
+                          "random_keys, numbers");
   const bool needsScale = isOneOf(kind, {"normal", "uniform"});
   if (needsScale != bool(init.getAs<FloatAttr>("scale")))
     return op.emitOpError("(C4) init.scale must be given with normal and uniform, and only there");
@@ -75,6 +75,12 @@ static LogicalResult verifyInit(VariableOp op, DictionaryAttr init) {
     if (!names || int64_t(names.size()) != op.getTensorType().getNumElements())
       return op.emitOpError("(C4) init.names must name each of the ") << op.getTensorType().getNumElements() << " keys";
   }
+  if (kind == "numbers") {
+    auto numbers = init.getAs<DenseF64ArrayAttr>("numbers");
+    const int64_t elements = op.getTensorType().getNumElements() * static_cast<int64_t>(op.getShares());
+    if (!numbers || numbers.size() != elements)
+      return op.emitOpError("(C4) init.numbers must be ") << elements << " numbers";
+  }
   return success();
 }
 
@@ -83,16 +89,16 @@ LogicalResult VariableOp::verify() {
   if (!tensor || !tensor.hasStaticShape() || tensor.getNumElements() == 0)
     return emitOpError("(C1) type must be a ranked tensor of static, non-zero shape");
   const Role role = getRole();
-  const bool derived =
-      role == Role::Gradient || role == Role::ExpAvg || role == Role::ExpAvgSq || role == Role::WorkingCopy;
+  const bool state = role == Role::ExpAvg || role == Role::ExpAvgSq || role == Role::Remainder;
+  const bool derived = state || role == Role::Gradient || role == Role::WorkingCopy;
   if (derived != getOf().has_value())
-    return emitOpError("(C2) `of` must name a parameter for the roles gradient, exp_avg, exp_avg_sq and "
+    return emitOpError("(C2) `of` must name a parameter for the roles gradient, exp_avg, exp_avg_sq, remainder and "
                        "working_copy, and only there");
-  const bool keyed = role != Role::ConstantTable && role != Role::RandomKeys && role != Role::Input &&
-                     role != Role::Output && role != Role::WorkingCopy && !getBucket();
+  const bool parameter = role == Role::Frozen || isTrained();
+  const bool keyed = (parameter || state || role == Role::Gradient) && !getBucket();
   if (keyed != getKey().has_value())
-    return emitOpError("(C3) `key` must be given for parameters, gradients and moments that are no bucket, and only "
-                       "there");
+    return emitOpError("(C3) `key` must be given for parameters, gradients, moments and remainders that are no bucket, "
+                       "and only there");
   if (auto init = getInitAttr())
     if (failed(verifyInit(*this, init)))
       return failure();
@@ -114,9 +120,10 @@ LogicalResult VariableOp::verify() {
   if (getQuantization() && (role != Role::Frozen || tensor.getRank() != 2))
     return emitOpError("(C10) quantization belongs to the role frozen and rank 2; it is ")
            << stringifyRole(role) << " of rank " << tensor.getRank();
-  const bool moment = role == Role::ExpAvg || role == Role::ExpAvgSq;
-  if (getHost() && (!getBucket() || !(isTrained() || moment)))
-    return emitOpError("(C11) host belongs to buckets of trained parameters and moments; it is ")
+  if (getHost() && role != Role::RowNumbers && (!getBucket() || !(isTrained() || state)))
+    return emitOpError(
+               "(C11) host belongs to buckets of trained parameters, moments and remainders, and to row numbers; "
+               "it is ")
            << stringifyRole(role) << (getBucket() ? "" : " and no bucket");
   return success();
 }
@@ -147,7 +154,8 @@ LogicalResult VariableOp::verifySymbolUses(SymbolTableCollection &table) {
   if (!getOf())
     return success();
   auto parameter = table.lookupNearestSymbolFrom<VariableOp>(*this, getOfAttr());
-  if (parameter && parameter.isTrained())
+  const bool codes = parameter && parameter.isFp8() && getRole() == Role::WorkingCopy;
+  if (codes || (parameter && parameter.isTrained()))
     return success();
   return emitOpError("(C2) `of` must name a trainable or adapter variable; ") << getOfAttr() << " is none";
 }
@@ -178,6 +186,7 @@ LogicalResult WriteOp::verifySymbolUses(SymbolTableCollection &table) {
   case Role::Frozen:
   case Role::ConstantTable:
   case Role::RandomKeys:
+  case Role::RowNumbers:
   case Role::Input:
     return emitOpError("(C3) writes a variable of role ") << stringifyRole(variable->getRole());
   default:

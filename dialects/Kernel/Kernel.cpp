@@ -85,8 +85,8 @@ static bool isOperandType(Type type) {
       llvm::any_of(strides, [](int64_t s) { return ShapedType::isDynamic(s) || s < 0; }))
     return false;
   Type element = memref.getElementType();
-  return element.isF64() || element.isF32() || element.isBF16() || element.isSignlessInteger(64) ||
-         element.isSignlessInteger(32) || element.isSignlessInteger(8);
+  return element.isF64() || element.isF32() || element.isBF16() || element.isF16() || element.isSignlessInteger(64) ||
+         element.isSignlessInteger(32) || element.isSignlessInteger(16) || element.isSignlessInteger(8);
 }
 
 static LogicalResult verifyInplace(FuncOp op) {
@@ -124,7 +124,7 @@ LogicalResult FuncOp::verify() {
     if (!isOperandType(argument.getType()))
       return emitOpError("(C1) operand ")
              << number << " must be a memref of static shape and strides, last stride 1, rank >= 1, of f64, f32, "
-             << "bf16, i64, i32 or i8; is " << argument.getType();
+             << "bf16, f16, i64, i32, i16 or i8; is " << argument.getType();
   if (failed(verifyInplace(*this)))
     return failure();
   if (getItems() && static_cast<int64_t>(*getItems()) <= 0)

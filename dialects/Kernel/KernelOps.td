@@ -41,7 +41,7 @@ def Kernel_FuncOp : Kernel_Op<"func", [IsolatedFromAbove, Symbol, SingleBlock]> 
 
     Constraints:
     - (C1) each operand is a memref of static shape and strides in the default memory space, its last stride 1, of
-      rank 1 or more, of f64, f32, bf16, i64, i32 or i8;
+      rank 1 or more, of f64, f32, bf16, f16, i64, i32, i16 or i8;
     - (C2) the item is of type index;
     - (C3) an in-place pair names two different operands of the same type, and no operand is in two pairs;
     - (C4) the body ends with `kernel.return`;

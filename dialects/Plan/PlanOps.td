@@ -148,10 +148,11 @@ def Plan_TensorOp : Plan_Op<"tensor", [DeclareOpInterfaceMethods<SymbolUserOpInt
     One row of the parameter map (plan.proto, Tensor): the dense row-major tensor of `shape` read as an array of
     `sizes`, element (i0, i1, …) at `offset` bytes plus Σ i_k · strides[k] elements.
 
-    A tensor of i4 is quantised: `quantization` is then {double_quant = …}, and it fills the buffer.
+    A tensor of i4 is quantised: `quantization` is then {double_quant = …}, and it fills the buffer. So is one of
+    f8E4M3FN, with {scales_offset = …, row_pitch = …}: bytes of the buffer, and elements from row to row.
 
     (C1) sizes and strides have one length, and Π sizes = Π shape. (C2) the last element lies inside the buffer.
-    (C3) `quantization` is given exactly for i4.
+    (C3) `quantization` is given exactly for i4 and f8E4M3FN.
 
     Example:
     ```mlir
@@ -257,14 +258,17 @@ def Plan_GemmOp : Plan_Step<"gemm",
          I64Attr:$k, I64Attr:$lda, I64Attr:$ldb, I64Attr:$ldd, UnitAttr:$trans_a, UnitAttr:$trans_b,
          UnitAttr:$allow_tf32, DefaultValuedAttr<F64Attr, "1.0">:$alpha, DefaultValuedAttr<F64Attr, "0.0">:$beta,
          DefaultValuedAttr<I64Attr, "1">:$batch, DefaultValuedAttr<I64Attr, "0">:$stride_a,
-         DefaultValuedAttr<I64Attr, "0">:$stride_b, DefaultValuedAttr<I64Attr, "0">:$stride_d),
-    (ins Plan_OperandAttr:$a, Plan_OperandAttr:$b, Plan_OperandAttr:$d, OptionalAttr<Plan_OperandAttr>:$workspace)> {
+         DefaultValuedAttr<I64Attr, "0">:$stride_b, DefaultValuedAttr<I64Attr, "0">:$stride_d,
+         UnitAttr:$fast_accumulation),
+    (ins Plan_OperandAttr:$a, Plan_OperandAttr:$b, Plan_OperandAttr:$d, OptionalAttr<Plan_OperandAttr>:$workspace,
+         OptionalAttr<Plan_OperandAttr>:$scale_a, OptionalAttr<Plan_OperandAttr>:$scale_b)> {
   let summary = "D = alpha · op(A) · op(B) + beta · D";
   let description = [{
-    Row-major. Leading dimensions and batch strides count elements.
+    Row-major. Leading dimensions and batch strides count elements. A and B of f8E4M3FN have scales: row i of the sum is
+    multiplied by element i of scale_a, column j by element j of scale_b, both f32.
 
     (C1) beta is 0 or 1, and d is read exactly where beta is 1. (C2) each operand's region is what shape and leading
-    dimension imply.
+    dimension imply. (C3) scales are given exactly for f8E4M3FN, of one run each, and only read.
 
     Example:
     ```mlir
@@ -283,8 +287,29 @@ def Plan_GemmOp : Plan_Step<"gemm",
   }];
   let assemblyFormat = [{
     $name $a_type `,` $b_type `,` $d_type `accumulate` $compute_type `m` $m `n` $n `k` $k `a` $a `b` $b `d` $d
-    (`workspace` $workspace^)? attr-dict
+    (`workspace` $workspace^)? (`scale_a` $scale_a^)? (`scale_b` $scale_b^)? attr-dict
   }];
+}
+
+def Plan_TransposeOp : Plan_Step<"transpose", (ins), (ins Plan_OperandAttr:$src, Plan_OperandAttr:$dst)> {
+  let summary = "transpose a matrix of bytes";
+  let description = [{
+    Byte r of row c of dst is byte c of row r of src.
+
+    (C1) dst has a row for each byte of src's rows, of as many bytes as src has rows; src is read, dst written.
+
+    Example:
+    ```mlir
+    plan.arena device @a {size = 1024 : i64}
+    plan.buffer @w in @a weight 64
+    plan.buffer @t in @a activation 64
+    plan.segment @update {
+      plan.transpose "codes" <buffer = @w, offset = 0, rows = 4, rowBytes = 16, pitch = 16, read = 1>
+                          to <buffer = @t, offset = 0, rows = 16, rowBytes = 4, pitch = 4, write = 2>
+    }
+    ```
+  }];
+  let assemblyFormat = "$name $src `to` $dst attr-dict";
 }
 
 def Plan_AttentionOp : Plan_Step<"attention",

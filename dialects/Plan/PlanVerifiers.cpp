@@ -60,8 +60,9 @@ static int64_t product(ArrayRef<int64_t> values) {
 LogicalResult TensorOp::verify() {
   if (getSizes().size() != getStrides().size() || product(getSizes()) != product(getShape())) // (C1)
     return emitOpError("(C1) sizes, strides and shape do not fit each other");
-  if (getType().isInteger(4) != getQuantization().has_value()) // (C3)
-    return emitOpError("(C3) quantization must be given for i4, and only there; the type is ") << getType();
+  if ((getType().isInteger(4) || isa<Float8E4M3FNType>(getType())) != getQuantization().has_value()) // (C3)
+    return emitOpError("(C3) quantization must be given for i4 and f8E4M3FN, and only there; the type is ")
+           << getType();
   return success();
 }
 
@@ -118,7 +119,25 @@ LogicalResult GemmOp::verify() {
   if (failed(check("a", getA(), getTransA() ? k : m, getTransA() ? m : k, getLda(), getAType())) ||
       failed(check("b", getB(), getTransB() ? n : k, getTransB() ? k : n, getLdb(), getBType())))
     return failure();
-  return check("d", getD(), m, n, getLdd(), getDType());
+  if (failed(check("d", getD(), m, n, getLdd(), getDType())))
+    return failure();
+  auto checkScale = [&](StringRef which, OperandAttr scale, int64_t count) -> LogicalResult { // (C3)
+    const bool codes = isa<Float8E4M3FNType>(getAType());
+    if (codes != !!scale || (scale && (scale.getRows() != 1 || scale.getBatch() != 1 || scale.getWrite() ||
+                                       scale.getRowBytes() != 4 * count)))
+      return emitOpError("(C3) ") << which << " must be a run of " << count
+                                  << " f32 for f8E4M3FN, and absent elsewhere";
+    return success();
+  };
+  return failed(checkScale("scale_a", getScaleAAttr(), m)) ? failure() : checkScale("scale_b", getScaleBAttr(), n);
+}
+
+LogicalResult TransposeOp::verify() {
+  OperandAttr src = getSrc(), dst = getDst();
+  if (src.getRows() != dst.getRowBytes() || src.getRowBytes() != dst.getRows() || src.getBatch() != 1 ||
+      dst.getBatch() != 1 || !src.getRead() || src.getWrite() || dst.getRead() || !dst.getWrite())
+    return emitOpError("(C1) source and destination do not fit each other");
+  return success();
 }
 
 LogicalResult AttentionOp::verify() {

@@ -13,28 +13,6 @@ using plan::Collective;
 
 namespace {
 
-struct Case {
-  Collective::Kind kind;
-  Collective::Reduction reduction;
-  plan::DType dtype;
-};
-
-/// Every kind with every type and reduction that it takes.
-std::vector<Case> cases() {
-  std::vector<Case> all;
-  for (auto kind : {Collective::ALL_REDUCE, Collective::REDUCE_SCATTER})
-    for (auto reduction : {Collective::SUM, Collective::MAX, Collective::NORM2})
-      for (auto dtype : {plan::F64, plan::F32, plan::BF16, plan::I32})
-        if (reduction != Collective::NORM2 || dtype != plan::I32)
-          all.push_back({kind, reduction, dtype});
-  for (auto kind : {Collective::ALL_GATHER, Collective::BROADCAST})
-    for (auto dtype : {plan::F64, plan::F32, plan::BF16, plan::F16, plan::I32, plan::I64, plan::U8})
-      all.push_back({kind, Collective::REDUCTION_UNSPECIFIED, dtype});
-  return all;
-}
-
-bool hasParts(Collective::Kind kind) { return kind == Collective::REDUCE_SCATTER || kind == Collective::ALL_GATHER; }
-
 class CommunicatorConformance : public testing::TestWithParam<Implementation> {
 protected:
   /// Runs the cases once on each rank, and compares what every byte is then. Returns the bytes of all ranks.

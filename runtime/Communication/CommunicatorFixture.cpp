@@ -130,6 +130,21 @@ std::vector<Implementation> implementations() {
           {"Moved", openMovedThreads}};
 }
 
+std::vector<Case> cases() {
+  std::vector<Case> all;
+  for (auto kind : {Collective::ALL_REDUCE, Collective::REDUCE_SCATTER})
+    for (auto reduction : {Collective::SUM, Collective::MAX, Collective::NORM2})
+      for (auto dtype : {plan::F64, plan::F32, plan::BF16, plan::I32})
+        if (reduction != Collective::NORM2 || dtype != plan::I32)
+          all.push_back({kind, reduction, dtype});
+  for (auto kind : {Collective::ALL_GATHER, Collective::BROADCAST})
+    for (auto dtype : {plan::F64, plan::F32, plan::BF16, plan::F16, plan::I32, plan::I64, plan::U8})
+      all.push_back({kind, Collective::REDUCTION_UNSPECIFIED, dtype});
+  return all;
+}
+
+bool hasParts(Collective::Kind kind) { return kind == Collective::REDUCE_SCATTER || kind == Collective::ALL_GATHER; }
+
 void onEachRank(const Implementation &implementation, const plan::Mesh &mesh,
                 const std::function<void(Communicator &)> &body) {
   auto ends = implementation.open(mesh);
@@ -142,8 +157,6 @@ void onEachRank(const Implementation &implementation, const plan::Mesh &mesh,
 }
 
 namespace {
-
-bool hasParts(Collective::Kind kind) { return kind == Collective::REDUCE_SCATTER || kind == Collective::ALL_GATHER; }
 
 void setRun(plan::Operand &operand, uint64_t bytes) { operand.set_rows(1), operand.set_row_bytes(bytes); }
 

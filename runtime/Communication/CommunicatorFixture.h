@@ -26,6 +26,15 @@ using Bytes = std::vector<std::byte>;
 void onEachRank(const Implementation &implementation, const plan::Mesh &mesh,
                 const std::function<void(Communicator &)> &body);
 
+struct Case {
+  plan::Collective::Kind kind;
+  plan::Collective::Reduction reduction;
+  plan::DType dtype;
+};
+/// Every kind with every type and reduction that it takes.
+std::vector<Case> cases();
+bool hasParts(plan::Collective::Kind kind);
+
 /// One collective over runs of so many bytes (of the whole; parts where the kind has some).
 plan::Collective makeCollective(plan::Collective::Kind kind, plan::Collective::Reduction reduction, plan::DType dtype,
                                 const std::vector<uint32_t> &axes, uint32_t members,

@@ -104,14 +104,22 @@ void Envoy::note(const Request &request, std::string what) {
   ended = false;
 }
 
+static std::string placeOf(const Request &request) {
+  Progress::Place place;
+  place.step = request.step;
+  place.segment = plan::Segment::Kind_IsValid(int(request.segment)) ? int(request.segment) : 0;
+  return describe(place);
+}
+
 std::string Envoy::lastSeen() const {
   std::lock_guard lock(mutex);
-  if (doing.empty())
-    return "before its first collective";
-  Progress::Place place;
-  place.step = last.step;
-  place.segment = plan::Segment::Kind_IsValid(int(last.segment)) ? int(last.segment) : 0;
-  return fmt::format("{}, {} {}", describe(place), ended ? "behind" : "in", doing);
+  return doing.empty() ? "before its first collective"
+                       : fmt::format("{}, {} {}", placeOf(last), ended ? "behind" : "in", doing);
+}
+
+std::string Envoy::lastPlace() const {
+  std::lock_guard lock(mutex);
+  return placeOf(last);
 }
 
 uint64_t Envoy::step() const {

@@ -25,6 +25,8 @@ public:
 
   /// Where the rank was last, as far as its requests say. From any thread.
   std::string lastSeen() const;
+  /// The same without what it was at there: "step 17, segment UPDATE".
+  std::string lastPlace() const;
   uint64_t step() const;
 
 private:

@@ -40,10 +40,21 @@ struct Far {
   std::string place = "before its first heartbeat"; ///< as it says, under the mutex
   uint64_t step = 0;
   bool onDevice = false;
-  std::string waitsIn;            ///< on its device
+  std::string waitsIn; ///< on its device
+
+  std::string lastSeen() const;
   Clock::time_point changed;      ///< the place, last; the watcher's
   std::atomic<bool> left = false; ///< it said that it needs nobody any more
 };
+
+/// Under the mutex. What a rank's requests say is newer than its heartbeats, which alone know the step of the plan.
+std::string Far::lastSeen() const {
+  if (onDevice || step > envoy.step())
+    return place;
+  const size_t at = place.find(", at \"");
+  const bool same = at != std::string::npos && place.compare(0, at, envoy.lastPlace()) == 0;
+  return envoy.lastSeen() + (same ? fmt::format(", last heard{}", place.substr(at + 1)) : "");
+}
 
 class MeetingPlace final : public PiecewiseRank {
 public:
@@ -163,8 +174,7 @@ void MeetingPlace::fail(uint32_t rank, std::string_view what) {
   std::string text(what);
   if (Far *far = others[rank].get()) {
     std::lock_guard lock(far->mutex);
-    text += fmt::format(" ({}); it was in {}", far->who,
-                        far->onDevice || far->step > far->envoy.step() ? far->place : far->envoy.lastSeen());
+    text += fmt::format(" ({}); it was in {}", far->who, far->lastSeen());
   }
   const std::string onDevices = waitingOnDevices(rank), waits = onDevices.empty() ? room->waiting() : onDevices;
   room->fail(rank, text + (waits.empty() ? "" : "; " + waits));

@@ -8,19 +8,13 @@
 using namespace ft;
 using namespace ft::rt;
 
-namespace {
-double since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-}
-} // namespace
-
 void Progress::beginStep(uint64_t number) {
   step.store(number, std::memory_order_relaxed);
   move();
 }
 
 void Progress::enter(plan::Segment::Kind kind) {
-  entered = Clock::now();
+  entered = now();
   waitedMs = 0;
   name.store(nullptr, std::memory_order_relaxed);
   segment.store(kind, std::memory_order_relaxed);
@@ -52,6 +46,7 @@ Progress::Place Progress::place() const {
   place.segment = segment.load(std::memory_order_relaxed);
   if (const std::string *at = name.load(std::memory_order_relaxed))
     place.name = *at;
+  place.loads = loads.load(std::memory_order_relaxed);
   place.waits = waits.load(std::memory_order_relaxed) > 0;
   place.ordinal = ordinal.load(std::memory_order_relaxed);
   std::lock_guard lock(following);
@@ -60,7 +55,7 @@ Progress::Place Progress::place() const {
 
 Progress::Wait::Wait(Progress *progress) : progress(progress) {
   if (progress && progress->waits.fetch_add(1, std::memory_order_relaxed) == 0)
-    start = Clock::now();
+    start = progress->now();
 }
 
 Progress::Wait::~Wait() {
@@ -68,12 +63,21 @@ Progress::Wait::~Wait() {
     return;
   progress->move();
   if (progress->waits.fetch_sub(1, std::memory_order_relaxed) == 1)
-    progress->waitedMs += since(start);
+    progress->waitedMs += progress->since(start);
+}
+
+void Progress::Loading::set(bool loads) {
+  if (!progress)
+    return;
+  progress->loads.store(loads, std::memory_order_relaxed);
+  progress->move();
 }
 
 std::string ft::rt::describe(const Progress::Place &place) {
   std::string text = place.step ? fmt::format("step {}", place.step) : "before the first step";
-  if (place.segment != plan::Segment::KIND_UNSPECIFIED)
+  if (place.loads)
+    text += ", loading weights";
+  else if (place.segment != plan::Segment::KIND_UNSPECIFIED)
     text += fmt::format(", segment {}", plan::Segment::Kind_Name(plan::Segment::Kind(place.segment)));
   else
     text += ", between segments";

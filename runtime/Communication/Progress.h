@@ -26,17 +26,23 @@ public:
     uint64_t step = 0;                             ///< 0: before the first
     int segment = plan::Segment::KIND_UNSPECIFIED; ///< none: between segments
     std::string name;                              ///< of the plan's step, or which collective; empty: none has begun
+    bool loads = false;                            ///< weights, in chunks
     bool waits = false;                            ///< for other ranks
     bool onDevice = false;                         ///< a device says so, of work that the host has enqueued
     uint64_t ordinal = 0;                          ///< another one: the rank has moved since
     bool operator==(const Place &) const = default;
   };
 
+  using Clock = std::chrono::steady_clock;
+  explicit Progress(Clock::time_point (*now)() = [] { return Clock::now(); }) : now(now) {}
+
   void beginStep(uint64_t step);
   void enter(plan::Segment::Kind segment);
   void leave();
   /// `name` must stay where it is.
   void at(const std::string &name);
+  /// A chunk of weights is there. From any thread.
+  void loaded() { move(); }
   /// From now on the device says where it is, where it runs what was enqueued; null: no longer.
   void follow(const Trail *device);
 
@@ -56,13 +62,29 @@ public:
 
   private:
     Progress *const progress;
-    std::chrono::steady_clock::time_point start;
+    Clock::time_point start;
+  };
+  /// While one lives, the rank loads weights.
+  class Loading {
+  public:
+    explicit Loading(Progress *progress) : progress(progress) { set(true); }
+    ~Loading() { set(false); }
+    Loading(const Loading &) = delete;
+    Loading &operator=(const Loading &) = delete;
+
+  private:
+    void set(bool loads);
+    Progress *const progress; ///< may be null
   };
 
 private:
-  using Clock = std::chrono::steady_clock;
   void move() { ordinal.fetch_add(1, std::memory_order_relaxed); }
+  double since(Clock::time_point start) const {
+    return std::chrono::duration<double, std::milli>(now() - start).count();
+  }
 
+  Clock::time_point (*const now)();
+  std::atomic<bool> loads = false;
   std::atomic<uint64_t> step = 0, ordinal = 0;
   std::atomic<int> segment = plan::Segment::KIND_UNSPECIFIED, waits = 0;
   std::atomic<const std::string *> name = nullptr;

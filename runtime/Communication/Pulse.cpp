@@ -26,23 +26,40 @@ bool Pulse::read(const std::function<void(const pulse::Beat &)> &take) {
   return true;
 }
 
+namespace {
+double milliseconds(Clock::duration duration) { return std::chrono::duration<double, std::milli>(duration).count(); }
+} // namespace
+
 void StallWatch::measure(const Progress::Place &place, Clock::time_point now) {
+  if (last.loads)
+    longestChunk = std::max(longestChunk, milliseconds(now - moved));
   const bool goesOn = place.onDevice && last.onDevice && place.segment == last.segment && place.step == last.step;
   if (goesOn)
     return;
   if (last.onDevice) {
     double &most = longest[size_t(last.segment) % Progress::kinds];
-    most = std::max(most, std::chrono::duration<double, std::milli>(now - begun).count());
+    most = std::max(most, milliseconds(now - begun));
   }
   begun = now;
 }
 
-/// Of a device's first run of a segment nothing is known but that it has run before the first step.
+/// Of a device's first run of a segment nothing is known but that it has run before the first step, nor of a first
+/// chunk.
 double StallWatch::usualMs(const Progress::Place &place) const {
-  if (!place.onDevice)
+  if (!place.onDevice && !place.loads)
     return progress->longestMs(place.segment);
-  const double most = longest[size_t(place.segment) % Progress::kinds];
-  return most > 0 ? most : std::chrono::duration<double, std::milli>(patience.leastStall).count();
+  const double most = place.loads ? longestChunk : longest[size_t(place.segment) % Progress::kinds];
+  return most > 0 ? most : milliseconds(patience.leastStall);
+}
+
+std::string StallWatch::describeStall(const Progress::Place &place, double stillMs, double usualMs) const {
+  const std::string still = fmt::format("no progress for {:.0f} s", stillMs / 1e3);
+  if (!place.loads)
+    return fmt::format("{} in {}; such a segment has taken {:.2f} s at most", still, describe(place), usualMs / 1e3);
+  return still + " in loading weights; " +
+         (longestChunk > 0 ? fmt::format("a piece has taken {:.2f} s at most", usualMs / 1e3)
+                           : "nothing has been read so far") +
+         ": look at the disk or network that the model is on";
 }
 
 std::string StallWatch::check(Clock::time_point now) {
@@ -55,13 +72,12 @@ std::string StallWatch::check(Clock::time_point now) {
     moved = now;
     return {};
   }
-  const double usual = usualMs(place), still = std::chrono::duration<double, std::milli>(now - moved).count();
-  // Nothing is known of what runs for the first time, nor of loading and saving.
-  const bool known = place.segment != plan::Segment::KIND_UNSPECIFIED && usual > 0;
+  const double usual = usualMs(place), still = milliseconds(now - moved);
+  // Nothing is known of what runs for the first time, nor of saving.
+  const bool known = place.loads || (place.segment != plan::Segment::KIND_UNSPECIFIED && usual > 0);
   if (place.waits || !known || now - moved < patience.leastStall || still < patience.stallFactor * usual)
     return {};
-  return fmt::format("no progress for {:.0f} s in {}; such a segment has taken {:.2f} s at most", still / 1e3,
-                     describe(place), usual / 1e3);
+  return describeStall(place, still, usual);
 }
 
 bool Overdue::check(Clock::time_point now) {

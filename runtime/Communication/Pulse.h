@@ -37,8 +37,8 @@ private:
   Clock::time_point heard = Clock::now();
 };
 
-/// Sees that this process's own rank does not move, though the process lives. Of a device it measures what segments
-/// take by itself, as often as it is asked.
+/// Sees that this process's own rank does not move, though the process lives. What segments of a device and chunks of
+/// loading take it measures by itself, as often as it is asked.
 class StallWatch {
 public:
   StallWatch(const Progress *progress, const Patience &patience) : progress(progress), patience(patience) {}
@@ -48,12 +48,14 @@ public:
 private:
   void measure(const Progress::Place &place, Clock::time_point now);
   double usualMs(const Progress::Place &place) const;
+  std::string describeStall(const Progress::Place &place, double stillMs, double usualMs) const;
 
   const Progress *const progress;
   const Patience patience;
   Progress::Place last;
   Clock::time_point moved = Clock::now(), begun = moved;
   std::array<double, Progress::kinds> longest = {}; ///< of a device
+  double longestChunk = 0;                          ///< of loading
 };
 
 /// Sees that all have failed and this process's own rank, in the middle of something long, has not heard of it.

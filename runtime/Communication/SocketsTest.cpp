@@ -2,6 +2,7 @@
 #include "runtime/Communication/Sockets.h"
 #include "runtime/Communication/CommunicatorFixture.h"
 #include "runtime/Communication/Pieces.h"
+#include "runtime/Communication/Pulse.h"
 #include "runtime/Communication/Requests.h"
 #include "runtime/Communication/Trail.h"
 
@@ -109,6 +110,43 @@ TEST_F(SocketsTest, TheLostRanksLastPlaceIsNamed) {
   expectFailure(zero->agree(Agreement::Sum, 7).status(),
                 {"rank 1: its connection closed (host host-1, process 101); it was in step 17, segment "
                  "ACCUMULATE_LAST, behind an agreement"});
+}
+
+TEST_F(SocketsTest, TheStepOfThePlanIsNamedWhereAHeartbeatSaidIt) {
+  open({}, [&](Company company) {
+    const Connection &data = company.peers[0].channels[DataChannel];
+    progress.beginStep(17);
+    progress.enter(plan::Segment::UPDATE);
+    progress.at(product);
+    company.peers[0].channels[PulseChannel].send(frame(beatOf(&progress).SerializeAsString()));
+    std::this_thread::sleep_for(300ms);
+    const Request request{Request::Agree, uint32_t(Agreement::Sum), 5, 17, plan::Segment::UPDATE};
+    Reply reply;
+    ASSERT_TRUE(data.send({reinterpret_cast<const char *>(&request), sizeof request}));
+    ASSERT_TRUE(data.receive(&reply, sizeof reply));
+  });
+  EXPECT_TRUE(zero->agree(Agreement::Sum, 7).ok());
+  expectFailure(zero->agree(Agreement::Sum, 7).status(),
+                {"it was in step 17, segment UPDATE, behind an agreement, last heard at \"layers.0.product\""});
+}
+
+TEST_F(SocketsTest, LoadingThatStandsStillIsLost) {
+  for (const bool begun : {true, false}) {
+    open({}, [&](Company company) {
+      auto own = openFarRank(mesh, 1, std::move(company), quick(&progress));
+      const Progress::Loading loading(&progress);
+      for (int chunk = 0; begun && chunk < 20; ++chunk) { // each soon enough, all of them not
+        std::this_thread::sleep_for(30ms);
+        progress.loaded();
+      }
+      end.acquire();
+    });
+    expectFailure(zero->agree(Agreement::Max, 1).status(),
+                  {"rank 1: no progress for ", begun ? " s in loading weights; a piece has taken "
+                                                     : " s in loading weights; nothing has been read so far"});
+    end.release();
+    TearDown();
+  }
 }
 
 TEST_F(SocketsTest, ARankThatStandsStillIsLostThoughItsProcessLives) {

@@ -16,7 +16,7 @@ Progress::Place Trail::place(const Progress::Place &host) const {
   place.segment = int(segment % (1u << runShift));
   if (place.segment == plan::Segment::KIND_UNSPECIFIED)
     return host;
-  place.onDevice = true;
+  place.onDevice = true, place.loads = false;
   // The word has the lower bits of a step that is not later than the host's.
   place.step = host.step - ((host.step - (segment >> stepShift)) & (UINT32_MAX >> stepShift));
   place.ordinal = uint64_t(segment) << 32 | collective;

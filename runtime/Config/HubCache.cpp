@@ -30,10 +30,11 @@ bool isPart(std::string_view part) {
          part.find("--") == part.npos && part.find("..") == part.npos;
 }
 
-/// It becomes a path below the cache.
+/// It becomes a path below the cache. As in Git, no part of it starts with a dot.
 bool isRevision(std::string_view revision) {
   return !revision.empty() && revision.size() <= longestRevision && hasOnly(revision, "-._/") &&
-         revision.front() != '/' && revision.back() != '/' && revision.find("..") == revision.npos;
+         revision.front() != '/' && revision.front() != '.' && revision.back() != '/' &&
+         revision.find("..") == revision.npos && revision.find("/.") == revision.npos;
 }
 
 std::string environment(const char *name) {

@@ -16,9 +16,9 @@ TEST(HubCache, TellsNamesFromPaths) {
   EXPECT_EQ(plain->id, "Qwen/Qwen3-0.6B");
   EXPECT_EQ(plain->revision, "main");
   EXPECT_EQ(parseHubName("a/b@refs/pr/1")->revision, "refs/pr/1");
-  for (const char *text :
-       {"",       "name",  "/a/b",   "a/b/c",  "./b",  "../b", "a/",       "a/b@",   "a/b@../x", "a/b@/x",
-        "a/b@x/", "a/b c", "a--b/c", "a/b..c", "a/.b", "a/b-", "seeded:1", "a\\b/c", "a/b@x@y",  "a/b\n"})
+  for (const char *text : {"",         "name",   "/a/b",    "a/b/c", "./b",    "../b",   "a/",      "a/b@",
+                           "a/b@../x", "a/b@/x", "a/b@x/",  "a/b c", "a--b/c", "a/b..c", "a/.b",    "a/b-",
+                           "seeded:1", "a\\b/c", "a/b@x@y", "a/b\n", "a/b@.",  "a/b@.x", "a/b@x/.y"})
     EXPECT_FALSE(parseHubName(text)) << text;
   EXPECT_FALSE(parseHubName("a/" + std::string(97, 'b')));
 }

@@ -141,24 +141,11 @@ void readShape(FieldReader &fields, const ModelKeys &keys, ModelConfig &config) 
         fmt::format("a multiple of {}, which is {}, where {} is absent", keys.heads, config.heads, keys.headDim));
 }
 
-std::optional<Json> textPart(const Json &config) {
-  const Json *text = findMember(config, "text_config");
-  const Json *type = text && text->is_object() ? findMember(*text, "model_type") : nullptr;
-  const ModelFamily *family = type && type->is_string() ? familyOfModelType(type->get<std::string>()) : nullptr;
-  if (!family || !findMember(config, "vision_config"))
-    return std::nullopt;
-  Json part = *text;
-  for (const char *around : {"_name_or_path", "dtype", "quantization_config", "tie_word_embeddings", "torch_dtype"})
-    if (const Json *value = findMember(config, around); value && !findMember(part, around))
-      part[around] = *value;
-  part["architectures"] = {family->architecture};
-  return part;
-}
-
 ModelConfig modelConfigOf(const std::string &place, const Json &json, std::vector<std::string> &problems) {
   ModelConfig config;
   if (const std::optional<Json> part = textPart(json)) {
     config = modelConfigOf(place + ": text_config", *part, problems);
+    judgeAroundText(place, json, problems);
     config.text = part->dump(2) + "\n"; // what a model that is trained from here says of itself
     return config;
   }

@@ -195,6 +195,32 @@ TEST(ModelConfig, TakesTheTextPartOfAModelOfTextAndImages) {
   EXPECT_NE(errorOf(parse(vision)).find("config.json: text_config: hidden_act is \"relu\""), std::string::npos);
 }
 
+/// Nothing may lie beside a text_config unseen, either.
+TEST(ModelConfig, JudgesWhatStandsAroundATextPart) {
+  const Json text = {{"hidden_size", 64},       {"intermediate_size", 96}, {"model_type", "gemma3_text"},
+                     {"num_hidden_layers", 1},  {"sliding_window", 16},    {"tie_word_embeddings", true},
+                     {"rope_theta", 1000000.0}, {"head_dim", 16}};
+  auto with = [&](const char *name, const Json &value) {
+    Json whole = {{"model_type", "gemma3"}, {"text_config", text}, {"vision_config", {{"hidden_size", 8}}}};
+    whole[name] = value;
+    return errorOf(parse(whole));
+  };
+  EXPECT_EQ(with("image_token_index", 3), "no error");
+  EXPECT_EQ(with("hidden_size", 64), "no error");
+  EXPECT_EQ(with("eos_token_id", Json({1, 106})), "no error");
+  EXPECT_EQ(with("rope_scaling", Json({{"rope_type", "linear"}, {"factor", 8}})),
+            "config.json: rope_scaling is {\"factor\":8,\"rope_type\":\"linear\"}; must be absent: what the language "
+            "model computes is said in text_config");
+  EXPECT_EQ(with("rope_theta", 500000.0),
+            "config.json: rope_theta is 500000.0; must be absent, or 1000000.0 as in text_config");
+  EXPECT_EQ(with("tie_word_embeddings", false),
+            "config.json: tie_word_embeddings is false; must be absent, or true as in text_config");
+  EXPECT_NE(with("attn_logit_softcapping", 50.0).find("must be null: capped logits are not supported"),
+            std::string::npos);
+  EXPECT_NE(with("residual_scaling", 2).find("residual_scaling is 2; must be absent: this field is not understood"),
+            std::string::npos);
+}
+
 TEST(ModelConfig, NamesEveryProblemOnItsLine) {
   Json object = tiny();
   object["mlp_bias"] = true;

@@ -134,6 +134,7 @@ constexpr Field fieldsOfConfig[] = {
     // Generation.
     harmless("bad_words_ids"),
     harmless("begin_suppress_tokens"),
+    harmless("cache_implementation"),
     harmless("diversity_penalty"),
     harmless("do_sample"),
     harmless("early_stopping"),

@@ -30,6 +30,13 @@ struct Region {
   uint64_t rows = 1, rowBytes = 0, pitch = 0, batch = 1, batchPitch = 0;
 };
 
+/// Where the operands of a product with scales lie; workspace null where the plan has none.
+struct GemmAddresses {
+  const void *a = nullptr, *b = nullptr;
+  void *d = nullptr, *workspace = nullptr;
+  const void *scaleA = nullptr, *scaleB = nullptr;
+};
+
 /// Kernel image bytes as they lie in the plan file, with their description.
 struct ImageView {
   const plan::Image *image = nullptr;
@@ -61,9 +68,13 @@ public:
   virtual Status launch(uint32_t stream, uint32_t kernel, uint64_t items, std::span<void *const> args) = 0;
   virtual Status hostLaunch(uint32_t stream, uint32_t handle) = 0;
   virtual Status gemm(uint32_t stream, uint32_t handle, const void *a, const void *b, void *d, void *workspace) = 0;
+  /// gemm() of a product of codes, with the scales of A's rows and of D's columns.
+  virtual Status scaledGemm(uint32_t stream, uint32_t handle, const GemmAddresses &addresses) = 0;
   /// `args` in the order of plan::Attention's operand fields q .. workspace, null where absent.
   virtual Status attention(uint32_t stream, uint32_t handle, std::span<void *const> args) = 0;
   virtual Status copy(uint32_t stream, const Region &dst, const Region &src) = 0;
+  /// Byte r of row c of dst = byte c of row r of src; neither has batches.
+  virtual Status transpose(uint32_t stream, const Region &dst, const Region &src) = 0;
   virtual Status fill(uint32_t stream, const Region &dst, uint8_t value) = 0;
   /// An event that was never recorded counts as one that has happened.
   virtual Status record(uint32_t stream, uint32_t event) = 0;

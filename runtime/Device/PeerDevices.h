@@ -13,6 +13,7 @@ namespace ft::rt {
 struct RankDevice {
   std::unique_ptr<Communicator> communicator; ///< outlives what is prepared with it
   std::unique_ptr<Device> device;
+  uint64_t ncclBytes = 0; ///< of the device's memory, which NCCL takes; 0: it does not connect the ranks
 };
 
 /// What the ranks of a process share. Each rank's thread opens its own processor, once, together with all others.
@@ -36,15 +37,16 @@ enum class Exchange {
 /// NCCL.
 Expected<std::shared_ptr<PeerDevices>> openCudaPeers(const plan::Mesh &mesh, uint32_t first, Exchange how);
 
-/// Which GPU a process takes that runs one rank.
-struct OwnGpu {
-  std::optional<uint32_t> wanted;    ///< its number
+/// Which GPUs a process takes, one of several that a run has.
+struct OwnGpus {
+  std::optional<uint32_t> wanted;    ///< the first one's number
   std::optional<uint32_t> localRank; ///< of the processes on this host, as the launcher says
   std::string interface;             ///< that NCCL connects hosts over; empty: its choice
+  uint32_t firstRank = 0, ranks = 1; ///< of the process; each takes one GPU, in their order
 };
 
-/// The GPU of this process, one of several that NCCL connects. CannotRun without NCCL and what else the plan needs,
-/// where there is no such GPU, where it is no card for the plan, or where nobody says which of several it is.
-Expected<std::shared_ptr<PeerDevices>> openCudaProcess(const plan::Plan &plan, const OwnGpu &which);
+/// The GPUs of this process, among several that NCCL connects. CannotRun without NCCL and what else the plan needs,
+/// where there are no such GPUs, where one is no card for the plan, or where nobody says which of more they are.
+Expected<std::shared_ptr<PeerDevices>> openCudaProcess(const plan::Plan &plan, const OwnGpus &which);
 
 } // namespace ft::rt

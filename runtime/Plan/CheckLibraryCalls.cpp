@@ -1,5 +1,6 @@
 // checkPlan: the shapes of GEMM and attention against the bytes that their operands declare.
 #include "runtime/Plan/CheckParts.h"
+#include "runtime/Plan/Fp8.h"
 #include "runtime/Plan/Kinds.h"
 
 #include <cmath>
@@ -33,7 +34,40 @@ Status matrix(const plan::Plan &plan, const Matrix &x, uint64_t batch) {
   });
 }
 
+/// A vector of scales: one run of `count` f32.
+Status scale(const plan::Plan &plan, const plan::Operand &operand, uint64_t count) {
+  FT_RETURN_IF_ERROR(access(operand, Access::Read));
+  const uint64_t bytes = count * plan::dtypeBytes(plan::F32);
+  FT_RETURN_IF_ERROR(sameBytes(plan, operand, 1, bytes, bytes, 1, 0));
+  return placesOf(operand) % 16 == 0 ? Status() : bad("its offset is {}; must be a multiple of 16", operand.offset());
+}
+
+bool ofCodes(const plan::Gemm &gemm) { return gemm.a_type() == plan::F8E4M3 || gemm.b_type() == plan::F8E4M3; }
+
+/// Products of codes have one form, which is all that libraries have of it.
+Status codeTypes(const plan::Gemm &gemm) {
+  if (gemm.a_type() != gemm.b_type() || (gemm.d_type() != plan::F32 && gemm.d_type() != plan::BF16) ||
+      gemm.compute_type() != plan::F32 || gemm.allow_tf32())
+    return bad(
+        "a_type {}, b_type {} and d_type {} do not go together; F8E4M3 must be both of A and B, D F32 or BF16, and "
+        "compute_type F32 without TF32",
+        plan::DType_Name(gemm.a_type()), plan::DType_Name(gemm.b_type()), plan::DType_Name(gemm.d_type()));
+  if (gemm.alpha() != 1 || gemm.beta() != 0 || gemm.batch() > 1 || gemm.trans_a() || !gemm.trans_b())
+    return bad(
+        "alpha is {}, beta {}, batch {}; of F8E4M3 alpha must be 1, beta 0, batch 1, A as it lies and B transposed",
+        gemm.alpha(), gemm.beta(), gemm.batch());
+  for (uint64_t size : {gemm.n(), gemm.k(), gemm.lda(), gemm.ldb()})
+    if (size % plan::fp8Multiple != 0)
+      return bad("n {}, k {}, lda {} and ldb {} must be multiples of {} for F8E4M3", gemm.n(), gemm.k(), gemm.lda(),
+                 gemm.ldb(), plan::fp8Multiple);
+  return gemm.has_scale_a() && gemm.has_scale_b() ? Status() : bad("F8E4M3 needs scale_a and scale_b");
+}
+
 Status gemmTypes(const plan::Gemm &gemm) {
+  if (ofCodes(gemm))
+    return codeTypes(gemm);
+  if (gemm.has_scale_a() || gemm.has_scale_b() || gemm.fast_accumulation())
+    return bad("has scale_a, scale_b or fast_accumulation, which belong to F8E4M3 alone");
   for (plan::DType type : {gemm.a_type(), gemm.b_type(), gemm.d_type()})
     if (!floating(type))
       return bad("has operands of type {}; must be F64, F32, BF16 or F16", int(type));
@@ -74,6 +108,10 @@ Status gemm(const plan::Plan &plan, const plan::Gemm &gemm) {
        gemm.beta() == 0 ? Access::Write : Access::Update}};
   for (const Matrix &x : matrices)
     FT_RETURN_IF_ERROR(at(matrix(plan, x, gemm.batch()), [&] { return x.name; }));
+  if (ofCodes(gemm)) {
+    FT_RETURN_IF_ERROR(at(scale(plan, gemm.scale_a(), m), [] { return "scale_a"; }));
+    FT_RETURN_IF_ERROR(at(scale(plan, gemm.scale_b(), n), [] { return "scale_b"; }));
+  }
   if (gemm.has_workspace())
     return at(workspace(plan, gemm.workspace()), [] { return "workspace"; });
   return {};

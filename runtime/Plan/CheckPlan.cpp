@@ -1,6 +1,7 @@
 #include "runtime/Plan/CheckPlan.h"
 
 #include "runtime/Plan/CheckParts.h"
+#include "runtime/Plan/Fp8.h"
 #include "runtime/Plan/Nf4.h"
 #include "runtime/Plan/RankRegions.h"
 #include "runtime/Plan/Shares.h"
@@ -48,9 +49,11 @@ Status integerRange(std::string_view field, uint64_t value, uint64_t low, uint64
 
 namespace {
 
-/// The features that this version knows: tensors with a Quantization, buffers with shares, segments for few targets.
+/// The features that this version knows: tensors with a Quantization, also of FP8, buffers with shares, segments for
+/// micro-batches of few targets.
 bool knownFeature(std::string_view feature) {
-  return feature == plan::quantizedFeature || feature == plan::sharesFeature || feature == plan::targetsFeature;
+  return feature == plan::quantizedFeature || feature == plan::fp8Feature || feature == plan::sharesFeature ||
+         feature == plan::targetsFeature;
 }
 
 /// A reader that does not know quantised tensors or shares would load and save the wrong bytes, and must not come so
@@ -63,6 +66,10 @@ Status checkFeatures(const plan::Plan &plan) {
                                      [](const plan::Tensor &tensor) { return tensor.has_quantization(); });
   if (quantized && !says(plan::quantizedFeature))
     return check::bad("holds quantised tensors without the feature \"{}\"", plan::quantizedFeature);
+  const bool codes = std::any_of(plan.tensors().begin(), plan.tensors().end(),
+                                 [](const plan::Tensor &tensor) { return tensor.dtype() == plan::F8E4M3; });
+  if (codes && !says(plan::fp8Feature))
+    return check::bad("holds tensors of F8E4M3 without the feature \"{}\"", plan::fp8Feature);
   if (plan::hasShares(plan) && !says(plan::sharesFeature))
     return check::bad("has a buffer with shares, and features do not name \"{}\"", plan::sharesFeature);
   if (plan::hasTargets(plan) && !says(plan::targetsFeature))

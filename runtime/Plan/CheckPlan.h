@@ -5,7 +5,7 @@
 
 namespace ft::rt {
 
-inline constexpr uint32_t planOpSetVersion = 3;     ///< Step, its kinds, and the memory that they work in
+inline constexpr uint32_t planOpSetVersion = 4;     ///< Step, its kinds, and the memory that they work in
 inline constexpr uint32_t planKernelAbiVersion = 3; ///< Launch, Kernel and the images
 
 /// Checks each message by itself and against the tables it points into: versions, features, indices, sizes, offsets,

@@ -63,6 +63,19 @@ Status copy(const plan::Copy &copy) {
   return {};
 }
 
+Status transpose(const plan::Transpose &transpose) {
+  const plan::Operand &src = transpose.src(), &dst = transpose.dst();
+  FT_RETURN_IF_ERROR(at(access(src, Access::Read), [] { return "src"; }));
+  FT_RETURN_IF_ERROR(at(access(dst, Access::Write), [] { return "dst"; }));
+  auto rows = [](const plan::Operand &operand) { return std::max<uint64_t>(operand.rows(), 1); };
+  if (src.batch() > 1 || dst.batch() > 1)
+    return bad("src has {} batches and dst {}; a matrix of bytes has one", src.batch(), dst.batch());
+  if (rows(src) != dst.row_bytes() || src.row_bytes() != rows(dst))
+    return bad("src is {} rows of {} bytes, dst {} of {}; must be exchanged", rows(src), src.row_bytes(), rows(dst),
+               dst.row_bytes());
+  return {};
+}
+
 Status memset(const plan::Memset &memset) {
   FT_RETURN_IF_ERROR(range("value", memset.value(), 0, 255));
   return at(access(memset.dst(), Access::Write), [] { return "dst"; });
@@ -145,6 +158,8 @@ Status kind(const plan::Plan &plan, const plan::Segment &segment, const plan::St
     return attention(plan, step.attention(), plan::rowsOf(plan.batch(), segment.kind()));
   case plan::Step::kCopy:
     return copy(step.copy());
+  case plan::Step::kTranspose:
+    return transpose(step.transpose());
   case plan::Step::kMemset:
     return memset(step.memset());
   case plan::Step::kReceive:

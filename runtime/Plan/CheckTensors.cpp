@@ -1,5 +1,6 @@
 // checkPlan: the parameter map, and what a finished run writes from it.
 #include "runtime/Plan/CheckParts.h"
+#include "runtime/Plan/Fp8Rows.h"
 #include "runtime/Plan/Kinds.h"
 #include "runtime/Plan/Nf4.h"
 #include "runtime/Plan/Shares.h"
@@ -65,14 +66,40 @@ Status layout(const plan::Plan &plan, const plan::Tensor &tensor) {
   return {};
 }
 
+/// Codes at their strides, and a run of scales apart from them.
+Status inFp8(const plan::Plan &plan, const plan::Tensor &tensor) {
+  const plan::Quantization &quantization = tensor.quantization();
+  FT_RETURN_IF_ERROR(layout(plan, tensor));
+  const std::optional<plan::Fp8Rows> rows = plan::Fp8Rows::of(tensor);
+  if (!rows)
+    return bad("sizes and strides do not place whole rows at multiples of quantization.row_pitch, {}",
+               quantization.row_pitch());
+  const uint64_t whole = plan.buffers(int(tensor.buffer())).size(), begin = quantization.scales_offset();
+  const uint64_t bytes = rows->count() * plan::dtypeBytes(plan::F32);
+  if (begin % 16 != 0)
+    return bad("quantization.scales_offset is {}; must be a multiple of 16", begin);
+  if (begin > whole || bytes > whole - begin)
+    return bad("{} bytes of scales at offset {} end behind buffer \"{}\" of {} bytes", bytes, begin,
+               plan.buffers(int(tensor.buffer())).name(), whole);
+  uint64_t last = tensor.offset();
+  for (int i = 0; i < tensor.sizes_size(); ++i)
+    last += (tensor.sizes(i) - 1) * tensor.strides(i);
+  if (begin <= last && tensor.offset() < begin + bytes)
+    return bad("codes at {} to {} and scales at {} to {} share bytes", tensor.offset(), last, begin, begin + bytes);
+  return {};
+}
+
 /// Codes and scales, all of them in the buffer.
 Status quantized(const plan::Plan &plan, const plan::Tensor &tensor, uint64_t elements) {
   const plan::Buffer &buffer = plan.buffers(int(tensor.buffer()));
   const plan::Quantization &quantization = tensor.quantization();
-  if (quantization.kind() != plan::Quantization::NF4)
-    return bad("quantization.kind is {}; must be NF4", int(quantization.kind()));
+  const bool fp8 = tensor.dtype() == plan::F8E4M3;
+  if (quantization.kind() != (fp8 ? plan::Quantization::FP8 : plan::Quantization::NF4))
+    return bad("quantization.kind is {}; must be {}", int(quantization.kind()), fp8 ? "FP8" : "NF4");
   if (tensor.role() != plan::Tensor::FROZEN)
     return bad("is quantised and {}; must be FROZEN", plan::Tensor::Role_Name(tensor.role()));
+  if (fp8)
+    return inFp8(plan, tensor);
   if (tensor.sizes_size() != 1 || tensor.strides_size() != 1 || tensor.strides(0) != 1)
     return bad("is quantised, with {} sizes and {} strides; must have one size, and stride 1", tensor.sizes_size(),
                tensor.strides_size());
@@ -96,6 +123,8 @@ plan::Buffer::Class classOf(plan::Tensor::Role role) {
     return plan::Buffer::GRADIENT;
   case plan::Tensor::EXP_AVG:
   case plan::Tensor::EXP_AVG_SQ:
+  case plan::Tensor::REMAINDER:
+  case plan::Tensor::LOSS_SCALE:
     return plan::Buffer::OPTIMIZER_STATE;
   default:
     return plan::Buffer::CONSTANT;
@@ -109,6 +138,8 @@ Status init(const plan::Tensor &tensor, uint64_t elements, std::span<const Secti
   FT_RETURN_IF_ERROR(range("init.scale", init.scale(), 0, 1e30));
   if (init.kind() == plan::Init::RANDOM_KEYS && uint64_t(init.key_names_size()) != elements)
     return bad("init has {} key_names; must have {}, one an element", init.key_names_size(), elements);
+  if (const std::string &stream = init.key_stream(); !stream.empty() && stream != "dropout" && stream != "rounding")
+    return bad("init.key_stream is \"{}\"; must be dropout or rounding", stream);
   if (init.kind() != plan::Init::CONSTANT)
     return {};
   FT_RETURN_IF_ERROR(index("init.section", init.section(), int(sections.size()), "sections"));
@@ -126,13 +157,16 @@ Status tensor(const plan::Plan &plan, const plan::Tensor &tensor, std::span<cons
   FT_RETURN_IF_ERROR(text("key", tensor.key()));
   if (tensor.role() == plan::Tensor::ROLE_UNSPECIFIED || !plan::Tensor::Role_IsValid(tensor.role()))
     return bad("role is {}; must be one of Tensor.Role", int(tensor.role()));
-  if ((tensor.dtype() == plan::U4) != tensor.has_quantization())
-    return bad("dtype is {} {} quantization; U4 has one, and no other type", plan::DType_Name(tensor.dtype()),
-               tensor.has_quantization() ? "with" : "without");
+  if ((tensor.dtype() == plan::U4 || tensor.dtype() == plan::F8E4M3) != tensor.has_quantization())
+    return bad("dtype is {} {} quantization; U4 and F8E4M3 have one, and no other type",
+               plan::DType_Name(tensor.dtype()), tensor.has_quantization() ? "with" : "without");
   if (plan::dtypeBytes(tensor.dtype()) == 0 && !tensor.has_quantization())
     return bad("dtype is {}; must be one of DType", int(tensor.dtype()));
   if (tensor.role() == plan::Tensor::RANDOM_KEYS && tensor.dtype() != plan::I64)
     return bad("dtype is {}; must be I64 for RANDOM_KEYS", plan::DType_Name(tensor.dtype()));
+  if ((tensor.role() == plan::Tensor::REMAINDER) != (tensor.dtype() == plan::I16))
+    return bad("dtype is {} of {}; I16 is that of REMAINDER, and of nothing else", plan::DType_Name(tensor.dtype()),
+               plan::Tensor::Role_Name(tensor.role()));
   FT_RETURN_IF_ERROR(index("buffer", tensor.buffer(), plan.buffers_size(), "buffers"));
   const plan::Buffer &buffer = plan.buffers(int(tensor.buffer()));
   if (buffer.class_() != classOf(tensor.role()))
@@ -179,7 +213,11 @@ struct Piece {
 
 /// The bytes of a tensor: contiguous runs in two levels, once for each element of the dimensions outside these.
 void addPieces(const plan::Tensor &tensor, int index, std::vector<Piece> &pieces, WorkBudget &budget) {
-  if (tensor.has_quantization()) {
+  if (tensor.dtype() == plan::F8E4M3)
+    if (auto rows = plan::Fp8Rows::of(tensor); rows && budget.spend()) // as quantized() has made sure
+      if (auto run = makeRegion(tensor.quantization().scales_offset(), 4 * rows->count(), 1, 0, 1, 0); run.ok())
+        pieces.push_back({tensor.buffer(), *run, index});
+  if (tensor.dtype() == plan::U4) {
     const uint64_t bytes = plan::Nf4Layout(tensor.sizes(0), tensor.quantization().double_quant()).bytes;
     if (auto run = makeRegion(tensor.offset(), bytes, 1, 0, 1, 0); run.ok() && budget.spend())
       pieces.push_back({tensor.buffer(), *run, index});

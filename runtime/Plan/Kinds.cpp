@@ -14,8 +14,10 @@ uint64_t dtypeBytes(DType type) {
     return 4;
   case BF16:
   case F16:
+  case I16:
     return 2;
   case U8:
+  case F8E4M3:
     return 1;
   default:
     return 0;
@@ -176,6 +178,8 @@ uint64_t outputBytes(const Batch &batch, Output::Kind kind) {
     return 4 * dtypeBytes(I32);
   case Output::LOGITS:
     return dtypeBytes(F32) * batch.vocab_size();
+  case Output::LOSS_SCALES:
+    return dtypeBytes(F64) * LOSS_SCALE_COUNT;
   default:
     return dtypeBytes(F64);
   }
@@ -205,6 +209,8 @@ const char *stepKindName(const Step &step) {
     return "attention";
   case Step::kCopy:
     return "copy";
+  case Step::kTranspose:
+    return "transpose";
   case Step::kMemset:
     return "memset";
   case Step::kReceive:

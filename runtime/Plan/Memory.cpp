@@ -39,6 +39,17 @@ Fit ft::rt::fitOf(const plan::Plan &plan) {
   return fit;
 }
 
+bool ft::rt::countsNccl(const plan::Plan &plan) {
+  bool exchanges = false;
+  for (const plan::Segment &segment : plan.segments())
+    for (const plan::Step &step : segment.steps()) {
+      exchanges |= step.has_collective();
+      if (step.has_collective() && step.collective().kernels_size() > 0)
+        return false;
+    }
+  return exchanges && plan.target().driver() == plan::CUDA;
+}
+
 namespace {
 
 std::string className(plan::Buffer::Class kind) {

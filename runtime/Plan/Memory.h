@@ -30,6 +30,10 @@ uint64_t allowedOf(uint64_t memory, uint64_t budget);
 /// A plan against its target.
 Fit fitOf(const plan::Plan &plan);
 
+/// Whether a plan counts outside its arenas what NCCL takes: one for GPUs of several hosts, of which no kernel reduces
+/// what others hold.
+bool countsNccl(const plan::Plan &plan);
+
 /// A row for each arena of a rank, or for each class of buffers in it; the other ranks' where they share the memory;
 /// what lies outside; what the plan needs and the target has.
 std::string memoryTable(const plan::Plan &plan);

@@ -56,6 +56,18 @@ TEST(Memory, OnAProcessorEveryArenaCounts) {
   EXPECT_EQ(table.find("pinned"), std::string::npos) << table;
 }
 
+TEST(Memory, NcclIsCountedWhereNoKernelReduces) {
+  plan::Plan several = plan(plan::CUDA);
+  EXPECT_FALSE(countsNccl(several)) << "one rank exchanges nothing";
+  several.add_segments()->add_steps()->mutable_collective();
+  EXPECT_TRUE(countsNccl(several));
+  several.mutable_target()->set_driver(plan::CPU);
+  EXPECT_FALSE(countsNccl(several));
+  several.mutable_target()->set_driver(plan::CUDA);
+  several.add_segments()->add_steps()->mutable_collective()->add_kernels(0);
+  EXPECT_FALSE(countsNccl(several)) << "GPUs that read each other's memory";
+}
+
 TEST(Memory, CheckpointsHaveARowOfTheirOwn) {
   for (const auto &[driver, row] :
        {std::pair(plan::CPU, "  checkpoint      what is being saved                768       0.000\n"),

@@ -9,9 +9,12 @@
 using namespace ft;
 using namespace ft::plan;
 
-bool plan::isSaved(Tensor::Role role) {
-  return role == Tensor::TRAINABLE || role == Tensor::ADAPTER || role == Tensor::EXP_AVG || role == Tensor::EXP_AVG_SQ;
+bool plan::isState(Tensor::Role role) {
+  return role == Tensor::EXP_AVG || role == Tensor::EXP_AVG_SQ || role == Tensor::REMAINDER ||
+         role == Tensor::LOSS_SCALE;
 }
+
+bool plan::isSaved(Tensor::Role role) { return role == Tensor::TRAINABLE || role == Tensor::ADAPTER || isState(role); }
 
 /// The bytes of its buffer from a tensor's first element to behind its last.
 static std::pair<uint64_t, uint64_t> extentOf(const Tensor &tensor) {

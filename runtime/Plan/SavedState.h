@@ -19,6 +19,8 @@ struct SavedRange {
   uint64_t begin = 0, end = 0, whole = 0, staged = 0;
 };
 
+/// Whether an update changes tensors of this role beside parameters: moments, remainders and the like.
+bool isState(Tensor::Role role);
 /// Whether a checkpoint holds tensors of this role: what an update changes.
 bool isSaved(Tensor::Role role);
 

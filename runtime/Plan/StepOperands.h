@@ -42,8 +42,15 @@ template <typename Visit> void visitOperands(const Step &step, Visit &&visit) {
     visit("d", -1, gemm.d());
     if (gemm.has_workspace())
       visit("workspace", -1, gemm.workspace());
+    if (gemm.has_scale_a())
+      visit("scale_a", -1, gemm.scale_a());
+    if (gemm.has_scale_b())
+      visit("scale_b", -1, gemm.scale_b());
     return;
   }
+  case Step::kTranspose:
+    visit("src", -1, step.transpose().src());
+    return (void)visit("dst", -1, step.transpose().dst());
   case Step::kAttention: {
     const Attention &x = step.attention();
 #define FT_VISIT(field)                                                                                                \

@@ -30,21 +30,24 @@ static uint64_t availableBytes(const plan::Plan &plan, const Fit &fit, const Dev
   return contextAlone ? device.totalBytes : device.freeBytes;
 }
 
-Expected<Arenas> Arenas::reserve(const plan::Plan &plan, Device &device, uint32_t rank, uint32_t ranksOnHost) {
+Expected<Arenas> Arenas::reserve(const plan::Plan &plan, Device &device, uint32_t rank, uint32_t ranksOnHost,
+                                 uint64_t ncclBytes) {
   Arenas arenas(plan, device);
   arenas.at = plan::Mesh(plan).coordinates(rank);
   // What the libraries will take beside the arenas is needed as well, or the first step fails.
   Fit fit = fitOf(plan);
   if (ranksOnHost > 0 && plan.target().driver() == plan::CPU)
     fit.arenas = fit.arenas / plan::Mesh(plan).ranks() * ranksOnHost;
-  const uint64_t free = availableBytes(plan, fit, device.info());
-  arenas.deviceTotal = fit.arenas;
+  const uint64_t free = availableBytes(plan, fit, device.info()), uncounted = countsNccl(plan) ? 0 : ncclBytes;
+  fit.outside += uncounted;
+  arenas.deviceTotal = fit.arenas, arenas.outsideTotal = fit.outside;
   if (fit.needs() > free)
     return cannotRun(
-        fmt::format("{} needs {} ({}; {} outside the arenas), {} has {} free: end other programs or compile "
+        fmt::format("{} needs {} ({}; {} outside the arenas{}), {} has {} free: end other programs or compile "
                     "with a smaller micro_batch_size or sequence_len",
                     plan.name(), formatBytes(fit.needs()), describeArenas(plan), formatBytes(fit.outside),
-                    device.info().name, formatBytes(free)));
+                    uncounted ? fmt::format(", {} of them NCCL's", formatBytes(uncounted)) : "", device.info().name,
+                    formatBytes(free)));
   for (const plan::Arena &arena : plan.arenas()) {
     auto base = device.reserve(arena.space(), std::max<uint64_t>(1, arena.size()), arena.alignment());
     if (!base.ok())

@@ -15,8 +15,10 @@ class Arenas {
 public:
   /// Reserves all arenas, zeroed. Fails with CannotRun, before it reserves anything, where they do not fit together:
   /// the message names what is needed, arena by arena, and what is free. On a processor they are as much again for each
-  /// further rank that shares its memory, `ranksOnHost` in all; 0: all of the plan.
-  static Expected<Arenas> reserve(const plan::Plan &plan, Device &device, uint32_t rank = 0, uint32_t ranksOnHost = 0);
+  /// further rank that shares its memory, `ranksOnHost` in all; 0: all of the plan. `ncclBytes` are taken outside of
+  /// them, which the plan may have counted or not.
+  static Expected<Arenas> reserve(const plan::Plan &plan, Device &device, uint32_t rank = 0, uint32_t ranksOnHost = 0,
+                                  uint64_t ncclBytes = 0);
 
   char *bufferAddress(uint32_t buffer) const { return addresses[buffer]; }
   Region region(const plan::Operand &operand) const;
@@ -32,6 +34,8 @@ public:
 
   /// Bytes of the arenas in device memory.
   uint64_t deviceBytes() const { return deviceTotal; }
+  /// Bytes outside of the arenas, as far as they are known ahead: as the plan says, and what it does not count.
+  uint64_t outsideBytes() const { return outsideTotal; }
 
   /// Copies bytes of a buffer to or from the host; blocks.
   Status read(uint32_t buffer, uint64_t offset, std::span<std::byte> out) const;
@@ -47,7 +51,7 @@ private:
   std::vector<char *> bases;     // by arena
   std::vector<char *> addresses; // by buffer
   plan::Coordinates at;          ///< of the rank
-  uint64_t deviceTotal = 0;
+  uint64_t deviceTotal = 0, outsideTotal = 0;
 };
 
 } // namespace ft::rt

@@ -38,6 +38,8 @@ public:
   Expected<uint32_t> prepareHostLaunch(uint32_t, uint64_t, std::span<void *const>) override { return 0u; }
   Status hostLaunch(uint32_t, uint32_t) override { return {}; }
   Status gemm(uint32_t, uint32_t, const void *, const void *, void *, void *) override { return {}; }
+  Status scaledGemm(uint32_t, uint32_t, const GemmAddresses &) override { return {}; }
+  Status transpose(uint32_t, const Region &, const Region &) override { return {}; }
   Status attention(uint32_t, uint32_t, std::span<void *const>) override { return {}; }
   Status copy(uint32_t, const Region &, const Region &) override { return {}; }
   Status fill(uint32_t, const Region &, uint8_t) override { return {}; }

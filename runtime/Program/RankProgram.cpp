@@ -39,7 +39,7 @@ Status RankProgram::checkTarget() const {
 Status RankProgram::prepare(const PlanFile &file, const RankProgramOptions &options) {
   communicator = options.communicator, progress = options.progress;
   const uint32_t rank = options.communicator ? options.communicator->rank() : 0;
-  FT_ASSIGN_OR_RETURN(arenaSet, Arenas::reserve(source, *driver, rank, options.ranksOnHost));
+  FT_ASSIGN_OR_RETURN(arenaSet, Arenas::reserve(source, *driver, rank, options.ranksOnHost, options.ncclBytes));
   stagingArea.emplace(source, *arenaSet);
   timed = communicator && !driver->hostAccessible() && !options.poison;
   const uint32_t stamps = options.profile ? StepTimer::eventsNeeded(source) : 0;

@@ -14,6 +14,7 @@ struct RankProgramOptions {
   Communicator *communicator = nullptr; ///< this rank's end, which outlives the program; null in a world of one
   Progress *progress = nullptr;         ///< told what runs; null: nobody is
   uint32_t ranksOnHost = 0;             ///< that share a processor's memory; 0: all of the plan
+  uint64_t ncclBytes = 0;               ///< as RankDevice's
 };
 
 /// A device with the arenas, kernels, prepared segments, graphs and timers of one plan on it. One thread drives it; it

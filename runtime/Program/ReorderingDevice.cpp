@@ -37,6 +37,12 @@ Status ReorderingDevice::hostLaunch(uint32_t stream, uint32_t handle) {
 Status ReorderingDevice::gemm(uint32_t stream, uint32_t handle, const void *a, const void *b, void *d, void *space) {
   return enqueue(stream, {[=, this] { return inner->gemm(stream, handle, a, b, d, space); }});
 }
+Status ReorderingDevice::scaledGemm(uint32_t stream, uint32_t handle, const GemmAddresses &addresses) {
+  return enqueue(stream, {[=, this] { return inner->scaledGemm(stream, handle, addresses); }});
+}
+Status ReorderingDevice::transpose(uint32_t stream, const Region &dst, const Region &src) {
+  return enqueue(stream, {[=, this] { return inner->transpose(stream, dst, src); }});
+}
 Status ReorderingDevice::copy(uint32_t stream, const Region &dst, const Region &src) {
   return enqueue(stream, {[=, this] { return inner->copy(stream, dst, src); }});
 }

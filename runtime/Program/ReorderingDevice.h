@@ -39,8 +39,10 @@ public:
   Status launch(uint32_t stream, uint32_t kernel, uint64_t items, std::span<void *const> args) override;
   Status hostLaunch(uint32_t stream, uint32_t handle) override;
   Status gemm(uint32_t stream, uint32_t handle, const void *a, const void *b, void *d, void *workspace) override;
+  Status scaledGemm(uint32_t stream, uint32_t handle, const GemmAddresses &addresses) override;
   Status attention(uint32_t, uint32_t, std::span<void *const>) override { return failed("no attention here"); }
   Status copy(uint32_t stream, const Region &dst, const Region &src) override;
+  Status transpose(uint32_t stream, const Region &dst, const Region &src) override;
   Status fill(uint32_t stream, const Region &dst, uint8_t value) override;
   Status record(uint32_t stream, uint32_t event) override;
   Status wait(uint32_t stream, uint32_t event) override;

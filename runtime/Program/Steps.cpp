@@ -50,6 +50,22 @@ private:
   void *const d, *const workspace;
 };
 
+class ScaledGemmStep final : public ExecutableStep {
+public:
+  ScaledGemmStep(const plan::Step &step, const Arenas &arenas, uint32_t handle) : ExecutableStep(step), handle(handle) {
+    const plan::Gemm &gemm = step.gemm();
+    auto address = [&](const plan::Operand &operand) { return arenas.region(operand).base; };
+    addresses = {address(gemm.a()),       address(gemm.b()),
+                 address(gemm.d()),       gemm.has_workspace() ? address(gemm.workspace()) : nullptr,
+                 address(gemm.scale_a()), address(gemm.scale_b())};
+  }
+  Status enqueue(Device &device) override { return device.scaledGemm(stream, handle, addresses); }
+
+private:
+  const uint32_t handle;
+  GemmAddresses addresses;
+};
+
 class AttentionStep final : public ExecutableStep {
 public:
   AttentionStep(const plan::Step &step, const Arenas &arenas, uint32_t handle) : ExecutableStep(step), handle(handle) {
@@ -97,6 +113,16 @@ public:
   CopyStep(const plan::Step &step, const Arenas &arenas)
       : ExecutableStep(step), dst(arenas.region(step.copy().dst())), src(arenas.region(step.copy().src())) {}
   Status enqueue(Device &device) override { return device.copy(stream, dst, src); }
+
+private:
+  const Region dst, src;
+};
+
+class TransposeStep final : public ExecutableStep {
+public:
+  TransposeStep(const plan::Step &step, const Arenas &arenas)
+      : ExecutableStep(step), dst(arenas.region(step.transpose().dst())), src(arenas.region(step.transpose().src())) {}
+  Status enqueue(Device &device) override { return device.transpose(stream, dst, src); }
 
 private:
   const Region dst, src;
@@ -207,6 +233,8 @@ Expected<std::unique_ptr<ExecutableStep>> ft::rt::makeStep(const plan::Plan &pla
     auto handle = device.prepareGemm(step.gemm());
     if (!handle.ok())
       return withName(step, handle.status());
+    if (step.gemm().has_scale_a())
+      return Made(std::make_unique<ScaledGemmStep>(step, arenas, *handle));
     return Made(std::make_unique<GemmStep>(step, arenas, *handle));
   }
   case plan::Step::kAttention: {
@@ -223,6 +251,8 @@ Expected<std::unique_ptr<ExecutableStep>> ft::rt::makeStep(const plan::Plan &pla
   }
   case plan::Step::kCopy:
     return Made(std::make_unique<CopyStep>(step, arenas));
+  case plan::Step::kTranspose:
+    return Made(std::make_unique<TransposeStep>(step, arenas));
   case plan::Step::kMemset:
     return Made(std::make_unique<MemsetStep>(step, arenas));
   case plan::Step::kReceive:

@@ -160,11 +160,18 @@ Expected<Descriptor> ft::rt::listenAt(const std::string &host, const std::string
   return listener;
 }
 
-uint16_t ft::rt::portOf(const Descriptor &listener) {
+static Address addressOf(const Descriptor &listener) {
   Address address;
   address.size = sizeof address.bytes;
   getsockname(listener.get(), reinterpret_cast<sockaddr *>(&address.bytes), &address.size);
-  return address.port();
+  return address;
+}
+
+uint16_t ft::rt::portOf(const Descriptor &listener) { return addressOf(listener).port(); }
+
+std::string ft::rt::hostOf(const Descriptor &listener) {
+  const std::string text = addressOf(listener).text();
+  return text == everywhere().text() ? "127.0.0.1" : text;
 }
 
 Expected<Connection> ft::rt::connectTo(const std::string &host, const std::string &interface, uint16_t port,

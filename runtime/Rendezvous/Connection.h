@@ -61,6 +61,8 @@ private:
 /// machine's, or at all. CannotRun, naming port and place, where that is not possible. Port 0 takes a free one.
 Expected<Descriptor> listenAt(const std::string &host, const std::string &interface, uint16_t port);
 uint16_t portOf(const Descriptor &listener);
+/// An address at which this machine reaches it.
+std::string hostOf(const Descriptor &listener);
 
 /// Connects once. CannotRun where the interface or the name is not there; Failed where the other end is not there yet.
 Expected<Connection> connectTo(const std::string &host, const std::string &interface, uint16_t port,

@@ -8,8 +8,6 @@
 using namespace ft::rt;
 
 namespace {
-constexpr uint32_t mostRanks = 1024; // as recipe.proto's dp_replicate_size
-
 /// How one launcher names what it tells.
 struct Dialect {
   const char *launcher, *rank, *world, *local;

@@ -11,9 +11,11 @@
 
 namespace ft::rt {
 
+inline constexpr uint32_t mostRanks = 1024; ///< as recipe.proto's dp_replicate_size
+
 struct Launch {
-  std::string launcher; ///< for messages: "torchrun", "Slurm" or "Open MPI"
-  uint32_t rank = 0, world = 1;
+  std::string launcher;                   ///< for messages: "torchrun", "Slurm" or "Open MPI"
+  uint32_t rank = 0, world = 1;           ///< which process of how many; a process may run several ranks of the plan
   std::optional<uint32_t> localRank;      ///< among the processes of this host, where the launcher says it
   std::string host;                       ///< of rank 0
   uint16_t port = 0;                      ///< where rank 0 listens while the run starts

@@ -156,6 +156,39 @@ TEST_F(RendezvousTest, StrangersAreNoHindrance) {
   end();
 }
 
+TEST_F(RendezvousTest, WhoTalksOnIsCutOff) {
+  std::thread stranger([&] {
+    const Connection connection = std::move(*connectTo(launch.host, "", launch.port, 1s));
+    const std::string much(1 << 20, '\0');
+    int sent = 0;
+    while (sent < 256 && connection.send(much))
+      ++sent;
+    EXPECT_LT(sent, 256) << "all of it was read, or is kept";
+    startRank(rank(1), launch), startRank(rank(2), launch);
+  });
+  EXPECT_TRUE(rankZero().ok());
+  stranger.join();
+  end();
+}
+
+TEST_F(RendezvousTest, TheSilentDoNotKeepTheDoor) {
+  launch.startTimeout = 60s;
+  std::vector<Connection> silent; // more than may wait there
+  for (int i = 0; i < 300; ++i)
+    silent.push_back(std::move(*connectTo(launch.host, "", launch.port, 1s)));
+  startRank(rank(1), launch), startRank(rank(2), launch);
+  EXPECT_TRUE(rankZero().ok());
+  end();
+  EXPECT_TRUE(outcomes[0].ok() && outcomes[1].ok());
+}
+
+TEST_F(RendezvousTest, WhereAListenerIsReached) {
+  EXPECT_EQ(hostOf(listener), "127.0.0.1");
+  auto anywhere = listenAt("somewhere.invalid", "", 0);
+  ASSERT_TRUE(anywhere.ok()) << anywhere.status().message();
+  EXPECT_TRUE(connectTo(hostOf(*anywhere), "", portOf(*anywhere), 1s).ok());
+}
+
 TEST_F(RendezvousTest, SomethingElseOnThePort) {
   std::thread other([&] {
     Descriptor accepted;

@@ -49,6 +49,24 @@ Expected<std::optional<bool>> trainOf(const Json &message, const std::string &ro
   return trains;
 }
 
+/// What transformers makes of a message before a template sees it: members that are null are not there, and what was
+/// thought, under whichever of its names, is there as "thinking" and as "reasoning_content".
+Json asTransformersGives(const Json &message) {
+  Json given = Json::object();
+  const Json *thought = nullptr;
+  for (std::string_view name : {"reasoning_content", "thinking", "reasoning"})
+    if (!thought)
+      thought = find(message, name);
+  if (thought)
+    given["thinking"] = *thought;
+  for (const auto &[key, field] : message.items())
+    if (!field.is_null())
+      given[key] = field;
+  if (thought)
+    given["reasoning_content"] = *thought;
+  return given;
+}
+
 Status readMessage(const Json &message, const ChatMessagesForm &form, Sample &sample) {
   if (!message.is_object())
     return badInput(fmt::format("is of type {}; must be an object with role and content", message.type_name()));
@@ -66,12 +84,14 @@ Status readMessage(const Json &message, const ChatMessagesForm &form, Sample &sa
   if (content && !content->is_string() && !content->is_array() && !content->is_object())
     return badInput(fmt::format("field \"{}\" is {}; must be a text", contentName, shown(content->dump())));
   FT_ASSIGN_OR_RETURN(const std::optional<bool> trains, trainOf(message, role));
-  std::vector<Value> items = {Value("role"), Value(role), Value("content")};
-  FT_ASSIGN_OR_RETURN(Value text, content ? templateValue(*content) : Expected<Value>(Value::none()));
-  items.push_back(std::move(text));
-  for (const auto &[key, field] : message.items()) {
-    if (key == roleName || key == contentName || key == "role" || key == "content" || key == "train" || key == "weight")
-      continue;
+  Json turn = {{"role", role}};
+  if (content)
+    turn["content"] = *content;
+  for (const auto &[key, field] : message.items())
+    if (key != roleName && key != contentName && key != "role" && key != "content" && key != "train" && key != "weight")
+      turn[key] = field;
+  std::vector<Value> items;
+  for (const auto &[key, field] : asTransformersGives(turn).items()) {
     FT_ASSIGN_OR_RETURN(Value value, templateValue(field));
     items.emplace_back(key);
     items.push_back(std::move(value));

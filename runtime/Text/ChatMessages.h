@@ -11,7 +11,9 @@ struct ChatMessagesForm {
 };
 
 /// A chat from the JSON of its messages and of its tools (empty: none; a text with JSON in it is taken as well). Roles
-/// are system, user, assistant and tool, and ShareGPT's names for them. A message's `train` (or `weight`, 0 or 1) says
+/// are system, user, assistant and tool, and ShareGPT's names for them. What a template sees of a message is what
+/// transformers makes of it: no members that are null, and what was thought (reasoning_content, thinking or reasoning)
+/// under the names that templates ask for. A message's `train` (or `weight`, 0 or 1) says
 /// whether a turn of the assistant is trained. BadInput, without the sample's place, naming the message and what is
 /// wrong.
 Expected<Sample> readChat(std::string_view messages, std::string_view tools, const ChatMessagesForm &form);

@@ -75,7 +75,22 @@ TEST(ChatMessages, BothFormsAreRead) {
   const Sample tools = chat(R"([{"role":"assistant","content":null,"tool_calls":[{"function":{"name":"f"}}]}])",
                             R"("[{\"name\": \"f\"}]")");
   EXPECT_EQ(tools.tools.items().size(), 1u);
-  EXPECT_TRUE(tools.messages[0].find("content")->is(jinja::Value::Kind::None));
+  EXPECT_EQ(tools.messages[0].find("content"), nullptr);
+}
+
+/// As transformers makes them ready for a template.
+TEST(ChatMessages, NullsGoAndThoughtsHaveTheNamesThatTemplatesKnow) {
+  const auto fields = [](const std::string &json) {
+    std::string names;
+    for (const jinja::Value &item : chat("[" + json + "]").messages[0].items())
+      names += (names.empty() ? "" : " ") + std::string(item.is(jinja::Value::Kind::Text) ? item.text() : "?");
+    return names;
+  };
+  EXPECT_EQ(fields(R"({"role":"user","content":"x","tool_calls":null,"name":"n"})"), "role user content x name n");
+  EXPECT_EQ(fields(R"({"role":"assistant","content":"x","reasoning":"t"})"),
+            "thinking t role assistant content x reasoning t reasoning_content t");
+  EXPECT_EQ(fields(R"({"role":"assistant","reasoning_content":"r","thinking":"t","content":"x"})"),
+            "thinking t role assistant content x reasoning_content r");
 }
 
 TEST(ChatMessages, RefusalsNameTheMessage) {

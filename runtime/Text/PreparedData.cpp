@@ -42,7 +42,7 @@ std::string cacheFolder() {
 /// The digest of everything that fixes a token file, as its name in the cache.
 std::string cacheName(const TokenFileIdentity &identity) {
   const RowShape &shape = identity.shape;
-  const std::string key = fmt::format("1 {} {} {} {} {} {} {} {} {} {} {} {}", shape.sequenceLen, shape.maxDocumentLen,
+  const std::string key = fmt::format("2 {} {} {} {} {} {} {} {} {} {} {} {}", shape.sequenceLen, shape.maxDocumentLen,
                                       shape.maxDocumentsPerRow, shape.packing, identity.vocabSize, identity.seed,
                                       identity.trainOnPrompt, uint32_t(identity.split), identity.valSetSize,
                                       toHex(identity.tokenizer), toHex(identity.promptTemplate), toHex(identity.data));

@@ -17,8 +17,9 @@ constexpr auto mergedLater = [](const auto &a, const auto &b) {
 
 BytePairModel::BytePairModel(Options given, const std::vector<Merge> &merges)
     : options(std::move(given)), rules(merges.size()) {
-  for (size_t rank = 0; rank < merges.size(); ++rank)
-    rules[uint64_t(merges[rank].left) << 32 | merges[rank].right] = {uint32_t(rank), merges[rank].product};
+  for (size_t i = 0; i < merges.size(); ++i)
+    rules[uint64_t(merges[i].left) << 32 | merges[i].right] = {options.rankByProduct ? merges[i].product : uint32_t(i),
+                                                               merges[i].product};
 }
 
 /// The symbols of a piece before any merge.

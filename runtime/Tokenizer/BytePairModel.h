@@ -20,7 +20,8 @@ public:
     uint32_t left, right, product; ///< token ids
   };
   struct Options {
-    bool byteLevel = false; ///< symbols are bytes, by `bytes`; else characters, by `characters`
+    bool rankByProduct = false; ///< as BytePairSpec's
+    bool byteLevel = false;     ///< symbols are bytes, by `bytes`; else characters, by `characters`
     std::array<uint32_t, 256> bytes;
     FlatMap<uint32_t> characters;
     bool byteFallback = false;       ///< a character without a token becomes its bytes' tokens, if all have one

@@ -23,8 +23,10 @@ Expected<TokenizerSpec> readSpec(const std::string &modelPath) {
     return readJsonTokenizer(folder.string());
   if (fs::exists(folder / "tokenizer.model", ignored))
     return readSentencePieceTokenizer(folder.string());
-  return badInput(fmt::format("{}: holds neither tokenizer.json nor tokenizer.model; put the model's tokenizer files "
-                              "there",
+  if (fs::exists(folder / "tekken.json", ignored))
+    return readTekkenTokenizer(folder.string());
+  return badInput(fmt::format("{}: holds no tokenizer.json, tokenizer.model or tekken.json; put the model's tokenizer "
+                              "files there",
                               folder.string()));
 }
 } // namespace

@@ -12,8 +12,8 @@ namespace ft::rt {
 
 /// Normaliser, pre-tokenizer, model and what stands around a text, with added tokens found in front of all.
 /// Immutable after create(); every function may run on several threads.
-/// Token for token equal to `tokenizers` for a tokenizer.json, and to `sentencepiece` for a tokenizer.model (whose
-/// control tokens are no text there: Specials::AsText).
+/// Token for token equal to `tokenizers` for a tokenizer.json, and to `sentencepiece` for a tokenizer.model and
+/// `mistral-common` for a tekken.json (to both, control tokens are no text: Specials::AsText).
 class Tokenizer {
 public:
   /// Refuses, naming source and value, what is inconsistent: merges of unknown tokens, ids outside the vocabulary,
@@ -98,7 +98,7 @@ private:
 };
 
 /// The tokenizer of a model, named as --model names it: of a GGUF file, or of a folder (or that of a .safetensors file)
-/// tokenizer.json, else tokenizer.model.
+/// tokenizer.json, else tokenizer.model, else tekken.json.
 Expected<Tokenizer> loadTokenizer(const std::string &model);
 
 } // namespace ft::rt

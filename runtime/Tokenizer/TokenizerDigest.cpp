@@ -44,7 +44,7 @@ void addModel(Digester &digest, const TokenizerSpec &spec) {
   const auto &pairs = std::get<BytePairSpec>(spec.model);
   digest.number(1);
   digest.number(uint64_t(pairs.ignoreMerges) | pairs.byteFallback << 1 | pairs.fuseUnknown << 2 |
-                pairs.unknown.has_value() << 3);
+                pairs.unknown.has_value() << 3 | pairs.rankByProduct << 4);
   digest.text(pairs.unknown.value_or(""));
   digest.number(pairs.merges.size());
   for (const auto &[left, right] : pairs.merges) {

@@ -43,8 +43,8 @@ Expected<std::vector<NamedFile>> filesOf(const std::string &folder) {
   std::vector<NamedFile> files;
   std::error_code ignored;
   for (const char *name :
-       {"tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json", "added_tokens.json",
-        "vocab.json", "merges.txt", "chat_template.jinja", "generation_config.json"}) {
+       {"tokenizer.json", "tokenizer_config.json", "tokenizer.model", "tekken.json", "special_tokens_map.json",
+        "added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja", "generation_config.json"}) {
     const fs::path path = fs::path(folder) / name;
     if (!fs::is_regular_file(path, ignored))
       continue;

@@ -82,6 +82,7 @@ Expected<TokenizerModel> makeBytePair(const TokenizerSpec &tokenizer, const Byte
   const Vocabulary ids = idsOf(tokenizer.tokens);
   FT_ASSIGN_OR_RETURN(const auto merges, resolveMerges(spec, ids));
   BytePairModel::Options options;
+  options.rankByProduct = spec.rankByProduct;
   options.byteLevel = byteLevel;
   options.fuseUnknown = spec.fuseUnknown;
   if (spec.unknown) {

@@ -384,10 +384,76 @@ TEST_F(TokenizerReaders, LargeFilesTakeLinearTime) {
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
 }
 
+/// 256 bytes, "ab" and what a test adds; `config` and `more` in front of the vocabulary.
+std::string tekken(const std::string &config, const std::string &more = "", const std::string &last = "") {
+  std::string text = "{\"config\":{\"pattern\":\".+\"," + config + "}," + more + "\"vocab\":[";
+  constexpr char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  for (int byte = 0; byte < 256; ++byte)
+    text += "{\"rank\":" + std::to_string(byte) + ",\"token_str\":null,\"token_bytes\":\"" + letters[byte >> 2] +
+            letters[(byte & 3) << 4] + "==\"},";
+  return text + (last.empty() ? R"({"rank":256,"token_bytes":"YWI="})" : last) + "]}";
+}
+const std::string TekkenSizes = R"("default_vocab_size":260,"default_num_special_tokens":3,"version":"v3")";
+
+TEST_F(TokenizerReaders, TekkenFilesNameTheirSpecialTokens) {
+  write("tekken.json", tekken(R"("default_vocab_size":260,"default_num_special_tokens":3,"version":"v13")",
+                              R"("image":{"max_image_size":1},"special_tokens":[{"rank":0,"token_str":"<s>"},
+                                 {"rank":1,"token_str":"[X]","is_control":false}],)"));
+  auto tokenizer = loadTokenizer(folder.string());
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
+  EXPECT_EQ(tokenizer->vocabSize(), 260u);
+  EXPECT_EQ(tokenizer->bos(), 0u);
+  EXPECT_EQ(tokenizer->eos(), std::nullopt);
+  EXPECT_FALSE(tokenizer->isControl(1));
+  EXPECT_EQ(tokenizer->special("<SPECIAL_2>"), 2u);
+  std::vector<uint32_t> ids;
+  ASSERT_TRUE(tokenizer->encode("ab[X]c", ids).ok());
+  EXPECT_EQ(ids, (std::vector<uint32_t>{3 + 256, 1, 3 + 'c'}));
+  write("tokenizer_config.json", R"({"eos_token":"[X]","add_bos_token":false})");
+  tokenizer = loadTokenizer(folder.string());
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
+  EXPECT_EQ(tokenizer->eos(), 1u);
+  EXPECT_TRUE(tokenizer->prefix().empty());
+}
+
+TEST_F(TokenizerReaders, BrokenTekkenFilesAreNamed) {
+  const std::string place = (folder / "tekken.json").string() + ": ";
+  auto refused = [&](const std::string &text) {
+    write("tekken.json", text);
+    const std::string message = refusal(folder);
+    EXPECT_TRUE(message.starts_with(place)) << message;
+    return message.substr(std::min(place.size(), message.size()));
+  };
+  EXPECT_EQ(refused(tekken(replaced(TekkenSizes, "v3", "x"))), "config.version is \"x\"; must be \"v\" and a number");
+  EXPECT_EQ(refused(tekken(replaced(TekkenSizes, "v3", "v11"))),
+            "special_tokens is missing; files of version v11 must list them, only those up to v7 need not");
+  EXPECT_EQ(refused(tekken(replaced(TekkenSizes, "260", "261"))),
+            "vocab has 257 tokens; must have 256 for the bytes, and 258 as config.default_vocab_size less "
+            "config.default_num_special_tokens");
+  EXPECT_EQ(refused(tekken(replaced(TekkenSizes, ":3", ":261"))),
+            "config.default_vocab_size is 260 and config.default_num_special_tokens is 261; must be at most 16777216, "
+            "and at most 16384 and the former");
+  EXPECT_EQ(refused(tekken(TekkenSizes, "", R"({"rank":256,"token_bytes":"Y"})")),
+            "vocab[256] has rank 256 and token_bytes \"Y\"; must have rank 256, and 1 to 1024 bytes in base 64");
+  EXPECT_EQ(refused(tekken(TekkenSizes, "", R"({"rank":7,"token_bytes":"YWI="})")),
+            "vocab[256] has rank 7 and token_bytes \"YWI=\"; must have rank 256, and 1 to 1024 bytes in base 64");
+  EXPECT_EQ(refused(tekken(TekkenSizes, "", R"({"rank":256,"token_bytes":"YQ=="})")),
+            "vocab[97] and vocab[256] have the same bytes; each token must be there once");
+  EXPECT_EQ(refused(replaced(tekken(TekkenSizes), "AQ==", "Ag==")),
+            "vocab[1] is not the byte 1; the first 256 tokens must be the bytes");
+  EXPECT_EQ(refused(tekken(TekkenSizes, R"("special_tokens":[{"rank":0,"token_str":""}],)")),
+            "special_tokens[0] is \"\"; must have a text that no other has");
+  EXPECT_EQ(refused(tekken(TekkenSizes, R"("special_tokens":[{"rank":1,"token_str":"<s>"}],)")),
+            "special_tokens[0] has rank 1; must be 0");
+  EXPECT_EQ(refused(tekken(TekkenSizes, R"("special_tokens":[1,2,3,4],)")),
+            "special_tokens is not an array of at most config.default_num_special_tokens = 3 tokens");
+  EXPECT_NE(refused(tekken(TekkenSizes, R"("merges":[],)")).find("merges"), std::string::npos);
+}
+
 TEST_F(TokenizerReaders, FolderWithoutTokenizerSaysWhatToDo) {
   EXPECT_EQ(refusal(folder), folder.string() +
-                                 ": holds neither tokenizer.json nor tokenizer.model; put the model's tokenizer files "
-                                 "there");
+                                 ": holds no tokenizer.json, tokenizer.model or tekken.json; put the model's tokenizer "
+                                 "files there");
 }
 
 } // namespace

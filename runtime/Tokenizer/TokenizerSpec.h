@@ -13,8 +13,9 @@ class GgufFile;
 /// Byte-pair encoding with ranked merges.
 struct BytePairSpec {
   std::vector<std::pair<std::string, std::string>> merges; ///< in order of rank
-  bool ignoreMerges = false;                               ///< a piece that is a token needs no merges (Llama 3)
-  bool byteFallback = false;                               ///< see BytePairModel::Options
+  bool rankByProduct = false; ///< a merge's rank is its product's id instead: equal for all that have the same product
+  bool ignoreMerges = false;  ///< a piece that is a token needs no merges (Llama 3)
+  bool byteFallback = false;  ///< see BytePairModel::Options
   bool fuseUnknown = false;
   std::optional<std::string> unknown;
   bool operator==(const BytePairSpec &) const = default;
@@ -58,5 +59,7 @@ Expected<TokenizerSpec> readGgufTokenizer(const GgufFile &file);
 Expected<TokenizerSpec> readJsonTokenizer(const std::string &folder);
 /// Of tokenizer.model in a folder, and of tokenizer_config.json beside it.
 Expected<TokenizerSpec> readSentencePieceTokenizer(const std::string &folder);
+/// Of tekken.json in a folder, and of tokenizer_config.json beside it.
+Expected<TokenizerSpec> readTekkenTokenizer(const std::string &folder);
 
 } // namespace ft::rt

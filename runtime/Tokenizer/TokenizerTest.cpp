@@ -1,4 +1,5 @@
-// Against goldens of the PyPI packages `tokenizers` and `sentencepiece` (test/goldens/text/make_goldens.py, forms.py).
+// Against goldens of the PyPI packages `tokenizers`, `sentencepiece` and `mistral-common`
+// (test/goldens/text/make_goldens.py, forms.py).
 
 #include "runtime/Tokenizer/Tokenizer.h"
 
@@ -104,8 +105,9 @@ class TokenizerForms : public testing::TestWithParam<std::string> {};
 TEST_P(TokenizerForms, EncodesAsItsLibraryDoes) {
   auto tokenizer = loadTokenizer(Goldens + "forms/" + GetParam());
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
-  // To `sentencepiece` control tokens are no text, to `tokenizers` they are what they say.
-  const auto specials = GetParam().starts_with("sp_") ? Tokenizer::Specials::AsText : Tokenizer::Specials::Matched;
+  // To `sentencepiece` and `mistral-common` control tokens are no text, to `tokenizers` they are what they say.
+  const bool asText = GetParam().starts_with("sp_") || GetParam() == "tekken_file";
+  const auto specials = asText ? Tokenizer::Specials::AsText : Tokenizer::Specials::Matched;
   const json golden = readGolden("forms.json")["cases"];
   ASSERT_GT(golden.size(), 80u);
   Tokenizer::Scratch scratch; // one for all texts: what is remembered must not change anything
@@ -136,7 +138,7 @@ TEST_P(TokenizerForms, DecodesAsItsLibraryDoes) {
 INSTANTIATE_TEST_SUITE_P(All, TokenizerForms,
                          testing::Values("gemma", "llama2", "mistral", "mixed", "prefixed", "qwen2", "sp_gemma",
                                          "sp_llama", "sp_open_llama", "sp_suffix", "sp_unigram", "sp_unigram_bytes",
-                                         "tekken", "unigram", "unigram_bytes", "words"),
+                                         "tekken", "tekken_file", "unigram", "unigram_bytes", "words"),
                          [](const auto &info) { return info.param; });
 
 TEST(Tokenizer, PiecesComeBackAsText) {
@@ -172,6 +174,20 @@ TEST(Tokenizer, ControlTokensCanBeText) {
   EXPECT_EQ(tokenizer->decode(asText, true), "a</s>");
 }
 
+TEST(Tokenizer, TekkenFilesHaveSpecialTokensInFrontAndStartTextsWithOne) {
+  auto tokenizer = loadTokenizer(Goldens + "forms/tekken_file");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
+  EXPECT_EQ(tokenizer->bos(), 1u);
+  EXPECT_EQ(tokenizer->eos(), 2u);
+  EXPECT_EQ(std::vector(tokenizer->prefix().begin(), tokenizer->prefix().end()), std::vector{1u});
+  EXPECT_TRUE(tokenizer->suffix().empty());
+  EXPECT_EQ(tokenizer->special("[/INST]"), 4u);
+  EXPECT_EQ(tokenizer->special("<SPECIAL_29>"), 29u); // has no name in the file
+  std::vector<uint32_t> ids;
+  ASSERT_TRUE(tokenizer->encode("[INST]A[/INST]", ids).ok());
+  EXPECT_EQ(ids, (std::vector<uint32_t>{3, 30 + 'A', 4}));
+}
+
 TEST(Tokenizer, WhatStandsAroundATextComesFromTheTemplate) {
   auto tekken = loadTokenizer(Goldens + "forms/tekken"), roberta = loadTokenizer(Goldens + "forms/prefixed");
   ASSERT_TRUE(tekken.ok() && roberta.ok());
@@ -198,6 +214,25 @@ TokenizerSpec tinySpec() {
 }
 
 BytePairSpec &pairs(TokenizerSpec &spec) { return std::get<BytePairSpec>(spec.model); }
+
+/// In a plain order of merges the left pair of "aba" comes first; by products "ba" and "ab" have ranks of their own.
+TEST(Tokenizer, RanksOfMergesCanBeThoseOfTheirProducts) {
+  TokenizerSpec spec = tinySpec();
+  spec.tokens = {"a", "b", "ba", "ab"};
+  spec.added.clear();
+  spec.bos = spec.eos = std::nullopt;
+  BytePairSpec model;
+  model.merges = {{"a", "b"}, {"b", "a"}};
+  for (bool byProduct : {false, true}) {
+    model.rankByProduct = byProduct;
+    spec.model = model;
+    auto tokenizer = Tokenizer::create(spec);
+    ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
+    std::vector<uint32_t> ids;
+    ASSERT_TRUE(tokenizer->encode("aba", ids).ok());
+    EXPECT_EQ(ids, byProduct ? (std::vector<uint32_t>{0, 2}) : (std::vector<uint32_t>{3, 0}));
+  }
+}
 
 TEST(Tokenizer, RoundTripsAndNamesSpecials) {
   auto tokenizer = Tokenizer::create(tinySpec());

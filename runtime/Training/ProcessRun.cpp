@@ -2,6 +2,7 @@
 
 #include "runtime/Communication/Moved.h"
 #include "runtime/Communication/Sockets.h"
+#include "runtime/Training/ProcessFacts.h"
 #include "runtime/Training/RankLog.h"
 #include "runtime/Training/RankRun.h"
 
@@ -9,107 +10,70 @@
 #include <fmt/format.h>
 #include <net/if.h>
 #include <sched.h>
+#include <thread>
 #include <unistd.h>
 
 using namespace ft;
 using namespace ft::rt;
 
 namespace {
-class Facts {
-public:
-  void add(std::string name, std::string value, Code code, std::string wayOut) {
-    rendezvous::Fact &fact = all.emplace_back();
-    fact.set_name(std::move(name));
-    fact.set_value(std::move(value));
-    fact.set_code(static_cast<uint32_t>(code));
-    fact.set_way_out(std::move(wayOut));
-  }
-  std::vector<rendezvous::Fact> all;
-};
-
-std::string hexOf(const std::string &bytes) {
-  return toHex({reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size()});
-}
-
-/// What this rank was told beside the plan, as far as it changes what ranks compute or when they meet.
-std::string optionsOf(const RunOptions &options) {
-  std::string text;
-  for (const std::string &setting : options.settings)
-    text += fmt::format("--set {} ", setting);
-  if (options.maxSteps)
-    text += fmt::format("--max-steps {} ", *options.maxSteps);
-  if (options.verifySteps)
-    text += fmt::format("--verify-steps {} ", options.verifySteps);
-  if (options.initAdaptersNormal)
-    text += "--init-adapters normal ";
-  if (!options.collectives.empty())
-    text += fmt::format("--collectives {} ", options.collectives);
-  if (!options.adapter.empty())
-    text += "--adapter … ";
-  return text.empty() ? "none" : text.substr(0, text.size() - 1);
-}
-
-std::string digestOf(const PreparedData &data) { return data.file ? toHex(sha256(data.file->bytes())) : "none"; }
-
-/// Those of a processor, or of the GPU. Their paths may differ from host to host.
-std::string librariesOf(const PeerDevices *gpu) {
-  std::vector<std::string> all;
-  if (gpu)
-    all = gpu->libraries();
-  else
-    for (const DeviceInfo &device : listCpuDevices().devices)
-      all.insert(all.end(), device.libraries.begin(), device.libraries.end());
-  std::string text;
-  for (const std::string &library : all)
-    text += (text.empty() ? "" : ", ") + library.substr(0, library.find(" ("));
-  return text.empty() ? "none" : text;
-}
-
-/// Every rank opens the checkpoint for itself, and all must find the same one.
-std::string checkpointOf(const RunInputs &inputs) {
-  if (!inputs.resume)
-    return "none";
-  const CheckpointState &state = inputs.resume->state();
-  return fmt::format("{}{} ({})", checkpointName(state.position.step), inputs.isFinished() ? " of a finished run" : "",
-                     toHex(sha256(toJson(state))));
-}
-
-/// In the order of importance: the first that differs is named.
-std::vector<rendezvous::Fact> factsOf(const RunInputs &inputs, const PeerDevices *gpu) {
-  Facts facts;
-  const char *samePlan = "compile once, and give every rank that plan.bin";
-  facts.add("ftrun", FTC_VERSION, Code::CannotRun, "run the same ftrun on every host");
-  facts.add("recipe", hexOf(inputs.plan().recipe_sha256()), Code::BadInput, samePlan);
-  facts.add("plan", inputs.file->digest, Code::BadInput, samePlan);
-  facts.add("set of options", optionsOf(inputs.options), Code::BadInput, "give every rank the same");
-  facts.add("model", toHex(inputs.model->digest()), Code::BadInput, "give every rank the same files with --model");
-  facts.add("packed training data", digestOf(inputs.train), Code::BadInput, "give every rank the same data");
-  facts.add("packed held-out data", digestOf(inputs.held), Code::BadInput, "give every rank the same data");
-  facts.add("checkpoint to continue from", checkpointOf(inputs), Code::BadInput,
-            "give every rank the same --resume, and an output folder that all hosts see");
-  facts.add("library", librariesOf(gpu), Code::CannotRun, "install the same version on every host");
-  return std::move(facts.all);
-}
-
 bool boundToProcessors() {
   cpu_set_t own;
   CPU_ZERO(&own);
   return sched_getaffinity(0, sizeof own, &own) == 0 && CPU_COUNT(&own) < sysconf(_SC_NPROCESSORS_ONLN);
 }
 
-Expected<Company> findOthers(const Launch &launch, const Attendance &own, const Interrupts &interrupts) {
-  const auto stop = [&] { return interrupts.requested(); };
-  if (own.rank != 0)
-    return join(launch, own, SocketChannels, stop);
-  FT_ASSIGN_OR_RETURN(Descriptor listener, listenAt(launch.host, launch.interface, launch.port));
-  return gather(std::move(listener), launch, own, SocketChannels, stop);
+/// Those of this process, a thread each; processes have as many.
+struct OwnRanks {
+  OwnRanks(const Launch &launch, const RunOptions &options)
+      : count(options.ranks.value_or(1)), first(launch.rank * count), world(launch.world * count) {}
+  const uint32_t count, first, world;
+
+  /// On the caller's thread for the first, on others for the rest.
+  void forEach(const std::function<void(uint32_t rank)> &body) const {
+    std::vector<std::thread> others;
+    for (uint32_t rank = first + 1; rank < first + count; ++rank)
+      others.emplace_back([&body, rank] { body(rank); });
+    body(first);
+    for (std::thread &other : others)
+      other.join();
+  }
+};
+
+/// Each rank of this process comes to rank 0 by itself, with connections of its own, or is rank 0: what is seen of a
+/// rank does not depend on which process it is in.
+Expected<std::vector<Company>> findOthers(const Launch &launch, const OwnRanks &own, const Attendance &process,
+                                          const Interrupts &interrupts) {
+  const std::function<bool()> stop = [&] { return interrupts.requested(); };
+  Launch way = launch;
+  Descriptor listener;
+  if (own.first == 0) {
+    FT_ASSIGN_OR_RETURN(listener, listenAt(launch.host, launch.interface, launch.port));
+    way.host = hostOf(listener), way.interface.clear(); // other ranks of this process
+  }
+  std::vector<Expected<Company>> found;
+  for (uint32_t i = 0; i < own.count; ++i)
+    found.emplace_back(failed("has not come"));
+  own.forEach([&](uint32_t rank) {
+    Attendance self = process;
+    self.rank = rank, self.world = own.world;
+    found[rank - own.first] = rank == 0 ? gather(std::move(listener), launch, self, SocketChannels, stop)
+                                        : join(way, self, SocketChannels, stop);
+  });
+  std::vector<Company> companies;
+  for (Expected<Company> &company : found) {
+    FT_RETURN_IF_ERROR(company.status());
+    companies.push_back(std::move(*company));
+  }
+  return companies;
 }
 
-/// This rank cannot run. The others shall hear why; they are not waited for long.
-Status tellProblem(Launch launch, Attendance own, const Interrupts &interrupts, const Status &problem) {
+/// This process's ranks cannot run. The others shall hear why; they are not waited for long.
+Status tellProblem(Launch launch, const OwnRanks &own, Attendance process, const Interrupts &interrupts,
+                   const Status &problem) {
   launch.startTimeout = std::min(launch.startTimeout, std::chrono::seconds(15));
-  own.problem = problem;
-  (void)findOthers(launch, own, interrupts).status();
+  process.problem = problem;
+  (void)findOthers(launch, own, process, interrupts).status();
   return problem;
 }
 
@@ -120,29 +84,29 @@ struct Means {
 };
 
 /// As far as it can be opened alone.
-Expected<Means> openMeans(const RunInputs &inputs, const Launch &launch) {
+Expected<Means> openMeans(const RunInputs &inputs, const Launch &launch, const OwnRanks &own) {
   Means means;
   if (inputs.plan().target().driver() == plan::CUDA) {
-    FT_RETURN_IF_ERROR(checkHostMemory(inputs.plan(), /*ranks=*/1, freeHostBytes()));
+    FT_RETURN_IF_ERROR(checkHostMemory(inputs.plan(), own.count, freeHostBytes()));
     const bool named = if_nametoindex(launch.interface.c_str()) != 0; // else an address, which NCCL does not take
-    const OwnGpu own{inputs.options.gpu, launch.localRank, named ? launch.interface : ""};
-    FT_ASSIGN_OR_RETURN(means.gpu, openCudaProcess(inputs.plan(), own));
+    const OwnGpus gpus{inputs.options.gpu, launch.localRank, named ? launch.interface : "", own.first, own.count};
+    FT_ASSIGN_OR_RETURN(means.gpu, openCudaProcess(inputs.plan(), gpus));
   } else if (inputs.options.collectives == "mpi") {
     FT_ASSIGN_OR_RETURN(means.mpi, loadMpi());
   }
   return means;
 }
 
-/// Ranks of a host share its processors, unless a launcher has bound each to its own.
-void shareProcessors(RunInputs &inputs, uint32_t ranksOnHost, Journal &journal) {
+/// Ranks of a host share its processors, unless a launcher has bound each process to its own.
+void shareProcessors(RunInputs &inputs, uint32_t ranksOnHost, Journal *journal) {
   inputs.ranksOnHost = ranksOnHost;
   if (boundToProcessors())
     return;
   inputs.ranksOnProcessors = ranksOnHost;
-  if (usableProcessors() < ranksOnHost)
-    journal.line(fmt::format("note: {} ranks of this host share {} processors; as many ranks as processors at most are "
-                             "faster",
-                             ranksOnHost, usableProcessors()));
+  if (journal && usableProcessors() < ranksOnHost)
+    journal->line(fmt::format("note: {} ranks of this host share {} processors; as many ranks as processors at most "
+                              "are faster",
+                              ranksOnHost, usableProcessors()));
 }
 
 SocketOptions socketOptions(const RunOptions &run, const Launch &launch, Interrupts &interrupts, Progress &progress) {
@@ -156,68 +120,113 @@ SocketOptions socketOptions(const RunOptions &run, const Launch &launch, Interru
 }
 
 /// How the run ended is rank 0's to say, and every process's exit code says it. Where ranks failed, all say the same:
-/// what failed first.
-Status settle(Status own, Communicator &communicator) {
+/// what failed first; but for a process of that rank alone, which is named anyway.
+Status settle(Status own, Communicator &communicator, bool alone) {
   if (!own.ok() && own.code() != Code::Interrupted) {
     communicator.abort(own.message());
     const Status first = communicator.agree(Agreement::Max, 0).status();
-    return first.message() == fmt::format("rank {}: {}", communicator.rank(), own.message()) ? own : first;
+    const bool mine = first.message() == fmt::format("rank {}: {}", communicator.rank(), own.message());
+    return !mine ? first : alone ? own : Status(own.code(), first.message());
   }
   FT_ASSIGN_OR_RETURN(const uint64_t code, communicator.agree(Agreement::Rank0, static_cast<uint64_t>(own.code())));
   if (communicator.rank() != 0 && code == static_cast<uint64_t>(Code::Interrupted))
     return Status(Code::Interrupted, "interrupted; rank 0 has saved what there is");
   return own;
 }
+
+/// What the ranks of this process share.
+struct Shared {
+  const Launch &launch;
+  const OwnRanks &own;
+  const RunInputs &inputs;
+  const Means &means;
+  Interrupts &interrupts;
+  RunOutputs *outputs; ///< where rank 0 is among them
+};
+
 /// One rank, once all have come.
-Status runAmong(const Launch &launch, RunInputs &inputs, const Means &means, Company company, Interrupts &interrupts,
-                Console &lines, const RankLog &log) {
-  Journal journal(lines, inputs.plan().run().logging_steps());
-  if (!means.gpu)
-    shareProcessors(inputs, company.ranksOnHost, journal);
-  for (const Peer &peer : company.peers)
-    inputs.hosts.push_back(peer.host);
+Status runAmong(const Shared &shared, uint32_t rank, Company company, Journal &journal, const RankLog &log) {
+  const RunInputs &inputs = shared.inputs;
   const plan::Mesh mesh(inputs.plan());
   Progress progress;
-  const SocketOptions how = socketOptions(inputs.options, launch, interrupts, progress);
-  const std::unique_ptr<Communicator> host = launch.rank == 0 ? openMeetingPlace(mesh, std::move(company), how)
-                                                              : openFarRank(mesh, launch.rank, std::move(company), how);
+  const SocketOptions how = socketOptions(inputs.options, shared.launch, shared.interrupts, progress);
+  const std::unique_ptr<Communicator> host =
+      rank == 0 ? openMeetingPlace(mesh, std::move(company), how) : openFarRank(mesh, rank, std::move(company), how);
+  const bool alone = shared.own.count == 1;
   std::unique_ptr<Communicator> moved;
-  if (means.mpi) {
-    const auto mover = connectMpi(*means.mpi, launch.rank, launch.world);
+  if (shared.means.mpi) {
+    const auto mover = connectMpi(*shared.means.mpi, rank, shared.own.world);
     if (!mover.ok())
-      return settle(mover.status(), *host);
+      return settle(mover.status(), *host, alone);
     moved = openMoved(mesh, *host, *mover, &progress);
   }
-  RanksInStep lockstep(interrupts, *host);
-  RunOutputs outputs(inputs, interrupts, journal);
-  RankContext context{launch.rank, inputs, lockstep, journal, launch.rank == 0 ? &outputs : nullptr};
-  context.host = host.get(), context.collectives = moved.get(), context.peers = means.gpu.get();
+  RanksInStep lockstep(shared.interrupts, *host);
+  RankContext context{rank, inputs, lockstep, journal, rank == 0 ? shared.outputs : nullptr};
+  if (rank != 0 && shared.outputs)
+    context.arenas = &shared.outputs->processArenas();
+  context.host = host.get(), context.collectives = moved.get(), context.peers = shared.means.gpu.get();
   context.progress = &progress;
   context.onFolder = [&] {
-    if (launch.rank != 0)
-      log.moveTo(inputs.outputFolder(), launch.rank);
+    if (rank != 0)
+      log.moveTo(inputs.outputFolder(), rank);
     return Status();
   };
-  return settle(runRank(context), *host);
+  return settle(runRank(context), *host, alone);
+}
+
+/// How the ranks of this process ended. Where they have failed all say the same, and the one whose failure it is knows
+/// the code.
+Status outcomeOf(const std::vector<Status> &ranks) {
+  const Status *outcome = &ranks.front();
+  for (const Status &status : ranks)
+    if (!status.ok() && (outcome->ok() || status.code() < outcome->code()))
+      outcome = &status;
+  return *outcome;
+}
+
+Status runOwnRanks(const Launch &launch, const OwnRanks &own, RunInputs &inputs, const Means &means,
+                   std::vector<Company> companies, Interrupts &interrupts, Console &console) {
+  Journal rankZeros(console, inputs.plan().run().logging_steps());
+  if (!means.gpu)
+    shareProcessors(inputs, companies.front().ranksOnHost, own.first == 0 ? &rankZeros : nullptr);
+  for (const Peer &peer : companies.front().peers)
+    inputs.hosts.push_back(peer.host);
+  std::optional<RunOutputs> outputs;
+  if (own.first == 0)
+    outputs.emplace(inputs, interrupts, rankZeros);
+  const Shared shared{launch, own, inputs, means, interrupts, outputs ? &*outputs : nullptr};
+  std::vector<Status> ended(own.count);
+  own.forEach([&](uint32_t rank) {
+    const RankLog log;
+    Console quiet(log.get());
+    Journal others(quiet, inputs.plan().run().logging_steps());
+    ended[rank - own.first] =
+        runAmong(shared, rank, std::move(companies[rank - own.first]), rank == 0 ? rankZeros : others, log);
+  });
+  return outcomeOf(ended);
 }
 } // namespace
 
 Status ft::rt::runProcess(const Launch &launch, const RunOptions &options, Interrupts &interrupts, Console &console) {
-  const RankLog log;
-  Console quiet(log.get());
-  Console &lines = launch.rank == 0 ? console : quiet;
-  Attendance own{launch.rank, launch.world, hostName(), static_cast<uint64_t>(getpid()), {}, {}};
+  if (uint64_t(launch.world) * options.ranks.value_or(1) > mostRanks)
+    return badInput(fmt::format("--ranks {}: {} started {} processes; all together must be at most {} ranks",
+                                *options.ranks, launch.launcher, launch.world, mostRanks));
+  const OwnRanks own(launch, options);
+  const RankLog nowhere;
+  Console quiet(nowhere.get());
+  Console &lines = own.first == 0 ? console : quiet;
+  Attendance process{own.first, own.world, hostName(), static_cast<uint64_t>(getpid()), {}, {}};
   auto inputs = openInputs(options, lines);
   if (!inputs.ok())
-    return tellProblem(launch, std::move(own), interrupts, inputs.status());
-  const auto means = openMeans(*inputs, launch);
+    return tellProblem(launch, own, std::move(process), interrupts, inputs.status());
+  const auto means = openMeans(*inputs, launch, own);
   if (!means.ok())
-    return tellProblem(launch, std::move(own), interrupts, means.status());
-  own.facts = factsOf(*inputs, means->gpu.get());
-  FT_ASSIGN_OR_RETURN(Company company, findOthers(launch, own, interrupts));
+    return tellProblem(launch, own, std::move(process), interrupts, means.status());
+  process.facts = factsOf(*inputs, means->gpu.get());
+  FT_ASSIGN_OR_RETURN(std::vector<Company> companies, findOthers(launch, own, process, interrupts));
   if (inputs->isFinished()) {
     lines.line(finishedLine(*inputs));
     return {};
   }
-  return runAmong(launch, *inputs, *means, std::move(company), interrupts, lines, log);
+  return runOwnRanks(launch, own, *inputs, *means, std::move(companies), interrupts, console);
 }

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <thread>
 
 using namespace ft;
@@ -34,32 +35,39 @@ TEST(RankTimesTest, EachRankLearnsWhatAllTook) {
             "others wait for ranks and exchanges 0.2 ms at most");
 }
 
+namespace {
+/// A clock that the test turns.
+Progress::Clock::time_point hour;
+void pass(int milliseconds) { hour += std::chrono::milliseconds(milliseconds); }
+} // namespace
+
 TEST(RankTimesTest, WaitingIsNotComputing) {
-  Progress progress;
+  Progress progress([] { return hour; });
   for (int step = 0; step < 2; ++step) {
     progress.enter(plan::Segment::ACCUMULATE_FIRST);
     {
       const Progress::Wait outer(&progress), inner(&progress);
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      pass(20);
     }
+    pass(3);
     progress.leave();
     progress.enter(plan::Segment::UPDATE);
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    pass(10 + step);
     progress.leave();
+    pass(7);                                 // between segments
     progress.enter(plan::Segment::EVALUATE); // no part of a step
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    pass(5);
     progress.leave();
   }
   const RankTimes times = *timesOf(2, 0.08, [&](plan::Segment::Kind kind) -> Expected<Progress::Times> {
     return Progress::Times{progress.times(kind).own / 2, progress.times(kind).exposed / 2};
   });
   EXPECT_DOUBLE_EQ(times.step, 40);
-  EXPECT_GE(times.exposed, 20);
-  EXPECT_LT(times.exposed, 35) << "nested waits count once";
-  EXPECT_GE(times.own, 10);
-  EXPECT_LT(times.own, 20);
+  EXPECT_DOUBLE_EQ(times.exposed, 20) << "nested waits count once";
+  EXPECT_DOUBLE_EQ(times.own, 13.5);
   EXPECT_EQ(times.slowest, plan::Segment::UPDATE);
-  EXPECT_GE(progress.longestMs(plan::Segment::UPDATE), 10);
+  EXPECT_DOUBLE_EQ(times.slowestOwn, 10.5);
+  EXPECT_DOUBLE_EQ(progress.longestMs(plan::Segment::UPDATE), 11);
   EXPECT_EQ(progress.longestMs(plan::Segment::GENERATE), 0);
 }
 

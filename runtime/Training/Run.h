@@ -22,14 +22,14 @@ struct RunOptions {
   uint64_t stopAfter = 0;            ///< steps; 0: at the horizon
   uint32_t threads = 0;              ///< CPU: 0 takes every usable processor
   std::optional<uint32_t> gpu;       ///< CUDA ordinal, of rank 0 where there are several; 0 where it is not given
-  std::optional<uint32_t> ranks;     ///< must be the plan's
+  std::optional<uint32_t> ranks;     ///< of this process: the plan's, or with a launcher as many as each process has
   std::string collectives;           ///< "peers", "nccl", "mpi"; empty: NCCL and sockets between processes, else peers
   std::vector<std::string> settings; ///< "name=value" of --set
   std::string dumpGradients;         ///< folder; empty: no dump
   bool initAdaptersNormal = false;   ///< B from N(0, 0.02²), so that no gradient vanishes
   uint64_t verifySteps = 0;          ///< every so many steps one is run twice; 0: none
   bool poison = false, profile = false;
-  std::optional<Launch> launch; ///< which rank a launcher says that this process is; nothing: it runs all ranks
+  std::optional<Launch> launch; ///< which of several processes a launcher says that this is; nothing: it runs all ranks
   /// With a launcher: another rank is lost, and this one is in the middle of something long. It is to end the process.
   std::function<void(const std::string &reason)> onOverdue;
   /// Told where the run writes as soon as that is decided.

@@ -96,26 +96,35 @@ Status checkCollectives(const RunInputs &inputs) {
   if (how.empty())
     return {};
   const bool gpus = onGpus(inputs), processes = options.launch.has_value();
-  const std::string_view legal = inputs.world == 1   ? ""
-                                 : gpus && processes ? "nccl"
-                                 : gpus              ? "peers or nccl"
-                                 : processes         ? "mpi"
-                                                     : "";
+  const std::string_view legal = inputs.world == 1                    ? ""
+                                 : gpus && processes                  ? "nccl"
+                                 : gpus                               ? "peers or nccl"
+                                 : processes && inputs.ranksHere == 1 ? "mpi"
+                                                                      : "";
   if (!legal.empty() && legal.find(how) != std::string_view::npos)
     return {};
   return badInput(fmt::format("--collectives {}: the plan is for {} rank{} of target {} in {}; {}", how, inputs.world,
                               inputs.world == 1 ? "" : "s", inputs.plan().target().name(),
-                              processes ? "several processes" : "one process",
+                              !processes              ? "one process"
+                              : inputs.ranksHere == 1 ? "several processes"
+                                                      : "several processes of several ranks each",
                               legal.empty() ? "leave it out" : fmt::format("must be {}, or left out", legal)));
 }
 
 Status checkLaunch(const RunInputs &inputs, const Launch &launch) {
-  if (launch.world != inputs.world)
-    return badInput(
-        fmt::format("{} started {} ranks, and the plan is for {}: start as many, each a process{}, or compile the "
-                    "recipe with --set parallelism.dp_replicate_size={}",
-                    launch.launcher, launch.world, inputs.world, onGpus(inputs) ? " with one GPU" : "", launch.world));
-  return {};
+  const uint64_t each = inputs.ranksHere, started = launch.world * each;
+  if (started == inputs.world)
+    return {};
+  const std::string what =
+      each == 1 ? fmt::format("{} ranks", started) : fmt::format("{} processes of {} ranks each", launch.world, each);
+  const std::string instead = inputs.world % launch.world == 0
+                                  ? fmt::format(", or give each process {} with --ranks {}",
+                                                inputs.world / launch.world, inputs.world / launch.world)
+                                  : "";
+  return badInput(fmt::format(
+      "{} started {}, and the plan is for {}: start as many, each a process{}{}, or compile the recipe with "
+      "--set parallelism.dp_replicate_size={}",
+      launch.launcher, what, inputs.world, onGpus(inputs) ? " with one GPU" : "", instead, started));
 }
 
 Status readPlan(RunInputs &inputs) {
@@ -123,19 +132,20 @@ Status readPlan(RunInputs &inputs) {
   inputs.file = std::make_unique<PlanFile>(std::move(read));
   FT_RETURN_IF_ERROR(verifyPlan(inputs.plan()));
   inputs.world = plan::Mesh(inputs.plan()).ranks();
-  if (inputs.options.ranks.value_or(inputs.world) != inputs.world)
+  const bool launched = inputs.options.launch.has_value();
+  if (!launched && inputs.options.ranks.value_or(inputs.world) != inputs.world)
     return badInput(fmt::format("--ranks {}: the plan is for {}; leave --ranks out, or compile the recipe with --set "
                                 "parallelism.dp_replicate_size={}",
                                 *inputs.options.ranks, inputs.world, *inputs.options.ranks));
-  if (!inputs.options.launch)
-    inputs.ranksHere = inputs.ranksOnHost = inputs.ranksOnProcessors = inputs.world;
+  const uint32_t here = launched ? inputs.options.ranks.value_or(1) : inputs.world;
+  inputs.ranksHere = inputs.ranksOnHost = inputs.ranksOnProcessors = here;
   plan::Run &run = *inputs.file->plan.mutable_run();
   for (const std::string &setting : inputs.options.settings)
     FT_RETURN_IF_ERROR(applySetting(run, setting));
   if (inputs.options.maxSteps)
     run.set_max_steps(*inputs.options.maxSteps);
   noteSettings(inputs.options, inputs.file->plan);
-  if (inputs.options.launch)
+  if (launched)
     FT_RETURN_IF_ERROR(checkLaunch(inputs, *inputs.options.launch));
   FT_RETURN_IF_ERROR(checkCollectives(inputs));
   FT_RETURN_IF_ERROR(checkSaving(inputs.plan()));

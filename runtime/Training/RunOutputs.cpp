@@ -1,6 +1,7 @@
 #include "runtime/Training/RunOutputs.h"
 
 #include "runtime/Support/AtomicFile.h"
+#include "runtime/Support/Strings.h"
 #include "runtime/Training/RunFacts.h"
 
 #include <fmt/format.h>
@@ -55,6 +56,11 @@ Status RunOutputs::check(RankProgram &program) {
           ? OutputFolder::checkReopen(path, inputs.plan(), inputs.resume->state().position.step, inputs.damaged)
           : OutputFolder::check(path, inputs.plan(), inputs.options.overwrite));
   journal.line(banner(inputs, program.device().info()));
+  if (const uint64_t more = program.arenas().outsideBytes() - inputs.plan().target().outside_arenas(); more > 0)
+    journal.line(
+        fmt::format("note: ranks run through NCCL, which takes {} of the GPU outside the arenas that the table "
+                    "does not count; there is room",
+                    formatBytes(more)));
   return {};
 }
 

@@ -134,7 +134,7 @@ MemoryOutcome ft::rt::memoryOutcome(const RunInputs &inputs, RankProgram &progra
   Device &device = program.device();
   const Arenas &arenas = program.arenas();
   outcome.predictedArenas = arenas.deviceBytes() / inputs.ranksOnHost * inputs.ranksHere; // the same on a GPU
-  outcome.predictedOutside = program.plan().target().outside_arenas();
+  outcome.predictedOutside = arenas.outsideBytes();
   const ProcessMemory process = readProcessMemory(inProcess.ranges());
   if (device.hostAccessible()) {
     outcome.measuredArenas = process.arenaBytes;

@@ -102,6 +102,15 @@ Expected<AdapterSource> AdapterSource::open(const std::string &folder, const pla
   return source;
 }
 
+Sha256Digest AdapterSource::digest() const {
+  Sha256 hash;
+  for (const TensorView &view : file.tensors()) { // shapes are the plan's
+    hash.update(view.name);
+    hash.update(view.bytes);
+  }
+  return hash.finish();
+}
+
 Producer AdapterSource::producer(int index, const plan::Tensor &tensor) const {
   auto it = views.find(index);
   return it == views.end() ? Producer() : fileProducer(*it->second, tensor.dtype(), 0);

@@ -1,6 +1,7 @@
 // PEFT adapters as a starting point: adapter_config.json and adapter_model.safetensors.
 #pragma once
 
+#include "runtime/Support/Sha256.h"
 #include "runtime/Weights/Safetensors.h"
 #include "runtime/Weights/TensorSource.h"
 
@@ -16,6 +17,8 @@ public:
   static Expected<AdapterSource> open(const std::string &folder, const plan::Plan &plan);
 
   Producer producer(int index, const plan::Tensor &tensor) const override;
+  /// Of all its tensors.
+  Sha256Digest digest() const;
   std::string fileOf(int index) const override { return views.count(index) > 0 ? file.path() : ""; }
 
 private:

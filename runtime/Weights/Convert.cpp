@@ -44,6 +44,8 @@ Encoding encodingOf(plan::DType dtype) {
     return Encoding::BF16;
   case plan::F16:
     return Encoding::F16;
+  case plan::I16:
+    return Encoding::I16;
   case plan::I32:
     return Encoding::I32;
   case plan::I64:
@@ -56,7 +58,9 @@ Encoding encodingOf(plan::DType dtype) {
 }
 
 namespace {
-bool isInteger(Encoding e) { return e == Encoding::I32 || e == Encoding::I64 || e == Encoding::U8; }
+bool isInteger(Encoding e) {
+  return e == Encoding::I16 || e == Encoding::I32 || e == Encoding::I64 || e == Encoding::U8;
+}
 
 void encodeF64(const double *values, uint64_t count, plan::DType to, std::byte *out) {
   for (uint64_t i = 0; i < count; ++i) {

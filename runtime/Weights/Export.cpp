@@ -1,5 +1,6 @@
 #include "runtime/Weights/Export.h"
 
+#include "runtime/Plan/SavedState.h"
 #include "runtime/Weights/Convert.h"
 #include "runtime/Weights/Layout.h"
 #include "runtime/Weights/SafetensorsWriter.h"
@@ -159,6 +160,8 @@ std::string savedName(const plan::Tensor &tensor) {
     return tensor.key() + ".exp_avg";
   case plan::Tensor::EXP_AVG_SQ:
     return tensor.key() + ".exp_avg_sq";
+  case plan::Tensor::REMAINDER:
+    return tensor.key() + ".remainder";
   default:
     return tensor.key();
   }
@@ -168,7 +171,7 @@ Expected<WrittenFile> exportMoments(const plan::Plan &plan, const BufferReader &
                                     Files &files) {
   std::vector<Item> items;
   for (const plan::Tensor &tensor : plan.tensors())
-    if (tensor.role() == plan::Tensor::EXP_AVG || tensor.role() == plan::Tensor::EXP_AVG_SQ)
+    if (plan::isState(tensor.role()))
       items.push_back({savedName(tensor), &tensor, tensor.dtype()});
   return writeTensors(plan, items, read, folder, momentsFile, {{"format", "pt"}}, files);
 }

@@ -36,9 +36,10 @@ Expected<Producer> keyProducer(const plan::Tensor &tensor, const LoadOptions &op
     return problem(tensor, fmt::format("random keys must be I64 and have one name each; it is {} {} with {} names",
                                        dtypeName(tensor.dtype()), shapeText(spanOf(tensor.shape())),
                                        tensor.init().key_names_size()));
-  return Producer([&tensor, seed = options.seed](uint64_t first, uint64_t count, std::byte *out) {
+  const std::string_view stream = tensor.init().key_stream().empty() ? "dropout" : tensor.init().key_stream();
+  return Producer([&tensor, stream, seed = options.seed](uint64_t first, uint64_t count, std::byte *out) {
     for (uint64_t i = 0; i < count; ++i) {
-      uint64_t key = philoxKey64(seed, "dropout", tensor.init().key_names(int(first + i)));
+      uint64_t key = philoxKey64(seed, stream, tensor.init().key_names(int(first + i)));
       std::memcpy(out + i * 8, &key, 8);
     }
   });
@@ -86,6 +87,7 @@ Expected<Producer> producerOf(const plan::Tensor &tensor, int index, const Model
   case plan::Tensor::GRADIENT:
   case plan::Tensor::EXP_AVG:
   case plan::Tensor::EXP_AVG_SQ:
+  case plan::Tensor::LOSS_SCALE:
     if (tensor.init().kind() == plan::Init::KIND_UNSPECIFIED)
       return Producer();
     return initProducer(tensor, options);

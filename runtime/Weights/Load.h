@@ -23,7 +23,7 @@ struct LoadOptions {
 
 /// Checks `model` against the plan (ModelSource::check), then fills every tensor that does not start as zero: FROZEN
 /// and TRAINABLE from the model, ADAPTER by its Init, CONSTANT_TABLE from the plan's sections,
-/// RANDOM_KEYS from (seed, "dropout", name), optimizer state and gradients by their Init where they have one; each from
+/// RANDOM_KEYS from (seed, stream, name), optimizer state and gradients by their Init where they have one; each from
 /// `before` where that holds it.
 /// Everything is checked before the first byte is written. Errors: BadInput naming file, tensor, and expected against
 /// found; whatever the sink returns.

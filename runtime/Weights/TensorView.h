@@ -20,6 +20,7 @@ enum class Encoding : uint8_t {
   BF16,
   F8_E4M3,
   F8_E5M2,
+  I16,
   I32,
   I64,
   U8,

@@ -1,36 +1,47 @@
 #!/usr/bin/env python3
 """A run that dies at random moments, again and again, and is continued each time, ends as the run that never died.
 
+  deaths.py [TEST ...]        one rank, two as threads, two as processes; SIGKILL, SIGTERM, SIGINT
+  deaths.py compile FOLDER    compiles the plans alone, for a machine that has no compiler
+
 FTC_DEATHS says how often each way of dying is tried (default: 12; `FTC_DEATHS=1000 test/e2e/deaths.py Deaths.test_sigkill`
-tries a thousand). The moments come from a seed, which a failure names. FTC_DEATH_PLAN names a plan that was compiled
-before from the recipe below, for a machine that has no compiler.
+tries a thousand). The moments come from FTC_DEATH_SEED, which a failure names. FTC_DEATH_PLANS is a folder of plans that
+were compiled before.
 """
 import hashlib
 import os
+import pathlib
 import random
 import signal
 import subprocess
+import sys
 import time
 import unittest
 
+from launch import World
 from resume import ResumeTest
 
 DEATHS = int(os.environ.get("FTC_DEATHS", "12"))
 SEED = int(os.environ.get("FTC_DEATH_SEED", str(random.randrange(1 << 30))))
-PLAN = os.environ.get("FTC_DEATH_PLAN")
+PLANS = os.environ.get("FTC_DEATH_PLANS")
 LORA = '{ r: 3 lora_alpha: 8 lora_dropout: 0.2 target_modules: "all-linear" }'
+STEPS = 100000
 
 
 class Deaths(ResumeTest):
-    parallelism = None
+    """One rank."""
+    name, parallelism = "one", None
 
     def setUp(self):
         super().setUp()
+        self.plan = pathlib.Path(PLANS, f"{self.name}.bin") if PLANS else self.compile_own()
+        self.random = random.Random(f"{SEED} {self.id()}")
+
+    def compile_own(self):
         # Steps of a few milliseconds, each of them saved, and every seventh followed by an evaluation.
-        self.plan = PLAN or self.compile(lora=LORA, save_steps=1, save_total_limit=2, eval_steps=7, max_steps=100000,
-                                         gradient_accumulation_steps=1, parallelism=self.parallelism,
-                                         data='{ train: "synthetic:7" eval: "synthetic:8" }')
-        self.random = random.Random(SEED)
+        return self.compile(self.name, lora=LORA, save_steps=1, save_total_limit=2, eval_steps=7, max_steps=STEPS,
+                            gradient_accumulation_steps=1, parallelism=self.parallelism,
+                            data='{ train: "synthetic:7" eval: "synthetic:8" }')
 
     def newest(self):
         """The newest complete checkpoint, read as the format says."""
@@ -42,59 +53,97 @@ class Deaths(ResumeTest):
                     steps.append(int(folder.name.split("-")[1]))
         return max(steps)
 
-    def die(self, number, moment, steps):
-        """Starts the run, sends it the signal behind `moment` seconds; its exit code and what it said."""
-        command = [str(word) for word in self.command(self.plan, "out", "--resume", "auto", "--max-steps", steps)]
+    def die(self, number, moment):
+        """Starts the run, sends it the signal behind `moment` seconds; the exit codes of all, and what they said."""
+        command = [str(word) for word in self.command(self.plan, "out", "--resume", "auto")]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as child:
             try:
                 said, _ = child.communicate(timeout=moment)
             except subprocess.TimeoutExpired:
                 child.send_signal(number)
                 said, _ = child.communicate(timeout=60)
-        return child.returncode, said
+        return [child.returncode], said
+
+    def run_to(self, out, resume, step):
+        self.train(self.plan, out, "--resume", resume, "--stop-after", str(step))
 
     def start_time(self):
         """Seconds that a run takes before its first step."""
         begin = time.monotonic()
-        self.train(self.plan, "probe", "--max-steps", "1")
+        self.run_to("probe", "none", 1)
         return time.monotonic() - begin
 
-    def endure(self, number, codes):
-        start, steps, newest = self.start_time(), 100000, 0
+    def legal(self, number, codes):
+        """Each dies as it was told, or, a process of several, because another has died."""
+        # Before the first step a signal may come ahead of whoever waits for it.
+        told = {-number} if number == signal.SIGKILL else {4, -number}
+        bereaved = {2, 3} if len(codes) > 1 and -number in codes else set()
+        return set(codes) <= told | bereaved and set(codes) & told
+
+    def endure(self, number):
+        start, newest = self.start_time(), 0
         for death in range(DEATHS):
             # Most moments are among the steps, some before the first.
-            code, said = self.die(number, self.random.uniform(0.3, 1) * start + self.random.uniform(0, 0.4), steps)
-            self.assertIn(code, codes, f"seed {SEED}, death {death}: {said}")
+            codes, said = self.die(number, self.random.uniform(0.3, 1) * start + self.random.uniform(0, 0.4))
+            where = f"seed {SEED}, death {death}, exit codes {codes}: {said}"
+            self.assertTrue(self.legal(number, codes), where)
             if newest > 0 and "resumes" in said:
-                self.assertIn(f"checkpoint-{newest} behind step {newest} of {steps}: continues bit for bit", said,
-                              f"seed {SEED}, death {death}")
+                self.assertIn(f"checkpoint-{newest} behind step {newest} of {STEPS}: continues bit for bit", said, where)
             self.assertNotIn("damaged", said)
-            self.assertGreaterEqual(self.newest(), newest, f"seed {SEED}, death {death}: {said}")
+            self.assertGreaterEqual(self.newest(), newest, where)
             newest = self.newest()
         self.assertGreater(newest, 0, "no death was behind a step")
-        return newest
-
-    def whole_equals(self, newest):
-        """Two steps more, and the same steps without a death."""
-        for out, resume in (("out", "auto"), ("whole", "none")):
-            self.train(self.plan, out, "--resume", resume, "--max-steps", 100000, "--stop-after", str(newest + 2))
+        # Two steps more, and the same steps without a death.
+        self.run_to("out", "auto", newest + 2)
+        self.run_to("whole", "none", newest + 2)
         self.assertSameRun("out", "whole")
+        self.assertEqual([path.name for path in (self.folder / "out").iterdir() if ".tmp" in path.name], [])
+        print(f"{self.id()}: {DEATHS} deaths, {newest} steps, seed {SEED}")
 
     def test_sigkill(self):
-        self.whole_equals(self.endure(signal.SIGKILL, (-signal.SIGKILL,)))
+        self.endure(signal.SIGKILL)
 
     def test_sigterm(self):
-        # Before the first step a signal may come ahead of whoever waits for it.
-        self.whole_equals(self.endure(signal.SIGTERM, (4, -signal.SIGTERM)))
+        self.endure(signal.SIGTERM)
 
     def test_sigint(self):
-        self.whole_equals(self.endure(signal.SIGINT, (4, -signal.SIGINT)))
+        self.endure(signal.SIGINT)
 
 
 class DeathsOfShares(Deaths):
     """Two ranks, each with half of moments and adapters' base; rank 0 writes what both have."""
-    parallelism = "{ strategy: FSDP dp_shard_size: 2 shard_frozen: TRUE }"
+    name, parallelism = "shares", "{ strategy: FSDP dp_shard_size: 2 shard_frozen: TRUE }"
+
+
+class DeathsOfProcesses(DeathsOfShares):
+    """The same two ranks, a process each: both are told, as a scheduler does, or one of them."""
+
+    def world(self, out, *options):
+        return World(self.folder, self.plan, ranks=2, out=out, options=options, environment=dict(FTRUN_START_TIMEOUT=3))
+
+    def die(self, number, moment):
+        with self.world("out", "--resume", "auto") as world:
+            time.sleep(moment)
+            for rank in self.random.choice([[0], [1], [0, 1]]):
+                world[rank].signal(number)
+            codes = list(world.wait(60).values())
+            return codes, world[0].out.read_text() + world.messages()
+
+    def run_to(self, out, resume, step):
+        with self.world(out, "--resume", resume, "--stop-after", str(step)) as world:
+            self.assertEqual(set(world.wait(60).values()), {0}, world.messages())
+
+
+def compile_plans(folder):
+    for case in (Deaths, DeathsOfShares):
+        test = case("test_sigkill")
+        test.folder = pathlib.Path(folder).absolute()
+        test.folder.mkdir(parents=True, exist_ok=True)
+        test.compile_own()
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    if sys.argv[1:2] == ["compile"]:
+        compile_plans(sys.argv[2])
+    else:
+        unittest.main(verbosity=2)

@@ -13,6 +13,7 @@ from harness import FTRUN, LORA, WorkshopTest, call
 from launch import HERE, free_port
 
 PLUGIN = os.path.join(os.path.dirname(os.path.abspath(FTRUN)), "libftrun_mpi.so")
+CONFORMANCE = os.path.join(os.path.dirname(os.path.dirname(PLUGIN)), "test/bin/MpiConformanceTest")
 
 
 def mpirun(ranks, *options):
@@ -40,6 +41,15 @@ class Mpi(WorkshopTest):
                 self.assertEqual(self.losses("one"), self.losses("several"))
                 saved = "adapter_model.safetensors" if "lora" in fields else "model.safetensors"
                 self.assertEqual(self.bytes("one", saved), self.bytes("several", saved))
+
+    @unittest.skipUnless(os.path.exists(CONFORMANCE), "its program was not built")
+    def test_collectives_have_the_bits_of_threads(self):
+        """Ranks are processes; each collective goes through MPI and through rank 0."""
+        for ranks in (2, 3, 4):
+            with self.subTest(ranks=ranks):
+                result = call(*mpirun(ranks, "-x", f"FTRUN_MPI_PLUGIN={PLUGIN}"), CONFORMANCE)
+                self.assertEqual(result.code, 0, result.text)
+                self.assertEqual(result.out.count("[  PASSED  ] 1 test"), ranks, result.text)
 
     def test_a_lost_rank_is_named_where_mpirun_lets_the_others_live(self):
         plan = self.compile(lora=LORA, parallelism="{ dp_replicate_size: 3 }")

@@ -3,7 +3,8 @@
 full.
 
 FTC_MOMENTS random moments of each kind (default 10; a thorough run takes 100), FTC_SEED chooses them. Each survivor
-must end within 60 s with the exit code and one line that names the rank; nothing half-written is left, no process.
+must end within 60 s with the exit code and one line that names the rank; nothing half-written is left, no process. At
+the end of a kind it says how many there were and which end took longest.
 """
 import os
 import pathlib
@@ -38,6 +39,7 @@ class Moment:
         self.plan, self.victim = plan, self.random.randrange(RANKS)
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="ftc-fault-"))
         self.name = f"{kind} {number} of seed {SEED}, rank {self.victim}"
+        self.seconds = 0.0 # from the stroke to the end of the last survivor
 
     def start(self, port=None, per_rank=None, steps=1000000):
         options = ["--max-steps", steps, "--set", "logging_steps=1000"]
@@ -56,8 +58,9 @@ class Moment:
         """Code and line of every survivor; and what is left in the folder, where some files may lie, whole."""
         begun = time.monotonic()
         got = world.wait(SECONDS, but)
+        self.seconds = time.monotonic() - begun
         survivors = {rank: code for rank, code in got.items() if rank != self.victim or not but}
-        with test.subTest(self.name, after=time.monotonic() - begun):
+        with test.subTest(self.name, after=self.seconds):
             for rank, code in survivors.items():
                 message = world[rank].message
                 early = code == 2 and BEFORE.search(message)
@@ -109,9 +112,12 @@ class Failures(harness.WorkshopTest):
                 fate(moment)
             finally:
                 moment.close()
+            return moment
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            for future in [pool.submit(one, number) for number in range(MOMENTS)]:
-                future.result()
+            moments = [future.result() for future in [pool.submit(one, number) for number in range(MOMENTS)]]
+        last = max(moments, key=lambda moment: moment.seconds)
+        print(f"{kind}: {len(moments)} moments, the last survivor ends after {last.seconds:.1f} s at most ({last.name})",
+              flush=True)
 
     def test_killed(self):
         def fate(moment):
@@ -140,8 +146,10 @@ class Failures(harness.WorkshopTest):
         def fate(moment):
             with moment.start(steps=40) as world:
                 time.sleep(moment.random.random())
+                begun = time.monotonic()
                 with Slowed(world[moment.victim]):
                     got = world.wait(SECONDS * 2)
+                moment.seconds = time.monotonic() - begun
                 with self.subTest(moment.name):
                     self.assertEqual(set(got.values()), {0}, world.messages())
                     self.assertIn(f"slowest: rank {moment.victim}", world[0].out.read_text())

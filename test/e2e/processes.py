@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Ranks in several processes: the same bits as threads of one process, and what is said when the start goes wrong."""
 import os
+import pathlib
 import shutil
 import signal
 import socket
@@ -175,6 +176,38 @@ class Equality(ProcessTest):
                 self.expect(world, 0)
                 self.assertIn("not every rank finds its checkpoint", world[0].out.read_text())
 
+    def test_a_second_rank_3_does_not_hinder_the_first(self):
+        plan = self.compile(lora=LORA, parallelism=over(4))
+        world = self.world(plan, only=[0, 1, 3])
+        time.sleep(1.5)
+        second = self.world(plan, name="second", only=[3], port=world.port)
+        self.assertEqual(second.wait(), {3: 2})
+        self.assertIn("a second rank 3 (host", second[3].message)
+        rest = self.world(plan, name="rest", only=[2], port=world.port)
+        self.expect(world, 0)
+        self.expect(rest, 0)
+
+    def test_nothing_listens_once_all_have_come(self):
+        plan = self.compile(lora=LORA, parallelism=over(3), max_steps=1000000)
+        world = self.world(plan, 3)
+        self.assertTrue(world.until_training(), world.messages())
+        sockets = {rank: self.sockets(world[rank].process.pid) for rank in range(3)}
+        # Two connections of each other rank, seen from both ends: heartbeats and data.
+        self.assertEqual(sockets, {0: ["established"] * 4, 1: ["established"] * 2, 2: ["established"] * 2})
+        world[0].signal(signal.SIGTERM)
+        self.expect(world, 4)
+
+    def sockets(self, process):
+        """The states of the process's TCP sockets."""
+        names = {"01": "established", "0A": "listens"}
+        states = {}
+        for table in ("tcp", "tcp6"):
+            for line in pathlib.Path(f"/proc/{process}/net/{table}").read_text().splitlines()[1:]:
+                fields = line.split()
+                states[f"socket:[{fields[9]}]"] = names.get(fields[3], fields[3])
+        open_files = [os.readlink(path) for path in pathlib.Path(f"/proc/{process}/fd").iterdir()]
+        return sorted(states[name] for name in open_files if name in states)
+
     def test_a_secret_and_an_interface(self):
         plan = self.compile(lora=LORA, parallelism=over(2))
         world = self.world(plan, 2, environment=dict(FTRUN_SECRET="s3cret", FTRUN_INTERFACE="lo"))
@@ -193,6 +226,83 @@ class Equality(ProcessTest):
                          self.bytes("out", "adapter_model.safetensors"))
 
 
+class RanksOfAProcess(ProcessTest):
+    """Two processes of two ranks each, as one process a host has it."""
+
+    def pair(self, plan, *options, **named):
+        return self.world(plan, 2, options=["--ranks", 2, *options], **named)
+
+    def test_they_are_threads_bit_for_bit(self):
+        for fields in (dict(parallelism=over(4, "FSDP"), save_steps=2, max_steps=4),
+                       dict(parallelism="{ strategy: HSDP dp_shard_size: 2 dp_replicate_size: 2 }"),
+                       dict(parallelism=over(4), lora=LORA, eval_steps=2, precision="BF16_MIXED",
+                            data='{ train: "synthetic:7" eval: "synthetic:8" }')):
+            with self.subTest(**fields):
+                plan = self.compile(**fields)
+                self.train(plan, "threads", "--overwrite")
+                self.expect(self.pair(plan, "--overwrite"), 0)
+                files = sorted(path.relative_to(self.folder / "threads") for path in (self.folder / "threads").rglob("*"))
+                self.assertEqual(files, sorted(path.relative_to(self.folder / "out")
+                                               for path in (self.folder / "out").rglob("*")))
+                for file in files:
+                    if file.suffix == ".safetensors":
+                        self.assertEqual(self.bytes("threads", file), self.bytes("out", file), file)
+                self.assertEqual(self.losses("threads"), self.losses("out"))
+                memory = self.summary("out")["memory"]
+                self.assertLess(memory["measured_arenas_bytes"] / memory["predicted_arenas_bytes"], 1.01)
+                self.assertEqual([entry["rank"] for entry in self.summary("out")["ranks"]], [0, 1, 2, 3])
+
+    def test_they_continue_from_a_checkpoint(self):
+        plan = self.compile(parallelism=over(4, "FSDP"), save_steps=3, max_steps=8)
+        self.train(plan, "threads")
+        self.expect(self.pair(plan, "--stop-after", 5), 0)
+        self.expect(self.pair(plan, "--resume", "auto", name="again"), 0)
+        self.assertEqual(self.bytes("threads", "model.safetensors"), self.bytes("out", "model.safetensors"))
+
+    def test_a_process_that_dies_or_is_asked_to_end(self):
+        plan = self.compile(lora=LORA, parallelism=over(4), max_steps=1000000)
+        for victim in (0, 1):
+            world = self.pair(plan, "--overwrite")
+            self.assertTrue(world.until_training(), world.messages())
+            world[victim].signal(signal.SIGKILL)
+            self.expect(world, {1 - victim: 3}, f"(ranks {2 - 2 * victim} to {3 - 2 * victim}): rank ", but=[victim])
+            self.assertRegex(world[1 - victim].message, rf"rank [{2 * victim}{2 * victim + 1}]: its (data )?connection "
+                             r"(to rank 0 )?closed")
+            shutil.rmtree(self.folder / "out")
+            world = self.pair(plan)
+            self.assertTrue(world.until_training(), world.messages())
+            world[victim].signal(signal.SIGTERM)
+            self.expect(world, 4)
+            self.assertTrue((self.folder / "out" / "adapter_model.safetensors").exists())
+
+    def test_refuses_by_name(self):
+        plan = self.compile(lora=LORA, parallelism=over(4))
+        self.expect(self.world(plan, 2), 1, "torchrun started 2 ranks, and the plan is for 4",
+                    "or give each process 2 with --ranks 2")
+        self.expect(self.world(plan, 2, options=["--ranks", 3]), 1,
+                    "torchrun started 2 processes of 3 ranks each, and the plan is for 4")
+        self.expect(self.world(plan, 2, options=["--ranks", 1024]), 1, "--ranks 1024: torchrun started 2 processes",
+                    "at most 1024 ranks")
+        self.expect(self.pair(plan, "--collectives", "mpi"), 1, "in several processes of several ranks each")
+        world = self.pair(plan, plans={1: self.folder / "nowhere.bin"})
+        self.expect(world, 1, "nowhere.bin")
+        self.assertRegex(world[0].message, r"rank [23] \(host")
+        self.assertFalse((self.folder / "out").exists())
+
+    @unittest.skipUnless(os.path.exists(FAKE), "no fake driver was built")
+    def test_gpus_of_a_process(self):
+        plan = self.compile("gpu", "--gpu", "h200", lora=LORA, precision="BF16_MIXED", target=None, parallelism=over(4))
+        fake = dict(LD_LIBRARY_PATH=FAKE, FTC_NCCL_DIR=FAKE, FTC_CUBLAS_DIR="/none")
+        for gpus, said in ((4, "cuBLASLt: FTC_CUBLAS_DIR is /none"), # as far as it goes without a GPU
+                           (2, "cuBLASLt: FTC_CUBLAS_DIR is /none"), # each sees its own
+                           (1, "--ranks 2: the driver shows 1 GPUs"), (3, "number 1 of its host, and the driver shows 3")):
+            with self.subTest(gpus=gpus):
+                self.expect(self.pair(plan, environment={**fake, "FTC_FAKE_GPUS": gpus}), 2)
+                world = self.pair(plan, environment={**fake, "FTC_FAKE_GPUS": gpus})
+                self.expect(world, 2)
+                self.assertIn(said, world[1].message)
+
+
 class Start(ProcessTest):
     def setUp(self):
         super().setUp()
@@ -205,9 +315,25 @@ class Start(ProcessTest):
         other = self.compile("other", lora=LORA, parallelism=over(4), seed=7)
         self.expect(self.world(self.plan, plans={2: other}), 1, "rank 2 (host", "another recipe than rank 0")
 
+    def test_another_plan_of_the_same_recipe(self):
+        other = self.compile("other", "--lora-form", "unfolded", lora=LORA, parallelism=over(4))
+        self.expect(self.world(self.plan, plans={1: other}), 1, "rank 1 (host", "another plan than rank 0",
+                    "compile once, and give every rank that plan.bin")
+
+    def test_another_adapter_to_start_from(self):
+        folders = {}
+        for rank in (0, 1):
+            plan = self.compile(f"seed-{rank}", lora=LORA, seed=rank + 1)
+            folders[rank] = self.folder / f"adapter-{rank}"
+            self.train(plan, f"adapter-{rank}")
+        world = self.world(self.plan, extra={rank: ["--adapter", folders[rank == 3]] for rank in range(4)})
+        self.expect(world, 1, "rank 3 (host", "another adapter than rank 0: ", "give every rank the same with --adapter, or none")
+
     def test_another_option(self):
         world = self.world(self.plan, extra={1: ["--set", "learning_rate=0.5"]})
         self.expect(world, 1, "rank 1 (host", "another set of options than rank 0: --set learning_rate=0.5 and not none")
+        world = self.world(self.plan, extra={0: ["--dump-gradients", self.folder / "gradients"]})
+        self.expect(world, 1, "another set of options than rank 0: none and not --dump-gradients")
 
     def test_another_model(self):
         worlds = {rank: World(self.folder, self.plan, 4, name=f"m{rank}", only=[rank], port=port, model=model)
@@ -258,8 +384,12 @@ class Start(ProcessTest):
     def test_the_port_is_taken(self):
         with socket.create_server((HERE, 0)) as taken:
             port = taken.getsockname()[1]
-            world = self.world(self.plan, port=port, only=[0])
-            self.expect(world, 2, f"port {port} of {HERE}: Address already in use; FTRUN_PORT names another port")
+            world = self.world(self.plan, port=port, environment=dict(FTRUN_START_TIMEOUT=4))
+            got = world.wait()
+            self.assertEqual(set(got.values()), {2}, world.messages())
+            self.assertIn(f"port {port} of {HERE}: Address already in use; FTRUN_PORT names another port",
+                          world[0].message)
+            self.assertIn("it takes the connection and does not answer", world[1].message)
 
     def test_a_second_rank_3(self):
         world = self.world(self.plan, only=[0, 1, 3], environment=dict(FTRUN_START_TIMEOUT=6))

@@ -6,14 +6,16 @@ Runs as root or not, where the machine lets a user have namespaces; is skipped e
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import sys
 import time
 import unittest
 
-from harness import LORA, WorkshopTest
+from harness import FTRUN, LORA, WorkshopTest, call
 from launch import World
 
+PLUGIN = os.path.join(os.path.dirname(os.path.abspath(FTRUN)), "libftrun_mpi.so")
 HERE, THERE = "10.77.0.1", "10.77.0.2"
 INSIDE = "FTC_INSIDE_NAMESPACE"
 
@@ -25,10 +27,12 @@ def sh(*words):
 class TwoHosts(WorkshopTest):
     @classmethod
     def setUpClass(cls):
-        cls.other = subprocess.Popen(["unshare", "-n", "sleep", "1000"])
-        while os.readlink(f"/proc/{cls.other.pid}/ns/net") == os.readlink("/proc/self/ns/net"):
+        cls.other = subprocess.Popen(["unshare", "-n", "-u", "sleep", "1000"])
+        while os.readlink(f"/proc/{cls.other.pid}/ns/uts") == os.readlink("/proc/self/ns/uts"):
             time.sleep(0.01)
-        cls.there = ["nsenter", "-t", str(cls.other.pid), "-n"]
+        cls.there = ["nsenter", "-t", str(cls.other.pid), "-n", "-u"]
+        socket.sethostname("here")
+        sh(*cls.there, sys.executable, "-c", "import socket; socket.sethostname('there')")
         sh("ip", "link", "set", "lo", "up")
         sh("ip", "link", "add", "cable0", "type", "veth", "peer", "name", "cable1")
         sh("ip", "link", "set", "cable1", "netns", str(cls.other.pid))
@@ -47,8 +51,9 @@ class TwoHosts(WorkshopTest):
         sh("ip", "link", "set", "cable0", "up")
         self.plan = self.compile(lora=LORA, parallelism="{ dp_replicate_size: 4 }", micro_batch_size=1)
 
-    def world(self, *options, **environment):
-        variables = lambda rank, world, port: dict(RANK=rank, WORLD_SIZE=world, MASTER_ADDR=HERE, MASTER_PORT=29500)
+    def world(self, *options, variables=None, **environment):
+        variables = variables or (
+            lambda rank, world, port: dict(RANK=rank, WORLD_SIZE=world, MASTER_ADDR=HERE, MASTER_PORT=29500))
         world = World(self.folder, self.plan, variables=variables, options=options, environment=environment,
                       prefixes={2: self.there, 3: self.there})
         self.addCleanup(world.__exit__)
@@ -56,11 +61,44 @@ class TwoHosts(WorkshopTest):
 
     def test_the_same_bits_as_on_one_host(self):
         self.train(self.plan, "threads")
-        for environment in ({}, dict(FTRUN_SECRET="a secret")):
-            world = self.world("--overwrite", **environment)
+        of_slurm = lambda rank, world, port: dict(SLURM_PROCID=rank, SLURM_NTASKS=world, SLURM_LOCALID=rank % 2,
+                                                  SLURM_JOB_NODELIST=f"{HERE},{THERE}", SLURM_JOB_ID=4711)
+        for variables, environment in ((None, {}), (None, dict(FTRUN_SECRET="a secret")), (of_slurm, {})):
+            world = self.world("--overwrite", variables=variables, **environment)
             self.assertEqual(set(world.wait().values()), {0}, world.messages())
             self.assertEqual(self.bytes("threads", "adapter_model.safetensors"),
                              self.bytes("out", "adapter_model.safetensors"))
+
+    def test_a_process_a_host(self):
+        self.train(self.plan, "threads")
+        world = World(self.folder, self.plan, 2, options=["--ranks", 2], prefixes={1: self.there},
+                      variables=lambda rank, world, port: dict(RANK=rank, WORLD_SIZE=world, LOCAL_RANK=0,
+                                                               MASTER_ADDR=HERE, MASTER_PORT=29500))
+        self.addCleanup(world.__exit__)
+        self.assertEqual(set(world.wait().values()), {0}, world.messages())
+        self.assertEqual([entry["host"] for entry in self.summary("out")["ranks"]], ["here", "here", "there", "there"])
+        self.assertEqual(self.bytes("threads", "adapter_model.safetensors"),
+                         self.bytes("out", "adapter_model.safetensors"))
+
+    @unittest.skipUnless(shutil.which("mpirun"), "no Open MPI here")
+    def test_one_mpirun_over_both(self):
+        """Its daemon on the other host is started there as by ssh; what hosts exchange goes over the cable."""
+        self.train(self.plan, "threads")
+        agent = self.folder / "agent"
+        agent.write_text(f'#!/bin/sh\nshift\nexec {" ".join(self.there)} sh -c "$*"\n')
+        agent.chmod(0o755)
+        cable = [word for name in ("oob", "btl") for word in ("--mca", f"{name}_tcp_if_include", f"{HERE}/24")]
+        mpirun = ["mpirun", "--allow-run-as-root", "--mca", "plm_rsh_agent", agent, "--mca", "btl", "tcp,self", *cable,
+                  "--host", f"{HERE}:2,{THERE}:2", "-np", 4, "-x", f"MASTER_ADDR={HERE}", "-x", "FTRUN_START_TIMEOUT=20"]
+        forms = [[], ["--collectives", "mpi"]] if os.path.exists(PLUGIN) else [[]]
+        for form in forms:
+            with self.subTest(form=form):
+                result = call(*mpirun, *self.command(self.plan, "out", "--overwrite", *form))
+                self.assertEqual(result.code, 0, result.text)
+                self.assertEqual([entry["host"] for entry in self.summary("out")["ranks"]],
+                                 ["here", "here", "there", "there"])
+                self.assertEqual(self.bytes("threads", "adapter_model.safetensors"),
+                                 self.bytes("out", "adapter_model.safetensors"))
 
     def test_listens_where_rank_0_is_reached_and_no_longer_than_the_start(self):
         world = World(self.folder, self.plan, only=[0], name="first", options=["--max-steps", 1000000],
@@ -111,7 +149,7 @@ class TwoHosts(WorkshopTest):
 def main():
     if INSIDE in os.environ:
         return unittest.main()
-    unshare = ["unshare", "-n"] if os.geteuid() == 0 else ["unshare", "-Urn"]
+    unshare = ["unshare", "-nu"] if os.geteuid() == 0 else ["unshare", "-Urnu"]
     probe = subprocess.run([*unshare, "ip", "link", "add", "cable0", "type", "veth", "peer", "name", "cable1"],
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) if shutil.which("ip") else None
     if not probe or probe.returncode != 0:

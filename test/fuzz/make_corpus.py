@@ -37,9 +37,23 @@ BYTES = {**TOKENIZER, "normalizer": None, "pre_tokenizer": {"type": "ByteLevel",
          "decoder": {"type": "ByteLevel"}, "post_processor": {"type": "ByteLevel"}}
 TOKENIZERS = [json.dumps(TOKENIZER) + '\0{"bos_token": "<s>", "add_bos_token": true}',
               json.dumps(BYTES) + '\0{"eos_token": {"content": "<s>"}}']
+TEKKENS = ['{"config":{"pattern":"a+|.","default_vocab_size":%d,"default_num_special_tokens":%d,"version":"%s"},%s'
+           '"vocab":[#,{"rank":256,"token_bytes":"YWI="},{"rank":257,"token_bytes":"YWFi"}]}' % parts for parts in (
+               (261, 3, "v3", ""), (260, 2, "v13", '"special_tokens":[{"rank":0,"token_str":"<s>","is_control":true}],'))]
+MODEL_TEMPLATES = ['{"chat_template":"{{ messages[0].content }}","bos_token":"<s>"}', '{}\0{{ bos_token }}',
+                   '{"chat_template":[{"name":"default","template":"x"}],"eos_token":{"content":"</s>"}}']
+HUB_NAMES = ["v1\x000123abc\n", "refs/pr/1\x00../x", "0123abc"]
+
+
+def raw_zstandard(text):
+    """A frame of one block that is not packed."""
+    return b"\x28\xb5\x2f\xfd\x20" + bytes([len(text)]) + struct.pack("<I", len(text) << 3 | 1)[:3] + text
+
+
 SAMPLES = ['\0[{"instruction":"a","input":"","output":"b"}]', '\0{"prompt":"a","completion":"\\u00e9"}\n\n',
            '\1instruction,output\na,"b ""c"""\n', "\2prompt\tcompletion\na\tb\n",
-           b"\0" + gzip.compress(b'{"instruction":"a","output":"b"}', mtime=0)]
+           b"\0" + gzip.compress(b'{"instruction":"a","output":"b"}', mtime=0),
+           b"\0" + raw_zstandard(b'{"instruction":"a","output":"b"}')]
 POSITION = {"step": 3, "next_row": 24, "evaluated": True, "loss_sum": 0.1, "train_seconds": 1.5, "tokens": 9, "target_tokens": 5}
 STATES = [json.dumps({"version": 1, "position": POSITION, "random": {"seed": 42}, "before": before, "answer_before": "a",
                       "best": best, "facts": {"seed": "42"}, "products": ["gemm"],
@@ -84,6 +98,13 @@ GGUFS = [gguf({"general.architecture": "llama", "llama.embedding_length": 64, "l
                "tokenizer.ggml.eos_token_id": 3}, []),
          gguf({"tokenizer.ggml.model": "llama", "tokenizer.ggml.tokens": ["<unk>", "<s>", "a", "ab"],
                "tokenizer.ggml.token_type": [2, 3, 1, 1], "tokenizer.ggml.bos_token_id": 1}, [])]
+
+
+def split_gguf():
+    """Two parts behind each other, and in front how long the first is."""
+    parts = [gguf({"general.architecture": "llama", "split.no": 0, "split.count": 2, "split.tensors.count": 2}, [("a", 4)]),
+             gguf({"split.no": 1, "split.count": 2, "split.tensors.count": 2}, [("b", 8)])]
+    return struct.pack(">H", len(parts[0])) + b"".join(parts)
 
 
 def pieces():
@@ -131,7 +152,9 @@ def main(folder):
                           ("JsonFuzz", TEXTS + [config]), ("SafetensorsIndexFuzz", [json.dumps(i) for i in INDICES]),
                           ("GgufFuzz", GGUFS), ("GgufTokenizerFuzz", GGUFS[2:]), ("JsonTokenizerFuzz", TOKENIZERS),
                           ("SentencePieceFuzz", [PIECES]), ("CheckpointStateFuzz", STATES), ("SamplesFuzz", SAMPLES), ("ChatFuzz", chats()), ("PlanFuzz", [bytes(64)]), ("RecipeFuzz", RECIPES),
-                          ("TemplateFuzz", TEMPLATES), ("TokenFileFuzz", [b"FTCTOKEN" + bytes(200)]), ("RendezvousFuzz", RENDEZVOUS)):
+                          ("TemplateFuzz", TEMPLATES), ("TokenFileFuzz", [b"FTCTOKEN" + bytes(200)]), ("RendezvousFuzz", RENDEZVOUS),
+                          ("TekkenFuzz", TEKKENS), ("SplitGgufFuzz", [split_gguf()]), ("ModelTemplateFuzz", MODEL_TEMPLATES),
+                          ("HubCacheFuzz", HUB_NAMES)):
         for i, text in enumerate(texts):
             write(fuzzer, str(i), text)
     for fuzzer, name in (("GgufFuzz", "types.gguf"), ("GgufFuzz", "blocks.gguf"), ("SafetensorsFuzz", "tiny.safetensors")):

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the fuzzers of the readers (clang-14, ASan, UBSan) and runs each for SECONDS, one after the other.
+# Builds the fuzzers of the readers (clang-14, ASan, UBSan) and runs each for SECONDS, as many beside each other as there
+# are processors.
 # Usage: test/fuzz/run.sh SECONDS [FUZZER ...]
 # Exits 1 where one finds something; the input then lies in build-fuzz/found, and running the fuzzer on it shows it again.
 set -euo pipefail
@@ -18,8 +19,7 @@ fi
 
 cmake --preset fuzz >/dev/null
 cmake --build --preset fuzz
-corpus=build-fuzz/corpus
-python3 test/fuzz/make_corpus.py "$corpus"
+python3 test/fuzz/make_corpus.py build-fuzz/corpus
 mkdir -p build-fuzz/found
 
 fuzzers=("$@")
@@ -28,18 +28,32 @@ if [ ${#fuzzers[@]} -eq 0 ]; then
     fuzzers+=("$(basename "$program")")
   done
 fi
-failed=()
-for fuzzer in "${fuzzers[@]}"; do
-  log=build-fuzz/$fuzzer.log
-  if build-fuzz/fuzz/"$fuzzer" "$corpus/$fuzzer" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
-    -artifact_prefix=build-fuzz/found/"$fuzzer"- >"$log" 2>&1; then
-    echo "$fuzzer: $(tail -n 1 "$log")"
+run() { # a fuzzer
+  local log=build-fuzz/$1.log
+  if build-fuzz/fuzz/"$1" "build-fuzz/corpus/$1" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
+    -artifact_prefix=build-fuzz/found/"$1"- >"$log" 2>&1; then
+    echo "$1: $(tail -n 1 "$log")"
   else
-    failed+=("$fuzzer")
+    echo "$1: found something"
     grep -vE '^#[0-9]+[[:space:]]' "$log" | tail -n 40
+    return 1
   fi
+}
+failed=0
+running=0
+for fuzzer in "${fuzzers[@]}"; do
+  if [ "$running" -ge "$(nproc)" ]; then
+    wait -n || failed=1
+    running=$((running - 1))
+  fi
+  run "$fuzzer" &
+  running=$((running + 1))
 done
-if [ ${#failed[@]} -gt 0 ]; then
-  echo "run.sh: found something: ${failed[*]} (build-fuzz/found)" >&2
+while [ "$running" -gt 0 ]; do
+  wait -n || failed=1
+  running=$((running - 1))
+done
+if [ "$failed" -ne 0 ]; then
+  echo "run.sh: found something (build-fuzz/found)" >&2
   exit 1
 fi

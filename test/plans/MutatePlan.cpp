@@ -5,7 +5,6 @@
 #include <google/protobuf/dynamic_message.h>
 
 #include <cstdlib>
-#include <fstream>
 #include <limits>
 #include <memory>
 #include <string>
@@ -18,6 +17,11 @@ namespace {
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using google::protobuf::Reflection;
+
+/// plan.proto, as protoc describes it.
+constexpr unsigned char planSchema[] = {
+#include "plan.schema.inc"
+};
 
 /// A field of one message of the tree.
 struct Place {
@@ -198,8 +202,7 @@ struct PlanMutator::Schema {
 
 PlanMutator::PlanMutator() : schema(std::make_unique<Schema>()) {
   google::protobuf::FileDescriptorSet files;
-  std::ifstream stream(FTC_PLAN_SCHEMA, std::ios::binary);
-  if (!files.ParseFromIstream(&stream) || files.file_size() != 1)
+  if (!files.ParseFromArray(planSchema, sizeof planSchema) || files.file_size() != 1)
     std::abort();
   const google::protobuf::FileDescriptor *file = schema->pool.BuildFile(files.file(0));
   if (!file)

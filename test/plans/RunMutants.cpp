@@ -22,6 +22,13 @@
 using namespace ft::rt;
 namespace fs = std::filesystem;
 
+/// Built under sanitizers, what they report ends the process by a signal, not with the exit code of a refusal; memory
+/// that is not there is refused as without them.
+extern "C" const char *__asan_default_options() {
+  return "abort_on_error=1:allocator_may_return_null=1:detect_leaks=0";
+}
+extern "C" const char *__ubsan_default_options() { return "abort_on_error=1:print_stacktrace=1"; }
+
 namespace {
 
 /// What of the file is not the message.

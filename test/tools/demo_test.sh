@@ -76,6 +76,9 @@ demo=(--bin "$work/bin" --model "$work/model.gguf" --out "$work/out/run")
 echo "$cpu" >"$DEVICES"
 check "without a GPU" 0 "running on the CPU: no GPU is listed" "${demo[@]}"
 called "^ftc compile recipes/smollm2_lora.textproto -o $work/out/run.plan.bin$"
+mkdir "$work/folder"
+check "folder of a checkpoint" 0 "running on the CPU" --bin "$work/bin" --model "$work/folder" --out "$work/out/run"
+called "^ftrun $work/out/run.plan.bin --model $work/folder --out $work/out/run --overwrite$"
 check "loss" 0 "held-out samples: 4.6000 before, 3.1000 after: fell by 1.5000" "${demo[@]}"
 check "answers" 0 'answer before: I say "what"$' "${demo[@]}"
 check "memory" 0 "memory, arenas: predicted 1.500 GiB, measured 1.000 GiB" "${demo[@]}"
@@ -104,6 +107,7 @@ FTRUN_EXIT=2 check "no memory" 2 "running on" "${demo[@]}"
 check "unknown argument" 1 'unknown argument "--gpu"' --gpu h200
 check "argument without value" 1 "--bin needs a value" --bin
 check "missing model" 1 "/nothing.gguf does not exist" --bin "$work/bin" --model "$work/nothing.gguf"
+check "missing folder" 1 "/none does not exist" --bin "$work/bin" --model "$work/none"
 check "missing programs" 1 "/nothing/ftrun does not exist" --bin "$work/nothing" --model "$work/model.gguf"
 
 # Set-up: a machine that lacks everything, and a user who is not root, or who says no.

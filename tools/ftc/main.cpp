@@ -52,7 +52,8 @@ int main(int argc, char **argv) {
   data->add_option("-o", dataOutput, "token file; default: the cache");
   bool decode = false;
   CLI::App *tokenize = app.add_subcommand("tokenize", "text of standard input → what the model sees of it");
-  tokenize->add_option("--model", model, "GGUF file, or folder with tokenizer.json or tokenizer.model")->required();
+  tokenize->add_option("--model", model, "GGUF file, or folder with tokenizer.json, tokenizer.model or tekken.json")
+      ->required();
   tokenize->add_flag("--decode", decode, "token ids of standard input → text");
   const std::string_view first = argc > 1 ? argv[1] : "-";
   if (const std::string_view names[] = {"compile", "check", "explain", "data", "tokenize"};

@@ -76,7 +76,8 @@ void addOptions(CLI::App &app, RunOptions &options, bool &devices) {
       ->check(CLI::Range(1, 1024));
   app.add_option("--gpu", options.gpu, "number of the GPU, or of the first of several (default: 0)")
       ->check(CLI::Range(0, 1023));
-  app.add_option("--ranks", options.ranks, "ranks of the plan, as threads of this process (default: as many)")
+  app.add_option("--ranks", options.ranks,
+                 "ranks of the plan, as threads of this process (default: all; of each process of a launcher: 1)")
       ->check(CLI::Range(1, 1024));
   app.add_option(
          "--collectives", options.collectives,
@@ -109,10 +110,26 @@ static void keepStandardStreams() {
       (void)!open("/dev/null", O_RDWR); // takes the lowest free number, which is this one
 }
 
-/// The line that says why; which rank says it, where there are several processes.
+/// Who waits in a team of threads looks for a tenth of a millisecond, then sleeps: where something else runs on the
+/// machine, a waiting thread must not keep the processor from the one that it waits for. The OpenMP runtime's own
+/// patience is 50 times longer. It reads the environment when it is opened, which is later; what the user says there
+/// wins.
+static void chooseWaiting() {
+  if (!std::getenv("OMP_WAIT_POLICY"))
+    setenv("GOMP_SPINCOUNT", "6000", /*overwrite=*/0);
+}
+
+/// Which ranks say something, where there are several processes.
+static std::string speaker(const RunOptions &options) {
+  if (!options.launch)
+    return "";
+  const uint32_t count = options.ranks.value_or(1), first = options.launch->rank * count;
+  return count == 1 ? fmt::format(" (rank {})", first) : fmt::format(" (ranks {} to {})", first, first + count - 1);
+}
+
+/// The line that says why.
 static void complain(const RunOptions &options, const std::string &message) {
-  fmt::print(stderr, "ftrun{}: {}\n", options.launch ? fmt::format(" (rank {})", options.launch->rank) : "",
-             printable(message));
+  fmt::print(stderr, "ftrun{}: {}\n", speaker(options), printable(message));
 }
 
 static Status launchAndRun(RunOptions &options, Interrupts &interrupts, Console &console) {
@@ -122,6 +139,7 @@ static Status launchAndRun(RunOptions &options, Interrupts &interrupts, Console 
 
 int main(int argc, char **argv) {
   keepStandardStreams();
+  chooseWaiting();
   RunOptions options;
   bool devices = false;
   CLI::App app(
@@ -153,7 +171,9 @@ int main(int argc, char **argv) {
     place.clean();
     _exit(130); // other threads still run: nothing of theirs may be destroyed
   });
+  std::mutex ending;
   options.onOverdue = [&](const std::string &reason) {
+    ending.lock(); // for good: one rank says it
     complain(options, reason);
     place.clean();
     _exit(static_cast<int>(Code::Failed)); // as above

@@ -118,6 +118,18 @@ RowProgram buildSgd(mlir::OpBuilder &builder, mlir::StringRef name, const Bucket
 /// f64[1], status i32[4], scalars f64[8]. One item.
 RowProgram buildCheckFinite(mlir::OpBuilder &builder, mlir::StringRef name, int32_t cause);
 
+/// A step of dynamic loss scaling (ft.adjust_scale). Arguments: norm f64[1], loss_scale f64[5] (in place), status
+/// i32[4], scalars f64[8]; written: true_norm f64[1], inverse f64[1], update_status i32[4], update_scalars f64[8]. One
+/// item.
+struct LossScaleOptions {
+  double growth, backoff;
+  int64_t interval;
+  double beta1, beta2;
+
+  bool operator==(const LossScaleOptions &) const = default;
+};
+RowProgram buildAdjustScale(mlir::OpBuilder &builder, mlir::StringRef name, const LossScaleOptions &options);
+
 /// result = lhs + rhs, f64[1] each. Arguments: lhs, rhs, result; `inPlace`: lhs (ReadWrite), rhs.
 RowProgram buildAddScalar(mlir::OpBuilder &builder, mlir::StringRef name, bool inPlace);
 

@@ -16,13 +16,9 @@ struct HeadLossRule : Derivative::ExternalModel<HeadLossRule, HeadLossOp> {
       return op.emitOpError("has a derivative only where its result is the loss itself");
     HeadLossGradOp backward;
     auto build = [&](RankedTensorType weightType, Value accumulate) -> Value {
-      SmallVector<Type> types{op.getLoss().getType(), op.getX().getType()};
-      if (weightType)
-        types.push_back(weightType);
-      backward = HeadLossGradOp::create(gradients.builder(), gradients.loc(), types,
-                                        ValueRange{op.getX(), op.getWeight(), op.getLabels(), op.getScalars()});
-      if (accumulate)
-        backward.getAccumulateMutable().assign(accumulate);
+      backward = HeadLossGradOp::create(gradients.builder(), gradients.loc(), op.getLoss().getType(),
+                                        op.getX().getType(), weightType, op.getX(), op.getWeight(), op.getLabels(),
+                                        op.getScalars(), /*loss_scale=*/Value(), accumulate);
       return backward.getDw();
     };
     if (gradients.needs(op.getWeight()))

@@ -118,6 +118,8 @@ void Interpreter::attentionBackward(AttentionBwdOp op) {
 void Interpreter::headLoss(Operation *op, Value xValue, Value weightValue, Value labelsValue, Value scalarsValue) {
   const ReferenceTensor &x = get(xValue), &weight = get(weightValue), &labels = get(labelsValue);
   const double inverse = get(scalarsValue).numbers[inverseTargets];
+  auto backward = dyn_cast<HeadLossGradOp>(op);
+  const double scale = backward && backward.getLossScale() ? get(backward.getLossScale()).numbers[0] : 1;
   ReferenceTensor logits{{x.dim(0), weight.dim(0)}, std::vector<double>(x.dim(0) * weight.dim(0)), {}};
   addProductTransposed(1, x, weight, logits);
   double loss = 0;
@@ -132,10 +134,9 @@ void Interpreter::headLoss(Operation *op, Value xValue, Value weightValue, Value
       loss += inverse * (largest + std::log(sum) - logits.at(t, label));
     for (int64_t v = 0; v < weight.dim(0); ++v)
       logits.at(t, v) =
-          label < 0 ? 0 : inverse * (std::exp(logits.at(t, v) - largest) / sum - (v == label ? 1.0 : 0.0));
+          label < 0 ? 0 : scale * inverse * (std::exp(logits.at(t, v) - largest) / sum - (v == label ? 1.0 : 0.0));
   }
   values[op->getResult(0)].numbers[0] = loss;
-  auto backward = dyn_cast<HeadLossGradOp>(op);
   if (!backward)
     return;
   addProduct(1, logits, weight, values[backward.getDx()]);

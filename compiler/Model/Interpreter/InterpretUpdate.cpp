@@ -23,7 +23,41 @@ auto placesOf(RankedTensorType type, int64_t offset, int64_t pitch) {
 
 } // namespace
 
+/// What gradients are multiplied by ahead of clipping.
+template <typename Op> double Interpreter::unscaling(Op op) const {
+  return op.getInverseScale() ? get(op.getInverseScale()).numbers[0] : 1;
+}
+
+void Interpreter::adjustScale(AdjustScaleOp op) {
+  const double norm = get(op.getNorm()).numbers[0], scale = get(op.getLossScale()).numbers[plan::CURRENT_SCALE];
+  std::vector<double> &next = (values[op.getNext()] = get(op.getLossScale())).numbers;
+  std::vector<double> &scalars = (values[op.getUpdateScalars()] = get(op.getScalars())).numbers;
+  std::vector<int64_t> &status = (values[op.getUpdateStatus()] = get(op.getStatus())).integers;
+  values[op.getInverse()].numbers[0] = 1 / scale;
+  values[op.getTrueNorm()].numbers[0] = norm * (1 / scale);
+  if (status[0] == 0 && std::isfinite(norm)) {
+    if (++next[plan::GOOD_STEPS] == double(op.getInterval())) {
+      next[plan::GOOD_STEPS] = 0;
+      if (const double grown = scale * op.getGrowth().convertToDouble(); std::isfinite(float(grown)))
+        next[plan::CURRENT_SCALE] = grown;
+    }
+    next[plan::BETA1_POWER] *= op.getBeta1().convertToDouble();
+    next[plan::BETA2_POWER] *= op.getBeta2().convertToDouble();
+  } else if (status[0] == 0) {
+    next[plan::CURRENT_SCALE] = scale * op.getBackoff().convertToDouble();
+    next[plan::GOOD_STEPS] = 0;
+    ++next[plan::SKIPPED_STEPS];
+  }
+  if (!std::isfinite(norm))
+    status[0] = 1;
+  scalars[plan::BIAS_CORRECTION1] = 1 - next[plan::BETA1_POWER];
+  scalars[plan::BIAS_CORRECTION2] = 1 - next[plan::BETA2_POWER];
+}
+
+/// A remainder stays as it is: here, parameters are not rounded.
 void Interpreter::adamw(AdamwOp op) {
+  if (op.getRemainder())
+    values[op.getNewRemainder()] = get(op.getRemainder());
   ReferenceTensor &p = values[op.getNewParam()] = get(op.getParam());
   ReferenceTensor &m = values[op.getNewExpAvg()] = get(op.getExpAvg());
   ReferenceTensor &v = values[op.getNewExpAvgSq()] = get(op.getExpAvgSq());
@@ -32,7 +66,7 @@ void Interpreter::adamw(AdamwOp op) {
   const std::vector<double> &scalars = get(op.getScalars()).numbers;
   const double lr = scalars[plan::LEARNING_RATE], beta1 = op.getBeta1().convertToDouble(),
                beta2 = op.getBeta2().convertToDouble();
-  const double clip = clipping(get(op.getNorm()).numbers[0], op.getMaxNorm().convertToDouble());
+  const double clip = unscaling(op) * clipping(get(op.getNorm()).numbers[0], op.getMaxNorm().convertToDouble());
   for (int64_t n = 0; n < p.size(); ++n) {
     const double g = clip * get(op.getGrad()).numbers[n];
     p.numbers[n] *= 1 - lr * op.getWeightDecay().convertToDouble();
@@ -52,7 +86,7 @@ void Interpreter::sgd(SgdOp op) {
   }
   if (get(op.getStatus()).integers[0])
     return;
-  const double clip = clipping(get(op.getNorm()).numbers[0], op.getMaxNorm().convertToDouble());
+  const double clip = unscaling(op) * clipping(get(op.getNorm()).numbers[0], op.getMaxNorm().convertToDouble());
   for (int64_t n = 0; n < p.size(); ++n) {
     double g = clip * get(op.getGrad()).numbers[n] + op.getWeightDecay().convertToDouble() * p.numbers[n];
     if (buffer)
@@ -101,6 +135,10 @@ bool Interpreter::executeUpdate(Operation &operation) {
         if (!status.integers[0] && !std::isfinite(get(op.getValue()).numbers[0]))
           status.integers = {1, int64_t(scalars[plan::STEP]), int64_t(scalars[plan::MICRO_BATCH]),
                              int64_t(op.getCause())};
+        return true;
+      })
+      .Case([&](AdjustScaleOp op) {
+        adjustScale(op);
         return true;
       })
       .Case([&](GradNormOp op) {

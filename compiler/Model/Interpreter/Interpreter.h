@@ -58,6 +58,8 @@ private:
   void attentionBackward(model::AttentionBwdOp op);
   void linear(model::LinearOp op);
   void headLoss(mlir::Operation *op, mlir::Value x, mlir::Value weight, mlir::Value labels, mlir::Value scalars);
+  template <typename Op> double unscaling(Op op) const;
+  void adjustScale(model::AdjustScaleOp op);
   void adamw(model::AdamwOp op);
   void sgd(model::SgdOp op);
 

@@ -25,7 +25,7 @@ PlaceUse part(const PlaceUse &buffer, int64_t offset, int64_t rows, int64_t colu
 void launchDequantize(VariableOp variable, const PlaceUse &buffer, const PlaceUse &target, StepEmitter &out) {
   QuantizedMatrix matrix;
   matrix.elements = ShapedType::getNumElements(variable.getLogicalShape());
-  matrix.doubleQuant = variable.getQuantizationAttr().getDoubleQuant();
+  matrix.doubleQuant = variable.getNf4().getDoubleQuant();
   const plan::Nf4Layout layout(matrix.elements, matrix.doubleQuant);
   Type i8 = out.builder.getI8Type(), f32 = out.builder.getF32Type();
   SmallVector<PlaceUse> uses{part(buffer, 0, layout.blocks, plan::nf4Block / 2, i8),

@@ -30,12 +30,30 @@ static LogicalResult emitCheckFinite(CheckFiniteOp check, StepEmitter &out) {
   return success();
 }
 
+static LogicalResult emitAdjustScale(AdjustScaleOp adjust, StepEmitter &out) {
+  if (out.values.aliasOf(adjust.getNext()) != 1)
+    return adjust.emitOpError("must change the loss scale in place");
+  const LossScaleOptions options{adjust.getGrowth().convertToDouble(), adjust.getBackoff().convertToDouble(),
+                                 int64_t(adjust.getInterval()), adjust.getBeta1().convertToDouble(),
+                                 adjust.getBeta2().convertToDouble()};
+  PlaceUse state = out.reading(adjust.getLossScale());
+  state.write = out.values.version(adjust.getNext());
+  out.launch("", out.kernels.get("adjust_scale", buildAdjustScale, options),
+             {out.reading(adjust.getNorm()), state, out.reading(adjust.getStatus()), out.reading(adjust.getScalars()),
+              out.writing(adjust.getTrueNorm()), out.writing(adjust.getInverse()),
+              out.writing(adjust.getUpdateStatus()), out.writing(adjust.getUpdateScalars())});
+  return success();
+}
+
 static void findSumPairs(AddScalarOp, InPlacePairs &pairs) { pairs.push_back({0, 0}); }
 static void findStatusPairs(CheckFiniteOp, InPlacePairs &pairs) { pairs.push_back({1, 0}); }
+static void findScalePairs(AdjustScaleOp, InPlacePairs &pairs) { pairs.push_back({1, 0}); }
 
 void ft::attachScalarSteps(MLIRContext &context) {
   attachSteps<AddScalarOp, emitAddScalar>(context);
   attachSteps<CheckFiniteOp, emitCheckFinite>(context);
+  attachSteps<AdjustScaleOp, emitAdjustScale>(context);
   attachInPlace<AddScalarOp, findSumPairs>(context);
   attachInPlace<CheckFiniteOp, findStatusPairs>(context);
+  attachInPlace<AdjustScaleOp, findScalePairs>(context);
 }

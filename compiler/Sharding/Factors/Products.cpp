@@ -105,6 +105,8 @@ void headLoss(HeadLossOp op, FactorRule &rule) {
 
 void headLossGrad(HeadLossGradOp op, FactorRule &rule) {
   const auto [tokens, features, vocabulary] = headOperands(op, rule);
+  if (op.getLossScale())
+    rule.operand(rule.whole(op.getLossScale(), "loss scale"));
   if (op.getAccumulate())
     rule.added({vocabulary, features}, 2);
   rule.result(rule.whole(op.getLoss(), "loss"));

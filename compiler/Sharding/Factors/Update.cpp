@@ -51,6 +51,13 @@ void checkFinite(CheckFiniteOp op, FactorRule &rule) {
   rule.result({status});
 }
 
+void adjustScale(AdjustScaleOp op, FactorRule &rule) {
+  for (Value operand : op->getOperands())
+    rule.operand(rule.whole(operand, "scalars"));
+  for (Value result : op->getResults())
+    rule.result(rule.whole(result, "scalars"));
+}
+
 // The norm over ranks is the norm of their norms.
 void gradNorm(GradNormOp op, FactorRule &rule) {
   rule.reduction = dist::Reduction::Norm2;
@@ -72,19 +79,27 @@ SmallVector<unsigned> parameter(Value param, FactorRule &rule) {
   return letters;
 }
 
-/// norm, status and scalars.
-template <typename Op> void step(Op op, FactorRule &rule) {
+/// norm, status and scalars, and the options behind them. Of the bucket's parts, which the parameter's letter splits,
+/// each has a row number.
+template <typename Op> void step(Op op, unsigned elements, FactorRule &rule) {
   rule.operand(rule.whole(op.getNorm(), "norm"));
   rule.operand(rule.whole(op.getStatus(), "status"));
   rule.operand(rule.whole(op.getScalars(), "scalars"));
+  if (op.getInverseScale())
+    rule.operand(rule.whole(op.getInverseScale(), "inverse scale"));
+  if (op.getRounding())
+    rule.operand(rule.whole(op.getRounding(), "key"));
+  if (op.getRows())
+    rule.parts(elements);
 }
 
 void adamw(AdamwOp op, FactorRule &rule) {
   SmallVector<unsigned> letters = parameter(op.getParam(), rule);
-  for (int i = 0; i < 4; ++i) // param, grad, exp_avg, exp_avg_sq
+  const int remainder = op.getRemainder() ? 1 : 0;
+  for (int i = 0; i < 4 + remainder; ++i) // param, grad, exp_avg, exp_avg_sq
     rule.operand(letters);
-  step(op, rule);
-  for (int i = 0; i < 3; ++i)
+  step(op, letters.front(), rule);
+  for (int i = 0; i < 3 + remainder; ++i)
     rule.result(letters);
 }
 
@@ -94,7 +109,7 @@ void sgd(SgdOp op, FactorRule &rule) {
   rule.operand(letters);
   if (op.getMomentumBuffer())
     rule.operand(letters);
-  step(op, rule);
+  step(op, letters.front(), rule);
   rule.result(letters);
   if (op.getNewMomentumBuffer())
     rule.result(letters);
@@ -109,6 +124,7 @@ void ft::attachUpdateFactors(MLIRContext &context) {
   attachFactors<AccumulateOp, accumulate>(context);
   attachFactors<AddScalarOp, addScalar>(context);
   attachFactors<CheckFiniteOp, checkFinite>(context);
+  attachFactors<AdjustScaleOp, adjustScale>(context);
   attachFactors<GradNormOp, gradNorm>(context);
   attachFactors<AdamwOp, adamw>(context);
   attachFactors<SgdOp, sgd>(context);

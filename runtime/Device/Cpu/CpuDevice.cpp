@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 
@@ -19,6 +20,18 @@ using Clock = std::chrono::steady_clock;
 
 /// Below this many bytes waking the team costs more than it saves.
 constexpr uint64_t serialBytes = 1 << 16;
+
+/// Rows [begin, end) of `to`, which are columns of `from`, of `rows` rows; tile by tile, each in few lines of the
+/// cache.
+void transposeBytes(const std::byte *from, uint64_t pitch, uint64_t rows, std::byte *to, uint64_t toPitch,
+                    int64_t begin, int64_t end) {
+  constexpr uint64_t tile = 64;
+  for (uint64_t column = begin; column < uint64_t(end); column += tile)
+    for (uint64_t row = 0; row < rows; row += tile)
+      for (uint64_t c = column; c < std::min<uint64_t>(end, column + tile); ++c)
+        for (uint64_t r = row; r < std::min(rows, row + tile); ++r)
+          to[c * toPitch + r] = from[r * pitch + c];
+}
 
 class CpuDevice final : public Device {
 public:
@@ -70,6 +83,19 @@ public:
 
   Status gemm(uint32_t, uint32_t handle, const void *a, const void *b, void *d, void *workspace) override {
     return gemms[handle].run(a, b, d, workspace);
+  }
+
+  Status scaledGemm(uint32_t, uint32_t handle, const GemmAddresses &addresses) override {
+    return gemms[handle].runScaled(addresses);
+  }
+
+  Status transpose(uint32_t, const Region &dst, const Region &src) override {
+    const auto *from = static_cast<const std::byte *>(src.base);
+    auto *to = static_cast<std::byte *>(dst.base);
+    team.run(static_cast<int64_t>(dst.rows), [&](int64_t begin, int64_t end) {
+      transposeBytes(from, src.pitch, dst.rowBytes, to, dst.pitch, begin, end);
+    });
+    return {};
   }
 
   Status attention(uint32_t, uint32_t, std::span<void *const>) override {

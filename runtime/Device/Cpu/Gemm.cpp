@@ -16,6 +16,8 @@ const char *typeName(plan::DType type) {
     return "bf16";
   case plan::F16:
     return "f16";
+  case plan::F8E4M3:
+    return "e4m3";
   default:
     return "no floating type";
   }
@@ -30,6 +32,8 @@ std::string shapeKey(plan::Gemm gemm) {
   gemm.clear_b();
   gemm.clear_d();
   gemm.clear_workspace();
+  gemm.clear_scale_a();
+  gemm.clear_scale_b();
   return gemm.SerializeAsString() + "/" + std::to_string(workspace);
 }
 } // namespace
@@ -105,13 +109,16 @@ std::vector<std::string> GemmCache::descriptions() const {
 Expected<std::unique_ptr<PreparedGemm>> GemmCache::make(const plan::Gemm &gemm) {
   if (gemm.a_type() == plan::F64 && gemm.b_type() == plan::F64 && gemm.d_type() == plan::F64)
     return makePlainGemm(gemm, team);
-  if (!isF32OrBf16(gemm.a_type()) || !isF32OrBf16(gemm.b_type()) || !isF32OrBf16(gemm.d_type()))
-    return cannotRun(fmt::format("{}: the CPU multiplies f32 and bf16 in any mixture, and f64", gemmName(gemm)));
+  const bool codes = gemm.a_type() == plan::F8E4M3 && gemm.b_type() == plan::F8E4M3 && isF32OrBf16(gemm.d_type());
+  if (!codes && (!isF32OrBf16(gemm.a_type()) || !isF32OrBf16(gemm.b_type()) || !isF32OrBf16(gemm.d_type())))
+    return cannotRun(fmt::format("{}: the CPU multiplies f32 and bf16 in any mixture, codes, and f64", gemmName(gemm)));
   if (!libraries.hasDnnl)
     return cannotRun(fmt::format("{} needs oneDNN: {}", gemmName(gemm), libraries.missing));
   if (!context) {
     FT_ASSIGN_OR_RETURN(context, DnnlContext::create(libraries.dnnl));
   }
+  if (codes)
+    return makeCodeGemm(gemm, *context, team, bf16Products);
   const bool allF32 = gemm.a_type() == plan::F32 && gemm.b_type() == plan::F32 && gemm.d_type() == plan::F32;
   const bool native = bf16Products && gemm.a_type() == plan::BF16 && gemm.b_type() == plan::BF16;
   // With few columns the team's inner kernel is mostly empty; oneDNN's first form is better where it reads A by rows.

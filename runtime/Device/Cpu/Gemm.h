@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/Device/Cpu/Team.h"
+#include "runtime/Device/Device.h"
 #include "runtime/Plan/plan.pb.h"
 
 #include <array>
@@ -20,6 +21,8 @@ public:
   virtual ~PreparedGemm() = default;
   /// `workspace` as large as the plan's operand; null where the plan has none. Takes no memory of its own.
   virtual Status run(const void *a, const void *b, void *d, void *workspace) = 0;
+  /// The same of a product of codes, which others have no form for.
+  virtual Status runScaled(const GemmAddresses &) { return failed(description() + " multiplies no codes"); }
   /// What computes it, for reports: "oneDNN brg:avx512_core".
   virtual std::string description() const = 0;
 };
@@ -63,7 +66,13 @@ Expected<std::unique_ptr<PreparedGemm>> makeTeamGemm(const plan::Gemm &gemm, con
 Expected<std::unique_ptr<PreparedGemm>> makePanelGemm(const plan::Gemm &gemm, const DnnlContext &context,
                                                       const Team &team);
 
-/// Chooses among the four and shares what is equal.
+/// Products of F8E4M3 with scales, divided over the team: codes are widened into panels of the workspace, in bf16
+/// (which holds them exactly) where `bf16` says that the processor multiplies that, else in f32; sums are f32, scaled
+/// and rounded once. Fails with CannotRun where the workspace holds no panel.
+Expected<std::unique_ptr<PreparedGemm>> makeCodeGemm(const plan::Gemm &gemm, const DnnlContext &context,
+                                                     const Team &team, bool bf16);
+
+/// Chooses among the five and shares what is equal.
 class GemmCache {
 public:
   GemmCache(const CpuLibraries &libraries, const Team &team, bool bf16Products)

@@ -4,7 +4,9 @@
 #include "runtime/Device/Cpu/Libraries.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
+#include <memory>
 
 namespace ft::rt {
 
@@ -12,40 +14,62 @@ namespace ft::rt {
 /// a while. Driven by one thread; `run` returns when every member has finished.
 class Team {
 public:
-  Team(const OpenMpApi &api, uint32_t threads) : api(api), threadCount(threads) {
+  Team(const OpenMpApi &api, uint32_t threads)
+      : api(api), threadCount(std::max<uint32_t>(threads, 1)), shares(new Share[threadCount]) {
     api.setDynamic(0);
-    api.setNumThreads(static_cast<int>(threads));
+    api.setNumThreads(static_cast<int>(threadCount));
   }
   uint32_t threads() const { return threadCount; }
 
-  /// Calls body(begin, end) on the members for contiguous ranges that cover [0, items), one range per member. What the
-  /// caller computes must not depend on where the ranges end.
+  /// Calls body(begin, end) on the members for ranges that cover [0, items). Each member has a contiguous share, the
+  /// same for the same number of items, and takes it piece by piece; who is done helps those that the machine holds up
+  /// with something else. What the caller computes must not depend on where the ranges end.
   template <typename Body> void run(int64_t items, Body &&body) const {
+    runAs(items, [&](uint32_t, int64_t begin, int64_t end) { body(begin, end); });
+  }
+
+  /// The same with body(member, begin, end), member below threads(): no two calls at a time have the same.
+  template <typename Body> void runAs(int64_t items, Body &&body) const {
     if (items <= 0)
       return;
     if (items == 1 || threadCount == 1)
-      return body(int64_t(0), items);
+      return body(uint32_t(0), int64_t(0), items);
+    const int64_t count = std::min<int64_t>(threadCount, items);
     struct Job {
       const OpenMpApi &api;
-      int64_t items;
+      Share *shares;
+      int64_t count, piece;
       Body &body;
-    } job{api, items, body};
+    } job{api, shares.get(), count, std::max<int64_t>(1, items / (count * piecesEach)), body};
+    const int64_t share = items / count, rest = items % count;
+    for (int64_t i = 0, begin = 0; i < count; ++i) {
+      shares[i].next.store(begin, std::memory_order_relaxed);
+      shares[i].end = begin += share + (i < rest ? 1 : 0);
+    }
     auto member = [](void *data) {
       Job &job = *static_cast<Job *>(data);
-      // The runtime may give fewer threads than were asked for: split by what is here.
-      int64_t count = job.api.numThreads(), index = job.api.threadNum();
-      int64_t share = job.items / count, rest = job.items % count;
-      int64_t begin = index * share + std::min(index, rest);
-      int64_t end = begin + share + (index < rest ? 1 : 0);
-      if (begin < end)
-        job.body(begin, end);
+      const int64_t self = job.api.threadNum(); // below count: the runtime may give fewer threads, never more
+      for (int64_t other = 0; other < job.count; ++other) {
+        Share &from = job.shares[(self + other) % job.count];
+        for (int64_t begin; (begin = from.next.fetch_add(job.piece, std::memory_order_relaxed)) < from.end;)
+          job.body(static_cast<uint32_t>(self), begin, std::min(begin + job.piece, from.end));
+      }
     };
-    api.parallel(member, &job, static_cast<unsigned>(std::min<int64_t>(threadCount, items)), 0);
+    api.parallel(member, &job, static_cast<unsigned>(count), 0);
   }
 
 private:
+  /// Pieces of a share: the last ones end together, and taking one costs nothing beside it.
+  static constexpr int64_t piecesEach = 8;
+
+  struct alignas(64) Share {
+    std::atomic<int64_t> next;
+    int64_t end;
+  };
+
   OpenMpApi api;
   uint32_t threadCount;
+  std::unique_ptr<Share[]> shares;
 };
 
 } // namespace ft::rt

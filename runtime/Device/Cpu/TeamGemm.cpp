@@ -1,7 +1,8 @@
-// GEMM divided over the team by ourselves: each member multiplies its block of D by one-thread calls of oneDNN's sgemm
-// (bf16: its "gemm:jit"), which takes any pitch. On Zen 4 its inner kernel reaches 98 % of the peak where B lies row by
-// row, "brg" 95 %, and oneDNN's own division of it leaves members idle (a batch of 3 on 2 threads) or cuts columns too
-// finely.
+// GEMM divided over the team by ourselves: members multiply blocks of D by one-thread calls of oneDNN's sgemm
+// (bf16: its "gemm:jit"), which takes any pitch. A member that is done with its blocks takes those of another, so that
+// one which the machine holds up does not hold up all. On Zen 4 its inner kernel reaches 98 % of the peak where B lies
+// row by row, "brg" 95 %, and oneDNN's own division of it leaves members idle (a batch of 3 on 2 threads) or cuts
+// columns too finely.
 //
 // Where B is transposed and D has many rows, a member transposes a panel of B into its share of the workspace first: 2
 // to 3 % of the time, against 8 % for the form that reads B as it lies.
@@ -9,6 +10,8 @@
 
 #include <algorithm>
 #include <immintrin.h>
+#include <utility>
+#include <vector>
 
 using namespace ft;
 using namespace ft::rt;
@@ -20,6 +23,8 @@ constexpr int64_t tileRows = 8, tileColumns = 48;
 // the cache.
 constexpr int64_t panelMinRows = 256, batchPanelMinRows = 64;
 constexpr int64_t panelBytes = 256 << 10; // a quarter of a core's level-2 cache
+// A block without panels has at least so many rows: each call of the library packs all of B anew.
+constexpr int64_t blockMinRows = 256, blocksEach = 2;
 
 int64_t bytes(plan::DType type) { return type == plan::BF16 ? 2 : 4; }
 
@@ -73,39 +78,38 @@ public:
 
   Status prepare(const DnnlContext &context);
   Status run(const void *a, const void *b, void *d, void *workspace) override;
-  std::string description() const override { return parts.front().products.front().gemm->description(); }
+  std::string description() const override { return members.front().products.front()->description(); }
 
 private:
-  /// A product of one shape, for one member: it holds the addresses of the call.
-  struct Product {
+  struct Shape {
     int64_t rows, columns;
-    std::unique_ptr<PreparedGemm> gemm;
+    bool operator==(const Shape &) const = default;
   };
   struct Block {
-    size_t product;
+    size_t shape;    ///< its index
     int64_t a, b, d; ///< bytes from the operands' first
-    int64_t columns;
   };
-  struct Part {
-    std::vector<Product> products;
-    std::vector<Block> blocks;
+  struct Member {
+    std::vector<std::unique_ptr<PreparedGemm>> products; ///< by shape: each holds the addresses of a call
     Status status;
   };
 
   bool isF32() const { return gemm.a_type() == plan::F32; }
   void choosePanels();
   void chooseGrid();
-  Status addBlocks(Part &part, int64_t row, int64_t rowEnd, int64_t column, int64_t columnEnd,
-                   const DnnlContext &context);
-  Expected<size_t> productOf(Part &part, int64_t rows, int64_t columns, const DnnlContext &context);
-  Status runPart(Part &part, const char *a, const char *b, char *d, char *workspace);
+  void addBlocks(int64_t row, int64_t rowEnd, int64_t column, int64_t columnEnd);
+  size_t shapeOf(Shape shape);
+  Expected<std::unique_ptr<PreparedGemm>> productOf(Shape shape, const DnnlContext &context) const;
+  Status runBlock(Member &member, const Block &block, const char *a, const char *b, char *d, char *workspace) const;
 
   const plan::Gemm gemm;
   const Team &team;
   int64_t gridRows = 1, gridColumns = 1;
   int64_t panelColumns = 0;  ///< 0: B is read where it lies
-  int64_t partWorkspace = 0; ///< bytes of each part
-  std::vector<Part> parts;
+  int64_t partWorkspace = 0; ///< bytes of each member
+  std::vector<Shape> shapes;
+  std::vector<Block> blocks; ///< those of a member beside each other
+  std::vector<Member> members;
 };
 
 void TeamGemm::choosePanels() {
@@ -132,42 +136,41 @@ void TeamGemm::chooseGrid() {
   gridRows = threads / gridColumns;
 }
 
-Expected<size_t> TeamGemm::productOf(Part &part, int64_t rows, int64_t columns, const DnnlContext &context) {
-  for (size_t i = 0; i < part.products.size(); ++i)
-    if (part.products[i].rows == rows && part.products[i].columns == columns)
-      return i;
+size_t TeamGemm::shapeOf(Shape shape) {
+  const auto found = std::find(shapes.begin(), shapes.end(), shape);
+  if (found != shapes.end())
+    return static_cast<size_t>(found - shapes.begin());
+  shapes.push_back(shape);
+  return shapes.size() - 1;
+}
+
+Expected<std::unique_ptr<PreparedGemm>> TeamGemm::productOf(Shape shape, const DnnlContext &context) const {
   plan::Gemm block = gemm;
-  block.set_m(rows), block.set_n(columns), block.set_batch(0);
+  block.set_m(shape.rows), block.set_n(shape.columns), block.set_batch(0);
   if (panelColumns)
-    block.set_trans_b(false), block.set_ldb(columns);
+    block.set_trans_b(false), block.set_ldb(shape.columns);
   block.mutable_workspace()->Clear();
   block.mutable_workspace()->set_row_bytes(partWorkspace);
-  Expected<std::unique_ptr<PreparedGemm>> made =
-      isF32() ? makeDnnlSgemm(block, context) : makeDnnlGemm(block, context, "gemm");
-  if (!made.ok())
-    return made.status();
-  part.products.push_back({rows, columns, std::move(*made)});
-  return part.products.size() - 1;
+  return isF32() ? makeDnnlSgemm(block, context) : makeDnnlGemm(block, context, "gemm");
 }
 
 /// Rows count through the batch: those of item 0, then those of item 1 …
-Status TeamGemm::addBlocks(Part &part, int64_t row, int64_t rowEnd, int64_t column, int64_t columnEnd,
-                           const DnnlContext &context) {
-  const int64_t m = gemm.m();
+void TeamGemm::addBlocks(int64_t row, int64_t rowEnd, int64_t column, int64_t columnEnd) {
+  const int64_t m = gemm.m(), share = team.threads() > 1 ? (rowEnd - row + blocksEach - 1) / blocksEach : rowEnd - row;
+  // A panel is transposed once for all rows of a member.
+  const int64_t mostRows = panelColumns ? m : std::max(blockMinRows, (share + tileRows - 1) / tileRows * tileRows);
   for (int64_t end; row < rowEnd; row = end) {
     const int64_t item = row / m, first = row % m;
-    end = std::min(rowEnd, (item + 1) * m);
+    end = std::min({rowEnd, (item + 1) * m, row + mostRows});
     for (int64_t c = column, columns; c < columnEnd; c += columns) {
       columns = panelColumns ? std::min(panelColumns, columnEnd - c) : columnEnd - c;
-      FT_ASSIGN_OR_RETURN(const size_t product, productOf(part, end - row, columns, context));
       const int64_t a = item * int64_t(gemm.stride_a()) + first * (gemm.trans_a() ? 1 : int64_t(gemm.lda()));
       const int64_t b = item * int64_t(gemm.stride_b()) + c * (gemm.trans_b() ? int64_t(gemm.ldb()) : 1);
       const int64_t d = item * int64_t(gemm.stride_d()) + first * int64_t(gemm.ldd()) + c;
-      part.blocks.push_back(
-          {product, a * bytes(gemm.a_type()), b * bytes(gemm.b_type()), d * bytes(gemm.d_type()), columns});
+      blocks.push_back({shapeOf({end - row, columns}), a * bytes(gemm.a_type()), b * bytes(gemm.b_type()),
+                        d * bytes(gemm.d_type())});
     }
   }
-  return {};
 }
 
 Status TeamGemm::prepare(const DnnlContext &context) {
@@ -176,39 +179,39 @@ Status TeamGemm::prepare(const DnnlContext &context) {
   chooseGrid();
   const int64_t rows = std::max<int64_t>(1, gemm.batch()) * int64_t(gemm.m()), columns = gemm.n();
   for (int64_t r = 0; r < gridRows; ++r)
-    for (int64_t c = 0; c < gridColumns; ++c) {
-      Part part;
-      FT_RETURN_IF_ERROR(addBlocks(part, beginOf(rows, tileRows, gridRows, r), beginOf(rows, tileRows, gridRows, r + 1),
-                                   beginOf(columns, tileColumns, gridColumns, c),
-                                   beginOf(columns, tileColumns, gridColumns, c + 1), context));
-      if (!part.blocks.empty())
-        parts.push_back(std::move(part));
+    for (int64_t c = 0; c < gridColumns; ++c)
+      addBlocks(beginOf(rows, tileRows, gridRows, r), beginOf(rows, tileRows, gridRows, r + 1),
+                beginOf(columns, tileColumns, gridColumns, c), beginOf(columns, tileColumns, gridColumns, c + 1));
+  members.resize(std::min<size_t>(team.threads(), blocks.size()));
+  for (Member &member : members)
+    for (const Shape &shape : shapes) {
+      FT_ASSIGN_OR_RETURN(std::unique_ptr<PreparedGemm> product, productOf(shape, context));
+      member.products.push_back(std::move(product));
     }
   return {};
 }
 
-Status TeamGemm::runPart(Part &part, const char *a, const char *b, char *d, char *workspace) {
-  for (const Block &block : part.blocks) {
-    const char *columns = b + block.b;
-    if (panelColumns) {
-      transposePanel(reinterpret_cast<const float *>(columns), gemm.ldb(), block.columns, gemm.k(),
-                     reinterpret_cast<float *>(workspace));
-      columns = workspace;
-    }
-    FT_RETURN_IF_ERROR(part.products[block.product].gemm->run(a + block.a, columns, d + block.d, workspace));
+Status TeamGemm::runBlock(Member &member, const Block &block, const char *a, const char *b, char *d,
+                          char *workspace) const {
+  const char *columns = b + block.b;
+  if (panelColumns) {
+    transposePanel(reinterpret_cast<const float *>(columns), gemm.ldb(), shapes[block.shape].columns, gemm.k(),
+                   reinterpret_cast<float *>(workspace));
+    columns = workspace;
   }
-  return {};
+  return member.products[block.shape]->run(a + block.a, columns, d + block.d, workspace);
 }
 
 Status TeamGemm::run(const void *a, const void *b, void *d, void *workspace) {
-  team.run(static_cast<int64_t>(parts.size()), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i)
-      parts[i].status =
-          runPart(parts[i], static_cast<const char *>(a), static_cast<const char *>(b), static_cast<char *>(d),
-                  workspace ? static_cast<char *>(workspace) + i * partWorkspace : nullptr);
+  team.runAs(static_cast<int64_t>(blocks.size()), [&](uint32_t self, int64_t begin, int64_t end) {
+    Member &member = members[self];
+    char *own = workspace ? static_cast<char *>(workspace) + self * partWorkspace : nullptr;
+    for (int64_t i = begin; i < end && member.status.ok(); ++i)
+      member.status = runBlock(member, blocks[static_cast<size_t>(i)], static_cast<const char *>(a),
+                               static_cast<const char *>(b), static_cast<char *>(d), own);
   });
-  for (Part &part : parts)
-    FT_RETURN_IF_ERROR(std::move(part.status));
+  for (Member &member : members)
+    FT_RETURN_IF_ERROR(std::exchange(member.status, Status()));
   return {};
 }
 } // namespace

@@ -131,6 +131,13 @@ Status CudaDevice::gemm(uint32_t stream, uint32_t handle, const void *a, const v
   return gemms->run(streams[stream], handle, a, b, d, workspace);
 }
 
+Status CudaDevice::scaledGemm(uint32_t stream, uint32_t handle, const GemmAddresses &addresses) {
+  FT_RETURN_IF_ERROR(checkQueue(stream));
+  if (!gemms)
+    return failed("scaled gemm: none is prepared");
+  return gemms->runScaled(streams[stream], handle, addresses);
+}
+
 Status CudaDevice::attention(uint32_t stream, uint32_t handle, std::span<void *const> args) {
   FT_RETURN_IF_ERROR(checkQueue(stream));
   if (!attentions)

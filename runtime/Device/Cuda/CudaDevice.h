@@ -5,6 +5,7 @@
 #include "runtime/Device/Cpu/HostTeam.h"
 #include "runtime/Device/Cpu/KernelBlob.h"
 #include "runtime/Device/Cuda/AttentionPlans.h"
+#include "runtime/Device/Cuda/ByteTranspose.h"
 #include "runtime/Device/Cuda/GemmPlans.h"
 #include "runtime/Device/Device.h"
 
@@ -63,8 +64,10 @@ public:
   Status launch(uint32_t stream, uint32_t kernel, uint64_t items, std::span<void *const> args) override;
   Status hostLaunch(uint32_t stream, uint32_t handle) override;
   Status gemm(uint32_t stream, uint32_t handle, const void *a, const void *b, void *d, void *workspace) override;
+  Status scaledGemm(uint32_t stream, uint32_t handle, const GemmAddresses &addresses) override;
   Status attention(uint32_t stream, uint32_t handle, std::span<void *const> args) override;
   Status copy(uint32_t stream, const Region &dst, const Region &src) override;
+  Status transpose(uint32_t stream, const Region &dst, const Region &src) override;
   Status fill(uint32_t stream, const Region &dst, uint8_t value) override;
   Status record(uint32_t stream, uint32_t event) override;
   Status wait(uint32_t stream, uint32_t event) override;
@@ -154,6 +157,7 @@ private:
   std::vector<CUevent> peerEvents;
   std::vector<void *> parameters; ///< of launch(), kept to allocate nothing there
   Status cublasStatus, cudnnStatus;
+  ByteTranspose transposer; ///< loaded where the plan transposes
   CublasApi cublas;
   CudnnApi cudnn;
   std::unique_ptr<GemmPlans> gemms;

@@ -82,11 +82,21 @@ Expected<CUmodule> CudaDevice::loadImage(const ImageView &view) {
   return log[0] ? Status(status.code(), fmt::format("{}: {}", status.message(), log.data())) : status;
 }
 
+static bool transposes(const plan::Plan &plan) {
+  for (const plan::Segment &segment : plan.segments())
+    for (const plan::Step &step : segment.steps())
+      if (step.has_transpose())
+        return true;
+  return false;
+}
+
 Status CudaDevice::loadKernels(const plan::Plan &plan, std::span<const ImageView> images) {
   if (attentions)
     attentions->start(attentionsOf(plan));
   kernels.clear();
   FT_RETURN_IF_ERROR(loadHostKernels(plan, images));
+  if (transposes(plan) && !transposer.loaded())
+    FT_RETURN_IF_ERROR(transposer.load(driver));
   if (plan::kernelsFor(plan, /*host=*/false).empty())
     return {};
   const ImageView *best = nullptr;

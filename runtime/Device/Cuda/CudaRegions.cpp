@@ -88,6 +88,13 @@ Status CudaDevice::copy(uint32_t stream, const Region &dst, const Region &src) {
   return {};
 }
 
+Status CudaDevice::transpose(uint32_t stream, const Region &dst, const Region &src) {
+  FT_RETURN_IF_ERROR(checkQueue(stream));
+  if (!transposer.loaded())
+    return failed("transpose: its kernel is not loaded");
+  return transposer.run(streams[stream], dst, src);
+}
+
 Status CudaDevice::fill(uint32_t stream, const Region &dst, uint8_t value) {
   FT_RETURN_IF_ERROR(checkQueue(stream));
   if (dst.rows == 0 || dst.rowBytes == 0 || dst.batch == 0)

@@ -19,6 +19,8 @@ const char *typeName(plan::DType type) {
     return "bf16";
   case plan::F16:
     return "f16";
+  case plan::F8E4M3:
+    return "e4m3";
   default:
     return "an integer type";
   }
@@ -33,9 +35,13 @@ Status checkTypes(const plan::Gemm &gemm, const std::string &what) {
     return badInput(fmt::format("{}: compute_type is {}; must be f32", what, typeName(gemm.compute_type())));
   const bool single = a == plan::F32 && b == plan::F32 && d == plan::F32;
   const bool half = (a == plan::BF16 || a == plan::F16) && a == b && (d == a || d == plan::F32);
-  if (!single && !half)
-    return badInput(
-        fmt::format("{}: must be f32 · f32 → f32, bf16 · bf16 → bf16 or f32, or f16 · f16 → f16 or f32", what));
+  const bool codes = a == plan::F8E4M3 && b == a && (d == plan::BF16 || d == plan::F32);
+  if (!single && !half && !codes)
+    return badInput(fmt::format("{}: must be f32 · f32 → f32, bf16 · bf16 → bf16 or f32, f16 · f16 → f16 or f32, or "
+                                "e4m3 · e4m3 → bf16 or f32",
+                                what));
+  if (codes && (gemm.trans_a() || !gemm.trans_b() || gemm.alpha() != 1 || gemm.beta() != 0 || gemm.batch() > 1))
+    return badInput(what + ": of e4m3 must be alpha 1, beta 0, one batch, A as it lies and B transposed");
   return {};
 }
 

@@ -27,13 +27,29 @@ struct GemmPlans::Product {
   uint64_t workspace = 0;
   uint32_t alignA = 16, alignB = 16, alignD = 16;
   float alpha = 1, beta = 0;
+  bool scaled = false; ///< a product of codes
 };
 
 namespace {
 
 cudaDataType_t libraryType(plan::DType type) {
-  return type == plan::BF16 ? CUDA_R_16BF : type == plan::F16 ? CUDA_R_16F : CUDA_R_32F;
+  switch (type) {
+  case plan::BF16:
+    return CUDA_R_16BF;
+  case plan::F16:
+    return CUDA_R_16F;
+  case plan::F8E4M3:
+    return CUDA_R_8F_E4M3;
+  default:
+    return CUDA_R_32F;
+  }
 }
+
+// A scale for each row and column: cuBLASLt has them since 12.9, and headers of 12.0 shall do.
+constexpr auto scaleModeA = static_cast<cublasLtMatmulDescAttributes_t>(31);
+constexpr auto scaleModeB = static_cast<cublasLtMatmulDescAttributes_t>(32);
+constexpr int32_t outerVectors = 3;
+constexpr size_t firstWithOuterVectors = 120900;
 
 Status makeLayout(const CublasApi &api, cublasLtMatrixLayout_t &layout, const ColumnMajor &matrix, uint64_t batch,
                   const std::string &what) {
@@ -57,6 +73,8 @@ std::string shapeKey(const plan::Gemm &gemm) {
     operand->Clear();
     operand->set_offset(alignment);
   }
+  shape.clear_scale_a();
+  shape.clear_scale_b();
   const uint64_t workspace = gemm.has_workspace() ? operandBytes(gemm.workspace()) : 0;
   shape.mutable_workspace()->Clear();
   shape.mutable_workspace()->set_row_bytes(workspace);
@@ -92,9 +110,38 @@ Status GemmPlans::describe(Product &product, const GemmLayout &layout, const pla
       api.matmulDescSet(product.operation, CUBLASLT_MATMUL_DESC_TRANSA, &leftOp, sizeof leftOp), product.text));
   FT_RETURN_IF_ERROR(checkCublas(
       api.matmulDescSet(product.operation, CUBLASLT_MATMUL_DESC_TRANSB, &rightOp, sizeof rightOp), product.text));
+  if (gemm.a_type() == plan::F8E4M3)
+    FT_RETURN_IF_ERROR(describeScales(product, gemm));
   FT_RETURN_IF_ERROR(makeLayout(api, product.left, layout.left, layout.batch, product.text));
   FT_RETURN_IF_ERROR(makeLayout(api, product.right, layout.right, layout.batch, product.text));
   return makeLayout(api, product.result, layout.result, layout.batch, product.text);
+}
+
+/// Vectors along both outer dimensions. The heuristic looks at the pointers' alignment: where they really lie is said
+/// at each call.
+Status GemmPlans::describeScales(Product &product, const plan::Gemm &gemm) const {
+  if (api.getVersion() < firstWithOuterVectors)
+    return cannotRun(
+        fmt::format("{}: {} has no products of FP8 with a scale for each row, which 12.9 has; install a newer "
+                    "one, or compile with --set quantization.products=DEQUANTIZED",
+                    product.text, api.description()));
+  const int8_t fast = gemm.fast_accumulation() ? 1 : 0;
+  for (const auto attribute : {scaleModeA, scaleModeB})
+    FT_RETURN_IF_ERROR(
+        checkCublas(api.matmulDescSet(product.operation, attribute, &outerVectors, sizeof outerVectors), product.text));
+  FT_RETURN_IF_ERROR(checkCublas(
+      api.matmulDescSet(product.operation, CUBLASLT_MATMUL_DESC_FAST_ACCUM, &fast, sizeof fast), product.text));
+  product.scaled = true;
+  const void *aligned = reinterpret_cast<const void *>(uintptr_t(256));
+  return setScales(product, aligned, aligned);
+}
+
+/// cuBLASLt's first operand is the plan's B.
+Status GemmPlans::setScales(const Product &product, const void *ofA, const void *ofB) const {
+  FT_RETURN_IF_ERROR(checkCublas(
+      api.matmulDescSet(product.operation, CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, &ofB, sizeof ofB), product.text));
+  return checkCublas(api.matmulDescSet(product.operation, CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, &ofA, sizeof ofA),
+                     product.text);
 }
 
 Expected<cublasLtMatmulHeuristicResult_t> GemmPlans::choose(const Product &product, uint64_t workspace) const {
@@ -138,7 +185,9 @@ Expected<cublasLtMatmulHeuristicResult_t> GemmPlans::choose(const Product &produ
     chosen = chosen ? chosen : &results[i];
   }
   if (!chosen)
-    return cannotRun(product.text + ": cuBLASLt has no algorithm");
+    return cannotRun(product.text + (product.scaled ? ": cuBLASLt has no algorithm for it in FP8; compile with --set "
+                                                      "quantization.products=DEQUANTIZED"
+                                                    : ": cuBLASLt has no algorithm"));
   return *chosen;
 }
 
@@ -202,13 +251,31 @@ std::vector<std::string> GemmPlans::descriptions() const {
   return all;
 }
 
-Status GemmPlans::run(CUstream stream, uint32_t handle, const void *a, const void *b, void *d, void *workspace) const {
+Status GemmPlans::check(uint32_t handle, const void *a, const void *b, const void *d) const {
   if (handle >= products.size())
     return failed(fmt::format("gemm handle {} is unknown; {} are prepared", handle, products.size()));
   const Product &product = *products[handle];
-  if (!aligned(a, product.alignA) || !aligned(b, product.alignB) || !aligned(d, product.alignD))
-    return failed(fmt::format("{}: operands at {}, {}, {} are not aligned to {}, {}, {} bytes as prepared",
-                              product.text, a, b, d, product.alignA, product.alignB, product.alignD));
+  if (aligned(a, product.alignA) && aligned(b, product.alignB) && aligned(d, product.alignD))
+    return {};
+  return failed(fmt::format("{}: operands at {}, {}, {} are not aligned to {}, {}, {} bytes as prepared", product.text,
+                            a, b, d, product.alignA, product.alignB, product.alignD));
+}
+
+Status GemmPlans::runScaled(CUstream stream, uint32_t handle, const GemmAddresses &at) const {
+  FT_RETURN_IF_ERROR(check(handle, at.a, at.b, at.d));
+  const Product &product = *products[handle];
+  if (!product.scaled || !aligned(at.scaleA, 16) || !aligned(at.scaleB, 16))
+    return failed(fmt::format("{}: {}", product.text,
+                              product.scaled
+                                  ? fmt::format("scales at {} and {} are not aligned to 16 bytes", at.scaleA, at.scaleB)
+                                  : "was prepared without scales"));
+  FT_RETURN_IF_ERROR(setScales(product, at.scaleA, at.scaleB));
+  return run(stream, handle, at.a, at.b, at.d, at.workspace);
+}
+
+Status GemmPlans::run(CUstream stream, uint32_t handle, const void *a, const void *b, void *d, void *workspace) const {
+  FT_RETURN_IF_ERROR(check(handle, a, b, d));
+  const Product &product = *products[handle];
   return checkCublas(api.matmul(library, product.operation, &product.alpha, b, product.left, a, product.right,
                                 &product.beta, d, product.result, d, product.result, &product.algorithm, workspace,
                                 product.workspace, stream),

@@ -3,6 +3,7 @@
 
 #include "runtime/Device/Cuda/CublasApi.h"
 #include "runtime/Device/Cuda/GemmLayout.h"
+#include "runtime/Device/Device.h"
 
 #include <cuda.h>
 
@@ -35,10 +36,16 @@ public:
   /// d = alpha · op(a) · op(b) + beta · d on `stream`.
   Status run(CUstream stream, uint32_t handle, const void *a, const void *b, void *d, void *workspace) const;
 
+  /// Of products of e4m3: rows of d are multiplied by scaleA, columns by scaleB.
+  Status runScaled(CUstream stream, uint32_t handle, const GemmAddresses &addresses) const;
+
 private:
   struct Product;
   explicit GemmPlans(const CublasApi &library);
   Status describe(Product &product, const GemmLayout &layout, const plan::Gemm &gemm) const;
+  Status describeScales(Product &product, const plan::Gemm &gemm) const;
+  Status setScales(const Product &product, const void *ofA, const void *ofB) const;
+  Status check(uint32_t handle, const void *a, const void *b, const void *d) const;
   Expected<cublasLtMatmulHeuristicResult_t> choose(const Product &product, uint64_t workspace) const;
   std::string descriptionOf(const Product &product, const cublasLtMatmulAlgo_t &algorithm) const;
 

@@ -7,11 +7,11 @@
 namespace ft::rt {
 
 Expected<RankDevice> NcclPeers::open(Communicator &host) {
-  FT_ASSIGN_OR_RETURN(std::unique_ptr<Device> device, CudaDevice::open(setup, alone ? first : first + host.rank()));
+  FT_ASSIGN_OR_RETURN(std::unique_ptr<Device> device, CudaDevice::open(setup, first + host.rank() - firstRank));
   auto &own = static_cast<CudaDevice &>(*device);
   own.addLibrary(api.description());
   FT_ASSIGN_OR_RETURN(std::unique_ptr<NcclRank> rank, NcclRank::open(api, mesh, host, own));
-  return RankDevice{std::move(rank), std::move(device)};
+  return RankDevice{std::move(rank), std::move(device), ncclBytes};
 }
 
 std::vector<std::string> NcclPeers::libraries() const {
@@ -24,24 +24,29 @@ std::vector<std::string> NcclPeers::libraries() const {
   return all;
 }
 
-Expected<uint32_t> chooseGpu(const OwnGpu &which, uint32_t count) {
-  if (which.wanted && *which.wanted < count)
-    return *which.wanted;
+Expected<uint32_t> chooseGpu(const OwnGpus &which, uint32_t count) {
+  const std::string wants = which.ranks == 1 ? "" : fmt::format(", and the process has {} ranks", which.ranks);
+  const uint64_t last = uint64_t(which.wanted.value_or(0)) + which.ranks;
+  if (last > count)
+    return cannotRun(fmt::format(
+        "{}: the driver shows {} GPUs, from number 0 on{} (CUDA_VISIBLE_DEVICES limits what it "
+        "shows)",
+        which.wanted ? fmt::format("--gpu {}", *which.wanted) : fmt::format("--ranks {}", which.ranks), count, wants));
   if (which.wanted)
-    return cannotRun(fmt::format("--gpu {}: the driver shows {} GPUs, from number 0 on (CUDA_VISIBLE_DEVICES limits "
-                                 "what it shows)",
-                                 *which.wanted, count));
-  if (count == 1)
+    return *which.wanted;
+  if (count == which.ranks)
     return 0u;
   if (!which.localRank)
-    return cannotRun(fmt::format("the driver shows {} GPUs, and the launcher does not say which is this process's: set "
-                                 "LOCAL_RANK to its number, or let each process see its own (CUDA_VISIBLE_DEVICES)",
-                                 count));
-  if (*which.localRank < count)
-    return *which.localRank;
-  return cannotRun(fmt::format("this process is number {} of its host, and the driver shows {} GPUs: start at most as "
-                               "many processes a host",
-                               *which.localRank, count));
+    return cannotRun(fmt::format("the driver shows {} GPUs{}, and the launcher does not say which are this process's: "
+                                 "set LOCAL_RANK to its number, or let each process see its own "
+                                 "(CUDA_VISIBLE_DEVICES)",
+                                 count, wants));
+  if (const uint64_t first = uint64_t(*which.localRank) * which.ranks; first + which.ranks <= count)
+    return static_cast<uint32_t>(first);
+  return cannotRun(
+      fmt::format("this process is number {} of its host, and the driver shows {} GPUs{}: start at most as "
+                  "many processes a host",
+                  *which.localRank, count, wants));
 }
 
 } // namespace ft::rt

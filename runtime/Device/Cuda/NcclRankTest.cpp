@@ -232,7 +232,10 @@ TEST(NcclRankTest, AProcessTakesTheGpuThatItsLauncherSays) {
   EXPECT_EQ(*chooseGpu({std::nullopt, 5, ""}, 1), 0u) << "it sees its own alone";
   EXPECT_EQ(*chooseGpu({std::nullopt, 5, ""}, 8), 5u);
   EXPECT_EQ(*chooseGpu({2, 5, ""}, 8), 2u);
-  const auto refuse = [](const OwnGpu &which, uint32_t count, const std::string &part) {
+  EXPECT_EQ(*chooseGpu({std::nullopt, 5, "", 20, 4}, 4), 0u) << "it sees its own alone";
+  EXPECT_EQ(*chooseGpu({std::nullopt, 1, "", 20, 4}, 8), 4u);
+  EXPECT_EQ(*chooseGpu({2, 1, "", 20, 4}, 8), 2u);
+  const auto refuse = [](const OwnGpus &which, uint32_t count, const std::string &part) {
     const Status status = chooseGpu(which, count).status();
     EXPECT_EQ(status.code(), Code::CannotRun);
     EXPECT_NE(status.message().find(part), std::string::npos) << status.message();
@@ -240,6 +243,10 @@ TEST(NcclRankTest, AProcessTakesTheGpuThatItsLauncherSays) {
   refuse({8, 0, ""}, 8, "--gpu 8: the driver shows 8 GPUs");
   refuse({std::nullopt, std::nullopt, ""}, 2, "set LOCAL_RANK to its number");
   refuse({std::nullopt, 2, ""}, 2, "number 2 of its host, and the driver shows 2 GPUs");
+  refuse({std::nullopt, 0, "", 0, 4}, 2,
+         "--ranks 4: the driver shows 2 GPUs, from number 0 on, and the process has 4 ");
+  refuse({5, 0, "", 0, 4}, 8, "--gpu 5: the driver shows 8 GPUs, from number 0 on, and the process has 4 ranks");
+  refuse({std::nullopt, 2, "", 8, 4}, 8, "number 2 of its host, and the driver shows 8 GPUs, and the process has 4 ");
 }
 
 TEST(NcclApiTest, PinsWhatDecidesTheOrderOfASum) {

@@ -14,7 +14,9 @@ Expected<std::shared_ptr<PeerDevices>> openCudaPeers(const plan::Mesh &, uint32_
   return cannotRun(Absent);
 }
 
-Expected<std::shared_ptr<PeerDevices>> openCudaProcess(const plan::Plan &, const OwnGpu &) { return cannotRun(Absent); }
+Expected<std::shared_ptr<PeerDevices>> openCudaProcess(const plan::Plan &, const OwnGpus &) {
+  return cannotRun(Absent);
+}
 
 DeviceList listCudaDevices() { return {{}, {Absent}}; }
 

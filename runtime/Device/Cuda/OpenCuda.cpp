@@ -38,7 +38,7 @@ Expected<std::shared_ptr<PeerDevices>> openCudaPeers(const plan::Mesh &mesh, uin
     return std::shared_ptr<PeerDevices>(std::make_shared<CudaPeers>(mesh, first, std::move(setup)));
   FT_ASSIGN_OR_RETURN(NcclApi api, NcclApi::load(setup.places, ""));
   return std::shared_ptr<PeerDevices>(
-      std::make_shared<NcclPeers>(mesh, first, /*alone=*/false, std::move(setup), std::move(api)));
+      std::make_shared<NcclPeers>(mesh, first, /*firstRank=*/0, std::move(setup), std::move(api)));
 }
 
 /// What the plan calls must be there before other processes are kept waiting.
@@ -52,20 +52,22 @@ static Status checkLibraries(const plan::Plan &plan, const DriverApi &driver, co
   return attentions ? CudnnApi::load(places).status() : Status();
 }
 
-Expected<std::shared_ptr<PeerDevices>> openCudaProcess(const plan::Plan &plan, const OwnGpu &which) {
+Expected<std::shared_ptr<PeerDevices>> openCudaProcess(const plan::Plan &plan, const OwnGpus &which) {
   FT_ASSIGN_OR_RETURN(const DriverApi driver, DriverApi::load());
   FT_ASSIGN_OR_RETURN(const uint32_t count, countDevices(driver));
-  FT_ASSIGN_OR_RETURN(const uint32_t gpu, chooseGpu(which, count));
-  FT_ASSIGN_OR_RETURN(const DeviceInfo card, describeCudaDevice(driver, int(gpu)));
+  FT_ASSIGN_OR_RETURN(const uint32_t first, chooseGpu(which, count));
   const plan::Target &target = plan.target();
-  if (card.arch != target.arch())
-    return cannotRun(fmt::format("the plan is for target {} ({}); GPU {} of this host is {} ({})", target.name(),
-                                 target.arch(), gpu, card.name, card.arch));
+  for (uint32_t gpu = first; gpu < first + which.ranks; ++gpu) {
+    FT_ASSIGN_OR_RETURN(const DeviceInfo card, describeCudaDevice(driver, int(gpu)));
+    if (card.arch != target.arch())
+      return cannotRun(fmt::format("the plan is for target {} ({}); GPU {} of this host is {} ({})", target.name(),
+                                   target.arch(), gpu, card.name, card.arch));
+  }
   CudaSetup setup{"libcuda.so.1", processPlaces()};
   FT_ASSIGN_OR_RETURN(NcclApi api, NcclApi::load(setup.places, which.interface));
   FT_RETURN_IF_ERROR(checkLibraries(plan, driver, setup.places));
   return std::shared_ptr<PeerDevices>(
-      std::make_shared<NcclPeers>(plan::Mesh(plan), gpu, /*alone=*/true, std::move(setup), std::move(api)));
+      std::make_shared<NcclPeers>(plan::Mesh(plan), first, which.firstRank, std::move(setup), std::move(api)));
 }
 
 Expected<DeviceInfo> describeCudaDevice(const DriverApi &driver, int ordinal) {

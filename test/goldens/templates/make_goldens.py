@@ -2,6 +2,8 @@
 
 make_goldens.py           writes models.json (each *.jinja here with each chat) and language.json (snippets)
 make_goldens.py RENDER    compares RENDER (build/test/bin/render) with Jinja on generated expressions and templates
+make_goldens.py CHATS N   compares CHATS (build/test/bin/render-chats) with the package `transformers` on N generated chats
+                          for each *.jinja here
 
 The templates are written after the published behaviour of the models that they are named for.
 """
@@ -291,6 +293,84 @@ def compare(program):
     return wrong > 0
 
 
+WORDS = ["Hi", "", " ", "\n", "why?", "Zürich", "日本語", "👩‍👧", "a\u0301", "<think>\nHm.\n</think>\n\nYes", "</think>", "<|im_end|>", "{{ x }}", "{% if %}", "'\"\\",
+         "<tool_response>", "</tool_response>", "/think", "/no_think", "/system_override", "[INST]", "\t- x\n  - y", "1 < 2 & 3", "\u00a0", "\x7f", "0", "None", "<s>"]
+
+
+def generated_text(rng):
+    return "".join(rng.choice(WORDS) + rng.choice(["", " ", "\n"]) for _ in range(rng.randint(0, 4)))
+
+
+def generated_call(rng):
+    arguments = rng.choice([{"place": generated_text(rng), "days": rng.randint(-2, 9)}, {}, "{\"a\": 1}", {"a": [1, 2.5, None, True, {"b": "ü"}]}])
+    call = {"type": "function", "function": {"name": rng.choice(["weather", "f", "g_1"]), "arguments": arguments}}
+    if rng.random() < 0.7:
+        call["id"] = rng.choice(["abcdefghi", "123456789", "x"])
+    return call
+
+
+def generated_chat(rng):
+    chat = [{"role": "system", "content": generated_text(rng)}] if rng.random() < 0.4 else []
+    for _ in range(rng.randint(1, 4)):
+        chat.append({"role": "user", "content": generated_text(rng)})
+        if rng.random() < 0.15: # out of turn
+            chat.append({"role": rng.choice(["user", "assistant", "system", "tool"]), "content": generated_text(rng)})
+        if rng.random() < 0.3:
+            calls = [generated_call(rng) for _ in range(rng.randint(1, 2))]
+            chat.append({"role": "assistant", "content": rng.choice([None, "", generated_text(rng)]), "tool_calls": calls})
+            chat += [{"role": "tool", "content": generated_text(rng), "name": c["function"]["name"], "tool_call_id": c.get("id")} for c in calls]
+        answer = {"role": "assistant", "content": generated_text(rng)}
+        if rng.random() < 0.25:
+            answer[rng.choice(["reasoning_content", "thinking", "reasoning"])] = rng.choice([None, generated_text(rng)])
+        chat.append(answer)
+    if rng.random() < 0.1:
+        chat[-1]["content"] = [{"type": "text", "text": generated_text(rng)}]
+    return chat[:rng.randint(1, len(chat))] if rng.random() < 0.3 else chat
+
+
+def compare_chats(program, count):
+    """Against what apply_chat_template does behind its options; transformers' clock is put to the goldens' day."""
+    from transformers.utils import chat_template_utils as theirs
+    from transformers.tokenization_utils_base import _normalize_chat_messages
+    theirs.datetime = type("Clock", (), {"now": staticmethod(lambda: datetime.datetime(2025, 1, 31))})
+    wrong = texts = 0
+    for path in sorted(glob.glob(os.path.join(HERE, "*.jinja"))):
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        rng = random.Random(os.path.basename(path))
+        requests = []
+        for _ in range(count):
+            variables = {"bos_token": "<s>", "eos_token": "</s>"}
+            if rng.random() < 0.3:
+                variables["enable_thinking"] = rng.choice([True, False])
+            if rng.random() < 0.1:
+                variables["date_string"] = "1 May 2025"
+            requests.append({"template": text, "messages": generated_chat(rng), "tools": TOOLS if rng.random() < 0.3 else None,
+                             "variables": variables, "generates": rng.random() < 0.5})
+        lines = "\n".join(json.dumps(request) for request in requests)
+        answers = subprocess.run([program], input=lines, capture_output=True, text=True, check=True).stdout.splitlines()
+        differ = 0
+        for request, line in zip(requests, answers, strict=True):
+            try:
+                chats = [_normalize_chat_messages(copy.deepcopy(request["messages"]))]
+                want = theirs.render_jinja_template(chats, tools=request["tools"], chat_template=text, add_generation_prompt=request["generates"],
+                                                    **request["variables"])[0][0]
+            except Exception:
+                want = None
+            got = json.loads(line).get("text")
+            texts += want is not None
+            if want != got:
+                differ += 1
+                if differ <= 3:
+                    print(f"{os.path.basename(path)} differs: {json.dumps(request['messages'])}\n  ours   {line}\n  theirs {want!r}", file=sys.stderr)
+        wrong += differ
+        print(f"{os.path.basename(path)}: {count - differ} of {count} chats equal", flush=True)
+    print(f"{texts} texts, the others fail in both; {wrong} differ")
+    return wrong > 0
+
+
+if len(sys.argv) > 2:
+    sys.exit(compare_chats(sys.argv[1], int(sys.argv[2])))
 if len(sys.argv) > 1:
     sys.exit(compare(sys.argv[1]))
 write()

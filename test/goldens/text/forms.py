@@ -1,10 +1,12 @@
 """Small tokenizers of every form, trained on this repository's own texts: forms.py
 
-Needs tokenizers, sentencepiece and gguf. Writes forms/<form>/ with a tokenizer.json or tokenizer.model, and forms.json: texts
-and their ids by the form's own library. compare.py trains them again and compares more.
+Needs tokenizers, sentencepiece, mistral-common and gguf. Writes forms/<form>/ with a tokenizer.json, tokenizer.model or
+tekken.json, and forms.json: texts and their ids by the form's own library. compare.py trains them again and compares more.
 """
 import base64, io, json, os, random, tempfile
 import sentencepiece as spm
+from mistral_common.tokens.tokenizers.base import SpecialTokenPolicy
+from mistral_common.tokens.tokenizers.tekken import Tekkenizer
 from sentencepiece import sentencepiece_model_pb2
 from tokenizers import (AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers)
 
@@ -20,6 +22,10 @@ TEXTS = OLD_TEXTS + [
     "\u2581x \u2581\u2581 y\u2581z", "<s>a</s><unk> <0x41><0xE4>", "\ufb01\u2460\uff21\u1e9b\u0323 \u212b\u2126 \u0344\u0958 \ufdfa", "\u0130I\u0131i \u1e9e\u00df \u03a3\u03c3\u03c2",
     "the <mask> a<mask>b  <mask>  , (word) word words wordy keyword", "A-B_c.d/e\\f@g#h$i%j^k&l*m(n)o+p=q",
 ]
+
+
+# Not trained on: texts of few letters, in which many pairs of tokens have the same product.
+PERIODIC = ["".join(random.Random(31 + i).choices("xy", k=3 + 2 * i)) for i in range(24)]
 
 
 def random_texts(count, seed=20):
@@ -252,6 +258,40 @@ UNIGRAM_FORMS = {
 }
 
 
+def tekken_file():
+    """As tekken.json: the ranks are the tokens' own. Behind those that were trained, some in no order that merges could have
+    made: to which pair a token falls apart is then not always the first."""
+    trained_tokens = sorted(tekken().get_vocab().items(), key=lambda item: item[1])[len(SPECIALS):]
+    back = {c: b for b, c in byte_alphabet().items()}
+    tokens = [bytes([b]) for b in range(256)]
+    for text, _ in trained_tokens:
+        token = bytes(back[c] for c in text)
+        tokens += [token] if len(token) > 1 else []
+    rng = random.Random(30)
+    drawn = {"".join(rng.choice("xy") for _ in range(rng.randint(2, 6))).encode() for _ in range(60)} - set(tokens)
+    tokens += rng.sample(sorted(drawn), len(drawn))
+    vocabulary = [{"rank": i, "token_bytes": base64.b64encode(t).decode(), "token_str": None} for i, t in enumerate(tokens)]
+    unused = [{"rank": len(tokens), "token_bytes": base64.b64encode(b"no token of the model").decode(), "token_str": None}]
+    return {"config": {"pattern": TEKKEN, "num_vocab_tokens": len(tokens) + 1, "default_vocab_size": len(tokens) + 30,
+                       "default_num_special_tokens": 30, "version": "v3"}, "vocab": vocabulary + unused}
+
+
+def byte_alphabet():
+    """GPT-2's letters of the 256 bytes."""
+    printable = [*range(33, 127), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    out, extra = {}, 0x100
+    for b in range(256):
+        out[b] = chr(b) if b in printable else chr(extra)
+        extra += b not in printable
+    return out
+
+
+def tekken_encoder(path):
+    """mistral-common takes control tokens in a text as text."""
+    tok = Tekkenizer.from_file(path)
+    return lambda data, around=False: tok.encode(data.decode("utf-8", errors="replace"), bos=around, eos=False)
+
+
 def encode_json(tok, data, around=False):
     return tok.encode(data.decode("utf-8", errors="replace"), add_special_tokens=around).ids
 
@@ -274,12 +314,18 @@ def write(folder, full=False):
             f.write(model)
         sp = spm.SentencePieceProcessor(model_proto=model)
         encoders[name] = lambda data, around=False, sp=sp: sp.encode(data)
+    path = os.path.join(folder, "tekken_file", "tekken.json")
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w") as f:
+        json.dump(tekken_file(), f, separators=(",", ":"))
+        f.write("\n")
+    encoders["tekken_file"] = tekken_encoder(path)
     return encoders
 
 
 def main():
     encoders = write(os.path.join(HERE, "forms"))
-    texts = [t.encode() for t in TEXTS] + BYTES + list(random_texts(40))
+    texts = [t.encode() for t in TEXTS + PERIODIC] + BYTES + list(random_texts(40))
     rng, decodings = random.Random(22), []
     for name in [*JSON_FORMS, *UNIGRAM_FORMS]:
         tok = Tokenizer.from_file(os.path.join(HERE, "forms", name, "tokenizer.json"))
@@ -287,6 +333,11 @@ def main():
             ids = [rng.choice([rng.randrange(tok.get_vocab_size()), rng.randrange(280)]) for _ in range(rng.randint(1, 12))]
             decodings.append({"form": name, "ids": ids, "text": tok.decode(ids, skip_special_tokens=False),
                               "skipped": tok.decode(ids, skip_special_tokens=True)})
+    tok = Tekkenizer.from_file(os.path.join(HERE, "forms", "tekken_file", "tekken.json"))
+    for _ in range(12):
+        ids = [rng.choice([rng.randrange(tok.n_words), rng.randrange(286)]) for _ in range(rng.randint(1, 12))]
+        decodings.append({"form": "tekken_file", "ids": ids, "text": tok.decode(ids, SpecialTokenPolicy.KEEP),
+                          "skipped": tok.decode(ids, SpecialTokenPolicy.IGNORE)})
     lines = lambda items: ",\n".join(json.dumps(item, separators=(",", ":")) for item in items)
     with open(os.path.join(HERE, "forms.json"), "w") as f:
         f.write('{"cases":[\n' + lines({"hex": t.hex(), **{n: e(t) for n, e in encoders.items()}} for t in texts)

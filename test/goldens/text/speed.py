@@ -1,10 +1,38 @@
 """Times ftc's tokenizers against `tokenizers`, in one run on the same texts: speed.py TOKENIZE MODEL... [--threads N]
 
-TOKENIZE is build/test/bin/tokenize; MODEL as for compare.py. The texts are the sources of Python's standard library and
+TOKENIZE is build/test/bin/tokenize. MODEL is a folder with tokenizer.json, or a tekken*.json, of which `tokenizers` gets the
+same vocabulary and merges as tokenizer.json; or a tokenizer.model*, against `sentencepiece`. The texts are the sources of Python's standard library and
 this repository's data, cut into pieces of about 2 kB. Each program encodes them five times; the best time counts, without
 reading and writing. Prints MB/s for 1 and for N threads (default: all), and how much faster ftc is. Exits 1 where it is slower.
 """
-import glob, os, re, subprocess, sys, sysconfig, tempfile, time
+import base64, glob, json, os, re, subprocess, sys, sysconfig, tempfile
+import forms
+
+
+def from_tekken(path, folder):
+    """A Tekken file's vocabulary as tokenizer.json: the merges are the pairs that rank before their product."""
+    data = json.load(open(path))
+    letters = forms.byte_alphabet()
+    specials = data["config"]["default_num_special_tokens"]
+    size = data["config"]["default_vocab_size"] - specials
+    ranks = {base64.b64decode(t["token_bytes"]): t["rank"] for t in data["vocab"][:size]}
+    write = lambda token: "".join(letters[b] for b in token)
+    merges = []
+    for token, rank in sorted(ranks.items(), key=lambda item: item[1]):
+        local = [(ranks[token[:i]], ranks[token[i:]], token[:i], token[i:]) for i in range(1, len(token))
+                 if token[:i] in ranks and token[i:] in ranks]
+        merges += [(write(a), write(b)) for *_, a, b in sorted(local)]
+    spec = {"version": "1.0", "truncation": None, "padding": None,
+            "added_tokens": [{"id": 1, "content": "<s>", "single_word": False, "lstrip": False, "rstrip": False,
+                              "normalized": False, "special": True}],
+            "normalizer": None, "pre_tokenizer": json.loads(forms.split(forms.TEKKEN).__getstate__()),
+            "post_processor": None, "decoder": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
+            "model": {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None,
+                      "end_of_word_suffix": None, "fuse_unk": False, "byte_fallback": False, "ignore_merges": True,
+                      "vocab": {write(t): r + specials for t, r in ranks.items()}, "merges": merges}}
+    spec["model"]["vocab"]["<s>"] = 1
+    json.dump(spec, open(os.path.join(folder, "tokenizer.json"), "w"))
+    return folder
 
 
 def texts():
@@ -17,16 +45,20 @@ def texts():
             yield text[at:at + 2000]
 
 
+JSON = "from tokenizers import Tokenizer\ntok = Tokenizer.from_file(path); go = lambda: tok.encode_batch_fast(texts, add_special_tokens=False)"
+PIECES = "from sentencepiece import SentencePieceProcessor\ntok = SentencePieceProcessor(model_file=path); go = lambda: tok.encode(texts, num_threads=threads)"
+
+
 def theirs(folder, data, threads):
     """In a process of its own: the number of threads is fixed when the first batch starts."""
-    script = ("import sys, time; from tokenizers import Tokenizer\n"
-              "tok = Tokenizer.from_file(sys.argv[1]); texts = [bytes.fromhex(l).decode() for l in sys.stdin]\n"
-              "best = 1e9\n"
-              "for _ in range(5):\n"
-              "    start = time.perf_counter(); tok.encode_batch_fast(texts, add_special_tokens=False); best = min(best, time.perf_counter() - start)\n"
+    pieces = os.path.join(folder, "tokenizer.model")
+    path, library = (pieces, PIECES) if os.path.exists(pieces) else (os.path.join(folder, "tokenizer.json"), JSON)
+    script = ("import sys, time; path, threads, best = sys.argv[1], int(sys.argv[2]), 1e9\n"
+              "texts = [bytes.fromhex(l).decode() for l in sys.stdin]\n" + library + "\nfor _ in range(5):\n"
+              "    start = time.perf_counter(); go(); best = min(best, time.perf_counter() - start)\n"
               "print(best)")
     environment = {**os.environ, "TOKENIZERS_PARALLELISM": "true", "RAYON_NUM_THREADS": str(threads)}
-    return float(subprocess.run([sys.executable, "-c", script, os.path.join(folder, "tokenizer.json")], input=data, text=True,
+    return float(subprocess.run([sys.executable, "-c", script, path, str(threads)], input=data, text=True,
                                 capture_output=True, check=True, env=environment).stdout)
 
 
@@ -34,6 +66,31 @@ def ours(tokenize, folder, data, threads):
     runs = [subprocess.run([tokenize, folder, "--threads", str(threads)], input=data, text=True, capture_output=True, check=True)
             for _ in range(5)]
     return min(float(re.search(r" in (\S+) s,", run.stderr).group(1)) for run in runs)
+
+
+def folder_of(path, scratch):
+    """A folder for `ftc`, and one for the library."""
+    if os.path.isdir(path):
+        return path, path
+    own, other = (os.path.join(scratch, os.path.basename(path) + end) for end in ("", ".json"))
+    os.makedirs(own)
+    tekken = path.endswith(".json")
+    os.symlink(os.path.abspath(path), os.path.join(own, "tekken.json" if tekken else "tokenizer.model"))
+    if tekken:
+        os.makedirs(other)
+    return own, from_tekken(path, other) if tekken else own
+
+
+def measure(tokenize, models, threads):
+    """Rows of model, threads, and MB/s of ftc and of the library."""
+    pieces = list(texts())
+    size = sum(len(t.encode()) for t in pieces) / 1e6
+    data = "".join(t.encode().hex() + "\n" for t in pieces)
+    with tempfile.TemporaryDirectory() as scratch:
+        for model in models:
+            own, other = folder_of(model, scratch)
+            for count in sorted({1, threads}):
+                yield os.path.basename(model), count, size / ours(tokenize, own, data, count), size / theirs(other, data, count)
 
 
 def main():
@@ -44,20 +101,13 @@ def main():
         threads = int(arguments[at + 1])
         del arguments[at:at + 2]
     tokenize, *models = arguments
-    import compare
-    pieces = list(texts())
-    size = sum(len(t.encode()) for t in pieces) / 1e6
-    data = "".join(t.encode().hex() + "\n" for t in pieces)
     slower = False
-    with tempfile.TemporaryDirectory() as scratch:
-        for model in models:
-            folder = compare.folder_of(model, scratch)
-            for count in sorted({1, threads}):
-                mine, other = ours(tokenize, folder, data, count), theirs(folder, data, count)
-                slower |= mine > other
-                print(f"{os.path.basename(model)}, {size:.1f} MB, {count} threads: ftc {size / mine:.1f} MB/s, tokenizers "
-                      f"{size / other:.1f} MB/s, {other / mine:.1f} times as fast", flush=True)
+    for model, count, mine, other in measure(tokenize, models, threads):
+        slower |= mine < other
+        print(f"{model}, {count} threads: ftc {mine:.1f} MB/s, its library {other:.1f} MB/s, {mine / other:.1f} times as fast",
+              flush=True)
     raise SystemExit(1 if slower else 0)
 
 
-main()
+if __name__ == "__main__":
+    main()

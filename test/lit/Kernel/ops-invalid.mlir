@@ -1,6 +1,6 @@
 // RUN: ft-opt %s --split-input-file --verify-diagnostics
 
-// expected-error @below {{(C1) operand 1 must be a memref of static shape and strides, last stride 1, rank >= 1, of f64, f32, bf16, i64, i32 or i8; is 'memref<?x8xf32>'}}
+// expected-error @below {{(C1) operand 1 must be a memref of static shape and strides, last stride 1, rank >= 1, of f64, f32, bf16, f16, i64, i32, i16 or i8; is 'memref<?x8xf32>'}}
 kernel.func @dynamic(%a: memref<4x8xf32>, %b: memref<?x8xf32>) item %i {
   kernel.return
 }

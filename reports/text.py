@@ -1,0 +1,230 @@
+#!/usr/bin/env python3
+"""Measures what comes in: tokenizers, data, weights. Writes reports/results/text.json and reports/text.md.
+
+    reports/text.py [--build build] [--python PYTHON] [--tokenizer PATH ...] [--scratch DIR] [PART ...]
+
+Parts, all by default:
+  tokenizers   test/goldens/text/speed.py in PYTHON, which needs tokenizers, sentencepiece and mistral-common: each PATH (a
+               folder with tokenizer.json, a tokenizer.model* or a tekken*.json) against its library, on one thread and on
+               all cores, and `ftc`'s own trained forms
+  data         `ftc data` on 2 GB of generated samples: MB/s, and the most memory that the process had at a time
+  weights      a model of 2.5 GB in BF16 from a folder and from split files, its pages dropped before and not: GB/s beside
+               what reading the same file gives, in as many threads as there are cores and more
+What other processes take meanwhile is written beside each number.
+"""
+import argparse
+import concurrent.futures
+import json
+import mmap
+import os
+import pathlib
+import random
+import re
+import struct
+import subprocess
+import tempfile
+import time
+
+from cpu import CORES, ROOT, cpu_name, table, timed
+
+FORMS = ROOT / "test/goldens/text"
+DATA_BYTES = 2 * 10**9
+DATA_RECIPE = """base_model: "tinyllama"
+target: "cpu"
+precision: BF16_TRUE
+sequence_len: 2048
+micro_batch_size: 1
+learning_rate: 1e-4
+max_steps: 1
+data {{ train: "{data}" }}
+"""
+LOAD_RECIPE = """base_model: "{model}"
+target: "cpu"
+precision: BF16_TRUE
+sequence_len: 16
+micro_batch_size: 1
+lora {{ r: 8 target_modules: "q_proj" }}
+learning_rate: 1e-4
+max_steps: 1
+data {{ train: "synthetic:1" }}
+"""
+
+
+def measure_tokenizers(options, folder):
+    names = [FORMS / "gpt2", FORMS / "llama3", *(FORMS / "forms" / form for form in ("qwen2", "llama2", "gemma", "unigram")), *options.tokenizer]
+    result = subprocess.run([options.python, FORMS / "speed.py", options.build / "test/bin/tokenize", *names],
+                            capture_output=True, text=True)
+    rows = re.findall(r"^(\S+), (\d+) threads: ftc ([\d.]+) MB/s, its library ([\d.]+) MB/s", result.stdout, re.M)
+    if len(rows) != len(names) * len({1, CORES}):
+        raise SystemExit(result.stdout + result.stderr)
+    return [dict(model=model, threads=int(threads), ftc=float(ours), library=float(theirs)) for model, threads, ours, theirs in rows]
+
+
+def write_samples(path):
+    """Alpaca samples of text from this repository's own words, none twice."""
+    rng = random.Random(1)
+    words = (ROOT / "LICENSE").read_text().split() + (ROOT / "recipes/data/wordnet_train.jsonl").read_text().split()[:40000]
+    words = [json.dumps(word, ensure_ascii=False)[1:-1] for word in words]
+    texts = [" ".join(words[at : at + rng.randint(20, 400)]) for at in range(0, len(words) - 400, 7)]
+    size = number = 0
+    with open(path, "w", buffering=1 << 22) as file:
+        while size < DATA_BYTES:
+            number += 1
+            size += file.write(f'{{"instruction": "{number}: {rng.choice(texts)[:200]}", "input": "", "output": "{rng.choice(texts)}"}}\n')
+    return number
+
+
+def measure_data(options, folder):
+    data, recipe = folder / "data.jsonl", folder / "recipe.textproto"
+    samples = write_samples(data)
+    rows = []
+    for form in ("gpt2", "forms/sp_llama"):
+        (folder / "model").mkdir(exist_ok=True)
+        config = json.loads((ROOT / "recipes/models/tiny-llama-1.1b/config.json").read_text())
+        (folder / "model/config.json").write_text(json.dumps(config))
+        recipe.write_text(DATA_RECIPE.format(data=data).replace('"tinyllama"', f'"{folder / "model"}"'))
+        text, row = timed([options.build / "bin/ftc", "data", recipe, "--model", FORMS / form, "-o", folder / "tokens"])
+        packing = re.search(r"([\d.]+) % (?:of|packed|filled)|packing[^\n]*?([\d.]+) %", text)
+        rows.append(dict(row, form=form, samples=samples, bytes=data.stat().st_size, report=text,
+                         packing=next((float(p) for p in packing.groups() if p), None) if packing else None))
+        (folder / "tokens").unlink()
+    data.unlink()
+    return rows
+
+
+def write_model(folder, parts=4):
+    """Llama-3.2-1B's tensors in BF16 below 2 in magnitude, in several files with an index."""
+    config = json.loads((ROOT / "recipes/models/llama-3.2-1b/config.json").read_text())
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(config))
+    width, inner, heads, kv = (config[key] for key in ("hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads"))
+    head = config.get("head_dim") or width // heads
+    tensors = {"model.embed_tokens.weight": (config["vocab_size"], width), "model.norm.weight": (width,)}
+    for layer in range(config["num_hidden_layers"]):
+        for name, shape in (("self_attn.q_proj", (heads * head, width)), ("self_attn.k_proj", (kv * head, width)),
+                            ("self_attn.v_proj", (kv * head, width)), ("self_attn.o_proj", (width, heads * head)),
+                            ("mlp.gate_proj", (inner, width)), ("mlp.up_proj", (inner, width)), ("mlp.down_proj", (width, inner)),
+                            ("input_layernorm", (width,)), ("post_attention_layernorm", (width,))):
+            tensors[f"model.layers.{layer}.{name}.weight"] = shape
+    noise = bytearray(os.urandom(1 << 24))
+    noise[1::2] = noise[1::2].translate(bytes(byte & 0xBF for byte in range(256))) # exponents below 2: all finite
+    names, index, total = list(tensors), {}, 0
+    for part in range(parts):
+        file_name = f"model-{part + 1:05}-of-{parts:05}.safetensors"
+        own, header, at = names[part::parts], {}, 0
+        for name in own:
+            count = 2 * tensors[name][0] * (tensors[name][1] if len(tensors[name]) > 1 else 1)
+            header[name] = dict(dtype="BF16", shape=tensors[name], data_offsets=[at, at + count])
+            index[name] = file_name
+            at += count
+        text = json.dumps(header).encode()
+        text += b" " * (-len(text) % 8)
+        with open(folder / file_name, "wb") as file:
+            file.write(struct.pack("<Q", len(text)) + text)
+            while at > 0:
+                file.write(memoryview(noise)[: min(at, len(noise))])
+                at -= len(noise)
+            os.fsync(file.fileno())
+        total += (folder / file_name).stat().st_size
+    (folder / "model.safetensors.index.json").write_text(json.dumps(dict(metadata={}, weight_map=index)))
+    return total
+
+
+def drop(folder):
+    """The files' pages leave memory."""
+    for path in folder.iterdir():
+        descriptor = os.open(path, os.O_RDONLY)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(descriptor)
+
+
+def read_rate(folder, threads, block=1 << 22, direct=True):
+    """GB/s of plain reads, each thread its own blocks, past the page cache where the file system lets that be."""
+    jobs = [(path, at) for path in sorted(folder.glob("*.safetensors")) for at in range(0, path.stat().st_size, block)]
+    flags = os.O_RDONLY | (os.O_DIRECT if direct else 0)
+    files = {path: os.open(path, flags) for path, _ in jobs}
+    buffers = [mmap.mmap(-1, block) for _ in range(threads)]
+
+    def work(number):
+        return sum(os.preadv(files[path], [buffers[number]], at) for path, at in jobs[number::threads])
+
+    start = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        size = sum(pool.map(work, range(threads)))
+    rate = size / (time.monotonic() - start) / 1e9
+    for descriptor in files.values():
+        os.close(descriptor)
+    return round(rate, 2)
+
+
+def measure_weights(options, folder):
+    size = write_model(folder / "model")
+    recipe, plan = folder / "recipe.textproto", folder / "plan.bin"
+    recipe.write_text(LOAD_RECIPE.format(model=folder / "model"))
+    timed([options.build / "bin/ftc", "compile", recipe, "-o", plan])
+    rows = []
+    for cold in (True, True, True, False, False):
+        disk = None
+        if cold:
+            rates = []
+            for threads in (1, CORES, 8):
+                drop(folder / "model")
+                rates.append(read_rate(folder / "model", threads))
+            disk = max(rates)
+            drop(folder / "model")
+        else:
+            disk = max(read_rate(folder / "model", CORES, direct=False) for _ in range(2))
+        text, row = timed([options.build / "bin/ftrun", plan, "--model", folder / "model", "--out", folder / "out", "--overwrite"])
+        loaded = re.search(r"loaded .* of weights in ([\d.]+) s, ([\d.]+) GB/s", text)
+        rows.append(dict(row, cold=cold, bytes=size, load_seconds=float(loaded[1]), gb_per_s=float(loaded[2]), read_gb_per_s=disk))
+    return rows
+
+
+def report(results):
+    parts = [f"# What comes in: tokenizers, data, weights\n\n`reports/text.py` wrote this on {results['cpu']}, {CORES} cores. \"Others\" is how "
+             "many cores other\nprocesses took during the measurement."]
+    if "tokenizers" in results:
+        parts.append("## Tokenizers\n\nThe sources of Python's library and this repository's data, in pieces of 2 kB; each program encodes them five "
+                     "times, the best\ncounts. The library is `tokenizers`, or `sentencepiece` for a tokenizer.model.\n\n" + table(
+                         ["tokenizer", "threads", "ftc, MB/s", "library, MB/s", "times as fast"],
+                         [[row["model"], row["threads"], row["ftc"], row["library"], f"{row['ftc'] / row['library']:.1f}"]
+                          for row in results["tokenizers"]]))
+    if "data" in results:
+        parts.append("## `ftc data` on generated Alpaca samples\n\nFrom the file to the packed token file, all of it: reading, digest, tokens, "
+                     "packing, writing.\n\n" + table(
+                         ["tokenizer", "GB", "samples", "seconds", "MB/s", "most memory, GiB", "others"],
+                         [[row["form"], f"{row['bytes'] / 1e9:.2f}", row["samples"], row["seconds"], f"{row['bytes'] / 1e6 / row['seconds']:.0f}",
+                           f"{row['peak_bytes'] / 2**30:.2f}", row["other_cores"]] for row in results["data"]]))
+    if "weights" in results:
+        parts.append("## Weights into the arena\n\nLlama-3.2-1B's tensors in BF16, in four files; \"reading\" is the best of plain reads of the same "
+                     "files on 1, all and 8\nthreads, past the page cache where the pages were dropped.\n\n" + table(
+                         ["pages", "GB", "seconds", "GB/s", "reading, GB/s", "share", "others"],
+                         [["dropped" if row["cold"] else "in memory", f"{row['bytes'] / 1e9:.2f}", row["load_seconds"], row["gb_per_s"],
+                           row["read_gb_per_s"], f"{row['gb_per_s'] / row['read_gb_per_s']:.0%}", row["other_cores"]] for row in results["weights"]]))
+    return "\n\n".join(parts) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build")
+    parser.add_argument("--python", default="python3", help="with tokenizers, sentencepiece and mistral-common")
+    parser.add_argument("--tokenizer", type=pathlib.Path, action="append", default=[])
+    parser.add_argument("--scratch", type=pathlib.Path, help="a folder on the disk that is measured")
+    parser.add_argument("part", nargs="*", help="tokenizers, data, weights")
+    options = parser.parse_args()
+    parts = options.part or ["tokenizers", "data", "weights"]
+    if set(parts) - {"tokenizers", "data", "weights"}:
+        parser.error("parts are tokenizers, data and weights")
+    stored = ROOT / "reports/results/text.json"
+    results = json.loads(stored.read_text()) if stored.exists() else {}
+    results.update(cpu=cpu_name(), cores=CORES)
+    for part in parts:
+        with tempfile.TemporaryDirectory(dir=options.scratch) as folder:
+            results[part] = globals()[f"measure_{part}"](options, pathlib.Path(folder))
+        stored.parent.mkdir(exist_ok=True)
+        stored.write_text(json.dumps(results, indent=1) + "\n")
+    (ROOT / "reports/text.md").write_text(report(results))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+// From a plan on disk to a rank that may train.
+#include "runtime/Training/Rank.h"
+
+#include "runtime/Plan/Nf4.h"
+#include "runtime/Plan/Staging.h"
+#include "runtime/Support/Strings.h"
+#include "runtime/Weights/Load.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <numeric>
+#include <optional>
+
+using namespace ft;
+using namespace ft::rt;
+
+namespace {
+
+/// The rank's processor; ranks on one CPU share its processors.
+Expected<std::unique_ptr<Device>> openDevice(Rank &rank) {
+  const RunOptions &options = rank.inputs.options;
+  if (rank.context.peers) {
+    FT_ASSIGN_OR_RETURN(RankDevice opened, rank.context.peers->open(*rank.context.host));
+    rank.communicator = std::move(opened.communicator);
+    rank.ncclBytes = opened.ncclBytes;
+    return std::move(opened.device);
+  }
+  if (rank.plan().target().driver() == plan::CUDA)
+    return openCudaDevice(options.gpu.value_or(0));
+  const uint32_t threads =
+      options.threads ? options.threads / rank.inputs.ranksHere : usableProcessors() / rank.inputs.ranksOnProcessors;
+  return openCpuDevice(std::max<uint32_t>(threads, 1));
+}
+
+/// Of the base, as the plan holds it.
+uint64_t weightBytes(const plan::Plan &plan) {
+  uint64_t bytes = 0;
+  for (const plan::Tensor &tensor : plan.tensors())
+    if (tensor.role() == plan::Tensor::FROZEN || tensor.role() == plan::Tensor::TRAINABLE) {
+      const uint64_t elements =
+          std::accumulate(tensor.shape().begin(), tensor.shape().end(), uint64_t(1), std::multiplies<uint64_t>());
+      bytes += tensor.has_quantization() ? plan::Nf4Layout(elements, tensor.quantization().double_quant()).bytes
+                                         : elements * plan::dtypeBytes(tensor.dtype());
+    }
+  return bytes;
+}
+
+/// Tells whoever watches this rank of each chunk that is there.
+class WatchedLoading final : public WorkProgress {
+public:
+  WatchedLoading(WorkProgress &shown, Progress *watched) : shown(shown), watched(watched), loading(watched) {}
+  void at(std::string_view what, uint64_t done, uint64_t total) override {
+    if (watched)
+      watched->loaded();
+    shown.at(what, done, total);
+  }
+
+private:
+  WorkProgress &shown;
+  Progress *const watched;
+  const Progress::Loading loading;
+};
+
+} // namespace
+
+Status ft::rt::openProgram(Rank &rank) {
+  const RunOptions &options = rank.inputs.options;
+  const plan::Target &target = rank.plan().target();
+  const bool cuda = target.driver() == plan::CUDA;
+  if (!cuda && options.gpu)
+    return badInput(fmt::format("--gpu {}: the plan is for target {}; leave --gpu out, or compile the recipe for a GPU "
+                                "with ftc compile --gpu NAME",
+                                *options.gpu, target.name()));
+  auto opened = openDevice(rank);
+  if (!opened.ok())
+    return Status(opened.status().code(),
+                  fmt::format("the plan is for target {}: {}", target.name(), opened.status().message()));
+  if (rank.inputs.resume)
+    (*opened)->preferProducts(rank.inputs.resume->state().products);
+  // What is free was seen when the device was opened, for all ranks of the host: nobody reserves before.
+  FT_RETURN_IF_ERROR(rank.lockstep.meet());
+  Communicator *communicator = rank.communicator          ? rank.communicator.get()
+                               : rank.context.collectives ? rank.context.collectives
+                                                          : rank.context.host;
+  const RankProgramOptions how{options.poison,        options.profile,         communicator,
+                               rank.context.progress, rank.inputs.ranksOnHost, rank.ncclBytes};
+  FT_ASSIGN_OR_RETURN(rank.program, RankProgram::load(*rank.inputs.file, std::move(*opened), how));
+  return {};
+}
+
+Status ft::rt::loadWeights(Rank &rank, const TensorSource *before) {
+  const RunInputs &inputs = rank.inputs;
+  RankProgram &program = *rank.program;
+  const Arenas &arenas = program.arenas();
+  LoadOptions options;
+  options.seed = rank.plan().run().seed();
+  options.rank = rank.context.rank;
+  options.initAdaptersNormal = inputs.options.initAdaptersNormal;
+  options.before = before;
+  options.section = [&](uint32_t index) {
+    return index < inputs.file->sections.size() ? inputs.file->section(index) : std::span<const std::byte>();
+  };
+  options.threads = inputs.options.threads;
+  std::optional<WatchedLoading> progress(std::in_place, rank.journal.progress(), rank.context.progress);
+  options.progress = &*progress;
+  LoadTarget target;
+  if (program.device().hostAccessible())
+    target.hostBuffer = [&](uint32_t buffer) { return reinterpret_cast<std::byte *>(arenas.bufferAddress(buffer)); };
+  target.sink = [&](uint32_t buffer, uint64_t offset, std::span<const std::byte> bytes) {
+    return arenas.write(buffer, offset, bytes);
+  };
+  for (int i = 0; i < rank.plan().arenas_size(); ++i)
+    if (rank.plan().arenas(i).name() == plan::stagingArena)
+      target.staging = arenas.arena(i);
+  const auto start = std::chrono::steady_clock::now();
+  FT_RETURN_IF_ERROR(loadModel(rank.plan(), *inputs.model, options, target));
+  progress.reset();
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const uint64_t bytes = weightBytes(rank.plan());
+  rank.journal.line(fmt::format("{} {} of weights in {:.2f} s, {:.2f} GB/s",
+                                inputs.model->isSeeded() ? "made" : "loaded", formatBytes(bytes), seconds,
+                                double(bytes) * 1e-9 / seconds));
+  if (program.has(plan::Segment::INITIALIZE))
+    FT_RETURN_IF_ERROR(program.run(plan::Segment::INITIALIZE));
+  return program.device().synchronize();
+}
+
+Status ft::rt::openFeeds(Rank &rank) {
+  const RunInputs &inputs = rank.inputs;
+  FT_ASSIGN_OR_RETURN(rank.trainFeed, BatchFeed::training(rank.plan(), inputs.train.file, rank.plan().run().seed(),
+                                                          rank.share, rank.from.step, rank.from.nextRow));
+  if (inputs.held.file && rank.program->has(plan::Segment::EVALUATE)) {
+    FT_ASSIGN_OR_RETURN(rank.heldFeed, BatchFeed::evaluation(rank.plan(), inputs.held.file, rank.share));
+  }
+  return {};
+}
+
+void ft::rt::openShare(Rank &rank) {
+  if (rank.outputs || !rank.inputs.saves() || !plan::hasShares(rank.plan()))
+    return;
+  rank.shareSaving.emplace(*rank.program, rank.savingRank());
+  if (rank.inputs.continuesInPlace())
+    rank.shareSaving->continueFrom(rank.from.step);
+}

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Makes one archive of all that searches for faults, for a larger machine: fuzzers and their corpora, the mutants' runner and
+# plans, the programs and plans of test/e2e/deaths.py, and run_all.sh. It runs on any x86-64 Linux with glibc 2.36 or later.
+# Usage: test/fuzz/pack.sh ARCHIVE.tar.xz [CORPUS]     CORPUS: a folder of corpora of an earlier run, by fuzzer
+# Needs build/ (ftc, ftrun) and tools/setup.sh fuzz.
+set -euo pipefail
+
+if [ $# -lt 1 ] || [ $# -gt 2 ]; then
+  echo "pack.sh: usage: test/fuzz/pack.sh ARCHIVE.tar.xz [CORPUS]" >&2
+  exit 1
+fi
+archive=$(realpath -m "$1")
+grown=${2:+$(realpath "$2")}
+cd "$(dirname "$0")/../.."
+cmake --preset fuzz >/dev/null
+cmake --build --preset fuzz
+
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+top=$folder/ftc-search
+mkdir -p "$top"/{fuzz,mutants,lib,bin,deaths}
+for program in build-fuzz/fuzz/*Fuzz build-fuzz/test/bin/RunMutants; do
+  strip --strip-debug -o "$top/fuzz/$(basename "$program")" "$program"
+done
+mv "$top/fuzz/RunMutants" "$top/bin/"
+strip -o "$top/bin/ftrun" build/bin/ftrun
+python3 test/fuzz/make_corpus.py "$top/corpus"
+[ -z "$grown" ] || cp -r "$grown"/. "$top/corpus/"
+test/plans/compile.sh "$top/mutants"
+rm "$top"/mutants/*.log
+cp test/e2e/{deaths,resume,harness,launch}.py "$top/deaths/"
+python3 -B test/e2e/deaths.py compile "$top/deaths/plans"
+rm "$top"/deaths/plans/*.textproto
+# What oneDNN brings along.
+dnnl=$(ldconfig -p | sed -n 's/.*libdnnl\.so\.2 .*=> //p' | head -n 1)
+if [ -z "$dnnl" ]; then
+  echo "pack.sh: libdnnl.so.2 is missing; install it with tools/setup.sh build" >&2
+  exit 1
+fi
+cp -L "$dnnl" "$top/lib/libdnnl.so.2"
+for name in libgomp.so.1 libstdc++.so.6 libgcc_s.so.1; do
+  cp -L "$(ldd "$dnnl" | sed -n "s|.*$name => \([^ ]*\) .*|\1|p")" "$top/lib/$name"
+done
+cp test/fuzz/run_all.sh "$top/"
+tar -C "$folder" -cf - ftc-search | xz -T0 -6 >"$archive"
+echo "$archive: $(du -h "$archive" | cut -f1), unpacked $(du -sh "$top" | cut -f1)"
+echo "there: tar -xf $(basename "$archive") && ftc-search/run_all.sh SECONDS JOBS"
