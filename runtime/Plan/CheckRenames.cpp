@@ -1,5 +1,6 @@
 // checkPlan: renames of versions.
 #include "runtime/Plan/CheckParts.h"
+#include "runtime/Plan/Kinds.h"
 
 #include <set>
 

@@ -11,10 +11,13 @@ template <typename Number> static bool readNumber(std::string_view text, Number 
 }
 
 std::string SyntheticSource::text() const {
-  std::string text = std::string(prefix) + std::to_string(seed);
+  std::string text(prefix);
+  text.append(std::to_string(seed));
   if (maskedTo > 0)
-    text += ":" + std::to_string(maskedFrom);
-  return maskedTo > maskedFrom ? text + "-" + std::to_string(maskedTo) : text;
+    text.append(":").append(std::to_string(maskedFrom));
+  if (maskedTo > maskedFrom)
+    text.append("-").append(std::to_string(maskedTo));
+  return text;
 }
 
 std::optional<SyntheticSource> SyntheticSource::parse(std::string_view source) {

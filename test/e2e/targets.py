@@ -100,6 +100,14 @@ class Targets(WorkshopTest):
             self.train(self.compile("few", max_target_tokens=BOUND, **fields), "few", "--overwrite")
             self.assertLess(relative_error(self.losses("few"), self.losses("whole")), 1e-2)
 
+    def test_a_plan_for_a_gpu_holds_kernels_for_both(self):
+        plan = self.compile("gpu", "--gpu", "h200", precision="BF16_TRUE", sequence_len=64, max_document_len=64,
+                            max_documents_per_row=2, max_target_tokens=64, lora=DROPOUT)
+        text = call(FTC, "explain", plan).text
+        self.assertIn("ACCUMULATE_NEXT_TARGETS", text)
+        self.assertIn("gather_rows", text)
+        self.assertIn("scatter_rows", text)
+
     def test_what_check_says(self):
         recipe = self.recipe(max_target_tokens=30, lora=LORA)
         result = call(FTC, "check", recipe)
