@@ -159,8 +159,9 @@ std::vector<std::vector<Kind>> Verifier::sequences() const {
   return all;
 }
 
-/// Each micro-batch may be one of few targets: steps of each mix of both, up to three of them, and behind each segment
-/// that runs between steps one that begins with few.
+/// Each micro-batch may be one of few targets. Steps of up to three in which each two of them, next to each other or
+/// not, are of either kind; and behind each segment that runs between steps one that begins with few. Bit i of a mix:
+/// the i-th micro-batch has few.
 void Verifier::addTargets(uint64_t micro, const std::vector<Kind> &evals, std::vector<std::vector<Kind>> &all) const {
   const uint64_t count = std::clamp<uint64_t>(micro, 1, 3);
   std::vector<Kind> &training = all.emplace_back(1, plan::Segment::INITIALIZE);
@@ -171,7 +172,8 @@ void Verifier::addTargets(uint64_t micro, const std::vector<Kind> &evals, std::v
     }
     training.push_back(plan::Segment::UPDATE);
   };
-  for (uint64_t few = 0; few < uint64_t(1) << count; ++few)
+  static const std::vector<uint64_t> mixes[] = {{1}, {1, 2, 3}, {1, 2, 4, 5, 7}};
+  for (uint64_t few : mixes[count - 1])
     step(few);
   for (Kind eval : evals) {
     training.push_back(eval);
