@@ -43,6 +43,12 @@ struct OptimizerOptions {
   double maxGradNorm = 1;    ///< 0: no clipping
 };
 
+/// Tokens with a target that a micro-batch has at most, on all ranks together, where it is computed for these alone; 0:
+/// no micro-batch is.
+struct TargetBounds {
+  int64_t training = 0, evaluation = 0;
+};
+
 struct ModelOptions {
   Precision precision = Precision::Fp32True;
   bool bf16Gradients = false; ///< of BF16_MIXED: what one micro-batch gives full weights is rounded to bf16
@@ -51,6 +57,7 @@ struct ModelOptions {
   std::optional<QuantizationOptions> quantization;
   OptimizerOptions optimizer;
   RecomputePolicy recompute;
+  TargetBounds targetBounds;
   int64_t accumulationSteps = 1; ///< micro-batches per step, at least 1
 };
 

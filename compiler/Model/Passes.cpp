@@ -9,6 +9,7 @@
 #include "compiler/Model/QuantizeBase.h"
 #include "compiler/Model/Recompute.h"
 #include "compiler/Model/RemoveUnused.h"
+#include "compiler/Model/SelectTargets.h"
 #include "compiler/Model/TrainingModule.h"
 
 #include "dialects/Ft/Ft.h"
@@ -22,6 +23,7 @@ namespace ft {
 #define GEN_PASS_DEF_INSERTADAPTERS
 #define GEN_PASS_DEF_QUANTIZEBASE
 #define GEN_PASS_DEF_APPLYPRECISION
+#define GEN_PASS_DEF_SELECTTARGETS
 #define GEN_PASS_DEF_DIFFERENTIATE
 #define GEN_PASS_DEF_RECOMPUTEAGAIN
 #define GEN_PASS_DEF_ACCUMULATE
@@ -70,6 +72,14 @@ struct ApplyPrecisionPass : impl::ApplyPrecisionBase<ApplyPrecisionPass> {
       return signalPassFailure();
     }
     if (failed(applyPrecision(getOperation(), *precision, accumulates, copyAdapters)))
+      signalPassFailure();
+  }
+};
+
+struct SelectTargetsPass : impl::SelectTargetsBase<SelectTargetsPass> {
+  using SelectTargetsBase::SelectTargetsBase;
+  void runOnOperation() override {
+    if (failed(selectTargets(getOperation(), {training, evaluation})))
       signalPassFailure();
   }
 };

@@ -31,6 +31,14 @@ def ApplyPrecision : Pass<"ft-apply-precision", "::mlir::ModuleOp"> {
   ];
 }
 
+def SelectTargets : Pass<"ft-select-targets", "::mlir::ModuleOp"> {
+  let summary = "Add @forward_targets and @evaluate_targets, for micro-batches of few targets";
+  let options = [
+    Option<"training", "training", "int64_t", "0", "targets of a micro-batch at most; 0: no such function">,
+    Option<"evaluation", "evaluation", "int64_t", "0", "the same of evaluation">,
+  ];
+}
+
 def Differentiate : Pass<"ft-differentiate", "::mlir::ModuleOp"> {
   let summary = "Turn @forward into @accumulate_first, which writes every gradient";
 }

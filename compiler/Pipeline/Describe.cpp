@@ -9,6 +9,7 @@
 #include "runtime/Plan/Mesh.h"
 #include "runtime/Plan/Nf4.h"
 #include "runtime/Plan/Shares.h"
+#include "runtime/Plan/Targets.h"
 #include "runtime/Plan/Timeline.h"
 #include "runtime/Support/Sha256.h"
 #include "runtime/Support/Strings.h"
@@ -143,6 +144,9 @@ static void describeBatch(const Inputs &inputs, const Choices &choices, plan::Ba
   batch.set_max_documents(shape.maxDocuments / choices.mesh.dp);
   batch.set_max_segments(std::min(shape.tokens() / choices.mesh.dp, inputs.model.vocabSize));
   batch.set_packing(r.packing());
+  const TargetBounds bounds = boundsOnTargets(inputs, choices);
+  batch.set_max_target_tokens(bounds.training);
+  batch.set_max_eval_target_tokens(bounds.evaluation);
 }
 
 static void describeTarget(const recipe::TargetSpec &spec, const Choices &choices, plan::Target &target) {
@@ -202,6 +206,25 @@ static void addSplitNotes(const Inputs &inputs, const Choices &choices, plan::St
     stats.add_notes("adapters are folded: they are put into the borders of frozen weights behind each gather");
 }
 
+/// Which micro-batches are computed for their targets alone.
+static void addTargetNotes(const Inputs &inputs, const Choices &choices, plan::Stats &stats) {
+  const recipe::Recipe &r = inputs.recipe.fields;
+  const TargetBounds bounds = boundsOnTargets(inputs, choices);
+  auto add = [&](const char *field, uint64_t asked, int64_t bound, const char *what) {
+    if (asked == 0)
+      return;
+    stats.add_notes(bound ? fmt::format("{} {}: of {} of at most {} targets head, loss and the last block behind its "
+                                        "attention work on these alone; others are computed whole, so that the bound "
+                                        "saves time, and no memory",
+                                        field, asked, what, bound)
+                          : fmt::format("{} {} bounds nothing: a micro-batch has {} tokens", field, asked,
+                                        choices.rows * int64_t(r.sequence_len())));
+  };
+  add("max_target_tokens", r.max_target_tokens(), bounds.training, "micro-batches");
+  if (r.max_eval_target_tokens() != r.max_target_tokens())
+    add("max_eval_target_tokens", r.max_eval_target_tokens(), bounds.evaluation, "evaluation's micro-batches");
+}
+
 /// What the compiler chose where the recipe left it open, and what that costs.
 static void addNotes(const Inputs &inputs, const Choices &choices, const PlanningOptions &planning,
                      plan::Stats &stats) {
@@ -214,6 +237,7 @@ static void addNotes(const Inputs &inputs, const Choices &choices, const Plannin
                     "and o; checkpoints and exports have no padding",
                     headDim, lanes, 100.0 * lanes / headDim - 100));
   addSplitNotes(inputs, choices, stats);
+  addTargetNotes(inputs, choices, stats);
   if (const recipe::Recipe &r = inputs.recipe.fields;
       r.has_offload_optimizer() && !r.offload_optimizer().has_fraction())
     stats.add_notes(
@@ -442,6 +466,8 @@ void ft::finishPlan(const recipe::TargetSpec &target, const MemoryPeak &peak, pl
   noteHost(plan);
   if (plan::hasShares(plan))
     plan.add_features(plan::sharesFeature);
+  if (plan::hasTargets(plan))
+    plan.add_features(std::string(plan::targetsFeature));
   plan::Stats &stats = *plan.mutable_stats();
   for (const plan::Tensor &tensor : plan.tensors()) {
     uint64_t elements = 1;
@@ -453,14 +479,20 @@ void ft::finishPlan(const recipe::TargetSpec &target, const MemoryPeak &peak, pl
     if (trained)
       stats.set_trainable_parameters(stats.trainable_parameters() + elements);
   }
+  const bool training = plan.batch().max_target_tokens() > 0;
   for (const plan::Segment &segment : plan.segments()) {
-    double times = plan::runsPerStep(plan, segment.kind());
+    const double times = plan::runsPerStep(plan, segment.kind());
+    const double ofTargets = training ? rt::runsPerTargetsStep(plan, segment.kind()) : 0;
     for (const plan::Step &step : segment.steps()) {
       stats.set_flops_per_step(stats.flops_per_step() + times * step.flops());
       stats.set_bytes_per_step(stats.bytes_per_step() + times * step.bytes());
+      stats.set_flops_per_targets_step(stats.flops_per_targets_step() + ofTargets * step.flops());
+      stats.set_bytes_per_targets_step(stats.bytes_per_targets_step() + ofTargets * step.bytes());
     }
   }
   stats.set_predicted_step_us(rt::timelineOf(plan).us);
+  if (training)
+    stats.set_predicted_targets_step_us(rt::timelineOfTargets(plan).us);
   describePeak(peak, stats);
   noteNccl(target, plan);
 }

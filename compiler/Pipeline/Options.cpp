@@ -70,6 +70,19 @@ Choices ft::choose(const Inputs &inputs) {
   return choices;
 }
 
+/// Products take rows by the dozen: a bound is rounded up. One that is none for the micro-batch is left out.
+static int64_t boundOnTargets(uint64_t asked, int64_t tokens) {
+  constexpr uint64_t multiple = 16;
+  const uint64_t bound = llvm::alignTo(asked, multiple);
+  return bound < uint64_t(tokens) ? int64_t(bound) : 0;
+}
+
+TargetBounds ft::boundsOnTargets(const Inputs &inputs, const Choices &choices) {
+  const Recipe &r = inputs.recipe.fields;
+  const int64_t tokens = choices.rows * int64_t(r.sequence_len());
+  return {boundOnTargets(r.max_target_tokens(), tokens), boundOnTargets(r.max_eval_target_tokens(), tokens)};
+}
+
 BatchShape ft::batchShape(const Inputs &inputs, const Choices &choices) {
   const Recipe &r = inputs.recipe.fields;
   BatchShape shape;
@@ -81,6 +94,8 @@ BatchShape ft::batchShape(const Inputs &inputs, const Choices &choices) {
   shape.maxDocuments =
       ranks * llvm::alignTo(choices.rows * r.max_documents_per_row(), inputs.target.documents_multiple());
   shape.generate = r.has_generate();
+  const TargetBounds bounds = boundsOnTargets(inputs, choices);
+  shape.targetRows = ranks * std::max(bounds.training, bounds.evaluation);
   return shape;
 }
 
@@ -131,6 +146,9 @@ ModelOptions ft::modelOptions(const Inputs &inputs, const Choices &choices) {
   options.optimizer.maxGradNorm = r.max_grad_norm();
   options.accumulationSteps = choices.accumulationSteps;
   options.recompute = choices.recompute;
+  options.targetBounds = boundsOnTargets(inputs, choices);
+  options.targetBounds.training *= choices.mesh.dp; // the module is all ranks'
+  options.targetBounds.evaluation *= choices.mesh.dp;
   options.copyAdapters = choices.foldAdapters; // a border holds copies, whatever their type
   return options;
 }

@@ -34,6 +34,8 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
   Option<Recompute> early{*this, "recompute-early", llvm::cl::desc("the same, in the first layers"),
                           llvm::cl::init(Recompute::Rows), recomputeValues()};
   Option<int64_t> earlyLayers{*this, "early-layers", llvm::cl::desc("how many these are"), llvm::cl::init(0)};
+  Option<int64_t> maxTargets{*this, "max-targets", llvm::cl::desc("of a micro-batch, on all ranks; 0: no bound"),
+                             llvm::cl::init(0)};
   Option<int64_t> ranks{*this, "dp", llvm::cl::desc("data-parallel ranks"), llvm::cl::init(1)};
   Option<Strategy> strategy{
       *this, "strategy", llvm::cl::desc("who holds what"), llvm::cl::init(Strategy::Ddp),
@@ -56,6 +58,7 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
     options.model.accumulationSteps = steps;
     options.model.copyAdapters = foldAdapters;
     options.model.recompute = {recompute, early, earlyLayers};
+    options.model.targetBounds = {maxTargets, maxTargets};
     if (!targets.empty()) {
       options.model.lora.emplace();
       options.model.lora->dropout = dropout;

@@ -33,13 +33,14 @@ const Ops codes = ofCodes + Ops{"quantize_rows"};
 const Ops library{"linear", "attention", "head_loss"};
 const Ops rows{"embedding", "rms_norm", "rope", "swiglu", "add", "dropout", "add_bias", "scale"};
 const Ops forward = library + rows + Ops{"gather_row"};
+const Ops selected{"gather_rows"};
 const Ops libraryBackward{"linear_bwd_input", "linear_bwd_weight", "attention_bwd", "head_loss_grad"};
-const Ops rowsBackward{"rms_norm_apply", "rms_norm_bwd", "swiglu_bwd"};
+const Ops rowsBackward{"rms_norm_apply", "rms_norm_bwd", "swiglu_bwd", "scatter_rows"};
 const Ops sumsOfRows{"embedding_grad", "rms_norm_weight_grad", "bias_grad"};
 const Ops backward = libraryBackward + rowsBackward + sumsOfRows;
 const Ops scalars{"grad_norm", "check_finite", "add_scalar", "adjust_scale"};
 const Ops update = Ops{"adamw", "sgd"} + scalars;
-const Ops fused = rows + rowsBackward + Ops{"rms_norm_weight_grad", "bias_grad", "quantize_rows"};
+const Ops fused = rows + rowsBackward + selected + Ops{"rms_norm_weight_grad", "bias_grad", "quantize_rows"};
 
 /// Operations for which a question has no meaning.
 struct Exception {
@@ -58,17 +59,26 @@ template <typename Interface> bool has(RegisteredOperationName op) { return op.h
 const std::vector<Question> questions{
     {"Accumulating",
      has<Accumulating>,
-     {{"makes no gradient of a weight", variables + buckets + planned + moved + codes + forward + update +
+     {{"makes no gradient of a weight", variables + buckets + planned + moved + codes + forward + selected + update +
                                             rowsBackward + Ops{"linear_bwd_input", "attention_bwd", "cast"}}}},
     {"Optimizer",
      has<Optimizer>,
      {{"updates no parameter",
-       variables + buckets + planned + moved + codes + forward + backward + scalars + Ops{"cast"}}}},
+       variables + buckets + planned + moved + codes + forward + selected + backward + scalars + Ops{"cast"}}}},
     {"PrecisionPolicy",
      has<PrecisionPolicy>,
      {{"has the types of the variable's role", variables},
       {"is made by Planning or Fusion, of values that have theirs", planned + moved + codes},
-      {"is made after the types are known, for values that have theirs", buckets + backward + update + Ops{"cast"}}}},
+      {"is made after the types are known, for values that have theirs",
+       buckets + backward + update + selected + Ops{"cast"}}}},
+    {"TokenWise",
+     has<TokenWise>,
+     {{"computes no tensor", variables},
+      {"reads all tokens of a document", {"attention"}},
+      {"looks its tokens up in an input that has one element each", {"embedding", "rope"}},
+      {"is where the walk begins, or begins again", {"head_loss", "gather_rows"}},
+      {"is of @generate, which works on one row there", {"gather_row"}},
+      {"is made behind the walk", buckets + planned + moved + codes + backward + update}}},
     {"Derivative",
      has<Derivative>,
      {{"is where the walk ends: gradients are written for variables", variables},
@@ -106,8 +116,8 @@ const std::vector<Question> questions{
       {"has no operand of a result's type", {"head_loss", "grad_norm", "gather_row", "cast"}}}},
     {"Placement",
      has<Placement>,
-     {{"takes its values wherever they lie", variables + buckets + planned + moved + rows + rowsBackward + sumsOfRows +
-                                                 update +
+     {{"takes its values wherever they lie", variables + buckets + planned + moved + rows + rowsBackward + selected +
+                                                 sumsOfRows + update +
                                                  Ops{"gather_row", "cast", "linear_bwd_weight", "head_loss",
                                                      "head_loss_grad", "quantize_rows", "stored", "transpose"}}}},
     {"PlanSteps",

@@ -206,7 +206,8 @@ TEST_F(RecipeTest, RefusesNumbersThatTrainingCannotUse) {
   EXPECT_EQ(errorOf(good + "adam_epsilon: 1e-50"), "bad.textproto:7: adam_epsilon is 1e-50; must be in [1e-37, 1]");
   EXPECT_EQ(
       errorOf(good + "data { eval: \"synthetic:x\" }"),
-      "bad.textproto:7: data.eval is synthetic:x; must be a path, or synthetic:SEED with an integer in [0, 2^64)");
+      "bad.textproto:7: data.eval is synthetic:x; must be a path, or synthetic:SEED with an integer in [0, 2^64), or "
+      "synthetic:SEED:PERCENT or synthetic:SEED:FROM-TO with percents of a document that are masked, in [0, 99]");
 }
 
 TEST_F(RecipeTest, TextFieldsAreCheckedTogether) {
@@ -383,6 +384,23 @@ TEST_F(RecipeTest, TakesBooleansOfOtherTools) {
   EXPECT_EQ(
       errorOf(good, {"gradient_checkpointing=yes"}),
       "--set gradient_checkpointing=yes: gradient_checkpointing is yes; must be one of NONE, AUTO, SELECTIVE, FULL");
+}
+
+TEST_F(RecipeTest, EvaluationHasTheBoundOnTargetsOfTraining) {
+  auto bounds = [&](const std::string &lines) {
+    auto loaded = loadRecipe(write("good.textproto", std::string(full) + lines), {});
+    EXPECT_TRUE(loaded.ok()) << loaded.status().message();
+    return std::pair(loaded->fields.max_target_tokens(), loaded->fields.max_eval_target_tokens());
+  };
+  using Bounds = std::pair<uint64_t, uint64_t>;
+  EXPECT_EQ(bounds(""), Bounds(0, 0));
+  EXPECT_EQ(bounds("max_target_tokens: 100\n"), Bounds(100, 100));
+  EXPECT_EQ(bounds("max_target_tokens: 100 max_eval_target_tokens: 7\n"), Bounds(100, 7));
+  EXPECT_EQ(bounds("max_eval_target_tokens: 7\n"), Bounds(0, 7));
+  EXPECT_EQ(errorOf(std::string(full) + "max_target_tokens: 0"),
+            "bad.textproto:6: max_target_tokens is 0; must be in [1, 1073741824]");
+  EXPECT_EQ(errorOf(std::string(full) + "max_eval_target_tokens: 1073741825"),
+            "bad.textproto:6: max_eval_target_tokens is 1073741825; must be in [1, 1073741824]");
 }
 
 TEST_F(RecipeTest, RefusesWhatIsNotSupportedYetByName) {

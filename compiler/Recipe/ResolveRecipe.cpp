@@ -3,13 +3,13 @@
 
 #include "compiler/Recipe/ByteSize.h"
 #include "runtime/Support/Strings.h"
+#include "runtime/Support/SyntheticSource.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <google/protobuf/descriptor.h>
 
 #include <algorithm>
-#include <charconv>
 
 using namespace ft;
 using recipe::Recipe;
@@ -110,9 +110,6 @@ Status checkUnsupported(const Recipe &r, const Checker &check) {
   if (r.activation_offload() == recipe::ActivationOffload::AUTO ||
       r.activation_offload() == recipe::ActivationOffload::TRUE)
     return check.unsupported("activation_offload", "activations on the host", "use FALSE, or gradient_checkpointing");
-  if (r.has_max_target_tokens() || r.has_max_eval_target_tokens())
-    return check.unsupported(r.has_max_target_tokens() ? "max_target_tokens" : "max_eval_target_tokens",
-                             "rows of targets alone", "leave it out");
   if (r.lora().use_rslora())
     return check.unsupported("lora.use_rslora", "rsLoRA", "set lora_alpha to alpha · √r for the same scale");
   if (r.lora().use_dora())
@@ -275,11 +272,23 @@ Status resolveRows(Recipe &r, const Checker &check) {
   return Status();
 }
 
+/// Bounds on the targets of a micro-batch. One that is above its tokens is none, and no error: other rows may be tried.
+Status resolveTargetBounds(Recipe &r, const Checker &check) {
+  constexpr uint64_t most = uint64_t(1) << 30;
+  if (r.has_max_target_tokens()) {
+    FT_RETURN_IF_ERROR(check.integer("max_target_tokens", r.max_target_tokens(), 1, most));
+    FT_DEFAULT(r, max_eval_target_tokens, r.max_target_tokens());
+  }
+  return r.has_max_eval_target_tokens() ? check.integer("max_eval_target_tokens", r.max_eval_target_tokens(), 1, most)
+                                        : Status();
+}
+
 Status resolveBatch(Recipe &r, const Checker &check) {
   FT_RETURN_IF_ERROR(check.range("sequence_len", r.sequence_len(),
                                  r.sequence_len() >= 8 && r.sequence_len() <= 1048576 && r.sequence_len() % 8 == 0,
                                  "[8, 1048576], a multiple of 8"));
   FT_RETURN_IF_ERROR(resolveRows(r, check));
+  FT_RETURN_IF_ERROR(resolveTargetBounds(r, check));
   FT_DEFAULT(r, packing, true);
   FT_DEFAULT(r, max_document_len, r.sequence_len());
   FT_RETURN_IF_ERROR(check.integer("max_document_len", r.max_document_len(), 8, r.sequence_len()));
@@ -413,16 +422,9 @@ Status resolveSaving(Recipe &r, const Checker &check) {
 }
 
 Status checkSource(const std::string &field, const std::string &source, const Checker &check) {
-  constexpr std::string_view prefix = "synthetic:";
-  if (source.rfind(prefix, 0) != 0)
+  if (source.rfind(rt::SyntheticSource::prefix, 0) != 0 || rt::SyntheticSource::parse(source))
     return Status();
-  const std::string seed = source.substr(prefix.size());
-  uint64_t value = 0;
-  auto [end, error] = std::from_chars(seed.data(), seed.data() + seed.size(), value);
-  return error == std::errc() && end == seed.data() + seed.size()
-             ? Status()
-             : check.error(
-                   field, fmt::format("is {}; must be a path, or synthetic:SEED with an integer in [0, 2^64)", source));
+  return check.error(field, fmt::format("is {}; must be a path, or {}", source, rt::SyntheticSource::form));
 }
 
 Status checkSources(const std::string &field, const google::protobuf::RepeatedPtrField<std::string> &sources,

@@ -18,6 +18,7 @@ struct StepMetrics {
   uint64_t paddedTokens = 0;             ///< rows × sequence_len
   double stepMs = 0;
   double hostMs = 0; ///< in which the host did not wait for the device; near stepMs, the device may wait for the host
+  uint64_t ofTargets = 0;   ///< micro-batches that were computed for their targets alone
   uint64_t memoryBytes = 0; ///< held now by this process on the device
   double saveMs = 0; ///< in which training stood still behind the step so that it can be saved; 0: it is not saved
 

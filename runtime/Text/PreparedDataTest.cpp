@@ -222,7 +222,8 @@ TEST_F(PreparedDataTest, SyntheticNeedsNoTokenizerAndBringsItsOwnHeldOutData) {
   EXPECT_EQ(named->file->name(), "synthetic:8");
   EXPECT_TRUE(std::ranges::equal(named->file->bytes(), beside->file->bytes()));
   EXPECT_EQ(refusal("synthetic:x"),
-            "data \"synthetic:x\": the seed must be an integer in [0, 2^64), as in synthetic:1");
+            "data \"synthetic:x\": must be synthetic:SEED with an integer in [0, 2^64), or synthetic:SEED:PERCENT or "
+            "synthetic:SEED:FROM-TO with percents of a document that are masked, in [0, 99]");
   auto without = preparedData(trainRequest(), nullptr);
   ASSERT_FALSE(without.ok());
   EXPECT_EQ(without.status().message(), "data \"train.jsonl\" needs a tokenizer, and the model has none; use --model "
