@@ -111,7 +111,7 @@ class Packed(TextsTest):
         snapshot, _ = self.cache()
         losses = {}
         for name in ("a.jsonl", "a.jsonl.gz", "a.jsonl.zst", "folder"):
-            recipe = self.recipe("packed", base_model=f'"{snapshot}"', sequence_len=128, max_document_len=None,
+            recipe = self.recipe("packed", base_model=f'"{snapshot}"', sequence_len=256, max_document_len=None,
                                  max_documents_per_row=None, data=f'{{ train: "{name}" }}', lora=LORA)
             plan = self.folder / "packed.bin"
             self.assertEqual(call(FTC, "compile", recipe, "-o", plan).code, 0)
@@ -123,7 +123,7 @@ class Packed(TextsTest):
 class Hub(TextsTest):
     def test_a_name_and_a_revision_are_a_model(self):
         snapshot, environment = self.cache()
-        recipe = self.recipe(base_model='"org/model@v1"', sequence_len=128, max_document_len=None, max_documents_per_row=None,
+        recipe = self.recipe(base_model='"org/model@v1"', sequence_len=256, max_document_len=None, max_documents_per_row=None,
                              data=f'{{ train: "{self.alpaca}" }}', lora=LORA)
         plan = self.folder / "hub.bin"
         result = call(FTC, "compile", recipe, "-o", plan, environment=environment)
