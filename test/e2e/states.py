@@ -121,8 +121,9 @@ class Halves(StatesTest):
         """Of a matrix: a master and its copy are 6 bytes an element, a half 2 with 2 more beside the moments."""
         (weights, states), (less, more) = self.bytes_of(**MIXED), self.bytes_of(**HALVES)
         self.assertEqual(weights - less, 2 * (more - states))
-        # Rounding has groups of weights begin at whole rows.
-        self.assertLess(self.bytes_of(optimizer_state_dtype="BF16", **MIXED)[1], 0.6 * states)
+        self.assertGreater(weights, less)
+        # Rounding has groups of weights begin at whole rows, which is much for so small a model.
+        self.assertLess(self.bytes_of(optimizer_state_dtype="BF16", **MIXED)[1], 0.7 * states)
 
     def test_what_has_no_halves_says_so(self):
         for fields, said in ((dict(HALVES, lora=LORA), "is for full fine-tuning in BF16_MIXED"),
