@@ -176,8 +176,9 @@ TEST_F(RecipeTest, OverridesOfALoadedRecipeAreThoseOfItsFile) {
 }
 
 TEST_F(RecipeTest, RefusesValuesOfEnumsWithoutAName) {
-  EXPECT_EQ(errorOf(good + "optim: 17\n"), "bad.textproto:7: optim is 17; must be one of ADAMW, SGD");
-  EXPECT_EQ(errorOf(good + "optim: UNSPECIFIED\n"), "bad.textproto:7: optim is UNSPECIFIED; must be one of ADAMW, SGD");
+  EXPECT_EQ(errorOf(good + "optim: 17\n"), "bad.textproto:7: optim is 17; must be one of ADAMW, SGD, LION");
+  EXPECT_EQ(errorOf(good + "optim: UNSPECIFIED\n"),
+            "bad.textproto:7: optim is UNSPECIFIED; must be one of ADAMW, SGD, LION");
   EXPECT_EQ(errorOf(good, {"parallelism.strategy=9"}), "--set parallelism.strategy=9: parallelism.strategy is 9; must "
                                                        "be one of DDP, FSDP, ZERO1, ZERO2, ZERO3, HSDP, AUTO");
 }
@@ -242,7 +243,7 @@ TEST_F(RecipeTest, TakesAnOverrideAsAValueAndNothingElse) {
   EXPECT_EQ(errorOf(good, {"output_dir=\"a"}),
             "--set output_dir=\"a: output_dir is \"a; must be text with quotes at both ends or at none, or a list of "
             "such in [ ]");
-  EXPECT_EQ(errorOf(good, {"optim=a\nb"}), "--set optim=a\\x0ab: optim is a\\x0ab; must be one of ADAMW, SGD");
+  EXPECT_EQ(errorOf(good, {"optim=a\nb"}), "--set optim=a\\x0ab: optim is a\\x0ab; must be one of ADAMW, SGD, LION");
   EXPECT_EQ(
       errorOf(good, {"offload_optimizer=1"}),
       "--set offload_optimizer=1: offload_optimizer has fields of its own, device, fraction, pin_memory; name one "

@@ -74,12 +74,12 @@ TEST_F(RunTest, StopAfterAndMaxSteps) {
 }
 
 TEST_F(RunTest, SaysWhereWarmUpTakesTheWholeRun) {
-  options.settings = {"warmup_steps=30"};
+  options.settings = {"warmup_steps=60"};
   ASSERT_TRUE(run().ok());
-  EXPECT_NE(text("stdout").find("note: warm-up takes 30 steps, and the run has 30: the learning rate never reaches 10"),
+  EXPECT_NE(text("stdout").find("note: warm-up takes 60 steps, and the run has 60: the learning rate never reaches 10"),
             std::string::npos);
   options.overwrite = true;
-  options.settings = {"warmup_steps=29"};
+  options.settings = {"warmup_steps=59"};
   ASSERT_TRUE(run().ok());
   EXPECT_EQ(text("stdout").find("warm-up"), std::string::npos);
 }
