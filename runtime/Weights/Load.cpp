@@ -39,7 +39,7 @@ Expected<Producer> keyProducer(const plan::Tensor &tensor, const LoadOptions &op
     return problem(tensor, fmt::format("random keys must be I64 and have one name each; it is {} {} with {} names",
                                        dtypeName(tensor.dtype()), shapeText(spanOf(tensor.shape())),
                                        tensor.init().key_names_size()));
-  const std::string_view stream = tensor.init().key_stream().empty() ? "dropout" : tensor.init().key_stream();
+  const std::string stream = tensor.init().key_stream().empty() ? "dropout" : tensor.init().key_stream();
   return Producer([&tensor, stream, seed = options.seed](uint64_t first, uint64_t count, std::byte *out) {
     for (uint64_t i = 0; i < count; ++i) {
       uint64_t key = philoxKey64(seed, stream, tensor.init().key_names(int(first + i)));

@@ -15,7 +15,7 @@ kernel.func @strided(%a: memref<4x8xf32, strided<[1, 4]>>) item %i {
 // -----
 
 // expected-error @below {{(C1) operand 0 must be a memref}}
-kernel.func @half(%a: memref<4x8xf16>) item %i {
+kernel.func @bit(%a: memref<4x8xi1>) item %i {
   kernel.return
 }
 

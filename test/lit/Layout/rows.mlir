@@ -18,8 +18,8 @@
 
 module {}
 
-// CHECK: ft.variable random_keys @rounding_key : tensor<1xi64> {init = {kind = "random_keys", names = ["update"], stream = "rounding"}}
 // CHECK: ft.variable row_numbers @bucket0.rows : tensor<32xi64> {init = {kind = "numbers", numbers = array<f64: 0.000000e+00,
+// CHECK: ft.variable random_keys @rounding_key : tensor<1xi64> {init = {kind = "random_keys", names = ["update"], stream = "rounding"}}
 // CHECK-LABEL: func.func @update
 // CHECK-DAG: %[[KEY:.*]] = ft.read @rounding_key
 // CHECK-DAG: %[[ROWS:.*]] = ft.read @bucket0.rows
