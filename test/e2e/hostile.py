@@ -249,7 +249,7 @@ class CommandLines(Hostile):
                 ["check", recipe, "--set"], ["check", recipe, "--set", "seed"], ["check", recipe, "--set", "=1"],
                 ["check", recipe, "--set", "lora=1"], ["check", recipe, "--set", "lora.r.x=1"],
                 ["check", recipe, "--head-lanes", "-1"], ["check", recipe, "--head-lanes", "99999999999999"],
-                ["check", recipe, "--dump-dir", "/dev/null/x"], ["compile", "--", "-o"], ["check", "a" * 100000],
+                ["check", recipe, "--dump-dir", "/dev/null/x"], ["compile", "--", "-o"], ["check", "a" * 5000],
                 ["check", ""], ["explain"], ["explain", recipe], ["explain", self.folder], ["explain", "/dev/zero"],
                 ["data", recipe], ["data", recipe, "--model", ""], ["data", recipe, "--model", "owner/absent"],
                 ["tokenize", "--model", "/dev/null"], ["tokenize", "--model", "a/b@c/d"], ["tokenize"], ["--absent"],
