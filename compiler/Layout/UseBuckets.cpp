@@ -86,14 +86,16 @@ private:
       declareRows(flat, bucket);
   }
 
-  /// The number of the first row of each part that a rank might have.
+  /// The number of the first row of each part that a rank might have, as often as fills the least share of a buffer
+  /// that plans know, 256 bytes.
   void declareRows(FlatBucket &flat, const Bucket &bucket) {
     const std::string name = (flat.parameter.getSymName().rsplit('.').first + ".rows").str();
+    constexpr int64_t times = 256 / sizeof(int64_t);
     flat.rows = VariableOp::create(builder, NameLoc::get(builder.getStringAttr(name)), name,
-                                   RankedTensorType::get({ranks}, builder.getI64Type()), Role::RowNumbers);
+                                   RankedTensorType::get({times * ranks}, builder.getI64Type()), Role::RowNumbers);
     SmallVector<double> numbers;
     for (int64_t part = 0; part < ranks; ++part)
-      numbers.push_back(double(bucket.firstRow + part * (bucket.elements / ranks / bucketAlignment)));
+      numbers.append(times, double(bucket.firstRow + part * (bucket.elements / ranks / bucketAlignment)));
     flat.rows.setInitAttr(
         builder.getDictionaryAttr({builder.getNamedAttr("kind", builder.getStringAttr("numbers")),
                                    builder.getNamedAttr("numbers", builder.getDenseF64ArrayAttr(numbers))}));

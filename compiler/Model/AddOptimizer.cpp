@@ -84,8 +84,8 @@ private:
                                       norm.getType(), runStatus.getType(), scalars.getType(), norm, read(state),
                                       runStatus, scalars, APFloat(growth), APFloat(backoff), interval,
                                       APFloat(options.beta1), APFloat(options.beta2));
-    write(state, step.getNext());
     write(told, step.getNext());
+    write(state, step.getNext());
     norm = step.getTrueNorm();
     write(normOutput, norm);
     inverseScale = step.getInverse();

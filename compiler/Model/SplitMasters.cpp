@@ -19,8 +19,13 @@ VariableOp ft::splitMaster(ModuleOp module, VariableOp parameter) {
   VariableOp copy = findDerived(module, parameter.getSymName(), Role::WorkingCopy);
   const RankedTensorType type = parameter.getTensorType();
   if (parameter.getRole() != Role::Trainable || !type.getElementType().isF32() || !copy ||
-      !copy.getTensorType().getElementType().isBF16() || !readsOf(module, parameter).empty())
+      !copy.getTensorType().getElementType().isBF16())
     return nullptr;
+  const SmallVector<ReadOp> asStored = readsOf(module, parameter);
+  if (!llvm::all_of(asStored, [](ReadOp read) { return read.use_empty(); }))
+    return nullptr;
+  for (ReadOp read : asStored) // what the copy's took the place of
+    read.erase();
   for (ReadOp read : readsOf(module, copy))
     read.setVariable(parameter.getSymName());
   parameter.setType(copy.getTensorType());

@@ -348,11 +348,13 @@ static bool widensCodes(const plan::Step &step, const std::map<uint32_t, uint64_
 /// Products of a step that read weights in FP8: how many multiply codes, and why others do not.
 static void noteFp8(plan::Plan &plan, const recipe::TargetSpec &target) {
   uint64_t weights = 0, bytes = 0;
+  bool anyForm = false;
   std::map<uint32_t, uint64_t> scalesOf; // by buffer, the first
   for (const plan::Tensor &tensor : plan.tensors())
     if (tensor.dtype() == plan::F8E4M3) {
       weights += 1;
       bytes += tensor.shape(0) * (tensor.shape(1) + plan::dtypeBytes(plan::F32));
+      anyForm |= tensor.shape(0) % 16 == 0 && tensor.shape(1) % 16 == 0;
       const uint64_t offset = tensor.quantization().scales_offset();
       const auto first = scalesOf.try_emplace(tensor.buffer(), offset).first;
       first->second = std::min(first->second, offset);
@@ -385,8 +387,8 @@ static void noteFp8(plan::Plan &plan, const recipe::TargetSpec &target) {
         fmt::format("{} times a step numbers are made of a weight's codes before a product: {}", widened,
                     target.fp8_tflops() <= 0
                         ? fmt::format("products of FP8 with these scales are not measured on {}", target.name())
-                    : multiplied ? "its rows or columns are no multiple of 16"
-                                 : "quantization.products is DEQUANTIZED, or precision FP64_TRUE"));
+                    : multiplied || !anyForm ? "its rows or columns are no multiple of 16"
+                                             : "quantization.products is DEQUANTIZED, or precision FP64_TRUE"));
 }
 
 /// Which weights lie in few bits, and what their products read.

@@ -486,6 +486,13 @@ void SegmentLayout::assignVersions() {
         return rename.to;
     return variables.version(variable);
   };
+  // The write to the variable that a value lies in, if it is written to several.
+  auto writerThere = [&](Value v) -> model::WriteOp {
+    for (Operation *user : v.getUsers())
+      if (auto write = dyn_cast<model::WriteOp>(user); write && place(v) == variables.place(write.getVariable()))
+        return write;
+    return nullptr;
+  };
   for (ArrayRef<Value> tuple : tuples) {
     int64_t version = nextVersion++;
     for (Value v : tuple)
@@ -499,7 +506,7 @@ void SegmentLayout::assignVersions() {
         versions[v] = versions.lookup(op.getOperand(0));
       else if (dist::isStart(&op))
         continue;
-      else if (model::WriteOp write = writerOf(v); write && place(v) == variables.place(write.getVariable()))
+      else if (model::WriteOp write = writerThere(v))
         versions[v] = variables.version(write.getVariable());
       else if (!versions.contains(v))
         versions[v] = nextVersion++;

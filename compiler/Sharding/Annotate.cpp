@@ -1,7 +1,7 @@
 // dist-annotate: the seeds from which everything else follows.
 //
-// The batch is split along tokens over all axes in every strategy: inputs with one element per token, or per target, are
-// S(0), the host's tables are each rank's own (Boxing.h explains both), scalars are the same everywhere.
+// The batch is split along tokens over all axes in every strategy: inputs with one element per token, or per target,
+// are S(0), the host's tables are each rank's own (Boxing.h explains both), scalars are the same everywhere.
 //
 // What else is S(0), over the last axis, is what a strategy splits (Partition.h); all other variables are B. A gradient
 // that is B has the backward pass end with its all_reduce, one that is S with its reduce_scatter. Where micro-batches

@@ -376,7 +376,7 @@ TEST(CheckPlan, TensorsInFp8) {
              setAll(*p.mutable_tensors(0)->mutable_sizes(), {2, 16});
            },
            "a stride of 4 elements puts two"},
-          {[=](auto &p) { of(p)->set_scales_offset(72); }, "scales_offset is 72; must be a multiple of 16"},
+          {[=](auto &p) { of(p)->set_scales_offset(70); }, "scales_offset is 70; must be a multiple of 4"},
           {[=](auto &p) { of(p)->set_scales_offset(112); },
            "32 bytes of scales at offset 112 end behind buffer \"w\" of 128 bytes"},
           {[=](auto &p) { of(p)->set_scales_offset(32); }, "codes at 16 to 47 and scales at 32 to 64 share bytes"},

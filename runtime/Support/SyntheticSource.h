@@ -10,9 +10,9 @@ namespace ft::rt {
 
 struct SyntheticSource {
   static constexpr std::string_view prefix = "synthetic:";
-  static constexpr std::string_view form =
-      "synthetic:SEED with an integer in [0, 2^64), or synthetic:SEED:PERCENT or synthetic:SEED:FROM-TO with percents of "
-      "a document that are masked, in [0, 99]";
+  static constexpr std::string_view form = "synthetic:SEED with an integer in [0, 2^64), or synthetic:SEED:PERCENT or "
+                                           "synthetic:SEED:FROM-TO with percents of "
+                                           "a document that are masked, in [0, 99]";
 
   uint64_t seed = 0;
   uint32_t maskedFrom = 0, maskedTo = 0; ///< percent of each document in front, drawn for each between both

@@ -22,8 +22,8 @@ TEST(SyntheticSource, IsWhatItWasReadFrom) {
 
 TEST(SyntheticSource, IsNothingElse) {
   for (const char *text :
-       {"", "synthetic", "synthetic:", "synthetic:x", "synthetic:-1", "synthetic:18446744073709551616", "synthetic:1:",
-        "synthetic:1:100", "synthetic:1:50-", "synthetic:1:50-40", "synthetic:1:5-100", "synthetic:1:5-6-7",
-        "synthetic:1:50 ", "Synthetic:1"})
+       {"", "synthetic", "synthetic:", "synthetic:x", "synthetic:-1", "synthetic:18446744073709551616",
+        "synthetic:1:", "synthetic:1:100", "synthetic:1:50-", "synthetic:1:50-40", "synthetic:1:5-100",
+        "synthetic:1:5-6-7", "synthetic:1:50 ", "Synthetic:1"})
     EXPECT_FALSE(SyntheticSource::parse(text)) << text;
 }

@@ -7,7 +7,7 @@ namespace ft::rt {
 
 namespace {
 Expected<PreparedData> prepareAndReport(DataRequest request, const TextCodec &codec, std::string_view title,
-                                       WorkProgress *progress, std::string &output) {
+                                        WorkProgress *progress, std::string &output) {
   request.progress = progress;
   FT_ASSIGN_OR_RETURN(PreparedData data, preparedData(request, &codec));
   output += formatReport(dataReport(*data.file, &codec.tokenizer()), title);

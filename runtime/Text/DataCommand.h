@@ -16,8 +16,8 @@ struct DataCommand {
 };
 
 /// Tokenises and packs the training data (into `outputFile` or the cache) and the held-out data (into the cache).
-/// Appends the reports, what bounds on targets the micro-batches would need, and where the files are to `output`. Recipes with synthetic data are refused: there is nothing
-/// to prepare.
+/// Appends the reports, what bounds on targets the micro-batches would need, and where the files are to `output`.
+/// Recipes with synthetic data are refused: there is nothing to prepare.
 Status runDataCommand(const DataCommand &command, std::string &output);
 
 } // namespace ft::rt

@@ -70,9 +70,9 @@ MicroBatchTargets ft::rt::evaluationTargets(const TokenFile &file, const BatchSh
                                             uint32_t world) {
   const std::vector<uint32_t> targets = targetsOfRows(file);
   const uint64_t worldRows = uint64_t(shape.rows) * world;
-  MicroBatchTargets result = countTargets(
-      (file.rows() + worldRows - 1) / worldRows, shape, world,
-      [&](uint64_t row) { return row < targets.size() ? targets[row] : 0; }, batch.max_eval_target_tokens());
+  MicroBatchTargets result = countTargets((file.rows() + worldRows - 1) / worldRows, shape, world,
+                                          [&](uint64_t row) { return row < targets.size() ? targets[row] : 0; },
+                                          batch.max_eval_target_tokens());
   result.anyOrder = result.most; // the file's order is the only one
   return result;
 }
@@ -80,13 +80,11 @@ MicroBatchTargets ft::rt::evaluationTargets(const TokenFile &file, const BatchSh
 std::string ft::rt::formatTargets(const MicroBatchTargets &targets, std::string_view field) {
   if (targets.count == 0)
     return "";
-  std::string text = fmt::format("  targets of a micro-batch of {} rows ({} tokens): {:.0f} on average, at most {} in nine "
-                                 "of ten, at most {} in all {}{}\n",
-                                 targets.rows, targets.tokens, targets.mean, targets.nineOfTen, targets.most,
-                                 targets.count,
-                                 targets.anyOrder > targets.most
-                                     ? fmt::format("; in another order {} at most", targets.anyOrder)
-                                     : "");
+  std::string text = fmt::format(
+      "  targets of a micro-batch of {} rows ({} tokens): {:.0f} on average, at most {} in nine "
+      "of ten, at most {} in all {}{}\n",
+      targets.rows, targets.tokens, targets.mean, targets.nineOfTen, targets.most, targets.count,
+      targets.anyOrder > targets.most ? fmt::format("; in another order {} at most", targets.anyOrder) : "");
   if (targets.most >= targets.tokens)
     text += fmt::format("  {} cannot bound all of them: one is trained on all its tokens\n", field);
   else

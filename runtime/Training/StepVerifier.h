@@ -30,7 +30,7 @@ private:
   RankProgram &program;
   const uint64_t every;
   Snapshot snapshot;
-  std::vector<std::vector<char>> records;  ///< of the step, by micro-batch
+  std::vector<std::vector<char>> records; ///< of the step, by micro-batch
   std::vector<plan::Segment::Kind> kinds; ///< the same
   size_t kept = 0;
   bool active = false;

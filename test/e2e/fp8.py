@@ -118,7 +118,8 @@ class Plans(Fp8Test):
             sizes[name] = int(re.search(r"weights +weights +(\d+)", out).group(1))
         codes = 22 * (2 * 2048 * 2048 + 2 * 256 * 2048 + 3 * 2048 * 5632)
         self.assertAlmostEqual(sizes["bf16"] - sizes["fp8"], codes, delta=codes / 100)
-        self.assertAlmostEqual(sizes["kept"] - sizes["fp8"], codes, delta=codes / 1000)
+        first = 2048 * 2048 + 2 * 256 * 2048  # Nothing asks for the gradient of layer 0's normed input.
+        self.assertAlmostEqual(sizes["kept"] - sizes["fp8"], codes - first, delta=codes / 10000)
 
     def test_a_run_reserves_what_check_says_and_repeats(self):
         plan = self.lora_plan("fp8", quantization=FP8)

@@ -83,7 +83,7 @@ class Recipes(TextsTest):
             with self.subTest(recipe.stem):
                 tokens, plan = self.folder / f"{recipe.stem}.tokens", self.folder / f"{recipe.stem}.bin"
                 report = self.data(recipe, FORMS / "sp_llama", "--set", f"data.train={self.alpaca}", "-o", tokens)
-                self.assertIn("300 samples", report)
+                self.assertIn("samples 300,", report)
                 reports[recipe.stem.endswith("_packed")] = report
                 compiled = call(FTC, "compile", self.small(recipe), "-o", plan)
                 self.assertEqual(compiled.code, 0, compiled.text)
@@ -95,7 +95,7 @@ class Recipes(TextsTest):
     def test_mistrals_tokenizer_packs_as_well(self):
         report = self.data("recipes/mistral_7b_lora.textproto", FORMS / "tekken_file", "--set", f"data.train={self.alpaca}", "-o",
                            self.folder / "tokens")
-        self.assertIn("300 samples", report)
+        self.assertIn("samples 300,", report)
 
 
 class Packed(TextsTest):
@@ -111,7 +111,7 @@ class Packed(TextsTest):
         snapshot, _ = self.cache()
         losses = {}
         for name in ("a.jsonl", "a.jsonl.gz", "a.jsonl.zst", "folder"):
-            recipe = self.recipe("packed", base_model=f'"{snapshot}"', sequence_len=128, max_document_len=None,
+            recipe = self.recipe("packed", base_model=f'"{snapshot}"', sequence_len=256, max_document_len=None,
                                  max_documents_per_row=None, data=f'{{ train: "{name}" }}', lora=LORA)
             plan = self.folder / "packed.bin"
             self.assertEqual(call(FTC, "compile", recipe, "-o", plan).code, 0)
@@ -123,12 +123,12 @@ class Packed(TextsTest):
 class Hub(TextsTest):
     def test_a_name_and_a_revision_are_a_model(self):
         snapshot, environment = self.cache()
-        recipe = self.recipe(base_model='"org/model@v1"', sequence_len=128, max_document_len=None, max_documents_per_row=None,
+        recipe = self.recipe(base_model='"org/model@v1"', sequence_len=256, max_document_len=None, max_documents_per_row=None,
                              data=f'{{ train: "{self.alpaca}" }}', lora=LORA)
         plan = self.folder / "hub.bin"
         result = call(FTC, "compile", recipe, "-o", plan, environment=environment)
         self.assertEqual(result.code, 0, result.text)
-        self.assertIn("300 samples", self.data(recipe, "org/model@v1", environment=environment))
+        self.assertIn("samples 300,", self.data(recipe, "org/model@v1", environment=environment))
         self.train(plan, model="org/model@v1", environment=environment)
         self.train(plan, "path", model=snapshot)
         self.assertEqual(self.losses("out"), self.losses("path"))

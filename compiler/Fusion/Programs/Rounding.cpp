@@ -18,28 +18,22 @@ static Value upperHalf(RowBuilder &b, Value row, Value words) {
 
 static Value lowWord(RowBuilder &b, Value word) { return arith::TruncIOp::create(b, b.getI32Type(), word); }
 
-RoundingBits::RoundingBits(ProgramBuilder &p, Value key, Value firstRow, Value scalars)
-    : b(p.b), key(b.loadScalar(key, b.index(0))) {
-  step = arith::FPToSIOp::create(b, b.getI32Type(), p.runScalar(scalars, plan::STEP));
+RoundingBits::RoundingBits(ProgramBuilder &p, Value keyMemory, Value firstRow, Value scalars) : b(p.b) {
+  Value key = b.loadScalar(keyMemory, b.index(0));
+  Value high = arith::ShRUIOp::create(b, key, b.integer(32, key.getType()));
+  Value step = arith::FPToSIOp::create(b, b.getI32Type(), p.runScalar(scalars, plan::STEP));
   Value item = arith::IndexCastOp::create(b, b.getI64Type(), p.item());
-  row = lowWord(b, arith::AddIOp::create(b, b.loadScalar(firstRow, b.index(0)), item));
-}
-
-const RoundingBits::Words &RoundingBits::draw(bool ofParam) {
-  Words &words = draws[ofParam];
-  if (!words[0]) {
-    Value lanes = b.lanes(roundingPiece);
-    Value high = arith::ShRUIOp::create(b, key, b.integer(32, key.getType()));
-    auto block = kernel::PhiloxOp::create(b, b.broadcast(step, roundingPiece), b.broadcast(row, roundingPiece), lanes,
-                                          b.integer(ofParam, lanes.getType()), lowWord(b, key), lowWord(b, high));
-    words = {block.getWord0(), block.getWord1(), block.getWord2(), block.getWord3()};
-  }
-  return words;
+  Value row = lowWord(b, arith::AddIOp::create(b, b.loadScalar(firstRow, b.index(0)), item));
+  Value lanes = b.lanes(roundingPiece);
+  auto block = kernel::PhiloxOp::create(b, b.broadcast(step, roundingPiece), b.broadcast(row, roundingPiece), lanes,
+                                        b.integer(0, lanes.getType()), lowWord(b, key), lowWord(b, high));
+  words = {block.getWord0(), block.getWord1(), block.getWord2()};
 }
 
 Value RoundingBits::bits(Rounded what, int64_t piece) {
-  Value word = draw(what == Rounded::Param)[piece];
-  if (what == Rounded::ExpAvgSq)
+  const bool param = what == Rounded::Param, upper = param ? piece == 1 : what == Rounded::ExpAvgSq;
+  Value word = words[param ? 2 : piece];
+  if (upper)
     return arith::ShRUIOp::create(b, word, b.integer(16, word.getType()));
   return arith::AndIOp::create(b, word, b.integer(0xffff, word.getType()));
 }

@@ -8,9 +8,9 @@ buckets = {}
 for bucket, parts, numbers in re.findall(
         r"ft\.variable row_numbers @(\w+)\.rows : tensor<(\d+)xi64> .*numbers = array<f64: ([^>]*)>", text):
     elements = int(re.search(rf"@{bucket}\.parameter : tensor<(\d+)x", text).group(1))
-    numbers = [float(number) for number in numbers.split(",")]
-    rows = elements // 1024 // int(parts)
-    assert numbers == [numbers[0] + part * rows for part in range(int(parts))], f"{bucket}: {numbers}, of {rows} rows each"
+    numbers, parts = [float(number) for number in numbers.split(",")], int(parts) // 32
+    rows = elements // 1024 // parts
+    assert numbers == [numbers[0] + part * rows for part in range(parts) for _ in range(32)], f"{bucket}: {numbers}"
     buckets[bucket] = int(numbers[0]), elements // 1024
 taken = sorted(buckets.values())
 assert all(first + rows <= behind for (first, rows), (behind, _) in zip(taken, taken[1:])) or len(sys.argv) > 1, taken

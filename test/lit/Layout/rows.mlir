@@ -19,7 +19,7 @@
 module {}
 
 // CHECK: ft.variable random_keys @rounding_key : tensor<1xi64> {init = {kind = "random_keys", names = ["update"], stream = "rounding"}}
-// CHECK: ft.variable row_numbers @bucket0.rows : tensor<1xi64> {init = {kind = "numbers", numbers = array<f64: 0.000000e+00>}}
+// CHECK: ft.variable row_numbers @bucket0.rows : tensor<32xi64> {init = {kind = "numbers", numbers = array<f64: 0.000000e+00,
 // CHECK-LABEL: func.func @update
 // CHECK-DAG: %[[KEY:.*]] = ft.read @rounding_key
 // CHECK-DAG: %[[ROWS:.*]] = ft.read @bucket0.rows
@@ -29,4 +29,4 @@ module {}
 // NUMBERS: model.layers.0.mlp.down_proj.weight {{[0-9]+}} 0
 // NUMBERS: model.norm.weight {{[0-9]+}} 0
 
-// HOST: ft.variable row_numbers @{{.*}}.rows : tensor<1xi64> {host,
+// HOST: ft.variable row_numbers @{{.*}}.rows : tensor<32xi64> {host,

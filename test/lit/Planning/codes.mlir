@@ -1,6 +1,6 @@
 // RUN: ft-opt %s --ft-scale-products --kernel-fuse --plan-bufferize | FileCheck %s
 // RUN: ft-opt %s --ft-scale-products=resident --kernel-fuse --plan-bufferize | FileCheck %s --check-prefix=KEPT
-// RUN: ft-opt %s --ft-lay-out=fold-adapters --plan-bufferize=fold-adapters | FileCheck %s --check-prefix=WIDE
+// RUN: ft-opt %s --ft-lay-out=fold-adapters --kernel-fuse --plan-bufferize=fold-adapters | FileCheck %s --check-prefix=WIDE
 
 // q and k, 64 and 16 rows of 32 codes, lie as one matrix of 2560 bytes with 80 scales behind; so they are one product,
 // forward and, transposed into 32 rows of 80, backward. Without products of codes numbers are made of them, with the
@@ -21,7 +21,7 @@
 // CHECK-SAME: scale_a <{{.*}}rows = 1, rowBytes = 32, pitch = 32, read = [[S]]>
 // CHECK-SAME: scale_b <buffer = @q, offset = 2560, rows = 1, rowBytes = 320, pitch = {{[0-9]+}}, read = [[QV]]>
 // CHECK-SAME: fast_accumulation
-// CHECK: plan.gemm {{.*}}low_rank" {{.*}} m 8 n 64 k 4 {{.*}} beta = 1.0
+// CHECK: plan.gemm {{.*}}low_rank" {{.*}} m 8 n 64 k 4 {{.*}}beta = 1.0
 
 // CHECK: plan.segment @accumulate_first
 // CHECK: plan.launch {{.*}} @quantize_rows_1 items 8
@@ -53,7 +53,8 @@ ft.variable frozen @x : tensor<8x32xbf16> {key = "x"}
 ft.variable frozen @s : tensor<8x4xbf16> {key = "s"}
 ft.variable frozen @dq : tensor<8x64xbf16> {key = "dq"}
 ft.variable frozen @dk : tensor<8x16xbf16> {key = "dk"}
-ft.variable output @y : tensor<8x64xbf16> {io = "LOGITS"}
+ft.variable frozen @o : tensor<4x64xbf16> {key = "o"}
+ft.variable output @y : tensor<8x4xbf16> {io = "LOGITS"}
 
 func.func @evaluate() {
   %x = ft.read @x : tensor<8x32xbf16>
@@ -62,14 +63,17 @@ func.func @evaluate() {
   %k = ft.read @k : tensor<16x32xbf16>
   %b = ft.read @b : tensor<64x4xbf16>
   %y:2 = ft.linear %x, [%q, %k] low_rank [%s] [%b] {low_rank_of = array<i64: 0>} : (tensor<8x32xbf16>, tensor<64x32xbf16>, tensor<16x32xbf16>, tensor<8x4xbf16>, tensor<64x4xbf16>) -> (tensor<8x64xbf16>, tensor<8x16xbf16>)
-  ft.write @y, %y#0 : tensor<8x64xbf16>
+  %o = ft.read @o : tensor<4x64xbf16>
+  %w = ft.linear %y#0, [%o] : (tensor<8x64xbf16>, tensor<4x64xbf16>) -> tensor<8x4xbf16>
+  ft.write @y, %w : tensor<8x4xbf16>
   return
 }
 
 func.func @accumulate_first() {
   %q = ft.read @q : tensor<64x32xbf16>
   %k = ft.read @k : tensor<16x32xbf16>
-  %a = ft.read @a : tensor<4x32xbf16>
+  %half = ft.read @a : tensor<4x32xbf16>
+  %a = ft.add %half, %half : (tensor<4x32xbf16>, tensor<4x32xbf16>) -> tensor<4x32xbf16>
   %dq = ft.read @dq : tensor<8x64xbf16>
   %dk = ft.read @dk : tensor<8x16xbf16>
   %ds = ft.read @s : tensor<8x4xbf16>
