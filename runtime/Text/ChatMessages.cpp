@@ -91,7 +91,8 @@ Status readMessage(const Json &message, const ChatMessagesForm &form, Sample &sa
     if (key != roleName && key != contentName && key != "role" && key != "content" && key != "train" && key != "weight")
       turn[key] = field;
   std::vector<Value> items;
-  for (const auto &[key, field] : asTransformersGives(turn).items()) {
+  const Json given = asTransformersGives(turn); // outlives the loop over its items
+  for (const auto &[key, field] : given.items()) {
     FT_ASSIGN_OR_RETURN(Value value, templateValue(field));
     items.emplace_back(key);
     items.push_back(std::move(value));

@@ -235,7 +235,7 @@ class CommandLines(Hostile):
                 result = self.judge(f"{field}={text!r}", *self.command(plan, "out", "--overwrite", "--stop-after", "1",
                         "--set", f"{field}={text}"), codes=(0, 1))
                 if result.code == 1:
-                    self.assertIn(field.split("=")[0], result.err)
+                    self.assertTrue(field.split("=")[0] in result.err or text in result.err, result.err)
 
     def test_lines_that_make_no_sense(self):
         plan = self.compile(lora=LORA, max_steps=1)
@@ -249,7 +249,7 @@ class CommandLines(Hostile):
                 ["check", recipe, "--set"], ["check", recipe, "--set", "seed"], ["check", recipe, "--set", "=1"],
                 ["check", recipe, "--set", "lora=1"], ["check", recipe, "--set", "lora.r.x=1"],
                 ["check", recipe, "--head-lanes", "-1"], ["check", recipe, "--head-lanes", "99999999999999"],
-                ["check", recipe, "--dump-dir", "/dev/null/x"], ["compile", "--", "-o"], ["check", "a" * 100000],
+                ["check", recipe, "--dump-dir", "/dev/null/x"], ["compile", "--", "-o"], ["check", "a" * 5000],
                 ["check", ""], ["explain"], ["explain", recipe], ["explain", self.folder], ["explain", "/dev/zero"],
                 ["data", recipe], ["data", recipe, "--model", ""], ["data", recipe, "--model", "owner/absent"],
                 ["tokenize", "--model", "/dev/null"], ["tokenize", "--model", "a/b@c/d"], ["tokenize"], ["--absent"],
