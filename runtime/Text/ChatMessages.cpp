@@ -90,8 +90,9 @@ Status readMessage(const Json &message, const ChatMessagesForm &form, Sample &sa
   for (const auto &[key, field] : message.items())
     if (key != roleName && key != contentName && key != "role" && key != "content" && key != "train" && key != "weight")
       turn[key] = field;
+  const Json given = asTransformersGives(turn);
   std::vector<Value> items;
-  for (const auto &[key, field] : asTransformersGives(turn).items()) {
+  for (const auto &[key, field] : given.items()) {
     FT_ASSIGN_OR_RETURN(Value value, templateValue(field));
     items.emplace_back(key);
     items.push_back(std::move(value));
