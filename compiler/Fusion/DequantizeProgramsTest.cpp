@@ -1,5 +1,6 @@
 // The kernel that makes numbers of quantised weights: bit for bit, on random codes, in every target's form.
 #include "compiler/Fusion/ProgramTesting.h"
+#include "runtime/Plan/Fp8.h"
 #include "runtime/Plan/Nf4.h"
 
 #include <random>
@@ -54,6 +55,58 @@ struct Case {
   int64_t rows, columns, padding;
   bool doubleQuant;
 };
+
+/// Codes of rows in FP8, all of them among these, and scales.
+struct InFp8 {
+  InFp8(int64_t rows, int64_t columns, int64_t pitch) : codes(rows * pitch), pitch(pitch) {
+    std::mt19937 random(9);
+    std::normal_distribution<float> normal;
+    for (size_t i = 0; i < codes.size(); ++i)
+      do
+        codes[i] = i < 256 ? uint8_t(i) : uint8_t(random());
+      while ((codes[i] & 0x7f) == plan::e4m3NoNumber && i >= 256);
+    for (int64_t r = 0; r < rows; ++r)
+      scales.push_back(std::exp(3 * normal(random)) * 1e-3f);
+    scales.front() = 1, scales.back() = 0x1p-126f;
+  }
+  float operator()(int64_t r, int64_t c) const { return plan::e4m3Value(codes[r * pitch + c]) * scales[r]; }
+
+  std::vector<uint8_t> codes;
+  std::vector<float> scales;
+  int64_t pitch;
+};
+
+class DequantizeRows : public ProgramTest, public testing::WithParamInterface<Case> {};
+
+TEST_P(DequantizeRows, MakesTheNumbersBitForBit) {
+  const Case &c = GetParam();
+  InFp8 quantized(c.rows, c.columns, c.columns);
+  FloatMatrix target(type(c.type), c.rows, c.columns, c.padding);
+  run(
+      [&](OpBuilder &b) {
+        const MatrixLayout codes{Float8E4M3FNType::get(&context), c.rows, c.columns, quantized.pitch};
+        return buildDequantizeRows(b, "dequantize", codes, target.layout);
+      },
+      {quantized.codes.data(), quantized.scales.data(), target.data()});
+  for (int64_t r = 0; r < c.rows; ++r)
+    for (int64_t j = 0; j < c.columns; ++j) {
+      const float exact = quantized(r, j);
+      const double expected = c.type == "bf16" ? double(bf16ToFloat(floatToBf16(exact))) : double(exact);
+      if (std::isnan(expected))
+        ASSERT_TRUE(std::isnan(target.get(r, j))) << r << ", " << j;
+      else
+        ASSERT_EQ(target.get(r, j), expected) << r << ", " << j;
+    }
+  EXPECT_TRUE(target.paddingIntact());
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, DequantizeRows,
+                         testing::Values(Case{"bf16", 300, 576, 16, false}, Case{"f32", 7, 100, 0, false},
+                                         Case{"f64", 5, 256, 0, false}, Case{"bf16", 3, 2048, 8, false}),
+                         [](const testing::TestParamInfo<Case> &info) {
+                           return info.param.type + "_" + std::to_string(info.param.rows) + "x" +
+                                  std::to_string(info.param.columns);
+                         });
 
 class DequantizePrograms : public ProgramTest, public testing::WithParamInterface<Case> {};
 

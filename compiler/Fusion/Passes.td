@@ -12,6 +12,18 @@ def FusePass : Pass<"kernel-fuse", "::mlir::func::FuncOp"> {
   ];
 }
 
+def ScaleProductsPass : Pass<"ft-scale-products", "::mlir::ModuleOp"> {
+  let summary = "Have products of weights in FP8 multiply codes";
+  let description = [{
+    Linears whose weights are all in FP8, and their derivatives with respect to the input, become products of codes, where
+    rows and columns are whole vectors. Others stay, and Planning makes numbers of their weights.
+  }];
+  let dependentDialects = ["::ft::model::FtDialect"];
+  let options = [
+    Option<"resident", "resident", "bool", "false", "keep transposed codes in memory of their own">,
+  ];
+}
+
 def BuildRowsPass : Pass<"kernel-build-rows", "::mlir::ModuleOp"> {
   let summary = "Append the row program of every kernel.fused, for looking at";
   let description = [{

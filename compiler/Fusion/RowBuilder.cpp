@@ -21,6 +21,8 @@ MemRefType getMemory(const MatrixLayout &matrix) {
 }
 
 MemRefType getMemory(Type element, ArrayRef<int64_t> shape, int64_t pitch) {
+  if (isa<Float8E4M3FNType>(element)) // which programs compute of other types, and see as bytes
+    element = IntegerType::get(element.getContext(), 8);
   if (shape.size() != 2 || pitch == shape[1])
     return MemRefType::get(shape, element);
   return MemRefType::get(shape, element, StridedLayoutAttr::get(element.getContext(), 0, {pitch, 1}));

@@ -55,7 +55,7 @@ private:
   void match(mlir::Value &a, mlir::Value &b);
 };
 
-/// The memory of a matrix, and of a vector.
+/// The memory of a matrix, and of a vector; codes of 8 bits are bytes there.
 mlir::MemRefType getMemory(const MatrixLayout &matrix);
 mlir::MemRefType getMemory(mlir::Type element, mlir::ArrayRef<int64_t> shape, int64_t pitch = 0);
 /// The number of elements of a row, 0 for a scalar.

@@ -236,6 +236,63 @@ TEST_P(RowPrograms, GatherRowThenAdd) {
   expectMatrix(out, tolerance, 0, [&](int64_t, int64_t j) { return x.get(3, j) + y.get(0, j); });
 }
 
+// The mask is that of the tokens whose rows these are, the last of them twice.
+TEST_P(RowPrograms, GatherRowsDropAndAdd) {
+  constexpr int64_t few = 4;
+  FloatMatrix x = matrix(1), y(storage, few, c.length, c.padding), out = y;
+  y.randomize(2);
+  std::vector<int32_t> index{3, 0, 4, 0};
+  int64_t key = 0x1abcdef012345678;
+  std::vector<double> scalars{1, 0, 0, 0, 42, 0, double(0xfffffffeu), 3};
+  std::string text = llvm::formatv(R"(
+    func.func @f(%x: {0}, %i: tensor<4xi32>, %k: tensor<1xi64>, %s: tensor<8xf64>, %y: {1}) {{
+      %r = kernel.fused "f" (%x, %i, %k, %s, %y) : ({0}, tensor<4xi32>, tensor<1xi64>, tensor<8xf64>, {1}) -> {1} {{
+      ^bb0(%a: {0}, %b: tensor<4xi32>, %c: tensor<1xi64>, %d: tensor<8xf64>, %e: {1}):
+        %g = ft.gather_rows %a, %b : ({0}, tensor<4xi32>) -> {1}
+        %h = ft.dropout %g, %c, %d rows %b {{p = 2.5e-1} : ({1}, tensor<1xi64>, tensor<8xf64>, tensor<4xi32>) -> {1}
+        %s = ft.add %h, %e : ({1}, {1}) -> {1}
+        kernel.yield %s : {1}
+      }
+      return
+    })",
+                                   matrixType(), matrixType(few, c.length));
+  runFused(text, {}, {x.data(), index.data(), &key, scalars.data(), y.data(), out.data()});
+  expectMatrix(out, 2 * tolerance, 1, [&](int64_t r, int64_t j) {
+    const uint64_t position = (uint64_t(3) << 32) + 0xfffffffeu + uint64_t(index[size_t(r)]);
+    const auto block = rt::philox4x32({42, uint32_t(position), uint32_t(position >> 32), uint32_t(j / 4)},
+                                      rt::splitKey(uint64_t(key)));
+    return (block[size_t(j % 4)] < 0x40000000u ? 0.0 : x.get(index[size_t(r)], j) / 0.75) + y.get(r, j);
+  });
+}
+
+TEST_P(RowPrograms, ScatterRowsThenAdd) {
+  constexpr int64_t few = 4;
+  FloatMatrix x(storage, few, c.length, c.padding), y = matrix(2), out(storage, rows, c.length, c.padding), before = y;
+  x.randomize(1);
+  std::vector<int32_t> slots; // of four rows; 4 and 5 are none of them
+  for (int64_t r = 0; r < rows; ++r)
+    slots.push_back(int32_t(3 + 5 * r) % 6);
+  std::string text = llvm::formatv(R"(
+    func.func @f(%x: {1}, %i: {2}, %y: {0}) {{
+      %r = kernel.fused "f" (%x, %i, %y) : ({1}, {2}, {0}) -> {0} {{
+      ^bb0(%a: {1}, %b: {2}, %c: {0}):
+        %g = ft.scatter_rows %a, %b : ({1}, {2}) -> {0}
+        %s = ft.add %g, %c : ({0}, {0}) -> {0}
+        kernel.yield %s : {0}
+      }
+      return
+    })",
+                                   matrixType(), matrixType(few, c.length), perRow("i32"));
+  std::vector<void *> args{x.data(), slots.data(), y.data()};
+  if (!c.inPlace)
+    args.push_back(out.data());
+  runFused(text, {{2, 0}}, args);
+  expectMatrix(c.inPlace ? y : out, tolerance, 1, [&](int64_t r, int64_t j) {
+    const int32_t slot = slots[size_t(r)];
+    return (slot < few ? x.get(slot, j) : 0.0) + before.get(r, j);
+  });
+}
+
 TEST_P(RowPrograms, ColumnReduction) {
   FloatMatrix dy = matrix(1), x = matrix(2), rstd = statistics();
   const int64_t runs = rows / 16 + 3; // items of the first kernel: three, or about sixteen rows each

@@ -17,6 +17,7 @@ struct BatchShape {
   int64_t maxDocuments = 0;   ///< per micro-batch, the cap on packed documents
   bool generate = false;      ///< build @generate: one row, the logits of one position
   int64_t headLanes = 0;      ///< elements of a head as stored, a multiple of 4, at least head_dim; 0: head_dim
+  int64_t targetRows = 0;     ///< tokens with a target that the inputs name, on all ranks; 0: there are no such inputs
 
   int64_t tokens() const { return microBatchSize * sequenceLen; }
 };

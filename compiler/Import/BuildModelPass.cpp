@@ -33,7 +33,7 @@ public:
       getOperation().emitError(llvm::toString(config.takeError()));
       return signalPassFailure();
     }
-    ft::BatchShape shape{rows, sequenceLen, documents ? documents : rows, generate, headLanes};
+    ft::BatchShape shape{rows, sequenceLen, documents ? documents : rows, generate, headLanes, targetRows};
     OwningOpRef<ModuleOp> module = ft::buildModel(&getContext(), *config, shape);
     if (!module)
       return signalPassFailure();
@@ -46,6 +46,8 @@ private:
   Option<int64_t> sequenceLen{*this, "sequence-len", llvm::cl::desc("tokens per row"), llvm::cl::init(8)};
   Option<int64_t> documents{*this, "documents", llvm::cl::desc("cap per micro-batch; 0: one a row"), llvm::cl::init(0)};
   Option<bool> generate{*this, "generate", llvm::cl::desc("build @generate"), llvm::cl::init(false)};
+  Option<int64_t> targetRows{*this, "target-rows",
+                             llvm::cl::desc("tokens with a target that inputs name; 0: no inputs"), llvm::cl::init(0)};
   Option<int64_t> headLanes{*this, "head-lanes", llvm::cl::desc("of a head in memory; 0: head_dim"), llvm::cl::init(0)};
 };
 

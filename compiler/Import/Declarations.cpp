@@ -64,6 +64,11 @@ private:
     declareInput("sorted_positions", plan::BatchInput::SORTED_POSITIONS, tokens, i32);
     declareInput("segment_starts", plan::BatchInput::SEGMENT_STARTS, segments + 1, i32);
     declareInput("segment_ids", plan::BatchInput::SEGMENT_IDS, segments, i32);
+    if (shape.targetRows) {
+      declareInput("target_rows", plan::BatchInput::TARGET_ROWS, shape.targetRows, i32);
+      declareInput("target_labels", plan::BatchInput::TARGET_LABELS, shape.targetRows, i32);
+      declareInput("target_slots", plan::BatchInput::TARGET_SLOTS, tokens, i32);
+    }
     declareInput("scalars", plan::BatchInput::SCALARS, plan::SCALAR_COUNT, builder.getF64Type());
     if (shape.generate)
       declareInput("row_index", plan::BatchInput::ROW_INDEX, 1, i32);

@@ -10,6 +10,7 @@
 #include "llvm/Support/MathExtras.h"
 
 #include <map>
+#include <tuple>
 
 using namespace mlir;
 using namespace ft;
@@ -40,8 +41,11 @@ public:
     module.walk([&](model::LinearOp linear) { addGroup(linear); });
     // Parameters whose updates differ in an attribute (weight decay) go into different buckets.
     module.walk([&](model::Optimizer op) {
-      if (auto read = op.getParam().getDefiningOp<model::ReadOp>())
+      if (auto read = op.getParam().getDefiningOp<model::ReadOp>()) {
         updateOf[read.getVariable()] = op->getAttrDictionary();
+        if (op.getRounding())
+          rounded.insert(read.getVariable());
+      }
     });
   }
 
@@ -53,11 +57,27 @@ public:
         addWithGroup(v);
     for (Bucket &bucket : buckets)
       bucket.elements = llvm::alignTo(bucket.elements, bucketAlignment * options.ranks);
+    numberRows();
     chooseHost();
     return std::move(buckets);
   }
 
 private:
+  using Kind = std::tuple<Role, Type, Type, Type, Type, Type, Type, Attribute, bool>;
+
+  /// Of updates that round: parameters whose rows are numbered in one run, and how many rows that has.
+  struct Run {
+    Kind kind;
+    int64_t rows = 0;
+  };
+
+  /// From rows of a run to rows of all.
+  void numberRows() {
+    for (auto [run, bucket] : llvm::zip_equal(bucketRuns, buckets))
+      for (int64_t before = 0; before < run; ++before)
+        bucket.firstRow += runs[before].rows;
+  }
+
   void chooseHost() {
     auto isTrained = [](const Bucket &bucket) { return VariableOp(bucket.members.front().parameter).isTrained(); };
     double all = 0, there = 0;
@@ -117,6 +137,7 @@ private:
       Bucket &bucket = bucketFor(member, member == members.front() ? elements : 0);
       bucket.members.push_back({member, companion(member, Role::Gradient), companion(member, Role::ExpAvg),
                                 companion(member, Role::ExpAvgSq), bucketCopy(member), bucket.elements});
+      bucket.members.back().remainder = companion(member, Role::Remainder);
       bucket.elements += llvm::alignTo(member.getTensorType().getNumElements(), memberAlignment);
     }
   }
@@ -151,27 +172,67 @@ private:
     return name; // a block by itself
   }
 
-  /// The last bucket of the parameter's kind, if `elements` more leave it small enough to be exchanged at once.
+  static Type element(VariableOp of) { return of ? of.getTensorType().getElementType() : Type(); }
+
+  /// What all parameters of a bucket have in common, whatever ranks share.
+  Kind kindOf(VariableOp p) {
+    return {p.getRole(),
+            element(p),
+            element(companion(p, Role::Gradient)),
+            element(companion(p, Role::ExpAvg)),
+            element(companion(p, Role::ExpAvgSq)),
+            element(companion(p, Role::Remainder)),
+            element(bucketCopy(p)),
+            updateOf.lookup(p.getSymName()),
+            readAsStored.contains(p.getSymName())};
+  }
+
+  /// The run of the parameter's rows; -1 where its update does not round.
+  int64_t runFor(VariableOp v) {
+    if (!rounded.contains(v.getSymName()))
+      return -1;
+    auto run = llvm::find_if(runs, [&, kind = kindOf(v)](const Run &candidate) { return candidate.kind == kind; });
+    if (run == runs.end())
+      run = runs.insert(run, {kindOf(v)});
+    return run - runs.begin();
+  }
+
+  /// Where a group begins that is put behind what the bucket holds.
+  static int64_t nextPlace(const Bucket &bucket) {
+    return bucket.firstRow < 0 ? bucket.elements : llvm::alignTo(bucket.elements, bucketAlignment);
+  }
+
+  bool isFull(const Bucket &bucket, VariableOp v, int64_t elements) {
+    const VariableOp gradient = companion(v, Role::Gradient), exchanged = gradient ? gradient : v;
+    return (nextPlace(bucket) + elements) * element(exchanged).getIntOrFloatBitWidth() > 8 * mostExchangedBytes;
+  }
+
+  /// The last bucket of the parameter's kind, if `elements` more leave it small enough to be exchanged at once, and a
+  /// run of rows. 0: another of a group.
   Bucket &bucketFor(VariableOp v, int64_t elements) {
-    auto element = [](VariableOp of) { return of ? of.getTensorType().getElementType() : Type(); };
-    auto kind = [&](VariableOp p) {
-      return std::tuple(p.getRole(), element(p), element(companion(p, Role::Gradient)),
-                        element(companion(p, Role::ExpAvg)), element(companion(p, Role::ExpAvgSq)),
-                        element(bucketCopy(p)), updateOf.lookup(p.getSymName()), blockOf(p),
-                        readAsStored.contains(p.getSymName()));
+    const int64_t run = runFor(v);
+    auto takes = [&](const Bucket &bucket) {
+      return elements == 0 || (!isFull(bucket, v, elements) &&
+                               (run < 0 || bucket.firstRow + nextPlace(bucket) / bucketAlignment == runs[run].rows));
     };
-    auto isFull = [&](const Bucket &bucket) {
-      const VariableOp gradient = companion(v, Role::Gradient), exchanged = gradient ? gradient : v;
-      return elements > 0 &&
-             (bucket.elements + elements) * element(exchanged).getIntOrFloatBitWidth() > 8 * mostExchangedBytes;
-    };
-    for (Bucket &bucket : llvm::reverse(buckets))
-      if (kind(bucket.members.front().parameter) == kind(v)) {
-        if (isFull(bucket))
-          break;
-        return bucket;
-      }
-    return buckets.emplace_back();
+    Bucket *found = nullptr;
+    for (Bucket &bucket : llvm::reverse(buckets)) {
+      const VariableOp first = bucket.members.front().parameter;
+      if (kindOf(first) != kindOf(v) || blockOf(first) != blockOf(v))
+        continue;
+      found = takes(bucket) ? &bucket : nullptr;
+      break;
+    }
+    if (!found) {
+      found = &buckets.emplace_back();
+      bucketRuns.push_back(run);
+      found->firstRow = run < 0 ? -1 : runs[run].rows;
+    }
+    if (run >= 0 && elements > 0) {
+      found->elements = nextPlace(*found);
+      runs[run].rows += llvm::divideCeil(elements, bucketAlignment);
+    }
+    return *found;
   }
 
   const LayoutOptions &options;
@@ -181,9 +242,12 @@ private:
   llvm::StringMap<SmallVector<VariableOp>> groups;
   llvm::StringMap<Attribute> updateOf;
   llvm::StringSet<> readAsStored;                  ///< in segments that run on tokens
+  llvm::StringSet<> rounded;                       ///< parameters whose updates round
   llvm::StringMap<const BorderedGroup *> borderOf; ///< by the names of all parts
   llvm::DenseSet<Operation *> placed;
   SmallVector<Bucket> buckets;
+  SmallVector<int64_t> bucketRuns; ///< by bucket; -1: none
+  SmallVector<Run> runs;
 };
 
 } // namespace

@@ -34,15 +34,21 @@ constexpr int64_t mostExchangedBytes = 128 << 20;
 /// that one GEMM reads 192 rows. The norm reads bucket1.copy in the same way. What lies between members is zero: the
 /// norm of all gradients adds it, and the update keeps it so.
 ///
+/// Where an update rounds stochastically, its random bits go by the number of a row (bucketAlignment elements) among
+/// those of all trained parameters, and so must not depend on where buckets are cut. Groups then start at whole rows,
+/// rows are numbered kind by kind in the order of variables, and a bucket is a run of them: in the example above, if
+/// moments were bf16 and a cut fell behind the first layer of three, the buckets of matrices would begin at rows 0 and
+/// 12, that of norms at 36.
+///
 /// On the host lie a bucket's parameters and moments. What segments read of it is on the device: the copies, and of
 /// parameters that are read as they are stored (norms, embeddings, and in FP32_TRUE all) a mirror.
 struct Bucket {
   struct Member {
     model::VariableOp parameter, gradient, expAvg, expAvgSq; ///< null where absent
-    model::VariableOp copy;        ///< the working copy; null where absent, in a border, or the parameter itself
-    int64_t offset = 0;            ///< elements
-    int64_t pitch = 0;             ///< elements from row to row; 0: dense
-    model::VariableOp mirror = {}; ///< null where absent
+    model::VariableOp copy; ///< the working copy; null where absent, in a border, or the parameter itself
+    int64_t offset = 0;     ///< elements
+    int64_t pitch = 0;      ///< elements from row to row; 0: dense
+    model::VariableOp mirror = {}, remainder = {}; ///< null where absent
   };
   /// What lies in the border of members (Borders.h): it is no part of the bucket, but put into it where that is read.
   struct Inserted {
@@ -53,6 +59,7 @@ struct Bucket {
   llvm::SmallVector<Inserted> inserted; ///< those of one kind and group are neighbours
   int64_t elements = 0;
   bool host = false;
+  int64_t firstRow = -1; ///< the number of its first row, where its update rounds; else −1
 };
 
 /// The buckets of a training module in the order of its variables; parameters that one linear reads together, or whose

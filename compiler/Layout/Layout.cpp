@@ -52,5 +52,5 @@ LogicalResult ft::layOut(ModuleOp module, const LayoutOptions &options) {
   SmallVector<Bucket> buckets =
       formBuckets(module, options, inBorder, options.splitFrozen ? groups : ArrayRef<BorderedGroup>());
   mirrorMasters(module, buckets);
-  return useBuckets(module, buckets);
+  return useBuckets(module, buckets, options.ranks);
 }

@@ -15,8 +15,8 @@ struct LayoutOptions {
 
 /// Puts the trained parameters, and frozen weights that are split, of a training module (buildTrainingModule), their
 /// gradients, moments and working copies into buckets (FormBuckets.h). Each bucket becomes flat variables
-/// @bucketN.parameter, .gradient, .exp_avg, .exp_avg_sq and .copy, and of a bucket on the host .mirror; the variables
-/// in it stay as places of these
+/// @bucketN.parameter, .gradient, .exp_avg, .exp_avg_sq and .copy, and of a bucket on the host .mirror; one whose
+/// update rounds has @bucketN.rows. The variables in it stay as places of these
 /// (`ft.variable … {place = …}`) for the parameter map. Segments read a member as ft.view of its bucket and write
 /// members together as one ft.assemble; @update and
 /// @initialize work on whole buckets. A working copy of its parameter's type that lies in no border is its parameter.

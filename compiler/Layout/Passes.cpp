@@ -15,6 +15,8 @@ struct LayOutPass : impl::LayOutPassBase<LayOutPass> {
     LayoutOptions options;
     options.foldAdapters = fold;
     options.hostFraction = host;
+    options.ranks = ranks;
+    options.splitParameters = split;
     if (failed(layOut(getOperation(), options)))
       signalPassFailure();
   }

@@ -15,11 +15,13 @@ using Part = VariableOp Bucket::Member::*;
 constexpr std::pair<Part, llvm::StringLiteral> parts[] = {
     {&Bucket::Member::parameter, "parameter"}, {&Bucket::Member::copy, "copy"},
     {&Bucket::Member::gradient, "gradient"},   {&Bucket::Member::expAvg, "exp_avg"},
-    {&Bucket::Member::expAvgSq, "exp_avg_sq"}, {&Bucket::Member::mirror, "mirror"}};
+    {&Bucket::Member::expAvgSq, "exp_avg_sq"}, {&Bucket::Member::mirror, "mirror"},
+    {&Bucket::Member::remainder, "remainder"}};
 
 /// The flat variables of one bucket; null where its members have none.
 struct FlatBucket {
-  VariableOp parameter, copy, gradient, expAvg, expAvgSq, mirror;
+  VariableOp parameter, copy, gradient, expAvg, expAvgSq, mirror, remainder;
+  VariableOp rows; ///< numbers of rows; null where its update does not round
   int64_t members = 0;
 };
 
@@ -31,7 +33,8 @@ struct Membership {
 
 class BucketUser {
 public:
-  BucketUser(ModuleOp module, ArrayRef<Bucket> buckets) : module(module), builder(module.getContext()) {
+  BucketUser(ModuleOp module, ArrayRef<Bucket> buckets, int64_t ranks)
+      : module(module), builder(module.getContext()), ranks(ranks) {
     for (auto [index, bucket] : llvm::enumerate(buckets))
       declare(bucket, index);
   }
@@ -54,7 +57,8 @@ private:
   void declare(const Bucket &bucket, size_t index) {
     FlatBucket &flat = buckets.emplace_back();
     flat.members = bucket.members.size();
-    VariableOp *slots[] = {&flat.parameter, &flat.copy, &flat.gradient, &flat.expAvg, &flat.expAvgSq, &flat.mirror};
+    VariableOp *slots[] = {&flat.parameter, &flat.copy,   &flat.gradient, &flat.expAvg,
+                           &flat.expAvgSq,  &flat.mirror, &flat.remainder};
     for (auto [part, slot] : llvm::zip_equal(parts, slots)) {
       VariableOp first = bucket.members.front().*part.first;
       if (!first)
@@ -65,7 +69,8 @@ private:
                                  RankedTensorType::get({bucket.elements}, first.getTensorType().getElementType()),
                                  first.getRole());
       slot->setBucket(true);
-      slot->setHost(bucket.host && (slot == &flat.parameter || slot == &flat.expAvg || slot == &flat.expAvgSq));
+      const bool state = slot == &flat.expAvg || slot == &flat.expAvgSq || slot == &flat.remainder;
+      slot->setHost(bucket.host && (state || slot == &flat.parameter));
       if (first.getOf())
         slot->setOf(flat.parameter.getSymName());
       if (slot == &flat.parameter)
@@ -77,6 +82,25 @@ private:
         memberships[variable.getSymName()] = {*slot, member.offset, member.pitch};
       }
     }
+    if (bucket.firstRow >= 0)
+      declareRows(flat, bucket);
+  }
+
+  /// The number of the first row of each part that a rank might have, as often as fills the least share of a buffer
+  /// that plans know, 256 bytes.
+  void declareRows(FlatBucket &flat, const Bucket &bucket) {
+    const std::string name = (flat.parameter.getSymName().rsplit('.').first + ".rows").str();
+    constexpr int64_t times = 256 / sizeof(int64_t);
+    flat.rows = VariableOp::create(builder, NameLoc::get(builder.getStringAttr(name)), name,
+                                   RankedTensorType::get({times * ranks}, builder.getI64Type()), Role::RowNumbers);
+    SmallVector<double> numbers;
+    for (int64_t part = 0; part < ranks; ++part)
+      numbers.append(times, double(bucket.firstRow + part * (bucket.elements / ranks / bucketAlignment)));
+    flat.rows.setInitAttr(
+        builder.getDictionaryAttr({builder.getNamedAttr("kind", builder.getStringAttr("numbers")),
+                                   builder.getNamedAttr("numbers", builder.getDenseF64ArrayAttr(numbers))}));
+    flat.rows.setHost(bucket.host);
+    rowsOf[flat.parameter.getSymName()] = flat.rows;
   }
 
   void declareInserted(VariableOp bucket, ArrayRef<Bucket::Inserted> inserted) {
@@ -184,6 +208,10 @@ private:
     const int64_t elements = cast<RankedTensorType>(update->getOperand(0).getType()).getNumElements();
     for (Value result : update->getResults())
       result.setType(RankedTensorType::get({elements}, cast<RankedTensorType>(result.getType()).getElementType()));
+    auto optimizer = cast<Optimizer>(update);
+    if (auto parameter = optimizer.getParam().getDefiningOp<ReadOp>())
+      if (VariableOp rows = rowsOf.lookup(parameter.getVariable()))
+        optimizer.getRowsMutable().assign(read(rows));
     return update;
   }
 
@@ -210,7 +238,7 @@ private:
 
   LogicalResult assemble(VariableOp bucket, SmallVector<WriteOp> writes) {
     const auto flat = llvm::find_if(buckets, [&](const FlatBucket &b) {
-      return llvm::is_contained({b.parameter, b.copy, b.gradient, b.expAvg, b.expAvgSq, b.mirror}, bucket);
+      return llvm::is_contained({b.parameter, b.copy, b.gradient, b.expAvg, b.expAvgSq, b.mirror, b.remainder}, bucket);
     });
     if (int64_t(writes.size()) != flat->members)
       return writes.front().emitOpError("writes one of ") << flat->members << " members of @" << bucket.getSymName()
@@ -261,7 +289,8 @@ private:
       return cast ? cast.getX() : Value();
     };
     if (agree(castOf))
-      return CastOp::create(builder, values.front().getLoc(), bucket.getTensorType(), whole);
+      return CastOp::create(builder, values.front().getLoc(), bucket.getTensorType(), whole,
+                            values.front().getDefiningOp<CastOp>().getTiesAway());
     return AssembleOp::create(builder, bucket.getLoc(), bucket.getTensorType(), values, offsets);
   }
 
@@ -275,6 +304,8 @@ private:
   OpBuilder builder;
   Block *block = nullptr;
   SmallVector<FlatBucket> buckets;
+  const int64_t ranks;
+  llvm::StringMap<VariableOp> rowsOf; ///< by the name of the bucket's parameters
   llvm::StringMap<Membership> memberships;
   llvm::StringMap<Membership> insertedIn; ///< by variable: where it lies in the bucket that it is put into
   llvm::DenseMap<Operation *, ArrayRef<Bucket::Inserted>> fillings; ///< by bucket
@@ -283,4 +314,6 @@ private:
 
 } // namespace
 
-LogicalResult ft::useBuckets(ModuleOp module, ArrayRef<Bucket> buckets) { return BucketUser(module, buckets).run(); }
+LogicalResult ft::useBuckets(ModuleOp module, ArrayRef<Bucket> buckets, int64_t ranks) {
+  return BucketUser(module, buckets, ranks).run();
+}

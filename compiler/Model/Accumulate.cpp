@@ -54,20 +54,13 @@ void checkLoss(func::FuncOp function, WriteOp loss, VariableOp status, VariableO
 
 } // namespace
 
-LogicalResult ft::accumulate(ModuleOp module, int64_t steps) {
-  auto first = findSegment(module, plan::Segment::ACCUMULATE_FIRST);
-  VariableOp loss = findOutput(module, plan::Output::LOSS), scalars = findInput(module, plan::BatchInput::SCALARS);
-  if (!first || !loss || !scalars || !findWrite(first, loss))
-    return module.emitError("accumulation needs @accumulate_first, which writes LOSS, and the input SCALARS");
-  if (steps < 1)
-    return module.emitError("gradient_accumulation_steps is ") << steps << "; must be at least 1";
-  checkLoss(first, findWrite(first, loss), declareStatus(module), scalars);
-  if (steps == 1)
-    return success();
+/// `first` again, for the micro-batches behind it: as segment `kind`, adding to what variables hold.
+static void addNext(func::FuncOp first, plan::Segment::Kind kind, VariableOp loss) {
+  auto module = first->getParentOfType<ModuleOp>();
   OpBuilder builder(module.getContext());
   builder.setInsertionPointAfter(first);
   auto next = cast<func::FuncOp>(builder.clone(*first));
-  next.setSymName(plan::segmentName(plan::Segment::ACCUMULATE_NEXT));
+  next.setSymName(plan::segmentName(kind));
   for (auto variable : module.getOps<VariableOp>())
     if (variable.getRole() == Role::Gradient)
       if (WriteOp write = findWrite(next, variable))
@@ -77,5 +70,25 @@ LogicalResult ft::accumulate(ModuleOp module, int64_t steps) {
   builder.setInsertionPoint(write);
   write.getValueMutable().assign(
       AddScalarOp::create(builder, write.getLoc(), loss.getTensorType(), before, write.getValue()));
+}
+
+LogicalResult ft::accumulate(ModuleOp module, int64_t steps) {
+  auto first = findSegment(module, plan::Segment::ACCUMULATE_FIRST);
+  auto ofTargets = findSegment(module, plan::Segment::ACCUMULATE_FIRST_TARGETS);
+  VariableOp loss = findOutput(module, plan::Output::LOSS), scalars = findInput(module, plan::BatchInput::SCALARS);
+  if (!first || !loss || !scalars || !findWrite(first, loss))
+    return module.emitError("accumulation needs @accumulate_first, which writes LOSS, and the input SCALARS");
+  if (steps < 1)
+    return module.emitError("gradient_accumulation_steps is ") << steps << "; must be at least 1";
+  if (ofTargets && !findWrite(ofTargets, loss))
+    return ofTargets.emitError("accumulation needs @accumulate_first_targets to write LOSS");
+  checkLoss(first, findWrite(first, loss), declareStatus(module), scalars);
+  if (ofTargets)
+    checkLoss(ofTargets, findWrite(ofTargets, loss), declareStatus(module), scalars);
+  if (steps == 1)
+    return success();
+  addNext(first, plan::Segment::ACCUMULATE_NEXT, loss);
+  if (ofTargets)
+    addNext(ofTargets, plan::Segment::ACCUMULATE_NEXT_TARGETS, loss);
   return success();
 }

@@ -1,7 +1,9 @@
 // AdamW and SGD as PyTorch's. The norm is over all trained gradients; the clip coefficient is applied inside the
-// optimizer op, so that no gradient is written again. A step whose status is set changes nothing.
+// optimizer op, so that no gradient is written again. A step whose status is set changes nothing. What an update stores
+// in bf16 it rounds stochastically.
 #include "compiler/Model/AddOptimizer.h"
 
+#include "compiler/Model/SplitMasters.h"
 #include "compiler/Model/Variables.h"
 
 using namespace mlir;
@@ -10,11 +12,13 @@ using namespace ft::model;
 
 namespace {
 
-/// What the working copy of a parameter of this value holds.
-Value inTypeOf(VariableOp copy, Value value, Location loc, OpBuilder &builder) {
+/// What the working copy of a parameter of this value holds. Full weights tie away from zero, so that a copy in bf16
+/// and 16 bits more can be its master (splitMasters), with the same bits in either form.
+Value inTypeOf(VariableOp copy, VariableOp parameter, Value value, Location loc, OpBuilder &builder) {
   if (copy.getTensorType() == value.getType())
     return value;
-  return CastOp::create(builder, loc, copy.getTensorType(), value);
+  const bool tiesAway = parameter.getRole() == Role::Trainable && copy.getTensorType().getElementType().isBF16();
+  return CastOp::create(builder, loc, copy.getTensorType(), value, tiesAway);
 }
 
 class UpdateBuilder {
@@ -60,11 +64,33 @@ private:
     VariableOp output = declareVariable(module, "grad_norm", scalar, Role::Output);
     output.setIo(plan::Output::Kind_Name(plan::Output::GRAD_NORM));
     norm = GradNormOp::create(builder, loc("grad_norm"), scalar, gradients);
-    write(output, norm);
     Value before = read(outcome);
+    for (auto variable : module.getOps<VariableOp>())
+      if (variable.getRole() == Role::LossScale)
+        return adjustScale(variable, output, before);
+    write(output, norm);
     status = CheckFiniteOp::create(builder, loc("check_grad_norm"), outcome.getTensorType(), norm, before, scalars,
                                    /*cause=*/2);
     write(outcome, status);
+  }
+
+  /// GradScaler's: a step whose gradients overflow changes nothing but the scale, and the run goes on.
+  void adjustScale(VariableOp state, VariableOp normOutput, Value runStatus) {
+    constexpr double growth = 2, backoff = 0.5;
+    constexpr int64_t interval = 2000;
+    VariableOp told = declareVariable(module, "loss_scales", state.getTensorType(), Role::Output);
+    told.setIo(plan::Output::Kind_Name(plan::Output::LOSS_SCALES));
+    auto step = AdjustScaleOp::create(builder, loc("adjust_scale"), state.getTensorType(), norm.getType(),
+                                      norm.getType(), runStatus.getType(), scalars.getType(), norm, read(state),
+                                      runStatus, scalars, APFloat(growth), APFloat(backoff), interval,
+                                      APFloat(options.beta1), APFloat(options.beta2));
+    write(told, step.getNext());
+    write(state, step.getNext());
+    norm = step.getTrueNorm();
+    write(normOutput, norm);
+    inverseScale = step.getInverse();
+    status = step.getUpdateStatus();
+    scalars = step.getUpdateScalars();
   }
 
   /// Moments in f32 (f64 beside f64 parameters), or bf16 for full weights where asked for.
@@ -76,46 +102,64 @@ private:
     return builder.getF32Type();
   }
 
+  /// The Philox key of the stream "rounding", for an update that stores bf16; else null.
+  Value roundingFor(VariableOp parameter, VariableOp remainder) {
+    const bool exact = remainder || !parameter.getTensorType().getElementType().isBF16();
+    if (exact && !momentType(parameter).isBF16())
+      return nullptr;
+    if (!roundingKey) {
+      auto key =
+          declareVariable(module, "rounding_key", RankedTensorType::get({1}, builder.getI64Type()), Role::RandomKeys);
+      key.setInitAttr(builder.getDictionaryAttr({builder.getNamedAttr("kind", builder.getStringAttr("random_keys")),
+                                                 builder.getNamedAttr("names", builder.getStrArrayAttr({"update"})),
+                                                 builder.getNamedAttr("stream", builder.getStringAttr("rounding"))}));
+      roundingKey = read(key);
+    }
+    return roundingKey;
+  }
+
   void updateParameter(VariableOp parameter, Value gradient) {
+    VariableOp remainder = options.splitMasters ? splitMaster(module, parameter) : nullptr;
     Value before = read(parameter);
     const bool decays = parameter.getTensorType().getRank() >= 2 || options.decayNorms;
     const APFloat decay(decays ? options.weightDecay : 0.0), maxNorm(options.maxGradNorm);
     Location here = loc("update." + parameter.getSymName());
-    Value after;
+    Value rounding = roundingFor(parameter, remainder), after;
     if (options.kind == OptimizerOptions::Kind::AdamW) {
       VariableOp first = declareDerived(parameter, Role::ExpAvg, momentType(parameter));
       VariableOp second = declareDerived(parameter, Role::ExpAvgSq, momentType(parameter));
       Value m = read(first), v = read(second);
-      auto step =
-          AdamwOp::create(builder, here, before.getType(), first.getTensorType(), second.getTensorType(),
-                          /*new_remainder=*/Type(), before, gradient, m, v, /*remainder=*/Value(), norm, status,
-                          scalars, /*inverse_scale=*/Value(), /*rounding=*/Value(), /*rows=*/Value(),
-                          APFloat(options.beta1), APFloat(options.beta2), APFloat(options.epsilon), decay, maxNorm);
+      auto step = AdamwOp::create(builder, here, before.getType(), first.getTensorType(), second.getTensorType(),
+                                  remainder ? Type(remainder.getTensorType()) : Type(), before, gradient, m, v,
+                                  remainder ? read(remainder) : Value(), norm, status, scalars, inverseScale, rounding,
+                                  /*rows=*/Value(), APFloat(options.beta1), APFloat(options.beta2),
+                                  APFloat(options.epsilon), decay, maxNorm);
       write(first, step.getNewExpAvg());
       write(second, step.getNewExpAvgSq());
+      if (remainder)
+        write(remainder, step.getNewRemainder());
       after = step.getNewParam();
     } else {
       // The buffer starts as zeros, so that momentum · 0 + g makes it PyTorch's first buffer, the gradient.
       VariableOp buffer =
           options.momentum > 0 ? declareDerived(parameter, Role::ExpAvg, momentType(parameter)) : nullptr;
       auto step = SgdOp::create(builder, here, before.getType(), buffer ? Type(buffer.getTensorType()) : Type(), before,
-                                gradient, buffer ? read(buffer) : Value(), norm, status, scalars,
-                                /*inverse_scale=*/Value(), /*rounding=*/Value(), /*rows=*/Value(),
-                                APFloat(options.momentum), decay, maxNorm);
+                                gradient, buffer ? read(buffer) : Value(), norm, status, scalars, inverseScale,
+                                rounding, /*rows=*/Value(), APFloat(options.momentum), decay, maxNorm);
       if (buffer)
         write(buffer, step.getNewMomentumBuffer());
       after = step.getNewParam();
     }
     write(parameter, after);
     if (VariableOp copy = findDerived(module, parameter.getSymName(), Role::WorkingCopy))
-      write(copy, inTypeOf(copy, after, here, builder));
+      write(copy, inTypeOf(copy, parameter, after, here, builder));
   }
 
   ModuleOp module;
   const OptimizerOptions &options;
   func::FuncOp update;
   OpBuilder builder;
-  Value scalars, norm, status;
+  Value scalars, norm, status, inverseScale, roundingKey;
 };
 
 void buildInitialize(ModuleOp module) {
@@ -131,7 +175,7 @@ void buildInitialize(ModuleOp module) {
     auto master = module.lookupSymbol<VariableOp>(*copy.getOf());
     Location loc = placed(module.getContext(), copy.getSymName());
     Value value = ReadOp::create(builder, loc, master.getTensorType(), master.getSymName());
-    WriteOp::create(builder, loc, copy.getSymName(), inTypeOf(copy, value, loc, builder));
+    WriteOp::create(builder, loc, copy.getSymName(), inTypeOf(copy, master, value, loc, builder));
   }
 }
 

@@ -18,7 +18,7 @@ static void retypeWrite(WriteOp write, RankedTensorType wanted) {
   auto type = cast<RankedTensorType>(value.getType());
   if (type == wanted)
     return;
-  if (value.getDefiningOp<LinearOp>() && value.hasOneUse() && type.getElementType().isBF16()) {
+  if (value.getDefiningOp<LinearOp>() && value.hasOneUse() && type.getElementTypeBitWidth() == 16) {
     value.setType(wanted);
     return;
   }

@@ -4,16 +4,15 @@
 
 #include "compiler/Model/GradientBuilder.h"
 #include "compiler/Model/RemoveUnused.h"
+#include "compiler/Model/SelectTargets.h"
 #include "compiler/Model/Variables.h"
 
 using namespace mlir;
 using namespace ft::model;
 
-LogicalResult ft::differentiate(ModuleOp module) {
-  auto function = module.lookupSymbol<func::FuncOp>("forward");
-  if (!function)
-    return module.emitError("differentiation needs a function @forward");
-  VariableOp loss = findOutput(module, plan::Output::LOSS);
+/// `function`, which becomes the segment `kind`.
+static LogicalResult differentiateInto(ft::plan::Segment::Kind kind, func::FuncOp function, ModuleOp module) {
+  VariableOp loss = ft::findOutput(module, ft::plan::Output::LOSS);
   Value value;
   if (loss)
     for (auto write : function.getOps<WriteOp>())
@@ -21,10 +20,20 @@ LogicalResult ft::differentiate(ModuleOp module) {
         value = write.getValue();
   if (!value)
     return function.emitError("differentiation needs a write of the output of kind LOSS");
-  GradientBuilder gradients(module, function);
+  ft::GradientBuilder gradients(module, function);
   if (failed(gradients.run(value)))
     return failure();
-  removeDeadOps(function);
-  function.setSymName(plan::segmentName(plan::Segment::ACCUMULATE_FIRST));
+  ft::removeDeadOps(function);
+  function.setSymName(ft::plan::segmentName(kind));
   return success();
+}
+
+LogicalResult ft::differentiate(ModuleOp module) {
+  auto function = module.lookupSymbol<func::FuncOp>(forwardName);
+  if (!function)
+    return module.emitError("differentiation needs a function @forward");
+  auto ofTargets = module.lookupSymbol<func::FuncOp>(forwardTargetsName);
+  if (failed(differentiateInto(plan::Segment::ACCUMULATE_FIRST, function, module)))
+    return failure();
+  return ofTargets ? differentiateInto(plan::Segment::ACCUMULATE_FIRST_TARGETS, ofTargets, module) : success();
 }

@@ -105,8 +105,9 @@ LogicalResult GradientBuilder::writeGradients() {
     Value gradient = gradients.lookup(parameter);
     if (!gradient)
       return parameter.emitOpError("is trained, but the loss does not depend on it");
-    VariableOp variable =
-        declareDerived(parameter, Role::Gradient, cast<RankedTensorType>(gradient.getType()).getElementType());
+    VariableOp variable = findDerived(module, parameter.getSymName(), Role::Gradient); // of another function
+    if (!variable)
+      variable = declareDerived(parameter, Role::Gradient, cast<RankedTensorType>(gradient.getType()).getElementType());
     ops.setInsertionPointAfter(gradient.getDefiningOp());
     WriteOp::create(ops, gradient.getLoc(), variable.getSymName(), gradient);
   }

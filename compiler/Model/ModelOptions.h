@@ -11,7 +11,7 @@
 namespace ft {
 
 /// The precision modes (docs/numerics.md). Fp64True is for proofs on the CPU.
-enum class Precision { Fp64True, Fp32True, Bf16True, Bf16Mixed };
+enum class Precision { Fp64True, Fp32True, Bf16True, Bf16Mixed, Fp16Mixed };
 
 /// PEFT's LoraConfig.
 struct LoraOptions {
@@ -21,10 +21,12 @@ struct LoraOptions {
   std::vector<std::string> targets = {"q_proj", "v_proj"}; ///< last parts of module names, or "all-linear"
 };
 
-/// A base in NF4.
+/// A base in few bits.
 struct QuantizationOptions {
-  bool doubleQuant = false;         ///< scales are quantised as well
+  enum class Form { Nf4, Fp8 };
+  bool doubleQuant = false;         ///< of Nf4: scales are quantised as well
   std::vector<std::string> leftOut; ///< modules that stay as they are: names, their last parts, or those around them
+  Form form = Form::Nf4;
 };
 
 struct OptimizerOptions {
@@ -34,10 +36,17 @@ struct OptimizerOptions {
   double beta2 = 0.999;
   double epsilon = 1e-8;
   double weightDecay = 0;
-  double momentum = 0;     ///< SGD's; 0: no buffer
-  bool bf16State = false;  ///< moments of full weights in bf16; an adapter's stay f32
-  bool decayNorms = false; ///< decay tensors of rank 1 as well
-  double maxGradNorm = 1;  ///< 0: no clipping
+  double momentum = 0;       ///< SGD's; 0: no buffer
+  bool bf16State = false;    ///< moments of full weights in bf16; an adapter's stay f32
+  bool splitMasters = false; ///< masters of full weights as bf16 and remainder, where products alone read them
+  bool decayNorms = false;   ///< decay tensors of rank 1 as well
+  double maxGradNorm = 1;    ///< 0: no clipping
+};
+
+/// Tokens with a target that a micro-batch has at most, on all ranks together, where it is computed for these alone; 0:
+/// no micro-batch is.
+struct TargetBounds {
+  int64_t training = 0, evaluation = 0;
 };
 
 struct ModelOptions {
@@ -48,6 +57,7 @@ struct ModelOptions {
   std::optional<QuantizationOptions> quantization;
   OptimizerOptions optimizer;
   RecomputePolicy recompute;
+  TargetBounds targetBounds;
   int64_t accumulationSteps = 1; ///< micro-batches per step, at least 1
 };
 

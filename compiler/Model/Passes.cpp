@@ -9,6 +9,7 @@
 #include "compiler/Model/QuantizeBase.h"
 #include "compiler/Model/Recompute.h"
 #include "compiler/Model/RemoveUnused.h"
+#include "compiler/Model/SelectTargets.h"
 #include "compiler/Model/TrainingModule.h"
 
 #include "dialects/Ft/Ft.h"
@@ -22,6 +23,7 @@ namespace ft {
 #define GEN_PASS_DEF_INSERTADAPTERS
 #define GEN_PASS_DEF_QUANTIZEBASE
 #define GEN_PASS_DEF_APPLYPRECISION
+#define GEN_PASS_DEF_SELECTTARGETS
 #define GEN_PASS_DEF_DIFFERENTIATE
 #define GEN_PASS_DEF_RECOMPUTEAGAIN
 #define GEN_PASS_DEF_ACCUMULATE
@@ -47,7 +49,9 @@ struct InsertAdaptersPass : impl::InsertAdaptersBase<InsertAdaptersPass> {
 struct QuantizeBasePass : impl::QuantizeBaseBase<QuantizeBasePass> {
   using QuantizeBaseBase::QuantizeBaseBase;
   void runOnOperation() override {
-    if (failed(quantizeBase(getOperation(), {doubleQuant, {leftOut.begin(), leftOut.end()}})))
+    using Form = QuantizationOptions::Form;
+    const QuantizationOptions options{doubleQuant, {leftOut.begin(), leftOut.end()}, fp8 ? Form::Fp8 : Form::Nf4};
+    if (failed(quantizeBase(getOperation(), options)))
       signalPassFailure();
   }
 };
@@ -60,12 +64,22 @@ struct ApplyPrecisionPass : impl::ApplyPrecisionBase<ApplyPrecisionPass> {
                          .Case("FP32_TRUE", Precision::Fp32True)
                          .Case("BF16_TRUE", Precision::Bf16True)
                          .Case("BF16_MIXED", Precision::Bf16Mixed)
+                         .Case("FP16_MIXED", Precision::Fp16Mixed)
                          .Default(std::nullopt);
     if (!precision) {
-      getOperation().emitError("mode is \"") << mode << "\"; must be FP64_TRUE, FP32_TRUE, BF16_TRUE or BF16_MIXED";
+      getOperation().emitError("mode is \"")
+          << mode << "\"; must be FP64_TRUE, FP32_TRUE, BF16_TRUE, BF16_MIXED or FP16_MIXED";
       return signalPassFailure();
     }
     if (failed(applyPrecision(getOperation(), *precision, accumulates, copyAdapters)))
+      signalPassFailure();
+  }
+};
+
+struct SelectTargetsPass : impl::SelectTargetsBase<SelectTargetsPass> {
+  using SelectTargetsBase::SelectTargetsBase;
+  void runOnOperation() override {
+    if (failed(selectTargets(getOperation(), {training, evaluation})))
       signalPassFailure();
   }
 };
@@ -108,6 +122,7 @@ struct AddOptimizerPass : impl::AddOptimizerBase<AddOptimizerPass> {
     options.weightDecay = weightDecay;
     options.momentum = momentum;
     options.bf16State = bf16State;
+    options.splitMasters = splitMasters;
     options.decayNorms = decayNorms;
     options.maxGradNorm = maxGradNorm;
     if (failed(addOptimizer(getOperation(), options)))

@@ -14,19 +14,28 @@ def InsertAdapters : Pass<"ft-insert-adapters", "::mlir::ModuleOp"> {
 }
 
 def QuantizeBase : Pass<"ft-quantize-base", "::mlir::ModuleOp"> {
-  let summary = "Store the frozen weights of linears in NF4";
+  let summary = "Store the frozen weights of linears in few bits";
   let options = [
     Option<"doubleQuant", "double-quant", "bool", "false", "quantise scales as well">,
     ListOption<"leftOut", "left-out", "std::string", "modules that stay as they are">,
+    Option<"fp8", "fp8", "bool", "false", "in FP8, else in NF4">,
   ];
 }
 
 def ApplyPrecision : Pass<"ft-apply-precision", "::mlir::ModuleOp"> {
   let summary = "Give variables and values the element types of a precision mode";
   let options = [
-    Option<"mode", "mode", "std::string", "\"FP32_TRUE\"", "FP64_TRUE, FP32_TRUE, BF16_TRUE or BF16_MIXED">,
+    Option<"mode", "mode", "std::string", "\"FP32_TRUE\"", "FP64_TRUE, FP32_TRUE, BF16_TRUE, BF16_MIXED or FP16_MIXED">,
     Option<"accumulates", "accumulates", "bool", "false", "more than one micro-batch a step">,
     Option<"copyAdapters", "copy-adapters", "bool", "false", "working copies of adapters even where types agree">,
+  ];
+}
+
+def SelectTargets : Pass<"ft-select-targets", "::mlir::ModuleOp"> {
+  let summary = "Add @forward_targets and @evaluate_targets, for micro-batches of few targets";
+  let options = [
+    Option<"training", "training", "int64_t", "0", "targets of a micro-batch at most; 0: no such function">,
+    Option<"evaluation", "evaluation", "int64_t", "0", "the same of evaluation">,
   ];
 }
 
@@ -64,6 +73,7 @@ def AddOptimizer : Pass<"ft-add-optimizer", "::mlir::ModuleOp"> {
     Option<"weightDecay", "weight-decay", "double", "0", "on tensors of rank 2 and more">,
     Option<"momentum", "momentum", "double", "0", "SGD's">,
     Option<"bf16State", "bf16-state", "bool", "false", "moments of full weights in bf16">,
+    Option<"splitMasters", "split-masters", "bool", "false", "masters of full weights as bf16 and remainder">,
     Option<"decayNorms", "decay-norms", "bool", "false", "decay tensors of rank 1 as well">,
     Option<"maxGradNorm", "max-grad-norm", "double", "1", "0: no clipping">,
   ];

@@ -16,7 +16,7 @@ static void setElement(VariableOp variable, Type element) { variable.setType(var
 
 PrecisionTable::Types PrecisionTable::typesOf(Builder &&builder, Precision precision, bool accumulates,
                                               bool bf16Gradients) {
-  Type f64 = builder.getF64Type(), f32 = builder.getF32Type(), bf16 = builder.getBF16Type();
+  Type f64 = builder.getF64Type(), f32 = builder.getF32Type(), bf16 = builder.getBF16Type(), f16 = builder.getF16Type();
   switch (precision) {
   case Precision::Fp64True:
     return {f64, f64, f64, f64, f64, f64, f64, f64, f64};
@@ -26,6 +26,8 @@ PrecisionTable::Types PrecisionTable::typesOf(Builder &&builder, Precision preci
     return {bf16, bf16, f32, bf16, bf16, f32, accumulates ? f32 : bf16, f32, f32};
   case Precision::Bf16Mixed:
     return {bf16, f32, f32, bf16, f32, f32, bf16Gradients ? bf16 : f32, f32, f32};
+  case Precision::Fp16Mixed:
+    return {f16, f32, f32, f16, f32, f32, f32, f32, f32};
   }
   llvm_unreachable("covered switch");
 }

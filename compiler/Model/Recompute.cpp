@@ -137,5 +137,7 @@ LogicalResult ft::recompute(ModuleOp module, const RecomputePolicy &policy) {
   if (!function)
     return module.emitError("what backward makes again needs @accumulate_first, which differentiation makes");
   Recomputation(function, policy).run();
+  if (func::FuncOp ofTargets = findSegment(module, plan::Segment::ACCUMULATE_FIRST_TARGETS))
+    Recomputation(ofTargets, policy).run();
   return success();
 }

@@ -9,6 +9,8 @@
 #include "compiler/Model/QuantizeBase.h"
 #include "compiler/Model/Recompute.h"
 #include "compiler/Model/RemoveUnused.h"
+#include "compiler/Model/ScaleLoss.h"
+#include "compiler/Model/SelectTargets.h"
 #include "compiler/Model/Variables.h"
 
 #include "mlir/IR/Verifier.h"
@@ -23,6 +25,7 @@ using namespace ft::model;
 void ft::registerModel(DialectRegistry &registry) {
   registry.insert<FtDialect, func::FuncDialect>();
   registerPrecisionPolicies(registry);
+  registerTokenWise(registry);
   registerDerivatives(registry);
 }
 
@@ -53,7 +56,7 @@ LogicalResult ft::checkTrainingModule(ModuleOp module) {
     }
     for (auto read : function.getOps<ReadOp>())
       used.insert(read.getVariable());
-    if (plan::segmentKind(function.getSymName()) != plan::Segment::EVALUATE)
+    if (plan::wholeKindOf(plan::segmentKind(function.getSymName())) != plan::Segment::EVALUATE)
       for (auto op : function.getOps<HeadLossOp>())
         return op.emitOpError("is left in a segment that differentiation should have changed");
   }
@@ -78,9 +81,13 @@ LogicalResult ft::buildTrainingModule(ModuleOp module, const ModelOptions &optio
                             options.bf16Gradients)) ||
       failed(verify(module)))
     return failure();
+  if (failed(selectTargets(module, options.targetBounds)) || failed(verify(module)))
+    return failure();
   if (failed(differentiate(module)) || failed(verify(module)))
     return failure();
   if (failed(recompute(module, options.recompute)) || failed(verify(module)))
+    return failure();
+  if (options.precision == Precision::Fp16Mixed && (failed(scaleLoss(module)) || failed(verify(module))))
     return failure();
   if (failed(accumulate(module, options.accumulationSteps)) || failed(verify(module)))
     return failure();

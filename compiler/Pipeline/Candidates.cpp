@@ -46,8 +46,12 @@ rt::Expected<std::vector<Candidate>> ft::candidatesOf(const Inputs &inputs, cons
   const Recipe &r = inputs.recipe.fields;
   std::vector<Candidate> all;
   rt::Status refusal;
+  std::vector<Choices> places;
   for (const Choices &split : splitsToTry(inputs, choices))
-    for (const Choices &rows : rowsToTry(r, split)) {
+    for (const Choices &transposes : transposesToTry(inputs, split))
+      places.push_back(transposes);
+  for (const Choices &place : places)
+    for (const Choices &rows : rowsToTry(r, place)) {
       const rt::Expected<LayerCosts> costs = LayerCosts::measure(inputs, rows);
       if (!costs.ok()) {
         refusal = costs.status(); // rows that are too many leave fewer

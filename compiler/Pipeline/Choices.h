@@ -15,6 +15,8 @@ struct Choices {
   bool splitFrozen = false;      ///< ranks hold frozen weights in parts as well
   bool foldAdapters = false;     ///< adapters in the borders of their base weights
   bool libraryAttention = false; ///< else tiled
+  bool multiplyCodes = false;    ///< products of a base in FP8; else of numbers made of the codes
+  bool keepTransposes = false;   ///< of these codes, in memory of their own
   int64_t headLanes = 0;         ///< elements of a head in memory; 0: head_dim
   double hostFraction = 0;       ///< share of trained parameters whose optimizer states lie on the host
   RecomputePolicy recompute;
@@ -25,6 +27,8 @@ struct Choices {
 const char *strategyName(const Choices &choices);
 /// What the recipe leaves open of who holds what, the least that is split first; one entry where it says all.
 std::vector<Choices> splitsToTry(const Inputs &inputs, const Choices &choices);
+/// The same of transposed codes, the fastest first.
+std::vector<Choices> transposesToTry(const Inputs &inputs, const Choices &choices);
 /// The recipe that asks for exactly these choices.
 void setSplit(const Choices &choices, recipe::Parallelism &parallelism);
 

@@ -3,11 +3,13 @@
 #include "compiler/Pipeline/Options.h"
 
 #include "runtime/Plan/CheckPlan.h"
+#include "runtime/Plan/Fp8.h"
 #include "runtime/Plan/Kinds.h"
 #include "runtime/Plan/Memory.h"
 #include "runtime/Plan/Mesh.h"
 #include "runtime/Plan/Nf4.h"
 #include "runtime/Plan/Shares.h"
+#include "runtime/Plan/Targets.h"
 #include "runtime/Plan/Timeline.h"
 #include "runtime/Support/Sha256.h"
 #include "runtime/Support/Strings.h"
@@ -18,6 +20,7 @@
 #include <filesystem>
 #include <fmt/format.h>
 #include <functional>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
@@ -64,11 +67,11 @@ std::string ft::adapterConfig(const LoadedRecipe &recipe, const ModelConfig &mod
 /// stay as they are written: transformers refuses 1 where it expects 1.0, which the canonical text does not tell apart.
 static std::string writtenConfig(const LoadedRecipe &recipe, const ModelConfig &model) {
   const recipe::Precision::Mode precision = recipe.fields.precision();
+  const bool bf16 =
+      precision == recipe::Precision::BF16_TRUE || recipe.fields.master_dtype() == recipe::MasterDtype::BF16_REMAINDER;
   nlohmann::json json = nlohmann::json::parse(model.text, nullptr, /*allow_exceptions=*/false);
   json.erase("dtype");
-  json["torch_dtype"] = precision == recipe::Precision::BF16_TRUE   ? "bfloat16"
-                        : precision == recipe::Precision::FP64_TRUE ? "float64"
-                                                                    : "float32";
+  json["torch_dtype"] = bf16 ? "bfloat16" : precision == recipe::Precision::FP64_TRUE ? "float64" : "float32";
   return json.dump(2) + "\n";
 }
 
@@ -141,6 +144,9 @@ static void describeBatch(const Inputs &inputs, const Choices &choices, plan::Ba
   batch.set_max_documents(shape.maxDocuments / choices.mesh.dp);
   batch.set_max_segments(std::min(shape.tokens() / choices.mesh.dp, inputs.model.vocabSize));
   batch.set_packing(r.packing());
+  const TargetBounds bounds = boundsOnTargets(inputs, choices);
+  batch.set_max_target_tokens(bounds.training);
+  batch.set_max_eval_target_tokens(bounds.evaluation);
 }
 
 static void describeTarget(const recipe::TargetSpec &spec, const Choices &choices, plan::Target &target) {
@@ -200,6 +206,25 @@ static void addSplitNotes(const Inputs &inputs, const Choices &choices, plan::St
     stats.add_notes("adapters are folded: they are put into the borders of frozen weights behind each gather");
 }
 
+/// Which micro-batches are computed for their targets alone.
+static void addTargetNotes(const Inputs &inputs, const Choices &choices, plan::Stats &stats) {
+  const recipe::Recipe &r = inputs.recipe.fields;
+  const TargetBounds bounds = boundsOnTargets(inputs, choices);
+  auto add = [&](const char *field, uint64_t asked, int64_t bound, const char *what) {
+    if (asked == 0)
+      return;
+    stats.add_notes(bound ? fmt::format("{} {}: of {} of at most {} targets head, loss and the last block behind its "
+                                        "attention work on these alone; others are computed whole, so that the bound "
+                                        "saves time, and no memory",
+                                        field, asked, what, bound)
+                          : fmt::format("{} {} bounds nothing: a micro-batch has {} tokens", field, asked,
+                                        choices.rows * int64_t(r.sequence_len())));
+  };
+  add("max_target_tokens", r.max_target_tokens(), bounds.training, "micro-batches");
+  if (r.max_eval_target_tokens() != r.max_target_tokens())
+    add("max_eval_target_tokens", r.max_eval_target_tokens(), bounds.evaluation, "evaluation's micro-batches");
+}
+
 /// What the compiler chose where the recipe left it open, and what that costs.
 static void addNotes(const Inputs &inputs, const Choices &choices, const PlanningOptions &planning,
                      plan::Stats &stats) {
@@ -212,6 +237,7 @@ static void addNotes(const Inputs &inputs, const Choices &choices, const Plannin
                     "and o; checkpoints and exports have no padding",
                     headDim, lanes, 100.0 * lanes / headDim - 100));
   addSplitNotes(inputs, choices, stats);
+  addTargetNotes(inputs, choices, stats);
   if (const recipe::Recipe &r = inputs.recipe.fields;
       r.has_offload_optimizer() && !r.offload_optimizer().has_fraction())
     stats.add_notes(
@@ -271,6 +297,9 @@ static std::string resolvedText(const LoadedRecipe &recipe, const Choices &choic
     setSplit(choices, *chosen.fields.mutable_parallelism());
   if (chosen.fields.has_offload_optimizer())
     chosen.fields.mutable_offload_optimizer()->set_fraction(choices.hostFraction);
+  if (choices.multiplyCodes)
+    chosen.fields.mutable_quantization()->set_resident_transposes(
+        choices.keepTransposes ? recipe::ResidentTransposes::TRUE : recipe::ResidentTransposes::FALSE);
   chosen.printResolved();
   return chosen.resolvedText;
 }
@@ -294,6 +323,8 @@ void ft::describePlan(const Inputs &inputs, const Choices &choices, plan::Plan &
   addNotes(inputs, choices, planning, *plan.mutable_stats());
   if (inputs.recipe.fields.has_quantization())
     plan.add_features(std::string(plan::quantizedFeature));
+  if (inputs.recipe.fields.quantization().type() == recipe::QuantizationType::FP8)
+    plan.add_features(std::string(plan::fp8Feature));
   auto addText = [&](const char *file, const std::string &content) {
     plan::Text *text = plan.add_texts();
     text->set_file(file);
@@ -306,11 +337,65 @@ void ft::describePlan(const Inputs &inputs, const Choices &choices, plan::Plan &
     addText("config.json", writtenConfig(inputs.recipe, inputs.model));
 }
 
+/// The launch reads codes: those that quantise for a product read scales alone, which lie behind.
+static bool widensCodes(const plan::Step &step, const std::map<uint32_t, uint64_t> &scalesOf) {
+  return llvm::any_of(step.launch().operands(), [&](const plan::Operand &operand) {
+    const auto scales = scalesOf.find(operand.buffer());
+    return scales != scalesOf.end() && operand.offset() < scales->second;
+  });
+}
+
+/// Products of a step that read weights in FP8: how many multiply codes, and why others do not.
+static void noteFp8(plan::Plan &plan, const recipe::TargetSpec &target) {
+  uint64_t weights = 0, bytes = 0;
+  bool anyForm = false;
+  std::map<uint32_t, uint64_t> scalesOf; // by buffer, the first
+  for (const plan::Tensor &tensor : plan.tensors())
+    if (tensor.dtype() == plan::F8E4M3) {
+      weights += 1;
+      bytes += tensor.shape(0) * (tensor.shape(1) + plan::dtypeBytes(plan::F32));
+      anyForm |= tensor.shape(0) % 16 == 0 && tensor.shape(1) % 16 == 0;
+      const uint64_t offset = tensor.quantization().scales_offset();
+      const auto first = scalesOf.try_emplace(tensor.buffer(), offset).first;
+      first->second = std::min(first->second, offset);
+    }
+  if (!weights)
+    return;
+  uint64_t multiplied = 0, widened = 0, transposed = 0;
+  for (const plan::Segment &segment : plan.segments()) {
+    if (!plan::runsOnTokens(segment.kind()) || plan::runsBetweenSteps(segment.kind()))
+      continue;
+    const uint64_t times = plan::runsPerStep(plan, segment.kind());
+    for (const plan::Step &step : segment.steps()) {
+      multiplied += times * (step.gemm().a_type() == plan::F8E4M3);
+      transposed += times * step.has_transpose();
+      widened += times * (step.has_launch() && widensCodes(step, scalesOf));
+    }
+  }
+  plan::Stats &stats = *plan.mutable_stats();
+  stats.add_notes(
+      fmt::format("base in FP8: {} weights of linears in {:.3f} GiB, E4M3 with a scale a row; embedding, head, "
+                  "norms and adapters are as they were",
+                  weights, double(bytes) / (1 << 30)));
+  if (multiplied)
+    stats.add_notes(
+        fmt::format("{} products a step multiply FP8, with scales per token and per row of the weight; of these, "
+                    "backward's read the same codes transposed, {}; adapters add in a product of their own",
+                    multiplied, transposed ? "each ahead of its product" : "which lie beside them"));
+  if (widened)
+    stats.add_notes(
+        fmt::format("{} times a step numbers are made of a weight's codes before a product: {}", widened,
+                    target.fp8_tflops() <= 0
+                        ? fmt::format("products of FP8 with these scales are not measured on {}", target.name())
+                    : multiplied || !anyForm ? "its rows or columns are no multiple of 16"
+                                             : "quantization.products is DEQUANTIZED, or precision FP64_TRUE"));
+}
+
 /// Which weights lie in few bits, and what their products read.
 static void noteQuantization(plan::Plan &plan) {
   uint64_t weights = 0, bytes = 0, elements = 0;
   for (const plan::Tensor &tensor : plan.tensors())
-    if (tensor.has_quantization()) {
+    if (tensor.dtype() == plan::U4) {
       weights += 1;
       elements += tensor.sizes(0);
       bytes += plan::Nf4Layout(tensor.sizes(0), tensor.quantization().double_quant()).bytes;
@@ -379,9 +464,12 @@ void ft::finishPlan(const recipe::TargetSpec &target, const MemoryPeak &peak, pl
   plan.mutable_target()->set_outside_arenas(target.outside_arenas_bytes() + exchangeBytes(target, plan));
   addExports(plan);
   noteQuantization(plan);
+  noteFp8(plan, target);
   noteHost(plan);
   if (plan::hasShares(plan))
     plan.add_features(plan::sharesFeature);
+  if (plan::hasTargets(plan))
+    plan.add_features(std::string(plan::targetsFeature));
   plan::Stats &stats = *plan.mutable_stats();
   for (const plan::Tensor &tensor : plan.tensors()) {
     uint64_t elements = 1;
@@ -393,14 +481,20 @@ void ft::finishPlan(const recipe::TargetSpec &target, const MemoryPeak &peak, pl
     if (trained)
       stats.set_trainable_parameters(stats.trainable_parameters() + elements);
   }
+  const bool training = plan.batch().max_target_tokens() > 0;
   for (const plan::Segment &segment : plan.segments()) {
-    double times = plan::runsPerStep(plan, segment.kind());
+    const double times = plan::runsPerStep(plan, segment.kind());
+    const double ofTargets = training ? rt::runsPerTargetsStep(plan, segment.kind()) : 0;
     for (const plan::Step &step : segment.steps()) {
       stats.set_flops_per_step(stats.flops_per_step() + times * step.flops());
       stats.set_bytes_per_step(stats.bytes_per_step() + times * step.bytes());
+      stats.set_flops_per_targets_step(stats.flops_per_targets_step() + ofTargets * step.flops());
+      stats.set_bytes_per_targets_step(stats.bytes_per_targets_step() + ofTargets * step.bytes());
     }
   }
   stats.set_predicted_step_us(rt::timelineOf(plan).us);
+  if (training)
+    stats.set_predicted_targets_step_us(rt::timelineOfTargets(plan).us);
   describePeak(peak, stats);
   noteNccl(target, plan);
 }

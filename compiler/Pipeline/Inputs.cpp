@@ -68,6 +68,12 @@ static rt::Status join(Inputs &inputs) {
         fmt::format("{}: base_model {} is stored in NF4, and the recipe does not say so; add quantization "
                     "{{ type: NF4 }}, or give the model's own weights",
                     inputs.recipe.place("base_model"), inputs.recipe.fields.base_model()));
+  if (inputs.model.quantized && inputs.recipe.fields.quantization().type() != recipe::QuantizationType::NF4)
+    return rt::badInput(
+        fmt::format("{}: base_model {} is stored in NF4, and quantization.type is {}: use NF4, or give the "
+                    "model's own weights",
+                    inputs.recipe.place("quantization.type"), inputs.recipe.fields.base_model(),
+                    recipe::QuantizationType::Kind_Name(inputs.recipe.fields.quantization().type())));
   FT_RETURN_IF_ERROR(resolveTargets(inputs.recipe, {linearNames(inputs.model), defaultAdapterTargets(inputs.model)}));
   inputs.recipe.printResolved();
   return checkTarget(inputs.recipe, inputs.target);

@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 using namespace ft;
 using recipe::Recipe;
 
@@ -14,9 +16,12 @@ static bool isBf16(const Recipe &r) {
   return r.precision() == recipe::Precision::BF16_TRUE || r.precision() == recipe::Precision::BF16_MIXED;
 }
 
+/// Products, and the library's attention, are of 16 bits.
+static bool isShort(const Recipe &r) { return isBf16(r) || r.precision() == recipe::Precision::FP16_MIXED; }
+
 /// Lanes of a head where the library's attention runs on it, 0 where no padding makes it run.
 static int64_t libraryHeadLanes(const Recipe &r, const recipe::TargetSpec &target, int64_t headDim) {
-  if (!target.library_attention() || !isBf16(r) || headDim > int64_t(target.library_head_most()))
+  if (!target.library_attention() || !isShort(r) || headDim > int64_t(target.library_head_most()))
     return 0;
   if (headDim % int64_t(target.library_head_multiple()) == 0)
     return headDim;
@@ -41,6 +46,13 @@ static Recompute recomputeOf(const Recipe &r) {
   }
 }
 
+/// A base in FP8 whose products multiply codes: where the target does and the recipe leaves it so.
+static bool multipliesCodes(const Recipe &r, const recipe::TargetSpec &target) {
+  return r.quantization().type() == recipe::QuantizationType::FP8 && target.fp8_tflops() > 0 &&
+         r.precision() != recipe::Precision::FP64_TRUE &&
+         r.quantization().products() != recipe::QuantizedProducts::DEQUANTIZED;
+}
+
 Choices ft::choose(const Inputs &inputs) {
   const Recipe &r = inputs.recipe.fields;
   Choices choices;
@@ -51,10 +63,24 @@ Choices ft::choose(const Inputs &inputs) {
   const int64_t lanes = hasWindows(inputs) ? 0 : libraryHeadLanes(r, inputs.target, inputs.model.headDim);
   choices.libraryAttention = lanes > 0;
   choices.headLanes = inputs.headLanes.value_or(lanes);
+  choices.multiplyCodes = multipliesCodes(r, inputs.target);
   choices.hostFraction = r.offload_optimizer().fraction(); // 0 where it is left to planFrom
   choices.recompute.rest = recomputeOf(r);
   choices.deterministic = r.deterministic() != recipe::Deterministic::FALSE;
   return choices;
+}
+
+/// Products take rows by the dozen: a bound is rounded up. One that is none for the micro-batch is left out.
+static int64_t boundOnTargets(uint64_t asked, int64_t tokens) {
+  constexpr uint64_t multiple = 16;
+  const uint64_t bound = llvm::alignTo(asked, multiple);
+  return bound < uint64_t(tokens) ? int64_t(bound) : 0;
+}
+
+TargetBounds ft::boundsOnTargets(const Inputs &inputs, const Choices &choices) {
+  const Recipe &r = inputs.recipe.fields;
+  const int64_t tokens = choices.rows * int64_t(r.sequence_len());
+  return {boundOnTargets(r.max_target_tokens(), tokens), boundOnTargets(r.max_eval_target_tokens(), tokens)};
 }
 
 BatchShape ft::batchShape(const Inputs &inputs, const Choices &choices) {
@@ -68,6 +94,8 @@ BatchShape ft::batchShape(const Inputs &inputs, const Choices &choices) {
   shape.maxDocuments =
       ranks * llvm::alignTo(choices.rows * r.max_documents_per_row(), inputs.target.documents_multiple());
   shape.generate = r.has_generate();
+  const TargetBounds bounds = boundsOnTargets(inputs, choices);
+  shape.targetRows = ranks * std::max(bounds.training, bounds.evaluation);
   return shape;
 }
 
@@ -77,6 +105,8 @@ static Precision precisionOf(const Recipe &r) {
     return Precision::Bf16True;
   case recipe::Precision::BF16_MIXED:
     return Precision::Bf16Mixed;
+  case recipe::Precision::FP16_MIXED:
+    return Precision::Fp16Mixed;
   case recipe::Precision::FP64_TRUE:
     return Precision::Fp64True;
   default:
@@ -97,8 +127,12 @@ ModelOptions ft::modelOptions(const Inputs &inputs, const Choices &choices) {
     lora.targets.assign(r.lora().target_modules().begin(), r.lora().target_modules().end());
     options.lora = lora;
   }
-  if (r.has_quantization())
-    options.quantization = QuantizationOptions{r.quantization().double_quant(), inputs.model.notQuantized};
+  if (r.has_quantization()) {
+    using Form = QuantizationOptions::Form;
+    const bool fp8 = r.quantization().type() == recipe::QuantizationType::FP8;
+    options.quantization =
+        QuantizationOptions{r.quantization().double_quant(), inputs.model.notQuantized, fp8 ? Form::Fp8 : Form::Nf4};
+  }
   options.optimizer.kind =
       r.optim() == recipe::Optimizer::SGD ? OptimizerOptions::Kind::Sgd : OptimizerOptions::Kind::AdamW;
   options.optimizer.beta1 = r.adam_beta1();
@@ -107,10 +141,14 @@ ModelOptions ft::modelOptions(const Inputs &inputs, const Choices &choices) {
   options.optimizer.weightDecay = r.weight_decay();
   options.optimizer.momentum = r.sgd_momentum();
   options.optimizer.bf16State = r.optimizer_state_dtype() == recipe::StateDtype::BF16;
+  options.optimizer.splitMasters = r.master_dtype() == recipe::MasterDtype::BF16_REMAINDER;
   options.optimizer.decayNorms = r.weight_decay_norms();
   options.optimizer.maxGradNorm = r.max_grad_norm();
   options.accumulationSteps = choices.accumulationSteps;
   options.recompute = choices.recompute;
+  options.targetBounds = boundsOnTargets(inputs, choices);
+  options.targetBounds.training *= choices.mesh.dp; // the module is all ranks'
+  options.targetBounds.evaluation *= choices.mesh.dp;
   options.copyAdapters = choices.foldAdapters; // a border holds copies, whatever their type
   return options;
 }
@@ -188,9 +226,14 @@ rt::Status ft::checkTarget(const LoadedRecipe &recipe, const recipe::TargetSpec 
   if (r.precision() == recipe::Precision::FP64_TRUE && target.driver() != "cpu")
     return rt::badInput(
         fmt::format("ftc: precision FP64_TRUE proves gradients on the cpu; {} cannot run it", target.name()));
+  if (r.quantization().products() == recipe::QuantizedProducts::FP8 && target.fp8_tflops() <= 0)
+    return rt::cannotRun(
+        fmt::format("{}: quantization.products is FP8, and {} has no products of FP8 with a scale for each "
+                    "row that this program knows; use AUTO, which makes numbers of the codes there",
+                    recipe.place("quantization.products"), target.name()));
   if (rt::Status fits = checkHosts(recipe, target); !fits.ok())
     return fits;
-  if (r.deterministic() == recipe::Deterministic::TRUE && isBf16(r) && target.library_attention() && isRagged(r) &&
+  if (r.deterministic() == recipe::Deterministic::TRUE && isShort(r) && target.library_attention() && isRagged(r) &&
       !target.ragged_deterministic())
     return rt::cannotRun(fmt::format("ftc: deterministic is TRUE, and the attention library of {} has no deterministic "
                                      "engine for packed documents; use AUTO or FALSE, or packing: false",
@@ -200,6 +243,25 @@ rt::Status ft::checkTarget(const LoadedRecipe &recipe, const recipe::TargetSpec 
 
 /// Tiled attention is unrolled: some 20 steps for each tile of query rows, and a plan holds 2^20 (CheckSteps.cpp).
 constexpr int64_t mostAttentionTiles = 1 << 15;
+
+/// A tile reads all keys in front of it, and no two tiles the same: what the verifier compares grows with the square of
+/// a row's tiles. Plans of this size take it some 10 s; a third more is beyond its budget.
+constexpr int64_t mostTilePairs = 480 * 1024;
+
+/// Rows that tiled attention is too long for.
+static rt::Status checkTilePairs(const Inputs &inputs, const Choices &choices, int64_t sequenceLen) {
+  const int64_t tileRows = inputs.target.attention_tile_rows(), tiles = llvm::divideCeil(sequenceLen, tileRows);
+  const int64_t rows = inputs.model.layers * choices.rows; // of all layers
+  if (tiles * tiles <= mostTilePairs / rows)
+    return rt::Status();
+  const auto most = static_cast<int64_t>(std::sqrt(static_cast<double>(mostTilePairs) / static_cast<double>(rows)));
+  return rt::badInput(fmt::format(
+      "{}: sequence_len is {}; must be at most {} where attention is tiled, as here on target {}, with {} layers and "
+      "micro_batch_size {}: lower one of them{}",
+      inputs.recipe.place("sequence_len"), sequenceLen, most * tileRows, inputs.target.name(), inputs.model.layers,
+      choices.rows,
+      inputs.target.driver() == "cpu" ? ", or compile for a GPU, whose library has attention (--gpu NAME)" : ""));
+}
 
 rt::Status ft::checkSize(const Inputs &inputs, const Choices &choices) {
   const LoadedRecipe &recipe = inputs.recipe;
@@ -211,7 +273,7 @@ rt::Status ft::checkSize(const Inputs &inputs, const Choices &choices) {
   const int64_t tiles =
       inputs.model.layers * choices.rows * llvm::divideCeil(shape.sequenceLen, inputs.target.attention_tile_rows());
   if (tiles <= mostAttentionTiles)
-    return rt::Status();
+    return checkTilePairs(inputs, choices, shape.sequenceLen);
   return rt::badInput(
       fmt::format("{}: micro_batch_size is {}; with sequence_len {} and {} layers attention has {} tiles, "
                   "must be at most {}: lower it, and raise gradient_accumulation_steps",

@@ -12,6 +12,8 @@ namespace ft {
 
 /// Whether a layer's window hides keys in the recipe's rows.
 bool hasWindows(const Inputs &inputs);
+/// Of one rank's micro-batch: the recipe's bounds, rounded up; 0 where it has none, or one that all batches keep to.
+TargetBounds boundsOnTargets(const Inputs &inputs, const Choices &choices);
 BatchShape batchShape(const Inputs &inputs, const Choices &choices);
 ModelOptions modelOptions(const Inputs &inputs, const Choices &choices);
 PlanningOptions planningOptions(const Inputs &inputs, const Choices &choices);

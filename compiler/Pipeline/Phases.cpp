@@ -1,6 +1,7 @@
 #include "compiler/Pipeline/Phases.h"
 
 #include "compiler/Fusion/Passes.h"
+#include "compiler/Fusion/ScaleProducts.h"
 #include "compiler/Layout/Layout.h"
 #include "compiler/Model/TrainingModule.h"
 #include "compiler/Pipeline/PhaseChecks.h"
@@ -61,8 +62,13 @@ std::vector<Phase> ft::phasesTo(Border border, const PhaseOptions &o) {
   phases.push_back({"partition", checked(split, checkSharded)});
   if (border == Border::Sharded)
     return phases;
-  // Fusion: which operations run together.
-  phases.push_back({"fuse", checked([=](ModuleOp m) { return fuse(m, o.columnPartials); }, checkKernel)});
+  // Fusion: which operations run together. What quantises rows for a product runs with what makes them.
+  auto runTogether = [=](ModuleOp m) {
+    if (o.multiplyCodes)
+      scaleProducts(m, o.keepTransposes);
+    return fuse(m, o.columnPartials);
+  };
+  phases.push_back({"fuse", checked(runTogether, checkKernel)});
   if (border == Border::Kernel)
     return phases;
   // Planning: steps over buffers; streams and an order by predicted times; last an address for every byte, since memory

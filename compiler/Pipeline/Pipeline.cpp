@@ -86,6 +86,8 @@ rt::Expected<Compilation> ft::planExactly(const Inputs &inputs, const Choices &c
   options.strategy = choices.strategy;
   options.hostFraction = choices.hostFraction;
   options.splitFrozen = choices.splitFrozen;
+  options.multiplyCodes = choices.multiplyCodes;
+  options.keepTransposes = choices.keepTransposes;
   options.columnPartials = inputs.target.column_partials();
   options.planning = planningOptions(inputs, choices);
   options.target = &inputs.target;

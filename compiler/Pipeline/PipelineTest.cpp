@@ -121,6 +121,39 @@ TEST_F(PipelineTest, DeterminismIsGivenUpWhereItsWorkspaceDoesNotFit) {
   EXPECT_TRUE(plan(insisting, choose(insisting)).deterministic());
 }
 
+TEST_F(PipelineTest, CodesStayTransposedWhereThatFits) {
+  auto transposes = [](const Compilation &c, plan::Segment::Kind kind) {
+    int count = 0;
+    for (const plan::Segment &segment : c.plan.segments())
+      for (const plan::Step &step : segment.steps())
+        count += segment.kind() == kind && step.has_transpose();
+    return count;
+  };
+  Inputs inputs = load({"quantization.type=FP8"});
+  const rt::Expected<Compilation> kept = planFrom(inputs, choose(inputs));
+  ASSERT_TRUE(kept.ok()) << kept.status().message();
+  EXPECT_TRUE(kept->choices.keepTransposes);
+  EXPECT_GT(transposes(*kept, plan::Segment::INITIALIZE), 0);
+  EXPECT_EQ(transposes(*kept, plan::Segment::ACCUMULATE_FIRST), 0);
+  inputs.target.set_memory_bytes(rt::fitOf(kept->plan).needs() - 1);
+  const rt::Expected<Compilation> ahead = planFrom(inputs, choose(inputs));
+  ASSERT_TRUE(ahead.ok()) << ahead.status().message();
+  EXPECT_FALSE(ahead->choices.keepTransposes);
+  EXPECT_EQ(transposes(*ahead, plan::Segment::INITIALIZE), 0);
+  EXPECT_EQ(transposes(*ahead, plan::Segment::ACCUMULATE_FIRST), transposes(*kept, plan::Segment::INITIALIZE));
+  EXPECT_LT(rt::fitOf(ahead->plan).needs(), rt::fitOf(kept->plan).needs());
+}
+
+TEST_F(PipelineTest, CodesAreMultipliedWhereTheTargetDoesAndTheRecipeLetsIt) {
+  EXPECT_TRUE(choose(load({"quantization.type=FP8"})).multiplyCodes);
+  EXPECT_FALSE(choose(load({"quantization.type=FP8", "quantization.products=DEQUANTIZED"})).multiplyCodes);
+  EXPECT_FALSE(choose(load({"quantization.type=FP8", "target=a100-80gb"})).multiplyCodes);
+  EXPECT_FALSE(choose(load({"quantization.type=NF4"})).multiplyCodes);
+  EXPECT_NE(refusal({"quantization.type=FP8", "quantization.products=FP8", "target=rtx4090"})
+                .find("quantization.products is FP8, and rtx4090 has no products of FP8 with a scale for each row"),
+            std::string::npos);
+}
+
 TEST_F(PipelineTest, GraphsOverSeveralCardsTakeMemoryByTheirExchanges) {
   auto exchanges = [](const plan::Plan &plan) {
     uint64_t count = 0;

@@ -24,7 +24,8 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
                               llvm::cl::values(clEnumValN(Precision::Fp64True, "FP64_TRUE", ""),
                                                clEnumValN(Precision::Fp32True, "FP32_TRUE", ""),
                                                clEnumValN(Precision::Bf16True, "BF16_TRUE", ""),
-                                               clEnumValN(Precision::Bf16Mixed, "BF16_MIXED", ""))};
+                                               clEnumValN(Precision::Bf16Mixed, "BF16_MIXED", ""),
+                                               clEnumValN(Precision::Fp16Mixed, "FP16_MIXED", ""))};
   Option<int64_t> steps{*this, "steps", llvm::cl::desc("micro-batches per step"), llvm::cl::init(1)};
   ListOption<std::string> targets{*this, "targets", llvm::cl::desc("of adapters; none: every parameter is trained")};
   Option<double> dropout{*this, "dropout", llvm::cl::desc("before adapters"), llvm::cl::init(0.0)};
@@ -33,6 +34,8 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
   Option<Recompute> early{*this, "recompute-early", llvm::cl::desc("the same, in the first layers"),
                           llvm::cl::init(Recompute::Rows), recomputeValues()};
   Option<int64_t> earlyLayers{*this, "early-layers", llvm::cl::desc("how many these are"), llvm::cl::init(0)};
+  Option<int64_t> maxTargets{*this, "max-targets", llvm::cl::desc("of a micro-batch, on all ranks; 0: no bound"),
+                             llvm::cl::init(0)};
   Option<int64_t> ranks{*this, "dp", llvm::cl::desc("data-parallel ranks"), llvm::cl::init(1)};
   Option<Strategy> strategy{
       *this, "strategy", llvm::cl::desc("who holds what"), llvm::cl::init(Strategy::Ddp),
@@ -55,6 +58,7 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
     options.model.accumulationSteps = steps;
     options.model.copyAdapters = foldAdapters;
     options.model.recompute = {recompute, early, earlyLayers};
+    options.model.targetBounds = {maxTargets, maxTargets};
     if (!targets.empty()) {
       options.model.lora.emplace();
       options.model.lora->dropout = dropout;

@@ -41,7 +41,7 @@ public:
       return stepBytes(step) / (target.host_gb_per_s() * 1e3);
     if (auto copy = dyn_cast<plan::CopyOp>(*step); copy && isOnHost(copy.getSrc()) != isOnHost(copy.getDst()))
       return regionBytes(copy.getSrc()) / (target.link_gb_per_s() * 1e3);
-    const double share = isa<plan::LaunchOp>(*step) ? target.row_memory_share() : 1;
+    const double share = isa<plan::LaunchOp, plan::TransposeOp>(*step) ? target.row_memory_share() : 1;
     return moving(stepBytes(step), share);
   }
 
@@ -91,12 +91,15 @@ private:
     return members;
   }
   double computing(double flops, Type type, double share) const {
-    const bool bf16 = type.isBF16() && target.bf16_tflops() > 0;
-    return flops / ((bf16 ? target.bf16_tflops() : target.f32_tflops()) * 1e6 * share);
+    if (isa<Float8E4M3FNType>(type))
+      return flops / (target.fp8_tflops() * 1e6 * share);
+    const bool halves = (type.isBF16() || type.isF16()) && target.bf16_tflops() > 0; // f16 has bf16's rate
+    return flops / ((halves ? target.bf16_tflops() : target.f32_tflops()) * 1e6 * share);
   }
 
   double product(plan::GemmOp gemm) const {
-    double sum = computing(flopsOf(gemm), gemm.getAType(), target.sustained_share() * usedShare(gemm));
+    const double sustained = isa<Float8E4M3FNType>(gemm.getAType()) ? target.fp8_share() : target.sustained_share();
+    double sum = computing(flopsOf(gemm), gemm.getAType(), sustained * usedShare(gemm));
     // Tiles add to D after their sums: that is not hidden behind the products.
     if (gemm.getD().getRead())
       sum += moving(regionBytes(gemm.getD()));

@@ -28,16 +28,19 @@ const Ops members{"view", "assemble", "insert"};
 const Ops buckets = members + Ops{"accumulate"};
 const Ops planned{"dequantize"};
 const Ops moved{"transfer"};
+const Ops ofCodes{"stored", "transpose", "scaled_linear", "scaled_linear_bwd_input"};
+const Ops codes = ofCodes + Ops{"quantize_rows"};
 const Ops library{"linear", "attention", "head_loss"};
 const Ops rows{"embedding", "rms_norm", "rope", "swiglu", "add", "dropout", "add_bias", "scale"};
 const Ops forward = library + rows + Ops{"gather_row"};
+const Ops selected{"gather_rows"};
 const Ops libraryBackward{"linear_bwd_input", "linear_bwd_weight", "attention_bwd", "head_loss_grad"};
-const Ops rowsBackward{"rms_norm_apply", "rms_norm_bwd", "swiglu_bwd"};
+const Ops rowsBackward{"rms_norm_apply", "rms_norm_bwd", "swiglu_bwd", "scatter_rows"};
 const Ops sumsOfRows{"embedding_grad", "rms_norm_weight_grad", "bias_grad"};
 const Ops backward = libraryBackward + rowsBackward + sumsOfRows;
 const Ops scalars{"grad_norm", "check_finite", "add_scalar", "adjust_scale"};
 const Ops update = Ops{"adamw", "sgd"} + scalars;
-const Ops fused = rows + rowsBackward + Ops{"rms_norm_weight_grad", "bias_grad"};
+const Ops fused = rows + rowsBackward + selected + Ops{"rms_norm_weight_grad", "bias_grad", "quantize_rows"};
 
 /// Operations for which a question has no meaning.
 struct Exception {
@@ -56,33 +59,44 @@ template <typename Interface> bool has(RegisteredOperationName op) { return op.h
 const std::vector<Question> questions{
     {"Accumulating",
      has<Accumulating>,
-     {{"makes no gradient of a weight", variables + buckets + planned + moved + forward + update + rowsBackward +
-                                            Ops{"linear_bwd_input", "attention_bwd", "cast"}}}},
+     {{"makes no gradient of a weight", variables + buckets + planned + moved + codes + forward + selected + update +
+                                            rowsBackward + Ops{"linear_bwd_input", "attention_bwd", "cast"}}}},
     {"Optimizer",
      has<Optimizer>,
-     {{"updates no parameter", variables + buckets + planned + moved + forward + backward + scalars + Ops{"cast"}}}},
+     {{"updates no parameter",
+       variables + buckets + planned + moved + codes + forward + selected + backward + scalars + Ops{"cast"}}}},
     {"PrecisionPolicy",
      has<PrecisionPolicy>,
      {{"has the types of the variable's role", variables},
-      {"is made by Planning, of values that have theirs", planned + moved},
-      {"is made after the types are known, for values that have theirs", buckets + backward + update + Ops{"cast"}}}},
+      {"is made by Planning or Fusion, of values that have theirs", planned + moved + codes},
+      {"is made after the types are known, for values that have theirs",
+       buckets + backward + update + selected + Ops{"cast"}}}},
+    {"TokenWise",
+     has<TokenWise>,
+     {{"computes no tensor", variables},
+      {"reads all tokens of a document", {"attention"}},
+      {"looks its tokens up in an input that has one element each", {"embedding", "rope"}},
+      {"is where the walk begins, or begins again", {"head_loss", "gather_rows"}},
+      {"is of @generate, which works on one row there", {"gather_row"}},
+      {"is made behind the walk", buckets + planned + moved + codes + backward + update}}},
     {"Derivative",
      has<Derivative>,
      {{"is where the walk ends: gradients are written for variables", variables},
       {"is of backward or of the update itself", backward + update},
-      {"is made by compiler/Layout, compiler/Sharding or Planning, behind differentiation", buckets + planned + moved},
+      {"is made by compiler/Layout, compiler/Sharding, Fusion or Planning, behind differentiation",
+       buckets + planned + moved + codes},
       {"is of @generate, which is not trained", {"gather_row"}}}},
     {"Remade",
      has<Remade>,
      {{"keeps its result: it is the first block's input", {"embedding"}},
       {"has no result that backward reads", {"head_loss"}},
       {"is no part of what is differentiated",
-       variables + buckets + planned + moved + backward + update + Ops{"gather_row"}}}},
-    {"Factors", has<Factors>, {{"is made by Planning, of one rank's values", planned + moved}}},
+       variables + buckets + planned + moved + codes + backward + update + Ops{"gather_row"}}}},
+    {"Factors", has<Factors>, {{"is made by Planning or Fusion, of one rank's values", planned + moved + codes}}},
     {"RowWise",
      has<RowWise>,
      {{"computes no tensor", variables},
-      {"works on whole matrices", library + libraryBackward + planned},
+      {"works on whole matrices", library + libraryBackward + planned + ofCodes},
       {"sums rows chosen at run time, in a program of its own", {"embedding_grad"}},
       {"is split by kernel-fuse into kernel.column_partials and kernel.column_sum, which are",
        {"rms_norm_weight_grad", "bias_grad"}},
@@ -93,19 +107,24 @@ const std::vector<Question> questions{
      {{"computes no tensor", variables},
       {"lies in a bucket, or is where its members lie", members},
       {"is in a kernel.fused, which answers", fused},
-      {"reads operands while it writes results", {"linear", "linear_bwd_input", "attention", "attention_bwd"}},
+      {"reads operands while it writes results",
+       {"linear", "linear_bwd_input", "attention", "attention_bwd", "transpose", "scaled_linear",
+        "scaled_linear_bwd_input"}},
+      {"lies in a variable", {"stored"}},
       {"makes a matrix of its own, which is why it is there", planned},
       {"makes its result in another memory", moved},
       {"has no operand of a result's type", {"head_loss", "grad_norm", "gather_row", "cast"}}}},
     {"Placement",
      has<Placement>,
-     {{"takes its values wherever they lie",
-       variables + buckets + planned + moved + rows + rowsBackward + sumsOfRows + update +
-           Ops{"gather_row", "cast", "linear_bwd_weight", "head_loss", "head_loss_grad"}}}},
+     {{"takes its values wherever they lie", variables + buckets + planned + moved + rows + rowsBackward + selected +
+                                                 sumsOfRows + update +
+                                                 Ops{"gather_row", "cast", "linear_bwd_weight", "head_loss",
+                                                     "head_loss_grad", "quantize_rows", "stored", "transpose"}}}},
     {"PlanSteps",
      has<PlanSteps>,
      {{"is a border of the segment, which SegmentEmitter writes", variables},
       {"is its part of the bucket's place", {"view"}},
+      {"is its parts of the variable's place", {"stored"}},
       {"is in a kernel.fused, which has steps", fused}}},
 };
 

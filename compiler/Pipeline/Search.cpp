@@ -27,7 +27,8 @@ static rt::Expected<Compilation> planInTurn(const Inputs &inputs, const Choices 
   std::vector<Choices> all;
   for (const Choices &split : splitsToTry(inputs, choices))
     for (const Choices &engine : enginesToTry(inputs, split))
-      all.push_back(engine);
+      for (const Choices &transposes : transposesToTry(inputs, engine))
+        all.push_back(transposes);
   for (size_t i = 0; i + 1 < all.size(); ++i) {
     rt::Expected<Compilation> compiled = planExactly(inputs, all[i], dumpDir);
     if (!compiled.ok() || fits(*compiled))

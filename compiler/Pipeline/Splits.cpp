@@ -1,4 +1,4 @@
-// Which strategies a recipe leaves to choose from.
+// Which strategies, and which places of transposed codes, a recipe leaves to choose from.
 #include "compiler/Pipeline/Choices.h"
 
 using namespace ft;
@@ -63,6 +63,23 @@ std::vector<Choices> ft::splitsToTry(const Inputs &inputs, const Choices &choice
       const bool splits = strategy != Strategy::Ddp || splitFrozen;
       next.mesh.shard = splits ? static_cast<int64_t>(r.parallelism().dp_shard_size()) : 0;
     }
+  return all;
+}
+
+/// A machine whose memory nobody knows is not filled for speed.
+std::vector<Choices> ft::transposesToTry(const Inputs &inputs, const Choices &choices) {
+  if (!choices.multiplyCodes)
+    return {choices};
+  std::vector<Choices> all;
+  const auto asked = inputs.recipe.fields.quantization().resident_transposes();
+  for (const bool keep : {true, false}) {
+    const bool excluded = asked == (keep ? recipe::ResidentTransposes::FALSE : recipe::ResidentTransposes::TRUE);
+    const bool unknown = keep && asked == recipe::ResidentTransposes::AUTO && memoryOf(inputs) == 0;
+    if (excluded || unknown)
+      continue;
+    all.push_back(choices);
+    all.back().keepTransposes = keep;
+  }
   return all;
 }
 

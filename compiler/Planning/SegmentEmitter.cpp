@@ -36,7 +36,7 @@ public:
 private:
   LogicalResult emit(Operation *op) {
     out.setName(nameOf(op));
-    if (isa<model::ReadOp, model::ViewOp, dist::SliceOp>(op))
+    if (isa<model::ReadOp, model::ViewOp, model::StoredOp, dist::SliceOp>(op))
       return success(); // its value lies in another's buffer
     if (auto write = dyn_cast<model::WriteOp>(op)) {
       emitWrite(write);

@@ -87,6 +87,8 @@ void SegmentLayout::assignStorages() {
       assignExchanged(done);
     else if (auto dequantize = dyn_cast<model::DequantizeOp>(op))
       assignDequantized(dequantize);
+    else if (auto stored = dyn_cast<model::StoredOp>(op))
+      assignStored(stored);
     else if (auto transfer = dyn_cast<model::TransferOp>(op))
       assignTransfer(transfer);
     else if (!dist::isStart(&op))
@@ -130,6 +132,13 @@ void SegmentLayout::assignDequantized(model::DequantizeOp op) {
     row += own.rows;
   }
   tuples.emplace_back(op.getResults().begin(), op.getResults().end());
+}
+
+/// Parts of the variable's buffer.
+void SegmentLayout::assignStored(model::StoredOp op) {
+  StringRef variable = op.getW().getDefiningOp<model::ReadOp>().getVariable();
+  addStorage(op.getCodes(), variables.place(variable), /*persistent=*/true);
+  addStorage(op.getScales(), variables.scales(variable), /*persistent=*/true);
 }
 
 void SegmentLayout::assignTransfer(model::TransferOp op) {
@@ -477,6 +486,13 @@ void SegmentLayout::assignVersions() {
         return rename.to;
     return variables.version(variable);
   };
+  // The write to the variable that a value lies in, if it is written to several.
+  auto writerThere = [&](Value v) -> model::WriteOp {
+    for (Operation *user : v.getUsers())
+      if (auto write = dyn_cast<model::WriteOp>(user); write && place(v) == variables.place(write.getVariable()))
+        return write;
+    return nullptr;
+  };
   for (ArrayRef<Value> tuple : tuples) {
     int64_t version = nextVersion++;
     for (Value v : tuple)
@@ -486,11 +502,11 @@ void SegmentLayout::assignVersions() {
     for (Value v : op.getResults())
       if (auto read = dyn_cast<model::ReadOp>(op))
         versions[v] = versionBefore(read.getVariable());
-      else if (isa<model::ViewOp, model::InsertOp, dist::SliceOp>(op))
+      else if (isa<model::ViewOp, model::InsertOp, model::StoredOp, dist::SliceOp>(op))
         versions[v] = versions.lookup(op.getOperand(0));
       else if (dist::isStart(&op))
         continue;
-      else if (model::WriteOp write = writerOf(v); write && place(v) == variables.place(write.getVariable()))
+      else if (model::WriteOp write = writerThere(v))
         versions[v] = variables.version(write.getVariable());
       else if (!versions.contains(v))
         versions[v] = nextVersion++;

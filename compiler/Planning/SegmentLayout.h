@@ -79,6 +79,7 @@ private:
   void assignAssembled(model::AssembleOp assemble);
   void assignExchanged(dist::DoneOp done);
   void assignDequantized(model::DequantizeOp op);
+  void assignStored(model::StoredOp op);
   void assignTransfer(model::TransferOp op);
   void assignResults(mlir::Operation *op);
   bool tryInPlace(mlir::Operation *op, int64_t operand, mlir::Value result);

@@ -71,6 +71,11 @@ void StepEmitter::gemm(StringRef what, const GemmSpec &spec) {
   fields.d = operand(batched(spec.d, spec.batch, spec.strideD));
   if (options.gemmWorkspaceBytes && !d.elementType.isF64())
     fields.workspace = workspace(gemmWorkspace, options.gemmWorkspaceBytes, workspaceVersion);
+  if (spec.scaleA)
+    fields.scale_a = operand(*spec.scaleA), fields.scale_b = operand(*spec.scaleB);
+  fields.fast_accumulation = flag(spec.fastAccumulation);
+  if (spec.scaleA)
+    fields.allow_tf32 = UnitAttr();
   fields.flops = builder.getF64FloatAttr(2.0 * d.rows * d.columns * k * spec.batch);
   add<plan::GemmOp>(stepName(what), fields);
 }
@@ -172,6 +177,13 @@ int64_t StepEmitter::startSum(model::Accumulating op) {
     return start ? values.version(start) : 0;
   copy("accumulate", reading(start), writing(sum));
   return values.version(sum);
+}
+
+void StepEmitter::transpose(StringRef what, const PlaceUse &from, const PlaceUse &to) {
+  plan::TransposeOp::Properties fields;
+  fields.src = operand({from.place, from.read, 0});
+  fields.dst = operand({to.place, 0, to.write});
+  add<plan::TransposeOp>(stepName(what), fields);
 }
 
 void StepEmitter::memset(StringRef what, const PlaceUse &to) {

@@ -23,6 +23,8 @@ struct GemmSpec {
   bool transA = false, transB = false;
   double alpha = 1;
   int64_t batch = 1, strideA = 0, strideB = 0, strideD = 0; ///< elements
+  std::optional<PlaceUse> scaleA = {}, scaleB = {};         ///< of codes: a row of f32 each
+  bool fastAccumulation = false;
 };
 
 /// What a library's attention works on. Without `gradients` it is the forward pass.
@@ -65,6 +67,8 @@ public:
   void convert(llvm::StringRef what, const PlaceUse &from, const PlaceUse &to);
   /// The same for each pair; one launch for neighbours of one shape that are equally far from each other.
   void convertAll(llvm::StringRef what, llvm::ArrayRef<PlaceUse> from, llvm::ArrayRef<PlaceUse> to);
+  /// Bytes of `from` with rows and columns exchanged.
+  void transpose(llvm::StringRef what, const PlaceUse &from, const PlaceUse &to);
   void memset(llvm::StringRef what, const PlaceUse &to);
   void attention(llvm::StringRef what, const AttentionSpec &spec);
   void collective(llvm::StringRef what, const CollectiveSpec &spec);

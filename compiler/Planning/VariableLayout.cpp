@@ -16,6 +16,9 @@ using model::VariableOp;
 
 namespace ft {
 
+/// Of a row of scales: libraries want 16 bytes, and buffers begin so.
+constexpr int64_t fp8ScalesAlignment = 256;
+
 /// Lays out the variables of one module.
 class VariablePlacer {
 public:
@@ -67,10 +70,12 @@ private:
   /// Weights that one linear reads together shall lie below each other: [W_q; W_k; W_v].
   void findGroups() {
     module.walk([&](Operation *op) {
-      auto linear = dyn_cast<model::LinearOp>(op);
-      if (!linear)
-        return;
-      OperandRange weights = linear.getWeights();
+      SmallVector<Value> weights;
+      if (auto linear = dyn_cast<model::LinearOp>(op))
+        llvm::append_range(weights, linear.getWeights());
+      if (auto linear = dyn_cast<model::ScaledLinearOp>(op))
+        for (Value codes : linear.getWeights())
+          weights.push_back(codes.getDefiningOp<model::StoredOp>().getW());
       SmallVector<VariableOp> group;
       for (Value w : weights)
         if (auto read = w.getDefiningOp<model::ReadOp>())
@@ -191,8 +196,14 @@ private:
   LogicalResult placeAlone(VariableOp v) {
     switch (v.getRole()) {
     case Role::Frozen:
-      v.getQuantization() ? placeQuantized(v) : placeFrozen(v);
+      v.isFp8() ? placeFp8(v) : v.getQuantization() ? placeQuantized(v) : placeFrozen(v);
       return success();
+    case Role::WorkingCopy:
+      if (VariableOp of = variables.lookup(v.getOf()->str()); of && of.isFp8()) {
+        placeCopyOfCodes(v);
+        return success();
+      }
+      break;
     case Role::RowNumbers:
       placeRowNumbers(v);
       return success();
@@ -208,9 +219,10 @@ private:
       placeAt(v, ioBuffer(v), 0);
       return success();
     default:
-      return v.emitOpError("has role ") << model::stringifyRole(v.getRole())
-                                        << " but lies in no bucket; compiler/Layout must run first";
+      break;
     }
+    return v.emitOpError("has role ") << model::stringifyRole(v.getRole())
+                                      << " but lies in no bucket; compiler/Layout must run first";
   }
 
   /// A number for each part of a bucket; of a bucket that ranks have in shares, each rank's own.
@@ -233,6 +245,46 @@ private:
     layout.places[v.getSymName()] = p;
     layout.versions[v.getSymName()] = bufferVersions.lookup(p.buffer.getAttr());
     layout.quantizedVariables[v.getSymName()] = v;
+  }
+
+  /// The weights in FP8 that one linear reads lie as one matrix of codes, with one row of scales behind them, so that
+  /// they are one product: `v` and what goes with it.
+  void placeFp8(VariableOp v) {
+    auto it = groupOf.find(v.getSymName());
+    SmallVector<VariableOp> group = it == groupOf.end() ? SmallVector<VariableOp>{v} : groups[it->second];
+    llvm::erase_if(group, [](VariableOp member) { return !member.isFp8(); });
+    int64_t codes = 0, rows = 0;
+    for (VariableOp member : group)
+      codes += elements(member), rows += member.getTensorType().getDimSize(0);
+    const int64_t scalesAt = llvm::alignTo(codes, fp8ScalesAlignment);
+    const Type f32 = builder.getF32Type();
+    FlatSymbolRefAttr buffer = createBuffer(group.front().getSymName(), "weights", plan::BufferClass::Weight,
+                                            scalesAt + rows * elementBytes(f32), true);
+    int64_t element = 0, row = 0;
+    for (VariableOp member : group) {
+      Place p;
+      p.buffer = buffer;
+      p.rows = member.getTensorType().getDimSize(0);
+      p.columns = p.pitch = member.getTensorType().getDimSize(1);
+      p.elementType = Float8E4M3FNType::get(v.getContext());
+      p.offsetBytes = element;
+      Place scales = p;
+      scales.rows = 1;
+      scales.columns = scales.pitch = p.rows;
+      scales.elementType = f32;
+      scales.offsetBytes = scalesAt + row * elementBytes(f32);
+      element += p.rows * p.columns;
+      row += p.rows;
+      layout.places[member.getSymName()] = p;
+      layout.scalePlaces[member.getSymName()] = scales;
+      layout.versions[member.getSymName()] = bufferVersions.lookup(buffer.getAttr());
+      layout.quantizedVariables[member.getSymName()] = member;
+    }
+  }
+
+  /// A product's codes in another order, which @initialize writes.
+  void placeCopyOfCodes(VariableOp v) {
+    placeAt(v, createBuffer(v.getSymName(), "weights", plan::BufferClass::Weight, bytes(v), /*loaded=*/false), 0);
   }
 
   /// Codes are in the order of the checkpoint, whatever padding the numbers have.
@@ -285,7 +337,7 @@ private:
   void mapTensor(VariableOp v) {
     if (v.getRole() == Role::Input || v.getRole() == Role::Output || v.getRole() == Role::WorkingCopy || v.getBucket())
       return;
-    if (v.getQuantization())
+    if (v.getNf4())
       return mapQuantized(v);
     const Place &p = layout.places[v.getSymName()];
     auto type = cast<RankedTensorType>(v.getType());
@@ -306,7 +358,18 @@ private:
     }
     plan::TensorOp::create(builder, v.getLoc(), key, p.elementType, p.buffer.getValue(), model::stringifyRole(role),
                            p.offsetBytes, shape, sizes, strides, v.getInitAttr(), v.getGgufKeyAttr(),
-                           v.getGgufRopeHeadsAttr(), DictionaryAttr());
+                           v.getGgufRopeHeadsAttr(), inFp8(v));
+  }
+
+  /// Where the scales are of codes that lie as `p` does; null of other weights.
+  DictionaryAttr inFp8(VariableOp v) {
+    if (!v.isFp8())
+      return DictionaryAttr();
+    auto entry = [&](StringRef name, int64_t value) {
+      return builder.getNamedAttr(name, builder.getI64IntegerAttr(value));
+    };
+    return builder.getDictionaryAttr({entry("scales_offset", layout.scales(v.getSymName()).offsetBytes),
+                                      entry("row_pitch", layout.place(v.getSymName()).pitch)});
   }
 
   ModuleOp module;

@@ -77,14 +77,17 @@ public:
   /// The working copies at one place of equal borders, `variable` among them, at a constant distance from each other;
   /// none where it lies in no border.
   llvm::ArrayRef<model::VariableOp> borderedWith(llvm::StringRef variable) const;
-  /// The variable of that name where it is quantised, else null; its place is then a row of bytes: codes and scales.
+  /// The variable of that name where it is quantised, else null. Its place is then that of its codes: in NF4 a row of
+  /// bytes with the scales, in FP8 a matrix.
   model::VariableOp quantized(llvm::StringRef variable) const { return quantizedVariables.lookup(variable); }
+  /// The scales of a variable in FP8, one row; their version is the variable's.
+  const Place &scales(llvm::StringRef variable) const { return scalePlaces.find(variable)->second; }
   /// The first version number that no variable uses.
   int64_t firstFreeVersion() const { return nextVersion; }
 
 private:
   friend class VariablePlacer;
-  llvm::StringMap<Place> places, wholes;
+  llvm::StringMap<Place> places, wholes, scalePlaces;
   llvm::StringMap<int64_t> versions;
   llvm::StringMap<model::VariableOp> quantizedVariables;
   std::vector<llvm::SmallVector<model::VariableOp>> borderCopies;

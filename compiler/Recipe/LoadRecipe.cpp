@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <google/protobuf/text_format.h>
 
+#include <cmath>
 #include <filesystem>
 
 using namespace ft;
@@ -22,6 +23,17 @@ std::string LoadedRecipe::place(const std::string &field) const { return placeOf
 
 void LoadedRecipe::printResolved() { google::protobuf::TextFormat::PrintToString(fields, &resolvedText); }
 
+/// "" where the rate reaches its peak, as far as a recipe tells: how many steps num_epochs come to, data say.
+static std::string warmUpNote(const recipe::Recipe &r) {
+  const double steps = static_cast<double>(r.max_steps()), ratio = r.warmup_ratio();
+  const bool whole = r.warmup_steps() ? steps > 0 && static_cast<double>(r.warmup_steps()) >= steps
+                                      : ratio >= 1 || (steps > 0 && std::ceil(ratio * steps) >= steps);
+  return whole
+             ? "warm-up takes as long as the run: the learning rate never reaches learning_rate; shorten warmup_steps "
+               "or warmup_ratio"
+             : "";
+}
+
 static Expected<LoadedRecipe> resolve(WrittenRecipe written) {
   LoadedRecipe loaded;
   loaded.fields = written.fields;
@@ -37,9 +49,8 @@ static Expected<LoadedRecipe> resolve(WrittenRecipe written) {
   loaded.folder = file.parent_path().empty() ? "." : file.parent_path().string();
   loaded.written = std::move(written);
   loaded.printResolved();
-  if (loaded.fields.optim() == recipe::Optimizer::ADAMW && loaded.fields.adam_beta2() > 0.98 &&
-      loaded.fields.optimizer_state_dtype() == recipe::StateDtype::BF16)
-    loaded.notes.push_back("adam_beta2 is above 0.98 with BF16 moments: bf16 cannot hold 0.999 · v, so v never decays");
+  if (std::string note = warmUpNote(loaded.fields); !note.empty())
+    loaded.notes.push_back(std::move(note));
   return loaded;
 }
 

@@ -1,4 +1,5 @@
 // From a file and overrides to a Recipe message: syntax, field names, types; no values.
+#include "compiler/Recipe/LegalValues.h"
 #include "compiler/Recipe/Recipe.h"
 
 #include "runtime/Support/FileKind.h"
@@ -126,25 +127,6 @@ const FieldDescriptor *fieldAnywhere(const Descriptor &message, const std::strin
   return nullptr;
 }
 
-/// What a field takes, for people.
-std::string legalValues(const FieldDescriptor &field) {
-  switch (field.cpp_type()) {
-  case FieldDescriptor::CPPTYPE_ENUM:
-    return (field.name() == "micro_batch_size" ? "an integer in [1, 65536], or " : "one of ") +
-           enumNames(*field.enum_type());
-  case FieldDescriptor::CPPTYPE_UINT64:
-    return "an integer in [0, 2^64)";
-  case FieldDescriptor::CPPTYPE_DOUBLE:
-    return "a number";
-  case FieldDescriptor::CPPTYPE_BOOL:
-    return "true or false";
-  case FieldDescriptor::CPPTYPE_MESSAGE:
-    return "{ … }, with fields of its own";
-  default:
-    return "text in quotes";
-  }
-}
-
 /// Byte `column` of a line as the tokenizer counts, for which a tab reaches to the next multiple of 8.
 size_t byteAt(std::string_view line, int column) {
   size_t byte = 0;
@@ -185,6 +167,20 @@ FieldValue fieldValueAt(std::string_view line, int column) {
   return {std::string(line.substr(begin, end + 1 - begin)), std::string(line.substr(from, to - from))};
 }
 
+/// What somebody wrote, on one line, also where that is nothing.
+std::string shownValue(std::string_view value) {
+  const bool blank = value.find_first_not_of(" \t\n") == std::string_view::npos;
+  return blank ? fmt::format("\"{}\"", rt::shown(value)) : rt::shown(value);
+}
+
+/// "r, lora_alpha, …": what may stand behind the name of a message.
+std::string fieldNames(const Descriptor &message) {
+  std::string names;
+  for (int i = 0; i < message.field_count(); ++i)
+    names += (i ? ", " : "") + message.field(i)->name();
+  return names;
+}
+
 /// Turns the parser's sentences into ours; `line` is where it stopped, at `column`.
 std::string explain(const std::string &message, std::string_view line, int column) {
   if (message.find("has no field named") != std::string::npos) {
@@ -196,10 +192,20 @@ std::string explain(const std::string &message, std::string_view line, int colum
   if (message == "Expected identifier, got: ")
     return "the file ends within { …; a } is missing";
   if (message.find("multiple times") != std::string::npos)
-    return message;
+    return fmt::format("{} is set twice; leave one out", between(message, "field \"", "\""));
+  if (message.find("control characters") != std::string::npos)
+    return "holds control characters, which no text does; a recipe in text has a field a line, NAME: VALUE, and one in "
+           "binary is called .pb";
+  if (message.find("end of string") != std::string::npos || message.find("cross line") != std::string::npos)
+    return "a text has no end: the quote behind it is missing";
+  constexpr std::string_view noName = "Expected identifier, got: ";
+  if (message.starts_with(noName))
+    return fmt::format("has {} where the name of a field should be; a recipe has a field a line, NAME: VALUE (no JSON, "
+                       "no YAML)",
+                       shownValue(std::string_view(message).substr(noName.size())));
   const FieldValue at = lateFieldValue(message).value_or(fieldValueAt(line, column));
   const FieldDescriptor *field = at.field.empty() ? nullptr : fieldAnywhere(*recipe::Recipe::descriptor(), at.field);
-  return field ? fmt::format("{} is {}; must be {}", at.field, at.value, legalValues(*field)) : message;
+  return field ? fmt::format("{} is {}; must be {}", at.field, shownValue(at.value), legalValues(*field)) : message;
 }
 
 class Errors : public google::protobuf::io::ErrorCollector {
@@ -277,8 +283,8 @@ Status overrideText(const Override &item, std::string &text, std::string &path) 
   for (std::string part; std::getline(parts, part, '.');) {
     const FieldDescriptor *field = message ? message->FindFieldByName(part) : nullptr;
     if (!field)
-      return badInput(
-          fmt::format("{}: there is no field {}{}", item.place, part, message ? hintFor(*message, part) : ""));
+      return badInput(fmt::format("{}: there is no field {}{}", item.place, shownValue(part),
+                                  message ? hintFor(*message, part) : ""));
     message = field->message_type();
     if (message) {
       text += part + " { ";
@@ -287,13 +293,15 @@ Status overrideText(const Override &item, std::string &text, std::string &path) 
     }
     const bool string = field->type() == FieldDescriptor::TYPE_STRING, list = field->is_repeated();
     if (!string && (value.empty() ||
-                    value.find_first_of(" \t\n:{},;#[]") != std::string::npos)) // a value, not a piece of a recipe
-      return badInput(fmt::format("{}: {} is {}; must be {}", item.place, part, value, legalValues(*field)));
+                    value.find_first_of(" \t\n:{},;#[]\"'") != std::string::npos)) // a value, not a piece of a recipe
+      return badInput(
+          fmt::format("{}: {} is {}; must be {}", item.place, part, shownValue(value), legalValues(*field)));
     const bool asIs = !string || value.rfind('"', 0) == 0 || (list && value.rfind('[', 0) == 0);
     text += fmt::format("{}: {}", part, asIs ? value : fmt::format("\"{}\"", google::protobuf::CEscape(value)));
   }
   if (message)
-    return badInput(fmt::format("{}: {} has fields of its own; name one of them", item.place, path));
+    return badInput(fmt::format("{}: {} has fields of its own, {}; name one of them: {}.{}=VALUE", item.place, path,
+                                fieldNames(*message), path, message->field(0)->name()));
   text += closing;
   return Status();
 }
@@ -317,8 +325,15 @@ Status applyOverride(const Override &item, recipe::Recipe &fields, FieldPlaces &
   Errors errors("", text);
   TextFormat::Parser parser;
   parser.RecordErrorsTo(&errors);
-  if (!parser.ParseFromString(text, &patch)) // ":1: …", which is no line of a file
+  if (!parser.ParseFromString(text, &patch)) {
+    const std::string_view value = std::string_view(item.assignment).substr(path.size() + 1);
+    if (value.starts_with('"') || value.starts_with('['))
+      return badInput(fmt::format("{}: {} is {}; must be text with quotes at both ends or at none, or a list of such "
+                                  "in [ ]",
+                                  item.place, path, shownValue(value)));
+    // ":1: …", which is no line of a file
     return badInput(item.place + errors.text.substr(std::min<size_t>(2, errors.text.size())));
+  }
   clearLists(patch, fields);
   fields.MergeFrom(patch);
   places[path] = item.place;
@@ -413,7 +428,7 @@ Status parseText(std::string text, const std::string &path, recipe::Recipe &fiel
 
 /// --set takes aliases as a text does.
 Override setOption(const std::string &argument, std::vector<std::string> &notes) {
-  Override item{argument, "--set " + argument};
+  Override item{argument, "--set " + rt::shown(argument)};
   const size_t equals = std::min(argument.find('='), argument.size());
   if (const Alias *alias = takenAlias(std::string_view(argument).substr(0, equals))) {
     notes.push_back(fmt::format("{} is taken as {}", alias->theirs, alias->ours));
@@ -448,7 +463,8 @@ rt::Expected<WrittenRecipe> ft::parseRecipe(const std::string &path) {
   recipe.path = path;
   if (extension == ".pb") {
     if (!recipe.fields.ParseFromString(content))
-      return badInput(fmt::format("{}: is not a binary recipe (message ft.recipe.Recipe)", path));
+      return badInput(
+          fmt::format("{}: is not a binary recipe (message ft.recipe.Recipe); one in text is called .textproto", path));
     if (int number = unknownField(recipe.fields))
       return badInput(fmt::format("{}: holds field number {}, which no recipe has", path, number));
   } else {

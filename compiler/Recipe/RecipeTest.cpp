@@ -114,12 +114,20 @@ TEST_F(RecipeTest, NamesPlaceValueRangeAndWayOut) {
   EXPECT_EQ(errorOf("lr: 3"), "bad.textproto:1: a recipe has no field lr; it is called learning_rate here");
   EXPECT_EQ(errorOf("\nprecision: FP32"), "bad.textproto:2: precision is FP32; must be one of FP32_TRUE, BF16_TRUE, "
                                           "BF16_MIXED, FP16_MIXED, FP64_TRUE");
-  EXPECT_EQ(errorOf("sequence_len: \"x\""), "bad.textproto:1: sequence_len is \"x\"; must be an integer in [0, 2^64)");
+  EXPECT_EQ(errorOf("sequence_len: \"x\""),
+            "bad.textproto:1: sequence_len is \"x\"; must be an integer in [8, 1048576], a multiple of 8");
   EXPECT_EQ(errorOf("\n\twarmup_steps : -2 seed: 3"),
-            "bad.textproto:2: warmup_steps is -2; must be an integer in [0, 2^64)");
+            "bad.textproto:2: warmup_steps is -2; must be an integer in [0, 1000000000]");
   EXPECT_EQ(errorOf("packing: maybe\n\nseed: 1"), "bad.textproto:1: packing is maybe; must be true or false");
   EXPECT_EQ(errorOf("optim: ADAM\n\nseed: 1"), "bad.textproto:1: optim is ADAM; must be one of ADAMW, SGD, LION");
   EXPECT_EQ(errorOf("lora: 16"), "bad.textproto:1: lora is 16; must be { … }, with fields of its own");
+  EXPECT_EQ(errorOf("base_model: \"a\nseed: 1\n"),
+            "bad.textproto:1: a text has no end: the quote behind it is missing");
+  EXPECT_EQ(errorOf("{\"base_model\": 1}"),
+            "bad.textproto:1: has { where the name of a field should be; a recipe has a field a line, NAME: VALUE (no "
+            "JSON, no YAML)");
+  EXPECT_EQ(errorOf("seed: 1\nseed: 2\n"), "bad.textproto:2: seed is set twice; leave one out");
+  EXPECT_EQ(errorOf(std::string("\x01")).substr(0, 42), "bad.textproto:1: holds control characters,");
   EXPECT_EQ(errorOf("lora { r: 16"), "bad.textproto:1: the file ends within { …; a } is missing");
   EXPECT_EQ(errorOf(""), "bad.textproto: base_model is missing; write base_model: \"smollm2-135m\"");
   EXPECT_EQ(errorOf("precision: FP32_TRUE"),
@@ -168,8 +176,9 @@ TEST_F(RecipeTest, OverridesOfALoadedRecipeAreThoseOfItsFile) {
 }
 
 TEST_F(RecipeTest, RefusesValuesOfEnumsWithoutAName) {
-  EXPECT_EQ(errorOf(good + "optim: 17\n"), "bad.textproto:7: optim is 17; must be one of ADAMW, SGD");
-  EXPECT_EQ(errorOf(good + "optim: UNSPECIFIED\n"), "bad.textproto:7: optim is UNSPECIFIED; must be one of ADAMW, SGD");
+  EXPECT_EQ(errorOf(good + "optim: 17\n"), "bad.textproto:7: optim is 17; must be one of ADAMW, SGD, LION");
+  EXPECT_EQ(errorOf(good + "optim: UNSPECIFIED\n"),
+            "bad.textproto:7: optim is UNSPECIFIED; must be one of ADAMW, SGD, LION");
   EXPECT_EQ(errorOf(good, {"parallelism.strategy=9"}), "--set parallelism.strategy=9: parallelism.strategy is 9; must "
                                                        "be one of DDP, FSDP, ZERO1, ZERO2, ZERO3, HSDP, AUTO");
 }
@@ -198,7 +207,8 @@ TEST_F(RecipeTest, RefusesNumbersThatTrainingCannotUse) {
   EXPECT_EQ(errorOf(good + "adam_epsilon: 1e-50"), "bad.textproto:7: adam_epsilon is 1e-50; must be in [1e-37, 1]");
   EXPECT_EQ(
       errorOf(good + "data { eval: \"synthetic:x\" }"),
-      "bad.textproto:7: data.eval is synthetic:x; must be a path, or synthetic:SEED with an integer in [0, 2^64)");
+      "bad.textproto:7: data.eval is synthetic:x; must be a path, or synthetic:SEED with an integer in [0, 2^64), or "
+      "synthetic:SEED:PERCENT or synthetic:SEED:FROM-TO with percents of a document that are masked, in [0, 99]");
 }
 
 TEST_F(RecipeTest, TextFieldsAreCheckedTogether) {
@@ -229,7 +239,18 @@ TEST_F(RecipeTest, TakesAnOverrideAsAValueAndNothingElse) {
   }
   EXPECT_EQ(errorOf(good, {"seed=1 packing: false"}),
             "--set seed=1 packing: false: seed is 1 packing: false; must be an integer in [0, 2^64)");
-  EXPECT_EQ(errorOf(good, {"learning_rate="}), "--set learning_rate=: learning_rate is ; must be a number");
+  EXPECT_EQ(errorOf(good, {"adam_beta1=\""}), "--set adam_beta1=\": adam_beta1 is \"; must be a number in [0, 1)");
+  EXPECT_EQ(errorOf(good, {"output_dir=\"a"}),
+            "--set output_dir=\"a: output_dir is \"a; must be text with quotes at both ends or at none, or a list of "
+            "such in [ ]");
+  EXPECT_EQ(errorOf(good, {"optim=a\nb"}), "--set optim=a\\x0ab: optim is a\\x0ab; must be one of ADAMW, SGD, LION");
+  EXPECT_EQ(
+      errorOf(good, {"offload_optimizer=1"}),
+      "--set offload_optimizer=1: offload_optimizer has fields of its own, device, fraction, pin_memory; name one "
+      "of them: offload_optimizer.device=VALUE");
+  EXPECT_LT(errorOf(good, {"optim=" + std::string(100000, 'a')}).size(), 500u);
+  EXPECT_EQ(errorOf(good, {"learning_rate="}),
+            "--set learning_rate=: learning_rate is \"\"; must be a number in (0, 10]");
 }
 
 TEST_F(RecipeTest, TakesNamesOfOtherToolsWithANote) {
@@ -249,10 +270,25 @@ TEST_F(RecipeTest, TakesNamesOfOtherToolsWithANote) {
   EXPECT_EQ(loaded->notes[1], "lora_r is taken as lora.r");
   EXPECT_EQ(loaded->notes[5], "num_train_epochs is taken as num_epochs");
   EXPECT_EQ(errorOf(std::string(full) + "lora_r: 0\n"), "bad.textproto:6: lora.r is 0; must be in [1, 1024]");
-  EXPECT_EQ(errorOf(std::string(full) + "lora_r: x\n"), "bad.textproto:6: r is x; must be an integer in [0, 2^64)");
+  EXPECT_EQ(errorOf(std::string(full) + "lora_r: x\n"), "bad.textproto:6: r is x; must be an integer in [1, 1024]");
   EXPECT_EQ(errorOf(good + "lora_r: 2\n").substr(0, 33), "bad.textproto:7: lora.r is set in");
   EXPECT_EQ(errorOf(std::string(full) + "lora_r: {}\n"),
             "bad.textproto:6: a recipe has no field lora_r; it is called lora.r here");
+}
+
+TEST_F(RecipeTest, NotesAWarmUpAsLongAsTheRun) {
+  auto notes = [&](const std::string &more) {
+    auto loaded = loadRecipe(write("warm.textproto", good + more), {});
+    EXPECT_TRUE(loaded.ok()) << loaded.status().message();
+    return loaded->notes;
+  };
+  for (const char *all : {"max_steps: 5 warmup_steps: 5", "max_steps: 5 warmup_ratio: 0.9", "warmup_ratio: 1"}) {
+    ASSERT_EQ(notes(all).size(), 1u) << all;
+    EXPECT_NE(notes(all)[0].find("the learning rate never reaches learning_rate"), std::string::npos);
+  }
+  for (const char *part :
+       {"max_steps: 5 warmup_steps: 4", "max_steps: 5 warmup_ratio: 0.8", "max_steps: 1", "num_epochs: 1"})
+    EXPECT_TRUE(notes(part).empty()) << part;
 }
 
 TEST_F(RecipeTest, ReadsFilesWithAByteOrderMark) { EXPECT_EQ(errorOf("\xEF\xBB\xBF" + good), "accepted"); }
@@ -261,6 +297,19 @@ TEST_F(RecipeTest, AQuantisedBaseIsNamedFrozenAndReplicated) {
   auto with = [&](const std::string &line) { return errorOf(std::string(full) + line); };
   EXPECT_EQ(with("lora {} quantization { type: NF4 double_quant: true }"), "accepted");
   EXPECT_EQ(with("lora {} quantization { type: NF4 } parallelism { dp_replicate_size: 2 }"), "accepted");
+  EXPECT_EQ(with("lora {} quantization { type: FP8 }"), "accepted");
+  EXPECT_EQ(with("lora {} quantization { type: FP8 products: FP8 resident_transposes: TRUE }"), "accepted");
+  EXPECT_EQ(with("lora {} quantization { type: FP8 products: DEQUANTIZED }"), "accepted");
+  EXPECT_EQ(
+      with("lora {} quantization { type: FP8 double_quant: true }"),
+      "bad.textproto:6: quantization.double_quant is true; scales of FP8, one a row, are not quantised: leave it out");
+  EXPECT_EQ(with("lora {} quantization { type: FP8 products: DEQUANTIZED resident_transposes: TRUE }"),
+            "bad.textproto:6: quantization.resident_transposes belongs to products of FP8; quantization.products is "
+            "DEQUANTIZED: leave it out");
+  EXPECT_EQ(
+      with("lora {} quantization { type: NF4 products: FP8 }"),
+      "bad.textproto:6: quantization.products belongs to quantization.type FP8; products of NF4 always read numbers: "
+      "leave it out");
   EXPECT_EQ(with("lora {} quantization { double_quant: true }"),
             "bad.textproto: quantization.type is missing; write quantization { type: NF4 }");
   EXPECT_EQ(
@@ -338,10 +387,27 @@ TEST_F(RecipeTest, TakesBooleansOfOtherTools) {
       "--set gradient_checkpointing=yes: gradient_checkpointing is yes; must be one of NONE, AUTO, SELECTIVE, FULL");
 }
 
+TEST_F(RecipeTest, EvaluationHasTheBoundOnTargetsOfTraining) {
+  auto bounds = [&](const std::string &lines) {
+    auto loaded = loadRecipe(write("good.textproto", std::string(full) + lines), {});
+    EXPECT_TRUE(loaded.ok()) << loaded.status().message();
+    return std::pair(loaded->fields.max_target_tokens(), loaded->fields.max_eval_target_tokens());
+  };
+  using Bounds = std::pair<uint64_t, uint64_t>;
+  EXPECT_EQ(bounds(""), Bounds(0, 0));
+  EXPECT_EQ(bounds("max_target_tokens: 100\n"), Bounds(100, 100));
+  EXPECT_EQ(bounds("max_target_tokens: 100 max_eval_target_tokens: 7\n"), Bounds(100, 7));
+  EXPECT_EQ(bounds("max_eval_target_tokens: 7\n"), Bounds(0, 7));
+  EXPECT_EQ(errorOf(std::string(full) + "max_target_tokens: 0"),
+            "bad.textproto:6: max_target_tokens is 0; must be in [1, 1073741824]");
+  EXPECT_EQ(errorOf(std::string(full) + "max_eval_target_tokens: 1073741825"),
+            "bad.textproto:6: max_eval_target_tokens is 1073741825; must be in [1, 1073741824]");
+}
+
 TEST_F(RecipeTest, RefusesWhatIsNotSupportedYetByName) {
   auto with = [&](const std::string &line) { return errorOf(std::string(full) + line); };
-  EXPECT_EQ(with("lora {} quantization { type: FP8 }"),
-            "bad.textproto:6: quantization.type asks for FP8, which is not supported yet; use NF4");
+  EXPECT_EQ(with("lora {} quantization { type: INT8 }"),
+            "bad.textproto:6: quantization.type asks for INT8, which is not supported yet; use FP8 or NF4");
   EXPECT_EQ(errorOf(good, {"quantization.type=INT8"}).substr(0, 29), "--set quantization.type=INT8:");
   EXPECT_NE(with("activation_offload: TRUE").find("activation_offload asks for activations on the host, which is not"),
             std::string::npos);

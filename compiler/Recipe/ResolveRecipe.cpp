@@ -3,13 +3,13 @@
 
 #include "compiler/Recipe/ByteSize.h"
 #include "runtime/Support/Strings.h"
+#include "runtime/Support/SyntheticSource.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <google/protobuf/descriptor.h>
 
 #include <algorithm>
-#include <charconv>
 
 using namespace ft;
 using recipe::Recipe;
@@ -95,28 +95,21 @@ Status checkValues(const google::protobuf::Message &message, const std::string &
 
 /// Known fields whose passes do not exist yet are refused by name.
 Status checkUnsupported(const Recipe &r, const Checker &check) {
-  if (r.precision() == recipe::Precision::FP16_MIXED)
-    return check.unsupported("precision", "FP16_MIXED", "use BF16_MIXED");
   if (r.optim() == recipe::Optimizer::LION)
     return check.unsupported("optim", "LION", "use ADAMW or SGD");
   if (r.optimizer_state_dtype() == recipe::StateDtype::INT8)
     return check.unsupported("optimizer_state_dtype", "INT8", "use BF16");
   if (r.parallelism().reduce_dtype() == recipe::StateDtype::INT8)
     return check.unsupported("parallelism.reduce_dtype", "INT8", "use BF16");
-  if (r.master_dtype() == recipe::MasterDtype::BF16_REMAINDER)
-    return check.unsupported("master_dtype", "BF16_REMAINDER", "use F32");
-  if (r.quantization().type() > recipe::QuantizationType::NF4)
+  if (r.quantization().type() > recipe::QuantizationType::FP8)
     return check.unsupported("quantization.type", recipe::QuantizationType::Kind_Name(r.quantization().type()),
-                             "use NF4");
+                             "use FP8 or NF4");
   if (r.has_offload_parameters())
     return check.unsupported("offload_parameters", "parameters on the host",
                              "leave it out; offload_optimizer keeps their masters and moments there");
   if (r.activation_offload() == recipe::ActivationOffload::AUTO ||
       r.activation_offload() == recipe::ActivationOffload::TRUE)
     return check.unsupported("activation_offload", "activations on the host", "use FALSE, or gradient_checkpointing");
-  if (r.has_max_target_tokens() || r.has_max_eval_target_tokens())
-    return check.unsupported(r.has_max_target_tokens() ? "max_target_tokens" : "max_eval_target_tokens",
-                             "rows of targets alone", "leave it out");
   if (r.lora().use_rslora())
     return check.unsupported("lora.use_rslora", "rsLoRA", "set lora_alpha to alpha · √r for the same scale");
   if (r.lora().use_dora())
@@ -137,6 +130,36 @@ Status resolveMemory(Recipe &r, const Checker &check) {
   return Status();
 }
 
+Status resolveNf4(Recipe &r, const Checker &check) {
+  const recipe::Quantization &quantization = r.quantization();
+  for (const auto &[field, given] :
+       {std::pair("quantization.products", quantization.has_products()),
+        std::pair("quantization.resident_transposes", quantization.has_resident_transposes())})
+    if (given)
+      return check.error(field, "belongs to quantization.type FP8; products of NF4 always read numbers: leave it out");
+  FT_DEFAULT(*r.mutable_quantization(), double_quant, false);
+  return Status();
+}
+
+Status resolveFp8(Recipe &r, const Checker &check) {
+  recipe::Quantization &quantization = *r.mutable_quantization();
+  if (quantization.double_quant())
+    return check.error("quantization.double_quant",
+                       "is true; scales of FP8, one a row, are not quantised: leave it out");
+  FT_DEFAULT(quantization, products, recipe::QuantizedProducts::AUTO);
+  const bool multiplied = quantization.products() != recipe::QuantizedProducts::DEQUANTIZED;
+  if (quantization.products() == recipe::QuantizedProducts::FP8 && r.precision() == recipe::Precision::FP64_TRUE)
+    return check.error("quantization.products",
+                       "is FP8, and precision FP64_TRUE computes in double precision alone: use "
+                       "DEQUANTIZED, or another precision");
+  if (!multiplied && quantization.has_resident_transposes())
+    return check.error("quantization.resident_transposes", "belongs to products of FP8; quantization.products is "
+                                                           "DEQUANTIZED: leave it out");
+  if (multiplied)
+    FT_DEFAULT(quantization, resident_transposes, recipe::ResidentTransposes::AUTO);
+  return Status();
+}
+
 /// Every rank of DDP holds the whole quantised base; how its blocks would be shared nothing says yet.
 Status resolveQuantization(Recipe &r, const Checker &check) {
   if (!r.has_quantization())
@@ -152,8 +175,7 @@ Status resolveQuantization(Recipe &r, const Checker &check) {
                              fmt::format("a quantised base with parallelism.strategy {}",
                                          recipe::Strategy::Kind_Name(r.parallelism().strategy())),
                              "use DDP");
-  FT_DEFAULT(*r.mutable_quantization(), double_quant, false);
-  return Status();
+  return r.quantization().type() == recipe::QuantizationType::FP8 ? resolveFp8(r, check) : resolveNf4(r, check);
 }
 
 constexpr uint64_t mostRanks = 1024;
@@ -250,11 +272,23 @@ Status resolveRows(Recipe &r, const Checker &check) {
   return Status();
 }
 
+/// Bounds on the targets of a micro-batch. One that is above its tokens is none, and no error: other rows may be tried.
+Status resolveTargetBounds(Recipe &r, const Checker &check) {
+  constexpr uint64_t most = uint64_t(1) << 30;
+  if (r.has_max_target_tokens()) {
+    FT_RETURN_IF_ERROR(check.integer("max_target_tokens", r.max_target_tokens(), 1, most));
+    FT_DEFAULT(r, max_eval_target_tokens, r.max_target_tokens());
+  }
+  return r.has_max_eval_target_tokens() ? check.integer("max_eval_target_tokens", r.max_eval_target_tokens(), 1, most)
+                                        : Status();
+}
+
 Status resolveBatch(Recipe &r, const Checker &check) {
   FT_RETURN_IF_ERROR(check.range("sequence_len", r.sequence_len(),
                                  r.sequence_len() >= 8 && r.sequence_len() <= 1048576 && r.sequence_len() % 8 == 0,
                                  "[8, 1048576], a multiple of 8"));
   FT_RETURN_IF_ERROR(resolveRows(r, check));
+  FT_RETURN_IF_ERROR(resolveTargetBounds(r, check));
   FT_DEFAULT(r, packing, true);
   FT_DEFAULT(r, max_document_len, r.sequence_len());
   FT_RETURN_IF_ERROR(check.integer("max_document_len", r.max_document_len(), 8, r.sequence_len()));
@@ -288,6 +322,10 @@ Status resolveLora(recipe::Lora &lora, const Checker &check) {
   return Status();
 }
 
+bool isBf16(const Recipe &r) {
+  return r.precision() == recipe::Precision::BF16_TRUE || r.precision() == recipe::Precision::BF16_MIXED;
+}
+
 Status resolveOptimizer(Recipe &r, const Checker &check) {
   FT_DEFAULT(r, optim, recipe::Optimizer::ADAMW);
   FT_DEFAULT(r, adam_beta1, 0.9);
@@ -297,6 +335,7 @@ Status resolveOptimizer(Recipe &r, const Checker &check) {
   FT_DEFAULT(r, weight_decay, 0);
   FT_DEFAULT(r, weight_decay_norms, false);
   FT_DEFAULT(r, optimizer_state_dtype, recipe::StateDtype::F32);
+  FT_DEFAULT(r, master_dtype, recipe::MasterDtype::F32);
   FT_DEFAULT(r, max_grad_norm, 1.0);
   auto unit = [](double v) { return v >= 0 && v < 1; };
   FT_RETURN_IF_ERROR(check.range("adam_beta1", r.adam_beta1(), unit(r.adam_beta1()), "[0, 1)"));
@@ -311,9 +350,15 @@ Status resolveOptimizer(Recipe &r, const Checker &check) {
       check.range("max_grad_norm", r.max_grad_norm(), r.max_grad_norm() >= 0 && r.max_grad_norm() <= 1e9, "[0, 1e9]"));
   if (r.sgd_momentum() > 0 && r.optim() != recipe::Optimizer::SGD)
     return check.error("sgd_momentum", "is set but optim is ADAMW; set optim: SGD or leave it out");
-  if (r.optimizer_state_dtype() == recipe::StateDtype::BF16 &&
-      (r.has_lora() || r.precision() != recipe::Precision::BF16_TRUE))
-    return check.error("optimizer_state_dtype", "is BF16, which is for full fine-tuning in BF16_TRUE; use F32");
+  if (r.optimizer_state_dtype() == recipe::StateDtype::BF16 && (r.has_lora() || !isBf16(r)))
+    return check.error("optimizer_state_dtype",
+                       "is BF16, which is for full fine-tuning in BF16_TRUE or BF16_MIXED; use F32");
+  if (r.master_dtype() == recipe::MasterDtype::BF16_REMAINDER) {
+    if (r.has_lora() || r.precision() != recipe::Precision::BF16_MIXED)
+      return check.error("master_dtype", "is BF16_REMAINDER, which is for full fine-tuning in BF16_MIXED; use F32");
+    if (r.optim() != recipe::Optimizer::ADAMW)
+      return check.error("master_dtype", "is BF16_REMAINDER, which is for optim ADAMW; use F32");
+  }
   return Status();
 }
 
@@ -377,16 +422,9 @@ Status resolveSaving(Recipe &r, const Checker &check) {
 }
 
 Status checkSource(const std::string &field, const std::string &source, const Checker &check) {
-  constexpr std::string_view prefix = "synthetic:";
-  if (source.rfind(prefix, 0) != 0)
+  if (source.rfind(rt::SyntheticSource::prefix, 0) != 0 || rt::SyntheticSource::parse(source))
     return Status();
-  const std::string seed = source.substr(prefix.size());
-  uint64_t value = 0;
-  auto [end, error] = std::from_chars(seed.data(), seed.data() + seed.size(), value);
-  return error == std::errc() && end == seed.data() + seed.size()
-             ? Status()
-             : check.error(
-                   field, fmt::format("is {}; must be a path, or synthetic:SEED with an integer in [0, 2^64)", source));
+  return check.error(field, fmt::format("is {}; must be a path, or {}", source, rt::SyntheticSource::form));
 }
 
 Status checkSources(const std::string &field, const google::protobuf::RepeatedPtrField<std::string> &sources,

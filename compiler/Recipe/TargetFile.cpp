@@ -67,6 +67,9 @@ static rt::Status checkNumbers(const std::string &file, const recipe::TargetSpec
   if (spec.multiprocessors() > 0)
     numbers.insert(numbers.end(), {{"gemm_tile_rows", double(spec.gemm_tile_rows()), 1, 1 << 20},
                                    {"gemm_tile_columns", double(spec.gemm_tile_columns()), 1, 1 << 20}});
+  if (spec.fp8_tflops() != 0)
+    numbers.insert(numbers.end(),
+                   {{"fp8_tflops", spec.fp8_tflops(), 1e-6, huge}, {"fp8_share", spec.fp8_share(), 1e-3, 1}});
   if (spec.library_attention())
     numbers.insert(numbers.end(), {{"attention_share", spec.attention_share(), 1e-3, 1},
                                    {"attention_softmax_lanes", spec.attention_softmax_lanes(), 0, 1 << 20},

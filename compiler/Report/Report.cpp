@@ -42,16 +42,25 @@ std::string peakText(const plan::Plan &plan) {
   return text;
 }
 
-std::string predictionText(const plan::Plan &plan) {
-  const plan::Stats &stats = plan.stats();
+/// Of a step that takes `us`; `which` says what steps those are.
+std::string predictionText(const plan::Plan &plan, const std::string &which, double us, double flops) {
   const plan::Batch &batch = plan.batch();
   const uint64_t tokens =
       batch.micro_batch_size() * batch.sequence_len() * batch.gradient_accumulation_steps() * plan::Mesh(plan).ranks();
-  const double seconds = stats.predicted_step_us() / 1e6;
+  const double seconds = us / 1e6;
   const std::string &rates = plan.target().rates_provenance();
-  return fmt::format("predicted step {:.1f} ms, {:.0f} tokens/s, {:.2f} TFLOP a step{}\n", seconds * 1e3,
-                     tokens / seconds, stats.flops_per_step() / 1e12,
-                     inParentheses(rates.empty() ? "" : "rates: " + rates));
+  return fmt::format("predicted step{} {:.1f} ms, {:.0f} tokens/s, {:.2f} TFLOP a step{}\n", which, seconds * 1e3,
+                     tokens / seconds, flops / 1e12, inParentheses(rates.empty() ? "" : "rates: " + rates));
+}
+
+/// Where micro-batches may be of few targets, of both kinds of steps.
+std::string predictionText(const plan::Plan &plan) {
+  const plan::Stats &stats = plan.stats();
+  if (stats.predicted_targets_step_us() == 0)
+    return predictionText(plan, "", stats.predicted_step_us(), stats.flops_per_step());
+  const std::string bound = fmt::format(" of micro-batches of at most {} targets", plan.batch().max_target_tokens());
+  return predictionText(plan, bound, stats.predicted_targets_step_us(), stats.flops_per_targets_step()) +
+         predictionText(plan, " of others", stats.predicted_step_us(), stats.flops_per_step());
 }
 
 /// What ranks tell each other, all together and by kind.

@@ -38,6 +38,24 @@ TEST(Report, SaysOfAPlanWhatItSaysOfItsRecipe) {
     EXPECT_NE(text.find(part), std::string::npos) << part << "not in\n" << text;
 }
 
+// A bound saves time, and no memory; both kinds of steps are predicted.
+TEST(Report, SaysWhatABoundOnTargetsSaves) {
+  const plan::Plan whole = planOf(inputsOf("bench_lora_1b", {}, "h200"));
+  const plan::Plan few = planOf(inputsOf("bench_lora_1b", {"max_target_tokens=8192"}, "h200"));
+  const plan::Stats &stats = few.stats();
+  EXPECT_EQ(stats.predicted_step_us(), whole.stats().predicted_step_us());
+  EXPECT_LT(stats.predicted_targets_step_us(), 0.98 * stats.predicted_step_us());
+  EXPECT_GT(stats.predicted_targets_step_us(), 0.90 * stats.predicted_step_us());
+  EXPECT_LT(stats.flops_per_targets_step(), 0.98 * stats.flops_per_step());
+  const uint64_t inputs = rt::fitOf(few).needs() - rt::fitOf(whole).needs();
+  EXPECT_LT(inputs, 1u << 20);
+  const std::string text = describe(few);
+  for (const char *part : {"\npredicted step of micro-batches of at most 8192 targets ", "\npredicted step of others ",
+                           "\nnote: max_target_tokens 8192: of micro-batches of at most 8192 targets head, loss and "})
+    EXPECT_NE(text.find(part), std::string::npos) << part << "not in\n" << text;
+  EXPECT_EQ(whole.stats().predicted_targets_step_us(), 0);
+}
+
 TEST(Report, NamesEveryAxisAndLeavesOutWhatAPlanDoesNotSay) {
   plan::Plan plan;
   plan.mutable_target()->set_name("mine");

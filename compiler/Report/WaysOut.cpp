@@ -93,9 +93,13 @@ std::string ft::waysOut(const plan::Plan &tooLarge, const Inputs &inputs) {
       if (search.attempt(way))
         break;
     }
-  if (r.optim() == recipe::Optimizer::ADAMW && !r.has_lora() && r.precision() == recipe::Precision::BF16_TRUE &&
+  const bool bf16 = r.precision() == recipe::Precision::BF16_TRUE || r.precision() == recipe::Precision::BF16_MIXED;
+  if (r.optim() == recipe::Optimizer::ADAMW && !r.has_lora() && bf16 &&
       r.optimizer_state_dtype() == recipe::StateDtype::F32)
     search.attempt({"optimizer_state_dtype=BF16"});
+  if (r.optim() == recipe::Optimizer::ADAMW && !r.has_lora() && r.precision() == recipe::Precision::BF16_MIXED &&
+      r.master_dtype() == recipe::MasterDtype::F32)
+    search.attempt({"master_dtype=BF16_REMAINDER"});
   if (!r.has_offload_optimizer())
     search.attempt({"offload_optimizer.device=CPU"});
   if (!r.has_lora()) {

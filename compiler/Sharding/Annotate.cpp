@@ -1,7 +1,7 @@
 // dist-annotate: the seeds from which everything else follows.
 //
-// The batch is split along tokens over all axes in every strategy: inputs with one element per token are S(0), the
-// host's tables are each rank's own (Boxing.h explains both), scalars are the same everywhere.
+// The batch is split along tokens over all axes in every strategy: inputs with one element per token, or per target,
+// are S(0), the host's tables are each rank's own (Boxing.h explains both), scalars are the same everywhere.
 //
 // What else is S(0), over the last axis, is what a strategy splits (Partition.h); all other variables are B. A gradient
 // that is B has the backward pass end with its all_reduce, one that is S with its reduce_scatter. Where micro-batches
@@ -34,7 +34,7 @@ namespace {
 
 constexpr llvm::StringLiteral meshName = "mesh";
 
-enum class PerInput { Token, Document, Sorted, Segment, Same };
+enum class PerInput { Token, Document, Index, Segment, Same };
 
 /// What the elements of an input go by.
 PerInput elementsOf(plan::BatchInput::Kind kind) {
@@ -43,12 +43,15 @@ PerInput elementsOf(plan::BatchInput::Kind kind) {
   case plan::BatchInput::LABELS:
   case plan::BatchInput::POSITIONS:
   case plan::BatchInput::DOCUMENT_START:
+  case plan::BatchInput::TARGET_LABELS:
     return PerInput::Token;
   case plan::BatchInput::DOCUMENT_OFFSETS:
   case plan::BatchInput::DOCUMENT_LENS:
     return PerInput::Document;
   case plan::BatchInput::SORTED_POSITIONS:
-    return PerInput::Sorted;
+  case plan::BatchInput::TARGET_ROWS:
+  case plan::BatchInput::TARGET_SLOTS:
+    return PerInput::Index;
   case plan::BatchInput::SEGMENT_STARTS:
   case plan::BatchInput::SEGMENT_IDS:
     return PerInput::Segment;
@@ -181,8 +184,8 @@ private:
     switch (elementsOf(kind)) {
     case PerInput::Token:
       return split(variable, axes);
-    case PerInput::Sorted:
-      return failed(checkDivides(variable, size, axes)) ? failure() : own(variable, share);
+    case PerInput::Index:
+      return failed(checkDivides(variable, size, axes)) ? failure() : own(variable, size / ranks);
     case PerInput::Document: {
       const int64_t fence = kind == plan::BatchInput::DOCUMENT_OFFSETS; // one offset more than documents
       return failed(checkDivides(variable, size - fence, axes)) ? failure()

@@ -24,6 +24,10 @@ void FactorRule::result(ArrayRef<unsigned> letters) {
   resultValues.push_back({FactorValue::Kind::Plain, llvm::SmallVector<unsigned, 2>(letters), 0});
 }
 
+void FactorRule::taken(ArrayRef<unsigned> letters) {
+  resultValues.push_back({FactorValue::Kind::Taken, llvm::SmallVector<unsigned, 2>(letters), 0});
+}
+
 llvm::SmallVector<unsigned, 2> FactorRule::whole(Value value, StringRef name) {
   llvm::SmallVector<unsigned, 2> letters;
   for (int64_t i = 0, rank = cast<RankedTensorType>(value.getType()).getRank(); i < rank; ++i)
@@ -58,7 +62,7 @@ LogicalResult checkSide(Operation *op, StringRef side, ValueRange values, ArrayR
     for (auto [index, size] : llvm::zip(entry.letters, type.getShape())) {
       if (index >= rule.letters().size())
         return op->emitOpError("sharding rule names a letter that it did not declare");
-      if (entry.kind == FactorValue::Kind::Table)
+      if (entry.kind == FactorValue::Kind::Table || entry.kind == FactorValue::Kind::Taken)
         continue;
       const FactorLetter &letter = rule.letters()[index];
       if (entry.kind == FactorValue::Kind::Parts) {

@@ -30,8 +30,9 @@ struct FactorValue {
   /// offsets, sorted positions): own to the rank exactly where that letter is split. Added: plain, and added to result
   /// `addedTo`, so that a partial value may stay partial. Member: elements that result `addedTo` takes as they are, in
   /// another shape; a partial one stays partial as well. Parts: one element for each of so many equal parts of its
-  /// letter's dimension, split as that is.
-  enum class Kind { Plain, Table, Added, Member, Parts } kind = Kind::Plain;
+  /// letter's dimension, split as that is. Taken: of a result, rows that are taken out of those with the letter: split
+  /// alike, and of another size.
+  enum class Kind { Plain, Table, Added, Member, Parts, Taken } kind = Kind::Plain;
   llvm::SmallVector<unsigned, 2> letters; ///< of a table, its letter for every dimension
   unsigned addedTo = 0;
 
@@ -52,6 +53,7 @@ public:
   void member(llvm::ArrayRef<unsigned> letters, unsigned result);
   void parts(unsigned letter);
   void result(llvm::ArrayRef<unsigned> letters);
+  void taken(llvm::ArrayRef<unsigned> letters);
   /// A letter of its own for each dimension of `value`, none of them to be split: scalars, keys, indices.
   llvm::SmallVector<unsigned, 2> whole(mlir::Value value, llvm::StringRef name);
 

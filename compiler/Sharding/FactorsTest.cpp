@@ -41,7 +41,9 @@ protected:
       config->layers = layers;
       config->perLayer.resize(layers, config->perLayer.front());
     }
-    OwningOpRef<ModuleOp> module = buildModel(&context, *config, {rows, 8, rows, /*generate=*/true});
+    BatchShape shape{rows, 8, rows, /*generate=*/true};
+    shape.targetRows = std::max(options.targetBounds.training, options.targetBounds.evaluation);
+    OwningOpRef<ModuleOp> module = buildModel(&context, *config, shape);
     EXPECT_TRUE(module && succeeded(buildTrainingModule(*module, options)));
     return module;
   }
@@ -71,6 +73,13 @@ ModelOptions lora() {
   return options;
 }
 
+/// With segments for micro-batches of few targets; those of evaluation read the first of what inputs name.
+ModelOptions targets() {
+  ModelOptions options = lora();
+  options.targetBounds = {16, 8};
+  return options;
+}
+
 TEST_F(Sharding, EveryOperationHasARuleThatFits) {
   llvm::StringSet<> seen;
   auto check = [&](ModuleOp module) {
@@ -87,6 +96,7 @@ TEST_F(Sharding, EveryOperationHasARuleThatFits) {
   check(*adapters);
   ASSERT_TRUE(succeeded(layOut(*adapters, {})));
   check(*adapters);
+  check(*train("tiny-gqa", targets()));
   OwningOpRef<ModuleOp> bordered = train("tiny-gqa", lora());
   LayoutOptions split;
   split.foldAdapters = split.splitFrozen = true, split.ranks = 2;
@@ -161,7 +171,7 @@ int64_t worldSize(ModuleOp module) {
 
 TEST_F(Sharding, OneRankLeavesTheModuleAsItWas) {
   for (Strategy strategy : {Strategy::Ddp, Strategy::Fsdp}) {
-    for (const ModelOptions &options : {full(), full(Precision::Bf16Mixed, 1), lora()}) {
+    for (const ModelOptions &options : {full(), full(Precision::Bf16Mixed, 1), lora(), targets()}) {
       OwningOpRef<ModuleOp> module = train("tiny-tied", options);
       const std::string before = text(*module);
       ASSERT_TRUE(succeeded(partition(*module, MeshSpec{1}, strategy, true)));
@@ -174,7 +184,7 @@ TEST_F(Sharding, OneRankLeavesTheModuleAsItWas) {
 
 TEST_F(Sharding, SeveralRanksGiveAModuleThatVerifies) {
   for (Strategy strategy : {Strategy::Ddp, Strategy::Fsdp})
-    for (const ModelOptions &options : {full(), full(Precision::Bf16True, 1), lora()})
+    for (const ModelOptions &options : {full(), full(Precision::Bf16True, 1), lora(), targets()})
       for (StringRef model : {"tiny-gqa", "tiny-tied", "tiny-head-dim-100"}) {
         OwningOpRef<ModuleOp> module = train(model, options);
         ASSERT_TRUE(succeeded(partition(*module, MeshSpec{2}, strategy, true))) << model.str();

@@ -42,6 +42,7 @@ void fillTables(Interpreter &rank) {
   auto &offsets = rank["document_offsets"].integers, &lens = rank["document_lens"].integers;
   std::fill(offsets.begin(), offsets.end(), tokens);
   std::fill(lens.begin(), lens.end(), 0);
+  fillTargets(rank);
   int64_t document = -1;
   for (int64_t t = 0; t < tokens; ++t) {
     if (positions[t] == 0)
@@ -109,6 +110,7 @@ struct Case {
   bool tied, lora;
   int64_t steps;
   Strategy strategy;
+  bool targets = false; ///< ranks compute the rows of targets alone, but in the second micro-batch
 };
 
 class Partitioned : public testing::TestWithParam<Case> {};
@@ -133,7 +135,8 @@ TEST_P(Partitioned, TrainsAsOneRankDoes) {
   SetupOptions options;
   options.steps = GetParam().steps;
   options.optimizer.weightDecay = 0.1;
-  options.optimizer.maxGradNorm = 1e-2; // clips: the norm over all ranks matters
+  options.optimizer.maxGradNorm = 1e-2;             // clips: the norm over all ranks matters
+  options.maxTargets = GetParam().targets ? 14 : 0; // seven on each of two ranks, one of which has six
   if (GetParam().lora)
     options.lora = LoraOptions{4, 8, 0.25, {"all-linear"}};
   TrainingSetup setup(config(GetParam().tied), options);
@@ -152,7 +155,8 @@ TEST_P(Partitioned, TrainsAsOneRankDoes) {
     distribute(*module, whole, simulator, /*inputsOnly=*/step > 0);
     const char *segment = step == 0 ? "accumulate_first" : "accumulate_next";
     ASSERT_TRUE(succeeded(whole.run(segment)));
-    ASSERT_TRUE(succeeded(simulator.run(segment)));
+    ASSERT_TRUE(
+        succeeded(simulator.run(GetParam().targets && step != 1 ? segment + std::string("_targets") : segment)));
     expectSame(*module, whole, simulator, segment);
   }
   EXPECT_GT(whole["loss"].numbers[0], 0.1);
@@ -161,7 +165,7 @@ TEST_P(Partitioned, TrainsAsOneRankDoes) {
   expectSame(*module, whole, simulator, "after the update");
   EXPECT_GT(whole["grad_norm"].numbers[0], 1e-2); // it did clip
   ASSERT_TRUE(succeeded(whole.run("evaluate")));
-  ASSERT_TRUE(succeeded(simulator.run("evaluate")));
+  ASSERT_TRUE(succeeded(simulator.run(GetParam().targets ? "evaluate_targets" : "evaluate")));
   expectSame(*module, whole, simulator, "in the evaluation");
 }
 
@@ -213,7 +217,11 @@ INSTANTIATE_TEST_SUITE_P(All, Partitioned,
                                          Case{"TiedDdpAccumulated", true, false, 2, Strategy::Ddp},
                                          Case{"TiedFsdpAccumulated", true, false, 2, Strategy::Fsdp},
                                          Case{"LoraDdpAccumulated", false, true, 2, Strategy::Ddp},
-                                         Case{"LoraFsdpAccumulated", true, true, 2, Strategy::Fsdp}),
+                                         Case{"LoraFsdpAccumulated", true, true, 2, Strategy::Fsdp},
+                                         Case{"TargetsDdp", false, false, 1, Strategy::Ddp, true},
+                                         Case{"TargetsLoraDdpAccumulated", false, true, 3, Strategy::Ddp, true},
+                                         Case{"TargetsTiedZero2Accumulated", true, false, 3, Strategy::Zero2, true},
+                                         Case{"TargetsLoraFsdpAccumulated", true, true, 3, Strategy::Fsdp, true}),
                          [](const testing::TestParamInfo<Case> &info) { return std::string(info.param.name); });
 
 } // namespace

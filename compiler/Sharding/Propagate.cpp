@@ -81,10 +81,10 @@ public:
     resharded.clear();
     if (!llvm::hasSingleElement(segment.getBody()))
       return segment.emitOpError("must have one block to be distributed");
-    // Work on fewer rows than the batch has is the same on every rank (@generate: one row).
+    // Work on fewer rows than the batch has is the same on every rank (@generate: one row), but for fewer targets.
     replicated = llvm::any_of(segment.getOps<ReadOp>(), [&](ReadOp read) {
       auto variable = symbols.lookup<VariableOp>(read.getVariable());
-      return variable && variable.getTensorType() != read.getType();
+      return variable && variable.getTensorType() != read.getType() && !isOfTargets(variable);
     });
     for (Operation *op = &segment.getBody().front().front(); op; op = next) {
       next = op->getNextNode();
@@ -125,11 +125,25 @@ private:
     if (failed(sharding))
       return failure();
     ShardingAttr value = *sharding;
-    if (replicated && symbols.lookup<VariableOp>(read.getVariable()).getRole() == Role::Input)
+    auto variable = symbols.lookup<VariableOp>(read.getVariable());
+    if (replicated && variable.getRole() == Role::Input)
       for (int64_t dim = 0, rank = value.getDims().size(); dim < rank; ++dim)
         value = value.withDim(dim, {}, value.getDims()[dim].getOwn());
+    else if (variable.getRole() == Role::Input)
+      value = ofFirstRows(value, variable.getTensorType().getDimSize(0), read.getType().getDimSize(0));
     set(read, {value});
     return success();
+  }
+
+  static bool isOfTargets(VariableOp variable) {
+    const StringRef io = variable.getIo().value_or("");
+    return io == "TARGET_ROWS" || io == "TARGET_LABELS";
+  }
+
+  /// What a rank has of its own table where a segment reads `rows` of `all`: the same share of them, from the first on.
+  static ShardingAttr ofFirstRows(ShardingAttr table, int64_t all, int64_t rows) {
+    const DimAttr dim = table.getDims().front();
+    return rows == all || !dim.getOwn() ? table : table.withDim(0, dim.getAxes(), dim.getOwn() * rows / all);
   }
 
   /// Its users share what is gathered where it stands.

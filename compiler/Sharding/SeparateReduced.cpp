@@ -10,12 +10,15 @@ using namespace mlir;
 using namespace ft;
 using namespace ft::model;
 
-/// The segment of a step's last micro-batch.
-static func::FuncOp makeLast(func::FuncOp next) {
+/// The segment of a step's last micro-batch, made of that of the others; null where there is none of these.
+static func::FuncOp makeLast(ModuleOp module, StringRef nextName, StringRef name) {
+  auto next = module.lookupSymbol<func::FuncOp>(nextName);
+  if (!next)
+    return nullptr;
   OpBuilder builder(next.getContext());
   builder.setInsertionPointAfter(next);
   auto last = cast<func::FuncOp>(builder.clone(*next));
-  last.setSymName("accumulate_last");
+  last.setSymName(name);
   return last;
 }
 
@@ -29,8 +32,7 @@ static VariableOp declareReduced(VariableOp gradient) {
 }
 
 void ft::separateReduced(ModuleOp module) {
-  auto next = module.lookupSymbol<func::FuncOp>("accumulate_next");
-  if (!next)
+  if (!module.lookupSymbol<func::FuncOp>("accumulate_next"))
     return;
   llvm::StringMap<VariableOp> reducedOf;
   for (auto variable : llvm::make_early_inc_range(module.getOps<VariableOp>()))
@@ -38,9 +40,14 @@ void ft::separateReduced(ModuleOp module) {
       reducedOf[variable.getSymName()] = declareReduced(variable);
   if (reducedOf.empty())
     return;
-  for (auto write : makeLast(next).getOps<WriteOp>())
-    if (auto reduced = reducedOf.find(write.getVariable()); reduced != reducedOf.end())
-      write.setVariable(VariableOp(reduced->second).getSymName());
+  for (func::FuncOp last : {makeLast(module, "accumulate_next", "accumulate_last"),
+                            makeLast(module, "accumulate_next_targets", "accumulate_last_targets")}) {
+    if (!last)
+      continue;
+    for (auto write : last.getOps<WriteOp>())
+      if (auto reduced = reducedOf.find(write.getVariable()); reduced != reducedOf.end())
+        write.setVariable(VariableOp(reduced->second).getSymName());
+  }
   for (auto read : module.lookupSymbol<func::FuncOp>("update").getOps<ReadOp>())
     if (auto reduced = reducedOf.find(read.getVariable()); reduced != reducedOf.end())
       read.setVariable(VariableOp(reduced->second).getSymName());

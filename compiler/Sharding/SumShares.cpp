@@ -17,10 +17,7 @@ static ReadOp readOf(func::FuncOp segment, StringRef variable) {
   return nullptr;
 }
 
-void ft::sumShares(ModuleOp module) {
-  auto next = module.lookupSymbol<func::FuncOp>("accumulate_next");
-  if (!next)
-    return;
+static void sumShares(func::FuncOp next) {
   for (Operation &op : next.getOps())
     if (auto sum = dyn_cast<Accumulating>(op))
       if (Value start = sum.getStart(); start && start.getDefiningOp<ViewOp>())
@@ -29,7 +26,7 @@ void ft::sumShares(ModuleOp module) {
   for (ViewOp view : llvm::make_early_inc_range(next.getOps<ViewOp>()))
     if (view.use_empty())
       view.erase();
-  OpBuilder builder(module.getContext());
+  OpBuilder builder(next.getContext());
   for (auto write : next.getOps<WriteOp>()) {
     auto assembled = write.getValue().getDefiningOp<AssembleOp>();
     ReadOp before = assembled ? readOf(next, write.getVariable()) : ReadOp();
@@ -39,4 +36,10 @@ void ft::sumShares(ModuleOp module) {
     write.getValueMutable().assign(
         AccumulateOp::create(builder, write.getLoc(), assembled.getType(), before, assembled));
   }
+}
+
+void ft::sumShares(ModuleOp module) {
+  for (StringRef name : {"accumulate_next", "accumulate_next_targets"})
+    if (auto next = module.lookupSymbol<func::FuncOp>(name))
+      ::sumShares(next);
 }

@@ -1,6 +1,7 @@
 #include "runtime/Checkpoint/CheckpointState.h"
 
 #include "runtime/Support/Json.h"
+#include "runtime/Support/Strings.h"
 
 #include <fmt/format.h>
 
@@ -17,6 +18,9 @@ std::string hexOf(uint64_t value) { return fmt::format("{:016x}", value); }
 nlohmann::ordered_json evaluationJson(const EvaluationMetrics &m) {
   return {{"step", m.step}, {"eval_loss", m.loss}, {"target_tokens", m.targetTokens}, {"seconds", m.seconds}};
 }
+
+constexpr std::string_view wayOut = "no ftrun of this version wrote that; resume another checkpoint with --resume "
+                                    "PATH, or start anew with another --out";
 
 /// Reads members of one object; the first that is not as it must be is told in the end.
 class Reader {
@@ -61,7 +65,8 @@ public:
   bool has(const char *name) const { return findMember(object, name) != nullptr; }
   void refuse(const char *name, std::string_view legal) {
     if (status.ok())
-      status = badInput(fmt::format("{}: {} must be {}; it is no state of this version", place, name, legal));
+      status = badInput(fmt::format("{}: {} is {}; must be {}: {}", place, name,
+                                    has(name) ? shownJson(*findMember(object, name)) : "missing", legal, wayOut));
   }
 
   Status status;
@@ -102,12 +107,13 @@ Status readEvaluation(const Json &object, const std::string &place, EvaluationMe
 Status readLists(Reader &root, const std::string &place, CheckpointState &state) {
   for (const auto &[name, value] : root.child("facts", Json::value_t::object).items()) {
     if (!value.is_string())
-      return badInput(fmt::format("{}: facts.{} must be a text", place, name));
+      return badInput(
+          fmt::format("{}: facts.{} is {}; must be a text: {}", place, shown(name), shownJson(value), wayOut));
     state.facts.push_back({name, value.get<std::string>()});
   }
   for (const Json &product : root.child("products", Json::value_t::array)) {
     if (!product.is_string())
-      return badInput(fmt::format("{}: products must be texts", place));
+      return badInput(fmt::format("{}: products has {}; must be texts: {}", place, shownJson(product), wayOut));
     state.products.push_back(product.get<std::string>());
   }
   for (const auto &[name, value] : root.child("files", Json::value_t::object).items()) {
@@ -156,7 +162,7 @@ std::string ft::rt::toJson(const CheckpointState &state) {
 Expected<CheckpointState> ft::rt::parseCheckpointState(std::string_view text, const std::string &place) {
   FT_ASSIGN_OR_RETURN(const Json json, parseJson(text, place));
   if (!json.is_object())
-    return badInput(fmt::format("{}: must be a JSON object", place));
+    return badInput(fmt::format("{}: is a JSON {}; must be an object: {}", place, json.type_name(), wayOut));
   CheckpointState state;
   Reader root(json, place);
   uint64_t found = 0;

@@ -76,7 +76,7 @@ TEST_F(CheckpointTest, TheStateComesBackBitForBit) {
     text.replace(text.find(std::string("\"") + field + "\""), 2, "\"X");
     expectError(parseCheckpointState(text, "state.json").status(), field);
   }
-  expectError(parseCheckpointState("[]", "state.json").status(), "must be a JSON object");
+  expectError(parseCheckpointState("[]", "state.json").status(), "is a JSON array; must be an object");
   expectError(parseCheckpointState("{\"version\": 2}", "state.json").status(), "version is 2");
 }
 

@@ -16,7 +16,7 @@ namespace {
 class CommunicatorConformance : public testing::TestWithParam<Implementation> {
 protected:
   /// Runs the cases once on each rank, and compares what every byte is then. Returns the bytes of all ranks.
-  std::vector<Bytes> expectRight(const plan::Mesh &mesh, const std::vector<uint32_t> &axes, const Case &x,
+  std::vector<Bytes> expectRight(const plan::Mesh &mesh, const std::vector<uint32_t> &axes, const CollectiveCase &x,
                                  const std::vector<uint64_t> &elements, bool inPlace, uint32_t root = 0,
                                  uint32_t delays = 0) {
     const uint32_t members = mesh.members(axes);
@@ -64,7 +64,7 @@ protected:
 
 TEST_P(CommunicatorConformance, EveryKindTypeAndWorld) {
   for (uint32_t ranks : {1, 2, 3, 4, 8})
-    for (const Case &x : cases())
+    for (const CollectiveCase &x : everyCollective())
       for (bool inPlace : {false, true})
         if (inPlace || hasParts(x.kind))
           expectRight(plan::Mesh({ranks}), {0}, x, {1, 7, 1025}, inPlace, ranks - 1);
@@ -73,15 +73,15 @@ TEST_P(CommunicatorConformance, EveryKindTypeAndWorld) {
 TEST_P(CommunicatorConformance, GroupsOverEachAxis) {
   for (const std::vector<uint32_t> &sizes : {std::vector<uint32_t>{2, 2}, {2, 4}})
     for (const std::vector<uint32_t> &axes : {std::vector<uint32_t>{0}, {1}, {0, 1}, {1, 0}})
-      for (const Case &x : {Case{Collective::ALL_REDUCE, Collective::SUM, plan::F32},
-                            {Collective::REDUCE_SCATTER, Collective::SUM, plan::BF16},
-                            {Collective::ALL_GATHER, Collective::REDUCTION_UNSPECIFIED, plan::U8},
-                            {Collective::BROADCAST, Collective::REDUCTION_UNSPECIFIED, plan::I64}})
+      for (const CollectiveCase &x : {CollectiveCase{Collective::ALL_REDUCE, Collective::SUM, plan::F32},
+                                      {Collective::REDUCE_SCATTER, Collective::SUM, plan::BF16},
+                                      {Collective::ALL_GATHER, Collective::REDUCTION_UNSPECIFIED, plan::U8},
+                                      {Collective::BROADCAST, Collective::REDUCTION_UNSPECIFIED, plan::I64}})
         expectRight(plan::Mesh(sizes), axes, x, {33, 5}, true, 1);
 }
 
 TEST_P(CommunicatorConformance, OrderOfArrivalDoesNotShow) {
-  const Case x{Collective::ALL_REDUCE, Collective::SUM, plan::F32};
+  const CollectiveCase x{Collective::ALL_REDUCE, Collective::SUM, plan::F32};
   const std::vector<Bytes> first = expectRight(plan::Mesh({4}), {0}, x, {4099}, true);
   for (uint32_t delays = 1; delays <= 20; ++delays)
     ASSERT_EQ(expectRight(plan::Mesh({4}), {0}, x, {4099}, true, 0, delays), first);

@@ -1,5 +1,6 @@
 // One rank's failure is everybody's, at once and by name: nobody is left waiting.
 #include "runtime/Communication/CommunicatorFixture.h"
+#include "runtime/Communication/Room.h"
 
 #include <algorithm>
 #include <array>
@@ -219,6 +220,22 @@ TEST_P(CommunicatorFailure, NobodyTouchesTheMemoryOfARankThatHasLeft) {
     for (uint32_t rank : {1, 2})
       ASSERT_EQ(std::count(memory[rank].begin(), memory[rank].end(), filler), 0) << "round " << round;
   }
+}
+
+TEST(RoomTest, NobodyWaitsOnceAllHaveFailed) {
+  Room room(2);
+  Room::Group &group = room.group({0, 1});
+  std::thread waits([&] {
+    const std::string name = "gradients"; // gone with the rank
+    EXPECT_FALSE(room.open(group, 0, {Purpose::Run, name, 3}).ok());
+  });
+  std::string waiting;
+  while (waiting.empty())
+    waiting = room.waiting();
+  EXPECT_EQ(waiting, "1 of 2 ranks wait where each runs collective 3 \"gradients\"");
+  room.fail(1, "is gone");
+  waits.join();
+  EXPECT_EQ(room.waiting(), "");
 }
 
 INSTANTIATE_TEST_SUITE_P(All, CommunicatorFailure, testing::ValuesIn(implementations()),

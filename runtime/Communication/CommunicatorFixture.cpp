@@ -130,8 +130,8 @@ std::vector<Implementation> implementations() {
           {"Moved", openMovedThreads}};
 }
 
-std::vector<Case> cases() {
-  std::vector<Case> all;
+std::vector<CollectiveCase> everyCollective() {
+  std::vector<CollectiveCase> all;
   for (auto kind : {Collective::ALL_REDUCE, Collective::REDUCE_SCATTER})
     for (auto reduction : {Collective::SUM, Collective::MAX, Collective::NORM2})
       for (auto dtype : {plan::F64, plan::F32, plan::BF16, plan::I32})

@@ -26,13 +26,13 @@ using Bytes = std::vector<std::byte>;
 void onEachRank(const Implementation &implementation, const plan::Mesh &mesh,
                 const std::function<void(Communicator &)> &body);
 
-struct Case {
+struct CollectiveCase {
   plan::Collective::Kind kind;
   plan::Collective::Reduction reduction;
   plan::DType dtype;
 };
 /// Every kind with every type and reduction that it takes.
-std::vector<Case> cases();
+std::vector<CollectiveCase> everyCollective();
 bool hasParts(plan::Collective::Kind kind);
 
 /// One collective over runs of so many bytes (of the whole; parts where the kind has some).

@@ -50,8 +50,8 @@ protected:
     EXPECT_TRUE(company.ok()) << company.status().message();
     return company.ok() ? openMeetingPlace(mesh, std::move(*company), {}) : nullptr;
   }
-  static void expectRight(Communicator &end, const plan::Mesh &mesh, const std::vector<uint32_t> &axes, const Case &x,
-                          bool inPlace);
+  static void expectRight(Communicator &end, const plan::Mesh &mesh, const std::vector<uint32_t> &axes,
+                          const CollectiveCase &x, bool inPlace);
 
   Launch launch;
   std::optional<Mover> mpi;
@@ -59,7 +59,7 @@ protected:
 };
 
 void MpiConformance::expectRight(Communicator &end, const plan::Mesh &mesh, const std::vector<uint32_t> &axes,
-                                 const Case &x, bool inPlace) {
+                                 const CollectiveCase &x, bool inPlace) {
   const uint32_t members = mesh.members(axes);
   std::vector<uint64_t> bytes;
   for (const uint64_t elements : {1, 7, 1025})
@@ -95,7 +95,7 @@ TEST_F(MpiConformance, CollectivesHaveTheBitsOfThreads) {
     const std::unique_ptr<Communicator> host = meet(mesh);
     ASSERT_TRUE(host);
     const std::unique_ptr<Communicator> moved = openMoved(mesh, *host, {&lasting, mpi->self}, nullptr);
-    for (const Case &x : cases())
+    for (const CollectiveCase &x : everyCollective())
       for (const bool inPlace : {false, true})
         if (inPlace || hasParts(x.kind))
           for (Communicator *end : {moved.get(), host.get()})

@@ -62,7 +62,10 @@ bool Room::arrive(std::unique_lock<std::mutex> &lock, Group &group, uint32_t ran
     return true;
   }
   group.changed.wait(lock, [&] { return group.round != round || failure; });
-  return group.round != round;
+  if (group.round != round)
+    return true;
+  group.present = 0; // the purpose is named by who waits, and nobody does for long
+  return false;
 }
 
 Status Room::open(Group &group, uint32_t rank, const Purpose &purpose) {

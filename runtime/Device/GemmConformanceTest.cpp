@@ -1,5 +1,6 @@
 // Conformance: GEMM in every form that plans use, against double precision.
 #include "runtime/Device/ConformanceFixture.h"
+#include "runtime/Plan/Fp8.h"
 
 #include <fmt/format.h>
 
@@ -73,7 +74,50 @@ protected:
 
   /// Runs the GEMM on random operands and compares every element of D, and the padding beside it.
   void check(const plan::Gemm &gemm);
+  /// The same of codes.
+  void checkCodes(const plan::Gemm &gemm);
 };
+
+void GemmConformance::checkCodes(const plan::Gemm &gemm) {
+  auto codes = [&](size_t count) {
+    std::vector<uint8_t> made(count);
+    for (uint8_t &code : made)
+      do
+        code = static_cast<uint8_t>(random());
+      while ((code & 0x7f) == plan::e4m3NoNumber);
+    return made;
+  };
+  auto scales = [&](size_t count) {
+    std::vector<float> made;
+    for (double number : randomNumbers(count))
+      made.push_back(static_cast<float>(std::exp(3 * number) * 1e-3));
+    return made;
+  };
+  const std::vector<uint8_t> a = codes(gemm.m() * gemm.lda()), b = codes(gemm.n() * gemm.ldb());
+  const std::vector<float> scaleA = scales(gemm.m()), scaleB = scales(gemm.n());
+  auto handle = device().prepareGemm(gemm);
+  ASSERT_TRUE(handle.ok()) << handle.status().message();
+  const size_t elements = gemm.m() * gemm.ldd(), bytes = elements * width(gemm.d_type());
+  uint8_t *out = static_cast<uint8_t *>(reserveBytes(bytes));
+  const GemmAddresses at{toDevice(a), toDevice(b), out, reserveBytes(32 << 20), toDevice(scaleA), toDevice(scaleB)};
+  const Status status = device().scaledGemm(0, *handle, at);
+  ASSERT_TRUE(status.ok()) << status.message();
+  const std::vector<uint8_t> got = toHost(out, bytes);
+  for (uint64_t r = 0; r < gemm.m(); ++r)
+    for (uint64_t c = 0; c < gemm.n(); ++c) {
+      double sum = 0, terms = 0;
+      for (uint64_t k = 0; k < gemm.k(); ++k) {
+        const double term = double(plan::e4m3Value(a[r * gemm.lda() + k])) * plan::e4m3Value(b[c * gemm.ldb() + k]);
+        sum += term, terms += std::abs(term);
+      }
+      const double scale = double(scaleA[r]) * scaleB[c];
+      const double lost = terms * (isCuda() ? (double(gemm.k()) / 32 + 1) * 0x1p-13 : (double(gemm.k()) + 3) * 0x1p-24);
+      const double outUnit = gemm.d_type() == plan::F32 ? 0x1p-24 : 0x1p-8;
+      ASSERT_NEAR(read(got, gemm.d_type(), r * gemm.ldd() + c), scale * sum,
+                  scale * lost + (outUnit * 1.01 + 0x1p-22) * std::abs(scale * sum))
+          << fmt::format("element {} {} of {}x{}x{}", r, c, gemm.m(), gemm.n(), gemm.k());
+    }
+}
 
 void GemmConformance::check(const plan::Gemm &gemm) {
   const uint64_t batch = std::max<uint64_t>(1, gemm.batch());
@@ -192,6 +236,76 @@ TEST_P(GemmConformance, F64SumsInDoublePrecision) {
       gemm.set_beta(form == 2);
       check(gemm);
     }
+}
+
+// Codes are exact numbers, and so are their products: what is lost is in f32 sums, on a GPU up to 13 bits behind each
+// block's largest term, and in D's rounding.
+TEST_P(GemmConformance, MultipliesCodesWithScalesOfRowsAndColumns) {
+  if (isCuda() && !device().info().arch.ends_with("90"))
+    GTEST_SKIP() << "vectors of scales are sm_90's";
+  for (Size size : {Size{16, 16, 16}, Size{8, 48, 32}, Size{64, 576, 576}, Size{264, 400, 1040}, Size{300, 208, 64}})
+    for (plan::DType out : {plan::BF16, plan::F32})
+      for (bool fast : {false, true}) {
+        plan::Gemm gemm = makeGemm(size, 0, false, true);
+        setTypes(gemm, plan::F8E4M3, out);
+        gemm.set_fast_accumulation(fast);
+        checkCodes(gemm);
+      }
+}
+
+TEST_P(GemmConformance, CodesThatAreNoNumbersReachTheResult) {
+  if (isCuda() && !device().info().arch.ends_with("90"))
+    GTEST_SKIP() << "vectors of scales are sm_90's";
+  plan::Gemm gemm = makeGemm({16, 32, 64}, 0, false, true);
+  setTypes(gemm, plan::F8E4M3, plan::F32);
+  auto handle = device().prepareGemm(gemm);
+  ASSERT_TRUE(handle.ok()) << handle.status().message();
+  std::vector<uint8_t> a(16 * 64, 0x38), b(32 * 64, 0x38); // ones
+  a[5 * 64 + 7] = 0x7f;
+  std::vector<float> scaleA(16, 1), scaleB(32, 1);
+  scaleA[9] = INFINITY;
+  const GemmAddresses at{toDevice(a),      toDevice(b),     reserveBytes(4 * 16 * 32), reserveBytes(32 << 20),
+                         toDevice(scaleA), toDevice(scaleB)};
+  ASSERT_TRUE(device().scaledGemm(0, *handle, at).ok());
+  const std::vector<float> got = toHost(static_cast<float *>(at.d), 16 * 32);
+  for (int r = 0; r < 16; ++r)
+    for (int c = 0; c < 32; ++c) {
+      if (r == 5)
+        EXPECT_TRUE(std::isnan(got[r * 32 + c]));
+      else
+        EXPECT_EQ(got[r * 32 + c], r == 9 ? INFINITY : 64.0f);
+    }
+}
+
+TEST_P(GemmConformance, TransposesBytesAndNothingBesideThem) {
+  struct Shape {
+    uint64_t rows, columns, srcPitch, dstPitch;
+  };
+  if (isCuda()) {
+    plan::Plan plan;
+    plan.add_segments()->add_steps()->mutable_transpose();
+    const Status loaded = device().loadKernels(plan, {});
+    ASSERT_TRUE(loaded.ok()) << loaded.message();
+  }
+  for (Shape s :
+       {Shape{4, 8, 8, 4}, {128, 128, 128, 128}, {144, 160, 176, 160}, {16, 2064, 2064, 48}, {1040, 272, 272, 1040}}) {
+    auto bytes = [&](size_t count) {
+      std::vector<uint8_t> made(count);
+      for (uint8_t &byte : made)
+        byte = static_cast<uint8_t>(random());
+      return made;
+    };
+    const std::vector<uint8_t> source = bytes(s.rows * s.srcPitch), before = bytes(s.columns * s.dstPitch);
+    uint8_t *dst = toDevice(before);
+    const Region to{dst, s.columns, s.rows, s.dstPitch}, from{toDevice(source), s.rows, s.columns, s.srcPitch};
+    const Status status = device().transpose(0, to, from);
+    ASSERT_TRUE(status.ok()) << status.message();
+    std::vector<uint8_t> expected = before;
+    for (uint64_t r = 0; r < s.rows; ++r)
+      for (uint64_t c = 0; c < s.columns; ++c)
+        expected[c * s.dstPitch + r] = source[r * s.srcPitch + c];
+    EXPECT_EQ(toHost(dst, before.size()), expected) << s.rows << "x" << s.columns;
+  }
 }
 
 TEST_P(GemmConformance, EqualShapesShareAHandle) {

@@ -104,10 +104,15 @@ JsonLines::~JsonLines() {
 
 Status JsonLines::write(std::string_view object) {
   const std::string text = (torn ? "\n" : "") + std::string(object) + "\n";
-  const ssize_t written = ::write(descriptor, text.data(), text.size());
-  if (written > 0)
-    torn = written != static_cast<ssize_t>(text.size());
-  if (written != static_cast<ssize_t>(text.size()))
-    return failed(fmt::format("{}: cannot be written: {}; is the disk full?", path, std::strerror(errno)));
+  // Where a disk fills, a part is written without an error: the rest tells it.
+  for (std::string_view rest = text; !rest.empty();) {
+    const ssize_t written = ::write(descriptor, rest.data(), rest.size());
+    if (written < 0 && errno == EINTR)
+      continue;
+    if (written <= 0)
+      return failed(fmt::format("{}: cannot be written: {}; is the disk full?", path, std::strerror(errno)));
+    rest.remove_prefix(static_cast<size_t>(written));
+    torn = !rest.empty();
+  }
   return {};
 }

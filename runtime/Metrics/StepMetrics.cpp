@@ -59,10 +59,13 @@ std::string ft::rt::toJson(const StepMetrics &m) {
   return fmt::format(
       "{{\"step\":{},\"loss\":{},\"grad_norm\":{},\"learning_rate\":{},\"tokens_per_second\":{},"
       "\"padded_tokens_per_second\":{},\"target_tokens_per_second\":{},\"step_ms\":{},\"host_ms\":{},\"tokens\":{},"
-      "\"target_tokens\":{},\"memory_bytes\":{}{}}}",
+      "\"target_tokens\":{},\"memory_bytes\":{}{}{}{}}}",
       m.step, jsonNumber(m.loss), jsonNumber(m.gradNorm), jsonNumber(m.learningRate), jsonNumber(m.tokensPerSecond()),
       jsonNumber(m.paddedTokensPerSecond()), jsonNumber(m.targetTokensPerSecond()), jsonNumber(m.stepMs),
       jsonNumber(m.hostMs), m.tokens, m.targetTokens, m.memoryBytes,
+      m.lossScale > 0 ? fmt::format(",\"loss_scale\":{},\"skipped_steps\":{}", jsonNumber(m.lossScale), m.skippedSteps)
+                      : "",
+      m.ofTargets > 0 ? fmt::format(",\"micro_batches_of_targets\":{}", m.ofTargets) : "",
       m.saveMs > 0 ? fmt::format(",\"save_ms\":{}", m.saveMs) : "");
 }
 

@@ -9,13 +9,16 @@ namespace ft::rt {
 
 struct StepMetrics {
   uint64_t step = 0, totalSteps = 0;
-  double loss = 0;     ///< mean over the step's target tokens
-  double gradNorm = 0; ///< unclipped; 0 where the plan computes none
+  double loss = 0;           ///< mean over the step's target tokens
+  double gradNorm = 0;       ///< unclipped; 0 where the plan computes none
+  double lossScale = 0;      ///< of the next step; 0 where losses are not scaled
+  uint64_t skippedSteps = 0; ///< so far, whose gradients overflowed and which changed nothing but the scale
   double learningRate = 0;
   uint64_t tokens = 0, targetTokens = 0; ///< of the step, padding excluded
   uint64_t paddedTokens = 0;             ///< rows × sequence_len
   double stepMs = 0;
   double hostMs = 0; ///< in which the host did not wait for the device; near stepMs, the device may wait for the host
+  uint64_t ofTargets = 0;   ///< micro-batches that were computed for their targets alone
   uint64_t memoryBytes = 0; ///< held now by this process on the device
   double saveMs = 0; ///< in which training stood still behind the step so that it can be saved; 0: it is not saved
 

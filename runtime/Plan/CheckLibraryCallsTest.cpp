@@ -56,6 +56,64 @@ TEST(CheckPlan, Gemm) {
 
 namespace {
 
+/// A product of 4 × 32 and 16 × 32 codes, and their transpose behind it.
+plan::Plan codesPlan() {
+  TestPlan t;
+  const uint32_t a = t.buffer("a", TestPlan::Activations, 4 * 32, Buffer::ACTIVATION);
+  const uint32_t w = t.buffer("w", TestPlan::Activations, 16 * 32, Buffer::ACTIVATION);
+  const uint32_t d = t.buffer("d", TestPlan::Activations, 4 * 16 * 2, Buffer::ACTIVATION);
+  const uint32_t scales = t.buffer("scales", TestPlan::Activations, 128, Buffer::ACTIVATION);
+  plan::Gemm &x = *t.step(Segment::EVALUATE, "codes").mutable_gemm();
+  x.set_m(4), x.set_n(16), x.set_k(32), x.set_lda(32), x.set_ldb(32), x.set_ldd(16);
+  x.set_trans_b(true), x.set_alpha(1);
+  x.set_a_type(plan::F8E4M3), x.set_b_type(plan::F8E4M3), x.set_d_type(plan::BF16), x.set_compute_type(plan::F32);
+  *x.mutable_a() = t.rows(a, 0, 4, 32, 32, 1, 0);
+  *x.mutable_b() = t.rows(w, 0, 16, 32, 32, 1, 0);
+  *x.mutable_d() = t.rows(d, 0, 4, 32, 32, 0, 1);
+  *x.mutable_scale_a() = t.rows(scales, 0, 1, 16, 16, 1, 0);
+  *x.mutable_scale_b() = t.rows(scales, 64, 1, 64, 64, 1, 0);
+  plan::Transpose &y = *t.step(Segment::EVALUATE, "turned").mutable_transpose();
+  *y.mutable_src() = t.rows(w, 0, 16, 32, 32, 1, 0);
+  *y.mutable_dst() = t.rows(t.buffer("t", TestPlan::Activations, 512, Buffer::ACTIVATION), 0, 32, 16, 16, 0, 2);
+  return t.plan;
+}
+
+} // namespace
+
+TEST(CheckPlan, ProductsOfCodes) {
+  auto of = [](plan::Plan &p) -> plan::Gemm & { return *step(p, 0, 0).mutable_gemm(); };
+  const std::string place = "EVALUATE step 0 \"codes\": gemm: ";
+  expectEach(
+      {
+          {[=](auto &p) { of(p).set_b_type(plan::BF16); }, place + "a_type F8E4M3, b_type BF16 and d_type BF16 do not"},
+          {[=](auto &p) { of(p).set_d_type(plan::F8E4M3); }, place + "a_type F8E4M3, b_type F8E4M3 and d_type F8E4M3"},
+          {[=](auto &p) { of(p).set_allow_tf32(true); }, "compute_type F32 without TF32"},
+          {[=](auto &p) { of(p).set_alpha(2); }, place + "alpha is 2, beta 0, batch 0; of F8E4M3 alpha must be 1"},
+          {[=](auto &p) { of(p).set_trans_b(false); }, "A as it lies and B transposed"},
+          {[=](auto &p) { of(p).set_k(24); }, place + "n 16, k 24, lda 32 and ldb 32 must be multiples of 16"},
+          {[=](auto &p) { of(p).clear_scale_b(); }, place + "F8E4M3 needs scale_a and scale_b"},
+          {[=](auto &p) { of(p).mutable_scale_a()->set_row_bytes(32); }, place + "scale_a: the shape means"},
+          {[=](auto &p) { of(p).mutable_scale_b()->set_offset(8); },
+           place + "scale_b: its offset is 8; must be a multiple"},
+          {[=](auto &p) { of(p).mutable_scale_a()->set_write(3); }, place + "scale_a: must have a read version"},
+          {[=](auto &p) { of(p).set_a_type(plan::BF16), of(p).set_b_type(plan::BF16); },
+           place + "has scale_a, scale_b or fast_accumulation, which belong to F8E4M3 alone"},
+      },
+      codesPlan);
+  auto turned = [](plan::Plan &p) -> plan::Transpose & { return *step(p, 0, 1).mutable_transpose(); };
+  expectEach(
+      {
+          {[=](auto &p) { turned(p).mutable_dst()->set_rows(16); },
+           "EVALUATE step 1 \"turned\": transpose: src is 16 rows of 32 bytes, dst 16 of 16; must be exchanged"},
+          {[=](auto &p) { turned(p).mutable_src()->set_batch(2), turned(p).mutable_src()->set_batch_pitch(0); }, ""},
+          {[=](auto &p) { turned(p).mutable_src()->set_write(4); }, "transpose: src: must have a read version and no"},
+          {[=](auto &p) { turned(p).mutable_dst()->set_read(4); }, "transpose: dst: must have a write version and no"},
+      },
+      codesPlan);
+}
+
+namespace {
+
 /// A DENSE forward attention of a CUDA plan: 2 rows of 4 tokens, 2 heads of 8 on 1 head of keys, q, k, v interleaved.
 plan::Plan attentionPlan() {
   TestPlan t;

@@ -46,8 +46,8 @@ Status shares(const plan::Plan &plan, const plan::Buffer &buffer) {
     return bad("size is {}; must be {}, all shares, or {}, one of them", buffer.size(), shares.bytes(),
                shares.bytes() / members);
   if (buffer.class_() != plan::Buffer::WEIGHT && buffer.class_() != plan::Buffer::OPTIMIZER_STATE &&
-      buffer.class_() != plan::Buffer::GRADIENT)
-    return bad("class is {} and the buffer has shares; must be WEIGHT, OPTIMIZER_STATE or GRADIENT",
+      buffer.class_() != plan::Buffer::GRADIENT && buffer.class_() != plan::Buffer::CONSTANT)
+    return bad("class is {} and the buffer has shares; must be WEIGHT, OPTIMIZER_STATE, GRADIENT or CONSTANT",
                plan::Buffer::Class_Name(buffer.class_()));
   return {};
 }

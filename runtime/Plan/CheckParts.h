@@ -55,6 +55,8 @@ Status tensors(const plan::Plan &plan, std::span<const Section> sections);
 Status exportsAndFacts(const plan::Plan &plan);
 Status segments(const plan::Plan &plan);
 Status renames(const plan::Plan &plan);
+/// Behind segments: those for micro-batches of few targets.
+Status targets(const plan::Plan &plan);
 
 /// The region of an operand in its arena, on rank 0; it lies inside its buffer, on every rank.
 Expected<ByteRegion> operandRegion(const plan::Plan &plan, const plan::Operand &operand);

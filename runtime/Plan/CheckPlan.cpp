@@ -5,6 +5,7 @@
 #include "runtime/Plan/Nf4.h"
 #include "runtime/Plan/RankRegions.h"
 #include "runtime/Plan/Shares.h"
+#include "runtime/Plan/Targets.h"
 #include "runtime/Support/Strings.h"
 
 #include <algorithm>
@@ -48,9 +49,11 @@ Status integerRange(std::string_view field, uint64_t value, uint64_t low, uint64
 
 namespace {
 
-/// The features that this version knows: tensors with a Quantization, also of FP8, and buffers with shares.
+/// The features that this version knows: tensors with a Quantization, also of FP8, buffers with shares, segments for
+/// micro-batches of few targets.
 bool knownFeature(std::string_view feature) {
-  return feature == plan::quantizedFeature || feature == plan::fp8Feature || feature == plan::sharesFeature;
+  return feature == plan::quantizedFeature || feature == plan::fp8Feature || feature == plan::sharesFeature ||
+         feature == plan::targetsFeature;
 }
 
 /// A reader that does not know quantised tensors or shares would load and save the wrong bytes, and must not come so
@@ -69,6 +72,8 @@ Status checkFeatures(const plan::Plan &plan) {
     return check::bad("holds tensors of F8E4M3 without the feature \"{}\"", plan::fp8Feature);
   if (plan::hasShares(plan) && !says(plan::sharesFeature))
     return check::bad("has a buffer with shares, and features do not name \"{}\"", plan::sharesFeature);
+  if (plan::hasTargets(plan) && !says(plan::targetsFeature))
+    return check::bad("has a bound on targets, and features do not name \"{}\"", plan::targetsFeature);
   return Status();
 }
 
@@ -137,6 +142,7 @@ Status checkPlan(const plan::Plan &plan, std::span<const Section> sections) {
   FT_RETURN_IF_ERROR(check::checkpointRoom(plan));
   FT_RETURN_IF_ERROR(check::exportsAndFacts(plan));
   FT_RETURN_IF_ERROR(check::segments(plan));
+  FT_RETURN_IF_ERROR(check::targets(plan));
   return check::renames(plan);
 }
 

@@ -315,9 +315,9 @@ TEST(CheckPlan, QuantizedTensors) {
       {
           {[](auto &p) { p.clear_features(); }, "holds quantised tensors without the feature \"quantized\""},
           {[](auto &p) { p.mutable_tensors(0)->clear_quantization(); },
-           "dtype is U4 without quantization; U4 has one, and no other type"},
+           "dtype is U4 without quantization; U4 and F8E4M3 have one, and no other type"},
           {[](auto &p) { p.mutable_tensors(0)->set_dtype(plan::U8); },
-           "dtype is U8 with quantization; U4 has one, and no other type"},
+           "dtype is U8 with quantization; U4 and F8E4M3 have one, and no other type"},
           {[](auto &p) { p.mutable_tensors(0)->mutable_quantization()->clear_kind(); },
            "quantization.kind is 0; must be NF4"},
           {[](auto &p) { p.mutable_tensors(0)->set_role(plan::Tensor::TRAINABLE); },
@@ -342,6 +342,55 @@ TEST(CheckPlan, QuantizedTensors) {
            "the tensor is of U4, and only floating types become another"},
       },
       quantizedPlan);
+}
+
+static void setAll(google::protobuf::RepeatedField<uint64_t> &field, std::initializer_list<uint64_t> values) {
+  field.Assign(values.begin(), values.end());
+}
+
+/// The sample with its weight, of 8 × 4, in FP8: codes at bytes 16 to 48 of 128, scales at 64 to 96.
+static plan::Plan codesPlan() {
+  plan::Plan plan = quantizedPlan();
+  plan::Tensor &tensor = *plan.mutable_tensors(0);
+  tensor.set_dtype(plan::F8E4M3);
+  setAll(*tensor.mutable_shape(), {8, 4});
+  setAll(*tensor.mutable_sizes(), {8, 4});
+  setAll(*tensor.mutable_strides(), {4, 1});
+  tensor.mutable_quantization()->set_kind(plan::Quantization::FP8);
+  tensor.mutable_quantization()->set_scales_offset(64);
+  tensor.mutable_quantization()->set_row_pitch(4);
+  plan.add_features("fp8");
+  return plan;
+}
+
+TEST(CheckPlan, TensorsInFp8) {
+  auto of = [](plan::Plan &p) { return p.mutable_tensors(0)->mutable_quantization(); };
+  expectEach(
+      {
+          {[](auto &p) { p.mutable_features()->RemoveLast(); }, "holds tensors of F8E4M3 without the feature \"fp8\""},
+          {[=](auto &p) { of(p)->set_kind(plan::Quantization::NF4); }, "quantization.kind is 1; must be FP8"},
+          {[=](auto &p) { of(p)->set_row_pitch(3); },
+           "sizes and strides do not place whole rows at multiples of quantization.row_pitch, 3"},
+          {[=](auto &p) { of(p)->set_row_pitch(0); }, "do not place whole rows"},
+          {[](auto &p) {
+             setAll(*p.mutable_tensors(0)->mutable_sizes(), {2, 16});
+           },
+           "a stride of 4 elements puts two"},
+          {[=](auto &p) { of(p)->set_scales_offset(70); }, "scales_offset is 70; must be a multiple of 4"},
+          {[=](auto &p) { of(p)->set_scales_offset(112); },
+           "32 bytes of scales at offset 112 end behind buffer \"w\" of 128 bytes"},
+          {[=](auto &p) { of(p)->set_scales_offset(32); }, "codes at 16 to 47 and scales at 32 to 64 share bytes"},
+          {[](auto &p) { p.mutable_tensors(0)->set_offset(112); }, "end behind buffer \"w\" of 128 bytes"},
+          {[](auto &p) {
+             plan::Tensor &other = *p.add_tensors() = p.tensors(0);
+             other.set_key("model.v");
+             other.set_offset(80); // in the scales
+             other.mutable_quantization()->set_scales_offset(0);
+             setAll(*other.mutable_shape(), {4, 4}), setAll(*other.mutable_sizes(), {4, 4});
+           },
+           "tensors[0] \"model.w\" and tensors[2] \"model.v\" share bytes of buffer \"w\""},
+      },
+      codesPlan);
 }
 
 TEST(CheckPlan, ExportsAndTexts) {

@@ -1,5 +1,6 @@
 // checkPlan: renames of versions.
 #include "runtime/Plan/CheckParts.h"
+#include "runtime/Plan/Kinds.h"
 
 #include <set>
 
@@ -38,8 +39,7 @@ Status renames(const plan::Plan &plan) {
       const plan::Rename &x = segment.renames(i);
       auto place = [&] { return fmt::format("{} renames[{}]", plan::Segment::Kind_Name(segment.kind()), i); };
       FT_RETURN_IF_ERROR(at(rename(plan, x), place));
-      if (segment.kind() != plan::Segment::ACCUMULATE_FIRST && segment.kind() != plan::Segment::ACCUMULATE_NEXT &&
-          segment.kind() != plan::Segment::ACCUMULATE_LAST && segment.kind() != plan::Segment::UPDATE)
+      if (!plan::accumulates(segment.kind()) && segment.kind() != plan::Segment::UPDATE)
         return at(bad("must be in ACCUMULATE_FIRST, ACCUMULATE_NEXT, ACCUMULATE_LAST or UPDATE"), place);
       if (!here.emplace(x.buffer(), x.from()).second)
         return at(bad("renames version {} of buffer \"{}\" twice", x.from(), plan.buffers(int(x.buffer())).name()),

@@ -17,6 +17,8 @@ Status batch(const plan::Batch &batch) {
   FT_RETURN_IF_ERROR(range("max_document_len", batch.max_document_len(), 1, batch.sequence_len()));
   FT_RETURN_IF_ERROR(range("max_documents_per_row", batch.max_documents_per_row(), 1, batch.sequence_len()));
   FT_RETURN_IF_ERROR(range("max_documents", batch.max_documents(), 1, maxTokens - 1));
+  FT_RETURN_IF_ERROR(range("max_target_tokens", batch.max_target_tokens(), 0, tokens - 1));
+  FT_RETURN_IF_ERROR(range("max_eval_target_tokens", batch.max_eval_target_tokens(), 0, tokens - 1));
   return range("max_segments", batch.max_segments(), 1, tokens);
 }
 

@@ -76,8 +76,8 @@ Status inFp8(const plan::Plan &plan, const plan::Tensor &tensor) {
                quantization.row_pitch());
   const uint64_t whole = plan.buffers(int(tensor.buffer())).size(), begin = quantization.scales_offset();
   const uint64_t bytes = rows->count() * plan::dtypeBytes(plan::F32);
-  if (begin % 16 != 0)
-    return bad("quantization.scales_offset is {}; must be a multiple of 16", begin);
+  if (begin % plan::dtypeBytes(plan::F32) != 0)
+    return bad("quantization.scales_offset is {}; must be a multiple of 4, the size of F32", begin);
   if (begin > whole || bytes > whole - begin)
     return bad("{} bytes of scales at offset {} end behind buffer \"{}\" of {} bytes", bytes, begin,
                plan.buffers(int(tensor.buffer())).name(), whole);

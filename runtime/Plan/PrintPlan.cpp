@@ -115,6 +115,9 @@ void putHeader(Out &out, const plan::Plan &plan) {
   const plan::Batch &batch = plan.batch();
   put(out, "batch {} × {} tokens, {} micro-batches a step, vocabulary {}\n", batch.micro_batch_size(),
       batch.sequence_len(), batch.gradient_accumulation_steps(), batch.vocab_size());
+  if (targetRows(batch) > 0)
+    put(out, "targets of a micro-batch: up to {} of training, {} of evaluation are computed alone\n",
+        batch.max_target_tokens(), batch.max_eval_target_tokens());
 }
 
 void putBuffer(Out &out, const plan::Buffer &buffer) {

@@ -103,10 +103,20 @@ Exchanges Timeline::allExchanges() const {
   return sum;
 }
 
-Timeline ft::rt::timelineOf(const plan::Plan &plan) {
+static Timeline timelineOf(const plan::Plan &plan, uint64_t (*runs)(const plan::Plan &, plan::Segment::Kind)) {
   Timeline sum;
   for (const plan::Segment &segment : plan.segments())
-    if (const uint64_t times = plan::runsPerStep(plan, segment.kind()))
+    if (const uint64_t times = runs(plan, segment.kind()))
       SegmentTimeline(plan, segment).addTo(sum, double(times));
   return sum;
 }
+
+uint64_t ft::rt::runsPerTargetsStep(const plan::Plan &plan, plan::Segment::Kind kind) {
+  if (plan::has(plan, plan::targetsKindOf(kind)))
+    return 0;
+  return plan::runsPerStep(plan, plan::wholeKindOf(kind));
+}
+
+Timeline ft::rt::timelineOf(const plan::Plan &plan) { return ::timelineOf(plan, plan::runsPerStep); }
+
+Timeline ft::rt::timelineOfTargets(const plan::Plan &plan) { return ::timelineOf(plan, runsPerTargetsStep); }

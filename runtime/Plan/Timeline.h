@@ -31,5 +31,9 @@ struct Timeline {
 /// Of a plan that passes checkPlan. Steps on a stream follow each other, and wait for the events that they name; what
 /// exchanges take of the work beside them comes on top.
 Timeline timelineOf(const plan::Plan &plan);
+/// The same of a step whose micro-batches have few targets, where the plan has segments for these.
+Timeline timelineOfTargets(const plan::Plan &plan);
+/// How often the segment runs in such a step.
+uint64_t runsPerTargetsStep(const plan::Plan &plan, plan::Segment::Kind kind);
 
 } // namespace ft::rt

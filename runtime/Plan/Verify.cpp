@@ -6,6 +6,7 @@
 #include "runtime/Plan/StepOperands.h"
 #include "runtime/Plan/StreamClocks.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <optional>
 
@@ -42,6 +43,7 @@ private:
   Status flatten();
   void fillInitialValues();
   std::vector<std::vector<Kind>> sequences() const;
+  void addTargets(uint64_t micro, const std::vector<Kind> &evals, std::vector<std::vector<Kind>> &all) const;
   Status runSegment(const FlatSegment &flat);
   Status runStep(const FlatSegment &flat, uint32_t step);
   Status startStep(const FlatSegment &flat, uint32_t step);
@@ -152,7 +154,31 @@ std::vector<std::vector<Kind>> Verifier::sequences() const {
   }
   for (Kind eval : evals)
     all.push_back({plan::Segment::INITIALIZE, eval});
+  if (plan::has(plan, plan::Segment::ACCUMULATE_FIRST_TARGETS))
+    addTargets(micro, evals, all);
   return all;
+}
+
+/// Each micro-batch may be one of few targets. Steps of up to three in which each two of them, next to each other or
+/// not, are of either kind; and behind each segment that runs between steps one that begins with few. Bit i of a mix:
+/// the i-th micro-batch has few.
+void Verifier::addTargets(uint64_t micro, const std::vector<Kind> &evals, std::vector<std::vector<Kind>> &all) const {
+  const uint64_t count = std::clamp<uint64_t>(micro, 1, 3);
+  std::vector<Kind> &training = all.emplace_back(1, plan::Segment::INITIALIZE);
+  auto step = [&](uint64_t few) {
+    for (uint64_t i = 0; i < count; ++i) {
+      const Kind whole = plan::microBatchKind(plan, i + 1 == count ? std::max(micro, count) - 1 : i);
+      training.push_back(few >> i & 1 ? plan::targetsKindOf(whole) : whole);
+    }
+    training.push_back(plan::Segment::UPDATE);
+  };
+  static const std::vector<uint64_t> mixes[] = {{1}, {1, 2, 3}, {1, 2, 4, 5, 7}};
+  for (uint64_t few : mixes[count - 1])
+    step(few);
+  for (Kind eval : evals) {
+    training.push_back(eval);
+    step(1);
+  }
 }
 
 /// What buffers hold across the border of a segment, by class (V1).

@@ -8,7 +8,9 @@ namespace ft::rt {
 
 /// Runs the declarations of a plan that checkPlan accepts (not its arithmetic) through
 ///
-///   INITIALIZE · eval* · (ACCUMULATE_FIRST · ACCUMULATE_NEXT* · UPDATE · eval*)*,  eval = EVALUATE | GENERATE | SAVE
+///   INITIALIZE · eval* · (ACCUMULATE_FIRST · ACCUMULATE_NEXT* · UPDATE · eval*)*,  eval = EVALUATE | GENERATE | SAVE,
+///
+/// where a segment for few targets may run in the place of any that it stands beside,
 ///
 /// unrolled so that each segment meets each that may stand before it, and proves on exact byte regions, for every order
 /// that this allows:

@@ -52,10 +52,12 @@ public:
       };
       const int done = from.first, all = int(plan.batch().gradient_accumulation_steps());
       if (done == 0)
-        good = next(Segment::EVALUATE, 0) && next(Segment::GENERATE, 0) && next(Segment::SAVE, 0) &&
-               next(Segment::ACCUMULATE_FIRST, 1);
+        good = next(Segment::EVALUATE, 0) && next(Segment::EVALUATE_TARGETS, 0) && next(Segment::GENERATE, 0) &&
+               next(Segment::SAVE, 0) && next(Segment::ACCUMULATE_FIRST, 1);
       else
         good = done < all ? next(microBatchKind(plan, done), done + 1) : next(Segment::UPDATE, 0);
+      if (const Segment::Kind few = targetsKindOf(microBatchKind(plan, done)); done < all && has(plan, few))
+        good = good && next(few, done + 1);
     }
     return good;
   }
@@ -204,7 +206,8 @@ private:
     if (c == Buffer::CONSTANT)
       return kind == Segment::INITIALIZE;
     return c != Buffer::GRADIENT || stepping || kind == Segment::ACCUMULATE_FIRST || kind == Segment::ACCUMULATE_NEXT ||
-           kind == Segment::ACCUMULATE_LAST;
+           kind == Segment::ACCUMULATE_LAST || kind == Segment::ACCUMULATE_FIRST_TARGETS ||
+           kind == Segment::ACCUMULATE_NEXT_TARGETS || kind == Segment::ACCUMULATE_LAST_TARGETS;
   }
 
   bool runStep(const Segment &segment, int index, const std::set<int> &before) {

@@ -60,11 +60,11 @@ TEST(RankProgram, CountsWhatNcclTakesBesideThePlan) {
   auto file = TinyPlan::write(TinyPlan::make(1), testing::TempDir() + "rank-program-test.bin");
   RankProgramOptions options;
   options.ncclBytes = 1000;
-  auto program = RankProgram::load(*file, *openCpuDevice(1), options);
+  auto program = RankProgram::load(*file, std::move(*openCpuDevice(1)), options);
   ASSERT_TRUE(program.ok()) << program.status().message();
   EXPECT_EQ((*program)->arenas().outsideBytes(), file->plan.target().outside_arenas() + 1000);
   options.ncclBytes = uint64_t(1) << 45;
-  const Status status = RankProgram::load(*file, *openCpuDevice(1), options).status();
+  const Status status = RankProgram::load(*file, std::move(*openCpuDevice(1)), options).status();
   EXPECT_EQ(status.code(), Code::CannotRun);
   EXPECT_TRUE(holds(status.message(), {"outside the arenas, 32.00 TiB of them NCCL's)", "free"}));
 }

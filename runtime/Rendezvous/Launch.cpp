@@ -62,8 +62,9 @@ Status findLocalRank(const Variables &variables, const Dialect &dialect, Launch 
 
 Status findHost(const Variables &variables, Launch &launch) {
   launch.host = variables.text("MASTER_ADDR");
-  if (launch.host.empty() && launch.launcher == "Slurm")
-    launch.host = firstHost(variables.text("SLURM_JOB_NODELIST"));
+  for (const char *nodes : {"SLURM_STEP_NODELIST", "SLURM_JOB_NODELIST"}) // a step may have some of the job's
+    if (launch.host.empty() && launch.launcher == "Slurm")
+      launch.host = firstHost(variables.text(nodes));
   if (!launch.host.empty())
     return {};
   if (launch.launcher == "Open MPI")

@@ -59,6 +59,7 @@ TEST(LaunchTest, Slurm) {
   EXPECT_EQ((*launch)->port, 29501);
   EXPECT_EQ((*read(with(slurm, {{"SLURM_JOB_ID", "1234567"}})))->port, 15000 + 4567);
   EXPECT_EQ((*read(with(slurm, {{"MASTER_ADDR", "10.0.0.7"}})))->host, "10.0.0.7");
+  EXPECT_EQ((*read(with(slurm, {{"SLURM_STEP_NODELIST", "gpu[09,12]"}})))->host, "gpu09") << "a step on some nodes";
 }
 
 TEST(LaunchTest, OpenMpiHoldsNoHost) {

@@ -17,6 +17,7 @@ struct Kind {
 using namespace std::string_view_literals;
 
 constexpr std::string_view utf16 = "text in UTF-16; convert it to UTF-8 (iconv -f UTF-16 -t UTF-8)"sv,
+                           utf32 = "text in UTF-32; convert it to UTF-8 (iconv -f UTF-32 -t UTF-8)"sv,
                            webPage = "a web page, perhaps of a download that was refused; download the file itself"sv;
 
 constexpr Kind kinds[] = {
@@ -37,6 +38,8 @@ constexpr Kind kinds[] = {
     {"<!DOCTYPE"sv, webPage},
     {"<!doctype"sv, webPage},
     {"<html"sv, webPage},
+    {"\xff\xfe\0\0"sv, utf32},
+    {"\0\0\xfe\xff"sv, utf32},
     {"\xff\xfe"sv, utf16},
     {"\xfe\xff"sv, utf16},
     {"GGUF"sv, "a GGUF file; as a model its name must end in .gguf"sv},

@@ -18,6 +18,7 @@ TEST(FileKind, NamesWhatIsKnown) {
   EXPECT_NE(kindOf("PK\x03\x04").find("safetensors"), std::string::npos);
   EXPECT_NE(kindOf("<!DOCTYPE html>").find("a web page"), std::string::npos);
   EXPECT_NE(kindOf("\xff\xfe{").find("UTF-16"), std::string::npos);
+  EXPECT_NE(kindOf({"\xff\xfe\0\0{", 5}).find("UTF-32"), std::string::npos);
   EXPECT_NE(kindOf("PAR1").find("read_parquet"), std::string::npos);
 }
 

@@ -3,6 +3,7 @@
 #include "runtime/Support/Strings.h"
 
 #include <atomic>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -14,6 +15,9 @@
 namespace ft::rt {
 
 namespace {
+
+constexpr int lateCode = 3;
+constexpr unsigned patienceSeconds = 3;
 
 struct Ending {
   std::string program;
@@ -57,12 +61,26 @@ void printException() {
   _exit(ending().code()); // other threads still run: nothing of theirs may be destroyed
 }
 
+/// A library with a C++ runtime of its own, or without one, knows no handler of ours. Its heap may be what is broken:
+/// where cleaning does not come to an end, the process does all the same.
+void onAbort(int) {
+  if (ending().ended.exchange(true))
+    for (;;)
+      pause();
+  std::signal(SIGALRM, [](int) { _exit(lateCode); });
+  alarm(patienceSeconds);
+  print("a library ended the process, most often for want of memory",
+        "; end other programs, or raise what ulimit -v says");
+  _exit(ending().code());
+}
+
 } // namespace
 
 void endOnUncaught(const char *program, std::function<int()> code) {
   ending().program = program;
   ending().code = std::move(code);
   std::set_terminate(end);
+  std::signal(SIGABRT, onAbort);
 }
 
 } // namespace ft::rt

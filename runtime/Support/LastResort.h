@@ -6,7 +6,8 @@
 namespace ft::rt {
 
 /// From now on an exception that nobody catches, on whichever thread, ends the process with one line "PROGRAM: …" on
-/// standard error and the exit code that `code` gives, instead of a signal. `code` may clean up; it runs once.
+/// standard error and the exit code that `code` gives, instead of a signal. `code` may clean up; it runs once. So does
+/// an abort() of a library, behind what that says.
 void endOnUncaught(const char *program, std::function<int()> code);
 
 } // namespace ft::rt

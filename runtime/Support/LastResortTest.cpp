@@ -2,10 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <functional>
 #include <new>
 #include <stdexcept>
 #include <system_error>
 #include <thread>
+#include <unistd.h>
 
 namespace ft::rt {
 namespace {
@@ -24,6 +27,19 @@ TEST(LastResort, SaysWhatEndsAProgram) {
                                         "b")),
               testing::ExitedWithCode(2), "^prog: a\\\\x1bb");
   EXPECT_EXIT(endsBy(7), testing::ExitedWithCode(2), "^prog: ended for a reason that it does not know");
+}
+
+TEST(LastResort, SaysThatALibraryEndsAProgram) {
+  auto aborts = [](std::function<int()> code) {
+    endOnUncaught("prog", std::move(code));
+    std::abort();
+  };
+  EXPECT_EXIT(aborts([] { return 2; }), testing::ExitedWithCode(2), "^prog: a library ended the process");
+  EXPECT_EXIT(aborts([]() -> int {
+                for (;;)
+                  pause();
+              }),
+              testing::ExitedWithCode(3), "^prog: a library ended the process");
 }
 
 TEST(LastResort, AnExceptionThatSomebodyCatchesEndsNothing) {

@@ -1,5 +1,7 @@
 #include "runtime/Text/BatchRecord.h"
 
+#include "runtime/Plan/Kinds.h"
+
 #include <algorithm>
 #include <fmt/format.h>
 #include <numeric>
@@ -31,6 +33,12 @@ int32_t **BatchRecord::of(BatchInput::Kind kind) {
     return &segmentStarts;
   case BatchInput::SEGMENT_IDS:
     return &segmentIds;
+  case BatchInput::TARGET_ROWS:
+    return &targetRows;
+  case BatchInput::TARGET_LABELS:
+    return &targetLabels;
+  case BatchInput::TARGET_SLOTS:
+    return &targetSlots;
   case BatchInput::ROW_INDEX:
     return &rowIndex;
   default:
@@ -72,6 +80,9 @@ Expected<BatchShape> BatchShape::from(const plan::Batch &batch) {
     return badInput(fmt::format("the plan's batch.max_documents is {}; must be at least micro_batch_size x "
                                 "max_documents_per_row = {}",
                                 batch.max_documents(), documents));
+  if (plan::targetRows(batch) >= tokens)
+    return badInput(fmt::format("the plan's batch names {} tokens with a target; must be below the {} of a micro-batch",
+                                plan::targetRows(batch), tokens));
   const uint64_t segments = std::min<uint64_t>(tokens, batch.vocab_size());
   if (batch.max_segments() < segments)
     return badInput(fmt::format("the plan's batch.max_segments is {}; must be at least min(tokens, vocab_size) = {}",
@@ -81,6 +92,7 @@ Expected<BatchShape> BatchShape::from(const plan::Batch &batch) {
   shape.accumulation = uint32_t(batch.gradient_accumulation_steps());
   shape.maxDocuments = uint32_t(batch.max_documents());
   shape.maxSegments = uint32_t(batch.max_segments());
+  shape.targetRows = uint32_t(plan::targetRows(batch));
   return shape;
 }
 
@@ -91,7 +103,11 @@ uint64_t BatchShape::elements(BatchInput::Kind kind) const {
   case BatchInput::POSITIONS:
   case BatchInput::DOCUMENT_START:
   case BatchInput::SORTED_POSITIONS:
+  case BatchInput::TARGET_SLOTS:
     return tokens();
+  case BatchInput::TARGET_ROWS:
+  case BatchInput::TARGET_LABELS:
+    return targetRows;
   case BatchInput::DOCUMENT_OFFSETS:
     return uint64_t(maxDocuments) + 1;
   case BatchInput::DOCUMENT_LENS:
@@ -129,6 +145,7 @@ void BatchFiller::fill(const TokenFile &file, std::span<const uint64_t> indices,
   }
   fillDocuments(views, record);
   fillSegments(views, record);
+  fillTargets(record);
 }
 
 Status BatchFiller::fillPrompt(std::span<const uint32_t> ids, const BatchRecord &record) {
@@ -160,6 +177,7 @@ Status BatchFiller::fillPrompt(std::span<const uint32_t> ids, const BatchRecord 
       std::fill_n(array, shape.tokens(), 0);
   fillDocuments(std::span(views).first(1), record);
   fillSegments(views, record);
+  fillTargets(record);
   return {};
 }
 
@@ -226,6 +244,30 @@ void BatchFiller::fillSegments(std::span<const TokenRow> rows, const BatchRecord
     std::fill(record.segmentStarts + segments, record.segmentStarts + shape.maxSegments + 1, int32_t(written));
   if (record.segmentIds)
     std::fill(record.segmentIds + segments, record.segmentIds + shape.maxSegments, 0);
+}
+
+/// Names the tokens of `views` that have a target, and says of each token where it stands among them.
+void BatchFiller::fillTargets(const BatchRecord &record) const {
+  if (!record.targetRows && !record.targetLabels && !record.targetSlots)
+    return;
+  uint32_t count = 0, token = 0;
+  for (const TokenRow &row : views)
+    for (uint32_t t = 0; t < shape.row.sequenceLen; ++t, ++token) {
+      const bool named = row.targets > 0 && row.isTarget(t) && count < shape.targetRows;
+      if (record.targetSlots)
+        record.targetSlots[token] = int32_t(named ? count : shape.targetRows);
+      if (!named)
+        continue;
+      if (record.targetRows)
+        record.targetRows[count] = int32_t(token);
+      if (record.targetLabels)
+        record.targetLabels[count] = int32_t(row.tokens[t + 1]);
+      ++count;
+    }
+  if (record.targetRows)
+    std::fill(record.targetRows + count, record.targetRows + shape.targetRows, 0);
+  if (record.targetLabels)
+    std::fill(record.targetLabels + count, record.targetLabels + shape.targetRows, NoTarget);
 }
 
 } // namespace ft::rt

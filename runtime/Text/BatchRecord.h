@@ -12,6 +12,7 @@ struct BatchRecord {
   int32_t *tokens = nullptr, *labels = nullptr, *positions = nullptr, *documentStart = nullptr;
   int32_t *documentOffsets = nullptr, *documentLens = nullptr;
   int32_t *sortedPositions = nullptr, *segmentStarts = nullptr, *segmentIds = nullptr;
+  int32_t *targetRows = nullptr, *targetLabels = nullptr, *targetSlots = nullptr;
   int32_t *rowIndex = nullptr; ///< written by fillPrompt() alone
 
   /// The pointer of a kind; null for SCALARS and for what is no kind.
@@ -26,6 +27,7 @@ struct BatchShape {
   uint32_t accumulation = 1; ///< micro-batches a step
   uint32_t maxDocuments = 0; ///< at least rows × row.maxDocumentsPerRow
   uint32_t maxSegments = 0;  ///< at least min(tokens, vocabSize)
+  uint32_t targetRows = 0;   ///< tokens with a target that a record names
 
   /// Checks what the arrays' sizes rest on; a plan that breaks it is refused with both values.
   static Expected<BatchShape> from(const plan::Batch &batch);
@@ -43,7 +45,8 @@ public:
   explicit BatchFiller(const BatchShape &shape);
 
   /// Row i of the batch is row indices[i] of the file, or padding: no targets, token 0. indices.size() = shape.rows.
-  /// Padding of either kind has label −100 and documents of its own (see RowShape::coverable).
+  /// Padding of either kind has label −100 and documents of its own (see RowShape::coverable). Of more targets than
+  /// shape.targetRows the first are named.
   /// The file's shape and vocabulary must be the batch's.
   void fill(const TokenFile &file, std::span<const uint64_t> indices, const BatchRecord &record);
 
@@ -57,6 +60,7 @@ private:
   };
   void fillDocuments(std::span<const TokenRow> rows, const BatchRecord &record);
   void fillSegments(std::span<const TokenRow> rows, const BatchRecord &record);
+  void fillTargets(const BatchRecord &record) const;
 
   BatchShape shape;
   std::vector<uint32_t> zeros, identity, lengths, promptTokens, promptSorted, promptLen;

@@ -1,7 +1,5 @@
 #include "runtime/Text/BatchSource.h"
 
-#include "runtime/Text/DataRandom.h"
-
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
@@ -49,11 +47,10 @@ Expected<std::unique_ptr<BatchSource>> BatchSource::training(std::shared_ptr<con
   FT_RETURN_IF_ERROR(check(*file, shape, slots.size(), share));
   std::unique_ptr<BatchSource> source(new BatchSource(std::move(file), shape, std::move(slots), share));
   source->endless = true;
-  source->seed = seed;
   source->step = firstStep;
   source->stepRows.resize(source->worldRows() * shape.accumulation);
   source->row = firstRow.value_or(firstStep * source->stepRows.size());
-  source->permutation.resize(source->tokens->rows());
+  source->order = RowOrder(seed, source->tokens->rows());
   FT_RETURN_IF_ERROR(source->start());
   return source;
 }
@@ -167,10 +164,14 @@ bool BatchSource::fillNext(Batch &batch, const BatchRecord &record) {
   info.microBatch = microBatch;
   info.rows = worldRows();
   info.firstRow = microBatch * worldRows() + own;
-  for (uint64_t index : indices) {
-    if (index == BatchFiller::PaddingRow)
+  uint64_t rankTargets = 0; // of the rank that has the row
+  for (uint64_t r = 0; r < indices.size(); ++r) {
+    rankTargets = r % shape.rows == 0 ? 0 : rankTargets;
+    if (indices[r] == BatchFiller::PaddingRow)
       continue;
-    const TokenRow row = tokens->row(index);
+    const TokenRow row = tokens->row(indices[r]);
+    rankTargets += row.targets;
+    info.mostTargets = std::max(info.mostTargets, rankTargets);
     info.targets += row.targets;
     info.documents += row.documentLens.size();
     info.tokens += std::accumulate(row.documentLens.begin(), row.documentLens.end(), uint64_t(0));
@@ -188,23 +189,11 @@ bool BatchSource::fillNext(Batch &batch, const BatchRecord &record) {
 
 /// The rows of step `step` on all ranks, and how many targets they have.
 void BatchSource::drawStep() {
-  const uint64_t rows = tokens->rows();
   stepTargets = 0;
   for (uint32_t i = 0; i < stepRows.size(); ++i) {
-    permute((row + i) / rows);
-    stepRows[i] = permutation[(row + i) % rows];
+    stepRows[i] = order.at(row + i);
     stepTargets += tokens->row(stepRows[i]).targets;
   }
-}
-
-void BatchSource::permute(uint64_t epoch) {
-  if (epoch == permutedEpoch)
-    return;
-  permutedEpoch = epoch;
-  std::iota(permutation.begin(), permutation.end(), 0u);
-  char name[32];
-  const auto end = fmt::format_to_n(name, sizeof name, "epoch/{}", epoch);
-  DataRandom(seed, std::string_view(name, end.size)).shuffle(std::span(permutation));
 }
 
 uint64_t totalSteps(const plan::Run &run, const BatchShape &shape, uint64_t rows, uint32_t world) {

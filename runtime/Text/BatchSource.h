@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/Text/BatchRecord.h"
+#include "runtime/Text/RowOrder.h"
 
 #include <condition_variable>
 #include <memory>
@@ -22,6 +23,7 @@ struct BatchInfo {
   uint64_t step = 0;        ///< optimizer step from 0; evaluation: 0
   uint64_t microBatch = 0;  ///< inside the step, or inside the split
   uint64_t stepTargets = 0; ///< N: targets of the whole step, or of the whole split; above 0
+  uint64_t mostTargets = 0; ///< of this micro-batch, of the rank that has most of them
   uint64_t targets = 0;     ///< of this micro-batch; above 0, though a rank of evaluation's last one may have none
   uint64_t tokens = 0;      ///< of this micro-batch without padding
   uint64_t documents = 0;   ///< of this micro-batch without padding
@@ -42,8 +44,7 @@ struct Batch {
 /// Owns a thread that fills the caller's records (`slots`, at least one, two to overlap) in turn and waits while all
 /// are taken. After creation nothing is allocated. take() and release() are for one thread, the trainer's.
 ///
-/// Training is endless: row g of the run is row permutation(g / rows)[g mod rows] of the file, a fresh shuffle for
-/// every epoch (Philox stream "data", name "epoch/<e>"); a step that an epoch's end falls into goes on in the next one,
+/// Training is endless, in RowOrder's order; a step that an epoch's end falls into goes on in the next one,
 /// so all steps have the same number of rows. Any step, and any row, can be started from without the ones before.
 /// Evaluation serves each row once in the file's order; the last micro-batch is filled up with padding rows, and a rank
 /// may have nothing else of it.
@@ -82,7 +83,6 @@ private:
   bool fillNext(Batch &batch, const BatchRecord &record); ///< false at the end
   void drawStep();
   uint64_t worldRows() const { return uint64_t(shape.rows) * share.world; } ///< of a micro-batch
-  void permute(uint64_t epoch);
 
   std::shared_ptr<const TokenFile> tokens;
   BatchShape shape;
@@ -90,12 +90,12 @@ private:
   std::vector<BatchRecord> slots;
   BatchFiller filler;
   bool endless = false;
-  uint64_t seed = 0, totalTargets = 0;
+  uint64_t totalTargets = 0;
 
   // The thread's own.
-  uint64_t step = 0, row = 0, microBatch = 0, stepTargets = 0, permutedEpoch = UINT64_MAX;
+  uint64_t step = 0, row = 0, microBatch = 0, stepTargets = 0;
   std::vector<uint64_t> stepRows;
-  std::vector<uint32_t> permutation;
+  RowOrder order;
 
   // Shared, under `mutex`: batches [released, filled) are in records, [released, taken) with the trainer.
   std::mutex mutex;

@@ -18,7 +18,8 @@ namespace {
 constexpr BatchInput::Kind Kinds[] = {
     BatchInput::TOKENS,           BatchInput::LABELS,        BatchInput::POSITIONS,        BatchInput::DOCUMENT_START,
     BatchInput::DOCUMENT_OFFSETS, BatchInput::DOCUMENT_LENS, BatchInput::SORTED_POSITIONS, BatchInput::SEGMENT_STARTS,
-    BatchInput::SEGMENT_IDS,      BatchInput::ROW_INDEX};
+    BatchInput::SEGMENT_IDS,      BatchInput::ROW_INDEX,     BatchInput::TARGET_ROWS,      BatchInput::TARGET_LABELS,
+    BatchInput::TARGET_SLOTS};
 
 /// Arrays for one record, with a guard behind each.
 struct Arrays {
@@ -108,6 +109,20 @@ void checkRecord(const Arrays &got, const BatchShape &shape, const TokenFile &fi
     }
   }
 
+  // Targets in their order, as many as the record names; who has none, or is not named, has no place there.
+  std::vector<int32_t> named, namedLabels, slots(total, int32_t(shape.targetRows));
+  for (int32_t at = 0; at < total; ++at)
+    if (labels[at] != -100 && named.size() < shape.targetRows) {
+      slots[at] = int32_t(named.size());
+      named.push_back(at);
+      namedLabels.push_back(labels[at]);
+    }
+  named.resize(shape.targetRows, 0);
+  namedLabels.resize(shape.targetRows, -100);
+  EXPECT_EQ(got.at(BatchInput::TARGET_ROWS), named);
+  EXPECT_EQ(got.at(BatchInput::TARGET_LABELS), namedLabels);
+  EXPECT_EQ(got.at(BatchInput::TARGET_SLOTS), slots);
+
   // Segments: a stable sort of all tokens by id.
   std::vector<int32_t> sorted(total);
   std::iota(sorted.begin(), sorted.end(), 0);
@@ -131,8 +146,11 @@ TEST(BatchFiller, FillsWhatThePlanSays) {
   capped.set_max_document_len(20);
   capped.set_max_documents_per_row(5);
   capped.set_max_documents(15);
-  for (const plan::Batch &batch :
-       {testBatch(3, 64, 7), testBatch(2, 32, 500), testBatch(4, 48, 30, false), capped, testBatch(1, 64, 1)}) {
+  capped.set_max_target_tokens(50), capped.set_max_eval_target_tokens(90);
+  plan::Batch few = testBatch(2, 32, 500), roomy = testBatch(4, 48, 30, false);
+  few.set_max_target_tokens(5); // less than there are
+  roomy.set_max_eval_target_tokens(4 * 48 - 1);
+  for (const plan::Batch &batch : {testBatch(3, 64, 7), few, roomy, capped, testBatch(1, 64, 1)}) {
     const BatchShape shape = shapeOf(batch);
     const auto file = randomFile(shape, 40);
     BatchFiller filler(shape);
@@ -161,7 +179,9 @@ TEST(BatchFiller, SkipsWhatThePlanDoesNotHave) {
 }
 
 TEST(BatchFiller, PromptIsOneDocumentOfRowZero) {
-  const BatchShape shape = shapeOf(testBatch(2, 8, 50));
+  plan::Batch batch = testBatch(2, 8, 50);
+  batch.set_max_target_tokens(3);
+  const BatchShape shape = shapeOf(batch);
   BatchFiller filler(shape);
   Arrays arrays(shape);
   const std::vector<uint32_t> ids = {7, 3, 7};
@@ -174,6 +194,8 @@ TEST(BatchFiller, PromptIsOneDocumentOfRowZero) {
   for (size_t d = 2; d < lens.size(); ++d) // none behind row 0, where GENERATE has no memory
     EXPECT_EQ(std::pair(offsets[d], lens[d]), std::pair(8, 0));
   EXPECT_EQ(arrays.at(BatchInput::LABELS), std::vector<int32_t>(16, -100));
+  EXPECT_EQ(arrays.at(BatchInput::TARGET_LABELS), std::vector<int32_t>(3, -100));
+  EXPECT_EQ(arrays.at(BatchInput::TARGET_SLOTS), std::vector<int32_t>(16, 3));
   EXPECT_EQ(arrays.at(BatchInput::ROW_INDEX), std::vector<int32_t>{2});
   const auto ids2 = arrays.at(BatchInput::SEGMENT_IDS);
   EXPECT_EQ(std::vector<int32_t>(ids2.begin(), ids2.begin() + 4), (std::vector<int32_t>{0, 3, 7, 0}));
@@ -197,6 +219,8 @@ TEST(BatchShape, RefusesPlansThatDoNotHoldTogether) {
             "the plan's batch.max_documents is 15; must be at least micro_batch_size x max_documents_per_row = 16");
   EXPECT_EQ(refusal([](auto &b) { b.set_max_segments(49); }),
             "the plan's batch.max_segments is 49; must be at least min(tokens, vocab_size) = 50");
+  EXPECT_EQ(refusal([](auto &b) { b.set_max_eval_target_tokens(64); }),
+            "the plan's batch names 64 tokens with a target; must be below the 64 of a micro-batch");
   EXPECT_EQ(refusal([](auto &b) {
               b.set_micro_batch_size(1 << 20);
               b.set_sequence_len(1 << 20);
@@ -245,6 +269,7 @@ TEST(BatchSource, TrainsOverEveryRowInEveryEpoch) {
     const auto tokens = arrays.at(BatchInput::TOKENS), labels = arrays.at(BatchInput::LABELS);
     EXPECT_EQ(uint64_t(std::count_if(labels.begin(), labels.end(), [](int32_t l) { return l >= 0; })),
               taken->info.targets);
+    EXPECT_EQ(taken->info.mostTargets, taken->info.targets);
     std::vector<uint64_t> indices;
     for (uint32_t r = 0; r < shape.rows; ++r)
       indices.push_back(rowOf.at({tokens.begin() + r * 64, tokens.begin() + (r + 1) * 64}));
@@ -484,23 +509,23 @@ TEST(BatchSource, StepsFollowFromEpochs) {
 }
 
 TEST(SyntheticData, FullRowsWithPackingDrawnLengthsWithout) {
-  auto make = [](RowShape shape, uint64_t seed, Split split = Split::Whole) {
+  auto make = [](RowShape shape, SyntheticSource source, Split split = Split::Whole) {
     TokenFileIdentity identity;
     identity.shape = shape;
     identity.vocabSize = 1000;
     identity.split = split;
-    auto file = syntheticData(identity, seed);
+    auto file = syntheticData(identity, source);
     EXPECT_TRUE(file.ok()) << file.status().message();
     return std::make_shared<const TokenFile>(std::move(*file));
   };
-  const auto packed = make({128, 128, 8, true}, 1);
+  const auto packed = make({128, 128, 8, true}, {1});
   EXPECT_EQ(packed->stats().tokens, packed->rows() * 128);
   EXPECT_EQ(packed->stats().targets, packed->rows() * 127);
   EXPECT_EQ(packed->documents(), packed->rows());
-  const auto capped = make({128, 50, 8, true}, 1);
+  const auto capped = make({128, 50, 8, true}, {1});
   EXPECT_EQ(std::vector(capped->row(3).documentLens.begin(), capped->row(3).documentLens.end()),
             (std::vector<uint32_t>{50, 50, 28}));
-  const auto single = make({128, 128, 1, false}, 1);
+  const auto single = make({128, 128, 1, false}, {1});
   std::set<uint32_t> lengths;
   for (uint64_t r = 0; r < single->rows(); ++r)
     lengths.insert(single->row(r).documentLens[0]);
@@ -510,10 +535,20 @@ TEST(SyntheticData, FullRowsWithPackingDrawnLengthsWithout) {
   EXPECT_GT(*lengths.rbegin(), 120u);
   EXPECT_EQ(single->row(0).targets, single->row(0).documentLens[0] - 1);
   auto sameBytes = [](const auto &a, const auto &b) { return std::ranges::equal(a->bytes(), b->bytes()); };
-  EXPECT_TRUE(sameBytes(packed, make({128, 128, 8, true}, 1)));
-  EXPECT_FALSE(sameBytes(packed, make({128, 128, 8, true}, 2)));
-  const auto heldOut = make({128, 128, 8, true}, 1, Split::Evaluation);
+  EXPECT_TRUE(sameBytes(packed, make({128, 128, 8, true}, {1})));
+  EXPECT_FALSE(sameBytes(packed, make({128, 128, 8, true}, {2})));
+  const auto heldOut = make({128, 128, 8, true}, {1}, Split::Evaluation);
   EXPECT_FALSE(std::ranges::equal(packed->row(0).tokens, heldOut->row(0).tokens));
+  const auto half = make({128, 128, 8, true}, {1, 50, 50}), drawn = make({128, 50, 8, true}, {1, 20, 80});
+  EXPECT_EQ(half->stats().targets, half->rows() * 64);
+  EXPECT_TRUE(std::ranges::equal(half->row(2).tokens, packed->row(2).tokens));
+  std::set<uint32_t> targets;
+  for (uint64_t r = 0; r < drawn->rows(); ++r)
+    targets.insert(drawn->row(r).targets);
+  EXPECT_GT(targets.size(), 20u);
+  EXPECT_GE(*targets.begin(), 24u); // a fifth of 128
+  EXPECT_LE(*targets.rbegin(), 105u);
+  EXPECT_NEAR(double(drawn->stats().targets) / double(drawn->stats().tokens), 0.5, 0.1);
 }
 
 } // namespace

@@ -107,6 +107,10 @@ std::string formatReport(const DataReport &report, std::string_view title) {
   out += fmt::format("  rows {} of {} tokens, {}, filled to {:.1f} %, {:.2f} documents a row\n", report.rows,
                      report.sequenceLen, report.packing ? "packed" : "one sample each", 100 * report.efficiency(),
                      report.documentsPerRow());
+  if (stats.targets > 0 && stats.targets == stats.endTrained)
+    out +=
+        "  note: every answer is empty, and nothing but ends of turns is trained; do the data call answers otherwise "
+        "(data { columns { output: … } })?\n";
   for (const SourceStats &source : stats.sources)
     out += sourceLine(source);
   out += histogram(report.lengths);

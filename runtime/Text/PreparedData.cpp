@@ -8,7 +8,6 @@
 #include "runtime/Text/TokenFileWriter.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstdlib>
 #include <filesystem>
 #include <fmt/format.h>
@@ -18,15 +17,10 @@ namespace ft::rt {
 
 namespace {
 namespace fs = std::filesystem;
-constexpr std::string_view SyntheticPrefix = "synthetic:";
-
-Expected<uint64_t> syntheticSeed(std::string_view source) {
-  const std::string_view digits = source.substr(SyntheticPrefix.size());
-  uint64_t seed = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), seed);
-  if (error != std::errc() || end != digits.data() + digits.size())
-    return badInput(fmt::format("data \"{}\": the seed must be an integer in [0, 2^64), as in synthetic:1", source));
-  return seed;
+Expected<SyntheticSource> syntheticSource(std::string_view text) {
+  if (const std::optional<SyntheticSource> source = SyntheticSource::parse(text))
+    return *source;
+  return badInput(fmt::format("data \"{}\": must be {}", text, SyntheticSource::form));
 }
 
 /// ${XDG_CACHE_HOME:-~/.cache}/ftc/data, made where it is missing; empty where that fails.
@@ -164,7 +158,7 @@ DataRequest requestOf(const plan::Run &run, const BatchShape &shape, std::string
 }
 } // namespace
 
-bool isSynthetic(std::string_view source) { return source.starts_with(SyntheticPrefix); }
+bool isSynthetic(std::string_view source) { return source.starts_with(SyntheticSource::prefix); }
 
 bool hasEvaluation(const plan::Run &run) { return run.data_eval_size() > 0 || run.val_set_size() > 0; }
 
@@ -207,8 +201,8 @@ Expected<PreparedData> preparedData(const DataRequest &request, const TextCodec 
   TokenFileIdentity identity = request.identity;
   FT_RETURN_IF_ERROR(identity.shape.check());
   if (request.synthetic()) {
-    FT_ASSIGN_OR_RETURN(const uint64_t seed, syntheticSeed(request.sources[0]));
-    FT_ASSIGN_OR_RETURN(TokenFile file, syntheticData(identity, seed));
+    FT_ASSIGN_OR_RETURN(const SyntheticSource source, syntheticSource(request.sources[0]));
+    FT_ASSIGN_OR_RETURN(TokenFile file, syntheticData(identity, source));
     return PreparedData{std::make_shared<const TokenFile>(std::move(file)), {}};
   }
   if (!codec)

@@ -222,7 +222,8 @@ TEST_F(PreparedDataTest, SyntheticNeedsNoTokenizerAndBringsItsOwnHeldOutData) {
   EXPECT_EQ(named->file->name(), "synthetic:8");
   EXPECT_TRUE(std::ranges::equal(named->file->bytes(), beside->file->bytes()));
   EXPECT_EQ(refusal("synthetic:x"),
-            "data \"synthetic:x\": the seed must be an integer in [0, 2^64), as in synthetic:1");
+            "data \"synthetic:x\": must be synthetic:SEED with an integer in [0, 2^64), or synthetic:SEED:PERCENT or "
+            "synthetic:SEED:FROM-TO with percents of a document that are masked, in [0, 99]");
   auto without = preparedData(trainRequest(), nullptr);
   ASSERT_FALSE(without.ok());
   EXPECT_EQ(without.status().message(), "data \"train.jsonl\" needs a tokenizer, and the model has none; use --model "
@@ -240,6 +241,11 @@ TEST_F(PreparedDataTest, ReportMarksWhatIsNotTrained) {
   EXPECT_NE(text.find("  samples 1, truncated 0, dropped without a target 0\n"), std::string::npos) << text;
   EXPECT_NE(text.find("end of turn trained in 1 of 1\n"), std::string::npos) << text;
   EXPECT_NE(text.find("    | ⟦<|im_start|>user\n    | Say"), std::string::npos) << text;
+  EXPECT_EQ(text.find("every answer is empty"), std::string::npos);
+  DataReport empty = report;
+  empty.stats.targets = empty.stats.endTrained;
+  EXPECT_NE(formatReport(empty, "t").find("note: every answer is empty, and nothing but ends of turns is trained"),
+            std::string::npos);
   DataReport steering = report;
   steering.sample = "a\x1b[31m\r\tb\x7f";
   EXPECT_NE(formatReport(steering, "t").find("    | a\\x1b[31m\\x0d\tb\\x7f\n"), std::string::npos);

@@ -1,5 +1,6 @@
 #include "runtime/Text/Samples.h"
 
+#include "runtime/Support/Strings.h"
 #include "runtime/Text/SampleFields.h"
 #include "runtime/Tokenizer/Utf8.h"
 
@@ -23,6 +24,10 @@ Status readField(JsonCursor &json, const std::string &name, std::optional<std::s
   return {};
 }
 
+Status twice(std::string_view name) {
+  return badInput(fmt::format("field \"{}\" is there twice; leave one out", shown(name)));
+}
+
 /// `syntax` is set where the text is no JSON, rather than JSON that says something else.
 Expected<Sample> readSample(JsonCursor &json, std::string_view text, const ColumnNames &columns, bool &syntax) {
   SampleFields fields(columns);
@@ -38,11 +43,16 @@ Expected<Sample> readSample(JsonCursor &json, std::string_view text, const Colum
       break;
     FT_ASSIGN_OR_RETURN(const std::string name, json.key());
     std::optional<std::string> *field = fields.field(name);
+    std::string *chat = fields.chatField(name);
+    if ((field && *field) || (chat && !chat->empty())) { // readers differ in which of the two they take
+      syntax = false;
+      return twice(name);
+    }
     const Kind kind = json.kind();
     const size_t begin = json.at();
     syntax = !field || kind == Kind::String || kind == Kind::None;
     FT_RETURN_IF_ERROR(field ? readField(json, name, *field) : json.skip());
-    if (std::string *chat = kind == Kind::Null ? nullptr : fields.chatField(name))
+    if (chat && kind != Kind::Null)
       *chat = text.substr(begin, json.at() - begin);
     syntax = true;
   }
@@ -229,7 +239,9 @@ Expected<Sample> SampleSource::row(const Record &record) const {
   for (size_t column = 0; column < cells.size(); ++column) {
     if (!isWellFormedUtf8(cells[column]))
       return named(fmt::format("column \"{}\" is not UTF-8; save the file as UTF-8", header[column]));
-    if (auto *to = fields.field(header[column]))
+    if (auto *to = fields.field(header[column]); to && *to)
+      return named(twice(header[column]).message());
+    else if (to)
       *to = std::move(cells[column]);
   }
   auto sample = fields.sample();

@@ -4,17 +4,16 @@
 #include "runtime/Text/TextCodec.h"
 
 #include <algorithm>
-#include <fmt/format.h>
 
 namespace ft::rt {
 
-Expected<TokenFile> syntheticData(TokenFileIdentity identity, uint64_t seed) {
+Expected<TokenFile> syntheticData(TokenFileIdentity identity, const SyntheticSource &source) {
   const RowShape &shape = identity.shape;
   FT_RETURN_IF_ERROR(shape.check());
   if (shape.maxDocumentLen < 2)
     return badInput("synthetic data needs max_document_len of at least 2: a document of one token has no target");
-  const std::string name = fmt::format("synthetic:{}", seed);
-  DataRandom random(seed, identity.split == Split::Evaluation ? "synthetic/evaluation" : "synthetic/train");
+  const std::string name = source.text();
+  DataRandom random(source.seed, identity.split == Split::Evaluation ? "synthetic/evaluation" : "synthetic/train");
   const uint64_t rowCount = std::clamp<uint64_t>((1u << 20) / shape.sequenceLen, 16, 256);
   std::vector<Document> documents;
   PackedRows rows;
@@ -27,7 +26,9 @@ Expected<TokenFile> syntheticData(TokenFileIdentity identity, uint64_t seed) {
       document.ids.resize(std::min(left, shape.maxDocumentLen));
       for (uint32_t &id : document.ids)
         id = random.below(identity.vocabSize);
-      document.prompt = 1;
+      const uint32_t spread = source.maskedTo - source.maskedFrom;
+      const uint64_t masked = source.maskedFrom + (spread > 0 ? random.below(spread + 1) : 0);
+      document.prompt = std::max(1u, uint32_t(document.ids.size() * masked / 100));
       document.truncated = true; // no end of turn
       left -= uint32_t(document.ids.size());
       row.push_back(uint32_t(documents.size()));

@@ -6,8 +6,6 @@
 
 #include <fmt/format.h>
 
-#include <utility>
-
 using namespace ft::rt;
 
 Status Journal::keepMetrics(const std::string &path) {
@@ -57,6 +55,6 @@ void Journal::evaluation(const EvaluationMetrics &metrics) {
 void Journal::keep(const std::string &object) {
   if (!lines)
     return;
-  if (const Status status = lines->write(object); !status.ok() && !std::exchange(toldLoss, true))
+  if (const Status status = lines->write(object); !status.ok() && lost++ == 0)
     console.line(fmt::format("note: {}; training goes on without these lines", status.message()));
 }

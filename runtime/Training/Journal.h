@@ -3,7 +3,9 @@
 
 #include "runtime/Metrics/ProgressLine.h"
 
+#include <cstdint>
 #include <optional>
+#include <string_view>
 
 namespace ft::rt {
 
@@ -26,6 +28,8 @@ public:
   WorkProgress &progress() { return work; }
   void step(const StepMetrics &metrics);
   void evaluation(const EvaluationMetrics &metrics);
+  /// Lines that metrics.jsonl lacks, since they could not be written.
+  uint64_t lostLines() const { return lost; }
   /// Behind the last step.
   void finish() { console.finish(); }
 
@@ -36,7 +40,7 @@ private:
   ProgressLine work{console};
   const uint64_t loggingSteps;
   std::optional<JsonLines> lines;
-  bool toldLoss = false;
+  uint64_t lost = 0;
 };
 
 } // namespace ft::rt

@@ -6,6 +6,7 @@
 #include "runtime/Support/Json.h"
 #include "runtime/Support/MappedFile.h"
 #include "runtime/Support/Strings.h"
+#include "runtime/Training/Leftovers.h"
 
 #include <fmt/format.h>
 
@@ -62,6 +63,7 @@ std::string resultIn(const fs::path &folder, const plan::Plan &plan) {
 /// What a run left there; notes that somebody has added stay.
 void removeFailedStep(const fs::path &folder, const plan::Plan &plan) {
   std::error_code ignored;
+  removeLeftovers(folder.string(), OutputFolder::names(plan));
   for (const std::string &name : OutputFolder::names(plan))
     fs::remove(folder / name, ignored);
   fs::remove(folder, ignored); // where it is empty
@@ -212,6 +214,7 @@ Expected<OutputFolder> OutputFolder::prepare(const std::string &path, const plan
     return badInput(fmt::format("--out {}: cannot be created: {}", path, error.message()));
   OutputFolder taken(path);
   FT_ASSIGN_OR_RETURN(taken.lock, FolderLock::take(path));
+  removeLeftovers(path, names(plan));
   removeOwnFiles(path, plan);
   return taken;
 }
@@ -241,6 +244,7 @@ Expected<OutputFolder> OutputFolder::reopen(const std::string &path, const plan:
     if (error)
       return badInput(fmt::format("{}: cannot be renamed: {}", name, error.message()));
   }
+  removeLeftovers(path, names(plan));
   removeCheckpoints(path, /*all=*/false);
   fs::remove(path + "/summary.json", error);
   return taken;
@@ -280,15 +284,4 @@ std::vector<std::string> OutputFolder::files(const plan::Plan &plan) const {
       add(entry.path());
   add(folder);
   return files;
-}
-
-void ft::rt::removeUnfinishedFiles(const std::string &folder) {
-  const std::string mark = fmt::format(".tmp.{}.", getpid());
-  std::error_code error;
-  for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
-    if (it->path().filename().string().find(mark) != std::string::npos) {
-      std::error_code ignored;
-      it.disable_recursion_pending(); // it may be a checkpoint's folder
-      fs::remove_all(it->path(), ignored);
-    }
 }

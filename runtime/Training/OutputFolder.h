@@ -61,7 +61,4 @@ private:
   std::shared_ptr<const FolderLock> lock;
 };
 
-/// Removes files that this process was still writing aside in the folder, for a process that ends at once.
-void removeUnfinishedFiles(const std::string &folder);
-
 } // namespace ft::rt

@@ -1,5 +1,7 @@
 #include "runtime/Training/OutputFolder.h"
 
+#include "runtime/Training/Leftovers.h"
+
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -141,6 +143,28 @@ TEST_F(OutputFolderTest, RefusesAFile) {
   EXPECT_NE(below.status().message().find("/a/b: " + path + " is no folder"), std::string::npos)
       << below.status().message();
   fs::remove(path);
+}
+
+TEST_F(OutputFolderTest, RemovesWhatEarlierProcessesLeftUnfinished) {
+  const std::vector<std::string> ours = {"summary.json.tmp.77.0", "latest-checkpoint.tmp.1.12"},
+                                 theirs = {"notes.md.tmp.77.0", "summary.json.tmp", "summary.json.tmp.77.x"};
+  auto fill = [&] {
+    for (const auto *names : {&ours, &theirs})
+      for (const std::string &name : *names)
+        touch(name);
+  };
+  auto expectOursGone = [&] {
+    for (const std::string &name : ours)
+      EXPECT_FALSE(fs::exists(path + "/" + name)) << name;
+    for (const std::string &name : theirs)
+      EXPECT_TRUE(fs::exists(path + "/" + name)) << name;
+  };
+  fill();
+  ASSERT_TRUE(OutputFolder::prepare(path, plan, /*overwrite=*/true).ok());
+  expectOursGone();
+  fill();
+  ASSERT_TRUE(OutputFolder::reopen(path, plan, 1, {}).ok());
+  expectOursGone();
 }
 
 TEST_F(OutputFolderTest, RemovesWhatThisProcessLeftUnfinished) {

@@ -47,7 +47,7 @@ std::string optionsOf(const RunOptions &options) {
   return text.empty() ? "none" : text.substr(0, text.size() - 1);
 }
 
-std::string digestOf(const PreparedData &data) { return data.file ? toHex(sha256(data.file->bytes())) : "none"; }
+std::string dataOf(const PreparedData &data) { return data.file ? toHex(sha256(data.file->bytes())) : "none"; }
 
 std::string adapterOf(const RunInputs &inputs) { return inputs.adapter ? toHex(inputs.adapter->digest()) : "none"; }
 
@@ -84,8 +84,8 @@ std::vector<rendezvous::Fact> ft::rt::factsOf(const RunInputs &inputs, const Pee
   facts.add("set of options", optionsOf(inputs.options), Code::BadInput, "give every rank the same");
   facts.add("model", toHex(inputs.model->digest()), Code::BadInput, "give every rank the same files with --model");
   facts.add("adapter", adapterOf(inputs), Code::BadInput, "give every rank the same with --adapter, or none");
-  facts.add("packed training data", digestOf(inputs.train), Code::BadInput, "give every rank the same data");
-  facts.add("packed held-out data", digestOf(inputs.held), Code::BadInput, "give every rank the same data");
+  facts.add("packed training data", dataOf(inputs.train), Code::BadInput, "give every rank the same data");
+  facts.add("packed held-out data", dataOf(inputs.held), Code::BadInput, "give every rank the same data");
   facts.add("checkpoint to continue from", checkpointOf(inputs), Code::BadInput,
             "give every rank the same --resume, and an output folder that all hosts see");
   facts.add("library", librariesOf(gpu), Code::CannotRun, "install the same version on every host");

@@ -28,7 +28,7 @@ uint64_t betterStep(Rank &rank, const ModelView &last) {
 }
 
 /// A number that tells the states of two checkpoints apart.
-uint64_t digestOf(const Checkpoint &checkpoint) {
+uint64_t stateNumber(const Checkpoint &checkpoint) {
   const auto digest = sha256(toJson(checkpoint.state()));
   uint64_t number = 0;
   std::memcpy(&number, digest.data(), sizeof number);
@@ -44,7 +44,7 @@ Status ft::rt::loadBest(Rank &rank, RunResult &result) {
     return {};
   const std::string path = rank.inputs.outputFolder() + "/" + checkpointName(step);
   const auto found = Checkpoint::open(path, rank.plan());
-  const uint64_t digest = found.ok() ? digestOf(**found) : 0;
+  const uint64_t digest = found.ok() ? stateNumber(**found) : 0;
   FT_ASSIGN_OR_RETURN(const uint64_t written, rank.lockstep.number(digest));
   FT_ASSIGN_OR_RETURN(const bool everywhere, rank.lockstep.all(found.ok() && digest == written));
   if (!everywhere) {

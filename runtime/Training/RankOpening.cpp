@@ -42,8 +42,8 @@ uint64_t weightBytes(const plan::Plan &plan) {
     if (tensor.role() == plan::Tensor::FROZEN || tensor.role() == plan::Tensor::TRAINABLE) {
       const uint64_t elements =
           std::accumulate(tensor.shape().begin(), tensor.shape().end(), uint64_t(1), std::multiplies<uint64_t>());
-      bytes += tensor.has_quantization() ? plan::Nf4Layout(elements, tensor.quantization().double_quant()).bytes
-                                         : elements * plan::dtypeBytes(tensor.dtype());
+      bytes += tensor.dtype() == plan::U4 ? plan::Nf4Layout(elements, tensor.quantization().double_quant()).bytes
+                                          : elements * plan::dtypeBytes(tensor.dtype());
     }
   return bytes;
 }

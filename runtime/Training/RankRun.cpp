@@ -3,6 +3,8 @@
 #include "runtime/Plan/Kinds.h"
 #include "runtime/Training/Rank.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 using namespace ft;
@@ -10,12 +12,18 @@ using namespace ft::rt;
 
 namespace {
 
-/// How often a step runs a segment.
+/// How often a step runs a segment, or the one beside it for few targets.
 double runsOf(const plan::Plan &plan, plan::Segment::Kind kind) {
   double runs = kind == plan::Segment::UPDATE;
   for (uint64_t i = 0; i < std::max<uint64_t>(1, plan.batch().gradient_accumulation_steps()); ++i)
-    runs += plan::microBatchKind(plan, i) == kind;
+    runs += plan::microBatchKind(plan, i) == plan::wholeKindOf(kind);
   return runs;
+}
+
+/// Of a device all micro-batches count as of few targets, as soon as one was.
+Expected<bool> ranForTargets(RankProgram &program, plan::Segment::Kind kind) {
+  FT_ASSIGN_OR_RETURN(const Progress::Times times, program.exchangeTimes(plan::targetsKindOf(kind)));
+  return times.own > 0;
 }
 
 /// What all ranks took. The host sees what a CPU does; of a device that runs behind it, the last run of each segment.
@@ -30,6 +38,9 @@ Expected<std::vector<RankTimes>> rankTimes(Rank &rank, const TrainingResult &tra
   const auto aStep = [&](plan::Segment::Kind kind) -> Expected<Progress::Times> {
     Progress::Times times = context.progress->times(kind);
     if (!host) {
+      FT_ASSIGN_OR_RETURN(const bool ofTargets, ranForTargets(program, kind));
+      if (ofTargets)
+        return Progress::Times();
       FT_ASSIGN_OR_RETURN(times, program.exchangeTimes(kind));
     }
     const double factor = host ? 1 / static_cast<double>(steps) : runsOf(rank.plan(), kind);
@@ -43,6 +54,11 @@ Expected<TrainingResult> train(Rank &rank) {
   const RunInputs &inputs = rank.inputs;
   const plan::Run &run = rank.plan().run();
   FT_ASSIGN_OR_RETURN(const Schedule schedule, Schedule::create(run, inputs.steps));
+  if (schedule.warmupSteps() >= inputs.steps)
+    rank.journal.line(
+        fmt::format("note: warm-up takes {} steps, and the run has {}: the learning rate never reaches {}; "
+                    "shorten warmup_steps or warmup_ratio",
+                    schedule.warmupSteps(), inputs.steps, run.learning_rate()));
   TrainerOptions options;
   options.totalSteps = inputs.steps;
   options.stopAfter = inputs.options.stopAfter;

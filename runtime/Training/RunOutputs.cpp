@@ -121,6 +121,7 @@ Status RunOutputs::dumpGradients(const BufferReader &read) const {
 Status RunOutputs::finish(RankProgram &program, const BufferReader &read, const RunResult &result) {
   const std::optional<BadStep> &bad = result.training.bad;
   RunResult told = result;
+  told.lostMetrics = journal.lostLines();
   if (saved) {
     saved->finish();
     told.lostCheckpoints = saved->failures();

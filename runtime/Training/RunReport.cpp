@@ -3,6 +3,7 @@
 #include "runtime/Plan/Memory.h"
 #include "runtime/Support/Strings.h"
 #include "runtime/Text/DataReport.h"
+#include "runtime/Text/TargetReport.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -22,6 +23,20 @@ std::string indented(std::string_view text) {
     text.remove_prefix(std::min(end + 1, text.size()));
   }
   return lines;
+}
+
+/// Which micro-batches are of few targets, where the plan has segments for these.
+std::string targetLines(const RunInputs &inputs) {
+  const plan::Plan &plan = inputs.plan();
+  const Expected<BatchShape> shape = BatchShape::from(plan.batch());
+  std::string text;
+  if (shape.ok() && plan.batch().max_target_tokens() > 0)
+    text += formatTargets(trainingTargets(*inputs.train.file, *shape, plan.batch(), plan.run(), inputs.world),
+                          "max_target_tokens");
+  if (shape.ok() && plan.batch().max_eval_target_tokens() > 0 && inputs.held.file)
+    text += formatTargets(evaluationTargets(*inputs.held.file, *shape, plan.batch(), inputs.world),
+                          "max_eval_target_tokens");
+  return text;
 }
 
 std::string batchLine(const RunInputs &inputs) {
@@ -89,9 +104,12 @@ std::string ft::rt::banner(const RunInputs &inputs, const DeviceInfo &device) {
   text += formatReport(dataReport(*inputs.train.file, tokenizer), "training data");
   if (inputs.held.file)
     text += formatReport(dataReport(*inputs.held.file, tokenizer), "held-out data");
-  text += batchLine(inputs);
+  text += batchLine(inputs) + targetLines(inputs);
   if (plan.stats().predicted_step_us() > 0)
-    text += fmt::format("predicted: {:.1f} ms a step\n", plan.stats().predicted_step_us() * 1e-3);
+    text += plan.stats().predicted_targets_step_us() > 0
+                ? fmt::format("predicted: {:.1f} ms a step of few targets, {:.1f} ms of others\n",
+                              plan.stats().predicted_targets_step_us() * 1e-3, plan.stats().predicted_step_us() * 1e-3)
+                : fmt::format("predicted: {:.1f} ms a step\n", plan.stats().predicted_step_us() * 1e-3);
   text.pop_back();
   return text;
 }
@@ -174,6 +192,8 @@ std::string ft::rt::summaryJson(const RunInputs &inputs, const DeviceInfo &devic
     json["best_step"] = result.bestStep;
   if (result.lostCheckpoints)
     json["checkpoints_lost"] = result.lostCheckpoints;
+  if (result.lostMetrics)
+    json["metrics_lines_lost"] = result.lostMetrics;
   if (t.bad)
     json["failed"] = {{"step", t.bad->step},
                       {"micro_batch", t.bad->microBatch},

@@ -22,6 +22,7 @@ struct RunResult {
   TrainingResult training;
   uint64_t bestStep = 0;        ///< whose weights the run leaves; 0: the last
   uint64_t lostCheckpoints = 0; ///< could not be written
+  uint64_t lostMetrics = 0;     ///< lines of metrics.jsonl that could not be written
   std::vector<RankTimes> ranks; ///< of several, where what they took is known
 };
 

@@ -73,6 +73,8 @@ Setter choice(std::string *(plan::Run::*field)(), std::vector<std::string> legal
 
 Setter path(std::string *(plan::Run::*field)()) {
   return [=](plan::Run &run, std::string_view text) -> std::string {
+    if (text.empty())
+      return "a path";
     *(run.*field)() = text;
     return {};
   };
@@ -81,6 +83,8 @@ Setter path(std::string *(plan::Run::*field)()) {
 /// One in place of a list.
 Setter onlyPath(google::protobuf::RepeatedPtrField<std::string> *(plan::Run::*field)()) {
   return [=](plan::Run &run, std::string_view text) -> std::string {
+    if (text.empty())
+      return "a path, or synthetic:SEED";
     (run.*field)()->Clear();
     *(run.*field)()->Add() = text;
     return {};
@@ -115,7 +119,14 @@ const std::map<std::string, Setter, std::less<>> &setters() {
          run.set_template_(std::string(text));
          return {};
        }},
-      {"template_variables", onlyPath(&Run::mutable_template_variables)},
+      {"template_variables",
+       [](Run &run, std::string_view text) -> std::string {
+         if (text.find('=') == text.npos || text.starts_with('='))
+           return "NAME=VALUE";
+         run.clear_template_variables();
+         run.add_template_variables(std::string(text));
+         return {};
+       }},
       {"system_prompt",
        [](Run &run, std::string_view text) {
          run.set_system_prompt(std::string(text));
@@ -149,7 +160,7 @@ const std::map<std::string, Setter, std::less<>> &setters() {
 Status ft::rt::applySetting(plan::Run &run, std::string_view assignment) {
   const size_t equals = assignment.find('=');
   if (equals == std::string_view::npos || equals == 0)
-    return badInput(fmt::format("--set {}: must be name=value", assignment));
+    return badInput(fmt::format("--set {}: must be name=value", shown(assignment)));
   const std::string_view name = assignment.substr(0, equals), value = assignment.substr(equals + 1);
   const auto found = setters().find(name);
   if (found == setters().end()) {
@@ -159,8 +170,8 @@ Status ft::rt::applySetting(plan::Run &run, std::string_view assignment) {
     return badInput(
         fmt::format("--set {}: no run-time field of this name{}; what a plan fixes is changed by ftc compile "
                     "--set",
-                    name, suggestion(name, std::span<const std::string>(names))));
+                    shown(name), suggestion(name, std::span<const std::string>(names))));
   }
-  const std::string legal = found->second(run, value);
-  return legal.empty() ? Status() : badInput(fmt::format("--set {}: is \"{}\"; must be {}", name, value, legal));
+  const std::string legal = isUtf8(value) ? found->second(run, value) : "text in UTF-8";
+  return legal.empty() ? Status() : badInput(fmt::format("--set {}: is \"{}\"; must be {}", name, shown(value), legal));
 }

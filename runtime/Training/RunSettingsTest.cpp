@@ -42,6 +42,11 @@ TEST(RunSettings, RefusesWithNameValueAndRange) {
       {"logging_steps=0", "--set logging_steps: is \"0\"; must be an integer in [1, 1000000000]"},
       {"train_on_prompt=yes", "--set train_on_prompt: is \"yes\"; must be true or false"},
       {"lr_scheduler_type=step", "--set lr_scheduler_type: is \"step\"; must be constant or linear or cosine"},
+      {"data.train=", "--set data.train: is \"\"; must be a path, or synthetic:SEED"},
+      {"output_dir=", "--set output_dir: is \"\"; must be a path"},
+      {"template_variables=a", "--set template_variables: is \"a\"; must be NAME=VALUE"},
+      {"system_prompt=\xff", "--set system_prompt: is \"\\xff\"; must be text in UTF-8"},
+      {"seed=a\nb", "--set seed: is \"a\\x0ab\"; must be an integer in [0, 18446744073709551615]"},
       {"learning_rat=1", "--set learning_rat: no run-time field of this name; did you mean \"learning_rate\"?; what a "
                          "plan fixes is changed by ftc compile --set"},
       {"adam_beta1=0.8",

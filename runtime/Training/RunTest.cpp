@@ -73,6 +73,17 @@ TEST_F(RunTest, StopAfterAndMaxSteps) {
   EXPECT_EQ(summary["max_steps"], 9);
 }
 
+TEST_F(RunTest, SaysWhereWarmUpTakesTheWholeRun) {
+  options.settings = {"warmup_steps=60"};
+  ASSERT_TRUE(run().ok());
+  EXPECT_NE(text("stdout").find("note: warm-up takes 60 steps, and the run has 60: the learning rate never reaches 10"),
+            std::string::npos);
+  options.overwrite = true;
+  options.settings = {"warmup_steps=59"};
+  ASSERT_TRUE(run().ok());
+  EXPECT_EQ(text("stdout").find("warm-up"), std::string::npos);
+}
+
 TEST_F(RunTest, SaysAllThatItWasMadeFrom) {
   plan::Plan plan = TinyPlan::make(2);
   plan::Text *recipe = plan.add_texts();

@@ -20,7 +20,7 @@ static Status differs(uint64_t step, const std::string &what) {
 
 StepVerifier::StepVerifier(RankProgram &rankProgram, uint64_t every, uint32_t rank)
     : program(rankProgram), every(every), snapshot(program.plan(), program.arenas(), program.device(), rank),
-      records(std::max<uint64_t>(1, program.plan().batch().gradient_accumulation_steps())) {
+      records(std::max<uint64_t>(1, program.plan().batch().gradient_accumulation_steps())), kinds(records.size()) {
   for (std::vector<char> &record : records)
     record.resize(program.staging().record(0).size());
 }
@@ -31,8 +31,9 @@ Status StepVerifier::begin() {
   return snapshot.capture();
 }
 
-void StepVerifier::keep() {
+void StepVerifier::keep(plan::Segment::Kind kind) {
   const std::span<const char> record = program.staging().record(program.staging().turn());
+  kinds[kept] = kind;
   std::copy(record.begin(), record.end(), records[kept++].begin());
 }
 
@@ -55,7 +56,7 @@ Expected<uint32_t> StepVerifier::replay() {
     FT_RETURN_IF_ERROR(program.beginRecord());
     std::copy(records[i].begin(), records[i].end(), program.staging().record(program.staging().turn()).begin());
     FT_RETURN_IF_ERROR(program.submitRecord());
-    FT_RETURN_IF_ERROR(program.run(plan::microBatchKind(program.plan(), i)));
+    FT_RETURN_IF_ERROR(program.run(kinds[i]));
   }
   FT_RETURN_IF_ERROR(program.run(plan::Segment::UPDATE));
   return program.endOutputs();

@@ -18,8 +18,8 @@ public:
   /// Between two steps: keeps what the device holds.
   Status begin();
   bool recording() const { return active; }
-  /// Keeps the batch record that is about to be submitted.
-  void keep();
+  /// Keeps the batch record that is about to be submitted, and the kind of the segment that works on it.
+  void keep(plan::Segment::Kind kind);
   /// Behind the step, whose outputs are in `slot`. Fails with Failed, naming what differs.
   Status end(uint64_t step, uint32_t slot);
 
@@ -31,6 +31,7 @@ private:
   const uint64_t every;
   Snapshot snapshot;
   std::vector<std::vector<char>> records; ///< of the step, by micro-batch
+  std::vector<plan::Segment::Kind> kinds; ///< the same
   size_t kept = 0;
   bool active = false;
 };

@@ -2,6 +2,7 @@
 
 #include "runtime/Metrics/MemoryUse.h"
 #include "runtime/Plan/Kinds.h"
+#include "runtime/Plan/Targets.h"
 
 #include <fmt/format.h>
 
@@ -39,7 +40,7 @@ Expected<std::optional<EvaluationMetrics>> ft::rt::evaluate(RankProgram &program
     scalars.microBatch = info->microBatch;
     scalars.writeTo(program.staging());
     FT_RETURN_IF_ERROR(program.submitRecord());
-    FT_RETURN_IF_ERROR(program.run(plan::Segment::EVALUATE));
+    FT_RETURN_IF_ERROR(program.run(plan::kindFor(program.plan(), plan::Segment::EVALUATE, info->mostTargets)));
     FT_ASSIGN_OR_RETURN(const uint32_t slot, program.endOutputs());
     FT_RETURN_IF_ERROR(finish());
     pending = slot;
@@ -160,7 +161,8 @@ Status Trainer::stage(uint64_t step, uint64_t index) {
   scalars.firstPosition = staged->firstRow * program.plan().batch().sequence_len();
   scalars.writeTo(program.staging());
   if (options.verifier && options.verifier->recording())
-    options.verifier->keep();
+    options.verifier->keep(
+        plan::kindFor(program.plan(), plan::microBatchKind(program.plan(), index), staged->mostTargets));
   return program.submitRecord();
 }
 
@@ -171,8 +173,11 @@ Status Trainer::enqueueMicroBatch(Pending &enqueued, uint64_t index, bool last) 
   metrics.targetTokens = staged->stepTargets;
   metrics.tokens += staged->tokens;
   metrics.paddedTokens += staged->rows * program.plan().batch().sequence_len();
+  const plan::Segment::Kind kind =
+      plan::kindFor(program.plan(), plan::microBatchKind(program.plan(), index), staged->mostTargets);
+  metrics.ofTargets += plan::wholeKindOf(kind) != kind;
   staged.reset();
-  FT_RETURN_IF_ERROR(program.run(plan::microBatchKind(program.plan(), index)));
+  FT_RETURN_IF_ERROR(program.run(kind));
   if (last && metrics.step == options.from.step + 1 && options.beforeFirstUpdate) {
     FT_RETURN_IF_ERROR(program.device().synchronize());
     FT_RETURN_IF_ERROR(options.beforeFirstUpdate());
@@ -204,6 +209,11 @@ Status Trainer::finishStep(const Pending &finished) {
   lastWaitedMs = program.waitedMs();
   metrics.loss = program.number(plan::Output::LOSS, finished.slot);
   metrics.gradNorm = program.number(plan::Output::GRAD_NORM, finished.slot);
+  if (const auto *scales =
+          static_cast<const double *>(program.staging().output(plan::Output::LOSS_SCALES, finished.slot))) {
+    metrics.lossScale = scales[plan::CURRENT_SCALE];
+    metrics.skippedSteps = static_cast<uint64_t>(scales[plan::SKIPPED_STEPS]);
+  }
   metrics.memoryBytes = memoryAt(now);
   const auto *status = static_cast<const int32_t *>(program.staging().output(plan::Output::STATUS, finished.slot));
   if (status && status[0] != 0 && !result.bad)

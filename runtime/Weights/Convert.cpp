@@ -8,22 +8,6 @@
 
 namespace ft::rt {
 
-uint16_t f32ToF16(float value) {
-  uint32_t bits = std::bit_cast<uint32_t>(value);
-  uint16_t sign = uint16_t((bits >> 16) & 0x8000);
-  uint32_t magnitude = bits & 0x7fffffff;
-  if (magnitude > 0x7f800000)
-    return uint16_t(sign | 0x7e00 | ((magnitude >> 13) & 0x3ff));
-  if (magnitude >= 0x477ff000) // 65520 and above round to infinity
-    return uint16_t(sign | 0x7c00);
-  if (magnitude < 0x38800000) { // below 2^-14: adding 0.5 leaves the subnormal's bits, rounded, in the mantissa
-    float aligned = std::bit_cast<float>(magnitude) + 0.5f;
-    return uint16_t(sign | (std::bit_cast<uint32_t>(aligned) - 0x3f000000));
-  }
-  uint32_t rounded = magnitude + 0xfff + ((magnitude >> 13) & 1);
-  return uint16_t(sign | ((rounded - 0x38000000) >> 13));
-}
-
 float f64ToF32Odd(double value) {
   float nearest = float(value);
   if (std::isnan(value) || double(nearest) == value)

@@ -3,24 +3,26 @@
 
 #include "runtime/Plan/Kinds.h"
 #include "runtime/Support/Bfloat16.h"
+#include "runtime/Support/Float16.h"
 #include "runtime/Weights/TensorView.h"
 
 #include <bit>
 
 namespace ft::rt {
 
-/// Exact, subnormals included; the payload of a NaN is kept.
-inline float f16ToF32(uint16_t bits) {
-  uint32_t sign = uint32_t(bits & 0x8000) << 16, rest = bits & 0x7fff;
-  // 2^112 moves the exponent from f16's bias to f32's and normalises subnormals; both factors and results are exact.
-  float scaled = std::bit_cast<float>(rest << 13) * 0x1p112f;
-  uint32_t magnitude = std::bit_cast<uint32_t>(scaled);
-  uint32_t special = 0x7f800000u | (rest << 13);
-  return std::bit_cast<float>(sign | (rest >= 0x7c00 ? special : magnitude));
+/// An f32 in two halves (plan.proto, Tensor::REMAINDER): the bf16 nearest to it, ties away from zero, and what its bits
+/// are more than that one's. NaN stays NaN.
+struct F32Halves {
+  uint16_t bf16;
+  int16_t remainder;
+};
+inline F32Halves splitF32(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value), rounded = value != value ? 0x7fc00000u : bits + 0x8000;
+  return {uint16_t(rounded >> 16), int16_t(bits)};
 }
-
-/// To nearest, ties to even; overflow to infinity; NaN stays NaN, quiet.
-uint16_t f32ToF16(float value);
+inline float joinF32(F32Halves halves) {
+  return std::bit_cast<float>((uint32_t(halves.bf16) << 16) + uint32_t(int32_t(halves.remainder)));
+}
 
 /// Rounds to f32 so that a second rounding to nearest, to 22 bits or fewer, equals one rounding of `value`: towards
 /// zero, with the last bit set where anything was lost ("round to odd").

@@ -1,4 +1,4 @@
-// What fills a quantised tensor: numbers that become codes and scales on the way, or a checkpoint's own.
+// What fills a tensor in NF4: numbers that become codes and scales on the way, or a checkpoint's own.
 #pragma once
 
 #include "runtime/Weights/BitsAndBytes.h"

@@ -50,7 +50,13 @@ Status GgufSet::addParts(int64_t count) {
                                 nameOfPart(path, 1, count)));
   for (int64_t part = 2; part <= count; ++part) {
     const std::string next = nameOfPart(path, part, count);
-    FT_ASSIGN_OR_RETURN(GgufFile file, GgufFile::open(next));
+    auto opened = GgufFile::open(next);
+    if (!opened.ok())
+      return badInput(
+          fmt::format("{}: is the first of {} parts of a model, and another cannot be read: {}; put all of them "
+                      "into its folder",
+                      path, count, opened.status().message()));
+    GgufFile file = std::move(*opened);
     if (integerOf(file, numberKey, -1) != part - 1 || integerOf(file, countKey, -1) != count)
       return badInput(fmt::format("{}: {} is {} and {} is {}; must be {} and {}", next, numberKey,
                                   integerOf(file, numberKey, -1), countKey, integerOf(file, countKey, -1), part - 1,

@@ -50,6 +50,8 @@ TEST(GgufSet, RefusesPartsThatAreNotAModel) {
   FT_EXPECT_OK(openParts(first, second));
   expectError(openParts(first, second, secondName), "is part 2 of 2 of a model; name the first, ");
   expectError(openParts(first, ""), secondName + ": cannot open");
+  expectError(openParts(first, ""), "is the first of 2 parts of a model, and another cannot be read: ");
+  expectError(openParts(first, ""), "; put all of them into its folder");
   expectError(openParts(first, second.substr(0, 60)), secondName + ": at byte");
   expectError(openParts(first, first), "split.no is 0 and split.count is 2; must be 1 and 2");
   expectError(openParts(first, part(1, 3, "b")), "split.count is 3; must be 1 and 2");

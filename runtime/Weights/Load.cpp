@@ -2,10 +2,13 @@
 
 #include "runtime/Support/Philox.h"
 #include "runtime/Weights/Convert.h"
+#include "runtime/Weights/FillFp8.h"
 #include "runtime/Weights/Seeded.h"
 
+#include <algorithm>
 #include <cstring>
 #include <fmt/format.h>
+#include <map>
 #include <mutex>
 
 namespace ft::rt {
@@ -73,15 +76,55 @@ Expected<Producer> initProducer(const plan::Tensor &tensor, const LoadOptions &o
   }
 }
 
+/// By key, the trained tensors that have a remainder.
+using SplitMasters = std::map<std::string_view, const plan::Tensor *>;
+
+SplitMasters splitMastersOf(const plan::Plan &plan) {
+  SplitMasters masters;
+  for (const plan::Tensor &tensor : plan.tensors())
+    if (tensor.role() == plan::Tensor::REMAINDER)
+      masters[tensor.key()] = nullptr;
+  for (const plan::Tensor &tensor : plan.tensors())
+    if (auto master = masters.find(tensor.key()); master != masters.end() && tensor.role() == plan::Tensor::TRAINABLE)
+      master->second = &tensor;
+  return masters;
+}
+
+/// Half of each f32 that `master` makes: the upper, rounded, or what the master is more than that.
+Producer halfOf(Producer master, bool remainder) {
+  return [master = std::move(master), remainder](uint64_t first, uint64_t count, std::byte *out) {
+    constexpr uint64_t chunk = 1024;
+    float numbers[chunk];
+    for (uint64_t done = 0; done < count; done += chunk) {
+      const uint64_t n = std::min(chunk, count - done);
+      master(first + done, n, reinterpret_cast<std::byte *>(numbers));
+      for (uint64_t i = 0; i < n; ++i) {
+        const F32Halves halves = splitF32(numbers[i]);
+        const uint16_t half = remainder ? uint16_t(halves.remainder) : halves.bf16;
+        std::memcpy(out + 2 * (done + i), &half, 2);
+      }
+    }
+  };
+}
+
 Expected<Producer> producerOf(const plan::Tensor &tensor, int index, const ModelSource &model,
-                              const LoadOptions &options) {
+                              const SplitMasters &split, const LoadOptions &options) {
   if (options.before)
     if (Producer saved = options.before->producer(index, tensor))
       return saved;
   switch (tensor.role()) {
   case plan::Tensor::FROZEN:
-  case plan::Tensor::TRAINABLE:
     return model.producer(tensor);
+  case plan::Tensor::TRAINABLE:
+  case plan::Tensor::REMAINDER: {
+    const auto master = split.find(tensor.key());
+    if (master == split.end())
+      return model.producer(tensor);
+    if (!master->second)
+      return problem(tensor, "is the remainder of no trained tensor");
+    FT_ASSIGN_OR_RETURN(Producer numbers, model.numbers(*master->second, plan::F32));
+    return halfOf(std::move(numbers), tensor.role() == plan::Tensor::REMAINDER);
+  }
   case plan::Tensor::ADAPTER:
     return initProducer(tensor, options);
   case plan::Tensor::GRADIENT:
@@ -108,13 +151,16 @@ std::string sourceOf(const plan::Tensor &tensor, int index, const ModelSource &m
   return isBase && !model.isSeeded() ? model.place(tensor) : "";
 }
 
-uint64_t bytesOf(const std::vector<Fill> &fills, const std::vector<QuantizedFill> &quantized) {
+uint64_t bytesOf(const std::vector<Fill> &fills, const std::vector<QuantizedFill> &quantized,
+                 const std::vector<Fp8Fill> &inFp8) {
   uint64_t bytes = 0;
   for (const Fill &fill : fills)
     bytes += fill.layout.count() * fill.layout.elementBytes();
   for (const QuantizedFill &fill : quantized)
     bytes +=
         plan::Nf4Layout(elementCount(spanOf(fill.tensor->shape())), fill.tensor->quantization().double_quant()).bytes;
+  for (const Fp8Fill &fill : inFp8)
+    bytes += fill.layout.count();
   return bytes;
 }
 
@@ -127,15 +173,23 @@ Status loadModel(const plan::Plan &plan, const ModelSource &model, const LoadOpt
   const plan::Coordinates rank = mesh.coordinates(options.rank);
   std::vector<Fill> fills;
   std::vector<QuantizedFill> quantized;
+  std::vector<Fp8Fill> inFp8;
+  const SplitMasters split = splitMastersOf(plan);
   for (int i = 0; i < plan.tensors_size(); ++i) {
     const plan::Tensor &tensor = plan.tensors(i);
+    if (tensor.dtype() == plan::F8E4M3) {
+      FT_ASSIGN_OR_RETURN(Layout layout, Layout::of(plan, tensor));
+      FT_ASSIGN_OR_RETURN(Producer numbers, model.numbers(tensor, plan::F32));
+      inFp8.push_back({&tensor, std::move(layout), std::move(numbers), model.isSeeded() ? "" : model.place(tensor)});
+      continue;
+    }
     if (tensor.has_quantization()) {
       FT_ASSIGN_OR_RETURN(QuantizedFill fill, model.quantized(tensor));
       quantized.push_back(std::move(fill));
       continue;
     }
     FT_ASSIGN_OR_RETURN(Layout layout, Layout::of(plan, tensor));
-    FT_ASSIGN_OR_RETURN(Producer produce, producerOf(tensor, i, model, options));
+    FT_ASSIGN_OR_RETURN(Producer produce, producerOf(tensor, i, model, split, options));
     const plan::Share share = plan::shareOf(mesh, plan.buffers(int(tensor.buffer())), rank);
     if (produce)
       fills.push_back({tensor.buffer(), std::move(layout), share, std::move(produce), tensor.dtype(),
@@ -144,11 +198,12 @@ Status loadModel(const plan::Plan &plan, const ModelSource &model, const LoadOpt
   LoadTarget heard = target;
   std::mutex mutex;
   if (options.progress)
-    heard.made = [&, done = uint64_t(0), total = bytesOf(fills, quantized)](uint64_t bytes) mutable {
+    heard.made = [&, done = uint64_t(0), total = bytesOf(fills, quantized, inFp8)](uint64_t bytes) mutable {
       const std::lock_guard lock(mutex);
       options.progress->at("loading", done += bytes, total);
     };
   FT_RETURN_IF_ERROR(runFills(fills, heard, options.threads));
+  FT_RETURN_IF_ERROR(runFp8Fills(inFp8, heard, options.threads));
   return runQuantizedFills(quantized, heard, options.threads);
 }
 

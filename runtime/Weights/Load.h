@@ -22,11 +22,10 @@ struct LoadOptions {
 };
 
 /// Checks `model` against the plan (ModelSource::check), then fills every tensor that does not start as zero: FROZEN
-/// and TRAINABLE from the model, ADAPTER by its Init, CONSTANT_TABLE from the plan's sections,
-/// RANDOM_KEYS from (seed, stream, name), optimizer state and gradients by their Init where they have one; each from
-/// `before` where that holds it.
-/// Everything is checked before the first byte is written. Errors: BadInput naming file, tensor, and expected against
-/// found; whatever the sink returns.
+/// and TRAINABLE from the model, with REMAINDER where they have one, ADAPTER by its Init, CONSTANT_TABLE from the
+/// plan's sections, RANDOM_KEYS from (seed, stream, name), optimizer state and gradients by their Init where they have
+/// one; each from `before` where that holds it. Everything is checked before the first byte is written. Errors:
+/// BadInput naming file, tensor, and expected against found; whatever the sink returns.
 Status loadModel(const plan::Plan &plan, const ModelSource &model, const LoadOptions &options,
                  const LoadTarget &target);
 

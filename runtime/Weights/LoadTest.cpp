@@ -130,6 +130,36 @@ struct ModelFolder {
   }
 };
 
+TEST(Load, SplitsMastersThatHaveRemainders) {
+  plan::Plan plan;
+  const uint32_t half = addBuffer(plan, columns * 2), rest = addBuffer(plan, columns * 2);
+  addTensor(plan, "model.norm.weight", plan::Tensor::TRAINABLE, plan::BF16, {columns}, half);
+  addTensor(plan, "model.norm.weight", plan::Tensor::REMAINDER, plan::I16, {columns}, rest);
+  ModelFolder folder({}, true);
+  // Half of the way between two numbers in bf16, one of which is even.
+  folder.norm[0] = std::bit_cast<float>(0x3f808000u), folder.norm[1] = std::bit_cast<float>(0xbf818000u);
+  auto writer = SafetensorsWriter::create(folder.scratch.path("model.safetensors"),
+                                          {{"model.norm.weight", plan::F32, {columns}}});
+  FT_EXPECT_OK(writer->write(std::as_bytes(std::span(folder.norm))));
+  FT_EXPECT_OK(writer->finish());
+  const Loaded loaded = load(plan, folder.open(), makeOptions(2));
+  FT_EXPECT_OK(loaded.status);
+  for (uint64_t i = 0; i < columns; ++i) {
+    const F32Halves halves{bf16At(loaded.buffers[half], i), int16_t(bf16At(loaded.buffers[rest], i))};
+    EXPECT_EQ(std::bit_cast<uint32_t>(joinF32(halves)), std::bit_cast<uint32_t>(folder.norm[i])) << i;
+  }
+  EXPECT_EQ(bf16At(loaded.buffers[half], 0), 0x3f81);
+  EXPECT_EQ(bf16At(loaded.buffers[half], 1), 0xbf82);
+}
+
+TEST(Load, RefusesTheRemainderOfNothing) {
+  plan::Plan plan;
+  addTensor(plan, "model.norm.weight", plan::Tensor::REMAINDER, plan::I16, {columns}, addBuffer(plan, columns * 2));
+  const Loaded loaded = load(plan, *ModelSource::open("seeded:1"), makeOptions(1));
+  EXPECT_NE(loaded.status.message().find("is the remainder of no trained tensor"), std::string::npos)
+      << loaded.status.message();
+}
+
 TEST(Load, FillsEveryRole) {
   plan::Plan plan = makePlan();
   ModelFolder folder;

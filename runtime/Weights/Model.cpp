@@ -150,7 +150,7 @@ std::optional<std::string> ModelSource::problemOf(const TensorView &view, const 
   const auto lookup = [this](std::string_view name) { return find(name); };
   if (!isPacked(lookup, view.name))
     return shapeOrTypeProblem(view, tensor);
-  if (!tensor.has_quantization())
+  if (tensor.dtype() != plan::U4)
     return "is quantised in 4 bits, and the plan's is not: compile the recipe with quantization.type=NF4 for this "
            "model";
   const Expected<PackedNf4> packed = openPacked(lookup, view.name, spanOf(tensor.shape()), "");

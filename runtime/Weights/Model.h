@@ -43,6 +43,8 @@ public:
   std::string place(const plan::Tensor &tensor) const;
   /// What fills a FROZEN or TRAINABLE tensor. Requires check().
   Expected<Producer> producer(const plan::Tensor &tensor) const { return numbers(tensor, tensor.dtype()); }
+  /// The numbers of such a tensor, as `dtype`.
+  Expected<Producer> numbers(const plan::Tensor &tensor, plan::DType dtype) const;
   /// The same of a quantised one: from numbers of any type, or from a checkpoint that is in the plan's format.
   Expected<QuantizedFill> quantized(const plan::Tensor &tensor) const;
 
@@ -64,8 +66,6 @@ private:
   const std::string &nameOf(const plan::Tensor &tensor) const;
   /// The tensor of the files that has this name.
   const TensorView *find(std::string_view name) const;
-  /// The numbers of a tensor of the plan, as `dtype`.
-  Expected<Producer> numbers(const plan::Tensor &tensor, plan::DType dtype) const;
   std::optional<std::string> problemOf(const TensorView &view, const plan::Tensor &tensor) const;
 
   ModelPath source;

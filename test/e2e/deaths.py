@@ -61,7 +61,7 @@ class Deaths(ResumeTest):
                 said, _ = child.communicate(timeout=moment)
             except subprocess.TimeoutExpired:
                 child.send_signal(number)
-                said, _ = child.communicate(timeout=60)
+                said, _ = child.communicate(timeout=240)
         return [child.returncode], said
 
     def run_to(self, out, resume, step):
@@ -126,12 +126,12 @@ class DeathsOfProcesses(DeathsOfShares):
             time.sleep(moment)
             for rank in self.random.choice([[0], [1], [0, 1]]):
                 world[rank].signal(number)
-            codes = list(world.wait(60).values())
+            codes = list(world.wait(240).values())
             return codes, world[0].out.read_text() + world.messages()
 
     def run_to(self, out, resume, step):
         with self.world(out, "--resume", resume, "--stop-after", str(step)) as world:
-            self.assertEqual(set(world.wait(60).values()), {0}, world.messages())
+            self.assertEqual(set(world.wait(240).values()), {0}, world.messages())
 
 
 def compile_plans(folder):

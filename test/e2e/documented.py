@@ -136,7 +136,6 @@ class Documented(WorkshopTest):
         self.assertEqual(field(r"MASTER_ADDR, value: (\S+)\}"), f"{name}-{job}-0-0.{name}", "the first pod's")
         self.planned(pods)
         shell, option, command = json.loads(field(r"command: (\[.*\])"))
-        (self.folder / "data").mkdir()
         ranks = [subprocess.Popen([shell, option, command], cwd=self.folder, env={
             "PATH": f"{self.programs}:{os.environ['PATH']}", "JOB_COMPLETION_INDEX": str(index), "WORLD_SIZE": str(pods),
             "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "FTRUN_SECRET": "of the secret",

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import struct
@@ -24,7 +25,8 @@ class Compile(WorkshopTest):
             (dict(micro_batch_size=65536), ["micro_batch_size is 65536", "131072 tiles, must be at most 32768"]),
             (dict(learning_rate=0), ["learning_rate"]),
             (dict(precision=None), ["precision"]),
-            (dict(precision="FP16_MIXED"), ["FP16_MIXED"]),
+            (dict(optim="LION"), ["LION"]),
+            (dict(optimizer_state_dtype="INT8"), ["INT8"]),
             (dict(base_model=f'"{5000 * "a"}"'), ["base_model aaa", "neither a known model"]),
             (dict(base_model='"tiny-gqq"'), ["tiny-gqq", 'did you mean "tiny-gqa"?']),
             (dict(target='"cpuu"'), ["cpuu"]),
@@ -266,6 +268,20 @@ class Run(WorkshopTest):
             result = call(*self.command(plan, "out", "--set", setting, model=self.folder / "model"))
             self.refused(result, 1, *parts)
             self.assertFalse((self.folder / "out").exists())
+
+    def test_a_log_that_cannot_be_written_costs_no_run(self):
+        plan = self.compile(lora="{ r: 2 }", max_steps=200)
+        command = [str(word) for word in self.command(plan, "out")]
+        limit = 16384
+        child = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=120,
+                               preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+        self.assertEqual(child.returncode, 0, child.stderr)
+        self.assertEqual(child.stdout.count("training goes on without these lines"), 1)
+        self.assertIn("File too large", child.stdout)
+        self.assertTrue(tensors(self.folder / "out" / "adapter_model.safetensors"))
+        summary = self.summary("out")
+        whole = (self.folder / "out" / "metrics.jsonl").read_text().count("\n")
+        self.assertEqual((summary["steps"], summary["metrics_lines_lost"]), (200, 200 - whole))
 
     def test_stop_after_ends_early_on_the_schedule(self):
         plan = self.compile(lr_scheduler_type="COSINE", max_steps=8)

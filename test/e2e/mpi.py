@@ -47,7 +47,7 @@ class Mpi(WorkshopTest):
         """Ranks are processes; each collective goes through MPI and through rank 0."""
         for ranks in (2, 3, 4):
             with self.subTest(ranks=ranks):
-                result = call(*mpirun(ranks, "-x", f"FTRUN_MPI_PLUGIN={PLUGIN}"), CONFORMANCE)
+                result = call(*mpirun(ranks, "-x", f"FTRUN_MPI_PLUGIN={PLUGIN}"), CONFORMANCE, "--gtest_color=no")
                 self.assertEqual(result.code, 0, result.text)
                 self.assertEqual(result.out.count("[  PASSED  ] 1 test"), ranks, result.text)
 

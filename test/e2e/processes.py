@@ -262,7 +262,8 @@ class RanksOfAProcess(ProcessTest):
     def test_a_process_that_dies_or_is_asked_to_end(self):
         plan = self.compile(lora=LORA, parallelism=over(4), max_steps=1000000)
         for victim in (0, 1):
-            world = self.pair(plan, "--overwrite")
+            shutil.rmtree(self.folder / "out", ignore_errors=True)
+            world = self.pair(plan)
             self.assertTrue(world.until_training(), world.messages())
             world[victim].signal(signal.SIGKILL)
             self.expect(world, {1 - victim: 3}, f"(ranks {2 - 2 * victim} to {3 - 2 * victim}): rank ", but=[victim])

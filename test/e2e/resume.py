@@ -24,6 +24,8 @@ SPLIT = {
     "full, ZERO2, mixed": dict(parallelism="{ strategy: ZERO2 dp_shard_size: 2 }", precision="BF16_MIXED"),
     "full, FSDP, tied": dict(parallelism="{ strategy: FSDP dp_shard_size: 3 }", base_model='"tiny-tied"'),
     "full, FSDP, mixed": dict(parallelism="{ strategy: FSDP dp_shard_size: 2 }", precision="BF16_MIXED"),
+    "full, FSDP, halves": dict(parallelism="{ strategy: FSDP dp_shard_size: 2 }", precision="BF16_MIXED",
+                               master_dtype="BF16_REMAINDER", optimizer_state_dtype="BF16"),
     "LoRA, FSDP, base in shares": dict(parallelism="{ strategy: FSDP dp_shard_size: 2 shard_frozen: TRUE }", lora=DROPOUT),
     "full, HSDP": dict(parallelism="{ strategy: HSDP dp_shard_size: 2 dp_replicate_size: 2 }", micro_batch_size=7),
 }
@@ -32,6 +34,8 @@ FORMS = {
     "full": dict(),
     "full, mixed": dict(precision="BF16_MIXED"),
     "full, bf16": dict(precision="BF16_TRUE", optimizer_state_dtype="BF16"),
+    "full, f16": dict(precision="FP16_MIXED"),
+    "full, halves": dict(precision="BF16_MIXED", master_dtype="BF16_REMAINDER"),
     "full, SGD with momentum": dict(optim="SGD", sgd_momentum=0.9),
     "full, SGD": dict(optim="SGD"),
     "full, tied": dict(base_model='"tiny-tied"'),

@@ -2,7 +2,8 @@
 # Makes one archive of all that searches for faults, for a larger machine: fuzzers and their corpora, the mutants' runner and
 # plans, the programs and plans of test/e2e/deaths.py, and run_all.sh. It runs on any x86-64 Linux with glibc 2.36 or later.
 # Usage: test/fuzz/pack.sh ARCHIVE.tar.xz [CORPUS]     CORPUS: a folder of corpora of an earlier run, by fuzzer
-# Needs build/ (ftc, ftrun) and tools/setup.sh fuzz.
+# Needs build/ (ftc, ftrun, RunMutants) and tools/setup.sh fuzz. Mutants run under sanitizers where
+# `cmake --build build-fuzz --target RunMutants` has been called before.
 set -euo pipefail
 
 if [ $# -lt 1 ] || [ $# -gt 2 ]; then
@@ -19,10 +20,12 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 top=$folder/ftc-search
 mkdir -p "$top"/{fuzz,mutants,lib,bin,deaths}
-for program in build-fuzz/fuzz/*Fuzz build-fuzz/test/bin/RunMutants; do
+for program in build-fuzz/fuzz/*Fuzz; do
   strip --strip-debug -o "$top/fuzz/$(basename "$program")" "$program"
 done
-mv "$top/fuzz/RunMutants" "$top/bin/"
+mutants=build-fuzz/test/bin/RunMutants
+[ -x "$mutants" ] || mutants=build/test/bin/RunMutants
+strip --strip-debug -o "$top/bin/RunMutants" "$mutants"
 strip -o "$top/bin/ftrun" build/bin/ftrun
 python3 test/fuzz/make_corpus.py "$top/corpus"
 [ -z "$grown" ] || cp -r "$grown"/. "$top/corpus/"

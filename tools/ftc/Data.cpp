@@ -1,4 +1,5 @@
 #include "runtime/Metrics/ProgressLine.h"
+#include "runtime/Plan/Mesh.h"
 #include "runtime/Text/DataCommand.h"
 #include "tools/ftc/Commands.h"
 
@@ -20,6 +21,7 @@ rt::Status ft::dataCommand(const CompileRequest &request, const std::string &mod
   rt::Console console(2); // the report alone goes to standard output
   rt::ProgressLine progress(console);
   command.progress = &progress;
+  command.world = plan::Mesh(c.plan).ranks();
   std::string text;
   rt::Status status = rt::runDataCommand(command, text);
   fmt::print("{}", text);

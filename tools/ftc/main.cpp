@@ -14,17 +14,20 @@
 
 using namespace ft;
 
+/// An empty variable of a script is no wish.
+static std::string named(const std::string &text) { return text.empty() ? "is empty; give it a value" : ""; }
+
 static void addRecipeOptions(CLI::App &command, CompileRequest &request) {
-  command.add_option("recipe", request.recipePath, "recipe (.textproto or .pb)")->required();
+  command.add_option("recipe", request.recipePath, "recipe (.textproto or .pb)")->required()->check(named);
   command.add_option("--set", request.overrides, "FIELD=VALUE, for example lora.r=16; may be repeated")->take_all();
-  command.add_option("--gpu", request.gpu, "target, a name under recipes/targets");
+  command.add_option("--gpu", request.gpu, "target, a name under recipes/targets")->check(named);
   command.add_option("--lora-form", request.loraForm, "adapters in one GEMM with their base, or in GEMMs of their own")
       ->check(CLI::IsMember({"auto", "folded", "unfolded"}));
   command
       .add_option("--head-lanes", request.headLanes,
                   "elements of an attention head in memory, above head_dim the rest is zero; 0: what the target takes")
       ->check(CLI::Range(0, 1024));
-  command.add_option("--dump-dir", request.dumpDir, "write numbered IR after each phase here");
+  command.add_option("--dump-dir", request.dumpDir, "write numbered IR after each phase here")->check(named);
 }
 
 int main(int argc, char **argv) {
@@ -40,20 +43,22 @@ int main(int argc, char **argv) {
 
   CLI::App *compile = app.add_subcommand("compile", "recipe → plan.bin");
   addRecipeOptions(*compile, request);
-  compile->add_option("-o", output, "plan file");
+  compile->add_option("-o", output, "plan file")->check(named);
   CLI::App *check = app.add_subcommand("check", "does it fit, and what holds the memory? Exit 2 if not");
   addRecipeOptions(*check, request);
   CLI::App *explain = app.add_subcommand("explain", "a plan for people");
-  explain->add_option("plan", plan, "plan file")->required();
+  explain->add_option("plan", plan, "plan file")->required()->check(named);
   CLI::App *data = app.add_subcommand("data", "samples → packed token file, with the data report");
   addRecipeOptions(*data, request);
   data->add_option("--model", model, "GGUF file, folder with tokenizer.json, or owner/name of the Hub's cache")
-      ->required();
-  data->add_option("-o", dataOutput, "token file; default: the cache");
+      ->required()
+      ->check(named);
+  data->add_option("-o", dataOutput, "token file; default: the cache")->check(named);
   bool decode = false;
   CLI::App *tokenize = app.add_subcommand("tokenize", "text of standard input → what the model sees of it");
   tokenize->add_option("--model", model, "GGUF file, or folder with tokenizer.json, tokenizer.model or tekken.json")
-      ->required();
+      ->required()
+      ->check(named);
   tokenize->add_flag("--decode", decode, "token ids of standard input → text");
   const std::string_view first = argc > 1 ? argv[1] : "-";
   if (const std::string_view names[] = {"compile", "check", "explain", "data", "tokenize"};

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
@@ -117,6 +118,17 @@ TEST_F(FtrunTest, Exits2WhereItCannotRun) {
   TinyPlan::write(large, plan);
   EXPECT_EQ(run({plan, "--model", "seeded:1", "--out", out}), 2);
   EXPECT_NE(text(output).find("32.00 TiB"), std::string::npos) << text(output);
+  EXPECT_FALSE(fs::exists(out));
+}
+
+TEST_F(FtrunTest, Exits2WhereTheMachineGivesNoThreads) {
+  // Stacks of threads are address space, in kB.
+  const std::string command = "ulimit -v 1000000; exec " FTC_FTRUN " '" + plan + "' --model seeded:1 --out '" + out +
+                              "' --threads 512 > '" + output + "' 2>&1";
+  const int status = std::system(command.c_str());
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 2) << text(output);
+  EXPECT_NE(text(output).find("a team of 512 threads cannot be started"), std::string::npos) << text(output);
   EXPECT_FALSE(fs::exists(out));
 }
 

@@ -2,7 +2,7 @@
 #include "runtime/Device/Device.h"
 #include "runtime/Support/LastResort.h"
 #include "runtime/Support/Strings.h"
-#include "runtime/Training/OutputFolder.h"
+#include "runtime/Training/Leftovers.h"
 #include "runtime/Training/Run.h"
 #include "runtime/Training/RunSettings.h"
 
@@ -63,12 +63,15 @@ void addOptions(CLI::App &app, RunOptions &options, bool &devices) {
                  "training data instead of the recipe's: JSON, JSONL, tokens or synthetic:SEED");
   app.add_option("--out", options.out, "output folder (default: out/<recipe name>)");
   app.add_flag("--overwrite", options.overwrite, "replace what an earlier run left in the output folder");
-  for (const char *path : {"--model", "--adapter", "--data", "--out"}) // an empty variable of a script is no wish
-    app.get_option(path)->check([](const std::string &text) { return text.empty() ? "is empty; name a path" : ""; });
+  // An empty variable of a script is no wish.
+  const auto named = [](const std::string &text) { return text.empty() ? "is empty; name a path" : ""; };
+  for (const char *path : {"--model", "--adapter", "--data", "--out"})
+    app.get_option(path)->check(named);
   app.add_option(
-      "--resume", options.resume,
-      "auto: continue from the newest checkpoint of --out; PATH: from that checkpoint, or that run's newest; "
-      "none: start anew (default)");
+         "--resume", options.resume,
+         "auto: continue from the newest checkpoint of --out; PATH: from that checkpoint, or that run's newest; "
+         "none: start anew (default)")
+      ->check(named);
   const CLI::Range steps(uint64_t(1), mostSteps);
   app.add_option("--max-steps", options.maxSteps, "steps of the schedule, instead of the recipe's")->check(steps);
   app.add_option("--stop-after", options.stopAfter, "stop after so many steps of the schedule")->check(steps);
@@ -85,7 +88,8 @@ void addOptions(CLI::App &app, RunOptions &options, bool &devices) {
          "or nccl; of CPU ranks in several processes mpi (default: rank 0)")
       ->check(CLI::IsMember({"peers", "nccl", "mpi"}));
   app.add_option("--set", options.settings, "name=value of a run-time field, for example learning_rate=1e-4");
-  app.add_option("--dump-gradients", options.dumpGradients, "write the first step's gradients into this folder");
+  app.add_option("--dump-gradients", options.dumpGradients, "write the first step's gradients into this folder")
+      ->check(named);
   app.add_option_function<std::string>(
          "--init-adapters", [&](const std::string &how) { options.initAdaptersNormal = how == "normal"; },
          "zero: adapters start as PEFT's (default); normal: B from N(0, 0.02^2), for gradient tests")

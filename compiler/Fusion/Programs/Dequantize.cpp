@@ -1,8 +1,10 @@
 // The numbers of quantised weights.
+#include "compiler/Fusion/Codes.h"
 #include "compiler/Fusion/Programs/ProgramBuilder.h"
 #include "runtime/Plan/Nf4.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
 
@@ -56,6 +58,18 @@ RowProgram buildDequantize(OpBuilder &builder, StringRef name, const QuantizedMa
   Value column = arith::MulIOp::create(b, arith::RemUIOp::create(b, p.item(), inRow), b.index(block));
   b.storeRow(numbers, p[arguments.size() - 1], {arith::DivUIOp::create(b, p.item(), inRow), column});
   return p.finish(blocks);
+}
+
+RowProgram buildDequantizeRows(OpBuilder &builder, StringRef name, const MatrixLayout &codes,
+                               const MatrixLayout &target) {
+  ProgramBuilder p(builder, name,
+                   {matrixArgument(codes, Access::Read), vectorArgument(builder.getF32Type(), codes.rows, Access::Read),
+                    matrixArgument(target, Access::Write)});
+  RowBuilder &b = p.b;
+  SmallVector<Value> at{p.item(), b.index(0)};
+  Value row = vector::LoadOp::create(b, VectorType::get({codes.columns}, b.getI8Type()), p[0], at);
+  b.storeRow(b.mul(fromE4m3(b, row), b.loadScalar(p[1], p.item())), p[2], at);
+  return p.finish(codes.rows);
 }
 
 } // namespace ft

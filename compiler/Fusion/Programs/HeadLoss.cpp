@@ -13,12 +13,14 @@ static std::pair<Value, Value> softmaxOf(RowBuilder &b, Value row) {
   return {max, b.sum(b.exp(b.sub(row, max)))};
 }
 
-RowProgram buildHeadLoss(OpBuilder &builder, StringRef name, const MatrixLayout &logits, bool gradient) {
+RowProgram buildHeadLoss(OpBuilder &builder, StringRef name, const MatrixLayout &logits, bool gradient, bool scaled) {
   Type compute = getComputeType(logits.type), i32 = builder.getI32Type();
-  ProgramBuilder p(builder, name,
-                   {matrixArgument(logits, gradient ? Access::ReadWrite : Access::Read),
-                    vectorArgument(i32, logits.rows, Access::Read), scalarsArgument(builder),
-                    vectorArgument(compute, logits.rows, Access::Write)});
+  SmallVector<ProgramArgument> arguments{matrixArgument(logits, gradient ? Access::ReadWrite : Access::Read),
+                                         vectorArgument(i32, logits.rows, Access::Read), scalarsArgument(builder),
+                                         vectorArgument(compute, logits.rows, Access::Write)};
+  if (scaled)
+    arguments.push_back(vectorArgument(builder.getF64Type(), plan::LOSS_SCALE_COUNT, Access::Read));
+  ProgramBuilder p(builder, name, arguments);
   RowBuilder &b = p.b;
   Value label = b.loadScalar(p[1], p.item());
   Value isTarget = arith::CmpIOp::create(b, arith::CmpIPredicate::sge, label, b.integer(0, i32));
@@ -31,7 +33,10 @@ RowProgram buildHeadLoss(OpBuilder &builder, StringRef name, const MatrixLayout 
   Value nll = b.sub(b.add(max, b.log(sum)), ofLabel);
   b.storeScalar(b.select(isTarget, nll, zero), p[3], p.item());
   if (gradient) {
-    Value weight = b.convert(p.runScalar(p[2], plan::INVERSE_TARGETS), compute);
+    Value weight = p.runScalar(p[2], plan::INVERSE_TARGETS);
+    if (scaled)
+      weight = b.mul(weight, b.loadScalar(p[4], b.index(plan::CURRENT_SCALE)));
+    weight = b.convert(weight, compute);
     Value probability = b.mul(b.exp(b.sub(row, max)), b.div(b.number(1.0, compute), sum));
     Value lanes = b.lanes(logits.columns);
     Value isLabel = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, lanes, b.broadcast(label, logits.columns));

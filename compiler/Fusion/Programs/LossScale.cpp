@@ -26,8 +26,8 @@ public:
     Value count = b.add(at(plan::GOOD_STEPS), number(1)), grown = b.mul(scale, number(options.growth));
     const Value grows = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, count, number(double(options.interval)));
     // GradScaler holds the scale in f32: one that leaves its range is not taken.
-    const Value held = arith::CmpFOp::create(b, arith::CmpFPredicate::OLE, grown,
-                                             number(double(std::numeric_limits<float>::max())));
+    const Value held =
+        arith::CmpFOp::create(b, arith::CmpFPredicate::OLE, grown, number(double(std::numeric_limits<float>::max())));
     grown = b.select(arith::AndIOp::create(b, grows, held), grown, scale);
     count = b.select(grows, number(0), count);
     store(plan::CURRENT_SCALE, b.select(finite, grown, b.mul(scale, number(options.backoff))), good);
@@ -54,7 +54,8 @@ private:
 RowProgram buildAdjustScale(OpBuilder &builder, StringRef name, const LossScaleOptions &options) {
   Type i32 = builder.getI32Type(), f64 = builder.getF64Type();
   ProgramBuilder p(builder, name,
-                   {vectorArgument(f64, 1, Access::Read), vectorArgument(f64, plan::LOSS_SCALE_COUNT, Access::ReadWrite),
+                   {vectorArgument(f64, 1, Access::Read),
+                    vectorArgument(f64, plan::LOSS_SCALE_COUNT, Access::ReadWrite),
                     vectorArgument(i32, 4, Access::Read), scalarsArgument(builder),
                     vectorArgument(f64, 1, Access::Write), vectorArgument(f64, 1, Access::Write),
                     vectorArgument(i32, 4, Access::Write), vectorArgument(f64, plan::SCALAR_COUNT, Access::Write)});

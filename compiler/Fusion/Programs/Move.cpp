@@ -1,5 +1,5 @@
 // Filling, copying and adding matrices with pitches.
-#include "compiler/Fusion/Programs/ProgramBuilder.h"
+#include "compiler/Fusion/Programs/Rounding.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -11,6 +11,13 @@ RowProgram buildFill(OpBuilder &builder, StringRef name, const MatrixLayout &mat
   ProgramBuilder p(builder, name, {matrixArgument(matrix, Access::Write)});
   p.b.storeRow(p.b.number(value, VectorType::get({matrix.columns}, matrix.type)), p[0], {p.item(), p.b.index(0)});
   return p.finish(matrix.rows);
+}
+
+RowProgram buildTiesAway(OpBuilder &builder, StringRef name, const MatrixLayout &source, const MatrixLayout &target) {
+  ProgramBuilder p(builder, name, {matrixArgument(source, Access::Read), matrixArgument(target, Access::Write)});
+  const SmallVector<Value> at{p.item(), p.b.index(0)};
+  p.b.storeRow(roundTiesAway(p.b, p.b.loadRow(p[0], at, source.columns, source.type)), p[1], at);
+  return p.finish(source.rows);
 }
 
 static ProgramArgument batchArgument(const MatrixLayout &matrix, int64_t count, int64_t pitch, Access access) {

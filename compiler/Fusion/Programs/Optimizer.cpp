@@ -1,116 +1,189 @@
 // Optimizer steps over a flat bucket, as PyTorch computes them (torch/optim/adamw.py and sgd.py, single tensor). What
 // does not depend on the element is computed in f64 and rounded once to the compute type.
-#include "compiler/Fusion/Programs/ProgramBuilder.h"
+#include "compiler/Fusion/Programs/Rounding.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+
+#include <optional>
 
 using namespace mlir;
 
 namespace ft {
 
 namespace {
-/// One row of a bucket inside `if (status[0] == 0)`.
+/// The arguments of an update, null where the bucket has none.
+struct BucketMemory {
+  Value param, grad, expAvg, expAvgSq, remainder, copy, norm, status, scalars, inverseScale, key, firstRow;
+};
+
+ProgramArgument bucketArgument(const BucketLayout &bucket, Type type, Access access) {
+  return matrixArgument({type, bucket.rows, bucket.length, bucket.length}, access);
+}
+
+/// In the order of Programs.h.
+SmallVector<ProgramArgument> argumentsOf(OpBuilder &builder, const BucketLayout &bucket) {
+  SmallVector<ProgramArgument> arguments{bucketArgument(bucket, bucket.param, Access::ReadWrite),
+                                         bucketArgument(bucket, bucket.grad, Access::Read)};
+  for (Type type : {bucket.expAvg, bucket.expAvgSq, bucket.remainder, bucket.copy})
+    if (type)
+      arguments.push_back(bucketArgument(bucket, type, Access::ReadWrite));
+  Type f64 = builder.getF64Type(), i64 = builder.getI64Type();
+  arguments.push_back(vectorArgument(f64, 1, Access::Read));
+  arguments.push_back(vectorArgument(builder.getI32Type(), 4, Access::Read));
+  arguments.push_back(scalarsArgument(builder));
+  if (bucket.scaled)
+    arguments.push_back(vectorArgument(f64, 1, Access::Read));
+  if (bucket.rounds)
+    arguments.append(2, vectorArgument(i64, 1, Access::Read));
+  return arguments;
+}
+
+BucketMemory memoryOf(ProgramBuilder &p, const BucketLayout &bucket) {
+  unsigned next = 0;
+  auto take = [&](bool there) { return there ? p[next++] : Value(); };
+  BucketMemory memory;
+  memory.param = take(true);
+  memory.grad = take(true);
+  memory.expAvg = take(bool(bucket.expAvg));
+  memory.expAvgSq = take(bool(bucket.expAvgSq));
+  memory.remainder = take(bool(bucket.remainder));
+  memory.copy = take(bool(bucket.copy));
+  for (Value *scalar : {&memory.norm, &memory.status, &memory.scalars})
+    *scalar = take(true);
+  memory.inverseScale = take(bucket.scaled);
+  memory.key = take(bucket.rounds);
+  memory.firstRow = take(bucket.rounds);
+  return memory;
+}
+
+/// One row of a bucket inside `if (status[0] == 0)`, in pieces that are updated by themselves: one, or those that share
+/// random bits. All is stored at the end, so that pieces are one walk.
 class BucketRow {
 public:
-  BucketRow(ProgramBuilder &p, const BucketLayout &bucket, Value status)
-      : p(p), b(p.b), length(bucket.length), at{p.item(), b.index(0)} {
+  BucketRow(ProgramBuilder &p, const BucketLayout &bucket)
+      : memory(memoryOf(p, bucket)), p(p), b(p.b), length(bucket.rounds ? roundingPiece : bucket.length),
+        count(bucket.length / length), copyTiesAway(bucket.copyTiesAway) {
     compute = b.getF32Type();
     for (Type type : {bucket.param, bucket.grad, bucket.expAvg, bucket.expAvgSq})
       if (type && type.isF64())
         compute = type;
     Type i32 = b.getI32Type();
     Value good =
-        arith::CmpIOp::create(b, arith::CmpIPredicate::eq, b.loadScalar(status, b.index(0)), b.integer(0, i32));
+        arith::CmpIOp::create(b, arith::CmpIPredicate::eq, b.loadScalar(memory.status, b.index(0)), b.integer(0, i32));
     condition = scf::IfOp::create(b, good, /*withElseRegion=*/false);
     b.setInsertionPointToStart(condition.thenBlock());
+    if (bucket.rounds)
+      rounding.emplace(p, memory.key, memory.firstRow, memory.scalars);
   }
-  ~BucketRow() { b.setInsertionPointAfter(condition); }
+  ~BucketRow() {
+    for (const Store &store : stores)
+      b.storeRow(store.row, store.memory, store.at);
+    b.setInsertionPointAfter(condition);
+  }
 
-  Value load(Value memory) { return b.loadRow(memory, at, length, compute); }
-  void store(Value row, Value memory) { b.storeRow(row, memory, at); }
+  int64_t pieces() const { return count; }
+  /// What follows is of that piece.
+  void begin(int64_t number) {
+    piece = number;
+    at = {p.item(), b.index(number * length)};
+  }
+  Value load(Value from) { return b.loadRow(from, at, length, compute); }
+  Value loadParam();
+  void store(Value row, Value to, Rounded what) { stores.push_back({rounded(row, to, what), to, at}); }
   /// A constant, and an f64 value, in the compute type.
   Value number(double value) { return b.number(value, compute); }
   Value round(Value value) { return b.convert(value, compute); }
-  /// The gradient, clipped: min(1, maxNorm / (norm + 1e-6)) of it.
-  Value gradient(Value memory, Value norm, double maxNorm);
-  /// Stores the parameter and, where there is one, its working copy, a rounding of what was stored.
-  void storeParam(Value row, Value param, Value copy);
+  /// What gradients are multiplied by: min(1, maxNorm / (norm + 1e-6)), and where they are scaled, the inverse of that
+  /// scale. Null: 1.
+  Value factor(double maxNorm);
+  /// Stores the parameter, in halves where it has a remainder, and, where there is one, its working copy, a rounding of
+  /// what was stored.
+  void storeParam(Value row);
+
+  const BucketMemory memory;
 
 private:
+  struct Store {
+    Value row, memory;
+    SmallVector<Value> at;
+  };
+  Value rounded(Value row, Value to, Rounded what) {
+    Type stored = cast<MemRefType>(to.getType()).getElementType();
+    return rounding && stored.isBF16() ? rounding->round(row, what, piece) : b.convert(row, stored);
+  }
+
   ProgramBuilder &p;
   RowBuilder &b;
-  int64_t length;
+  int64_t length, count, piece = 0;
+  bool copyTiesAway;
   SmallVector<Value> at;
+  SmallVector<Store> stores;
   Type compute;
   scf::IfOp condition;
+  std::optional<RoundingBits> rounding;
 };
 } // namespace
 
-Value BucketRow::gradient(Value memory, Value norm, double maxNorm) {
-  Value row = load(memory);
+Value BucketRow::factor(double maxNorm) {
+  Value inverse = memory.inverseScale ? b.loadScalar(memory.inverseScale, b.index(0)) : Value();
   if (maxNorm == 0)
-    return row;
+    return inverse ? round(inverse) : Value();
   Type f64 = b.getF64Type();
   Value one = b.number(1.0, f64);
-  Value ratio = b.div(b.number(maxNorm, f64), b.add(b.loadScalar(norm, b.index(0)), b.number(1e-6, f64)));
+  Value ratio = b.div(b.number(maxNorm, f64), b.add(b.loadScalar(memory.norm, b.index(0)), b.number(1e-6, f64)));
   Value clips = arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, ratio, one);
-  return b.mul(row, round(b.select(clips, ratio, one)));
+  Value clip = b.select(clips, ratio, one);
+  return round(inverse ? b.mul(clip, inverse) : clip);
 }
 
-void BucketRow::storeParam(Value row, Value param, Value copy) {
-  Value stored = b.convert(row, cast<MemRefType>(param.getType()).getElementType());
-  store(stored, param);
-  if (copy)
-    store(stored, copy);
+Value BucketRow::loadParam() {
+  if (!memory.remainder)
+    return load(memory.param);
+  Value half = b.loadRow(memory.param, at, length, b.getBF16Type());
+  return joinHalves(b, {half, b.loadRow(memory.remainder, at, length, b.getI16Type())});
 }
 
-static ProgramArgument bucketArgument(const BucketLayout &bucket, Type type, Access access) {
-  return matrixArgument({type, bucket.rows, bucket.length, bucket.length}, access);
+void BucketRow::storeParam(Value row) {
+  if (memory.remainder) {
+    const Halves halves = splitInHalves(b, row);
+    stores.push_back({halves.rounded, memory.param, at});
+    stores.push_back({halves.remainder, memory.remainder, at});
+    return;
+  }
+  Value stored = rounded(row, memory.param, Rounded::Param);
+  stores.push_back({stored, memory.param, at});
+  if (memory.copy)
+    stores.push_back({copyTiesAway ? roundTiesAway(b, stored) : stored, memory.copy, at});
 }
 
-/// param, grad, moments and copy where there are any, norm, status, scalars.
-static SmallVector<ProgramArgument> bucketArguments(OpBuilder &builder, const BucketLayout &bucket) {
-  SmallVector<ProgramArgument> arguments{bucketArgument(bucket, bucket.param, Access::ReadWrite),
-                                         bucketArgument(bucket, bucket.grad, Access::Read)};
-  for (Type type : {bucket.expAvg, bucket.expAvgSq, bucket.copy})
-    if (type)
-      arguments.push_back(bucketArgument(bucket, type, Access::ReadWrite));
-  arguments.push_back(vectorArgument(builder.getF64Type(), 1, Access::Read));
-  arguments.push_back(vectorArgument(builder.getI32Type(), 4, Access::Read));
-  arguments.push_back(scalarsArgument(builder));
-  return arguments;
-}
-
-/// p ← p · (1 − lr · decay)
-static Value decay(ProgramBuilder &p, BucketRow &row, Value param, Value learningRate, double weightDecay) {
-  if (weightDecay == 0)
-    return param;
-  RowBuilder &b = p.b;
-  Type f64 = b.getF64Type();
-  return b.mul(param, row.round(b.sub(b.number(1.0, f64), b.mul(learningRate, b.number(weightDecay, f64)))));
-}
+static Value times(RowBuilder &b, Value row, Value factor) { return factor ? b.mul(row, factor) : row; }
 
 RowProgram buildAdamw(OpBuilder &builder, StringRef name, const BucketLayout &bucket, const AdamwOptions &options) {
-  ProgramBuilder p(builder, name, bucketArguments(builder, bucket));
+  ProgramBuilder p(builder, name, argumentsOf(builder, bucket));
   RowBuilder &b = p.b;
-  const unsigned tail = bucket.copy ? 5 : 4; // norm, status, scalars
-  Value copy = bucket.copy ? p[4] : Value(), scalars = p[tail + 2];
   {
-    BucketRow row(p, bucket, p[tail + 1]);
-    Value learningRate = p.runScalar(scalars, plan::LEARNING_RATE);
-    Value stepSize = row.round(b.div(learningRate, p.runScalar(scalars, plan::BIAS_CORRECTION1)));
-    Value rootCorrection = row.round(b.sqrt(p.runScalar(scalars, plan::BIAS_CORRECTION2)));
-    Value grad = row.gradient(p[1], p[tail], options.maxNorm);
-    Value param = decay(p, row, row.load(p[0]), learningRate, options.weightDecay);
-    Value oldMean = row.load(p[2]);
-    Value mean = b.add(oldMean, b.mul(b.sub(grad, oldMean), row.number(1.0 - options.beta1)));
-    Value square = b.add(b.mul(row.load(p[3]), row.number(options.beta2)),
-                         b.mul(b.mul(grad, grad), row.number(1.0 - options.beta2)));
-    Value root = b.add(b.div(b.sqrt(square), rootCorrection), row.number(options.epsilon));
-    row.store(mean, p[2]);
-    row.store(square, p[3]);
-    row.storeParam(b.sub(param, b.mul(b.div(mean, root), stepSize)), p[0], copy);
+    BucketRow row(p, bucket);
+    const BucketMemory &memory = row.memory;
+    Type f64 = b.getF64Type();
+    Value learningRate = p.runScalar(memory.scalars, plan::LEARNING_RATE);
+    Value stepSize = row.round(b.div(learningRate, p.runScalar(memory.scalars, plan::BIAS_CORRECTION1)));
+    Value rootCorrection = row.round(b.sqrt(p.runScalar(memory.scalars, plan::BIAS_CORRECTION2)));
+    Value factor = row.factor(options.maxNorm), decay; // p ← p · (1 − lr · decay)
+    if (options.weightDecay != 0)
+      decay = row.round(b.sub(b.number(1.0, f64), b.mul(learningRate, b.number(options.weightDecay, f64))));
+    for (int64_t piece = 0; piece < row.pieces(); ++piece) {
+      row.begin(piece);
+      Value grad = times(b, row.load(memory.grad), factor), param = times(b, row.loadParam(), decay);
+      Value oldMean = row.load(memory.expAvg);
+      Value mean = b.add(oldMean, b.mul(b.sub(grad, oldMean), row.number(1.0 - options.beta1)));
+      Value square = b.add(b.mul(row.load(memory.expAvgSq), row.number(options.beta2)),
+                           b.mul(b.mul(grad, grad), row.number(1.0 - options.beta2)));
+      Value root = b.add(b.div(b.sqrt(square), rootCorrection), row.number(options.epsilon));
+      row.store(mean, memory.expAvg, Rounded::ExpAvg);
+      row.store(square, memory.expAvgSq, Rounded::ExpAvgSq);
+      row.storeParam(b.sub(param, b.mul(b.div(mean, root), stepSize)));
+    }
   }
   return p.finish(bucket.rows);
 }
@@ -118,21 +191,24 @@ RowProgram buildAdamw(OpBuilder &builder, StringRef name, const BucketLayout &bu
 RowProgram buildSgd(OpBuilder &builder, StringRef name, const BucketLayout &bucket, const SgdOptions &options) {
   BucketLayout layout = bucket;
   layout.expAvgSq = Type();
-  ProgramBuilder p(builder, name, bucketArguments(builder, layout));
+  ProgramBuilder p(builder, name, argumentsOf(builder, layout));
   RowBuilder &b = p.b;
-  const unsigned copyAt = layout.expAvg ? 3 : 2, tail = copyAt + (layout.copy ? 1 : 0);
-  Value copy = layout.copy ? p[copyAt] : Value();
   {
-    BucketRow row(p, layout, p[tail + 1]);
-    Value learningRate = row.round(p.runScalar(p[tail + 2], plan::LEARNING_RATE));
-    Value param = row.load(p[0]), update = row.gradient(p[1], p[tail], options.maxNorm);
-    if (options.weightDecay != 0)
-      update = b.add(update, b.mul(param, row.number(options.weightDecay)));
-    if (layout.expAvg) {
-      update = b.add(b.mul(row.load(p[2]), row.number(options.momentum)), update);
-      row.store(update, p[2]);
+    BucketRow row(p, layout);
+    const BucketMemory &memory = row.memory;
+    Value learningRate = row.round(p.runScalar(memory.scalars, plan::LEARNING_RATE));
+    Value factor = row.factor(options.maxNorm);
+    for (int64_t piece = 0; piece < row.pieces(); ++piece) {
+      row.begin(piece);
+      Value param = row.loadParam(), update = times(b, row.load(memory.grad), factor);
+      if (options.weightDecay != 0)
+        update = b.add(update, b.mul(param, row.number(options.weightDecay)));
+      if (memory.expAvg) {
+        update = b.add(b.mul(row.load(memory.expAvg), row.number(options.momentum)), update);
+        row.store(update, memory.expAvg, Rounded::ExpAvg);
+      }
+      row.storeParam(b.sub(param, b.mul(update, learningRate)));
     }
-    row.storeParam(b.sub(param, b.mul(update, learningRate)), p[0], copy);
   }
   return p.finish(bucket.rows);
 }

@@ -12,8 +12,10 @@ namespace ft {
 
 /// One chunk of the head's logits. Arguments: logits (in place dlogits if `gradient`, else only read), labels
 /// i32[rows], scalars f64[8], nll statistic[rows] (written: −log p of the label, unweighted, 0 where the label is
-/// −100). dlogits = (p − onehot) · scalars[INVERSE_TARGETS], rows without a label exactly zero. One item a row.
-RowProgram buildHeadLoss(mlir::OpBuilder &builder, mlir::StringRef name, const MatrixLayout &logits, bool gradient);
+/// −100), and where `scaled`, loss_scale f64[5]. dlogits = (p − onehot) · scalars[INVERSE_TARGETS] (· the scale), rows
+/// without a label exactly zero. One item a row.
+RowProgram buildHeadLoss(mlir::OpBuilder &builder, mlir::StringRef name, const MatrixLayout &logits, bool gradient,
+                         bool scaled = false);
 
 /// loss f64[1] = sum(nll) · scalars[INVERSE_TARGETS], one item, summed in f64 in a fixed order. Arguments: nll
 /// statistic[tokens], scalars f64[8], loss f64[1].
@@ -84,17 +86,21 @@ RowProgram buildSumOfSquares(mlir::OpBuilder &builder, mlir::StringRef name, mli
 /// norm f64[1].
 RowProgram buildNorm(mlir::OpBuilder &builder, mlir::StringRef name, mlir::Type statistic, int64_t count);
 
-/// A flat bucket and the types of what lies in it; `copy` null: no working copy.
+/// A flat bucket and the types of what lies in it; `copy` null: no working copy. `remainder` not null: the parameter is
+/// an f32 in two halves, the bf16 `param` and that. `copyTiesAway`: as buildTiesAway. `rounds`: what is stored as bf16
+/// is rounded stochastically (Rounding.h). `scaled`: gradients are multiplied by the inverse of their scale first.
 struct BucketLayout {
   int64_t rows = 0;
   int64_t length = bucketRow;
-  mlir::Type param, grad, expAvg, expAvgSq, copy;
+  mlir::Type param, grad, expAvg, expAvgSq, copy, remainder;
+  bool rounds = false, scaled = false, copyTiesAway = false;
 
   bool operator==(const BucketLayout &) const = default;
 };
 
 /// PyTorch's AdamW with clipping (maxNorm 0: none); writes nothing once status[0] != 0. Arguments: param, grad,
-/// exp_avg, exp_avg_sq, copy (if any), norm f64[1], status i32[4], scalars f64[8].
+/// exp_avg, exp_avg_sq, remainder i16, copy (each if any), norm f64[1], status i32[4], scalars f64[8], inverse scale
+/// f64[1] (if scaled); if it rounds, key i64[1] and first row i64[1].
 struct AdamwOptions {
   double beta1, beta2, epsilon, weightDecay, maxNorm;
 
@@ -104,8 +110,8 @@ RowProgram buildAdamw(mlir::OpBuilder &builder, mlir::StringRef name, const Buck
                       const AdamwOptions &options);
 
 /// PyTorch's SGD; `expAvg` of the bucket is the type of the momentum buffer, null without one (it starts at zero, so
-/// that the first step makes it the first gradient). Arguments: param, grad, buffer (if any), copy (if any), norm,
-/// status, scalars.
+/// that the first step makes it the first gradient). Arguments: param, grad, buffer (if any), copy (if any), norm and
+/// on as buildAdamw's.
 struct SgdOptions {
   double momentum, weightDecay, maxNorm;
 
@@ -145,6 +151,10 @@ struct MatrixBatch {
   bool operator==(const MatrixBatch &) const = default;
 };
 
+/// target = source, of f32, in bf16: to nearest, ties away from zero. Arguments: source, target. One item a row.
+RowProgram buildTiesAway(mlir::OpBuilder &builder, mlir::StringRef name, const MatrixLayout &source,
+                         const MatrixLayout &target);
+
 /// target = source, converted, round to nearest even. Arguments: source, target. One item a row of each matrix.
 RowProgram buildCopy(mlir::OpBuilder &builder, mlir::StringRef name, const MatrixLayout &source,
                      const MatrixLayout &target, const MatrixBatch &batch = {});
@@ -166,6 +176,11 @@ struct QuantizedMatrix {
 /// f32 [blocks / 256], values f32 [256], mean f32 [1]; then the target. One item a block.
 RowProgram buildDequantize(mlir::OpBuilder &builder, mlir::StringRef name, const QuantizedMatrix &matrix,
                            const MatrixLayout &target);
+
+/// target = code · scale of the row in f32, converted. Arguments: E4M3 codes, scales f32 [rows], target. One item a
+/// row.
+RowProgram buildDequantizeRows(mlir::OpBuilder &builder, mlir::StringRef name, const MatrixLayout &codes,
+                               const MatrixLayout &target);
 
 //===-- ranks ----------------------------------------------------------------------------------------------------===//
 

@@ -61,7 +61,8 @@ static LogicalResult emitDropout(DropoutOp op, RowEmitter &emitter) {
   Value first =
       arith::ShLIOp::create(b, loadCount(b, scalars, plan::FIRST_POSITION_HIGH), b.integer(32, b.getI64Type()));
   first = arith::AddIOp::create(b, first, loadCount(b, scalars, plan::FIRST_POSITION_LOW));
-  Value token = arith::IndexCastOp::create(b, b.getI64Type(), emitter.getRowIndex());
+  Value token = op.getRows() ? Value(arith::ExtUIOp::create(b, b.getI64Type(), emitter.scalar(op.getRows())))
+                             : arith::IndexCastOp::create(b, b.getI64Type(), emitter.getRowIndex());
   Value word = drawWords(b, b.loadScalar(key, b.index(0)), loadCount(b, scalars, plan::STEP),
                          arith::AddIOp::create(b, first, token), getLength(x), op.getPaddingAttr());
   const auto threshold = uint32_t(std::ldexp(p, 32));

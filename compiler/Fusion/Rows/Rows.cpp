@@ -13,6 +13,7 @@ void ft::registerRowModels(DialectRegistry &registry) {
                   memref::MemRefDialect, scf::SCFDialect, vector::VectorDialect>();
   registry.addExtension(+[](MLIRContext *context, kernel::KernelDialect *) { attachColumnModels(*context); });
   registry.addExtension(+[](MLIRContext *context, model::FtDialect *) {
+    attachCodeModels(*context);
     attachDropoutModels(*context);
     attachElementwiseModels(*context);
     attachEmbeddingModels(*context);

@@ -9,6 +9,7 @@ namespace ft {
 /// Registers every model below, and loads the dialects that row programs are made of.
 void registerRowModels(mlir::DialectRegistry &registry);
 
+void attachCodeModels(mlir::MLIRContext &context);
 void attachColumnModels(mlir::MLIRContext &context);
 void attachDropoutModels(mlir::MLIRContext &context);
 void attachElementwiseModels(mlir::MLIRContext &context);

@@ -8,6 +8,7 @@ void ft::registerDerivatives(mlir::DialectRegistry &registry) {
     attachAttentionDerivatives(context);
     attachElementwiseDerivatives(context);
     attachEmbeddingDerivative(context);
+    attachGatherRowsDerivative(context);
     attachHeadLossDerivative(context);
     attachLinearDerivative(context);
     attachRmsNormDerivative(context);

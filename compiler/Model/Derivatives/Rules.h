@@ -8,6 +8,7 @@ namespace ft {
 void attachAttentionDerivatives(mlir::MLIRContext *context);
 void attachElementwiseDerivatives(mlir::MLIRContext *context);
 void attachEmbeddingDerivative(mlir::MLIRContext *context);
+void attachGatherRowsDerivative(mlir::MLIRContext *context);
 void attachHeadLossDerivative(mlir::MLIRContext *context);
 void attachLinearDerivative(mlir::MLIRContext *context);
 void attachRmsNormDerivative(mlir::MLIRContext *context);

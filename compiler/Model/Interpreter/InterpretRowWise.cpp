@@ -126,7 +126,7 @@ void Interpreter::dropout(DropoutOp op) {
   const PaddingAttr padding = op.getPaddingAttr();
   for (int64_t t = 0; t < x.dim(0); ++t)
     for (int64_t i = 0; i < x.dim(1); ++i) {
-      const uint64_t position = first + uint64_t(t);
+      const uint64_t position = first + uint64_t(op.getRows() ? get(op.getRows()).integers[t] : t);
       const int64_t feature = padding ? i - i / padding.getBlock() * (padding.getBlock() - padding.getUsed()) : i;
       const auto words = rt::philox4x32(
           {uint32_t(scalars.numbers[plan::STEP]), uint32_t(position), uint32_t(position >> 32), uint32_t(feature / 4)},
@@ -213,6 +213,22 @@ bool Interpreter::executeRowWise(Operation &operation) {
         ReferenceTensor &y = values[op.getResult()];
         for (int64_t i = 0; i < y.dim(1); ++i)
           y.at(0, i) = x.at(get(op.getIndex()).integers[0], i);
+        return true;
+      })
+      .Case([&](GatherRowsOp op) {
+        const ReferenceTensor &x = get(op.getX()), &rows = get(op.getRows());
+        ReferenceTensor &y = values[op.getResult()];
+        for (int64_t t = 0; t < y.dim(0); ++t)
+          for (int64_t i = 0; i < y.dim(1); ++i)
+            y.at(t, i) = x.at(rows.integers[t], i);
+        return true;
+      })
+      .Case([&](ScatterRowsOp op) {
+        const ReferenceTensor &x = get(op.getX()), &slots = get(op.getSlots());
+        ReferenceTensor &y = values[op.getResult()];
+        for (int64_t t = 0; t < y.dim(0); ++t)
+          for (int64_t i = 0; slots.integers[t] < x.dim(0) && i < y.dim(1); ++i)
+            y.at(t, i) = x.at(slots.integers[t], i);
         return true;
       })
       .Default([](Operation *) { return false; });

@@ -5,6 +5,8 @@
 #include "compiler/Model/ApplyPrecision.h"
 #include "compiler/Model/Differentiate.h"
 #include "compiler/Model/InsertAdapters.h"
+#include "compiler/Model/Recompute.h"
+#include "compiler/Model/SelectTargets.h"
 #include "compiler/Model/TrainingModule.h"
 
 #include "runtime/Support/Philox.h"
@@ -51,6 +53,7 @@ TrainingSetup::TrainingSetup(StringRef text, const SetupOptions &options) : kind
     stop(llvm::toString(parsed.takeError()));
   config = *parsed;
   shape = {2, 8, 6, false};
+  shape.targetRows = options.maxTargets;
   before = buildModel(&context, config, shape);
   if (!before)
     stop("buildModel failed");
@@ -58,7 +61,10 @@ TrainingSetup::TrainingSetup(StringRef text, const SetupOptions &options) : kind
     require(insertAdapters(*before, *options.lora), "insertAdapters");
   require(applyPrecision(*before, options.precision, options.steps > 1), "applyPrecision");
   after = OwningOpRef<ModuleOp>(before->clone());
+  require(selectTargets(*after, {options.maxTargets, options.maxTargets}), "selectTargets");
   require(differentiate(*after), "differentiate");
+  if (options.recompute.rest != Recompute::Nothing)
+    require(recompute(*after, options.recompute), "recompute");
   require(accumulate(*after, options.steps), "accumulate");
   require(addOptimizer(*after, options.optimizer), "addOptimizer");
 }
@@ -128,6 +134,24 @@ void TrainingSetup::fillBatch(Interpreter &interpreter, int batch) const {
       segmentStarts[++segment] = n;
       segmentIds[segment] = ids[order[n]];
     }
+  fillTargets(interpreter);
+}
+
+void ft::fillTargets(Interpreter &interpreter) {
+  if (!interpreter.has("target_rows"))
+    return;
+  const auto &labels = interpreter["labels"].integers;
+  auto &rows = interpreter["target_rows"].integers, &few = interpreter["target_labels"].integers;
+  std::fill(rows.begin(), rows.end(), 0);
+  std::fill(few.begin(), few.end(), -100);
+  size_t count = 0;
+  for (size_t t = 0; t < labels.size(); ++t) {
+    const bool named = labels[t] >= 0 && count < rows.size();
+    if (interpreter.has("target_slots"))
+      interpreter["target_slots"].integers[t] = int64_t(named ? count : rows.size());
+    if (named)
+      rows[count] = int64_t(t), few[count++] = labels[t];
+  }
 }
 
 std::vector<double> ft::finiteDifferences(Interpreter &forward, StringRef variable) {

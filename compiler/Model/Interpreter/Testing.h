@@ -21,7 +21,9 @@ struct SetupOptions {
   std::optional<LoraOptions> lora;
   BatchKind batch = BatchKind::Packed;
   Precision precision = Precision::Fp64True;
-  int64_t steps = 1; ///< micro-batches per optimizer step
+  int64_t steps = 1;      ///< micro-batches per optimizer step
+  int64_t maxTargets = 0; ///< also segments for micro-batches of at most so many targets; a batch has 13
+  RecomputePolicy recompute{Recompute::Nothing, Recompute::Nothing, 0};
   OptimizerOptions optimizer;
 };
 
@@ -46,6 +48,9 @@ private:
   BatchKind kind;
   mlir::OwningOpRef<mlir::ModuleOp> before, after;
 };
+
+/// Fills the inputs of targets from the labels, as the host does; nothing where there are none.
+void fillTargets(Interpreter &interpreter);
 
 /// d loss / d variable, element by element, with a fourth-order central difference of @forward's LOSS.
 std::vector<double> finiteDifferences(Interpreter &forward, llvm::StringRef variable);

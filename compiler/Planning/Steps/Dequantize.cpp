@@ -61,6 +61,12 @@ void spread(VariableOp variable, PlaceUse dense, PlaceUse target, StepEmitter &o
 void emitWeight(Value weight, const PlaceUse &target, StepEmitter &out) {
   VariableOp variable = out.values.variableLayout().quantized(weight.getDefiningOp<ReadOp>().getVariable());
   const PlaceUse buffer = out.reading(weight);
+  if (variable.isFp8()) { // whose codes lie as the numbers shall
+    const PlaceUse scales{out.values.variableLayout().scales(variable.getSymName()), buffer.read, 0};
+    return out.launch(
+        "", out.kernels.get("dequantize", buildDequantizeRows, matrixOf(buffer.place), matrixOf(target.place)),
+        {buffer, scales, target});
+  }
   const int64_t block = plan::nf4Block;
   if (!variable.getPaddingAttr() && target.place.columns % block == 0)
     return launchDequantize(variable, buffer, target, out);

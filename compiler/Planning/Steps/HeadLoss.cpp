@@ -10,6 +10,7 @@ using namespace ft::model;
 namespace {
 struct HeadValues {
   Value x, weight, labels, scalars, loss, dx, dw; ///< dx and dw null where they are not wanted
+  Value lossScale;                                ///< null where gradients are not scaled
   Accumulating sum;                               ///< the operation that makes dw
 };
 } // namespace
@@ -37,12 +38,14 @@ static void emitChunks(StepEmitter &out, const HeadValues &head) {
     MatrixLayout layout = matrixOf(current);
     bool gradient = static_cast<bool>(head.dx);
     StringRef name = gradient ? "head_loss_grad" : "head_loss";
-    const RowProgram &program = out.kernels.get(name, buildHeadLoss, layout, gradient);
-    out.launch("loss", program,
-               {{current, logitsVersion, gradVersion},
-                {labels.slice(0, 1, begin, rows), values.version(head.labels), 0},
-                scalars,
-                {nll.slice(0, 1, begin, rows), 0, nllVersion}});
+    const RowProgram &program = out.kernels.get(name, buildHeadLoss, layout, gradient, bool(head.lossScale));
+    SmallVector<PlaceUse> uses{{current, logitsVersion, gradVersion},
+                               {labels.slice(0, 1, begin, rows), values.version(head.labels), 0},
+                               scalars,
+                               {nll.slice(0, 1, begin, rows), 0, nllVersion}};
+    if (head.lossScale)
+      uses.push_back(out.reading(head.lossScale));
+    out.launch("loss", program, uses);
     if (!gradient)
       continue;
     const Place &dx = values.place(head.dx);
@@ -62,13 +65,13 @@ static void emitChunks(StepEmitter &out, const HeadValues &head) {
 static LogicalResult emitHeadLoss(HeadLossOp head, StepEmitter &out) {
   emitChunks(
       out,
-      {head.getX(), head.getWeight(), head.getLabels(), head.getScalars(), head.getLoss(), {}, {}, Accumulating()});
+      {head.getX(), head.getWeight(), head.getLabels(), head.getScalars(), head.getLoss(), {}, {}, {}, Accumulating()});
   return success();
 }
 
 static LogicalResult emitHeadLossGrad(HeadLossGradOp head, StepEmitter &out) {
   emitChunks(out, {head.getX(), head.getWeight(), head.getLabels(), head.getScalars(), head.getLoss(), head.getDx(),
-                   head.getDw(), head});
+                   head.getDw(), head.getLossScale(), head});
   return success();
 }
 

@@ -1,6 +1,7 @@
 // Linears and their derivatives. A group of linears is one GEMM over all of its weights' rows where they lie below
 // each other and what goes with them lies side by side; adapters are folded into it where they lie in the weights'
 // border (Borders.h), and are GEMMs of their own elsewhere.
+#include "compiler/Planning/Steps/Runs.h"
 #include "compiler/Planning/Steps/Steps.h"
 
 using namespace mlir;
@@ -8,47 +9,6 @@ using namespace ft;
 using namespace ft::model;
 
 namespace {
-
-/// A run [begin, end) of operands that one GEMM can take.
-struct OperandRun {
-  size_t begin, end;
-  ValueRange of(ValueRange values) const { return values.slice(begin, end - begin); }
-};
-
-/// Splits weights into runs that lie below each other.
-SmallVector<OperandRun> weightRuns(ValueRange weights, const SegmentLayout &values) {
-  SmallVector<OperandRun> runs;
-  for (size_t i = 0; i < weights.size(); ++i)
-    if (i > 0 && values.place(weights[i - 1]).isAbove(values.place(weights[i])))
-      runs.back().end = i + 1;
-    else
-      runs.push_back({i, i + 1});
-  return runs;
-}
-
-/// Splits weight runs further where the values that go with the weights do not lie side by side.
-SmallVector<OperandRun> gemmRuns(ValueRange weights, ValueRange sides, const SegmentLayout &values) {
-  SmallVector<OperandRun> runs;
-  for (OperandRun run : weightRuns(weights, values))
-    for (size_t i = run.begin; i < run.end; ++i)
-      if (i > run.begin && values.place(sides[i - 1]).isLeftOf(values.place(sides[i])))
-        runs.back().end = i + 1;
-      else
-        runs.push_back({i, i + 1});
-  return runs;
-}
-
-/// The operands of a run as one: stacked rows of weights, or adjacent columns of activations.
-PlaceUse stacked(PlaceUse first, ValueRange vs, const SegmentLayout &values) {
-  for (Value v : vs.drop_front())
-    first.place.rows += values.place(v).rows;
-  return first;
-}
-PlaceUse widened(PlaceUse first, ValueRange vs, const SegmentLayout &values) {
-  for (Value v : vs.drop_front())
-    first.place.columns += values.place(v).columns;
-  return first;
-}
 
 /// Columns of the border that the linear's weights share with its adapters, 0 where there is none.
 int64_t borderColumns(LinearOp linear, const SegmentLayout &values) {

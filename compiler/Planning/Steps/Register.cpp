@@ -7,6 +7,7 @@ void ft::registerSteps(mlir::DialectRegistry &registry) {
   registry.addExtension(+[](mlir::MLIRContext *context, kernel::KernelDialect *) { attachFusedSteps(*context); });
   registry.addExtension(+[](mlir::MLIRContext *context, model::FtDialect *) {
     attachAttentionSteps(*context);
+    attachCodeSteps(*context);
     attachDequantizeSteps(*context);
     attachEmbeddingSteps(*context);
     attachHeadLossSteps(*context);

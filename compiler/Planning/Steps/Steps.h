@@ -13,6 +13,7 @@ namespace ft {
 void registerSteps(mlir::DialectRegistry &registry);
 
 void attachAttentionSteps(mlir::MLIRContext &context);
+void attachCodeSteps(mlir::MLIRContext &context);
 void attachCollectiveSteps(mlir::MLIRContext &context);
 void attachDequantizeSteps(mlir::MLIRContext &context);
 void attachEmbeddingSteps(mlir::MLIRContext &context);

@@ -120,12 +120,12 @@ static CastOp workingCopyOf(Optimizer op) {
   return nullptr;
 }
 
-/// `moments`: operands of the bucket's moments, null where there are none; their results follow the parameter's.
-/// `build`: the program of the optimizer's kind with these options.
+/// `moments`: operands of the bucket's moments, null where there are none; their results follow the parameter's, and
+/// that of `remainder`, if there is one, is the last. `build`: the program of the optimizer's kind with these options.
 template <typename Options>
-static LogicalResult emitUpdate(Optimizer op, ArrayRef<Value> moments, StepEmitter &out, StringRef name,
-                                RowProgram (*build)(OpBuilder &, StringRef, const BucketLayout &, const Options &),
-                                const Options &options) {
+static LogicalResult
+emitUpdate(Optimizer op, ArrayRef<Value> moments, Value remainder, StepEmitter &out, StringRef name,
+           RowProgram (*build)(OpBuilder &, StringRef, const BucketLayout &, const Options &), const Options &options) {
   SmallVector<PlaceUse> uses;
   auto updated = [&](Value before, Value after) {
     PlaceUse use = inRows(out.reading(before));
@@ -144,19 +144,32 @@ static LogicalResult emitUpdate(Optimizer op, ArrayRef<Value> moments, StepEmitt
   Type *types[] = {&layout.expAvg, &layout.expAvgSq};
   for (auto [number, moment] : llvm::enumerate(moments))
     *types[number] = updated(moment, op->getResult(number + 1));
+  if (remainder)
+    layout.remainder = updated(remainder, op->getResults().back());
   if (CastOp copy = workingCopyOf(op)) {
     uses.push_back(inRows(out.writing(copy.getResult())));
     layout.copy = uses.back().place.elementType;
+    layout.copyTiesAway = copy.getTiesAway();
   }
   for (Value v : {op.getNorm(), op.getStatus(), op.getScalars()})
     uses.push_back(out.reading(v));
+  if (Value inverse = op.getInverseScale()) {
+    uses.push_back(out.reading(inverse));
+    layout.scaled = true;
+  }
+  if (Value first = op.getFirstRow()) {
+    uses.push_back(out.reading(op.getRounding()));
+    uses.push_back(out.reading(first));
+    uses.back().place = uses.back().place.slice(0, 1, 0, 1); // its own part, whatever ranks have
+    layout.rounds = true;
+  }
   KernelPool &kernels = uses.front().place.host ? out.hostKernels : out.kernels;
   out.launch("", kernels.get(name, build, layout, options), uses);
   return success();
 }
 
 static LogicalResult emitAdamw(AdamwOp op, StepEmitter &out) {
-  return emitUpdate(op, {op.getExpAvg(), op.getExpAvgSq()}, out, "adamw", buildAdamw,
+  return emitUpdate(op, {op.getExpAvg(), op.getExpAvgSq()}, op.getRemainder(), out, "adamw", buildAdamw,
                     {op.getBeta1().convertToDouble(), op.getBeta2().convertToDouble(),
                      op.getEpsilon().convertToDouble(), op.getWeightDecay().convertToDouble(),
                      op.getMaxNorm().convertToDouble()});
@@ -167,7 +180,7 @@ static LogicalResult emitSgd(SgdOp op, StepEmitter &out) {
   if (Value buffer = op.getMomentumBuffer())
     moments.push_back(buffer);
   return emitUpdate(
-      op, moments, out, "sgd", buildSgd,
+      op, moments, /*remainder=*/Value(), out, "sgd", buildSgd,
       {op.getMomentum().convertToDouble(), op.getWeightDecay().convertToDouble(), op.getMaxNorm().convertToDouble()});
 }
 
@@ -179,7 +192,12 @@ static LogicalResult emitCast(CastOp op, StepEmitter &out) {
     if (auto write = dyn_cast<WriteOp>(user);
         write && !out.values.variableLayout().borderedWith(write.getVariable()).empty())
       return success();
-  out.convert("working_copy", inRows(out.reading(op.getX())), inRows(out.writing(op.getResult())));
+  const PlaceUse from = inRows(out.reading(op.getX())), to = inRows(out.writing(op.getResult()));
+  if (op.getTiesAway())
+    out.launch("working_copy",
+               out.kernels.get("copy_ties_away", buildTiesAway, matrixOf(from.place), matrixOf(to.place)), {from, to});
+  else
+    out.convert("working_copy", from, to);
   return success();
 }
 
@@ -190,11 +208,13 @@ static LogicalResult emitTransfer(TransferOp op, StepEmitter &out) {
 
 static void findAccumulatePairs(AccumulateOp, InPlacePairs &pairs) { pairs.push_back({0, 0}); }
 
-/// The parameter and its moments; not the gradient between them.
-static void findAdamwPairs(AdamwOp, InPlacePairs &pairs) {
+/// The parameter, its moments and remainder; not the gradient between them.
+static void findAdamwPairs(AdamwOp op, InPlacePairs &pairs) {
   pairs.push_back({0, 0});
   pairs.push_back({2, 1});
   pairs.push_back({3, 2});
+  if (op.getRemainder())
+    pairs.push_back({4, 3});
 }
 
 static void findSgdPairs(SgdOp op, InPlacePairs &pairs) {

@@ -147,7 +147,26 @@ void dropout(DropoutOp op, FactorRule &rule) {
   rule.operand({tokens, features});
   rule.operand(rule.whole(op.getKey(), "key"));
   rule.operand(rule.whole(op.getScalars(), "scalars"));
+  if (op.getRows())
+    rule.table(tokens, 1);
   rule.result({tokens, features});
+}
+
+// rows, and slots, are indices into the rank's own: where its tokens are split, so are those that it takes of them.
+void gatherRows(GatherRowsOp op, FactorRule &rule) {
+  const unsigned tokens = rule.letter("tokens", LetterKind::Free);
+  const unsigned features = rule.letter("features", LetterKind::Free);
+  rule.operand({tokens, features});
+  rule.table(tokens, 1);
+  rule.taken({tokens, features});
+}
+
+void scatterRows(ScatterRowsOp op, FactorRule &rule) {
+  const unsigned tokens = rule.letter("tokens", LetterKind::Free);
+  const unsigned features = rule.letter("features", LetterKind::Free);
+  rule.operand({tokens, features});
+  rule.table(tokens, 1);
+  rule.taken({tokens, features});
 }
 
 void gatherRow(GatherRowOp op, FactorRule &rule) {
@@ -175,5 +194,7 @@ void ft::attachRowWiseFactors(MLIRContext &context) {
   attachFactors<AddOp, add>(context);
   attachFactors<CastOp, pointwise<CastOp>>(context);
   attachFactors<DropoutOp, dropout>(context);
+  attachFactors<GatherRowsOp, gatherRows>(context);
+  attachFactors<ScatterRowsOp, scatterRows>(context);
   attachFactors<GatherRowOp, gatherRow>(context);
 }

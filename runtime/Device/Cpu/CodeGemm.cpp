@@ -13,7 +13,7 @@ using namespace ft;
 using namespace ft::rt;
 
 namespace {
-constexpr int64_t mostRows = 128, mostColumns = 192, leastDepth = 64, lineBytes = 64;
+constexpr int64_t mostRows = 128, mostColumns = 192, leastDepth = 64, leastSide = 24, lineBytes = 64;
 
 uint16_t upperHalf(float value) { return static_cast<uint16_t>(std::bit_cast<uint32_t>(value) >> 16); }
 
@@ -94,8 +94,12 @@ Status CodeGemm::chooseSizes() {
   columns = std::min<int64_t>(gemm.n(), mostColumns);
   depth = gemm.k();
   // Half is left to the library, which copies what it multiplies.
-  while (panelBytes() > partWorkspace / 2 && depth > leastDepth)
-    depth = std::max(leastDepth, (depth + 1) / 2);
+  while (panelBytes() > partWorkspace / 2 && (depth > leastDepth || std::max(rows, columns) > leastSide)) {
+    if (depth > leastDepth)
+      depth = std::max<int64_t>(leastDepth, (depth / 2 + 15) / 16 * 16);
+    else
+      (columns >= rows ? columns : rows) /= 2;
+  }
   if (panelBytes() <= partWorkspace / 2)
     return {};
   return cannotRun(

@@ -11,6 +11,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
 
 using namespace ft;
 using namespace ft::rt;
@@ -211,6 +215,30 @@ void describeLibraries(const CpuLibraries &libraries, DeviceInfo &info) {
   else
     info.missing.push_back(libraries.missing);
 }
+/// The OpenMP runtime ends the process where it gets no thread: as many are started first, all at once.
+Status checkThreads(uint32_t count) {
+  std::mutex gate;
+  std::vector<std::thread> started;
+  std::string reason;
+  {
+    const std::lock_guard closed(gate);
+    try {
+      started.reserve(count);
+      while (started.size() + 1 < count)
+        started.emplace_back([&gate] { const std::lock_guard wait(gate); });
+    } catch (const std::exception &error) {
+      reason = error.what();
+    }
+  }
+  for (std::thread &thread : started)
+    thread.join();
+  if (reason.empty())
+    return {};
+  return cannotRun(
+      fmt::format("a team of {} threads cannot be started: the machine gives this process {} beside its own "
+                  "({}); raise what ulimit -u and ulimit -v say, or pass --threads {}",
+                  count, started.size(), reason, std::max<size_t>(1, started.size() / 2)));
+}
 } // namespace
 
 Expected<std::unique_ptr<Device>> ft::rt::openCpuDevice(uint32_t threads) {
@@ -223,6 +251,7 @@ Expected<std::unique_ptr<Device>> ft::rt::openCpuDevice(uint32_t threads) {
   DeviceInfo info = describeProcessor(level);
   describeLibraries(libraries, info);
   const uint32_t count = threads ? threads : usableProcessors();
+  FT_RETURN_IF_ERROR(checkThreads(count));
   info.name += fmt::format(", {} thread{}", count, count == 1 ? "" : "s");
   return std::unique_ptr<Device>(
       std::make_unique<CpuDevice>(std::move(info), std::move(libraries), count, hasBf16Products(level)));

@@ -1,5 +1,6 @@
 // What is particular to the cpu driver's GEMMs; that they are right is the conformance suite's part.
 #include "runtime/Device/Device.h"
+#include "runtime/Plan/Fp8.h"
 
 #include <gtest/gtest.h>
 
@@ -115,6 +116,67 @@ TEST(CpuGemm, F32IsDividedOverAnyTeam) {
             << c.m << "x" << c.n << "x" << c.k << " on " << threads << " threads, element " << i;
       }
     }
+}
+
+// By rows and by columns, panels of several depths, and a workspace that leaves little to each member of a large team.
+TEST(CpuGemm, CodesAreDividedOverAnyTeam) {
+  struct Case {
+    uint64_t m, n, k, workspace;
+  };
+  for (Case c : {Case{301, 96, 64, 1 << 20}, {40, 912, 1040, 1 << 20}, {130, 400, 320, 300 << 10}})
+    for (uint32_t threads : {1, 2, 3, 7}) {
+      plan::Gemm gemm = makeGemm(c.m, c.n, c.k, plan::F8E4M3);
+      gemm.set_d_type(plan::F32), gemm.set_compute_type(plan::F32);
+      gemm.set_trans_b(true), gemm.set_ldb(c.k);
+      gemm.mutable_workspace()->set_row_bytes(c.workspace);
+      std::mt19937 random(5);
+      auto codes = [&](size_t count) {
+        std::vector<uint8_t> made(count);
+        for (uint8_t &code : made)
+          code = static_cast<uint8_t>(random() % plan::e4m3NoNumber + (random() & 0x80));
+        return made;
+      };
+      const std::vector<uint8_t> a = codes(c.m * c.k), b = codes(c.n * c.k);
+      std::vector<float> scaleA, scaleB, d(c.m * c.n), workspace(c.workspace / 4 + 16);
+      for (double number : randomNumbers(c.m, 1))
+        scaleA.push_back(float(number));
+      for (double number : randomNumbers(c.n, 2))
+        scaleB.push_back(float(number));
+      auto device = openCpuDevice(threads);
+      ASSERT_TRUE(device.ok()) << device.status().message();
+      auto handle = (*device)->prepareGemm(gemm);
+      ASSERT_TRUE(handle.ok()) << handle.status().message();
+      const GemmAddresses at{a.data(), b.data(), d.data(), workspace.data(), scaleA.data(), scaleB.data()};
+      const Status status = (*device)->scaledGemm(0, *handle, at);
+      ASSERT_TRUE(status.ok()) << status.message();
+      for (uint64_t i = 0; i < d.size(); ++i) {
+        double sum = 0, size = 0;
+        for (uint64_t k = 0; k < c.k; ++k) {
+          const double term =
+              double(plan::e4m3Value(a[i / c.n * c.k + k])) * double(plan::e4m3Value(b[i % c.n * c.k + k]));
+          sum += term, size += std::abs(term);
+        }
+        const double scale = double(scaleA[i / c.n]) * scaleB[i % c.n];
+        // k products and sums in any order, and two roundings of the scales.
+        ASSERT_NEAR(d[i], scale * sum, std::abs(scale) * ((c.k + 1) * 0x1p-24 * size + 0x1p-22 * std::abs(sum)))
+            << c.m << "x" << c.n << "x" << c.k << " on " << threads << " threads, element " << i;
+      }
+    }
+}
+
+TEST(CpuGemm, RefusesCodesWithoutScalesAndAWorkspaceForNoPanel) {
+  auto device = openCpuDevice(2);
+  ASSERT_TRUE(device.ok()) << device.status().message();
+  plan::Gemm gemm = makeGemm(64, 64, 64, plan::F8E4M3);
+  gemm.set_d_type(plan::F32), gemm.set_trans_b(true);
+  gemm.mutable_workspace()->set_row_bytes(1000);
+  const std::string message = refusal(**device, gemm, Code::CannotRun);
+  EXPECT_NE(message.find("GEMM 64x64x64 e4m3·e4m3→f32: panels of codes need"), std::string::npos) << message;
+  gemm.mutable_workspace()->set_row_bytes(1 << 20);
+  auto handle = (*device)->prepareGemm(gemm);
+  ASSERT_TRUE(handle.ok()) << handle.status().message();
+  EXPECT_NE((*device)->gemm(0, *handle, nullptr, nullptr, nullptr, nullptr).message().find("without its scales"),
+            std::string::npos);
 }
 
 TEST(CpuGemm, WorksWithinThePlansWorkspaceOrNamesBothSizes) {

@@ -23,7 +23,7 @@ const char *typeName(plan::DType type) {
   }
 }
 
-bool isF32OrBf16(plan::DType type) { return type == plan::F32 || type == plan::BF16; }
+bool isF32OrShorter(plan::DType type) { return type == plan::F32 || type == plan::BF16 || type == plan::F16; }
 
 /// Everything that a prepared GEMM depends on: the message without addresses, and the workspace's size.
 std::string shapeKey(plan::Gemm gemm) {
@@ -109,9 +109,10 @@ std::vector<std::string> GemmCache::descriptions() const {
 Expected<std::unique_ptr<PreparedGemm>> GemmCache::make(const plan::Gemm &gemm) {
   if (gemm.a_type() == plan::F64 && gemm.b_type() == plan::F64 && gemm.d_type() == plan::F64)
     return makePlainGemm(gemm, team);
-  const bool codes = gemm.a_type() == plan::F8E4M3 && gemm.b_type() == plan::F8E4M3 && isF32OrBf16(gemm.d_type());
-  if (!codes && (!isF32OrBf16(gemm.a_type()) || !isF32OrBf16(gemm.b_type()) || !isF32OrBf16(gemm.d_type())))
-    return cannotRun(fmt::format("{}: the CPU multiplies f32 and bf16 in any mixture, codes, and f64", gemmName(gemm)));
+  const bool codes = gemm.a_type() == plan::F8E4M3 && gemm.b_type() == plan::F8E4M3 && isF32OrShorter(gemm.d_type());
+  if (!codes && (!isF32OrShorter(gemm.a_type()) || !isF32OrShorter(gemm.b_type()) || !isF32OrShorter(gemm.d_type())))
+    return cannotRun(
+        fmt::format("{}: the CPU multiplies f32, bf16 and f16 in any mixture, codes, and f64", gemmName(gemm)));
   if (!libraries.hasDnnl)
     return cannotRun(fmt::format("{} needs oneDNN: {}", gemmName(gemm), libraries.missing));
   if (!context) {

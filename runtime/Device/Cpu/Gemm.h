@@ -61,8 +61,9 @@ std::unique_ptr<PreparedGemm> makeDnnlSgemm(const plan::Gemm &gemm, const DnnlCo
 Expected<std::unique_ptr<PreparedGemm>> makeTeamGemm(const plan::Gemm &gemm, const DnnlContext &context,
                                                      const Team &team);
 
-/// Any mixture of f32 and bf16 as f32 products: panels of A and B are widened into the workspace, summed in f32 and
-/// rounded once. For processors without bf16 products. Fails with CannotRun where the workspace holds no panel.
+/// Any mixture of f32, bf16 and f16 as f32 products: panels of A and B are widened into the workspace, summed in f32
+/// and rounded once. For processors without bf16 products, and for f16. Fails with CannotRun where the workspace holds
+/// no panel.
 Expected<std::unique_ptr<PreparedGemm>> makePanelGemm(const plan::Gemm &gemm, const DnnlContext &context,
                                                       const Team &team);
 

@@ -1,32 +1,27 @@
-// GEMM over mixtures of f32 and bf16 by f32 products of widened panels.
+// GEMM over mixtures of f32 with bf16 or f16 by f32 products of widened panels.
 #include "runtime/Device/Cpu/Gemm.h"
+#include "runtime/Support/Bfloat16.h"
+#include "runtime/Support/Float16.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 
 using namespace ft;
 using namespace ft::rt;
 
 namespace {
-float widen(uint16_t bits) { return std::bit_cast<float>(uint32_t(bits) << 16); }
-
-/// Round to nearest, ties to even; a NaN stays one.
-uint16_t narrow(float value) {
-  const uint32_t bits = std::bit_cast<uint32_t>(value);
-  if ((bits & 0x7fffffffu) > 0x7f800000u)
-    return static_cast<uint16_t>(bits >> 16 | 0x40);
-  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
+float widen(uint16_t bits, plan::DType type) { return type == plan::BF16 ? bf16ToF32(bits) : f16ToF32(bits); }
+uint16_t narrow(float value, plan::DType type) { return type == plan::BF16 ? f32ToBf16(value) : f32ToF16(value); }
 
 struct Matrix {
   const char *data;
-  bool bf16;
+  plan::DType type;
   int64_t rowStride, columnStride;
   float at(int64_t row, int64_t column) const {
     const int64_t index = row * rowStride + column * columnStride;
-    return bf16 ? widen(reinterpret_cast<const uint16_t *>(data)[index]) : reinterpret_cast<const float *>(data)[index];
+    return type == plan::F32 ? reinterpret_cast<const float *>(data)[index]
+                             : widen(reinterpret_cast<const uint16_t *>(data)[index], type);
   }
 };
 
@@ -70,7 +65,7 @@ Status PanelGemm::prepare(const DnnlContext &context) {
   }
   if (panelBytes() > reserved)
     return cannotRun(
-        fmt::format("{}: this processor multiplies bf16 by widened panels, which need {} bytes of "
+        fmt::format("{}: this processor multiplies 16 bits by widened panels, which need {} bytes of "
                     "workspace; the plan reserves {}: compile for a target file with a larger CPU workspace",
                     gemmName(gemm), panelBytes(), reserved));
   return prepareProducts(context, reserved - panelBytes());
@@ -135,7 +130,7 @@ void PanelGemm::store(void *d, int64_t m, int64_t n, const float *sums) const {
           out = add ? sum + out : sum;
         } else {
           uint16_t &out = static_cast<uint16_t *>(d)[index];
-          out = narrow(add ? sum + widen(out) : sum);
+          out = narrow(add ? sum + widen(out, gemm.d_type()) : sum, gemm.d_type());
         }
       }
   });
@@ -144,9 +139,9 @@ void PanelGemm::store(void *d, int64_t m, int64_t n, const float *sums) const {
 Status PanelGemm::run(const void *a, const void *b, void *d, void *workspace) {
   float *panels = static_cast<float *>(workspace), *sums = panels + rows * depth + depth * columns;
   void *scratchpad = sums + rows * columns;
-  auto width = [](plan::DType type) { return type == plan::BF16 ? 2 : 4; };
+  auto width = [](plan::DType type) { return type == plan::F32 ? 4 : 2; };
   auto matrix = [&](const void *data, plan::DType type, bool transposed, int64_t pitch, uint64_t element) {
-    return Matrix{static_cast<const char *>(data) + element * width(type), type == plan::BF16, transposed ? 1 : pitch,
+    return Matrix{static_cast<const char *>(data) + element * width(type), type, transposed ? 1 : pitch,
                   transposed ? pitch : 1};
   };
   for (uint64_t index = 0; index < std::max<uint64_t>(1, gemm.batch()); ++index) {

@@ -32,18 +32,21 @@ struct Rank {
   ~Rank() { opened.device.reset(); }
 };
 
-/// Runs `body` on a thread for each rank of the mesh.
+/// Runs `body` on a thread for each rank of the mesh; the ranks are of two processes, as far as their GPUs go.
 void onRanks(const plan::Mesh &mesh, const std::function<void(Rank &)> &body) {
   setenv("FTC_FAKE_GPUS", "8", 1);
   auto api = NcclApi::load(fakePlaces(), "");
   ASSERT_TRUE(api.ok()) << api.status().message();
-  NcclPeers peers(mesh, 0, /*alone=*/false, {FTC_FAKE_DRIVER, fakePlaces()}, *api);
+  const uint32_t half = mesh.ranks() / 2;
+  NcclPeers lower(mesh, 0, 0, {FTC_FAKE_DRIVER, fakePlaces()}, *api);
+  NcclPeers upper(mesh, half, half, {FTC_FAKE_DRIVER, fakePlaces()}, *api);
   auto ends = openThreads(mesh);
   std::vector<std::thread> threads;
   for (auto &end : ends)
     threads.emplace_back([&, host = std::move(end)] {
-      auto opened = peers.open(*host);
+      auto opened = (host->rank() < half ? lower : upper).open(*host);
       ASSERT_TRUE(opened.ok()) << opened.status().message();
+      EXPECT_EQ(opened->ncclBytes, ncclBytes);
       Rank rank{std::move(*opened)};
       ASSERT_TRUE(rank.device().createQueues(2, 4).ok());
       body(rank);

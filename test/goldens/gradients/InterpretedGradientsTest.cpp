@@ -121,7 +121,7 @@ private:
     identity.shape = shape->row;
     identity.vocabSize = uint32_t(config.vocabSize);
     identity.split = rt::Split::Train;
-    auto file = rt::syntheticData(identity, golden.dataSeed);
+    auto file = rt::syntheticData(identity, {.seed = golden.dataSeed});
     ASSERT_TRUE(file.ok()) << file.status().message();
     std::map<std::string, std::vector<int32_t>> arrays;
     rt::BatchRecord record;

@@ -349,3 +349,27 @@ func.func @invalid(%x: tensor<16x8xf32>) {
   %y = ft.scale %x {factor = 0x7FF0000000000000 : f64} : (tensor<16x8xf32>) -> tensor<16x8xf32>
   return
 }
+
+// -----
+
+func.func @invalid(%x: tensor<16x8xf32>, %key: tensor<1xi64>, %scalars: tensor<8xf64>, %rows: tensor<15xi32>) {
+  // expected-error @+1 {{(C5) length of rows is 15; must be 16}}
+  %y = ft.dropout %x, %key, %scalars rows %rows {p = 0.1 : f64} : (tensor<16x8xf32>, tensor<1xi64>, tensor<8xf64>, tensor<15xi32>) -> tensor<16x8xf32>
+  return
+}
+
+// -----
+
+func.func @invalid(%x: tensor<16x8xf32>, %rows: tensor<4xi32>) {
+  // expected-error @+1 {{(C1) result has shape [5, 8]; must be [4, 8]}}
+  %y = ft.gather_rows %x, %rows : (tensor<16x8xf32>, tensor<4xi32>) -> tensor<5x8xf32>
+  return
+}
+
+// -----
+
+func.func @invalid(%x: tensor<4x8xf32>, %slots: tensor<16xi32>) {
+  // expected-error @+1 {{(C1) result has shape [16, 4]; must be [16, 8]}}
+  %y = ft.scatter_rows %x, %slots : (tensor<4x8xf32>, tensor<16xi32>) -> tensor<16x4xf32>
+  return
+}

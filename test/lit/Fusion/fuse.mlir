@@ -165,3 +165,35 @@ func.func @recomputed() {
   ft.write @out, %y12 : tensor<32x64xf32>
   return
 }
+
+// -----
+
+ft.variable frozen @w : tensor<64x64xf32> {key = "w"}
+ft.variable input @rows : tensor<8xi32> {io = "TARGET_ROWS"}
+ft.variable input @slots : tensor<32xi32> {io = "TARGET_SLOTS"}
+ft.variable input @in : tensor<32x64xf32> {io = "TOKENS"}
+ft.variable output @out : tensor<32x64xf32> {io = "LOGITS"}
+
+// Rows that are taken are taken where they are read; where they are put back is a space of its own, since each of its
+// rows waits for all that were taken.
+// CHECK-LABEL: func.func @targets
+// CHECK: kernel.fused "gather_rows"
+// CHECK: %[[O:.*]] = ft.linear
+// CHECK: %[[S:.*]] = kernel.fused "gather_rows_add"(%{{.*}}, %{{.*}}, %[[O]])
+// CHECK: %[[P:.*]] = ft.linear %[[S]]
+// CHECK: kernel.fused "scatter_rows_add"(%[[P]], %{{.*}}, %{{.*}})
+func.func @targets() {
+  %w = ft.read @w : tensor<64x64xf32>
+  %rows = ft.read @rows : tensor<8xi32>
+  %slots = ft.read @slots : tensor<32xi32>
+  %x = ft.read @in : tensor<32x64xf32>
+  %few = ft.gather_rows %x, %rows : (tensor<32x64xf32>, tensor<8xi32>) -> tensor<8x64xf32>
+  %o = ft.linear %few, [%w] : (tensor<8x64xf32>, tensor<64x64xf32>) -> tensor<8x64xf32>
+  %again = ft.gather_rows %x, %rows : (tensor<32x64xf32>, tensor<8xi32>) -> tensor<8x64xf32>
+  %s = ft.add %again, %o : (tensor<8x64xf32>, tensor<8x64xf32>) -> tensor<8x64xf32>
+  %p = ft.linear %s, [%w] : (tensor<8x64xf32>, tensor<64x64xf32>) -> tensor<8x64xf32>
+  %all = ft.scatter_rows %p, %slots : (tensor<8x64xf32>, tensor<32xi32>) -> tensor<32x64xf32>
+  %t = ft.add %all, %x : (tensor<32x64xf32>, tensor<32x64xf32>) -> tensor<32x64xf32>
+  ft.write @out, %t : tensor<32x64xf32>
+  return
+}

@@ -2,6 +2,7 @@
 // RUN: ft-opt %s --ft-add-optimizer="weight-decay=0.1 decay-norms bf16-state" | FileCheck %s --check-prefix=NORMS
 // RUN: ft-opt %s --ft-add-optimizer="kind=SGD momentum=0.9 max-grad-norm=0" | FileCheck %s --check-prefixes=CHECK,MOMENTUM
 // RUN: ft-opt %s --ft-add-optimizer="kind=SGD" | FileCheck %s --check-prefix=SGD
+// RUN: ft-opt %s --ft-add-optimizer="bf16-state split-masters" | FileCheck %s --check-prefix=SPLIT
 // RUN: not ft-opt %s --ft-add-optimizer="kind=LION" 2>&1 | FileCheck %s --check-prefix=KIND
 // RUN: echo 'module {}' | not ft-opt --ft-add-optimizer 2>&1 | FileCheck %s --check-prefix=EMPTY
 
@@ -32,15 +33,30 @@
 // ADAMW-NEXT: ft.write @n.working_copy, %[[N]]
 // CHECK-LABEL: func.func @initialize()
 // CHECK: %[[MASTER:.+]] = ft.read @w : tensor<12x8xf32>
-// CHECK: %[[FIRST:.+]] = ft.cast %[[MASTER]] : tensor<12x8xf32> to tensor<12x8xbf16>
+// CHECK: %[[FIRST:.+]] = ft.cast %[[MASTER]] {ties_away} : tensor<12x8xf32> to tensor<12x8xbf16>
 // CHECK: ft.write @w.working_copy, %[[FIRST]]
 // CHECK: %[[SAME:.+]] = ft.read @n : tensor<8xf32>
 // CHECK-NEXT: ft.write @n.working_copy, %[[SAME]]
 
+// NORMS: ft.variable random_keys @rounding_key
 // NORMS: ft.variable exp_avg @n.exp_avg : tensor<8xbf16>
+// NORMS: ft.adamw {{.*}} rounding %{{[0-9]+}} {
 // NORMS-COUNT-2: weight_decay = 1.000000e-01 : f64
 // SGD-NOT: exp_avg
 // SGD: ft.sgd
+
+// The master that products alone read becomes its copy; of the other one the copy is its own type.
+// SPLIT: ft.variable trainable @w : tensor<12x8xbf16> {key = "w"}
+// SPLIT: ft.variable trainable @n : tensor<8xf32> {key = "n"}
+// SPLIT-NOT: @w.working_copy
+// SPLIT: ft.variable remainder @w.remainder : tensor<12x8xi16> {init = {kind = "zeros"}, key = "w", of = @w}
+// SPLIT-LABEL: func.func @forward()
+// SPLIT: ft.read @w : tensor<12x8xbf16>
+// SPLIT-LABEL: func.func @update()
+// SPLIT: %[[R:.+]] = ft.read @w.remainder
+// SPLIT: %[[W:.+]], %{{.+}}, %{{.+}}, %[[NEXT:.+]] = ft.adamw {{.*}} remainder %[[R]], {{.*}} rounding
+// SPLIT: ft.write @w.remainder, %[[NEXT]]
+// SPLIT: ft.write @w, %[[W]] : tensor<12x8xbf16>
 
 ft.variable input @scalars : tensor<8xf64> {io = "SCALARS"}
 ft.variable output @status : tensor<4xi32> {io = "STATUS"}
@@ -50,3 +66,8 @@ ft.variable working_copy @w.working_copy : tensor<12x8xbf16> {of = @w}
 ft.variable working_copy @n.working_copy : tensor<8xf32> {of = @n}
 ft.variable gradient @w.gradient : tensor<12x8xf32> {key = "w", of = @w}
 ft.variable gradient @n.gradient : tensor<8xf32> {key = "n", of = @n}
+
+func.func @forward() {
+  %w = ft.read @w.working_copy : tensor<12x8xbf16>
+  return
+}

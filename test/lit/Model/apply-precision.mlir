@@ -4,10 +4,10 @@
 // RUN: ft-opt %s --ft-apply-precision=mode=BF16_TRUE | FileCheck %s --check-prefix=TRUE
 // RUN: ft-opt %s --ft-apply-precision="mode=BF16_TRUE accumulates" | FileCheck %s --check-prefix=SUMMED
 // RUN: ft-opt %s --ft-apply-precision=mode=BF16_MIXED | FileCheck %s --check-prefix=MIXED
-// RUN: not ft-opt %s --ft-apply-precision=mode=FP16_MIXED 2>&1 | FileCheck %s --check-prefix=MODE
+// RUN: not ft-opt %s --ft-apply-precision=mode=FP16_TRUE 2>&1 | FileCheck %s --check-prefix=MODE
 // RUN: not ft-opt %s --ft-apply-precision=mode=BF16_TRUE --ft-differentiate --ft-apply-precision=mode=BF16_TRUE 2>&1 | FileCheck %s --check-prefix=LATE
 
-// MODE: mode is "FP16_MIXED"; must be FP64_TRUE, FP32_TRUE, BF16_TRUE or BF16_MIXED
+// MODE: mode is "FP16_TRUE"; must be FP64_TRUE, FP32_TRUE, BF16_TRUE, BF16_MIXED or FP16_MIXED
 // LATE: has no place in the table of precision modes, which is applied before differentiation
 
 // FP64: trainable @up.weight : tensor<8x8xf64> {gradient_type = f64

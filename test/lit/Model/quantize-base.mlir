@@ -2,9 +2,10 @@
 // RUN: ft-opt %s --ft-insert-adapters="r=4 targets=q_proj" --ft-quantize-base="double-quant left-out=v_proj" | FileCheck %s --check-prefix=LEFT
 // RUN: ft-opt %s --ft-insert-adapters="r=4 targets=q_proj" --ft-quantize-base="left-out=layers.0" | FileCheck %s --check-prefix=NONE
 // RUN: ft-opt %s --ft-insert-adapters="r=4 targets=q_proj" --ft-quantize-base="left-out=proj,ayers.0,layers.0.q" | FileCheck %s
+// RUN: ft-opt %s --ft-insert-adapters="r=4 targets=q_proj" --ft-quantize-base="fp8 left-out=v_proj" | FileCheck %s --check-prefix=FP8
 // RUN: not ft-opt %s --ft-quantize-base 2>&1 | FileCheck %s --check-prefix=TRAINED
 
-// TRAINED: 'ft.variable' op is trained; a base in NF4 is frozen, and needs adapters
+// TRAINED: 'ft.variable' op is trained; a base in few bits is frozen, and needs adapters
 
 // CHECK-DAG: ft.variable frozen @layers.0.q_proj.weight : tensor<64x64xf32> {key = "q", quantization = #ft.nf4<double_quant = false>}
 // CHECK-DAG: ft.variable frozen @layers.0.v_proj.weight : tensor<32x64xf32> {key = "v", quantization = #ft.nf4<double_quant = false>}
@@ -12,6 +13,8 @@
 // CHECK-DAG: ft.variable adapter @layers.0.q_proj.lora_A.weight : tensor<4x64xf32> {init = {{{.*}}}, key = "{{[^"]*}}"}
 // LEFT-DAG: ft.variable frozen @layers.0.q_proj.weight : tensor<64x64xf32> {key = "q", quantization = #ft.nf4<double_quant = true>}
 // LEFT-DAG: ft.variable frozen @layers.0.v_proj.weight : tensor<32x64xf32> {key = "v"}
+// FP8-DAG: ft.variable frozen @layers.0.q_proj.weight : tensor<64x64xf32> {key = "q", quantization = #ft.fp8}
+// FP8-DAG: ft.variable frozen @layers.0.v_proj.weight : tensor<32x64xf32> {key = "v"}
 // NONE-NOT: #ft.nf4
 
 ft.variable trainable @layers.0.q_proj.weight : tensor<64x64xf32> {key = "q"}

@@ -156,3 +156,26 @@ plan.segment @update {
   // expected-error @+1 {{(C1) items 0 must be positive}}
   plan.host_launch "scale" @scale items 0 [#plan.operand<buffer = @x, offset = 0, rows = 4, rowBytes = 16, pitch = 16, write = 1>]
 }
+
+// -----
+
+plan.arena device @a {size = 4096 : i64}
+plan.buffer @x in @a activation 1024
+plan.segment @update {
+  // expected-error @+1 {{(C3) scale_a must be a run of 4 f32 for f8E4M3FN, and absent elsewhere}}
+  plan.gemm "x" f8E4M3FN, f8E4M3FN, f32 accumulate f32 m 4 n 16 k 16
+    a <buffer = @x, offset = 0, rows = 4, rowBytes = 16, pitch = 16, read = 1>
+    b <buffer = @x, offset = 0, rows = 16, rowBytes = 16, pitch = 16, read = 1>
+    d <buffer = @x, offset = 512, rows = 4, rowBytes = 64, pitch = 64, write = 2>
+    {lda = 16 : i64, ldb = 16 : i64, ldd = 16 : i64, trans_b}
+}
+
+// -----
+
+plan.arena device @a {size = 4096 : i64}
+plan.buffer @x in @a activation 1024
+plan.segment @update {
+  // expected-error @+1 {{(C1) source and destination do not fit each other}}
+  plan.transpose "x" <buffer = @x, offset = 0, rows = 4, rowBytes = 16, pitch = 16, read = 1>
+                  to <buffer = @x, offset = 512, rows = 16, rowBytes = 8, pitch = 8, write = 2>
+}

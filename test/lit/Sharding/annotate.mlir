@@ -18,6 +18,13 @@ ft.variable input @document_lens : tensor<6xi32> {io = "DOCUMENT_LENS"}
 ft.variable input @segment_ids : tensor<12xi32> {io = "SEGMENT_IDS"}
 // CHECK: @segment_starts {{.*}}#dist.sharding<@mesh, {{\[\[}}"dp"] own 9]>
 ft.variable input @segment_starts : tensor<13xi32> {io = "SEGMENT_STARTS"}
+// Six targets of all ranks are three of one; the rows of its tokens are its own, and so are their places there.
+// CHECK: @target_rows {{.*}}#dist.sharding<@mesh, {{\[\[}}"dp"] own 3]>
+ft.variable input @target_rows : tensor<6xi32> {io = "TARGET_ROWS"}
+// CHECK: @target_labels {{.*}}#dist.sharding<@mesh, {{\[\[}}"dp"]]>
+ft.variable input @target_labels : tensor<6xi32> {io = "TARGET_LABELS"}
+// CHECK: @target_slots {{.*}}#dist.sharding<@mesh, {{\[\[}}"dp"] own 8]>
+ft.variable input @target_slots : tensor<16xi32> {io = "TARGET_SLOTS"}
 // CHECK: @scalars {{.*}}#dist.sharding<@mesh, {{\[\[}}]]>
 ft.variable input @scalars : tensor<8xf64> {io = "SCALARS"}
 

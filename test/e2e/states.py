@@ -1,0 +1,213 @@
+#!/usr/bin/env python3
+"""Moments and weights in bf16 that are rounded stochastically, and masters in two halves: the same bits whatever ranks share
+them and wherever their update runs, and those of f32 where that is promised."""
+import json
+import re
+import struct
+import unittest
+
+from harness import FTC, LORA, WorkshopTest, call, tensors
+
+BF16 = dict(precision="BF16_TRUE", optimizer_state_dtype="BF16", weight_decay=0.1)
+# With one micro-batch a step, and without a norm, whose last bits depend on who sums up what, gradients are the same; but for
+# HSDP, which sums them in two stages.
+ALIKE = dict(gradient_accumulation_steps=1, max_grad_norm=0)
+WORLDS = {2: ("strategy: ZERO1 dp_shard_size: 2", "strategy: ZERO2 dp_shard_size: 2", "strategy: FSDP dp_shard_size: 2"),
+          4: ("strategy: ZERO2 dp_shard_size: 4", "strategy: FSDP dp_shard_size: 4")}
+MIXED = dict(precision="BF16_MIXED", weight_decay=0.1)
+HALVES = dict(MIXED, master_dtype="BF16_REMAINDER")
+FORMS = {
+    "full": dict(),
+    "full, bf16 moments": dict(optimizer_state_dtype="BF16"),
+    "full, clipped": dict(max_grad_norm=0.05),
+    "full, one micro-batch": dict(gradient_accumulation_steps=1),
+    "full, tied": dict(base_model='"tiny-tied"'),
+    "full, biases": dict(base_model='"tiny-qwen2"'),
+    "full, ZERO1": dict(parallelism="{ strategy: ZERO1 dp_shard_size: 2 }"),
+    "full, FSDP": dict(parallelism="{ strategy: FSDP dp_shard_size: 2 }", optimizer_state_dtype="BF16"),
+    "full, on the host": dict(offload_optimizer="{ device: CPU fraction: 1 }", optimizer_state_dtype="BF16"),
+}
+
+
+def ties_away(number):
+    """An f32 as bf16, to nearest, ties away from zero."""
+    bits = struct.unpack("<I", struct.pack("<f", number))[0]
+    return struct.unpack("<f", struct.pack("<I", (bits + 0x8000) & 0xFFFF0000))[0]
+
+
+class StatesTest(WorkshopTest):
+    def left(self, name, *options, **fields):
+        """What each step of a run says, and the bytes of the model that it leaves."""
+        self.train(self.compile(name, **fields), name, "--overwrite", *options)
+        lines = (self.folder / name / "metrics.jsonl").read_text().splitlines()
+        numbers = [[line.get(field) for field in ("loss", "grad_norm", "eval_loss")] for line in map(json.loads, lines)]
+        return numbers, self.bytes(name, "model.safetensors")
+
+
+class Rounding(StatesTest):
+    def test_bits_do_not_depend_on_who_holds_what(self):
+        for ranks, splits in WORLDS.items():
+            for base in ('"tiny-gqa"', '"tiny-tied"'):
+                fields = dict(BF16, **ALIKE, base_model=base)
+                whole = self.left("whole", parallelism=f"{{ dp_replicate_size: {ranks} }}", **fields)[1]
+                for split in splits:
+                    with self.subTest(split, base=base):
+                        self.assertEqual(self.left("split", parallelism=f"{{ {split} }}", **fields)[1], whole)
+
+    def test_bits_do_not_depend_on_where_the_update_runs(self):
+        for fields in (BF16, dict(BF16, precision="BF16_MIXED"), dict(BF16, optim="SGD", sgd_momentum=0.9)):
+            device = self.left("device", **fields)
+            for fraction in (0.5, 1):
+                with self.subTest(fraction=fraction, **fields):
+                    host = f"{{ device: CPU fraction: {fraction} }}"
+                    self.assertEqual(self.left("host", offload_optimizer=host, **fields), device)
+
+    def test_a_seed_is_another_rounding(self):
+        first, second = (self.left("run", "--set", f"seed={seed}", **BF16)[1] for seed in (1, 2))
+        self.assertNotEqual(first, second)
+
+    def test_weights_learn_what_bf16_cannot_hold(self):
+        """Two hundred steps that each move a weight by a hundredth of what its bf16 neighbours are apart."""
+        fields = dict(max_steps=200, learning_rate=2e-5, gradient_accumulation_steps=1, micro_batch_size=4,
+                      data='{ train: "synthetic:7" eval: "synthetic:7" }')
+        last = {}
+        for name, precision in (("f32", dict(precision="BF16_MIXED")), ("bf16", dict(BF16, weight_decay=0))):
+            self.left(name, **fields, **precision)
+            summary = self.summary(name)
+            last[name] = [summary[field]["eval_loss"] for field in ("eval_before", "eval_after")]
+        fell = {name: before - after for name, (before, after) in last.items()}
+        self.assertGreater(fell["f32"], 0)
+        self.assertLess(abs(fell["bf16"] / fell["f32"] - 1), 0.1, last)
+
+    def test_adapters_round_nothing(self):
+        text = call(FTC, "explain", self.compile("lora", lora=LORA, precision="BF16_TRUE")).out
+        self.assertNotIn("rounding_key", text)
+        self.assertIn("rounding_key", call(FTC, "explain", self.compile("full", **BF16)).out)
+
+
+class Halves(StatesTest):
+    def test_bits_are_those_of_masters_in_f32(self):
+        for form, fields in FORMS.items():
+            with self.subTest(form):
+                numbers, _ = self.left("whole", **MIXED, **fields)
+                self.assertEqual(self.left("halves", **HALVES, **fields)[0], numbers)
+                whole, halves = (tensors(self.folder / name / "model.safetensors") for name in ("whole", "halves"))
+                self.assertEqual(whole.keys(), halves.keys())
+                cut = 0
+                for key, master in whole.items():
+                    if halves[key] != master:
+                        self.assertEqual(halves[key], [ties_away(number) for number in master], key)
+                        cut += 1
+                self.assertGreater(cut, 0)
+
+    def test_files_in_f32_are_split_as_they_are_loaded(self):
+        self.left("model", precision="FP32_TRUE")
+        model = self.folder / "model"
+        runs = []
+        for name, fields in (("whole", MIXED), ("halves", HALVES)):
+            plan = self.compile(name, base_model=f'"{model}"', **fields)
+            self.train(plan, name, model=model)
+            runs.append(self.losses(name))
+        self.assertEqual(*runs)
+
+    def test_poison_finds_nothing(self):
+        self.assertEqual(self.left("run", **HALVES), self.left("poisoned", "--poison", **HALVES))
+
+    def bytes_of(self, **fields):
+        text = call(FTC, "explain", self.compile("explained", **fields)).out
+        return [int(re.search(rf"  {row} +(\d+)", text).group(1))
+                for row in ("weights         weights", "optimizer       optimizer states")]
+
+    def test_memory_is_two_bytes_for_six(self):
+        """Of a matrix: a master and its copy are 6 bytes an element, a half 2 with 2 more beside the moments."""
+        (weights, states), (less, more) = self.bytes_of(**MIXED), self.bytes_of(**HALVES)
+        self.assertEqual(weights - less, 2 * (more - states))
+        self.assertGreater(weights, less)
+        # Rounding has groups of weights begin at whole rows, which is much for so small a model.
+        self.assertLess(self.bytes_of(optimizer_state_dtype="BF16", **MIXED)[1], 0.7 * states)
+
+    def test_what_has_no_halves_says_so(self):
+        for fields, said in ((dict(HALVES, lora=LORA), "is for full fine-tuning in BF16_MIXED"),
+                             (dict(HALVES, precision="BF16_TRUE"), "is for full fine-tuning in BF16_MIXED"),
+                             (dict(HALVES, optim="SGD"), "which is for optim ADAMW")):
+            result = call(FTC, "compile", self.recipe("refused", **fields), "-o", self.folder / "refused.bin")
+            self.refused(result, 1, "master_dtype is BF16_REMAINDER", said)
+
+
+class LossScales(StatesTest):
+    """A head a thousand times as large as it should be: at GradScaler's first scale its gradients overflow f16."""
+    RUN = dict(precision="FP16_MIXED", max_steps=24, learning_rate=1e-4, gradient_accumulation_steps=1)
+
+    def large(self):
+        """The folder of a model with such a head."""
+        self.train(self.compile("made"), "model", "--stop-after", "1")
+        path = self.folder / "model" / "model.safetensors"
+        data = bytearray(path.read_bytes())
+        size = struct.unpack_from("<Q", data)[0]
+        begin, end = json.loads(data[8:8 + size])["lm_head.weight"]["data_offsets"]
+        numbers = struct.unpack_from(f"<{(end - begin) // 4}f", data, 8 + size + begin)
+        struct.pack_into(f"<{len(numbers)}f", data, 8 + size + begin, *(1000 * number for number in numbers))
+        path.write_bytes(data)
+        return self.folder / "model"
+
+    def steps(self, name, model, *options, **fields):
+        base = "seeded:11" if model is None else model
+        named = dict() if model is None else dict(base_model=f'"{model}"')
+        plan = self.compile(name, **{**self.RUN, **named, **fields})
+        self.train(plan, name, "--overwrite", *options, model=base)
+        lines = map(json.loads, (self.folder / name / "metrics.jsonl").read_text().splitlines())
+        return [line for line in lines if "loss_scale" in line]
+
+    def check_scaler(self, steps):
+        """GradScaler's sequence of scales, given which steps overflowed."""
+        scale, skipped = 65536, 0
+        for step in steps:
+            if isinstance(step["grad_norm"], str):  # JSON has no infinity
+                scale, skipped = scale / 2, skipped + 1
+            self.assertEqual((step["loss_scale"], step["skipped_steps"]), (scale, skipped))
+        return skipped
+
+    def test_overflows_halve_the_scale_and_change_nothing_else(self):
+        model = self.large()
+        steps = self.steps("run", model)
+        skipped = self.check_scaler(steps)
+        self.assertGreater(skipped, 0)
+        self.assertLess(skipped, len(steps))
+        self.steps("still", model, "--stop-after", str(skipped))
+        for key, numbers in tensors(self.folder / "still" / "model.safetensors").items():
+            self.assertEqual(numbers, tensors(model / "model.safetensors")[key])
+
+    def test_ranks_and_the_host_find_the_same(self):
+        model = self.large()
+        fields = ("loss", "loss_scale", "skipped_steps")
+        told = lambda steps: [[step[field] for field in fields] for step in steps]
+        apart = dict(micro_batch_size=1, max_grad_norm=0)
+        whole = told(self.steps("ddp", model, parallelism="{ dp_replicate_size: 2 }", **apart))
+        for split in ("ZERO1", "ZERO2", "FSDP"):
+            with self.subTest(split):
+                steps = self.steps("split", model, parallelism=f"{{ strategy: {split} dp_shard_size: 2 }}", **apart)
+                self.assertGreater(self.check_scaler(steps), 0)
+                self.assertEqual(told(steps), whole)
+        device = told(self.steps("device", model))
+        self.assertEqual(told(self.steps("host", model, offload_optimizer="{ device: CPU fraction: 1 }")), device)
+
+    def test_poison_finds_nothing(self):
+        runs = [self.steps("run", None, *options, lora=lora)[-1]["loss"]
+                for lora in (None, LORA) for options in ((), ("--poison",))]
+        self.assertEqual(runs[0], runs[1])
+        self.assertEqual(runs[2], runs[3])
+
+    def test_curves_are_those_of_bf16_mixed(self):
+        """Forty steps at 1e-3, which f16's finer numbers follow more closely than bf16's."""
+        losses = {}
+        for precision in ("FP32_TRUE", "BF16_MIXED", "FP16_MIXED"):
+            self.left(precision, precision=precision, max_steps=40)
+            losses[precision] = self.losses(precision)
+        apart = {precision: max(abs(a / b - 1) for a, b in zip(losses[precision], losses["FP32_TRUE"]))
+                 for precision in losses}
+        self.assertLess(apart["FP16_MIXED"], 1e-3, apart)
+        self.assertLess(apart["FP16_MIXED"], apart["BF16_MIXED"], apart)
+
+
+if __name__ == "__main__":
+    unittest.main()
