@@ -90,8 +90,8 @@ Status readMessage(const Json &message, const ChatMessagesForm &form, Sample &sa
   for (const auto &[key, field] : message.items())
     if (key != roleName && key != contentName && key != "role" && key != "content" && key != "train" && key != "weight")
       turn[key] = field;
+  const Json given = asTransformersGives(turn);
   std::vector<Value> items;
-  const Json given = asTransformersGives(turn); // outlives the loop over its items
   for (const auto &[key, field] : given.items()) {
     FT_ASSIGN_OR_RETURN(Value value, templateValue(field));
     items.emplace_back(key);

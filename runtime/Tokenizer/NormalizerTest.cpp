@@ -1,8 +1,8 @@
 #include "runtime/Tokenizer/Normalizer.h"
 #include "runtime/Tokenizer/PreTokenizer.h"
 
-#include <chrono>
 #include <cstring>
+#include <ctime>
 #include <gtest/gtest.h>
 
 using namespace ft::rt;
@@ -130,9 +130,9 @@ TEST(Normalizer, RunsOfMarksTakeLinearTime) {
   std::string text = "a";
   while (text.size() < 1000000)
     text += "\u0301\u0316";
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock(); // of this process alone, however busy the machine is
   normalized({NormalForm::Nfc}, text);
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
+  EXPECT_LT(double(std::clock() - start) / CLOCKS_PER_SEC, 5);
 }
 
 } // namespace

@@ -1,7 +1,7 @@
 #include "runtime/Tokenizer/Tokenizer.h"
 
-#include <chrono>
 #include <cstdint>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
@@ -396,7 +396,7 @@ TEST_F(TokenizerReaders, LargeFilesTakeLinearTime) {
                               "]},\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false},\"model\":{"
                               "\"vocab\":" +
                               vocabulary + "},\"merges\":[\"a b\"]}}");
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock(); // of this process alone, however busy the machine is
   auto tokenizer = loadTokenizer(folder.string());
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
   std::vector<uint32_t> ids;
@@ -405,7 +405,7 @@ TEST_F(TokenizerReaders, LargeFilesTakeLinearTime) {
     text += "<ab";
   ASSERT_TRUE(tokenizer->encode(text, ids).ok());
   EXPECT_EQ(ids.size(), 300000u);
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
+  EXPECT_LT(double(std::clock() - start) / CLOCKS_PER_SEC, 20);
 }
 
 /// 256 bytes, "ab" and what a test adds; `config` and `more` in front of the vocabulary.

@@ -6,8 +6,8 @@
 #include "runtime/Tokenizer/Utf8.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
@@ -399,9 +399,9 @@ TEST(Tokenizer, LongTextsTakeLinearTime) {
       while (text.size() < 1000000)
         text += unit;
       std::vector<uint32_t> ids;
-      const auto start = std::chrono::steady_clock::now();
+      const std::clock_t start = std::clock(); // of this process alone, however busy the machine is
       ASSERT_TRUE(tokenizer->encode(text, ids).ok());
-      EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10)) << name << " " << unit;
+      EXPECT_LT(double(std::clock() - start) / CLOCKS_PER_SEC, 10) << name << " " << unit;
       if (std::string(name) == "digits") {
         EXPECT_EQ(tokenizer->decode(ids, false), replaceIllFormedUtf8(text));
       }

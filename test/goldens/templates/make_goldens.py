@@ -356,7 +356,7 @@ def compare_chats(program, count, folder=HERE):
             requests.append({"template": text, "messages": generated_chat(rng), "tools": TOOLS if rng.random() < 0.3 else None,
                              "variables": variables, "generates": rng.random() < 0.5})
         lines = "\n".join(json.dumps(request) for request in requests)
-        answers = subprocess.run([program], input=lines, capture_output=True, text=True, check=True).stdout.splitlines()
+        answers = subprocess.run([program], input=lines, capture_output=True, text=True, check=True).stdout.split("\n")[:-1]
         differ = 0
         for request, line in zip(requests, answers, strict=True):
             try:
