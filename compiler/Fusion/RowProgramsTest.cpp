@@ -250,8 +250,8 @@ TEST_P(RowPrograms, GatherRowsDropAndAdd) {
       ^bb0(%a: {0}, %b: tensor<4xi32>, %c: tensor<1xi64>, %d: tensor<8xf64>, %e: {1}):
         %g = ft.gather_rows %a, %b : ({0}, tensor<4xi32>) -> {1}
         %h = ft.dropout %g, %c, %d rows %b {{p = 2.5e-1} : ({1}, tensor<1xi64>, tensor<8xf64>, tensor<4xi32>) -> {1}
-        %s = ft.add %h, %e : ({1}, {1}) -> {1}
-        kernel.yield %s : {1}
+        %t = ft.add %h, %e : ({1}, {1}) -> {1}
+        kernel.yield %t : {1}
       }
       return
     })",

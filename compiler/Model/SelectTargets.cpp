@@ -32,8 +32,11 @@ public:
     if (bound >= tokens)
       return head.emitOpError("the bound on targets is ")
              << bound << "; must be below the " << tokens << " tokens of the micro-batch";
-    FailureOr<Value> rows = read(plan::BatchInput::TARGET_ROWS), labels = read(plan::BatchInput::TARGET_LABELS);
-    if (failed(rows) || failed(labels))
+    const FailureOr<Value> rows = read(plan::BatchInput::TARGET_ROWS);
+    if (failed(rows))
+      return failure();
+    const FailureOr<Value> labels = read(plan::BatchInput::TARGET_LABELS);
+    if (failed(labels))
       return failure();
     find(head);
     build(*rows);

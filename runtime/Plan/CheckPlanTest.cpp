@@ -417,7 +417,7 @@ TEST(CheckPlan, ExportsAndTexts) {
 
 TEST(CheckPlan, Segments) {
   expectEach({
-      {[](auto &p) { p.mutable_segments(0)->set_kind(Segment::Kind(12)); }, "segments[0]: kind is 12"},
+      {[](auto &p) { p.mutable_segments(0)->set_kind(Segment::Kind(99)); }, "segments[0]: kind is 99"},
       {[](auto &p) { p.mutable_segments(0)->set_kind(Segment::UPDATE); }, "segments[3]: UPDATE stands twice"},
       {[](auto &p) { p.mutable_segments(3)->set_kind(Segment::SAVE); }, "has one of ACCUMULATE_FIRST and UPDATE"},
       {[](auto &p) { p.mutable_segments()->DeleteSubrange(2, 1); },

@@ -375,7 +375,8 @@ struct World {
   bool takeEqual() {
     const Batch *one = alone->take();
     std::map<BatchInput::Kind, std::vector<int32_t>> joined;
-    int64_t targets = 0;
+    int64_t targets = 0, most = 0;
+    std::vector<uint64_t> told; // by each rank: what the rank has that has most
     for (uint32_t rank = 0; rank < size(); ++rank) {
       const Batch *taken = ranks[rank]->take();
       EXPECT_EQ(taken != nullptr, one != nullptr);
@@ -387,16 +388,19 @@ struct World {
       }
       const auto labels = arrays[rank].at(BatchInput::LABELS);
       lastTargets = std::count_if(labels.begin(), labels.end(), [](int32_t label) { return label >= 0; });
-      targets += lastTargets;
+      targets += lastTargets, most = std::max(most, int64_t(lastTargets));
+      told.push_back(taken->info.mostTargets);
       EXPECT_EQ(taken->info.firstRow, one->info.firstRow + rank * part.rows);
       BatchInfo info = taken->info;
       info.firstRow = one->info.firstRow;
+      info.mostTargets = one->info.mostTargets; // of one rank: all
       EXPECT_EQ(info, one->info) << "rank " << rank;
       ranks[rank]->release();
     }
     for (const auto &[kind, values] : joined)
       EXPECT_EQ(values, wholeArrays.at(kind)) << "kind " << kind;
     EXPECT_EQ(targets, int64_t(one->info.targets));
+    EXPECT_EQ(told, std::vector<uint64_t>(size(), uint64_t(most)));
     alone->release();
     return true;
   }
