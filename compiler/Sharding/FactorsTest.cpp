@@ -97,13 +97,15 @@ TEST_F(Sharding, EveryOperationHasARuleThatFits) {
   ASSERT_TRUE(succeeded(layOut(*adapters, {})));
   check(*adapters);
   check(*train("tiny-gqa", targets()));
+  check(*train("tiny-tied", full(Precision::Fp16Mixed)));
   OwningOpRef<ModuleOp> bordered = train("tiny-gqa", lora());
   LayoutOptions split;
   split.foldAdapters = split.splitFrozen = true, split.ranks = 2;
   ASSERT_TRUE(succeeded(layOut(*bordered, split)));
   check(*bordered);
-  // Made by Sharding itself and by Planning, of one rank's values.
-  const llvm::StringSet<> later{"ft.accumulate", "ft.dequantize", "ft.transfer"};
+  // Made by Sharding itself, by Planning and by Fusion, of one rank's values.
+  const llvm::StringSet<> later{"ft.accumulate",    "ft.dequantize", "ft.transfer",      "ft.stored",
+                                "ft.quantize_rows", "ft.transpose",  "ft.scaled_linear", "ft.scaled_linear_bwd_input"};
   for (RegisteredOperationName name : context.getRegisteredOperations())
     if (name.getDialectNamespace() == "ft" && !later.contains(name.getStringRef())) {
       EXPECT_TRUE(name.hasInterface<model::Factors>()) << name.getStringRef().str() << " has no sharding rule";

@@ -82,7 +82,8 @@ TEST(ChatMessages, BothFormsAreRead) {
 TEST(ChatMessages, NullsGoAndThoughtsHaveTheNamesThatTemplatesKnow) {
   const auto fields = [](const std::string &json) {
     std::string names;
-    for (const jinja::Value &item : chat("[" + json + "]").messages[0].items())
+    const Sample sample = chat("[" + json + "]");
+    for (const jinja::Value &item : sample.messages[0].items())
       names += (names.empty() ? "" : " ") + std::string(item.is(jinja::Value::Kind::Text) ? item.text() : "?");
     return names;
   };
