@@ -81,9 +81,9 @@ TEST(ChatMessages, BothFormsAreRead) {
 /// As transformers makes them ready for a template.
 TEST(ChatMessages, NullsGoAndThoughtsHaveTheNamesThatTemplatesKnow) {
   const auto fields = [](const std::string &json) {
-    std::string names;
     const Sample sample = chat("[" + json + "]");
-    for (const jinja::Value &item : sample.messages[0].items())
+    std::string names;
+    for (const jinja::Value &item : sample.messages.at(0).items())
       names += (names.empty() ? "" : " ") + std::string(item.is(jinja::Value::Kind::Text) ? item.text() : "?");
     return names;
   };

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Text as people have it, through both programs: SentencePiece's and Mistral's tokenizers with the recipes of the
 experiments, packed data, models of the Hub's cache, and what `ftc tokenize` shows."""
+import array
 import gzip
 import json
 import math
 import pathlib
+import random
 import re
 import shutil
 import struct
@@ -62,6 +64,28 @@ class TextsTest(WorkshopTest):
 class Recipes(TextsTest):
     """tinyllama_* and open_llama_*: their data packed with SentencePiece's tokenizer as they are, and a step of each."""
 
+    def model(self):
+        """A folder of the small model with random weights and SentencePiece's tokenizer."""
+        folder = self.folder / "small"
+        folder.mkdir()
+        (folder / "config.json").write_text(json.dumps(SMALL))
+        shutil.copy(FORMS / "sp_llama/tokenizer.model", folder)
+        width, inner, vocabulary = SMALL["hidden_size"], SMALL["intermediate_size"], SMALL["vocab_size"]
+        shapes = {"model.embed_tokens": [vocabulary, width], "lm_head": [vocabulary, width], "model.norm": [width]}
+        for name, shape in (("self_attn.q_proj", [width, width]), ("self_attn.k_proj", [width, width]), ("self_attn.v_proj", [width, width]),
+                            ("self_attn.o_proj", [width, width]), ("mlp.gate_proj", [inner, width]), ("mlp.up_proj", [inner, width]),
+                            ("mlp.down_proj", [width, inner]), ("input_layernorm", [width]), ("post_attention_layernorm", [width])):
+            shapes["model.layers.0." + name] = shape
+        rng, header, data = random.Random(1), {}, bytearray()
+        for name, shape in shapes.items():
+            count = math.prod(shape)
+            values = array.array("f", (rng.gauss(0, 0.02) for _ in range(count)) if len(shape) > 1 else [1.0] * count)
+            header[name + ".weight"] = dict(dtype="F32", shape=shape, data_offsets=[len(data), len(data) + 4 * count])
+            data += values.tobytes()
+        text = json.dumps(header).encode()
+        (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + data)
+        return folder
+
     def small(self, recipe):
         """The same recipe with a small model, a row a step, and samples for data."""
         text = recipe.read_text()
@@ -74,20 +98,19 @@ class Recipes(TextsTest):
         return path
 
     def test_each_trains_on_alpaca_samples(self):
-        (self.folder / "small").mkdir()
-        (self.folder / "small/config.json").write_text(json.dumps(SMALL))
+        model = self.model()
         recipes = sorted([*pathlib.Path("recipes").glob("tinyllama_*.textproto"), *pathlib.Path("recipes").glob("open_llama_*.textproto")])
         self.assertGreater(len(recipes), 25)
         reports = {}
         for recipe in recipes:
             with self.subTest(recipe.stem):
                 tokens, plan = self.folder / f"{recipe.stem}.tokens", self.folder / f"{recipe.stem}.bin"
-                report = self.data(recipe, FORMS / "sp_llama", "--set", f"data.train={self.alpaca}", "-o", tokens)
+                report = self.data(recipe, model, "--set", f"data.train={self.alpaca}", "-o", tokens)
                 self.assertIn("samples 300,", report)
                 reports[recipe.stem.endswith("_packed")] = report
                 compiled = call(FTC, "compile", self.small(recipe), "-o", plan)
                 self.assertEqual(compiled.code, 0, compiled.text)
-                self.train(plan, recipe.stem, "--data", tokens, "--stop-after", "1", threads=2)
+                self.train(plan, recipe.stem, "--data", tokens, "--stop-after", "1", model=model, threads=2)
                 loss = self.losses(recipe.stem)[0]
                 self.assertLess(abs(loss - math.log(SMALL["vocab_size"])), 0.5) # of random weights
         self.assertNotEqual(reports[True], reports[False])
@@ -115,8 +138,8 @@ class Packed(TextsTest):
                                  max_documents_per_row=None, data=f'{{ train: "{name}" }}', lora=LORA)
             plan = self.folder / "packed.bin"
             self.assertEqual(call(FTC, "compile", recipe, "-o", plan).code, 0)
-            self.train(plan, name.replace(".", "-"), model=snapshot)
-            losses[name] = self.losses(name.replace(".", "-"))
+            self.train(plan, "out-" + name, model=snapshot)
+            losses[name] = self.losses("out-" + name)
         self.assertEqual(len(set(map(tuple, losses.values()))), 1, losses)
 
 
