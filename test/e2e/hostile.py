@@ -147,10 +147,11 @@ class Recipes(Hostile):
 class Configs(Hostile):
     def test_every_member_with_every_value(self):
         model = self.model()
-        plan = self.compile("plan", **BASE)
+        plan = self.compile("plan", quantization="{ type: NF4 }", **BASE)
         config = json.loads((model / "config.json").read_text())
         config.update(rope_scaling={"rope_type": "yarn", "factor": 2.0},
-                      quantization_config={"quant_method": "bitsandbytes"},
+                      quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True,
+                                           "bnb_4bit_quant_type": "nf4"},
                       layer_types=["full_attention"] * 2, attention_dropout=0.0, sliding_window=4,
                       use_sliding_window=False)
         (model / "config.json").write_text(json.dumps(config))
@@ -235,7 +236,8 @@ class CommandLines(Hostile):
                 result = self.judge(f"{field}={text!r}", *self.command(plan, "out", "--overwrite", "--stop-after", "1",
                         "--set", f"{field}={text}"), codes=(0, 1))
                 if result.code == 1:
-                    self.assertTrue(field.split("=")[0] in result.err or text in result.err, result.err)
+                    shown = (field.split("=")[0], text, text.encode("unicode_escape").decode())
+                    self.assertTrue(any(name in result.err for name in shown), result.err)
 
     def test_lines_that_make_no_sense(self):
         plan = self.compile(lora=LORA, max_steps=1)
