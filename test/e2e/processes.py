@@ -92,7 +92,9 @@ class Equality(ProcessTest):
                          self.bytes("processes", "adapter_model.safetensors"))
 
     def test_names_the_slowest_rank(self):
-        plan = self.compile(lora=LORA, parallelism=over(2), max_steps=40, micro_batch_size=1)
+        # Steps compute longer than they exchange.
+        plan = self.compile(lora=LORA, parallelism=over(2), max_steps=40, micro_batch_size=16, sequence_len=128,
+                            max_document_len=None, max_documents_per_row=None)
         world = self.world(plan, 2)
         while world[1].process.poll() is None: # half of its time
             for number in (signal.SIGSTOP, signal.SIGCONT):
