@@ -67,7 +67,8 @@ class Rounding(StatesTest):
         self.assertNotEqual(first, second)
 
     def test_weights_learn_what_bf16_cannot_hold(self):
-        """Two hundred steps that each move a weight by a hundredth of what its bf16 neighbours are apart."""
+        """Two hundred steps that each move a weight by a hundredth of what its bf16 neighbours are apart: rounded to nearest,
+        none would move. The noise of the bits that are drawn is a tenth of what is learned, or two."""
         fields = dict(max_steps=200, learning_rate=2e-5, gradient_accumulation_steps=1, micro_batch_size=4,
                       data='{ train: "synthetic:7" eval: "synthetic:7" }')
         last = {}
@@ -77,7 +78,7 @@ class Rounding(StatesTest):
             last[name] = [summary[field]["eval_loss"] for field in ("eval_before", "eval_after")]
         fell = {name: before - after for name, (before, after) in last.items()}
         self.assertGreater(fell["f32"], 0)
-        self.assertLess(abs(fell["bf16"] / fell["f32"] - 1), 0.1, last)
+        self.assertLess(abs(fell["bf16"] / fell["f32"] - 1), 0.4, last)
 
     def test_adapters_round_nothing(self):
         text = call(FTC, "explain", self.compile("lora", lora=LORA, precision="BF16_TRUE")).out
