@@ -24,11 +24,7 @@ LogicalResult emitScaledLinear(ScaledLinearOp linear, StepEmitter &out) {
     spec.fastAccumulation = true;
     out.gemm("", spec);
   }
-  for (auto [s, b, target] : llvm::zip_equal(linear.getLowRank(), linear.getLowRankWeights(), linear.getLowRankOf())) {
-    GemmSpec spec{out.reading(s), out.reading(b), out.updating(linear.getResults()[target])};
-    spec.transB = true;
-    out.gemm("low_rank", spec);
-  }
+  emitLowRank(linear, out);
   return success();
 }
 

@@ -61,11 +61,7 @@ LogicalResult emitLinear(LinearOp linear, StepEmitter &out) {
     spec.alpha = alpha;
     out.gemm("", spec);
   }
-  for (auto [s, b, target] : llvm::zip_equal(linear.getLowRank(), linear.getLowRankWeights(), linear.getLowRankOf())) {
-    GemmSpec spec{out.reading(s), out.reading(b), out.updating(linear.getResults()[target])};
-    spec.transB = true;
-    out.gemm("low_rank", spec);
-  }
+  emitLowRank(linear, out);
   return success();
 }
 

@@ -47,4 +47,13 @@ inline PlaceUse widened(PlaceUse first, mlir::ValueRange vs, const SegmentLayout
   return first;
 }
 
+/// Adds the low-rank products of a linear, on numbers or on codes, to its results.
+template <typename Linear> void emitLowRank(Linear linear, StepEmitter &out) {
+  for (auto [s, b, target] : llvm::zip_equal(linear.getLowRank(), linear.getLowRankWeights(), linear.getLowRankOf())) {
+    GemmSpec spec{out.reading(s), out.reading(b), out.updating(linear.getResults()[target])};
+    spec.transB = true;
+    out.gemm("low_rank", spec);
+  }
+}
+
 } // namespace ft

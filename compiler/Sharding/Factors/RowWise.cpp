@@ -153,15 +153,7 @@ void dropout(DropoutOp op, FactorRule &rule) {
 }
 
 // rows, and slots, are indices into the rank's own: where its tokens are split, so are those that it takes of them.
-void gatherRows(GatherRowsOp op, FactorRule &rule) {
-  const unsigned tokens = rule.letter("tokens", LetterKind::Free);
-  const unsigned features = rule.letter("features", LetterKind::Free);
-  rule.operand({tokens, features});
-  rule.table(tokens, 1);
-  rule.taken({tokens, features});
-}
-
-void scatterRows(ScatterRowsOp op, FactorRule &rule) {
+template <typename Op> void taking(Op, FactorRule &rule) {
   const unsigned tokens = rule.letter("tokens", LetterKind::Free);
   const unsigned features = rule.letter("features", LetterKind::Free);
   rule.operand({tokens, features});
@@ -194,7 +186,7 @@ void ft::attachRowWiseFactors(MLIRContext &context) {
   attachFactors<AddOp, add>(context);
   attachFactors<CastOp, pointwise<CastOp>>(context);
   attachFactors<DropoutOp, dropout>(context);
-  attachFactors<GatherRowsOp, gatherRows>(context);
-  attachFactors<ScatterRowsOp, scatterRows>(context);
+  attachFactors<GatherRowsOp, taking<GatherRowsOp>>(context);
+  attachFactors<ScatterRowsOp, taking<ScatterRowsOp>>(context);
   attachFactors<GatherRowOp, gatherRow>(context);
 }
