@@ -95,8 +95,6 @@ Status checkValues(const google::protobuf::Message &message, const std::string &
 
 /// Known fields whose passes do not exist yet are refused by name.
 Status checkUnsupported(const Recipe &r, const Checker &check) {
-  if (r.precision() == recipe::Precision::FP16_MIXED)
-    return check.unsupported("precision", "FP16_MIXED", "use BF16_MIXED");
   if (r.optim() == recipe::Optimizer::LION)
     return check.unsupported("optim", "LION", "use ADAMW or SGD");
   if (r.optimizer_state_dtype() == recipe::StateDtype::INT8)
