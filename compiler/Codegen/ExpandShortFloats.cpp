@@ -2,9 +2,8 @@
 // out. Arithmetic in them is refused. Left to LLVM, processors without such arithmetic get calls of a library, which
 // kernels may not make.
 //   bf16  Extension is a shift; rounding is integer arithmetic, to nearest even with NaN kept quiet. LLVM's own way on
-//   x86
-//         without AVX512-BF16 is a call per element. With `native` (GPU, sm_80 and later) the target rounds.
-//   f16   The target converts, as one instruction (F16C on x86). Between conversion and arithmetic stands a fence: LLVM
+//         x86 without AVX512-BF16 is a call per element. With `native` (GPU, sm_80 and later) the target rounds.
+//   f16   The target converts, in one instruction (F16C on x86). Between conversion and arithmetic stands a fence: LLVM
 //         would make the maximum of two extended numbers that of the short ones, for which x86 calls fmaxf. With
 //         `native` there is none: GPUs compute in f16, and what LLVM computes there has the same bits.
 #include "compiler/Codegen/Passes.h"
@@ -17,6 +16,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "mlir/IR/TypeUtilities.h"
 
 namespace ft::kernel {
 #define GEN_PASS_DEF_KERNELEXPANDSHORTFLOATS
