@@ -99,6 +99,22 @@ def compile_all(folder, target):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
+def scales_of_torch(overflows):
+    """What PyTorch's own GradScaler holds behind each step, given which steps overflow; None where there is no PyTorch."""
+    try:
+        import torch
+    except ImportError:
+        return None
+    weight = torch.zeros(1, device="cuda", requires_grad=True)
+    optimizer, scaler, scales = torch.optim.SGD([weight], lr=0.1), torch.amp.GradScaler("cuda"), []
+    for overflow in overflows:
+        weight.grad = scaler.scale(torch.full((1,), float("inf") if overflow else 1.0, device="cuda"))
+        scaler.step(optimizer)
+        scaler.update()
+        scales.append(scaler.get_scale())
+    return scales
+
+
 class Table:
     def __init__(self, folder):
         self.folder, self.failed = folder, []
@@ -143,6 +159,10 @@ class Table:
             good, skipped = self.follows_scaler(steps)
             there = self.expected[f"large {name}"]
             same = [s["loss_scale"] for s in steps] == [s["loss_scale"] for s in there]
+            torch = scales_of_torch([isinstance(s["grad_norm"], str) for s in steps])
+            if torch:
+                self.row(f"PyTorch's GradScaler, {name}", f"{torch[0]:.0f} to {torch[-1]:.0f}",
+                         torch == [s["loss_scale"] for s in steps])
             self.row(f"overflows, {name}", f"{skipped} of {len(steps)} steps skipped, on the CPU {there[-1]['skipped_steps']}; "
                      f"scales {'as' if same else 'not as'} there; loss apart by {self.apart(steps, there):.1e}",
                      good and 0 < skipped < len(steps))
