@@ -32,7 +32,7 @@ LARGE = {
 }
 CURVES = {precision: dict(CURVE, precision=precision) for precision in ("FP16_MIXED", "BF16_MIXED", "FP32_TRUE")}
 LORA = dict(CURVES["FP16_MIXED"], lora='{ r: 4 lora_alpha: 8 target_modules: "all-linear" }')
-STEPS = 20
+STEPS = 12
 RECIPES = {"FP16_MIXED": "tinyllama_mixed_precision_fp16", "BF16_MIXED": "tinyllama_mixed_precision"}
 
 

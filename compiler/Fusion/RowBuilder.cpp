@@ -121,9 +121,11 @@ Value RowBuilder::convert(Value value, Type element) {
   Type from = getElementTypeOrSelf(value.getType());
   if (from == element)
     return value;
-  // In two steps where f32 lies between: widening is exact, and code generation knows bf16 as half an f32.
-  if (from.isBF16() && element.isF64())
-    value = arith::ExtFOp::create(*this, withElement(value.getType(), getF32Type()), value);
+  // In two steps where f32 lies between: widening is exact, and code generation converts 16 bits to f32 and back.
+  if (from.getIntOrFloatBitWidth() == 16 && !element.isF32()) {
+    from = getF32Type();
+    value = arith::ExtFOp::create(*this, withElement(value.getType(), from), value);
+  }
   Type type = withElement(value.getType(), element);
   if (from.getIntOrFloatBitWidth() < element.getIntOrFloatBitWidth())
     return arith::ExtFOp::create(*this, type, value);
