@@ -2,7 +2,8 @@
 """FP16_MIXED on a GPU: scales go as GradScaler's, losses as the CPU's and as BF16_MIXED's, continued runs bit for bit.
 
   fp16.py compile FOLDER [TARGET]   compiles the plans, makes the models and runs them on the CPU; TARGET names the card: h200
-  fp16.py run FOLDER                runs the plans, on a machine that has no compiler, and prints a table
+  fp16.py run FOLDER [PART...]      runs the plans, on a machine that has no compiler, and prints a table; of the parts
+                                    overflows, curves, tinyllama
 
 FTC_FTC and FTC_FTRUN name the programs; the working directory is the source tree's root. Plans of two ranks run where there are
 two GPUs. Exit 1 where something is not as it must be.
@@ -148,7 +149,8 @@ class Table:
         files = [path for path in (self.folder / out).iterdir() if path.suffix == ".safetensors"]
         return files[0].read_bytes()
 
-    def large(self, gpus):
+    def overflows(self):
+        gpus = call(FTRUN, "--devices").out.count("arch sm_")
         model, bits = self.folder / "large", {}
         for name, fields in LARGE.items():
             if "parallelism" in fields and gpus < 2:
@@ -212,12 +214,12 @@ def main():
     if command == "compile":
         return compile_all(folder, sys.argv[3] if len(sys.argv) > 3 else "h200")
     table = Table(folder)
-    gpus = call(FTRUN, "--devices").out.count("arch sm_")
-    for part in (lambda: table.large(gpus), table.curves, table.tinyllama):
+    parts = dict(overflows=table.overflows, curves=table.curves, tinyllama=table.tinyllama)
+    for name in sys.argv[3:] or parts:
         try:
-            part()
+            parts[name]()
         except (RuntimeError, OSError, KeyError) as error:
-            table.row("a part ended", str(error), False)
+            table.row(f"{name} ended", str(error), False)
     print("failed: " + ", ".join(table.failed) if table.failed else "all as it must be")
     return 1 if table.failed else 0
 
