@@ -422,7 +422,7 @@ static void noteHost(plan::Plan &plan) {
   if (there)
     plan.mutable_stats()->add_notes(
         fmt::format("optimizer on the host: masters and moments of {} of {} trained parameters ({:.0f} %), whose "
-                    "updates end before the next forward pass begins",
+                    "updates run beside the next forward pass, each in front of its first use",
                     there, all, 100.0 * double(there) / double(all)));
 }
 
@@ -470,6 +470,8 @@ void ft::finishPlan(const recipe::TargetSpec &target, const MemoryPeak &peak, pl
     plan.add_features(plan::sharesFeature);
   if (plan::hasTargets(plan))
     plan.add_features(std::string(plan::targetsFeature));
+  if (plan::has(plan, plan::Segment::FINISH))
+    plan.add_features(std::string(plan::finishFeature));
   plan::Stats &stats = *plan.mutable_stats();
   for (const plan::Tensor &tensor : plan.tensors()) {
     uint64_t elements = 1;

@@ -141,7 +141,13 @@ void SegmentLayout::assignStored(model::StoredOp op) {
   addStorage(op.getScales(), variables.scales(variable), /*persistent=*/true);
 }
 
+/// What comes back lies from the start where it ends: others read it there.
 void SegmentLayout::assignTransfer(model::TransferOp op) {
+  const model::WriteOp write = writerOf(op.getResult());
+  const std::optional<Place> home = homeOf(op.getResult());
+  if (home && home->host == op.getToHost() && !(write && !variables.borderedWith(write.getVariable()).empty()) &&
+      mayOverwrite(op, op.getResult(), *home, true))
+    return addStorage(op.getResult(), *home, /*persistent=*/true);
   Place there = placeOfType(op.getResult());
   there.host = op.getToHost();
   addStorage(op.getResult(), there, /*persistent=*/false);
@@ -463,10 +469,12 @@ void SegmentLayout::createBuffers() {
     }
 }
 
-/// Weights that @update gathers, or that come back from the host.
+/// Weights that @update gathers, or that come back from the host; and what @finish makes anew in its place.
 void SegmentLayout::findStale() {
   if (plan::segmentKind(segment.getSymName()) != plan::Segment::UPDATE)
     return;
+  for (auto [variable, version] : variables.stale())
+    stale.push_back({variables.place(variable).buffer, variables.version(variable), version});
   auto isMadeAnew = [](Value value) {
     auto done = value.getDefiningOp<dist::DoneOp>();
     return value.getDefiningOp<model::TransferOp>() ||
@@ -480,7 +488,11 @@ void SegmentLayout::findStale() {
 
 /// What a variable holds has the variable's version, whoever reads or writes it; members have their bucket's.
 void SegmentLayout::assignVersions() {
-  auto versionBefore = [&](StringRef variable) {
+  const bool finishes = plan::finishes(plan::segmentKind(segment.getSymName()));
+  auto versionBefore = [&](FlatSymbolRefAttr symbol) {
+    const StringRef variable = symbol.getValue();
+    if (auto old = variables.stale().find(symbol.getAttr()); finishes && old != variables.stale().end())
+      return old->second;
     for (const Rename &rename : stale)
       if (rename.buffer == variables.place(variable).buffer && rename.from == variables.version(variable))
         return rename.to;
@@ -501,7 +513,7 @@ void SegmentLayout::assignVersions() {
   for (Operation &op : segment.getBody().front())
     for (Value v : op.getResults())
       if (auto read = dyn_cast<model::ReadOp>(op))
-        versions[v] = versionBefore(read.getVariable());
+        versions[v] = versionBefore(read.getVariableAttr());
       else if (isa<model::ViewOp, model::InsertOp, model::StoredOp, dist::SliceOp>(op))
         versions[v] = versions.lookup(op.getOperand(0));
       else if (dist::isStart(&op))

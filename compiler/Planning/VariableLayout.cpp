@@ -2,6 +2,7 @@
 
 #include "compiler/Layout/Borders.h"
 #include "compiler/Planning/PlanningOptions.h"
+#include "runtime/Plan/Kinds.h"
 #include "runtime/Plan/Nf4.h"
 #include "runtime/Plan/plan.pb.h"
 
@@ -48,6 +49,7 @@ public:
         return failure();
     for (auto &[name, v] : variables)
       mapTensor(v);
+    findStale();
     return std::move(layout);
   }
 
@@ -65,6 +67,13 @@ private:
     arena(plan::Space::Pinned, hostMasters);
     arena(pinMoments ? plan::Space::Pinned : plan::Space::Host, hostMoments);
     arena(plan::Space::Pinned, hostTransfers, /*transient=*/true);
+  }
+
+  void findStale() {
+    if (auto finish = module.lookupSymbol<func::FuncOp>(plan::segmentName(plan::Segment::FINISH)))
+      for (auto write : finish.getOps<model::WriteOp>())
+        if (variables.lookup(write.getVariable()).getBucket())
+          layout.staleVersions.insert({write.getVariableAttr().getAttr(), layout.nextVersion++});
   }
 
   /// Weights that one linear reads together shall lie below each other: [W_q; W_k; W_v].
@@ -210,6 +219,9 @@ private:
     case Role::LossScale:
       placeAt(v, createBuffer(v.getSymName(), "optimizer", plan::BufferClass::OptimizerState, bytes(v), true), 0);
       return success();
+    case Role::Kept:
+      placeAt(v, createBuffer(v.getSymName(), "gradients", plan::BufferClass::Gradient, bytes(v), /*loaded=*/false), 0);
+      return success();
     case Role::ConstantTable:
     case Role::RandomKeys:
       placeAt(v, createBuffer(v.getSymName(), "weights", plan::BufferClass::Constant, bytes(v), true), 0);
@@ -335,7 +347,8 @@ private:
   }
 
   void mapTensor(VariableOp v) {
-    if (v.getRole() == Role::Input || v.getRole() == Role::Output || v.getRole() == Role::WorkingCopy || v.getBucket())
+    if (v.getRole() == Role::Input || v.getRole() == Role::Output || v.getRole() == Role::WorkingCopy ||
+        v.getRole() == Role::Kept || v.getBucket())
       return;
     if (v.getNf4())
       return mapQuantized(v);
