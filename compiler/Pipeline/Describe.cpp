@@ -238,12 +238,6 @@ static void addNotes(const Inputs &inputs, const Choices &choices, const Plannin
                     headDim, lanes, 100.0 * lanes / headDim - 100));
   addSplitNotes(inputs, choices, stats);
   addTargetNotes(inputs, choices, stats);
-  if (const recipe::Recipe &r = inputs.recipe.fields;
-      r.has_offload_optimizer() && !r.offload_optimizer().has_fraction())
-    stats.add_notes(
-        choices.hostFraction > 0
-            ? fmt::format("offload_optimizer.fraction AUTO took {:.3f}, the least that fits", choices.hostFraction)
-            : "offload_optimizer.fraction AUTO took 0, since all fits, or the machine decides");
   if (hasWindows(inputs) && inputs.target.library_attention())
     stats.add_notes(fmt::format("rows of {} tokens are longer than a window of the model: attention is tiled, which is "
                                 "slower than the library's",

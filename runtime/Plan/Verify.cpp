@@ -147,8 +147,10 @@ std::vector<std::vector<Kind>> Verifier::sequences() const {
   step(micro > 1, finishes ? plan::Segment::FINISH_FIRST : plan::Segment::ACCUMULATE_FIRST);
   if (finishes) { // beside a step behind one that did so as well, and alone
     step(micro > 1, plan::Segment::FINISH_FIRST);
-    training.push_back(plan::Segment::FINISH);
-    step(micro > 1);
+    for (int i = 0; i < 2; ++i) {
+      training.push_back(plan::Segment::FINISH);
+      step(micro > 1);
+    }
   }
   for (size_t i = 0; i < evals.size(); ++i) {
     // Behind UPDATE, behind itself, before and behind each other, and before the next step.
