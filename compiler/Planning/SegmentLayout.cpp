@@ -474,7 +474,7 @@ void SegmentLayout::findStale() {
   if (plan::segmentKind(segment.getSymName()) != plan::Segment::UPDATE)
     return;
   for (auto [variable, version] : variables.stale())
-    stale.push_back({variables.place(variable).buffer, variables.version(variable), version});
+    stale.push_back({variables.place(variable.getValue()).buffer, variables.version(variable.getValue()), version});
   auto isMadeAnew = [](Value value) {
     auto done = value.getDefiningOp<dist::DoneOp>();
     return value.getDefiningOp<model::TransferOp>() ||

@@ -1,13 +1,16 @@
 #include "compiler/Planning/SplitUpdate.h"
 
-#include "compiler/Planning/VariableLayout.h"
 #include "dialects/Dist/Dist.h"
 #include "dialects/Ft/Ft.h"
+#include "dialects/TypeBytes.h"
 #include "runtime/Plan/Kinds.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/StringMap.h"
 
 using namespace mlir;
 using namespace ft;
@@ -63,7 +66,7 @@ private:
     auto read = dyn_cast<ReadOp>(op);
     if (!read || variable(read.getVariable()).getRole() == Role::Input)
       return false;
-    return llvm::none_of(update.getOps<WriteOp>(), [&](WriteOp write) {
+    return llvm::none_of(func::FuncOp(update).getOps<WriteOp>(), [&](WriteOp write) {
       return write.getVariable() == read.getVariable() && !isMoved.contains(write);
     });
   }
@@ -149,7 +152,7 @@ private:
   /// copies in borders, it reads behind the write.
   void putBefore(func::FuncOp segment, plan::Segment::Kind kind) {
     builder.setInsertionPointToEnd(module.getBody());
-    auto both = cast<func::FuncOp>(builder.clone(*segment));
+    auto both = cast<func::FuncOp>(builder.clone(*segment.getOperation()));
     both.setSymName(plan::segmentName(kind));
     Block &block = both.getBody().front();
     SmallVector<ReadOp> reads(both.getOps<ReadOp>());
