@@ -5,6 +5,7 @@
 #include "runtime/Plan/Kinds.h"
 
 #include "mlir/IR/TypeUtilities.h"
+#include "llvm/ADT/SetVector.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -143,7 +144,7 @@ void SegmentLayout::assignStored(model::StoredOp op) {
 
 /// What comes back lies from the start where it ends: others read it there.
 void SegmentLayout::assignTransfer(model::TransferOp op) {
-  const model::WriteOp write = writerOf(op.getResult());
+  model::WriteOp write = writerOf(op.getResult());
   const std::optional<Place> home = homeOf(op.getResult());
   if (home && home->host == op.getToHost() && !(write && !variables.borderedWith(write.getVariable()).empty()) &&
       mayOverwrite(op, op.getResult(), *home, true))
@@ -469,12 +470,29 @@ void SegmentLayout::createBuffers() {
     }
 }
 
+/// What @finish makes anew of buckets, in the order of the program; nothing where there is no @finish.
+static llvm::SmallSetVector<StringAttr, 8> madeByFinish(func::FuncOp segment) {
+  llvm::SmallSetVector<StringAttr, 8> made;
+  auto module = segment->getParentOfType<ModuleOp>();
+  if (auto finish = module.lookupSymbol<func::FuncOp>(plan::segmentName(plan::Segment::FINISH)))
+    for (auto write : finish.getOps<model::WriteOp>())
+      if (module.lookupSymbol<model::VariableOp>(write.getVariable()).getBucket())
+        made.insert(write.getVariableAttr().getAttr());
+  return made;
+}
+
+/// What a variable holds between @update and @finish, which makes it anew. Versions mean nothing but equality: this is
+/// above those that are counted, and below that of workspaces.
+static int64_t betweenBoth(int64_t version) { return version + (1 << 29); }
+
 /// Weights that @update gathers, or that come back from the host; and what @finish makes anew in its place.
 void SegmentLayout::findStale() {
   if (plan::segmentKind(segment.getSymName()) != plan::Segment::UPDATE)
     return;
-  for (auto [variable, version] : variables.stale())
-    stale.push_back({variables.place(variable.getValue()).buffer, variables.version(variable.getValue()), version});
+  for (StringAttr variable : madeByFinish(segment)) {
+    const int64_t version = variables.version(variable.getValue());
+    stale.push_back({variables.place(variable.getValue()).buffer, version, betweenBoth(version)});
+  }
   auto isMadeAnew = [](Value value) {
     auto done = value.getDefiningOp<dist::DoneOp>();
     return value.getDefiningOp<model::TransferOp>() ||
@@ -488,11 +506,13 @@ void SegmentLayout::findStale() {
 
 /// What a variable holds has the variable's version, whoever reads or writes it; members have their bucket's.
 void SegmentLayout::assignVersions() {
-  const bool finishes = plan::finishes(plan::segmentKind(segment.getSymName()));
+  const auto unfinished = plan::finishes(plan::segmentKind(segment.getSymName()))
+                              ? madeByFinish(segment)
+                              : llvm::SmallSetVector<StringAttr, 8>();
   auto versionBefore = [&](FlatSymbolRefAttr symbol) {
     const StringRef variable = symbol.getValue();
-    if (auto old = variables.stale().find(symbol.getAttr()); finishes && old != variables.stale().end())
-      return old->second;
+    if (unfinished.contains(symbol.getAttr()))
+      return betweenBoth(variables.version(variable));
     for (const Rename &rename : stale)
       if (rename.buffer == variables.place(variable).buffer && rename.from == variables.version(variable))
         return rename.to;

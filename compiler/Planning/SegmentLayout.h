@@ -32,7 +32,7 @@ namespace ft {
 /// A version belongs to a value, not to a buffer: what overwrites in place leaves a new one, and values that one GEMM
 /// writes share one. What a variable holds has the variable's version, members of a bucket have the bucket's. What
 /// @update gathers anew, or brings back from the host, it finds stale: what the last one has left is a version by
-/// itself (`renames`). So it leaves stale what @finish makes anew, which reads it as such.
+/// itself (`renames`).
 class SegmentLayout {
 public:
   /// Creates the transient buffers in front of `builder`'s insertion point, in arena @activations; those of values on

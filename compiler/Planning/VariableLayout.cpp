@@ -2,7 +2,6 @@
 
 #include "compiler/Layout/Borders.h"
 #include "compiler/Planning/PlanningOptions.h"
-#include "runtime/Plan/Kinds.h"
 #include "runtime/Plan/Nf4.h"
 #include "runtime/Plan/plan.pb.h"
 
@@ -49,7 +48,6 @@ public:
         return failure();
     for (auto &[name, v] : variables)
       mapTensor(v);
-    findStale();
     return std::move(layout);
   }
 
@@ -67,13 +65,6 @@ private:
     arena(plan::Space::Pinned, hostMasters);
     arena(pinMoments ? plan::Space::Pinned : plan::Space::Host, hostMoments);
     arena(plan::Space::Pinned, hostTransfers, /*transient=*/true);
-  }
-
-  void findStale() {
-    if (auto finish = module.lookupSymbol<func::FuncOp>(plan::segmentName(plan::Segment::FINISH)))
-      for (auto write : finish.getOps<model::WriteOp>())
-        if (variables.lookup(write.getVariable()).getBucket())
-          layout.staleVersions.insert({write.getVariableAttr().getAttr(), layout.nextVersion++});
   }
 
   /// Weights that one linear reads together shall lie below each other: [W_q; W_k; W_v].

@@ -82,9 +82,6 @@ public:
   model::VariableOp quantized(llvm::StringRef variable) const { return quantizedVariables.lookup(variable); }
   /// The scales of a variable in FP8, one row; their version is the variable's.
   const Place &scales(llvm::StringRef variable) const { return scalePlaces.find(variable)->second; }
-  /// What @finish makes anew of buckets, which @update declares stale: variables, and the version that they have
-  /// between both.
-  const llvm::MapVector<mlir::StringAttr, int64_t> &stale() const { return staleVersions; }
   /// The first version number that no variable uses.
   int64_t firstFreeVersion() const { return nextVersion; }
 
@@ -92,7 +89,6 @@ private:
   friend class VariablePlacer;
   llvm::StringMap<Place> places, wholes, scalePlaces;
   llvm::StringMap<int64_t> versions;
-  llvm::MapVector<mlir::StringAttr, int64_t> staleVersions;
   llvm::StringMap<model::VariableOp> quantizedVariables;
   std::vector<llvm::SmallVector<model::VariableOp>> borderCopies;
   llvm::StringMap<size_t> borderOf; ///< index into borderCopies
