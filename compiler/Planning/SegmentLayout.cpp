@@ -345,9 +345,18 @@ bool SegmentLayout::bind(Value value, const Place &target) {
 }
 
 void SegmentLayout::bindWrites() {
-  for (auto write : segment.getOps<model::WriteOp>())
-    if (!bind(write.getValue(), variables.place(write.getVariable())))
+  for (auto write : segment.getOps<model::WriteOp>()) {
+    const Value value = write.getValue();
+    Storage &storage = storages[storageOf.lookup(value)];
+    // A border is refreshed from what is cast: the cast is nowhere but there.
+    if (value.getDefiningOp<model::CastOp>() && value.hasOneUse() && !storage.persistent &&
+        !variables.borderedWith(write.getVariable()).empty()) {
+      storage.persistent = true;
+      storage.place = variables.place(write.getVariable());
+    } else if (!bind(value, variables.place(write.getVariable()))) {
       copies.insert(write);
+    }
+  }
   for (auto assemble : segment.getOps<model::AssembleOp>())
     for (auto [member, offset] : llvm::zip_equal(assemble.getMembers(), assemble.getOffsets()))
       bind(member, memberPlace(place(assemble.getBucket()), offset, member.getType()));
