@@ -9,11 +9,13 @@
 namespace ft {
 
 /// Work of `us` microseconds on a stream. The tasks that it follows stand before it in the program: those in `inputs`
-/// make what it reads, those in `after` must be done for another reason.
+/// make what it reads, those in `after` must be done for another reason. It takes room where what it makes lies in
+/// memory that others want before and behind it.
 struct Task {
   unsigned stream = 0;
   double us = 0;
   llvm::SmallVector<int64_t, 4> inputs = {}, after = {};
+  bool takesRoom = true;
 };
 
 struct TaskOrder {

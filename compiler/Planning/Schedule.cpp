@@ -75,9 +75,17 @@ private:
                                                                                 : std::optional(Resource::Leave);
   }
 
-  bool isOnDevice(plan::OperandAttr operand) const {
+  plan::ArenaOp arenaOf(plan::OperandAttr operand) const {
     auto buffer = symbols.lookup<plan::BufferOp>(operand.getBuffer().getAttr());
-    return symbols.lookup<plan::ArenaOp>(buffer.getArenaAttr().getAttr()).getSpace() == plan::Space::Device;
+    return symbols.lookup<plan::ArenaOp>(buffer.getArenaAttr().getAttr());
+  }
+  bool isOnDevice(plan::OperandAttr operand) const { return arenaOf(operand).getSpace() == plan::Space::Device; }
+
+  /// Weights that come back have a place of their own; what is on its way to be used once has not.
+  bool takesRoom(int64_t i) const {
+    return llvm::any_of(operands[i], [&](plan::OperandAttr operand) {
+      return operand.getWrite() != 0 && arenaOf(operand).getTransient();
+    });
   }
 
   /// A graph begins and ends on stream 0, between the exchanges with the host. So what stands before the first or
@@ -98,6 +106,7 @@ private:
     for (int64_t i = first + 1; i < last; ++i)
       if (std::optional<Resource> resource = resourceOf(i)) {
         tasks[i].stream = static_cast<unsigned>(*resource);
+        tasks[i].takesRoom = takesRoom(i);
         streams = std::max(streams, tasks[i].stream + 1);
       }
     return streams > 1;

@@ -5,6 +5,7 @@
 #include "runtime/Plan/Kinds.h"
 
 #include "mlir/IR/TypeUtilities.h"
+#include "llvm/ADT/SetVector.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -141,7 +142,13 @@ void SegmentLayout::assignStored(model::StoredOp op) {
   addStorage(op.getScales(), variables.scales(variable), /*persistent=*/true);
 }
 
+/// What comes back lies from the start where it ends: others read it there.
 void SegmentLayout::assignTransfer(model::TransferOp op) {
+  model::WriteOp write = writerOf(op.getResult());
+  const std::optional<Place> home = homeOf(op.getResult());
+  if (home && home->host == op.getToHost() && !(write && !variables.borderedWith(write.getVariable()).empty()) &&
+      mayOverwrite(op, op.getResult(), *home, true))
+    return addStorage(op.getResult(), *home, /*persistent=*/true);
   Place there = placeOfType(op.getResult());
   there.host = op.getToHost();
   addStorage(op.getResult(), there, /*persistent=*/false);
@@ -338,9 +345,18 @@ bool SegmentLayout::bind(Value value, const Place &target) {
 }
 
 void SegmentLayout::bindWrites() {
-  for (auto write : segment.getOps<model::WriteOp>())
-    if (!bind(write.getValue(), variables.place(write.getVariable())))
+  for (auto write : segment.getOps<model::WriteOp>()) {
+    const Value value = write.getValue();
+    Storage &storage = storages[storageOf.lookup(value)];
+    // A border is refreshed from what is cast: the cast is nowhere but there.
+    if (value.getDefiningOp<model::CastOp>() && value.hasOneUse() && !storage.persistent &&
+        !variables.borderedWith(write.getVariable()).empty()) {
+      storage.persistent = true;
+      storage.place = variables.place(write.getVariable());
+    } else if (!bind(value, variables.place(write.getVariable()))) {
       copies.insert(write);
+    }
+  }
   for (auto assemble : segment.getOps<model::AssembleOp>())
     for (auto [member, offset] : llvm::zip_equal(assemble.getMembers(), assemble.getOffsets()))
       bind(member, memberPlace(place(assemble.getBucket()), offset, member.getType()));
@@ -463,10 +479,29 @@ void SegmentLayout::createBuffers() {
     }
 }
 
-/// Weights that @update gathers, or that come back from the host.
+/// What @finish makes anew of buckets, in the order of the program; nothing where there is no @finish.
+static llvm::SmallSetVector<StringAttr, 8> madeByFinish(func::FuncOp segment) {
+  llvm::SmallSetVector<StringAttr, 8> made;
+  auto module = segment->getParentOfType<ModuleOp>();
+  if (auto finish = module.lookupSymbol<func::FuncOp>(plan::segmentName(plan::Segment::FINISH)))
+    for (auto write : finish.getOps<model::WriteOp>())
+      if (module.lookupSymbol<model::VariableOp>(write.getVariable()).getBucket())
+        made.insert(write.getVariableAttr().getAttr());
+  return made;
+}
+
+/// What a variable holds between @update and @finish, which makes it anew. Versions mean nothing but equality: this is
+/// above those that are counted, and below that of workspaces.
+static int64_t betweenBoth(int64_t version) { return version + (1 << 29); }
+
+/// Weights that @update gathers, or that come back from the host; and what @finish makes anew in its place.
 void SegmentLayout::findStale() {
   if (plan::segmentKind(segment.getSymName()) != plan::Segment::UPDATE)
     return;
+  for (StringAttr variable : madeByFinish(segment)) {
+    const int64_t version = variables.version(variable.getValue());
+    stale.push_back({variables.place(variable.getValue()).buffer, version, betweenBoth(version)});
+  }
   auto isMadeAnew = [](Value value) {
     auto done = value.getDefiningOp<dist::DoneOp>();
     return value.getDefiningOp<model::TransferOp>() ||
@@ -480,7 +515,13 @@ void SegmentLayout::findStale() {
 
 /// What a variable holds has the variable's version, whoever reads or writes it; members have their bucket's.
 void SegmentLayout::assignVersions() {
-  auto versionBefore = [&](StringRef variable) {
+  const auto unfinished = plan::finishes(plan::segmentKind(segment.getSymName()))
+                              ? madeByFinish(segment)
+                              : llvm::SmallSetVector<StringAttr, 8>();
+  auto versionBefore = [&](FlatSymbolRefAttr symbol) {
+    const StringRef variable = symbol.getValue();
+    if (unfinished.contains(symbol.getAttr()))
+      return betweenBoth(variables.version(variable));
     for (const Rename &rename : stale)
       if (rename.buffer == variables.place(variable).buffer && rename.from == variables.version(variable))
         return rename.to;
@@ -501,7 +542,7 @@ void SegmentLayout::assignVersions() {
   for (Operation &op : segment.getBody().front())
     for (Value v : op.getResults())
       if (auto read = dyn_cast<model::ReadOp>(op))
-        versions[v] = versionBefore(read.getVariable());
+        versions[v] = versionBefore(read.getVariableAttr());
       else if (isa<model::ViewOp, model::InsertOp, model::StoredOp, dist::SliceOp>(op))
         versions[v] = versions.lookup(op.getOperand(0));
       else if (dist::isStart(&op))
