@@ -41,11 +41,26 @@ public:
       attr = DenseElementsAttr::get(shaped, Attribute(attr));
     return arith::ConstantOp::create(b, attr);
   }
-  /// `bits` of bf16 (already i16) as f32.
-  Value extend(Value bits) {
+  /// `bits` of bf16 (already i16) as f32. With `native` two at a time in the word that holds them, which is an
+  /// operation each: a GPU has no registers of 16 bits to take them apart into.
+  Value extend(Value bits, bool native) {
+    auto type = dyn_cast<VectorType>(bits.getType());
+    if (native && type && type.getRank() == 1 && type.getDimSize(0) % 2 == 0)
+      return extendPairs(bits, type.getDimSize(0) / 2);
     Type i32 = withElement(bits.getType(), b.getI32Type());
     Value wide = arith::ShLIOp::create(b, arith::ExtUIOp::create(b, i32, bits), constant(i32, 16));
     return arith::BitcastOp::create(b, withElement(bits.getType(), b.getF32Type()), wide);
+  }
+  Value extendPairs(Value bits, int64_t pairs) {
+    auto words = VectorType::get({pairs}, b.getI32Type());
+    Value both = vector::BitCastOp::create(b, words, bits);
+    Value low = arith::ShLIOp::create(b, both, constant(words, 16));
+    Value high = arith::AndIOp::create(b, both, constant(words, -0x10000));
+    SmallVector<int64_t> turns;
+    for (int64_t i = 0; i < pairs; ++i)
+      turns.append({i, pairs + i});
+    Value wide = vector::ShuffleOp::create(b, low, high, turns);
+    return arith::BitcastOp::create(b, VectorType::get({2 * pairs}, b.getF32Type()), wide);
   }
   /// f32 → bits of bf16.
   Value round(Value x, bool native) {
@@ -91,7 +106,7 @@ struct KernelExpandBf16Pass : ft::kernel::impl::KernelExpandBf16Base<KernelExpan
       if (!getElementTypeOrSelf(extension.getIn().getType()).isInteger(16)) // was bf16
         return success();
       Expander expander(op);
-      Value x = expander.extend(extension.getIn());
+      Value x = expander.extend(extension.getIn(), native);
       if (!getElementTypeOrSelf(op->getResult(0).getType()).isF32())
         x = arith::ExtFOp::create(expander.b, op->getResult(0).getType(), x);
       return replace(op, x);

@@ -14,8 +14,12 @@ def KernelStripMine : Pass<"kernel-strip-mine", "::mlir::ModuleOp"> {
 }
 
 def KernelLowerMath : Pass<"kernel-lower-math", "::mlir::ModuleOp"> {
-  let summary = "Expand exp, log, rsqrt and philox into arithmetic that is the same on every target";
-  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::vector::VectorDialect"];
+  let summary = "Expand exp, log, rsqrt and philox into arithmetic of the same bits on every target";
+  let options = [
+    Option<"target", "target", "std::string", /*default=*/"\"cpu\"", "cpu or gpu">,
+  ];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::vector::VectorDialect", "::mlir::NVVM::NVVMDialect"];
 }
 
 def KernelExpandBf16 : Pass<"kernel-expand-bf16", "::mlir::ModuleOp"> {

@@ -92,8 +92,42 @@ void placeBackwardInput(LinearBwdInputOp backward, PlaceRequests &requests) {
     requests.sideBySide(run.of(backward.getGrads()));
 }
 
+/// True if the gradients of two weights are one product: of one x, with what it is multiplied by side by side and the
+/// results below each other.
+bool isOneWith(LinearBwdWeightOp first, LinearBwdWeightOp second, const SegmentLayout &values) {
+  auto startOf = [&](Accumulating op) { return op.getStart() ? values.version(op.getStart()) : 0; };
+  auto startsInPlace = [&](LinearBwdWeightOp op) {
+    return !cast<Accumulating>(*op).getStart() || values.aliasOf(op.getDw()) >= 0;
+  };
+  return first.getX() == second.getX() && first.getAlpha() == second.getAlpha() &&
+         startOf(cast<Accumulating>(*first)) == startOf(cast<Accumulating>(*second)) && startsInPlace(first) &&
+         startsInPlace(second) && values.place(first.getGrad()).isLeftOf(values.place(second.getGrad())) &&
+         values.version(first.getGrad()) == values.version(second.getGrad()) &&
+         values.place(first.getDw()).isAbove(values.place(second.getDw())) &&
+         values.version(first.getDw()) == values.version(second.getDw());
+}
+
+/// The gradient of the weight before this one in the block, or behind it; null where something else is computed there.
+LinearBwdWeightOp neighbour(LinearBwdWeightOp op, bool behind) {
+  Operation *other = op;
+  do
+    other = behind ? other->getNextNode() : other->getPrevNode();
+  while (isa_and_nonnull<ReadOp, ViewOp>(other));
+  return dyn_cast_or_null<LinearBwdWeightOp>(other);
+}
+
+/// One product for all neighbours that can be one, with the first of them: x is read once.
 LogicalResult emitBackwardWeight(LinearBwdWeightOp backward, StepEmitter &out) {
-  GemmSpec spec{out.reading(backward.getGrad()), out.reading(backward.getX()), out.writing(backward.getDw())};
+  if (LinearBwdWeightOp before = neighbour(backward, false); before && isOneWith(before, backward, out.values))
+    return success();
+  SmallVector<Value> grads{backward.getGrad()}, results{backward.getDw()};
+  for (LinearBwdWeightOp last = backward, next; (next = neighbour(last, true)) && isOneWith(last, next, out.values);
+       last = next) {
+    grads.push_back(next.getGrad());
+    results.push_back(next.getDw());
+  }
+  GemmSpec spec{widened(out.reading(grads[0]), grads, out.values), out.reading(backward.getX()),
+                stacked(out.writing(results[0]), results, out.values)};
   spec.d.read = out.startSum(backward);
   spec.transA = true;
   spec.alpha = backward.getAlpha().convertToDouble();
