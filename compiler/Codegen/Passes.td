@@ -27,7 +27,7 @@ def KernelExpandShortFloats : Pass<"kernel-expand-short-floats", "::mlir::Module
   let options = [
     Option<"native", "native", "bool", /*default=*/"false", "the target rounds to both and computes in f16 (GPU)">,
   ];
-  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect"];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::vector::VectorDialect", "::mlir::LLVM::LLVMDialect"];
 }
 
 def KernelLowerToLlvm : Pass<"kernel-lower-to-llvm", "::mlir::ModuleOp"> {
