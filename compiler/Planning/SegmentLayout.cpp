@@ -418,7 +418,7 @@ size_t SegmentLayout::extendBundle(ValueRange values) {
       return 0;
     columns += storages[member].place.columns;
   }
-  SmallVector<Value> tuple(values.take_front(members.size()));
+  SmallVector<Value> tuple = llvm::to_vector(values.take_front(members.size()));
   for (Value value : values.drop_front(members.size())) {
     more += storages[storageOf.lookup(value)].place.columns;
     if (!fits(value, tuple, placeOfType(values[0])) || more * littleShare > columns)
