@@ -14,6 +14,8 @@ struct Task {
   unsigned stream = 0;
   double us = 0;
   llvm::SmallVector<int64_t, 4> inputs = {}, after = {};
+  bool takesPlace =
+      true; ///< of a value that others wait for: it needs room until it is read; false: it is there before
 };
 
 struct TaskOrder {

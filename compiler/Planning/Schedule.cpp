@@ -80,6 +80,13 @@ private:
     return symbols.lookup<plan::ArenaOp>(buffer.getArenaAttr().getAttr()).getSpace() == plan::Space::Device;
   }
 
+  /// An exchange of what lies there already.
+  static bool isInPlace(Operation *step) {
+    auto collective = dyn_cast<plan::CollectiveOp>(step);
+    return collective && llvm::all_of(collective.getWhole().getAsRange<plan::OperandAttr>(),
+                                      [](plan::OperandAttr run) { return run.getRead() != 0 && run.getWrite() != 0; });
+  }
+
   /// A graph begins and ends on stream 0, between the exchanges with the host. So what stands before the first or
   /// behind the last computation stays on its stream: there is nothing there to hide it behind. But what the host does
   /// is worth hiding behind what it does itself: then the last step of all takes the place of the last computation.
@@ -87,6 +94,7 @@ private:
     tasks.resize(steps.size());
     for (auto [i, step] : llvm::enumerate(steps)) {
       tasks[i].us = step.getPredictedUs().convertToDouble();
+      tasks[i].takesPlace = !isInPlace(step);
       if (!resourceOf(i) && !isa<plan::ReceiveOp, plan::EmitOp>(*step)) {
         first = first < 0 ? i : first;
         last = i;

@@ -70,6 +70,8 @@ void ft::computeNormAhead(ModuleOp module) {
     if (places.back().second.empty())
       return;
   }
+  if (places.empty())
+    return;
   for (auto &[segment, gradients] : places) {
     OpBuilder builder(segment.getBody().front().getTerminator());
     Value value = GradNormOp::create(builder, norm.getLoc(), norm.getNorm().getType(), gradients);
