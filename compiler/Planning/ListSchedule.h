@@ -15,6 +15,7 @@ struct Task {
   unsigned stream = 0;
   double us = 0;
   llvm::SmallVector<int64_t, 4> inputs = {}, after = {};
+  /// Of a value that others wait for: it needs room until it is read. False: it has a place of its own.
   bool takesRoom = true;
 };
 

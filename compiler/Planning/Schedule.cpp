@@ -81,11 +81,19 @@ private:
   }
   bool isOnDevice(plan::OperandAttr operand) const { return arenaOf(operand).getSpace() == plan::Space::Device; }
 
-  /// Weights that come back have a place of their own; what is on its way to be used once has not.
+  /// Weights that come back and what is exchanged where it lies have a place; what is on its way to be used once has
+  /// not.
   bool takesRoom(int64_t i) const {
-    return llvm::any_of(operands[i], [&](plan::OperandAttr operand) {
+    return !isInPlace(steps[i]) && llvm::any_of(operands[i], [&](plan::OperandAttr operand) {
       return operand.getWrite() != 0 && arenaOf(operand).getTransient();
     });
+  }
+
+  /// An exchange of what lies there already.
+  static bool isInPlace(Operation *step) {
+    auto collective = dyn_cast<plan::CollectiveOp>(step);
+    return collective && llvm::all_of(collective.getWhole().getAsRange<plan::OperandAttr>(),
+                                      [](plan::OperandAttr run) { return run.getRead() != 0 && run.getWrite() != 0; });
   }
 
   /// A graph begins and ends on stream 0, between the exchanges with the host. So what stands before the first or
