@@ -60,6 +60,19 @@ std::vector<Way> smallerBatches(const LoadedRecipe &recipe) {
   return ways;
 }
 
+/// A frozen base in fewer bits than the recipe has it: in FP8 where the target multiplies that, by what was measured.
+std::vector<Way> smallerBases(const Inputs &inputs) {
+  const recipe::Quantization &has = inputs.recipe.fields.quantization();
+  std::vector<Way> ways;
+  if (!inputs.recipe.fields.has_quantization() && inputs.target.driver() == "cuda" && inputs.target.fp8_tflops() > 0)
+    ways.push_back({"quantization.type=FP8"});
+  if (has.type() != recipe::QuantizationType::NF4)
+    ways.push_back({"quantization.type=NF4"});
+  else if (!has.double_quant())
+    ways.push_back({"quantization.double_quant=true"});
+  return ways;
+}
+
 /// Shares on as few cards as it takes, at most those of one host: of a recipe for one, or for fewer that share.
 std::vector<Way> severalCards(const Inputs &inputs) {
   std::vector<Way> ways;
@@ -93,6 +106,8 @@ std::string ft::waysOut(const plan::Plan &tooLarge, const Inputs &inputs) {
       if (search.attempt(way))
         break;
     }
+  if (inputs.target.driver() == "cuda" && r.activation_offload() == recipe::ActivationOffload::FALSE)
+    search.attempt({"gradient_checkpointing=AUTO", "activation_offload=AUTO"});
   const bool bf16 = r.precision() == recipe::Precision::BF16_TRUE || r.precision() == recipe::Precision::BF16_MIXED;
   if (r.optim() == recipe::Optimizer::ADAMW && !r.has_lora() && bf16 &&
       r.optimizer_state_dtype() == recipe::StateDtype::F32)
@@ -105,16 +120,20 @@ std::string ft::waysOut(const plan::Plan &tooLarge, const Inputs &inputs) {
   if (!r.has_lora()) {
     search.attempt({"optim=SGD"});
     if (const Way adapters{"lora.r=16", "optimizer_state_dtype=F32"}; !search.attempt(adapters))
-      search.attempt({adapters[0], adapters[1], "quantization.type=NF4"});
-  } else if (!r.has_quantization()) {
-    search.attempt({"quantization.type=NF4"});
+      for (Way base : smallerBases(inputs)) {
+        base.insert(base.begin(), adapters.begin(), adapters.end());
+        search.attempt(base);
+      }
+  } else {
+    for (const Way &base : smallerBases(inputs))
+      search.attempt(base);
   }
   for (const Way &way : severalCards(inputs))
     if (search.attempt(way))
       break;
-  return search.text.empty() ? "  none of: a smaller micro-batch, bf16, values made again, another optimizer, "
-                               "its states on the host, "
-                               "adapters, a base in NF4, several cards; "
+  return search.text.empty() ? "  none of: a smaller micro-batch, bf16, values made again or on the host, another "
+                               "optimizer, its states on the host, "
+                               "adapters, a base in fewer bits, several cards; "
                                "take a larger target"
                              : search.text;
 }
