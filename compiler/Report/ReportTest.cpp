@@ -119,6 +119,14 @@ TEST(WaysOut, OfferABaseInFp8WhereItsProductsAreMeasured) {
   EXPECT_NE(elsewhere.find("quantization.type=NF4: "), std::string::npos) << elsewhere;
 }
 
+TEST(WaysOut, OfferASmallBaseWithValuesMadeAgainWhereNeitherIsEnough) {
+  const Inputs inputs = inputsOf("bench_lora_7b", {}, "rtx4090");
+  const std::string ways = waysOut(planOf(inputs), inputs);
+  EXPECT_EQ(ways.find("fits with --set quantization.type=NF4: "), std::string::npos) << ways;
+  EXPECT_NE(ways.find("fits with --set quantization.type=NF4 --set gradient_checkpointing=AUTO: "), std::string::npos)
+      << ways;
+}
+
 TEST(WaysOut, OfferFewerBitsToABaseThatHasFewAlready) {
   Inputs inputs = inputsOf("open_llama_13b_lora", {"micro_batch_size=1", "quantization.type=FP8"}, "h200");
   inputs.target.set_memory_bytes(14ull << 30);
