@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Values on the host between forward and backward, on the GPU of this machine: tokens/s and memory beside predictions, and
 # the same bits as without.
-# park.sh BIN_DIR OUT_DIR [RECIPE [STEPS]]: BIN_DIR holds ftc and ftrun; without ftc, plans lie in OUT_DIR already.
+# park.sh BIN_DIR OUT_DIR [RECIPE [STEPS]]: BIN_DIR holds ftrun, and ftc where OUT_DIR does not hold the plans already.
 set -eu
 bin=$1 out=$2 recipe=${3:-bench_lora_7b} steps=${4:-8}
 here=$(cd "$(dirname "$0")/.." && pwd)
