@@ -2,11 +2,11 @@
 """What a base in few bits costs in accuracy: gradients of the first step, held-out loss before training and along a run,
 beside the same run on a base in bf16. Standard library alone.
 
-    reports/accuracy.py plans   [--bin build/bin] [--gpu h200] [OUT]   compiles a plan for each base into OUT
-    reports/accuracy.py run     --model MODEL [--ftrun build/bin/ftrun] [--steps 200] [--seeds 3] [OUT]
-    reports/accuracy.py report  [OUT]     OUT/accuracy.json -> reports/accuracy.md and reports/accuracy.svg
+    reports/accuracy.py plans   [--bin build/bin] [--gpu h200]      compiles a plan for each base into OUT
+    reports/accuracy.py run     --model MODEL [--ftrun build/bin/ftrun] [--steps 200] [--seeds 3]
+    reports/accuracy.py report      OUT/accuracy.json -> reports/accuracy.md and reports/accuracy.svg
 
-OUT is out/accuracy; it must lie in this source tree, since plans name the data by its place beside them. MODEL: the weights
+OUT is out/accuracy, or --out; it must lie in this source tree, since plans name the data by its place beside them. MODEL: the weights
 of SmolLM2-135M (a GGUF file, or a folder). `run` needs ftrun, OUT, recipes/data and MODEL alone, takes a minute and a half
 on an H200, prints a table, and exits 1 where the gate is missed:
 
@@ -184,7 +184,7 @@ The model has no outliers that models of a billion parameters and more have: for
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["plans", "run", "report"])
-    parser.add_argument("out", nargs="?", type=lambda text: pathlib.Path(text).resolve(), default=ROOT / "out/accuracy")
+    parser.add_argument("--out", type=lambda text: pathlib.Path(text).resolve(), default=ROOT / "out/accuracy")
     parser.add_argument("--bin", type=pathlib.Path, default=ROOT / "build/bin")
     parser.add_argument("--ftrun", type=pathlib.Path, default=ROOT / "build/bin/ftrun")
     parser.add_argument("--gpu", default="h200")
