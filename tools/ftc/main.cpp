@@ -27,6 +27,10 @@ static void addRecipeOptions(CLI::App &command, CompileRequest &request) {
       .add_option("--head-lanes", request.headLanes,
                   "elements of an attention head in memory, above head_dim the rest is zero; 0: what the target takes")
       ->check(CLI::Range(0, 1024));
+  command
+      .add_option("--park", request.park,
+                  "values on the host between forward and backward: inputs of blocks, or of the residual stream all")
+      ->check(CLI::IsMember({"auto", "nothing", "inputs", "stream"}));
   command.add_option("--dump-dir", request.dumpDir, "write numbered IR after each phase here")->check(named);
 }
 
