@@ -178,7 +178,7 @@ int main(int argc, char **argv) {
   Console console(STDOUT_FILENO);
   Status status = interrupts.ok() ? launchAndRun(options, **interrupts, console) : interrupts.status();
   // A launcher that ends what is left of a run must not change how this process says that it ended.
-  for (const int number : {SIGINT, SIGTERM, SIGHUP})
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU})
     std::signal(number, SIG_IGN);
   console.finish();
   if (!status.ok())
