@@ -60,8 +60,10 @@ class Search:
         earlier = os.environ.get("EARLIER")
         if earlier:
             self.done = json.loads(pathlib.Path(earlier, "progress.json").read_text())
-            with tarfile.open(pathlib.Path(earlier, "corpus.tar.xz")) as tar:
-                tar.extractall(self.corpus)
+            grown = pathlib.Path(earlier, "corpus.tar.xz")
+            if grown.exists(): # else pack.sh has packed it
+                with tarfile.open(grown) as tar:
+                    tar.extractall(self.corpus)
         self.prefix = []
 
     def left(self):
