@@ -105,7 +105,7 @@ private:
   LogicalResult lower() {
     PassManager passes(source.getContext());
     passes.addPass(kernel::createKernelLowerMath());
-    passes.addPass(kernel::createKernelExpandBf16({/*native=*/cuda}));
+    passes.addPass(kernel::createKernelExpandShortFloats({/*native=*/cuda}));
     passes.addPass(createCSEPass());
     passes.addPass(kernel::createKernelLowerToLlvm({cuda ? "gpu" : "cpu"}));
     if (failed(passes.run(*module)))

@@ -122,7 +122,7 @@ const Refusal refusals[] = {
       %t = arith.addf %v, %v : vector<8xbf16>
       vector.store %t, %x[%i, %c0] : memref<4x8xbf16>, vector<8xbf16>
       kernel.return })",
-     "'arith.addf' op computes in bf16; extend to f32 first"},
+     "'arith.addf' op computes in 'bf16'; extend to f32 first"},
     {R"(kernel.func @k(%x: memref<4x8xf32>, %s: memref<4xf32>) item %i {
       %c0 = arith.constant 0 : index
       %v = vector.load %x[%i, %c0] : memref<4x8xf32>, vector<8xf32>

@@ -1,4 +1,5 @@
-// Passes of code generation, in the order CompileKernels runs them: strip-mine, lower-math, expand-bf16, lower-to-llvm.
+// Passes of code generation, in the order CompileKernels runs them: strip-mine, lower-math, expand-short-floats,
+// lower-to-llvm.
 #pragma once
 
 #include "mlir/IR/BuiltinOps.h"

@@ -18,12 +18,12 @@ def KernelLowerMath : Pass<"kernel-lower-math", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::vector::VectorDialect"];
 }
 
-def KernelExpandBf16 : Pass<"kernel-expand-bf16", "::mlir::ModuleOp"> {
-  let summary = "Hold bf16 as 16-bit integers; convert by integer arithmetic";
+def KernelExpandShortFloats : Pass<"kernel-expand-short-floats", "::mlir::ModuleOp"> {
+  let summary = "Hold bf16 and f16 as 16-bit integers; convert explicitly";
   let options = [
-    Option<"native", "native", "bool", /*default=*/"false", "round with the target's own conversion (GPU)">,
+    Option<"native", "native", "bool", /*default=*/"false", "the target rounds to both and computes in f16 (GPU)">,
   ];
-  let dependentDialects = ["::mlir::arith::ArithDialect"];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect"];
 }
 
 def KernelLowerToLlvm : Pass<"kernel-lower-to-llvm", "::mlir::ModuleOp"> {

@@ -138,7 +138,8 @@ TEST_P(AttentionPrograms, Delta) {
 INSTANTIATE_TEST_SUITE_P(Types, AttentionPrograms,
                          testing::Values(Case{"f32", 5, 96}, Case{"bf16", 5, 96}, Case{"f32", 1, 0},
                                          Case{"bf16", 300, 1024}, Case{"f64", 5, 96}, Case{"f32", 5, 96, 7},
-                                         Case{"bf16", 300, 1024, 200}, Case{"f64", 5, 96, 1}));
+                                         Case{"bf16", 300, 1024, 200}, Case{"f64", 5, 96, 1}, Case{"f16", 5, 96},
+                                         Case{"f16", 300, 1024, 200}));
 
 } // namespace
 } // namespace ft

@@ -91,7 +91,7 @@ TEST_P(DequantizeRows, MakesTheNumbersBitForBit) {
   for (int64_t r = 0; r < c.rows; ++r)
     for (int64_t j = 0; j < c.columns; ++j) {
       const float exact = quantized(r, j);
-      const double expected = c.type == "bf16" ? double(bf16ToFloat(floatToBf16(exact))) : double(exact);
+      const double expected = roundedTo(target.layout.type, exact);
       if (std::isnan(expected))
         ASSERT_TRUE(std::isnan(target.get(r, j))) << r << ", " << j;
       else
@@ -102,7 +102,8 @@ TEST_P(DequantizeRows, MakesTheNumbersBitForBit) {
 
 INSTANTIATE_TEST_SUITE_P(Shapes, DequantizeRows,
                          testing::Values(Case{"bf16", 300, 576, 16, false}, Case{"f32", 7, 100, 0, false},
-                                         Case{"f64", 5, 256, 0, false}, Case{"bf16", 3, 2048, 8, false}),
+                                         Case{"f64", 5, 256, 0, false}, Case{"bf16", 3, 2048, 8, false},
+                                         Case{"f16", 300, 576, 16, false}),
                          [](const testing::TestParamInfo<Case> &info) {
                            return info.param.type + "_" + std::to_string(info.param.rows) + "x" +
                                   std::to_string(info.param.columns);
@@ -122,7 +123,7 @@ TEST_P(DequantizePrograms, MakesTheNumbersBitForBit) {
   for (int64_t r = 0; r < c.rows; ++r)
     for (int64_t j = 0; j < c.columns; ++j) {
       const float exact = quantized(r * c.columns + j);
-      const double expected = c.type == "bf16" ? double(bf16ToFloat(floatToBf16(exact))) : double(exact);
+      const double expected = roundedTo(target.layout.type, exact);
       ASSERT_EQ(target.get(r, j), expected) << r << ", " << j;
     }
   EXPECT_TRUE(target.paddingIntact());
@@ -131,7 +132,8 @@ TEST_P(DequantizePrograms, MakesTheNumbersBitForBit) {
 INSTANTIATE_TEST_SUITE_P(Shapes, DequantizePrograms,
                          testing::Values(Case{"bf16", 576, 576, 16, false}, Case{"bf16", 300, 64, 0, true},
                                          Case{"f32", 3, 128, 5, false}, Case{"f64", 2, 192, 0, true},
-                                         Case{"bf16", 1, 64, 0, false}, Case{"bf16", 257, 192, 8, true}),
+                                         Case{"bf16", 1, 64, 0, false}, Case{"bf16", 257, 192, 8, true},
+                                         Case{"f16", 300, 64, 0, true}),
                          [](const testing::TestParamInfo<Case> &info) {
                            const Case &c = info.param;
                            return c.type + "_" + std::to_string(c.rows) + "x" + std::to_string(c.columns) +

@@ -255,7 +255,8 @@ TEST_P(HeadPrograms, GatedByGelu) {
 INSTANTIATE_TEST_SUITE_P(Heads, HeadPrograms,
                          testing::Values(Case{"f32", 4, 128, 128, 0, false}, Case{"bf16", 16, 128, 128, 1024, true},
                                          Case{"bf16", 4, 256, 256, 0, false}, Case{"f32", 3, 12, 12, 5, true},
-                                         Case{"f32", 2, 128, 100, 0, true}, Case{"f64", 3, 20, 16, 4, false}));
+                                         Case{"f32", 2, 128, 100, 0, true}, Case{"f64", 3, 20, 16, 4, false},
+                                         Case{"f16", 4, 128, 128, 0, true}, Case{"f16", 3, 12, 12, 5, false}));
 
 } // namespace
 } // namespace ft

@@ -42,7 +42,7 @@ protected:
   double clipped(int64_t r, int64_t j) { return grad.get(r, j) * std::min(1.0, maxNorm / (norm + 1e-6)); }
   void expectCopy() {
     if (!c.copy.empty())
-      expectMatrix(copy, 0, 1, [&](int64_t r, int64_t j) { return bf16ToFloat(floatToBf16(float(param.get(r, j)))); });
+      expectMatrix(copy, 0, 1, [&](int64_t r, int64_t j) { return roundedTo(copy.layout.type, param.get(r, j)); });
   }
 };
 
@@ -109,7 +109,8 @@ TEST_P(OptimizerPrograms, WriteNothingOnceStatusIsSet) {
 INSTANTIATE_TEST_SUITE_P(Types, OptimizerPrograms,
                          testing::Values(Case{"f32", "f32", "f32", ""}, Case{"f32", "bf16", "f32", "bf16"},
                                          Case{"bf16", "bf16", "bf16", ""}, Case{"bf16", "f32", "f32", ""},
-                                         Case{"f32", "bf16", "f32", "bf16", 300}, Case{"f64", "f64", "f64", ""}));
+                                         Case{"f32", "bf16", "f32", "bf16", 300}, Case{"f64", "f64", "f64", ""},
+                                         Case{"f32", "f32", "f32", "f16"}, Case{"f32", "f16", "f32", "f16", 300}));
 
 } // namespace
 } // namespace ft

@@ -5,6 +5,9 @@
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
+#include "runtime/Support/Float16.h"
+
+#include "llvm/ADT/StringSwitch.h"
 
 #include <fstream>
 #include <gmock/gmock.h>
@@ -28,7 +31,11 @@ ProgramTest::ProgramTest() : context(makeRegistry(), MLIRContext::Threading::DIS
 
 Type ProgramTest::type(const std::string &name) {
   Builder b(&context);
-  return name == "f64" ? Type(b.getF64Type()) : name == "f32" ? Type(b.getF32Type()) : Type(b.getBF16Type());
+  return llvm::StringSwitch<Type>(name)
+      .Case("f64", b.getF64Type())
+      .Case("f32", b.getF32Type())
+      .Case("f16", b.getF16Type())
+      .Default(b.getBF16Type());
 }
 
 /// Where the CUDA toolkit is installed, the program must assemble without spilling registers.
@@ -89,18 +96,19 @@ double FloatMatrix::at(int64_t element) const {
   const char *from = bytes.data() + element * byteWidth(layout.type);
   double d;
   float f;
-  Bf16 h;
+  uint16_t h;
   if (layout.type.isF64())
     return std::memcpy(&d, from, sizeof d), d;
   if (layout.type.isF32())
     return std::memcpy(&f, from, sizeof f), f;
-  return std::memcpy(&h, from, sizeof h), bf16ToFloat(h);
+  std::memcpy(&h, from, sizeof h);
+  return layout.type.isF16() ? rt::f16ToF32(h) : bf16ToFloat(h);
 }
 
 void FloatMatrix::put(int64_t element, double value) {
   char *to = bytes.data() + element * byteWidth(layout.type);
   const float f = float(value);
-  const Bf16 h = floatToBf16(f);
+  const uint16_t h = layout.type.isF16() ? rt::f32ToF16(f) : floatToBf16(f);
   if (layout.type.isF64())
     std::memcpy(to, &value, sizeof value);
   else if (layout.type.isF32())
@@ -127,10 +135,20 @@ bool FloatMatrix::paddingIntact() const {
   return true;
 }
 
-double toleranceOf(Type type) { return type.isF64() ? 1e-13 : type.isF32() ? 2e-6 : 0x1p-8; }
+double roundedTo(Type type, double value) {
+  FloatMatrix one(type, 1, 1);
+  one.set(0, 0, value);
+  return one.get(0, 0);
+}
+
+double toleranceOf(Type type) {
+  return type.isF64() ? 1e-13 : type.isF32() ? 2e-6 : type.isF16() ? 0x1p-11 + 2e-6 : 0x1p-8;
+}
 
 void expectMatrix(const FloatMatrix &actual, double tolerance, double scale,
                   const std::function<double(int64_t, int64_t)> &expected) {
+  if (actual.layout.type.isF16())
+    scale = std::max(scale, 0x1p-14);
   for (int64_t r = 0; r < actual.layout.rows; ++r)
     for (int64_t c = 0; c < actual.layout.columns; ++c) {
       const double want = expected(r, c);

@@ -13,7 +13,7 @@ namespace ft {
 class ProgramTest : public KernelTest {
 protected:
   ProgramTest();
-  mlir::Type type(const std::string &name); ///< "f32", "bf16", "f64"
+  mlir::Type type(const std::string &name); ///< "f32", "bf16", "f16", "f64"
   /// Builds and compiles what `build` makes, for the best architecture that this machine runs or for its GPU, and runs
   /// all items.
   void run(const std::function<RowProgram(mlir::OpBuilder &)> &build, const std::vector<void *> &args);
@@ -46,10 +46,14 @@ private:
   std::vector<char> bytes;
 };
 
+/// `value` as a number of the type.
+double roundedTo(mlir::Type type, double value);
+
 /// Relative error of one rounding to the type, and of an f32 computation: what a result of this type may miss.
 double toleranceOf(mlir::Type type);
 
-/// Compares every element with `expected(row, column)`: |difference| ≤ tolerance · max(|expected|, scale).
+/// Compares every element with `expected(row, column)`: |difference| ≤ tolerance · max(|expected|, scale), the least
+/// normal number of f16 in place of what is below it.
 void expectMatrix(const FloatMatrix &actual, double tolerance, double scale,
                   const std::function<double(int64_t, int64_t)> &expected);
 

@@ -1,5 +1,6 @@
 // Standalone row programs against double precision.
 #include "compiler/Fusion/ProgramTesting.h"
+#include "runtime/Plan/plan.pb.h"
 
 using namespace mlir;
 
@@ -61,6 +62,30 @@ TEST_P(Programs, HeadLoss) {
   expectMatrix(again, 4 * fine, 1, loss);
   for (int64_t j = 0; j < c.length; ++j)
     ASSERT_EQ(evaluated.get(0, j), before.get(0, j)) << "evaluation must leave the logits";
+}
+
+// What the scale is for: gradients that the type of the logits does not hold without it.
+TEST_P(Programs, HeadLossTimesTheScale) {
+  const double weight = 0x1p-20, scale = 0x1p16;
+  scalars[0] = weight;
+  std::vector<double> state(plan::LOSS_SCALE_COUNT, 0);
+  state[plan::CURRENT_SCALE] = scale;
+  FloatMatrix logits(storage, c.rows, c.length, c.padding), nll(statistic, 1, c.rows);
+  logits.randomize(1, 4.0);
+  const FloatMatrix before = logits;
+  std::vector<int32_t> labels;
+  for (int64_t r = 0; r < c.rows; ++r)
+    labels.push_back(int32_t(7 * r % c.length));
+  run([&](OpBuilder &b) { return buildHeadLoss(b, "loss", logits.layout, true, /*scaled=*/true); },
+      {logits.data(), labels.data(), scalars.data(), nll.data(), state.data()});
+  std::vector<double> sum(c.rows, 0);
+  for (int64_t r = 0; r < c.rows; ++r)
+    for (int64_t j = 0; j < c.length; ++j)
+      sum[r] += std::exp(before.get(r, j));
+  expectMatrix(logits, 2 * tolerance, 1e-4 * weight * scale, [&](int64_t r, int64_t j) {
+    return weight * scale * (std::exp(before.get(r, j)) / sum[r] - (j == labels[r]));
+  });
+  expectMatrix(nll, 4 * fine, 1, [&](int64_t, int64_t r) { return std::log(sum[r]) - before.get(r, labels[r]); });
 }
 
 TEST_P(Programs, SumsInDouble) {
@@ -169,7 +194,8 @@ TEST_P(Programs, MovesMatrices) {
 INSTANTIATE_TEST_SUITE_P(Lengths, Programs,
                          testing::Values(Case{"f32", 100, 0}, Case{"f32", 32000, 16}, Case{"bf16", 49152, 0},
                                          Case{"bf16", 577, 3}, Case{"f32", 1, 0}, Case{"bf16", 3, 0},
-                                         Case{"bf16", 151936, 0}, Case{"f32", 576, 0, 1000}, Case{"f64", 1500, 4}),
+                                         Case{"bf16", 151936, 0}, Case{"f32", 576, 0, 1000}, Case{"f64", 1500, 4},
+                                         Case{"f16", 32000, 0}, Case{"f16", 577, 3}, Case{"f16", 3, 0}),
                          nameOf);
 
 class ScalarPrograms : public ProgramTest {};

@@ -172,7 +172,8 @@ TEST_P(QuantizeRows, FuseWithWhatMakesThem) {
 
 INSTANTIATE_TEST_SUITE_P(Shapes, QuantizeRows,
                          testing::Values(Case{"bf16", 576, 0}, Case{"f32", 80, 0}, Case{"bf16", 576, 192},
-                                         Case{"f32", 48, 16}, Case{"bf16", 4096, 1024}, Case{"bf16", 1536, 1536}),
+                                         Case{"f32", 48, 16}, Case{"bf16", 4096, 1024}, Case{"bf16", 1536, 1536},
+                                         Case{"f16", 576, 192}),
                          [](const testing::TestParamInfo<Case> &info) {
                            return info.param.type + "_" + std::to_string(info.param.first) + "_" +
                                   std::to_string(info.param.second);

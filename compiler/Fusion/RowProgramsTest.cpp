@@ -348,15 +348,15 @@ TEST_P(RowPrograms, ColumnReduction) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(Lengths, RowPrograms,
-                         testing::Values(Case{"f32", 100, 0, false}, Case{"f32", 576, 8, true},
-                                         Case{"f32", 17, 3, true}, Case{"bf16", 576, 0, true},
-                                         Case{"bf16", 11008, 64, false}, Case{"bf16", 100, 4, false},
-                                         Case{"f32", 1, 0, false}, Case{"bf16", 3, 0, true},
-                                         Case{"f32", 49152, 0, true}, Case{"bf16", 32000, 0, false},
-                                         Case{"f32", 100, 0, true, 1000}, Case{"bf16", 576, 0, false, 1000},
-                                         Case{"f64", 576, 0, false}, Case{"f64", 101, 5, true}),
-                         nameOf);
+INSTANTIATE_TEST_SUITE_P(
+    Lengths, RowPrograms,
+    testing::Values(Case{"f32", 100, 0, false}, Case{"f32", 576, 8, true}, Case{"f32", 17, 3, true},
+                    Case{"bf16", 576, 0, true}, Case{"bf16", 11008, 64, false}, Case{"bf16", 100, 4, false},
+                    Case{"f32", 1, 0, false}, Case{"bf16", 3, 0, true}, Case{"f32", 49152, 0, true},
+                    Case{"bf16", 32000, 0, false}, Case{"f32", 100, 0, true, 1000}, Case{"bf16", 576, 0, false, 1000},
+                    Case{"f64", 576, 0, false}, Case{"f64", 101, 5, true}, Case{"f16", 576, 0, true},
+                    Case{"f16", 100, 4, false}, Case{"f16", 3, 0, true}, Case{"f16", 11008, 64, false}),
+    nameOf);
 
 /// Heads of q and k, head_dim.
 struct RopeCase {
@@ -425,7 +425,7 @@ TEST_P(RopePrograms, RotatesInPlace) {
 INSTANTIATE_TEST_SUITE_P(Heads, RopePrograms,
                          testing::Values(RopeCase{"f32", 9, 3, 64, false}, RopeCase{"bf16", 8, 1, 128, false},
                                          RopeCase{"f32", 4, 4, 100, true}, RopeCase{"f64", 4, 2, 16, true},
-                                         RopeCase{"bf16", 9, 3, 64, true, 1000}));
+                                         RopeCase{"bf16", 9, 3, 64, true, 1000}, RopeCase{"f16", 8, 1, 128, false}));
 
 class RowProgramErrors : public ProgramTest {
 protected:

@@ -46,10 +46,11 @@ static Recompute recomputeOf(const Recipe &r) {
   }
 }
 
-/// A base in FP8 whose products multiply codes: where the target does and the recipe leaves it so.
+/// A base in FP8 whose products multiply codes: where the target does and the recipe leaves it so. Their results are
+/// bf16 or f32, never f16.
 static bool multipliesCodes(const Recipe &r, const recipe::TargetSpec &target) {
   return r.quantization().type() == recipe::QuantizationType::FP8 && target.fp8_tflops() > 0 &&
-         r.precision() != recipe::Precision::FP64_TRUE &&
+         r.precision() != recipe::Precision::FP64_TRUE && r.precision() != recipe::Precision::FP16_MIXED &&
          r.quantization().products() != recipe::QuantizedProducts::DEQUANTIZED;
 }
 
@@ -220,9 +221,8 @@ static rt::Status checkHosts(const LoadedRecipe &recipe, const recipe::TargetSpe
 rt::Status ft::checkTarget(const LoadedRecipe &recipe, const recipe::TargetSpec &target) {
   const Recipe &r = recipe.fields;
   if (isBf16(r) && !target.bf16())
-    return rt::cannotRun(fmt::format("ftc: {} has no bf16, and precision is {}; {}", target.name(),
-                                     recipe::Precision::Mode_Name(r.precision()),
-                                     target.plans() ? "use FP32_TRUE" : target.plans_reason()));
+    return rt::cannotRun(fmt::format("ftc: {} has no bf16, and precision is {}; use FP16_MIXED or FP32_TRUE",
+                                     target.name(), recipe::Precision::Mode_Name(r.precision())));
   if (r.precision() == recipe::Precision::FP64_TRUE && target.driver() != "cpu")
     return rt::badInput(
         fmt::format("ftc: precision FP64_TRUE proves gradients on the cpu; {} cannot run it", target.name()));

@@ -93,8 +93,12 @@ private:
   double computing(double flops, Type type, double share) const {
     if (isa<Float8E4M3FNType>(type))
       return flops / (target.fp8_tflops() * 1e6 * share);
-    const bool halves = (type.isBF16() || type.isF16()) && target.bf16_tflops() > 0; // f16 has bf16's rate
-    return flops / ((halves ? target.bf16_tflops() : target.f32_tflops()) * 1e6 * share);
+    double rate = target.f32_tflops();
+    if (type.isF16() && target.f16_tflops() > 0)
+      rate = target.f16_tflops();
+    else if ((type.isBF16() || type.isF16()) && target.bf16_tflops() > 0)
+      rate = target.bf16_tflops();
+    return flops / (rate * 1e6 * share);
   }
 
   double product(plan::GemmOp gemm) const {

@@ -36,7 +36,8 @@ std::string operand(int64_t rows, int64_t rowBytes, const std::string &access) {
 }
 
 /// The prediction for one step, the launch included.
-double predicted(const std::string &step, llvm::ArrayRef<int64_t> mesh = {}) {
+double predicted(const std::string &step, llvm::ArrayRef<int64_t> mesh = {},
+                 const recipe::TargetSpec &target = roundTarget()) {
   mlir::DialectRegistry registry;
   registry.insert<plan::PlanDialect>();
   mlir::MLIRContext context(registry);
@@ -48,19 +49,21 @@ double predicted(const std::string &step, llvm::ArrayRef<int64_t> mesh = {}) {
   auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
   if (!module)
     return ADD_FAILURE() << text, 0;
-  predictTimes(*module, roundTarget(), mesh);
+  predictTimes(*module, target, mesh);
   auto segment = *module->getOps<plan::SegmentOp>().begin();
   return segment.getBody().front().front().getAttrOfType<mlir::FloatAttr>("predicted_us").getValueAsDouble();
 }
 
-double gemm(const std::string &type, int64_t m, int64_t n, int64_t k, bool accumulates) {
+double gemm(const std::string &type, int64_t m, int64_t n, int64_t k, bool accumulates,
+            const recipe::TargetSpec &target = roundTarget()) {
   const int64_t element = type == "f32" ? 4 : 2;
   const std::string a = operand(m, element * k, "read = 1"), b = operand(n, element * k, "read = 1"),
                     d = operand(m, n * 4, accumulates ? "read = 2, write = 3" : "write = 3");
   return predicted(fmt::format("plan.gemm \"g\" {}, {}, f32 accumulate f32 m {} n {} k {} a {} b {} d {} "
                                "{{lda = {} : i64, ldb = {} : i64, ldd = {} : i64, trans_b, beta = {}.0 : f64, "
                                "flops = {:.1f} : f64}}",
-                               type, type, m, n, k, a, b, d, k, k, n, int(accumulates), 2.0 * m * n * k));
+                               type, type, m, n, k, a, b, d, k, k, n, int(accumulates), 2.0 * m * n * k),
+                   {}, target);
 }
 
 double attention(int64_t lanes, bool ragged, bool deterministic) {
@@ -83,6 +86,13 @@ double attention(int64_t lanes, bool ragged, bool deterministic) {
 TEST(Predict, ALargeProductIsArithmetic) {
   EXPECT_NEAR(gemm("bf16", 4096, 4096, 4096, false), 2 * std::pow(4096, 3) / 50e6 + 2, 1e-3);
   EXPECT_NEAR(gemm("f32", 4096, 4096, 4096, false), 2 * std::pow(4096, 3) / 5e6 + 2, 1e-3);
+}
+
+TEST(Predict, F16HasARateOfItsOwnOrThatOfBf16) {
+  recipe::TargetSpec target = roundTarget();
+  EXPECT_NEAR(gemm("f16", 4096, 4096, 4096, false, target), gemm("bf16", 4096, 4096, 4096, false, target), 1e-9);
+  target.set_bf16_tflops(0), target.set_f16_tflops(80);
+  EXPECT_NEAR(gemm("f16", 4096, 4096, 4096, false, target), 2 * std::pow(4096, 3) / 40e6 + 2, 1e-3);
 }
 
 TEST(Predict, AnAccumulatingProductMovesItsResultBehindItsSums) {

@@ -300,6 +300,15 @@ TEST_F(RecipeTest, AQuantisedBaseIsNamedFrozenAndReplicated) {
   EXPECT_EQ(with("lora {} quantization { type: FP8 }"), "accepted");
   EXPECT_EQ(with("lora {} quantization { type: FP8 products: FP8 resident_transposes: TRUE }"), "accepted");
   EXPECT_EQ(with("lora {} quantization { type: FP8 products: DEQUANTIZED }"), "accepted");
+  auto inF16 = [&](const std::string &line) {
+    return errorOf(std::string(full) + "lora {} quantization " + line, {"precision=FP16_MIXED"});
+  };
+  EXPECT_EQ(inF16("{ type: NF4 }"), "accepted");
+  EXPECT_EQ(inF16("{ type: FP8 }"), "accepted");
+  EXPECT_EQ(
+      inF16("{ type: FP8 products: FP8 }"),
+      "bad.textproto:6: quantization.products is FP8, whose results are bf16 or f32, and precision is FP16_MIXED: use "
+      "DEQUANTIZED, or BF16_MIXED");
   EXPECT_EQ(
       with("lora {} quantization { type: FP8 double_quant: true }"),
       "bad.textproto:6: quantization.double_quant is true; scales of FP8, one a row, are not quantised: leave it out");
@@ -444,6 +453,7 @@ TEST_F(RecipeTest, RefusesTargetsWithoutRates) {
   refused(rates + "documents_multiple: 1 network_gb_per_s: -1",
           "network_gb_per_s is -1; must be in [0, 1000000000000]");
   refused(rates + "documents_multiple: 1 reduction_takes: 11", "reduction_takes is 11; must be in [0, 10]");
+  refused(rates + "documents_multiple: 1 f16_tflops: -1", "f16_tflops is -1; must be in [1e-06, 1000000000000]");
   refused(rates + "documents_multiple: 1 gather_takes: -1", "gather_takes is -1; must be in [0, 10]");
   write("targets/mine.textproto", rates + "documents_multiple: 1"); // what is not there needs no numbers
   EXPECT_TRUE(loadTarget(folder.string(), "mine").ok());

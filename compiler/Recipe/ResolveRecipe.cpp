@@ -95,8 +95,6 @@ Status checkValues(const google::protobuf::Message &message, const std::string &
 
 /// Known fields whose passes do not exist yet are refused by name.
 Status checkUnsupported(const Recipe &r, const Checker &check) {
-  if (r.precision() == recipe::Precision::FP16_MIXED)
-    return check.unsupported("precision", "FP16_MIXED", "use BF16_MIXED");
   if (r.optim() == recipe::Optimizer::LION)
     return check.unsupported("optim", "LION", "use ADAMW or SGD");
   if (r.optimizer_state_dtype() == recipe::StateDtype::INT8)
@@ -154,6 +152,10 @@ Status resolveFp8(Recipe &r, const Checker &check) {
     return check.error("quantization.products",
                        "is FP8, and precision FP64_TRUE computes in double precision alone: use "
                        "DEQUANTIZED, or another precision");
+  if (quantization.products() == recipe::QuantizedProducts::FP8 && r.precision() == recipe::Precision::FP16_MIXED)
+    return check.error("quantization.products",
+                       "is FP8, whose results are bf16 or f32, and precision is FP16_MIXED: use "
+                       "DEQUANTIZED, or BF16_MIXED");
   if (!multiplied && quantization.has_resident_transposes())
     return check.error("quantization.resident_transposes", "belongs to products of FP8; quantization.products is "
                                                            "DEQUANTIZED: leave it out");

@@ -67,6 +67,8 @@ static rt::Status checkNumbers(const std::string &file, const recipe::TargetSpec
   if (spec.multiprocessors() > 0)
     numbers.insert(numbers.end(), {{"gemm_tile_rows", double(spec.gemm_tile_rows()), 1, 1 << 20},
                                    {"gemm_tile_columns", double(spec.gemm_tile_columns()), 1, 1 << 20}});
+  if (spec.f16_tflops() != 0)
+    numbers.push_back({"f16_tflops", spec.f16_tflops(), 1e-6, huge});
   if (spec.fp8_tflops() != 0)
     numbers.insert(numbers.end(),
                    {{"fp8_tflops", spec.fp8_tflops(), 1e-6, huge}, {"fp8_share", spec.fp8_share(), 1e-3, 1}});

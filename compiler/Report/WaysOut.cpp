@@ -81,8 +81,8 @@ std::vector<Way> severalCards(const Inputs &inputs) {
 std::string ft::waysOut(const plan::Plan &tooLarge, const Inputs &inputs) {
   const recipe::Recipe &r = inputs.recipe.fields;
   Search search(tooLarge, inputs);
-  if (r.precision() == recipe::Precision::FP32_TRUE && inputs.target.bf16())
-    search.attempt({"precision=BF16_TRUE"});
+  if (r.precision() == recipe::Precision::FP32_TRUE)
+    search.attempt({inputs.target.bf16() ? "precision=BF16_TRUE" : "precision=FP16_MIXED"});
   for (const Way &way : smallerBatches(inputs.recipe))
     if (search.attempt(way))
       break;

@@ -162,6 +162,7 @@ private:
     case Role::ConstantTable:
     case Role::RandomKeys:
     case Role::LossScale:
+    case Role::Kept:
     case Role::Input:
     case Role::Output:
       return false;

@@ -45,7 +45,8 @@ def Ft_Role : I32EnumAttr<"Role", "what a variable is for", [
   I32EnumAttrCase<"WorkingCopy", 6, "working_copy">, I32EnumAttrCase<"ConstantTable", 7, "constant_table">,
   I32EnumAttrCase<"RandomKeys", 8, "random_keys">, I32EnumAttrCase<"Input", 9, "input">,
   I32EnumAttrCase<"Output", 10, "output">, I32EnumAttrCase<"Remainder", 11, "remainder">,
-  I32EnumAttrCase<"RowNumbers", 12, "row_numbers">, I32EnumAttrCase<"LossScale", 13, "loss_scale">]> {
+  I32EnumAttrCase<"RowNumbers", 12, "row_numbers">, I32EnumAttrCase<"LossScale", 13, "loss_scale">,
+  I32EnumAttrCase<"Kept", 14, "kept">]> {
   let cppNamespace = "::ft::model";
 }
 

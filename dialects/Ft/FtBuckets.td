@@ -99,8 +99,8 @@ def Ft_AccumulateOp : Ft_Op<"accumulate", [Pure, AllTypesMatch<["sum", "part", "
 def Ft_TransferOp : Ft_Op<"transfer", [Pure, AllTypesMatch<["x", "result"]>]> {
   let summary = "bring a value into the memory of the host, or from there";
   let description = [{
-    The same bits, `to_host` or else to the device. Created by Planning where an operation and what it reads lie in
-    different memories; becomes a copy.
+    The same bits, `to_host` or else to the device; becomes a copy. Created by Planning where an operation and what it
+    reads lie in different memories, and by `ft-recompute` for values that the host holds between forward and backward.
 
     Example:
     ```mlir

@@ -14,7 +14,8 @@ def Ft_VariableOp : Ft_Op<"variable", [Symbol, DeclareOpInterfaceMethods<SymbolU
     `key` is the checkpoint's key (Hugging Face's, PEFT's for an adapter); a gradient, moment or remainder has its parameter's.
     `of` names the parameter that a gradient, moment, remainder or working copy belongs to. A remainder is what the f32 master
     of a bf16 parameter is more than that (plan.proto, Tensor). Row numbers are a bucket's that rounds: the number, among all
-    rows of the model's trained parameters, of the first row of each of its equal parts. `init` says what fills it when no file
+    rows of the model's trained parameters, of the first row of each of its equal parts. What is kept @update leaves for
+    @finish. `init` says what fills it when no file
     does: {kind = "zeros" | "ones"}, {kind = "normal" | "uniform", scale = s} (standard deviation, half width),
     {kind = "rope_cos" | "rope_sin", frequencies = f, amplitude = a} (element (p, i) is a times the cosine or sine of p * f[i]; one frequency for each column of the logical shape; a is 1 where absent),
     {kind = "random_keys", names = [...], stream = s} (element i is the Philox key of stream s, "dropout" where absent, and names[i]),

@@ -85,7 +85,9 @@ def Plan_SegmentKind : I32EnumAttr<"SegmentKind", "a kind of plan.proto's Segmen
   I32EnumAttrCase<"AccumulateFirstTargets", 9, "accumulate_first_targets">,
   I32EnumAttrCase<"AccumulateNextTargets", 10, "accumulate_next_targets">,
   I32EnumAttrCase<"AccumulateLastTargets", 11, "accumulate_last_targets">,
-  I32EnumAttrCase<"EvaluateTargets", 12, "evaluate_targets">]> {
+  I32EnumAttrCase<"EvaluateTargets", 12, "evaluate_targets">, I32EnumAttrCase<"Finish", 13, "finish">,
+  I32EnumAttrCase<"FinishFirst", 14, "finish_first">,
+  I32EnumAttrCase<"FinishFirstTargets", 15, "finish_first_targets">]> {
   let cppNamespace = "::ft::plan";
 }
 def Plan_CollectiveKind : I32EnumAttr<"CollectiveKind", "a kind of plan.proto's Collective", [

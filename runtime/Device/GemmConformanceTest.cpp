@@ -1,21 +1,21 @@
 // Conformance: GEMM in every form that plans use, against double precision.
 #include "runtime/Device/ConformanceFixture.h"
 #include "runtime/Plan/Fp8.h"
+#include "runtime/Support/Bfloat16.h"
+#include "runtime/Support/Float16.h"
 
 #include <fmt/format.h>
 
-#include <bit>
+#include <algorithm>
 #include <cmath>
+#include <numeric>
 
 using namespace ft;
 using namespace ft::rt;
 
 namespace {
-uint16_t toBf16(float value) {
-  const uint32_t bits = std::bit_cast<uint32_t>(value);
-  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-float fromBf16(uint16_t bits) { return std::bit_cast<float>(uint32_t(bits) << 16); }
+uint16_t shorten(float value, plan::DType type) { return type == plan::F16 ? f32ToF16(value) : f32ToBf16(value); }
+float widen(uint16_t bits, plan::DType type) { return type == plan::F16 ? f16ToF32(bits) : bf16ToF32(bits); }
 
 struct Size {
   uint64_t m, n, k;
@@ -40,7 +40,9 @@ protected:
       } else if (type == plan::F32) {
         value = reinterpret_cast<float *>(operand.bytes.data())[i] = static_cast<float>(value);
       } else {
-        value = fromBf16(reinterpret_cast<uint16_t *>(operand.bytes.data())[i] = toBf16(static_cast<float>(value)));
+        const uint16_t bits = shorten(static_cast<float>(value), type);
+        reinterpret_cast<uint16_t *>(operand.bytes.data())[i] = bits;
+        value = widen(bits, type);
       }
     }
     return operand;
@@ -49,7 +51,12 @@ protected:
   static double read(const std::vector<uint8_t> &bytes, plan::DType type, size_t i) {
     return type == plan::F64   ? reinterpret_cast<const double *>(bytes.data())[i]
            : type == plan::F32 ? reinterpret_cast<const float *>(bytes.data())[i]
-                               : fromBf16(reinterpret_cast<const uint16_t *>(bytes.data())[i]);
+                               : widen(reinterpret_cast<const uint16_t *>(bytes.data())[i], type);
+  }
+
+  /// The relative error of one rounding to the type.
+  static double unitOf(plan::DType type) {
+    return type == plan::F64 ? 0x1p-53 : type == plan::F32 ? 0x1p-24 : type == plan::F16 ? 0x1p-11 : 0x1p-8;
   }
 
   static uint64_t width(plan::DType type) { return type == plan::F64 ? 8 : type == plan::F32 ? 4 : 2; }
@@ -78,6 +85,31 @@ protected:
   void checkCodes(const plan::Gemm &gemm);
 };
 
+/// At most what sums of a GPU's units for FP8 lose: they add 32 terms to what they have so far, each cut off 13 bits
+/// behind the leading one of the largest ("DeepSeek-V3 Technical Report", 3.3.2).
+static double lostByUnits(const std::vector<double> &terms) {
+  constexpr size_t together = 32;
+  double largest = 0, sum = 0, lost = 0;
+  for (size_t i = 0; i < terms.size(); ++i) {
+    largest = std::max({largest, std::abs(terms[i]), std::abs(sum)});
+    sum += terms[i];
+  }
+  if (largest == 0)
+    return 0;
+  const double unit = std::ldexp(1.0, std::ilogb(std::max(largest, std::abs(sum))) - 13);
+  for (double term : terms)
+    lost += std::fmod(std::abs(term), unit);
+  return lost + unit * static_cast<double>(terms.size() / together + 1);
+}
+
+/// At most what sums in f32 lose, in any order.
+static double lostInF32(const std::vector<double> &terms) {
+  double sum = 0;
+  for (double term : terms)
+    sum += std::abs(term);
+  return sum * static_cast<double>(terms.size() + 3) * 0x1p-24;
+}
+
 void GemmConformance::checkCodes(const plan::Gemm &gemm) {
   auto codes = [&](size_t count) {
     std::vector<uint8_t> made(count);
@@ -105,13 +137,12 @@ void GemmConformance::checkCodes(const plan::Gemm &gemm) {
   const std::vector<uint8_t> got = toHost(out, bytes);
   for (uint64_t r = 0; r < gemm.m(); ++r)
     for (uint64_t c = 0; c < gemm.n(); ++c) {
-      double sum = 0, terms = 0;
-      for (uint64_t k = 0; k < gemm.k(); ++k) {
-        const double term = double(plan::e4m3Value(a[r * gemm.lda() + k])) * plan::e4m3Value(b[c * gemm.ldb() + k]);
-        sum += term, terms += std::abs(term);
-      }
+      std::vector<double> terms;
+      for (uint64_t k = 0; k < gemm.k(); ++k)
+        terms.push_back(double(plan::e4m3Value(a[r * gemm.lda() + k])) * plan::e4m3Value(b[c * gemm.ldb() + k]));
+      const double sum = std::accumulate(terms.begin(), terms.end(), 0.0);
       const double scale = double(scaleA[r]) * scaleB[c];
-      const double lost = terms * (isCuda() ? (double(gemm.k()) / 32 + 1) * 0x1p-13 : (double(gemm.k()) + 3) * 0x1p-24);
+      const double lost = isCuda() ? lostByUnits(terms) : lostInF32(terms);
       const double outUnit = gemm.d_type() == plan::F32 ? 0x1p-24 : 0x1p-8;
       ASSERT_NEAR(read(got, gemm.d_type(), r * gemm.ldd() + c), scale * sum,
                   scale * lost + (outUnit * 1.01 + 0x1p-22) * std::abs(scale * sum))
@@ -139,7 +170,7 @@ void GemmConformance::check(const plan::Gemm &gemm) {
   // Rounding of k products and sums in the compute type, any order: k · u · Σ|a·b| (Higham, §3.1); then D's own. With
   // beta a library may round the product to D's type before it adds D and rounds again: cuBLASLt does in bf16.
   const double unit = gemm.compute_type() == plan::F64 ? 0x1p-53 : 0x1p-24;
-  const double outUnit = gemm.d_type() == plan::F64 ? 0x1p-53 : gemm.d_type() == plan::F32 ? 0x1p-24 : 0x1p-8;
+  const double outUnit = unitOf(gemm.d_type());
   for (uint64_t i = 0; i < batch; ++i)
     for (uint64_t r = 0; r < gemm.m(); ++r)
       for (uint64_t c = 0; c < gemm.ldd(); ++c) {
@@ -160,8 +191,9 @@ void GemmConformance::check(const plan::Gemm &gemm) {
         }
         const double exact = gemm.alpha() * sum + gemm.beta() * d.values[at];
         const double rounded = std::abs(exact) + (gemm.beta() != 0 ? std::abs(gemm.alpha() * sum) : 0);
-        const double bound =
-            (gemm.k() + 3) * unit * (std::abs(gemm.alpha()) * size + std::abs(d.values[at])) + outUnit * rounded * 1.01;
+        const double bound = (gemm.k() + 3) * unit * (std::abs(gemm.alpha()) * size + std::abs(d.values[at])) +
+                             outUnit * rounded * 1.01 +
+                             (gemm.d_type() == plan::F16 ? 0x1p-24 : 0); // below the least normal number
         ASSERT_NEAR(read(got, d.type, at), exact, bound)
             << fmt::format("element {} {} of {}x{}x{} batch {}, transposed {} {}, pitches {} {} {}, alpha {} beta {}",
                            r, c, gemm.m(), gemm.n(), gemm.k(), i, gemm.trans_a(), gemm.trans_b(), gemm.lda(),
@@ -180,20 +212,40 @@ TEST_P(GemmConformance, F32AllTransposesAndPitches) {
         check(makeGemm(size, padding, form & 1, form & 2));
 }
 
-TEST_P(GemmConformance, Bf16IntoBf16AndF32) {
+TEST_P(GemmConformance, SixteenBitsIntoThemselvesAndF32) {
   for (Size size : sizes)
     for (int form = 0; form < 4; ++form)
-      for (plan::DType out : {plan::BF16, plan::F32}) {
-        // cuBLASLt wants rows of 16 bytes, which the layout phase gives it.
-        plan::Gemm gemm =
-            makeGemm({(size.m + 7) / 8 * 8, (size.n + 7) / 8 * 8, (size.k + 7) / 8 * 8}, form * 8, form & 1, form & 2);
-        setTypes(gemm, plan::BF16, out);
-        check(gemm);
-      }
+      for (plan::DType in : {plan::BF16, plan::F16})
+        for (plan::DType out : {in, plan::F32}) {
+          // cuBLASLt wants rows of 16 bytes, which the layout phase gives it.
+          plan::Gemm gemm = makeGemm({(size.m + 7) / 8 * 8, (size.n + 7) / 8 * 8, (size.k + 7) / 8 * 8}, form * 8,
+                                     form & 1, form & 2);
+          setTypes(gemm, in, out);
+          check(gemm);
+        }
+}
+
+// What a loss scale is for: sums that f16 does not hold are infinite, with their sign, and nothing else is.
+TEST_P(GemmConformance, F16OverflowsToInfinity) {
+  plan::Gemm gemm = makeGemm({16, 16, 64}, 0, false, true);
+  setTypes(gemm, plan::F16, plan::F16);
+  std::vector<uint16_t> a(16 * 64), b(16 * 64, f32ToF16(1));
+  for (size_t i = 0; i < a.size(); ++i) // sums of 64 equal numbers: up to 65504 is held
+    a[i] = f32ToF16((i / 64 % 2 ? -1.0f : 1.0f) * (i / 64 < 8 ? 1023.0f : 1024.0f));
+  auto handle = device().prepareGemm(gemm);
+  ASSERT_TRUE(handle.ok()) << handle.status().message();
+  auto *out = static_cast<uint8_t *>(reserveBytes(2 * 16 * 16));
+  const Status status = device().gemm(0, *handle, toDevice(a), toDevice(b), out, reserveBytes(32 << 20));
+  ASSERT_TRUE(status.ok()) << status.message();
+  const std::vector<uint8_t> got = toHost(out, 2 * 16 * 16);
+  for (size_t i = 0; i < 16 * 16; ++i) {
+    const double sign = i / 16 % 2 ? -1 : 1;
+    EXPECT_EQ(read(got, plan::F16, i), sign * (i / 16 < 8 ? 65472.0 : INFINITY)) << i;
+  }
 }
 
 TEST_P(GemmConformance, ScalesAndAccumulates) {
-  for (plan::DType type : {plan::F32, plan::BF16})
+  for (plan::DType type : {plan::F32, plan::BF16, plan::F16})
     for (double alpha : {1.0, 2.0, -0.37})
       for (double beta : {0.0, 1.0})
         for (uint64_t padding : {0, 16}) {
@@ -208,7 +260,7 @@ TEST_P(GemmConformance, ScalesAndAccumulates) {
 }
 
 TEST_P(GemmConformance, BatchesAtAnyStride) {
-  for (plan::DType type : {plan::F32, plan::BF16})
+  for (plan::DType type : {plan::F32, plan::BF16, plan::F16})
     for (bool heads : {false, true}) {
       // Matrices one behind the other, or as heads side by side in rows.
       plan::Gemm gemm = makeGemm({32, 48, 16}, 0, false, true);

@@ -47,6 +47,7 @@ struct Pair {
   Segment::Kind whole, targets;
 };
 constexpr Pair pairs[] = {{Segment::ACCUMULATE_FIRST, Segment::ACCUMULATE_FIRST_TARGETS},
+                          {Segment::FINISH_FIRST, Segment::FINISH_FIRST_TARGETS},
                           {Segment::ACCUMULATE_NEXT, Segment::ACCUMULATE_NEXT_TARGETS},
                           {Segment::ACCUMULATE_LAST, Segment::ACCUMULATE_LAST_TARGETS},
                           {Segment::EVALUATE, Segment::EVALUATE_TARGETS}};
@@ -66,6 +67,17 @@ Segment::Kind wholeKindOf(Segment::Kind kind) {
   return kind;
 }
 
+Segment::Kind finishingKindOf(Segment::Kind kind) {
+  switch (kind) {
+  case Segment::ACCUMULATE_FIRST:
+    return Segment::FINISH_FIRST;
+  case Segment::ACCUMULATE_FIRST_TARGETS:
+    return Segment::FINISH_FIRST_TARGETS;
+  default:
+    return Segment::KIND_UNSPECIFIED;
+  }
+}
+
 bool has(const Plan &plan, Segment::Kind kind) {
   return std::any_of(plan.segments().begin(), plan.segments().end(),
                      [&](const Segment &segment) { return segment.kind() == kind; });
@@ -82,14 +94,15 @@ uint64_t runsPerStep(const Plan &plan, Segment::Kind kind) {
   const bool last = has(plan, Segment::ACCUMULATE_LAST);
   if (kind == Segment::ACCUMULATE_NEXT)
     return plan.batch().gradient_accumulation_steps() - (last ? 2 : 1);
-  return kind == Segment::ACCUMULATE_FIRST || kind == Segment::ACCUMULATE_LAST || kind == Segment::UPDATE;
+  const Segment::Kind first = has(plan, Segment::FINISH_FIRST) ? Segment::FINISH_FIRST : Segment::ACCUMULATE_FIRST;
+  return kind == first || kind == Segment::ACCUMULATE_LAST || kind == Segment::UPDATE;
 }
 
 bool mayWrite(Segment::Kind kind, Buffer::Class written) {
   switch (written) {
   case Buffer::WEIGHT:
   case Buffer::OPTIMIZER_STATE:
-    return kind == Segment::INITIALIZE || kind == Segment::UPDATE;
+    return kind == Segment::INITIALIZE || kind == Segment::UPDATE || finishes(kind);
   case Buffer::CONSTANT:
     return kind == Segment::INITIALIZE;
   case Buffer::GRADIENT:

@@ -22,10 +22,19 @@ Segment::Kind targetsKindOf(Segment::Kind kind);
 /// What does the same for every micro-batch: of a segment for few targets the other one, else the kind itself.
 Segment::Kind wholeKindOf(Segment::Kind kind);
 
+/// What does the same as a step's first segment, and FINISH beside it; KIND_UNSPECIFIED where there is no such kind.
+Segment::Kind finishingKindOf(Segment::Kind kind);
+
+/// Does FINISH's part, alone or beside another.
+inline bool finishes(Segment::Kind kind) {
+  return kind == Segment::FINISH || wholeKindOf(kind) == Segment::FINISH_FIRST;
+}
+
 /// Adds a micro-batch's gradients to those of its step.
 inline bool accumulates(Segment::Kind kind) {
   const Segment::Kind whole = wholeKindOf(kind);
-  return whole == Segment::ACCUMULATE_FIRST || whole == Segment::ACCUMULATE_NEXT || whole == Segment::ACCUMULATE_LAST;
+  return whole == Segment::ACCUMULATE_FIRST || whole == Segment::FINISH_FIRST || whole == Segment::ACCUMULATE_NEXT ||
+         whole == Segment::ACCUMULATE_LAST;
 }
 
 /// Works on a micro-batch, so it begins with a batch record.
@@ -44,15 +53,18 @@ inline uint64_t rowsOf(const Batch &batch, Segment::Kind kind) {
 }
 
 bool has(const Plan &plan, Segment::Kind kind);
-/// The segment of a step's micro-batch `index`, of as many as the plan accumulates.
+/// The segment of a step's micro-batch `index`, of as many as the plan accumulates, where no update is to be finished.
 Segment::Kind microBatchKind(const Plan &plan, uint64_t index);
-/// How often the segment runs in one step of training whose micro-batches are computed whole.
+/// How often the segment runs in one step of training, behind another, whose micro-batches are computed whole.
 uint64_t runsPerStep(const Plan &plan, Segment::Kind kind);
 
 /// Whether the segment may write buffers of a class.
 bool mayWrite(Segment::Kind kind, Buffer::Class written);
 /// Whether the host reads the output behind the segment, which must then emit it.
 bool isReadBehind(Segment::Kind kind, Output::Kind output);
+
+/// The feature that a plan with segments for it names.
+inline constexpr std::string_view finishFeature = "finish";
 
 //===-- inputs and outputs ---------------------------------------------------------------------------------------===//
 

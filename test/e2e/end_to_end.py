@@ -25,7 +25,6 @@ class Compile(WorkshopTest):
             (dict(micro_batch_size=65536), ["micro_batch_size is 65536", "131072 tiles, must be at most 32768"]),
             (dict(learning_rate=0), ["learning_rate"]),
             (dict(precision=None), ["precision"]),
-            (dict(precision="FP16_MIXED"), ["FP16_MIXED"]),
             (dict(optim="LION"), ["LION"]),
             (dict(optimizer_state_dtype="INT8"), ["INT8"]),
             (dict(base_model=f'"{5000 * "a"}"'), ["base_model aaa", "neither a known model"]),

@@ -34,6 +34,7 @@ FORMS = {
     "full": dict(),
     "full, mixed": dict(precision="BF16_MIXED"),
     "full, bf16": dict(precision="BF16_TRUE", optimizer_state_dtype="BF16"),
+    "full, f16": dict(precision="FP16_MIXED"),
     "full, halves": dict(precision="BF16_MIXED", master_dtype="BF16_REMAINDER"),
     "full, SGD with momentum": dict(optim="SGD", sgd_momentum=0.9),
     "full, SGD": dict(optim="SGD"),

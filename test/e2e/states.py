@@ -135,5 +135,80 @@ class Halves(StatesTest):
             self.refused(result, 1, "master_dtype is BF16_REMAINDER", said)
 
 
+class LossScales(StatesTest):
+    """A head a thousand times as large as it should be: at GradScaler's first scale its gradients overflow f16."""
+    RUN = dict(precision="FP16_MIXED", max_steps=24, learning_rate=1e-4, gradient_accumulation_steps=1)
+
+    def large(self):
+        """The folder of a model with such a head."""
+        self.train(self.compile("made"), "model", "--stop-after", "1")
+        path = self.folder / "model" / "model.safetensors"
+        data = bytearray(path.read_bytes())
+        size = struct.unpack_from("<Q", data)[0]
+        begin, end = json.loads(data[8:8 + size])["lm_head.weight"]["data_offsets"]
+        numbers = struct.unpack_from(f"<{(end - begin) // 4}f", data, 8 + size + begin)
+        struct.pack_into(f"<{len(numbers)}f", data, 8 + size + begin, *(1000 * number for number in numbers))
+        path.write_bytes(data)
+        return self.folder / "model"
+
+    def steps(self, name, model, *options, **fields):
+        base = "seeded:11" if model is None else model
+        named = dict() if model is None else dict(base_model=f'"{model}"')
+        plan = self.compile(name, **{**self.RUN, **named, **fields})
+        self.train(plan, name, "--overwrite", *options, model=base)
+        lines = map(json.loads, (self.folder / name / "metrics.jsonl").read_text().splitlines())
+        return [line for line in lines if "loss_scale" in line]
+
+    def check_scaler(self, steps):
+        """GradScaler's sequence of scales, given which steps overflowed."""
+        scale, skipped = 65536, 0
+        for step in steps:
+            if isinstance(step["grad_norm"], str):  # JSON has no infinity
+                scale, skipped = scale / 2, skipped + 1
+            self.assertEqual((step["loss_scale"], step["skipped_steps"]), (scale, skipped))
+        return skipped
+
+    def test_overflows_halve_the_scale_and_change_nothing_else(self):
+        model = self.large()
+        steps = self.steps("run", model)
+        skipped = self.check_scaler(steps)
+        self.assertGreater(skipped, 0)
+        self.assertLess(skipped, len(steps))
+        self.steps("still", model, "--stop-after", str(skipped))
+        for key, numbers in tensors(self.folder / "still" / "model.safetensors").items():
+            self.assertEqual(numbers, tensors(model / "model.safetensors")[key])
+
+    def test_ranks_and_the_host_find_the_same(self):
+        model = self.large()
+        fields = ("loss", "loss_scale", "skipped_steps")
+        told = lambda steps: [[step[field] for field in fields] for step in steps]
+        apart = dict(micro_batch_size=1, max_grad_norm=0)
+        whole = told(self.steps("ddp", model, parallelism="{ dp_replicate_size: 2 }", **apart))
+        for split in ("ZERO1", "ZERO2", "FSDP"):
+            with self.subTest(split):
+                steps = self.steps("split", model, parallelism=f"{{ strategy: {split} dp_shard_size: 2 }}", **apart)
+                self.assertGreater(self.check_scaler(steps), 0)
+                self.assertEqual(told(steps), whole)
+        device = told(self.steps("device", model))
+        self.assertEqual(told(self.steps("host", model, offload_optimizer="{ device: CPU fraction: 1 }")), device)
+
+    def test_poison_finds_nothing(self):
+        runs = [self.steps("run", None, *options, lora=lora)[-1]["loss"]
+                for lora in (None, LORA) for options in ((), ("--poison",))]
+        self.assertEqual(runs[0], runs[1])
+        self.assertEqual(runs[2], runs[3])
+
+    def test_curves_are_those_of_bf16_mixed(self):
+        """Forty steps at 1e-3, which f16's finer numbers follow more closely than bf16's."""
+        losses = {}
+        for precision in ("FP32_TRUE", "BF16_MIXED", "FP16_MIXED"):
+            self.left(precision, precision=precision, max_steps=40)
+            losses[precision] = self.losses(precision)
+        apart = {precision: max(abs(a / b - 1) for a, b in zip(losses[precision], losses["FP32_TRUE"]))
+                 for precision in losses}
+        self.assertLess(apart["FP16_MIXED"], 1e-3, apart)
+        self.assertLess(apart["FP16_MIXED"], apart["BF16_MIXED"], apart)
+
+
 if __name__ == "__main__":
     unittest.main()

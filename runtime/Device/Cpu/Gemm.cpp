@@ -23,6 +23,8 @@ const char *typeName(plan::DType type) {
   }
 }
 
+bool isF32OrBf16(plan::DType type) { return type == plan::F32 || type == plan::BF16; }
+
 bool isF32OrShorter(plan::DType type) { return type == plan::F32 || type == plan::BF16 || type == plan::F16; }
 
 /// Everything that a prepared GEMM depends on: the message without addresses, and the workspace's size.
@@ -109,7 +111,7 @@ std::vector<std::string> GemmCache::descriptions() const {
 Expected<std::unique_ptr<PreparedGemm>> GemmCache::make(const plan::Gemm &gemm) {
   if (gemm.a_type() == plan::F64 && gemm.b_type() == plan::F64 && gemm.d_type() == plan::F64)
     return makePlainGemm(gemm, team);
-  const bool codes = gemm.a_type() == plan::F8E4M3 && gemm.b_type() == plan::F8E4M3 && isF32OrShorter(gemm.d_type());
+  const bool codes = gemm.a_type() == plan::F8E4M3 && gemm.b_type() == plan::F8E4M3 && isF32OrBf16(gemm.d_type());
   if (!codes && (!isF32OrShorter(gemm.a_type()) || !isF32OrShorter(gemm.b_type()) || !isF32OrShorter(gemm.d_type())))
     return cannotRun(
         fmt::format("{}: the CPU multiplies f32, bf16 and f16 in any mixture, codes, and f64", gemmName(gemm)));
@@ -121,7 +123,8 @@ Expected<std::unique_ptr<PreparedGemm>> GemmCache::make(const plan::Gemm &gemm) 
   if (codes)
     return makeCodeGemm(gemm, *context, team, bf16Products);
   const bool allF32 = gemm.a_type() == plan::F32 && gemm.b_type() == plan::F32 && gemm.d_type() == plan::F32;
-  const bool native = bf16Products && gemm.a_type() == plan::BF16 && gemm.b_type() == plan::BF16;
+  const bool native =
+      bf16Products && gemm.a_type() == plan::BF16 && gemm.b_type() == plan::BF16 && isF32OrBf16(gemm.d_type());
   // With few columns the team's inner kernel is mostly empty; oneDNN's first form is better where it reads A by rows.
   const bool thin = gemm.n() < 48 && !gemm.trans_a();
   if ((allF32 || native) && !thin)
