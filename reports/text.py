@@ -220,7 +220,7 @@ def measure_weights(options, folder):
         plan = compiled(options, f"load-{target}", LOAD_RECIPE, folder, "--gpu", target)
         copy = None if target == "cpu" else round(float(subprocess.run([options.python, "-c", COPY_RATE], capture_output=True,
                                                                        text=True, check=True).stdout), 2)
-        for cold in (True, True, True, False, False):
+        for cold in (True, True, False, False):
             reading = rate_of_reading(folder / "model", cold)
             if cold:
                 drop(folder / "model")

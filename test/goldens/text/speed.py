@@ -2,7 +2,7 @@
 
 TOKENIZE is build/test/bin/tokenize. MODEL is a folder with tokenizer.json, or a tekken*.json, of which `tokenizers` gets the
 same vocabulary and merges as tokenizer.json; or a tokenizer.model*, against `sentencepiece`. The texts are this repository's
-data and the sources of Python's libraries, cut into pieces of about 2 kB: 3 MB of them for each thread. Each program encodes
+data and the sources of Python's libraries, cut into pieces of about 2 kB: 1 MB of them for each thread. Each program encodes
 them three times; the best time counts, without reading and writing. Prints MB/s for 1 and for N threads (default: all), and how much faster ftc is. Exits 1 where it is slower.
 """
 import base64, glob, json, os, re, subprocess, sys, sysconfig, tempfile
@@ -35,7 +35,7 @@ def from_tekken(path, folder):
     return folder
 
 
-PER_THREAD = 3 * 10**6
+PER_THREAD = 10**6
 
 
 def texts(most):
