@@ -61,7 +61,7 @@ private:
   }
 
   /// What the host reads behind this segment, of the outputs that it writes. The micro-batches write the step's loss,
-  /// and the status, which an update that may be skipped leaves as it is.
+  /// and the status, which an update that may be skipped leaves as it is; and they may write its norm.
   void emitOutputs() {
     SmallVector<PlaceUse> outputs;
     for (auto variable : symbols.getOp()->getRegion(0).getOps<model::VariableOp>()) {
@@ -70,7 +70,8 @@ private:
       const plan::Output::Kind output = plan::outputKind(*variable.getIo());
       bool written = llvm::any_of(segment.getOps<model::WriteOp>(),
                                   [&](model::WriteOp w) { return w.getVariable() == variable.getSymName(); });
-      bool earlier = kind == plan::Segment::UPDATE && (output == plan::Output::LOSS || output == plan::Output::STATUS);
+      bool earlier = kind == plan::Segment::UPDATE && (output == plan::Output::LOSS || output == plan::Output::STATUS ||
+                                                       output == plan::Output::GRAD_NORM);
       if (!plan::isReadBehind(kind, output) || (!written && !earlier))
         continue;
       const Place &place = variables.place(variable.getSymName());
