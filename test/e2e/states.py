@@ -174,7 +174,9 @@ class LossScales(StatesTest):
         skipped = self.check_scaler(steps)
         self.assertGreater(skipped, 0)
         self.assertLess(skipped, len(steps))
-        self.steps("still", model, "--stop-after", str(skipped))
+        taken = next(i for i, step in enumerate(steps) if not isinstance(step["grad_norm"], str))
+        self.assertGreater(taken, 0)
+        self.steps("still", model, "--stop-after", str(taken))
         for key, numbers in tensors(self.folder / "still" / "model.safetensors").items():
             self.assertEqual(numbers, tensors(model / "model.safetensors")[key])
 

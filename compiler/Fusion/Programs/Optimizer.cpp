@@ -71,7 +71,8 @@ public:
     Type i32 = b.getI32Type();
     Value good =
         arith::CmpIOp::create(b, arith::CmpIPredicate::eq, b.loadScalar(memory.status, b.index(0)), b.integer(0, i32));
-    condition = scf::IfOp::create(b, good, /*withElseRegion=*/false);
+    makesCopyAgain = memory.copy && bucket.scaled;
+    condition = scf::IfOp::create(b, good, /*withElseRegion=*/makesCopyAgain);
     b.setInsertionPointToStart(condition.thenBlock());
     if (bucket.rounds)
       rounding.emplace(p, memory.key, memory.firstRow, memory.scalars);
@@ -79,6 +80,8 @@ public:
   ~BucketRow() {
     for (const Store &store : stores)
       b.storeRow(store.row, store.memory, store.at);
+    if (makesCopyAgain)
+      copyUnchanged();
     b.setInsertionPointAfter(condition);
   }
 
@@ -104,6 +107,15 @@ public:
   const BucketMemory memory;
 
 private:
+  /// Of a step that is skipped while the run goes on. Memory that holds the copy for its way from the host to the
+  /// device holds another's until then.
+  void copyUnchanged() {
+    b.setInsertionPointToStart(condition.elseBlock());
+    for (int64_t piece = 0; piece < count; ++piece) {
+      begin(piece);
+      b.storeRow(load(memory.param), memory.copy, at);
+    }
+  }
   struct Store {
     Value row, memory;
     SmallVector<Value> at;
@@ -116,7 +128,8 @@ private:
   ProgramBuilder &p;
   RowBuilder &b;
   int64_t length, count, piece = 0;
-  bool copyTiesAway;
+  bool copyTiesAway;           ///< of BF16_MIXED, where no gradient is scaled
+  bool makesCopyAgain = false; ///< and then not copyTiesAway
   SmallVector<Value> at;
   SmallVector<Store> stores;
   Type compute;

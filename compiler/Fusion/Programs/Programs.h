@@ -98,9 +98,9 @@ struct BucketLayout {
   bool operator==(const BucketLayout &) const = default;
 };
 
-/// PyTorch's AdamW with clipping (maxNorm 0: none); writes nothing once status[0] != 0. Arguments: param, grad,
-/// exp_avg, exp_avg_sq, remainder i16, copy (each if any), norm f64[1], status i32[4], scalars f64[8], inverse scale
-/// f64[1] (if scaled); if it rounds, key i64[1] and first row i64[1].
+/// PyTorch's AdamW with clipping (maxNorm 0: none); once status[0] != 0 writes nothing, if scaled the unchanged copy.
+/// Arguments: param, grad, exp_avg, exp_avg_sq, remainder i16, copy (each if any), norm f64[1], status i32[4], scalars
+/// f64[8], inverse scale f64[1] (if scaled); if it rounds, key i64[1] and first row i64[1].
 struct AdamwOptions {
   double beta1, beta2, epsilon, weightDecay, maxNorm;
 

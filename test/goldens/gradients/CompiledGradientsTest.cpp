@@ -40,12 +40,17 @@ struct Case {
   std::string name() const { return golden.name + "_" + mode.name + (golden.lora ? "_" + form : ""); }
 };
 
+/// Gradients of Gemma's activations are beyond f16 at the first loss scale, with adapters; that step would be skipped.
+bool overflows(const Golden &golden, const Mode &mode) {
+  return mode.scale > 1 && golden.lora && golden.name.starts_with("gemma3");
+}
+
 std::vector<Case> allCases() {
   std::vector<Case> cases;
   for (const Golden &golden : readGoldens())
     for (const Mode &mode : modes)
       for (const char *form : {"unfolded", "folded"})
-        if (golden.lora || form == std::string("unfolded"))
+        if ((golden.lora || form == std::string("unfolded")) && !overflows(golden, mode))
           cases.push_back({golden, mode, form});
   return cases;
 }
