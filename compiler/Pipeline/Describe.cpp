@@ -420,6 +420,25 @@ static void noteHost(plan::Plan &plan) {
                     there, all, 100.0 * double(there) / double(all)));
 }
 
+/// What the host holds between forward and backward of a micro-batch: an update's transfers are in no segment on
+/// tokens.
+static void noteParked(plan::Plan &plan) {
+  uint64_t values = 0, bytes = 0;
+  for (const plan::Segment &segment : plan.segments())
+    if (segment.kind() == plan::Segment::ACCUMULATE_FIRST)
+      for (const plan::Step &step : segment.steps())
+        if (step.has_copy() &&
+            plan.arenas(int(plan.buffers(int(step.copy().dst().buffer())).arena())).space() == plan::Arena::PINNED) {
+          values += 1;
+          bytes += step.copy().dst().rows() * step.copy().dst().row_bytes();
+        }
+  if (values)
+    plan.mutable_stats()->add_notes(fmt::format(
+        "activation_offload: {} values of a micro-batch, {:.3f} GiB, lie in pinned memory of the host between "
+        "forward and backward",
+        values, double(bytes) / (1 << 30)));
+}
+
 /// Runs that a rank exchanges with a peer, in all segments: what makes graphs over several cards large.
 static uint64_t exchangesOf(const plan::Plan &plan) {
   const plan::Mesh mesh(plan);
@@ -460,6 +479,7 @@ void ft::finishPlan(const recipe::TargetSpec &target, const MemoryPeak &peak, pl
   noteQuantization(plan);
   noteFp8(plan, target);
   noteHost(plan);
+  noteParked(plan);
   if (plan::hasShares(plan))
     plan.add_features(plan::sharesFeature);
   if (plan::hasTargets(plan))

@@ -55,6 +55,15 @@ static void addNotes(const Inputs &inputs, const Candidate &fastest, Compilation
   if (r.gradient_checkpointing() == recipe::GradientCheckpointing::AUTO)
     stats.add_notes(fmt::format("gradient_checkpointing AUTO took {}: {}",
                                 policyText(c.choices.recompute, inputs.model.layers), cost));
+  if (opensPark(inputs))
+    stats.add_notes(fmt::format("activation_offload AUTO took {}, all of it hidden by prediction: {}",
+                                parkText(c.choices.recompute.park), cost));
+}
+
+/// Whether a plan waits for values that the host holds, though plans of each of its policies alone do not.
+static bool waits(const Inputs &inputs, const Candidate &counted, const Compilation &c) {
+  constexpr double rounding = 1e-6;
+  return opensPark(inputs) && c.plan.stats().predicted_step_us() > counted.us * (1 + rounding);
 }
 
 /// By predicted time. Candidates whose counted memory is too much are not planned; of the second engine those are left
@@ -72,7 +81,7 @@ static rt::Expected<Compilation> planFastest(const Inputs &inputs, const Choices
       if (candidate.us < slowest || (has && candidate.needs > has && !isLast))
         continue;
       FT_ASSIGN_OR_RETURN(Compilation c, planExactly(inputs, candidate.choices, dumpDir));
-      if (!fits(c))
+      if (!fits(c) || (candidate.choices.recompute.park != Park::Nothing && waits(inputs, candidate, c)))
         continue;
       addNotes(inputs, *fastest, c);
       return c;

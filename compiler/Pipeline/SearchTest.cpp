@@ -121,6 +121,51 @@ TEST_F(SearchTest, WhatIsCountedIsWhatIsPlanned) {
   }
 }
 
+TEST_F(SearchTest, WhatTheHostHoldsIsMissingOnTheDevice) {
+  for (const char *mode : {"FULL", "SELECTIVE", "NONE"}) {
+    const std::string policy = std::string("gradient_checkpointing=") + mode;
+    const Compilation kept = plan({policy}), parked = plan({policy, "activation_offload=TRUE"});
+    const uint64_t input = 2ull * 4 * 512 * 2048; // of a block, in bytes; one layer's stays, and four are on their way
+    EXPECT_LT(needs(parked) + 16 * input, needs(kept)) << mode;
+    EXPECT_GE(rt::fitOf(parked.plan).host, rt::fitOf(kept.plan).host + 21 * input) << mode;
+  }
+}
+
+TEST_F(SearchTest, ValuesAreParkedWhereThatIsHiddenAndNeeded) {
+  const std::vector<std::string> open{"gradient_checkpointing=AUTO", "activation_offload=AUTO", "micro_batch_size=16"};
+  auto with = [&](uint64_t budget) {
+    std::vector<std::string> all = open;
+    if (budget)
+      all.push_back("memory_budget=" + std::to_string(budget));
+    return plan(all);
+  };
+  const Compilation most = with(0);
+  EXPECT_EQ(most.choices.recompute.park, Park::Nothing) << "there is room for all";
+  const uint64_t least = needs(plan({"gradient_checkpointing=FULL", "activation_offload=TRUE", "micro_batch_size=16"}));
+  double before = us(most);
+  bool anyParked = false;
+  for (int part = 7; part >= 0; --part) {
+    const Compilation c = with(least + (needs(most) - least) * uint64_t(part) / 8);
+    EXPECT_TRUE(rt::fitOf(c.plan).fits()) << part;
+    EXPECT_GE(us(c), before * (1 - 1e-9)) << "with less memory, part " << part;
+    before = us(c);
+    anyParked |= c.choices.recompute.park != Park::Nothing;
+  }
+  EXPECT_TRUE(anyParked);
+  const Compilation full = plan({"gradient_checkpointing=FULL", "micro_batch_size=16"});
+  EXPECT_LT(us(with(needs(full))), us(full) * 0.99) << "less is made again";
+}
+
+TEST_F(SearchTest, WhatIsNotHiddenIsNotTaken) {
+  Inputs inputs = load({"gradient_checkpointing=AUTO", "activation_offload=AUTO"});
+  inputs.target.set_link_gb_per_s(0.5);
+  rt::Expected<std::vector<Candidate>> candidates = candidatesOf(inputs, choose(inputs));
+  ASSERT_TRUE(candidates.ok()) << candidates.status().message();
+  EXPECT_EQ(candidates->size(), 1 + 3 * size_t(inputs.model.layers));
+  for (const Candidate &candidate : *candidates)
+    EXPECT_EQ(candidate.choices.recompute.park, Park::Nothing);
+}
+
 TEST_F(SearchTest, RowsDivideTheStepAndFit) {
   const std::vector<std::string> open{"micro_batch_size=AUTO", "global_batch_size=6"};
   auto with = [&](std::vector<std::string> more) {

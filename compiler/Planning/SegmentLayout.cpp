@@ -211,10 +211,28 @@ void SegmentLayout::addStorage(Value value, const Place &place, bool persistent)
   storages.push_back({{value}, persistent, -1, place});
 }
 
+/// One of several results of a product, which are to lie side by side.
+static bool hasNeighbours(Value value) {
+  auto product = value.getDefiningOp<model::LinearOp>();
+  return product && product.getNumResults() > 1;
+}
+
+/// One of neighbours under a value with a border for adapters: the border would part it from the others.
+static bool partsNeighbours(Value operand, Value result) {
+  return hasNeighbours(operand) && llvm::any_of(result.getUsers(), [&](Operation *user) {
+           auto linear = dyn_cast<model::LinearOp>(user);
+           return linear && linear.getX() == result && !linear.getLowRank().empty();
+         });
+}
+
 void SegmentLayout::assignResults(Operation *op) {
   SmallVector<std::pair<int64_t, int64_t>> pairs;
   if (auto inPlace = dyn_cast<model::InPlace>(op))
     inPlace.getInPlacePairs(pairs);
+  // What takes the places of neighbours lies side by side as they do: the first results, which are one product's later.
+  llvm::stable_sort(pairs, [&](const auto &a, const auto &b) {
+    return hasNeighbours(op->getOperand(a.first)) > hasNeighbours(op->getOperand(b.first));
+  });
   llvm::SmallDenseSet<int64_t> takenOperands;
   for (auto [operand, result] : pairs) {
     Value r = op->getResult(result);
@@ -229,18 +247,6 @@ void SegmentLayout::assignResults(Operation *op) {
       own.host = isa<model::CastOp>(op) && place(op->getOperand(0)).host;
       addStorage(result, own, /*persistent=*/false);
     }
-}
-
-/// One of several results of a product, which lie side by side, under a value with a border for adapters: the border
-/// would part it from the others.
-static bool partsNeighbours(Value operand, Value result) {
-  auto product = operand.getDefiningOp<model::LinearOp>();
-  if (!product || product.getNumResults() == 1)
-    return false;
-  return llvm::any_of(result.getUsers(), [&](Operation *user) {
-    auto linear = dyn_cast<model::LinearOp>(user);
-    return linear && linear.getX() == result && !linear.getLowRank().empty();
-  });
 }
 
 bool SegmentLayout::tryInPlace(Operation *op, int64_t operand, Value result) {
@@ -402,8 +408,50 @@ std::optional<Place> SegmentLayout::border(Value value) const {
   return p;
 }
 
+/// True if `value` can lie beside others of so many rows and that type.
+bool SegmentLayout::fits(Value value, ArrayRef<Value> others, const Place &like) const {
+  const Storage &storage = storages[storageOf.lookup(value)];
+  auto sharesStorage = [&](Value other) { return storageOf.lookup(other) == storageOf.lookup(value); };
+  return !storage.persistent && storage.bundle < 0 && storage.border == 0 && llvm::none_of(others, sharesStorage) &&
+         storage.place.rows == like.rows && storage.place.elementType == like.elementType &&
+         storage.place.columns * elementBytes(getElementTypeOrSelf(value)) % 16 == 0;
+}
+
+/// Where the first values took the places of all that a bundle holds, those that fit come behind them, if they are
+/// little beside it: it lives as long as its first member. Returns how many values lie there; 0: the first do not.
+size_t SegmentLayout::extendBundle(ValueRange values) {
+  constexpr int64_t littleShare = 64;
+  const int64_t number = storages[storageOf.lookup(values[0])].bundle;
+  if (number < 0 || bundles[number].second != 0 || bundles[number].first.size() > values.size())
+    return 0;
+  SmallVector<int64_t> &members = bundles[number].first;
+  int64_t columns = 0, more = 0;
+  auto isWritten = [&](Value value) { // with others, which have its version
+    return llvm::any_of(tuples, [&](ArrayRef<Value> tuple) { return llvm::is_contained(tuple, value); });
+  };
+  for (auto [member, value] : llvm::zip(members, values)) {
+    if (storageOf.lookup(value) != member || isWritten(value))
+      return 0;
+    columns += storages[member].place.columns;
+  }
+  SmallVector<Value> tuple = llvm::to_vector(values.take_front(members.size()));
+  for (Value value : values.drop_front(members.size())) {
+    more += storages[storageOf.lookup(value)].place.columns;
+    if (!fits(value, tuple, placeOfType(values[0])) || more * littleShare > columns)
+      break;
+    tuple.push_back(value);
+    storages[storageOf.lookup(value)].bundle = number;
+    members.push_back(storageOf.lookup(value));
+  }
+  if (tuple.size() > 1)
+    tuples.push_back(tuple);
+  return tuple.size();
+}
+
 /// Neighbours that fit share a buffer; a value that lies elsewhere already parts those before it from those behind it.
 void SegmentLayout::bundle(ValueRange values, int64_t spare) {
+  if (spare == 0)
+    values = values.drop_front(extendBundle(values));
   SmallVector<Value> tuple;
   auto close = [&] {
     if (tuple.size() > 1) {
@@ -416,13 +464,7 @@ void SegmentLayout::bundle(ValueRange values, int64_t spare) {
     tuple.clear();
   };
   for (Value v : values) {
-    const Storage &storage = storages[storageOf.lookup(v)];
-    auto sharesStorage = [&](Value other) { return storageOf.lookup(other) == storageOf.lookup(v); };
-    bool fits = !storage.persistent && storage.bundle < 0 && storage.border == 0 &&
-                llvm::none_of(tuple, sharesStorage) && storage.place.rows == placeOfType(values[0]).rows &&
-                storage.place.elementType == placeOfType(values[0]).elementType &&
-                storage.place.columns * elementBytes(getElementTypeOrSelf(v)) % 16 == 0;
-    if (fits)
+    if (fits(v, tuple, placeOfType(values[0])))
       tuple.push_back(v);
     else
       close();

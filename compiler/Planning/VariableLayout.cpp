@@ -60,11 +60,18 @@ private:
     };
     for (StringRef name : {"weights", "optimizer", "gradients", "io"})
       arena(plan::Space::Device, name);
-    if (llvm::none_of(variables, [](auto &entry) { return VariableOp(entry.second).getHost(); }))
-      return;
-    arena(plan::Space::Pinned, hostMasters);
-    arena(pinMoments ? plan::Space::Pinned : plan::Space::Host, hostMoments);
-    arena(plan::Space::Pinned, hostTransfers, /*transient=*/true);
+    const bool updates = llvm::any_of(variables, [](auto &entry) { return VariableOp(entry.second).getHost(); });
+    if (updates) {
+      arena(plan::Space::Pinned, hostMasters);
+      arena(pinMoments ? plan::Space::Pinned : plan::Space::Host, hostMoments);
+    }
+    if (updates || parks())
+      arena(plan::Space::Pinned, hostTransfers, /*transient=*/true);
+  }
+
+  /// Whether the host holds values between forward and backward.
+  bool parks() {
+    return module.walk([](model::TransferOp) { return WalkResult::interrupt(); }).wasInterrupted();
   }
 
   /// Weights that one linear reads together shall lie below each other: [W_q; W_k; W_v].

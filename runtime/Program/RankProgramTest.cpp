@@ -158,7 +158,7 @@ TEST(RankProgram, ComparesTheHostsMemoryForAllRanksOnIt) {
   const Status status = checkHostMemory(plan, 2, 2 * one - 1);
   EXPECT_EQ(status.code(), Code::CannotRun);
   EXPECT_TRUE(holds(status.message(), {"needs 2.00 GiB of the host's memory", "host_masters 1.00 GiB",
-                                       "for each of 2 ranks", "offload_optimizer.fraction"}));
+                                       "for each of 2 ranks", "offload_optimizer.fraction", "activation_offload"}));
   plan.mutable_target()->set_driver(plan::CPU); // where every arena is counted before it is reserved
   EXPECT_TRUE(checkHostMemory(plan, 1, 0).ok());
 }
