@@ -36,8 +36,10 @@ module {}
 
 // CHECK: plan.segment @finish {
 // Scalars are not worth a stream, and stand in front.
-// CHECK-NEXT: plan.copy "grad_norm.to_host"
-// CHECK-NOT: stream
+// CHECK-NEXT: plan.copy "grad_norm.to_host" {{.*}}{record = 1 : i64}
+// CHECK-NEXT: plan.copy "check_grad_norm.to_host"
+// CHECK-NEXT: plan.copy "scalars.to_host" {{.*}}{record = {{[0-9]+}} : i64}
+// CHECK-NEXT: plan.copy "bucket0.gradient.to_host" {{.*}}stream = 4 : i64
 // CHECK: plan.host_launch "update.model.embed_tokens.weight" @host_adamw items 2 [#plan.operand<buffer = @bucket0.parameter,{{.*}} read = [[OLD]], write = [[P]]>
 // CHECK: plan.copy "update.model.embed_tokens.weight.from_host" {{.*}} to <buffer = @bucket0.mirror,{{.*}} write = [[M]]>
 // CHECK-NOT: plan.gemm
