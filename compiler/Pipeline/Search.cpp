@@ -126,31 +126,32 @@ static rt::Expected<Compilation> planFastestShare(const Inputs &inputs, const Ch
                                                   const std::string &dumpDir) {
   constexpr int parts = 4;
   constexpr double worthwhile = 0.98;
-  FT_ASSIGN_OR_RETURN(Compilation best, planLeastShare(inputs, choices, dumpDir));
-  const double least = best.choices.hostFraction, leastUs = best.plan.stats().predicted_step_us();
-  const bool open = isOpen(inputs), more = memoryOf(inputs) && fits(best) && least < 1 && (least > 0 || open);
-  double slowestUs = leastUs;
+  auto usOf = [](const Compilation &c) { return c.plan.stats().predicted_step_us(); };
+  FT_ASSIGN_OR_RETURN(Compilation smallest, planLeastShare(inputs, choices, dumpDir));
+  const double least = smallest.choices.hostFraction, leastUs = usOf(smallest);
+  const bool open = isOpen(inputs), more = memoryOf(inputs) && fits(smallest) && least < 1 && (least > 0 || open);
+  double share = least, shareUs = leastUs, slowestUs = leastUs;
   for (int i = 1; more && i <= parts; ++i) {
-    FT_ASSIGN_OR_RETURN(Compilation some, planShare(inputs, choices, least + (1 - least) * i / parts, ""));
-    const double us = some.plan.stats().predicted_step_us();
-    if (!fits(some) || (us > slowestUs && !open)) // more exposed, and the memory is of no use
+    const double larger = least + (1 - least) * i / parts;
+    FT_ASSIGN_OR_RETURN(const Compilation some, planShare(inputs, choices, larger, ""));
+    if (!fits(some) || (usOf(some) > slowestUs && !open)) // more exposed, and the memory is of no use
       break;
-    slowestUs = std::max(slowestUs, us);
-    if (us < worthwhile * best.plan.stats().predicted_step_us())
-      best = std::move(some);
+    slowestUs = std::max(slowestUs, usOf(some));
+    if (usOf(some) < worthwhile * shareUs)
+      share = larger, shareUs = usOf(some);
   }
-  const double share = best.choices.hostFraction, us = best.plan.stats().predicted_step_us();
-  if (share > least && !dumpDir.empty()) {
-    FT_ASSIGN_OR_RETURN(best, planShare(inputs, choices, share, dumpDir));
+  if (share > least) {
+    FT_ASSIGN_OR_RETURN(Compilation best, planShare(inputs, choices, share, dumpDir));
+    best.plan.mutable_stats()->add_notes(
+        fmt::format("offload_optimizer.fraction AUTO took {:.3f}; the least that fits, "
+                    "{:.3f}, is predicted to take ×{:.3f} of its time",
+                    share, least, leastUs / shareUs));
+    return best;
   }
-  best.plan.mutable_stats()->add_notes(
-      share > least
-          ? fmt::format("offload_optimizer.fraction AUTO took {:.3f}; the least that fits, {:.3f}, is predicted "
-                        "to take ×{:.3f} of its time",
-                        share, least, leastUs / us)
-      : share > 0 ? fmt::format("offload_optimizer.fraction AUTO took {:.3f}, the least that fits", share)
-                  : "offload_optimizer.fraction AUTO took 0, since all fits, or the machine decides");
-  return best;
+  smallest.plan.mutable_stats()->add_notes(
+      share > 0 ? fmt::format("offload_optimizer.fraction AUTO took {:.3f}, the least that fits", share)
+                : "offload_optimizer.fraction AUTO took 0, since all fits, or the machine decides");
+  return smallest;
 }
 
 rt::Expected<Compilation> ft::planFrom(const Inputs &inputs, const Choices &choices, const std::string &dumpDir) {

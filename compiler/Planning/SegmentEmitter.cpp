@@ -90,16 +90,21 @@ private:
     out.copy("write", out.reading(write.getValue()), {target, 0, variables.version(write.getVariable())});
   }
 
-  /// Working copies at one place of equal borders: one launch for all of them, behind the last that is written. They
-  /// are made of what is cast to them.
+  /// Working copies at one place of equal borders: one launch for all of them that the segment writes, behind the last;
+  /// others are @finish's, or @update's. They are made of what is cast to them.
   void refreshBorder(ArrayRef<model::VariableOp> copies, model::WriteOp write) {
     auto cast = write.getValue().getDefiningOp<model::CastOp>();
     llvm::StringMap<PlaceUse> &sources = refreshed[copies.data()];
     sources[write.getVariable()] = out.reading(cast ? cast.getX() : write.getValue());
-    if (sources.size() < copies.size())
+    const auto written = llvm::count_if(segment.getOps<model::WriteOp>(), [&](model::WriteOp other) {
+      return variables.borderedWith(other.getVariable()).data() == copies.data();
+    });
+    if (int64_t(sources.size()) < written)
       return;
     SmallVector<PlaceUse> from, to;
     for (model::VariableOp copy : copies) {
+      if (!sources.contains(copy.getSymName()))
+        continue;
       from.push_back(sources.lookup(copy.getSymName()));
       to.push_back({variables.place(copy.getSymName()), 0, variables.version(copy.getSymName())});
     }

@@ -92,12 +92,15 @@ TEST(RankProgram, FinishesAnUpdateBesideTheNextStepOrBeforeWhatReads) {
   auto loaded = RankProgram::load(*file, std::move(*openCpuDevice(1)), {});
   ASSERT_TRUE(loaded.ok()) << loaded.status().message();
   RankProgram &program = **loaded;
-  auto gradient = [&] {
-    for (int i = 0; i < file->plan.buffers_size(); ++i)
-      if (file->plan.buffers(i).name() == "gradient")
-        return reinterpret_cast<const float *>(program.arenas().bufferAddress(uint32_t(i)))[1];
-    return 0.0f;
+  auto named = [&](const std::string &name) {
+    int i = 0;
+    while (file->plan.buffers(i).name() != name)
+      ++i;
+    return program.arenas().bufferAddress(uint32_t(i));
   };
+  *reinterpret_cast<float *>(named("vocab")) = TinyPlan::vocab;
+  *reinterpret_cast<int32_t *>(named("count")) = TinyPlan::rows * TinyPlan::sequenceLen;
+  auto gradient = [&] { return reinterpret_cast<const float *>(named("gradient"))[1]; };
   auto run = [&](plan::Segment::Kind kind) {
     if (kind != plan::Segment::UPDATE)
       submit(program);

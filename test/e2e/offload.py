@@ -73,6 +73,17 @@ class Offload(WorkshopTest):
                     with self.subTest(strategy=name, form=form, precision=precision):
                         self.same(fractions=(0.5, 1), precision=precision, parallelism=parallelism, **FORMS[form])
 
+    def test_plans_for_a_gpu(self):
+        # Adapters lie in borders there as on the CPU, or apart; their masters are on the host in part or all.
+        for form in ("full", "LoRA", "LoRA with dropout", "QLoRA"):
+            for precision in ("BF16_TRUE", "BF16_MIXED"):
+                for fraction in (0.5, 1):
+                    with self.subTest(form=form, precision=precision, fraction=fraction):
+                        fields = dict(FORMS[form], base_model='"smollm2-135m"', precision=precision)
+                        recipe = self.recipe("gpu", offload_optimizer=offload(fraction), **fields)
+                        checked = call(FTC, "check", recipe, "--gpu", "h200")
+                        self.assertEqual(checked.code, 0, checked.text)
+
     def test_poison_finds_nothing(self):
         for form in ("full", "LoRA"):
             with self.subTest(form=form):
