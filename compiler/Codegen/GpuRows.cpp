@@ -273,13 +273,15 @@ void GpuRows::loadAhead(vector::LoadOp load, const Tile &tile) {
   }
 }
 
-/// Turns of a loop over `group` whose loads are taken together.
+/// Turns of a loop over `group` whose loads are taken together; of f64, which takes twice the registers, half as many.
 int64_t GpuRows::turnsOf(const RowGroup &group) const {
-  int64_t bytes = 0;
+  int64_t bytes = 0, most = turnsAhead;
   for (Operation *op : group.slice)
-    if (isa<vector::LoadOp>(op))
+    if (isa<vector::LoadOp>(op)) {
       bytes += shapes.at(group.length).vector * bytesOf(*accessOf(op));
-  return bytes ? std::clamp<int64_t>(bytesAhead / bytes, 1, turnsAhead) : 1;
+      most = bytesOf(*accessOf(op)) == 8 ? turnsAhead / 2 : most;
+    }
+  return bytes ? std::clamp<int64_t>(bytesAhead / bytes, 1, most) : 1;
 }
 
 /// Without a word LLVM and ptxas unroll loops of known length until they spill; unrolled a little, more loads are in
