@@ -262,7 +262,12 @@ GpuRows::Reductions GpuRows::emitTiles(const RowGroup &group, ArrayRef<Tile> til
   return partial;
 }
 
+/// Arithmetic in f64 takes twice the registers and leaves none for it.
+bool mayLoadAhead(vector::LoadOp load) { return !load.getVectorType().getElementType().isF64(); }
+
 void GpuRows::loadAhead(vector::LoadOp load, const Tile &tile) {
+  if (!mayLoadAhead(load))
+    return;
   auto isIt = [&](const auto &entry) {
     return entry.first == load && entry.second->number == tile.number && entry.second->rows == tile.rows;
   };
@@ -275,11 +280,13 @@ void GpuRows::loadAhead(vector::LoadOp load, const Tile &tile) {
 
 /// Turns of a loop over `group` whose loads are taken together.
 int64_t GpuRows::turnsOf(const RowGroup &group) const {
-  int64_t bytes = 0;
+  int64_t bytes = 0, most = turnsAhead;
   for (Operation *op : group.slice)
-    if (isa<vector::LoadOp>(op))
+    if (auto load = dyn_cast<vector::LoadOp>(op)) {
       bytes += shapes.at(group.length).vector * bytesOf(*accessOf(op));
-  return bytes ? std::clamp<int64_t>(bytesAhead / bytes, 1, turnsAhead) : 1;
+      most = mayLoadAhead(load) ? most : 1;
+    }
+  return bytes ? std::clamp<int64_t>(bytesAhead / bytes, 1, most) : 1;
 }
 
 /// Without a word LLVM and ptxas unroll loops of known length until they spill; unrolled a little, more loads are in

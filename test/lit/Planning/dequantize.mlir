@@ -30,7 +30,7 @@
 // CHECK-NEXT: plan.memset {{.*}}buffer = @[[M]], offset = 256, rows = 80, rowBytes = 16, pitch = 272, write = [[V]]>
 // CHECK-NEXT: plan.launch {{.*}} @copy items 64
 // CHECK-SAME: buffer = @[[M]], offset = 256, rows = 64, rowBytes = 16, pitch = 272, write = [[V]]>
-// CHECK-NEXT: plan.copy
+// CHECK-NEXT: plan.launch "linear.border" @copy_1
 // CHECK-NEXT: plan.gemm "linear.folded" {{.*}} m 8 n 80 k 68
 // CHECK-SAME: buffer = @[[M]], offset = 0, rows = 80, rowBytes = 272, pitch = 272, read = [[V]]>
 // CHECK-NEXT: plan.launch {{.*}} items 40 [

@@ -39,7 +39,7 @@
 // CHECK-NEXT: plan.gemm {{.*}} m 8 n 8 k 16
 // CHECK-SAME: buffer = @[[W]], offset = 2688, rows = 8, rowBytes = 64, pitch = 96
 // CHECK-SAME: buffer = @[[S:[^,]*]], offset = 0, rows = 8, rowBytes = 32, pitch = 32, write = [[SV:[0-9]+]]
-// CHECK-NEXT: plan.copy
+// CHECK-NEXT: plan.launch "{{.*}}border" @copy
 // CHECK-SAME: buffer = @[[S]], offset = 0, rows = 8, rowBytes = 32, pitch = 32, read = [[SV]]
 // CHECK-SAME: buffer = @[[X]], offset = 64, rows = 8, rowBytes = 32, pitch = 96, write = [[XV]]
 // CHECK-NEXT: plan.gemm "{{.*}}folded" {{.*}} m 8 n 28 k 24
