@@ -1,16 +1,23 @@
 #!/usr/bin/env python3
 """Measures what comes in: tokenizers, data, weights. Writes reports/results/text.json and reports/text.md.
 
-    reports/text.py [--build build] [--python PYTHON] [--tokenizer PATH ...] [--scratch DIR] [PART ...]
+    reports/text.py [--build build] [--python PYTHON] [--tokenizer PATH ...] [--scratch DIR] [--gpu TARGET] [--plans DIR]
+                    [--megabytes N] [PART ...]
+    reports/text.py --compile DIR [--build build] [--gpu TARGET]
 
 Parts, all by default:
-  tokenizers   test/goldens/text/speed.py in PYTHON, which needs tokenizers, sentencepiece and mistral-common: each PATH (a
-               folder with tokenizer.json, a tokenizer.model* or a tekken*.json) against its library, on one thread and on
-               all cores, and `ftc`'s own trained forms
-  data         `ftc data` on 2 GB of generated samples: MB/s, and the most memory that the process had at a time
-  weights      a model of 2.5 GB in BF16 from a folder and from split files, its pages dropped before and not: GB/s beside
-               what reading the same file gives, in as many threads as there are cores and more
+  tokenizers   test/goldens/text/speed.py in PYTHON, which needs tokenizers and sentencepiece: each PATH (a folder with
+               tokenizer.json, a tokenizer.model* or a tekken*.json) against its library, on one thread and on all cores,
+               and some of `ftc`'s own trained forms
+  data         `ftc data` on 2 GB of generated samples (or N MB) with the first PATH of each kind: MB/s, the most memory that
+               the process had at a time, and how full its rows are; and 10,000 samples of drawn lengths
+  weights      a model of 2.5 GB in BF16 in four files, its pages dropped before and not: GB/s into the processor's arena,
+               or with --gpu into the GPU's, beside what reading the same files gives (in one thread, eight and as many as
+               there are cores) and what PYTHON's torch copies from pinned memory to the GPU
 What other processes take meanwhile is written beside each number.
+
+Where there is no MLIR, and so no ftc: --compile DIR on a machine that has it writes the plans, --plans DIR takes them, and
+build/test/bin/pack-data does what `ftc data` does.
 """
 import argparse
 import concurrent.futures
@@ -28,25 +35,32 @@ import time
 from cpu import CORES, ROOT, cpu_name, table, timed
 
 FORMS = ROOT / "test/goldens/text"
-DATA_BYTES = 2 * 10**9
-DATA_RECIPE = """base_model: "tiny-llama-1.1b"
+DATA_RECIPE = """base_model: "qwen2.5-0.5b"
 target: "cpu"
 precision: BF16_TRUE
 sequence_len: 2048
 micro_batch_size: 1
 learning_rate: 1e-4
 max_steps: 1
-data {{ train: "{data}" }}
+data { train: "data.jsonl" }
 """
-LOAD_RECIPE = """base_model: "{model}"
+LOAD_RECIPE = """base_model: "llama-3.2-1b"
 target: "cpu"
 precision: BF16_TRUE
 sequence_len: 16
 micro_batch_size: 1
-lora {{ r: 8 target_modules: "q_proj" }}
+lora { r: 8 target_modules: "q_proj" }
 learning_rate: 1e-4
 max_steps: 1
-data {{ train: "synthetic:1" }}
+data { train: "synthetic:1" }
+"""
+COPY_RATE = """import time, torch
+host, best = torch.empty(1 << 30, dtype=torch.uint8).pin_memory(), 1e9
+device = torch.empty_like(host, device="cuda")
+for _ in range(6):
+    torch.cuda.synchronize(); start = time.perf_counter()
+    device.copy_(host, non_blocking=True); torch.cuda.synchronize(); best = min(best, time.perf_counter() - start)
+print(host.numel() / best / 1e9)
 """
 
 
@@ -60,32 +74,63 @@ def measure_tokenizers(options, folder):
     return [dict(model=model, threads=int(threads), ftc=float(ours), library=float(theirs)) for model, threads, ours, theirs in rows]
 
 
-def write_samples(path):
-    """Alpaca samples of text from this repository's own words, none twice."""
-    rng = random.Random(1)
+def compiled(options, name, recipe, folder, *more):
+    """The plan of a recipe, or the one that --plans has."""
+    if options.plans:
+        return options.plans / f"{name}.bin"
+    (folder / f"{name}.textproto").write_text(recipe)
+    timed([options.build / "bin/ftc", "compile", folder / f"{name}.textproto", *more, "-o", folder / f"{name}.bin"])
+    return folder / f"{name}.bin"
+
+
+def words_of_samples():
     words = (ROOT / "LICENSE").read_text().split() + (ROOT / "recipes/data/wordnet_train.jsonl").read_text().split()[:40000]
-    words = [json.dumps(word, ensure_ascii=False)[1:-1] for word in words]
+    return [json.dumps(word, ensure_ascii=False)[1:-1] for word in words]
+
+
+def write_samples(path, most):
+    """Alpaca samples of text from this repository's own words, none twice."""
+    rng, words = random.Random(1), words_of_samples()
     texts = [" ".join(words[at : at + rng.randint(20, 400)]) for at in range(0, len(words) - 400, 7)]
     questions = [" ".join(words[at : at + 20]) for at in range(0, len(words) - 400, 7)]
     size = number = 0
     with open(path, "w", buffering=1 << 22) as file:
-        while size < DATA_BYTES:
+        while size < most:
             number += 1
             size += file.write(f'{{"instruction": "{number}: {rng.choice(questions)}", "input": "", "output": "{rng.choice(texts)}"}}\n')
     return number
 
 
+def write_lengths(path, count=10000):
+    """Samples whose lengths are drawn as those of published sets of chats look: log-normal, a few of thousands of tokens."""
+    rng, words = random.Random(2), words_of_samples()
+    with open(path, "w") as file:
+        for number in range(count):
+            at, length = rng.randrange(len(words)), min(1500, int(rng.lognormvariate(5, 0.9)))
+            text = " ".join((words[at:] + words)[:length])
+            file.write(f'{{"instruction": "{number}", "input": "", "output": "{text}"}}\n')
+    return count
+
+
 def measure_data(options, folder):
-    data, recipe = folder / "data.jsonl", folder / "recipe.textproto"
-    samples = write_samples(data)
+    data, plan = folder / "data.jsonl", compiled(options, "data", DATA_RECIPE, folder)
+    models = {path.suffix == ".json" or path.is_dir(): path for path in reversed(options.tokenizer)}
     rows = []
-    recipe.write_text(DATA_RECIPE.format(data=data))
-    for form in ("gpt2", "forms/sp_llama"):
-        text, row = timed([options.build / "bin/ftc", "data", recipe, "--model", FORMS / form, "-o", folder / "tokens"])
-        filled = re.search(r"filled to ([\d.]+) %", text)
-        rows.append(dict(row, form=form, samples=samples, bytes=data.stat().st_size, filled_percent=float(filled[1])))
-        (folder / "tokens").unlink()
-    data.unlink()
+    for write in (lambda: write_samples(data, options.megabytes * 10**6), lambda: write_lengths(data)):
+        samples = write()
+        for model in models.values() or (FORMS / "gpt2", FORMS / "forms/sp_llama"):
+            own = model
+            if model.is_file():
+                own = folder / model.name
+                own.mkdir(exist_ok=True)
+                link = own / ("tekken.json" if model.suffix == ".json" else "tokenizer.model")
+                link.unlink(missing_ok=True)
+                link.symlink_to(model.resolve())
+            text, row = timed([options.build / "test/bin/pack-data", plan, own, data, folder / "tokens"])
+            filled = re.search(r"filled to ([\d.]+) %", text)
+            rows.append(dict(row, form=model.name, samples=samples, bytes=data.stat().st_size, filled_percent=float(filled[1])))
+            (folder / "tokens").unlink()
+        data.unlink()
     return rows
 
 
@@ -154,26 +199,35 @@ def read_rate(folder, threads, block=1 << 22, direct=True):
     return round(rate, 2)
 
 
+def rate_of_reading(folder, cold):
+    """The best rate in one thread, in eight and in as many as there are cores."""
+    rates = []
+    for threads in sorted({1, 8, CORES}):
+        if cold:
+            drop(folder)
+        try:
+            rates.append(read_rate(folder, threads, direct=cold))
+        except OSError: # no O_DIRECT here
+            drop(folder)
+            rates.append(read_rate(folder, threads, direct=False))
+    return max(rates)
+
+
 def measure_weights(options, folder):
     size = write_model(folder / "model")
-    recipe, plan = folder / "recipe.textproto", folder / "plan.bin"
-    recipe.write_text(LOAD_RECIPE.format(model=folder / "model"))
-    timed([options.build / "bin/ftc", "compile", recipe, "-o", plan])
     rows = []
-    for cold in (True, True, True, False, False):
-        disk = None
-        if cold:
-            rates = []
-            for threads in (1, CORES, 8):
+    for target in ["cpu"] * (not options.only_gpu) + [options.gpu] * bool(options.gpu):
+        plan = compiled(options, f"load-{target}", LOAD_RECIPE, folder, "--gpu", target)
+        copy = None if target == "cpu" else round(float(subprocess.run([options.python, "-c", COPY_RATE], capture_output=True,
+                                                                       text=True, check=True).stdout), 2)
+        for cold in (True, True, False, False):
+            reading = rate_of_reading(folder / "model", cold)
+            if cold:
                 drop(folder / "model")
-                rates.append(read_rate(folder / "model", threads))
-            disk = max(rates)
-            drop(folder / "model")
-        else:
-            disk = max(read_rate(folder / "model", CORES, direct=False) for _ in range(2))
-        text, row = timed([options.build / "bin/ftrun", plan, "--model", folder / "model", "--out", folder / "out", "--overwrite"])
-        loaded = re.search(r"loaded .* of weights in ([\d.]+) s, ([\d.]+) GB/s", text)
-        rows.append(dict(row, cold=cold, bytes=size, load_seconds=float(loaded[1]), gb_per_s=float(loaded[2]), read_gb_per_s=disk))
+            text, row = timed([options.build / "bin/ftrun", plan, "--model", folder / "model", "--out", folder / "out", "--overwrite"])
+            loaded = re.search(r"loaded .* of weights in ([\d.]+) s, ([\d.]+) GB/s", text)
+            rows.append(dict(row, target=target, cold=cold, bytes=size, load_seconds=float(loaded[1]), gb_per_s=float(loaded[2]),
+                             read_gb_per_s=reading, copy_gb_per_s=copy))
     return rows
 
 
@@ -181,7 +235,7 @@ def report(results):
     parts = [f"# What comes in: tokenizers, data, weights\n\n`reports/text.py` wrote this on {results['cpu']}, {CORES} cores. \"Others\" is how "
              "many cores other\nprocesses took during the measurement."]
     if "tokenizers" in results:
-        parts.append("## Tokenizers\n\nThe sources of Python's library and this repository's data, in pieces of 2 kB; each program encodes them five "
+        parts.append("## Tokenizers\n\nThe sources of Python's library and this repository's data, in pieces of 2 kB; each program encodes them three "
                      "times, the best\ncounts. The library is `tokenizers`, or `sentencepiece` for a tokenizer.model.\n\n" + table(
                          ["tokenizer", "threads", "ftc, MB/s", "library, MB/s", "times as fast"],
                          [[row["model"], row["threads"], row["ftc"], row["library"], f"{row['ftc'] / row['library']:.1f}"]
@@ -194,21 +248,34 @@ def report(results):
                            f"{row['peak_bytes'] / 2**30:.2f}", row["filled_percent"], row["other_cores"]] for row in results["data"]]))
     if "weights" in results:
         parts.append("## Weights into the arena\n\nLlama-3.2-1B's tensors in BF16, in four files; \"reading\" is the best of plain reads of the same "
-                     "files on 1, all and 8\nthreads, past the page cache where the pages were dropped.\n\n" + table(
-                         ["pages", "GB", "seconds", "GB/s", "reading, GB/s", "share", "others"],
-                         [["dropped" if row["cold"] else "in memory", f"{row['bytes'] / 1e9:.2f}", row["load_seconds"], row["gb_per_s"],
-                           row["read_gb_per_s"], f"{row['gb_per_s'] / row['read_gb_per_s']:.0%}", row["other_cores"]] for row in results["weights"]]))
+                     "files on 1, 8 and all\nthreads, past the page cache where the pages were dropped; \"copying\", torch's from pinned memory to the GPU.\n\n" + table(
+                         ["into", "pages", "GB", "seconds", "GB/s", "reading, GB/s", "copying, GB/s", "share of the least", "others"],
+                         [[row["target"], "dropped" if row["cold"] else "in memory", f"{row['bytes'] / 1e9:.2f}", row["load_seconds"],
+                           row["gb_per_s"], row["read_gb_per_s"], row["copy_gb_per_s"] or "–",
+                           f"{row['gb_per_s'] / min(row['read_gb_per_s'], row['copy_gb_per_s'] or 1e9):.0%}", row["other_cores"]]
+                          for row in results["weights"]]))
     return "\n\n".join(parts) + "\n"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build")
-    parser.add_argument("--python", default="python3", help="with tokenizers, sentencepiece and mistral-common")
+    parser.add_argument("--python", default="python3", help="with tokenizers and sentencepiece; with --gpu, torch")
     parser.add_argument("--tokenizer", type=pathlib.Path, action="append", default=[])
     parser.add_argument("--scratch", type=pathlib.Path, help="a folder on the disk that is measured")
+    parser.add_argument("--plans", type=pathlib.Path, help="a folder that --compile wrote")
+    parser.add_argument("--compile", type=pathlib.Path, help="write the plans into this folder, and measure nothing")
+    parser.add_argument("--gpu", help="also load into this target's memory")
+    parser.add_argument("--only-gpu", action="store_true", help="do not load into the processor's")
+    parser.add_argument("--megabytes", type=int, default=2000, help="of generated samples")
     parser.add_argument("part", nargs="*", help="tokenizers, data, weights")
     options = parser.parse_args()
+    if options.compile:
+        options.compile.mkdir(parents=True, exist_ok=True)
+        compiled(options, "data", DATA_RECIPE, options.compile)
+        for target in ["cpu"] + [options.gpu] * bool(options.gpu):
+            compiled(options, f"load-{target}", LOAD_RECIPE, options.compile, "--gpu", target)
+        return
     parts = options.part or ["tokenizers", "data", "weights"]
     if set(parts) - {"tokenizers", "data", "weights"}:
         parser.error("parts are tokenizers, data and weights")
@@ -220,7 +287,9 @@ def main():
             results[part] = globals()[f"measure_{part}"](options, pathlib.Path(folder))
         stored.parent.mkdir(exist_ok=True)
         stored.write_text(json.dumps(results, indent=1) + "\n")
-    (ROOT / "reports/text.md").write_text(report(results))
+    text = report(results)
+    (ROOT / "reports/text.md").write_text(text)
+    print(text)
 
 
 if __name__ == "__main__":

@@ -238,12 +238,6 @@ static void addNotes(const Inputs &inputs, const Choices &choices, const Plannin
                     headDim, lanes, 100.0 * lanes / headDim - 100));
   addSplitNotes(inputs, choices, stats);
   addTargetNotes(inputs, choices, stats);
-  if (const recipe::Recipe &r = inputs.recipe.fields;
-      r.has_offload_optimizer() && !r.offload_optimizer().has_fraction())
-    stats.add_notes(
-        choices.hostFraction > 0
-            ? fmt::format("offload_optimizer.fraction AUTO took {:.3f}, the least that fits", choices.hostFraction)
-            : "offload_optimizer.fraction AUTO took 0, since all fits, or the machine decides");
   if (hasWindows(inputs) && inputs.target.library_attention())
     stats.add_notes(fmt::format("rows of {} tokens are longer than a window of the model: attention is tiled, which is "
                                 "slower than the library's",
@@ -422,7 +416,7 @@ static void noteHost(plan::Plan &plan) {
   if (there)
     plan.mutable_stats()->add_notes(
         fmt::format("optimizer on the host: masters and moments of {} of {} trained parameters ({:.0f} %), whose "
-                    "updates end before the next forward pass begins",
+                    "updates run beside the next forward pass, each in front of its first use",
                     there, all, 100.0 * double(there) / double(all)));
 }
 
@@ -490,6 +484,8 @@ void ft::finishPlan(const recipe::TargetSpec &target, const MemoryPeak &peak, pl
     plan.add_features(plan::sharesFeature);
   if (plan::hasTargets(plan))
     plan.add_features(std::string(plan::targetsFeature));
+  if (plan::has(plan, plan::Segment::FINISH))
+    plan.add_features(std::string(plan::finishFeature));
   plan::Stats &stats = *plan.mutable_stats();
   for (const plan::Tensor &tensor : plan.tensors()) {
     uint64_t elements = 1;

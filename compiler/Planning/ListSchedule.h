@@ -9,12 +9,14 @@
 namespace ft {
 
 /// Work of `us` microseconds on a stream. The tasks that it follows stand before it in the program: those in `inputs`
-/// make what it reads, those in `after` must be done for another reason.
+/// make what it reads, those in `after` must be done for another reason. It takes room where what it makes lies in
+/// memory that others want before and behind it.
 struct Task {
   unsigned stream = 0;
   double us = 0;
   llvm::SmallVector<int64_t, 4> inputs = {}, after = {};
-  bool hasPlace = false; ///< what it makes has a place of its own, however long before it is read
+  /// Of a value that others wait for: it needs room until it is read. False: it has a place of its own.
+  bool takesRoom = true;
 };
 
 struct TaskOrder {

@@ -111,7 +111,7 @@ TEST(ListSchedule, WhatHasAPlaceIsNotHeldUpByItsReaders) {
   const llvm::SmallVector<int64_t, 2> reader{8}, maker{4};
   EXPECT_EQ(listSchedule(tasks, 3, 2).waits[5], reader) << "of the first, whose place it would take";
   for (Task &task : tasks)
-    task.hasPlace = task.stream == leave;
+    task.takesRoom = task.stream != leave;
   EXPECT_EQ(listSchedule(tasks, 3, 2).waits[5], maker);
 }
 

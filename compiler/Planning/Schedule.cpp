@@ -82,9 +82,25 @@ private:
                                                                                 : std::optional(Resource::Leave);
   }
 
-  bool isOnDevice(plan::OperandAttr operand) const {
+  plan::ArenaOp arenaOf(plan::OperandAttr operand) const {
     auto buffer = symbols.lookup<plan::BufferOp>(operand.getBuffer().getAttr());
-    return symbols.lookup<plan::ArenaOp>(buffer.getArenaAttr().getAttr()).getSpace() == plan::Space::Device;
+    return symbols.lookup<plan::ArenaOp>(buffer.getArenaAttr().getAttr());
+  }
+  bool isOnDevice(plan::OperandAttr operand) const { return arenaOf(operand).getSpace() == plan::Space::Device; }
+
+  /// Weights that come back and what is exchanged where it lies have a place; what is on its way to be used once has
+  /// not.
+  bool takesRoom(int64_t i) const {
+    return !isInPlace(steps[i]) && llvm::any_of(operands[i], [&](plan::OperandAttr operand) {
+      return operand.getWrite() != 0 && arenaOf(operand).getTransient();
+    });
+  }
+
+  /// An exchange of what lies there already.
+  static bool isInPlace(Operation *step) {
+    auto collective = dyn_cast<plan::CollectiveOp>(step);
+    return collective && llvm::all_of(collective.getWhole().getAsRange<plan::OperandAttr>(),
+                                      [](plan::OperandAttr run) { return run.getRead() != 0 && run.getWrite() != 0; });
   }
 
   /// A graph begins and ends on stream 0, between the exchanges with the host. So what stands before the first or
@@ -105,6 +121,7 @@ private:
     for (int64_t i = first + 1; i < last; ++i)
       if (std::optional<Resource> resource = resourceOf(i)) {
         tasks[i].stream = static_cast<unsigned>(*resource);
+        tasks[i].takesRoom = takesRoom(i);
         streams = std::max(streams, tasks[i].stream + 1);
       }
     return streams > 1;
@@ -160,7 +177,7 @@ private:
       for (int64_t input : task.inputs)
         if (auto copy = dyn_cast<plan::CopyOp>(*steps[input]); copy && !isOnDevice(copy.getDst())) {
           movements.fetches.push_back(i);
-          tasks[input].hasPlace = tasks[i].hasPlace = true;
+          tasks[input].takesRoom = tasks[i].takesRoom = false;
           if (runsOn(input, Resource::Leave))
             movements.leaves.push_back(input);
         }

@@ -217,6 +217,9 @@ private:
     case Role::LossScale:
       placeAt(v, createBuffer(v.getSymName(), "optimizer", plan::BufferClass::OptimizerState, bytes(v), true), 0);
       return success();
+    case Role::Kept:
+      placeAt(v, createBuffer(v.getSymName(), "gradients", plan::BufferClass::Gradient, bytes(v), /*loaded=*/false), 0);
+      return success();
     case Role::ConstantTable:
     case Role::RandomKeys:
       placeAt(v, createBuffer(v.getSymName(), "weights", plan::BufferClass::Constant, bytes(v), true), 0);
@@ -342,7 +345,8 @@ private:
   }
 
   void mapTensor(VariableOp v) {
-    if (v.getRole() == Role::Input || v.getRole() == Role::Output || v.getRole() == Role::WorkingCopy || v.getBucket())
+    if (v.getRole() == Role::Input || v.getRole() == Role::Output || v.getRole() == Role::WorkingCopy ||
+        v.getRole() == Role::Kept || v.getBucket())
       return;
     if (v.getNf4())
       return mapQuantized(v);

@@ -85,6 +85,7 @@ constexpr Field fieldsOfConfig[] = {
     harmless("_attn_implementation_internal"),
     harmless("_commit_hash"),
     harmless("_flash_attn_2_enabled"),
+    harmless("_model_name_or_path"), // a title, of a model that transformers read from GGUF
     harmless("attn_implementation"),
     harmless("auto_map"),
     harmless("dtype"),

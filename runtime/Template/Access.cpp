@@ -166,6 +166,10 @@ Expected<int64_t> integerArgument(const std::optional<Value> &value, std::string
   return value->integer();
 }
 
+Expected<Value> Function::call(Context &context, const Arguments &arguments) const {
+  return self.isMarkup() ? markupMethod(context, name, self, arguments, body) : body(context, self, arguments);
+}
+
 Value globalFunction(std::string_view name) {
   for (const auto &[known, body] : Functions)
     if (known == name)
@@ -212,7 +216,8 @@ Expected<Value> itemOf(const Value &value, const Value &key) {
       if (at < 0 || at >= size)
         break;
       const size_t byte = byteOfCodePoint(text, size_t(at));
-      return Value(text.substr(byte, codePointLength(text, byte)));
+      std::string character = text.substr(byte, codePointLength(text, byte));
+      return value.isMarkup() ? Value::markup(std::move(character)) : Value(std::move(character));
     }
     break;
   default:
@@ -251,7 +256,7 @@ Expected<Value> sliceOf(Context &context, const Value &value, std::span<const Va
   std::string out;
   for (size_t i : sliced(characters.size(), at[0], at[1], at[2].value_or(1)))
     out += characters[i].text();
-  return Value(std::move(out));
+  return value.isMarkup() ? Value::markup(std::move(out)) : Value(std::move(out));
 }
 
 } // namespace ft::rt::jinja

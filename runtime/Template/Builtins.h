@@ -51,7 +51,7 @@ public:
   Function(std::string_view name, Value self, Body body) : name(name), self(std::move(self)), body(body) {}
   std::string kindName() const override { return "function " + std::string(name); }
   bool callable() const override { return true; }
-  Expected<Value> call(Context &context, const Arguments &arguments) const { return body(context, self, arguments); }
+  Expected<Value> call(Context &context, const Arguments &arguments) const;
 
 private:
   std::string_view name;
@@ -88,6 +88,15 @@ Expected<bool> compare(Context &context, std::string_view operation, const Value
 Expected<Value> negative(const Value &value);
 /// A number that is finite; else refused.
 Expected<Value> finite(double number);
+
+/// Both texts, at least one of them safe: the other escaped, and the whole safe.
+Expected<Value> joinedMarkup(Context &context, const Value &left, const Value &right);
+/// A method of a safe text, as markupsafe's class has it: texts that it takes are escaped, those that it makes are
+/// safe.
+Expected<Value> markupMethod(Context &context, std::string_view name, const Value &self, const Arguments &arguments,
+                             Function::Body body);
+/// str.format() of "{}", "{0}" and "{name}", also with "!s" and "!r".
+Expected<Value> formatMethod(Context &context, const Value &self, const Arguments &arguments);
 
 /// A text that is charged for.
 Expected<Value> textValue(Context &context, std::string text);

@@ -159,9 +159,9 @@ Expected<Value> stringFilter(Context &context, const Value &input, const Bound &
   return textValue(context, std::move(text));
 }
 
-/// Nothing is escaped in a chat template, so nothing is marked either.
-Expected<Value> safeFilter(Context &context, const Value &input, const Bound &a) {
-  return stringFilter(context, input, a);
+Expected<Value> safeFilter(Context &, const Value &input, const Bound &) {
+  FT_ASSIGN_OR_RETURN(std::string text, printed(input));
+  return Value::markup(std::move(text));
 }
 
 Expected<Value> toJsonFilter(Context &context, const Value &input, const Bound &a) {
@@ -238,6 +238,10 @@ constexpr Filter ValueFilters[] = {
     {"wordcount", "", wordCountFilter},
 };
 
+/// What these make of a safe text is safe: Jinja applies the text's own methods. Others take it as any text.
+constexpr std::string_view KeepSafe[] = {"capitalize", "center", "indent", "last", "lower",
+                                         "reverse",    "string", "trim",   "upper"};
+
 /// Jinja's others.
 constexpr std::string_view NotSupported[] = {
     "attr",   "e",     "escape",    "filesizeformat", "forceescape", "format", "groupby",  "pprint",
@@ -276,7 +280,9 @@ Expected<Value> applyFilter(Context &context, std::string_view name, const Value
   if (!filter)
     return badInput(unknownFilter(name));
   FT_ASSIGN_OR_RETURN(const Bound bound, bind(fmt::format("filter {}", name), filter->signature, arguments));
-  return filter->body(context, input, bound);
+  auto result = filter->body(context, input, bound);
+  const bool safe = input.isMarkup() && std::find(std::begin(KeepSafe), std::end(KeepSafe), name) != std::end(KeepSafe);
+  return safe && result && result->is(Kind::Text) ? Value::markup(result->text()) : std::move(result);
 }
 
 } // namespace ft::rt::jinja

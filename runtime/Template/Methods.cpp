@@ -152,6 +152,7 @@ constexpr Method TextMethods[] = {
     {"count", countMethod},
     {"endswith", affixMethod<false>},
     {"find", findMethod<false, false>},
+    {"format", formatMethod},
     {"index", findMethod<false, true>},
     {"isalnum", everyMethod<isAlphanumeric>},
     {"isalpha", everyMethod<isLetter>},

@@ -78,7 +78,7 @@ Expected<Value> repeated(Context &context, const Value &what, int64_t times) {
     std::string out;
     for (uint64_t i = 0; i < count; ++i)
       out += what.text();
-    return Value(std::move(out));
+    return what.isMarkup() ? Value::markup(std::move(out)) : Value(std::move(out));
   }
   std::vector<Value> items;
   for (uint64_t i = 0; i < count; ++i)
@@ -107,6 +107,8 @@ Expected<Value> binary(Context &context, std::string_view operation, const Value
   if (left.isNumber() && right.isNumber())
     return reals(operation, left.real(), right.real());
   const bool sameKind = left.kind() == right.kind();
+  if (operation == "+" && sameKind && left.is(Kind::Text) && (left.isMarkup() || right.isMarkup()))
+    return joinedMarkup(context, left, right);
   if (operation == "+" && sameKind && left.is(Kind::Text))
     return textValue(context, left.text() + right.text());
   if (operation == "+" && sameKind && left.isSequence()) {

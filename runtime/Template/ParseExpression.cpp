@@ -56,6 +56,7 @@ Expected<ExpressionPtr> Parser::parseExpression(bool conditional) {
 }
 
 Expected<ExpressionPtr> Parser::parseConditional() {
+  const size_t known = unknown.size();
   FT_ASSIGN_OR_RETURN(ExpressionPtr value, parseOr());
   while (isName("if")) {
     auto choice = node(Kind::Conditional, current().at);
@@ -65,6 +66,7 @@ Expected<ExpressionPtr> Parser::parseConditional() {
     if (takeName("else")) {
       FT_ASSIGN_OR_RETURN(otherwise, parseExpression());
     }
+    forgiveUnknown(known);
     choice->parts.push_back(std::move(value));
     choice->parts.push_back(std::move(condition));
     choice->parts.push_back(std::move(otherwise));

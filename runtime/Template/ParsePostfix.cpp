@@ -117,7 +117,7 @@ Expected<ExpressionPtr> Parser::parseFilter(ExpressionPtr value) {
   filter->parts.push_back(std::move(value));
   FT_ASSIGN_OR_RETURN(filter->name, expectName("a filter's name"));
   if (!isFilter(filter->name))
-    return error(filter->at, unknownFilter(filter->name));
+    unknown.push_back({filter->at, unknownFilter(filter->name)});
   if (isOperator("("))
     FT_RETURN_IF_ERROR(parseArguments(*filter));
   return finish(std::move(filter));
@@ -131,7 +131,7 @@ Expected<ExpressionPtr> Parser::parseTest(ExpressionPtr value) {
   test->parts.push_back(std::move(value));
   FT_ASSIGN_OR_RETURN(test->name, expectName("a test's name"));
   if (!isTest(test->name))
-    return error(test->at, unknownTest(test->name));
+    unknown.push_back({test->at, unknownTest(test->name)});
   const Token::Kind kind = current().kind;
   if (isOperator("(")) {
     FT_RETURN_IF_ERROR(parseArguments(*test));

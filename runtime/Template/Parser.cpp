@@ -67,9 +67,17 @@ Status Parser::error(size_t at, const std::string &what) const {
   return badInput(fmt::format("{}: {}", placeOf(source, at), what));
 }
 
+Status Parser::refuseUnknown(size_t since) const {
+  return since < unknown.size() ? error(unknown[since].at, unknown[since].what) : Status();
+}
+
 //===-- statements ----------------------------------------------------------------------------------------------===//
 
-Expected<Body> Parser::parse() { return parseBody({}); }
+Expected<Body> Parser::parse() {
+  FT_ASSIGN_OR_RETURN(Body body, parseBody({}));
+  FT_RETURN_IF_ERROR(refuseUnknown(0));
+  return body;
+}
 
 /// Up to a block that starts with one of `ends`, whose name is then the current token; or to the end of the template
 /// where there are none.
@@ -136,9 +144,11 @@ Expected<Statement> Parser::parseStatement() {
     FT_RETURN_IF_ERROR(parseFilterBlock(statement));
   } else if (tag == "generation") {
     statement.kind = Statement::Kind::Scope;
+    const size_t known = unknown.size();
     ++nested;
     FT_ASSIGN_OR_RETURN(Body body, parseBlock({"endgeneration"}));
     --nested;
+    FT_RETURN_IF_ERROR(refuseUnknown(known));
     statement.bodies.push_back(std::move(body));
     step();
   } else if (tag == "break" || tag == "continue") {
@@ -155,6 +165,7 @@ Expected<Statement> Parser::parseStatement() {
 }
 
 Status Parser::parseIf(Statement &statement) {
+  const size_t known = unknown.size();
   while (true) {
     FT_ASSIGN_OR_RETURN(ExpressionPtr condition, parseTuple(/*conditional=*/false));
     statement.conditions.push_back(std::move(condition));
@@ -167,6 +178,7 @@ Status Parser::parseIf(Statement &statement) {
       statement.bodies.push_back(std::move(otherwise));
     }
     step();
+    forgiveUnknown(known);
     return {};
   }
 }
@@ -177,6 +189,7 @@ Status Parser::parseFor(Statement &statement) {
   if (!takeName("in"))
     return unexpected("'in'");
   FT_ASSIGN_OR_RETURN(statement.value, parseTuple(/*conditional=*/false));
+  const size_t known = unknown.size();
   if (takeName("if")) {
     FT_ASSIGN_OR_RETURN(statement.condition, parseExpression());
   }
@@ -193,7 +206,7 @@ Status Parser::parseFor(Statement &statement) {
   }
   --nested;
   step();
-  return {};
+  return refuseUnknown(known);
 }
 
 Status Parser::parseSet(Statement &statement) {
@@ -203,6 +216,7 @@ Status Parser::parseSet(Statement &statement) {
     FT_ASSIGN_OR_RETURN(statement.value, parseTuple());
     return {};
   }
+  const size_t known = unknown.size();
   if (isOperator("|")) {
     FT_ASSIGN_OR_RETURN(statement.value, parseFilters(nullptr));
   }
@@ -211,7 +225,7 @@ Status Parser::parseSet(Statement &statement) {
   --nested;
   statement.bodies.push_back(std::move(body));
   step();
-  return {};
+  return refuseUnknown(known);
 }
 
 /// A macro sees the template's own variables, so it stands where no others are.
@@ -220,6 +234,7 @@ Status Parser::parseMacro(Statement &statement) {
   if (nested > 0)
     return error(statement.at, "a macro inside of a loop, a macro or another block is not supported; move it to the "
                                "template's start");
+  const size_t known = unknown.size();
   FT_ASSIGN_OR_RETURN(statement.text, expectName("the macro's name"));
   FT_RETURN_IF_ERROR(expectOperator("("));
   while (!isOperator(")")) {
@@ -242,11 +257,12 @@ Status Parser::parseMacro(Statement &statement) {
   loops = outer;
   statement.bodies.push_back(std::move(body));
   step();
-  return {};
+  return refuseUnknown(known);
 }
 
 Status Parser::parseFilterBlock(Statement &statement) {
   statement.kind = Statement::Kind::Filter;
+  const size_t known = unknown.size();
   FT_ASSIGN_OR_RETURN(ExpressionPtr first, parseFilter(nullptr));
   FT_ASSIGN_OR_RETURN(statement.value, parseFilters(std::move(first)));
   ++nested;
@@ -254,7 +270,7 @@ Status Parser::parseFilterBlock(Statement &statement) {
   --nested;
   statement.bodies.push_back(std::move(body));
   step();
-  return {};
+  return refuseUnknown(known);
 }
 
 Expected<Target> Parser::parseOneTarget(bool attributes) {

@@ -4,6 +4,9 @@
 #include "runtime/Template/Syntax.h"
 #include "runtime/Template/Token.h"
 
+#include <string>
+#include <vector>
+
 namespace ft::rt::jinja {
 
 /// Follows Jinja's grammar (its parser.py) for what chat templates use; other statements are refused by name. Errors
@@ -71,6 +74,16 @@ private:
   Status unexpected(std::string_view wanted) const;
   Status error(size_t at, const std::string &what) const;
 
+  // Names of filters and tests that there are not.
+  struct Unknown {
+    size_t at;
+    std::string what;
+  };
+  /// Jinja finds them where a template is read; but in an if statement or an if expression, apart from loops and other
+  /// scopes inside of it, where they are evaluated.
+  void forgiveUnknown(size_t since) { unknown.erase(unknown.begin() + ptrdiff_t(since), unknown.end()); }
+  Status refuseUnknown(size_t since) const;
+
   // Nodes.
   static std::unique_ptr<Expression> node(Expression::Kind kind, size_t at);
   Expected<ExpressionPtr> finish(std::unique_ptr<Expression> node) const;
@@ -78,6 +91,7 @@ private:
   std::string_view source;
   std::vector<Token> tokens;
   size_t position = 0;
+  std::vector<Unknown> unknown;              ///< so far, in the template's order
   uint32_t depth = 0, loops = 0, nested = 0; ///< loops and other scopes around the current statement
 };
 

@@ -185,7 +185,7 @@ Expected<std::string> represented(const Value &value) {
   case Kind::Undefined:
     return std::string("Undefined");
   case Kind::Text:
-    return quoted(value.text());
+    return value.isMarkup() ? fmt::format("Markup({})", quoted(value.text())) : quoted(value.text());
   case Kind::List:
   case Kind::Tuple:
   case Kind::Dict: {

@@ -39,6 +39,13 @@ public:
   Value(const char *text) : Value(std::string(text)) {}
   Value(std::shared_ptr<Object> object) : kindOf(Kind::Object), held(std::move(object)) {}
 
+  /// A text that needs no escaping: what `safe` makes of a text. Jinja never escapes in chat templates, but where such
+  /// a text is joined with another by "+", the other is escaped.
+  static Value markup(std::string text) {
+    Value made(std::move(text));
+    made.safe = true;
+    return made;
+  }
   static Value none() { return Value(Kind::None, int64_t(0)); }
   /// `what` is for messages: "'tools'".
   static Value undefined(std::string what) {
@@ -50,6 +57,7 @@ public:
   Kind kind() const { return kindOf; }
   bool is(Kind kind) const { return kindOf == kind; }
   bool isSequence() const { return kindOf == Kind::List || kindOf == Kind::Tuple; }
+  bool isMarkup() const { return safe; } ///< a text, then
   bool isNumber() const { return kindOf == Kind::Boolean || kindOf == Kind::Integer || kindOf == Kind::Real; }
   bool isInteger() const { return kindOf == Kind::Boolean || kindOf == Kind::Integer; }
 
@@ -80,6 +88,7 @@ private:
                             std::shared_ptr<Object>>;
   Value(Kind kind, Held held) : kindOf(kind), held(std::move(held)) {}
   Kind kindOf;
+  bool safe = false;
   Held held;
 };
 

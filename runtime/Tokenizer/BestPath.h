@@ -1,7 +1,7 @@
 // The likeliest way to write a text with scored pieces, which both unigram models look for (Kudo 2018).
 #pragma once
 
-#include "runtime/Tokenizer/ByteTrie.h"
+#include "runtime/Tokenizer/PrefixTrie.h"
 #include "runtime/Tokenizer/Utf8.h"
 
 #include <algorithm>
@@ -19,7 +19,7 @@ public:
 
   /// The steps from front to back, valid until the next call.
   template <typename Score>
-  const std::vector<Step> &find(std::string_view text, const ByteTrie &pieces, uint32_t unknown, Sum unknownScore,
+  const std::vector<Step> &find(std::string_view text, const PrefixTrie &pieces, uint32_t unknown, Sum unknownScore,
                                 Score score) {
     best.assign(text.size() + 1, {0, NoPath, 0});
     for (size_t at = 0; at < text.size();) {

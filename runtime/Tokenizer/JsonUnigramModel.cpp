@@ -4,19 +4,22 @@
 
 namespace ft::rt {
 
-JsonUnigramModel::JsonUnigramModel(const std::vector<std::string> &tokens, std::vector<double> given, uint32_t unknown,
-                                   bool byteFallback)
-    : scores(std::move(given)), unknown(unknown) {
+Expected<JsonUnigramModel> JsonUnigramModel::create(const std::vector<std::string> &tokens, std::vector<double> scores,
+                                                    uint32_t unknown, bool byteFallback) {
+  JsonUnigramModel made(std::move(scores), unknown);
   constexpr double unknownPenalty = 10;
+  std::vector<PrefixTrie::Entry> entries;
   for (uint32_t id = 0; id < tokens.size(); ++id) {
-    ids[tokens[id]] = id;
-    trie.insert(tokens[id], id);
+    made.ids[tokens[id]] = id;
+    entries.emplace_back(tokens[id], id);
   }
-  unknownScore = *std::min_element(scores.begin(), scores.end()) - unknownPenalty;
-  bytes.fill(NoToken);
+  FT_ASSIGN_OR_RETURN(made.trie, PrefixTrie::of(std::move(entries)));
+  made.unknownScore = *std::min_element(made.scores.begin(), made.scores.end()) - unknownPenalty;
+  made.bytes.fill(NoToken);
   for (int byte = 0; byteFallback && byte < 256; ++byte)
-    if (auto found = ids.find(fmt::format("<0x{:02X}>", byte)); found != ids.end())
-      bytes[byte] = found->second;
+    if (auto found = made.ids.find(fmt::format("<0x{:02X}>", byte)); found != made.ids.end())
+      made.bytes[byte] = found->second;
+  return made;
 }
 
 /// A stretch is looked up once more as a whole, then spelled where each of its bytes has a token.

@@ -14,8 +14,8 @@ namespace ft::rt {
 class JsonUnigramModel {
 public:
   /// `tokens` are not empty; of equal ones the last counts. `unknown` is the id of one.
-  JsonUnigramModel(const std::vector<std::string> &tokens, std::vector<double> scores, uint32_t unknown,
-                   bool byteFallback);
+  static Expected<JsonUnigramModel> create(const std::vector<std::string> &tokens, std::vector<double> scores,
+                                           uint32_t unknown, bool byteFallback);
 
   using Scratch = BestPath<double>;
 
@@ -23,15 +23,16 @@ public:
   void encode(std::string_view text, Scratch &scratch, std::vector<uint32_t> &ids) const;
 
 private:
+  JsonUnigramModel(std::vector<double> scores, uint32_t unknown) : scores(std::move(scores)), unknown(unknown) {}
   void appendUnknown(std::string_view stretch, std::vector<uint32_t> &ids) const;
 
   static constexpr uint32_t NoToken = UINT32_MAX;
   std::unordered_map<std::string, uint32_t> ids;
   std::vector<double> scores;
-  ByteTrie trie;
+  PrefixTrie trie;
   std::array<uint32_t, 256> bytes; ///< tokens of bytes where they are the fallback
   uint32_t unknown;
-  double unknownScore;
+  double unknownScore = 0;
 };
 
 } // namespace ft::rt

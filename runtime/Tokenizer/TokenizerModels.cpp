@@ -109,7 +109,9 @@ Expected<TokenizerModel> makeUnigram(const TokenizerSpec &tokenizer, const Unigr
       return badInput(fmt::format("token {} has {} bytes; must have 1 to {}", id, size, MaxPieceBytes));
   if (spec.unknown >= tokenizer.tokens.size())
     return badInput(fmt::format("model.unk_id is {}; must be below {}", spec.unknown, tokenizer.tokens.size()));
-  return TokenizerModel(JsonUnigramModel(tokenizer.tokens, spec.scores, spec.unknown, spec.byteFallback));
+  FT_ASSIGN_OR_RETURN(JsonUnigramModel model,
+                      JsonUnigramModel::create(tokenizer.tokens, spec.scores, spec.unknown, spec.byteFallback));
+  return TokenizerModel(std::move(model));
 }
 } // namespace
 
@@ -125,8 +127,10 @@ Expected<TokenizerModel> makeModel(const TokenizerSpec &spec, bool byteLevel) {
                                 spec.tokens.size(), pieces.types.size(), pieces.scores.size()));
   FT_ASSIGN_OR_RETURN(PieceVocabulary vocabulary,
                       PieceVocabulary::create(spec.tokens, pieces.types, pieces.scores, pieces.byteFallback));
-  if (pieces.kind == PieceSpec::Kind::Unigram)
-    return TokenizerModel(UnigramModel(std::move(vocabulary)));
+  if (pieces.kind == PieceSpec::Kind::Unigram) {
+    FT_ASSIGN_OR_RETURN(UnigramModel model, UnigramModel::create(std::move(vocabulary)));
+    return TokenizerModel(std::move(model));
+  }
   return TokenizerModel(PieceBpeModel(std::move(vocabulary)));
 }
 

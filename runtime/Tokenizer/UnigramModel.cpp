@@ -4,24 +4,28 @@
 
 namespace ft::rt {
 
-UnigramModel::UnigramModel(PieceVocabulary given) : vocabulary(std::move(given)) {
+Expected<UnigramModel> UnigramModel::create(PieceVocabulary given) {
+  UnigramModel made(std::move(given));
+  const PieceVocabulary &vocabulary = made.vocabulary;
   constexpr float unknownPenalty = 10;
   float lowest = FLT_MAX;
+  std::vector<PrefixTrie::Entry> entries;
   for (uint32_t id = 0; id < vocabulary.size(); ++id) {
     const PieceType type = vocabulary.type(id);
     if (type == PieceType::Normal)
       lowest = std::min(lowest, vocabulary.score(id));
     if (type == PieceType::Normal || type == PieceType::UserDefined)
-      trie.insert(vocabulary.piece(id), id);
+      entries.emplace_back(vocabulary.piece(id), id);
+    // A user-defined piece costs nothing, whatever its own score is.
+    made.scores.push_back(type == PieceType::UserDefined ? 0 : vocabulary.score(id));
   }
-  unknownScore = lowest - unknownPenalty;
+  FT_ASSIGN_OR_RETURN(made.trie, PrefixTrie::of(std::move(entries)));
+  made.unknownScore = lowest - unknownPenalty;
+  return made;
 }
 
 void UnigramModel::encode(std::string_view text, Scratch &scratch, std::vector<uint32_t> &ids) const {
-  // A user-defined piece costs nothing, whatever its own score is.
-  auto score = [this](size_t, uint32_t id) {
-    return vocabulary.type(id) == PieceType::UserDefined ? 0 : vocabulary.score(id);
-  };
+  auto score = [this](size_t, uint32_t id) { return scores[id]; };
   bool behindUnknown = false;
   for (const auto &step : scratch.find(text, trie, vocabulary.unknown(), unknownScore, score))
     vocabulary.append(text.substr(step.begin, step.end - step.begin), step.id, behindUnknown, ids);

@@ -10,7 +10,7 @@ namespace ft::rt {
 /// several threads.
 class UnigramModel {
 public:
-  explicit UnigramModel(PieceVocabulary vocabulary);
+  static Expected<UnigramModel> create(PieceVocabulary vocabulary);
 
   using Scratch = BestPath<float>;
 
@@ -20,9 +20,12 @@ public:
   const PieceVocabulary &pieces() const { return vocabulary; }
 
 private:
+  explicit UnigramModel(PieceVocabulary vocabulary) : vocabulary(std::move(vocabulary)) {}
+
   PieceVocabulary vocabulary;
-  ByteTrie trie;
-  float unknownScore;
+  PrefixTrie trie;
+  std::vector<float> scores; ///< by id
+  float unknownScore = 0;
 };
 
 } // namespace ft::rt

@@ -34,10 +34,12 @@ std::string valueText(const Value &value) {
   return std::visit([](const auto &v) { return fmt::format("{}", v); }, value);
 }
 
+/// GGUF files hold numbers as f32, and so do configs that were made of them: a number there counts as the decimal one
+/// that it stands for, 9.999999747378752e-06 as 1e-05.
 bool agree(const Value &a, const Value &b, ConfigFormat format) {
   const double *x = std::get_if<double>(&a), *y = std::get_if<double>(&b);
-  if (x && y && format == ConfigFormat::Gguf)
-    return float(*x) == float(*y);
+  if (x && y)
+    return *x == *y || (float(*x) == float(*y) && (format == ConfigFormat::Gguf || double(float(*x)) == *x));
   return a == b;
 }
 

@@ -72,13 +72,18 @@ def philox(counter, key):
 
 class DataRandom:
     def __init__(self, seed, name):
-        self.key, self.counter, self.words = philox_key(seed, "data", name), 0, []
+        self.words = self.drawn(philox_key(seed, "data", name))
+
+    @staticmethod
+    def drawn(key, blocks=1024):
+        for first in range(0, 2**63, blocks):
+            counter = np.arange(first, first + blocks, dtype=np.uint64)
+            zero = np.zeros_like(counter)
+            words = philox([counter & np.uint64(0xFFFFFFFF), counter >> np.uint64(32), zero, zero], key)
+            yield from np.stack(words, axis=1).reshape(-1).tolist()
 
     def next(self):
-        if not self.words:
-            self.words = [int(word) for word in philox([self.counter & 0xFFFFFFFF, self.counter >> 32, 0, 0], self.key)]
-            self.counter += 1
-        return self.words.pop(0)
+        return next(self.words)
 
     def below(self, bound):
         product = self.next() * bound

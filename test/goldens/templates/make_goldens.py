@@ -207,6 +207,28 @@ c{#- close -#}   d
 {{ z[::-1] }}
 {{ [] in d }}
 {{ (1, [2]) in d }}
+{{ 'a<'|safe + '<b' + '>'|safe }}{{ '<' + '&'|safe }}{{ ('<'|safe)|upper + "'" }}{{ ('a'|safe) ~ '<' }}{{ '<b>'|safe|trim('<') + '<' }}{{ ('ab'|safe)[0] + '<' }}{{ ('ab'|safe) * 2 + '<' }}{{ ('ab'|safe)[::-1] + '"' }}
+{{ ('a,b'|safe).split(',')[0] + '<' }}{{ ('ab'|safe).replace('b', '<') }}{{ ('-'|safe).join(['<', '>']) }}{{ ['<'|safe, '<'] }}{{ ('a'|safe)|string + '<' }}{{ ('A'|safe).lower() + '<' }}{{ ('ab'|safe)|replace('b', 'c') + '<' }}{{ ('ab'|safe)|title + '<' }}{{ ('ab'|safe)|list|first + '<' }}
+{{ ('a<'|safe).startswith('a<') }}{{ ('a&lt;'|safe).strip('<') }}{{ '<' in ('<'|safe) }}{{ ('<'|safe) == '<' }}{{ ('a'|safe)|tojson }}{{ ('a'|safe)|length }}{% set x = 'a'|safe %}{{ x + '<' }}{% set y %}{{ x }}{% endset %}{{ y + '<' }}
+{{ '<{}|{}>'.format(1, 'a') }}{{ '{0}{1}{0}'.format('a', none) }}{{ '{a}{b!r}'.format(a=[1, 'x'], b='q') }}{{ '{{}}{}'.format(2.5) }}{{ '{!s}'.format(true) }}{{ '{}'.format(missing) }}{{ ''.format() }}{{ '{:}'.format('x') }}
+{{ '{}{}'.format(1) }}
+{{ '{0}{}'.format(1, 2) }}
+{{ '{a}'.format(1) }}
+{{ '{'.format(1) }}
+{{ '}'.format(1) }}
+{% if missing %}{{ s|nosuch }}{% elif s is nosuch2 and e %}{{ s is nosuch }}{% else %}a{% endif %}
+{% if missing %}{{ s|nosuch }}{% elif t %}{{ s is string }}{% else %}{{ 1|nosuch }}{% endif %}{{ s|nosuch if missing else 'b' }}{{ 'c' if t else s is nosuch }}
+{% if t %}{{ s|nosuch }}{% endif %}
+{% if missing %}{% for x in l %}{{ x|nosuch }}{% endfor %}{% endif %}
+{% if missing %}{% for x in l|nosuch %}{{ x }}{% endfor %}{% endif %}a
+{% if missing %}{% for x in l %}{% if x %}{{ x|nosuch }}{% endif %}{% endfor %}{% endif %}b
+{% if missing %}{% for x in l if x is nosuch %}{{ x }}{% endfor %}{% endif %}
+{% if missing %}{% set x %}{{ 1|nosuch }}{% endset %}{% endif %}
+{% if missing %}{% set x = 1|nosuch %}{% endif %}c
+{% if missing %}{% filter nosuch %}a{% endfilter %}{% endif %}
+{% if missing %}{% generation %}{{ s|nosuch }}{% endgeneration %}{% endif %}
+{% macro f() %}{{ 1|nosuch }}{% endmacro %}
+{{ [s|nosuch] if missing }}d{{ (1 if missing else 2)|nosuch }}
 {{ (1, 2) in d }}{{ none in d }}{{ t|abs }}{{ (n == 3)|abs }}{{ u|title }} {{ 'ΟΔΟΣ ΟΔΟΣ-ΣΑΣ'|title }}{{ 'aB cD(eF'|title }}
 """
 
@@ -243,7 +265,7 @@ def dump(name, value):
 
 
 def expression(rng, depth):
-    atoms = ["s", "n", "f", "l", "d", "z", "e", "u", "m", "t", "w", "missing", "1", "0", "-2", "2.5", "'a'", "' x y '", "''", "[]", "[1, 'b']", "{'k': 2}", "true", "none"]
+    atoms = ["s", "n", "f", "l", "d", "z", "e", "u", "m", "t", "w", "missing", "1", "0", "-2", "2.5", "'a'", "' x y '", "'<{}&'", "''", "[]", "[1, 'b']", "{'k': 2}", "true", "none"]
     if depth == 0 or rng.random() < 0.15:
         return rng.choice(atoms)
     a, b = expression(rng, depth - 1), expression(rng, depth - 1)
@@ -253,13 +275,13 @@ def expression(rng, depth):
     if kind == 1:
         return f"({a} {rng.choice(['==', '!=', '<', '>', '<=', '>=', 'in', 'not in', 'and', 'or'])} {b})"
     if kind == 2:
-        return f"({a})|{rng.choice(['length', 'upper', 'lower', 'trim', 'list', 'first', 'last', 'string', 'int', 'float', 'tojson', 'join', 'sort', 'unique|list', 'reverse|list', 'default(1)', 'abs', 'title', 'capitalize', 'sum', 'max', 'min', 'items|list', 'dictsort', 'wordcount', 'indent', 'tojson(indent=1)', 'select|list', 'round'])}"
+        return f"({a})|{rng.choice(['length', 'upper', 'lower', 'trim', 'list', 'first', 'last', 'string', 'int', 'float', 'tojson', 'join', 'sort', 'unique|list', 'reverse|list', 'default(1)', 'abs', 'title', 'capitalize', 'sum', 'max', 'min', 'items|list', 'dictsort', 'wordcount', 'indent', 'tojson(indent=1)', 'select|list', 'round', 'safe', 'safe', 'safe|upper', 'nosuch'])}"
     if kind == 3:
         return f"({a} is {rng.choice(['', 'not '])}{rng.choice(['defined', 'string', 'number', 'mapping', 'iterable', 'none', 'odd', 'boolean', 'sequence', 'true', 'lower', 'undefined', 'integer'])})"
     if kind == 4:
         return f"({a})[{rng.choice(['0', '-1', '1:', ':-1', '::-1', '::2', '5', chr(39) + 'a' + chr(39), '-3:2', '1:9:3'])}]"
     if kind == 5:
-        return f"({a}).{rng.choice(['upper()', 'strip()', 'split()', 'items()|list', 'keys()|list', 'get(1)', 'a', 'x', 'lower()', 'title()', 'splitlines()', 'startswith(' + chr(39) + 'a' + chr(39) + ')', 'replace(' + chr(39) + 'l' + chr(39) + ', ' + chr(39) + chr(39) + ')', 'rstrip()', 'count(1)', 'find(' + chr(39) + 'o' + chr(39) + ')'])}"
+        return f"({a}).{rng.choice(['upper()', 'strip()', 'split()', 'items()|list', 'keys()|list', 'get(1)', 'a', 'x', 'lower()', 'title()', 'splitlines()', 'startswith(' + chr(39) + 'a' + chr(39) + ')', 'replace(' + chr(39) + 'l' + chr(39) + ', ' + chr(39) + chr(39) + ')', 'rstrip()', 'count(1)', 'format(1, 2)', 'join([' + chr(39) + '<' + chr(39) + '])', 'split(' + chr(39) + 'l' + chr(39) + ')', 'find(' + chr(39) + 'o' + chr(39) + ')'])}"
     if kind == 6:
         return f"({a} if {b} else {expression(rng, depth - 1)})"
     return f"{rng.choice(['not ', '-'])}({a})" if kind == 7 else f"[{a}, {b}]"

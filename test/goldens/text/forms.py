@@ -5,9 +5,6 @@ tekken.json, and forms.json: texts and their ids by the form's own library. comp
 """
 import base64, io, json, os, random, tempfile
 import sentencepiece as spm
-from mistral_common.tokens.tokenizers.base import SpecialTokenPolicy
-from mistral_common.tokens.tokenizers.tekken import Tekkenizer
-from sentencepiece import sentencepiece_model_pb2
 from tokenizers import (AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers)
 
 from make_goldens import BYTES, HERE, LLAMA3, SPECIALS
@@ -227,6 +224,7 @@ def train_sentencepiece(options):
 
 def json_unigram(full, byte_fallback, normalizers_behind, pre_tokenizer):
     """A unigram model of SentencePiece as converters write it: the character map taken over, spaces by Metaspace."""
+    from sentencepiece import sentencepiece_model_pb2
     rules = normalization("nfkc" if byte_fallback else "nmt_nfkc", full)
     model = sentencepiece_model_pb2.ModelProto.FromString(train_sentencepiece(dict(
         sentencepiece_common(), model_type="unigram", byte_fallback=byte_fallback, **rules)))
@@ -288,6 +286,7 @@ def byte_alphabet():
 
 def tekken_encoder(path):
     """mistral-common takes control tokens in a text as text."""
+    from mistral_common.tokens.tokenizers.tekken import Tekkenizer
     tok = Tekkenizer.from_file(path)
     return lambda data, around=False: tok.encode(data.decode("utf-8", errors="replace"), bos=around, eos=False)
 
@@ -333,6 +332,8 @@ def main():
             ids = [rng.choice([rng.randrange(tok.get_vocab_size()), rng.randrange(280)]) for _ in range(rng.randint(1, 12))]
             decodings.append({"form": name, "ids": ids, "text": tok.decode(ids, skip_special_tokens=False),
                               "skipped": tok.decode(ids, skip_special_tokens=True)})
+    from mistral_common.tokens.tokenizers.base import SpecialTokenPolicy
+    from mistral_common.tokens.tokenizers.tekken import Tekkenizer
     tok = Tekkenizer.from_file(os.path.join(HERE, "forms", "tekken_file", "tekken.json"))
     for _ in range(12):
         ids = [rng.choice([rng.randrange(tok.n_words), rng.randrange(286)]) for _ in range(rng.randint(1, 12))]

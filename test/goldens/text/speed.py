@@ -1,9 +1,9 @@
 """Times ftc's tokenizers against `tokenizers`, in one run on the same texts: speed.py TOKENIZE MODEL... [--threads N]
 
 TOKENIZE is build/test/bin/tokenize. MODEL is a folder with tokenizer.json, or a tekken*.json, of which `tokenizers` gets the
-same vocabulary and merges as tokenizer.json; or a tokenizer.model*, against `sentencepiece`. The texts are the sources of Python's standard library and
-this repository's data, cut into pieces of about 2 kB. Each program encodes them five times; the best time counts, without
-reading and writing. Prints MB/s for 1 and for N threads (default: all), and how much faster ftc is. Exits 1 where it is slower.
+same vocabulary and merges as tokenizer.json; or a tokenizer.model*, against `sentencepiece`. The texts are this repository's
+data and the sources of Python's libraries, cut into pieces of about 2 kB: 1 MB of them for each thread. Each program encodes
+them three times; the best time counts, without reading and writing. Prints MB/s for 1 and for N threads (default: all), and how much faster ftc is. Exits 1 where it is slower.
 """
 import base64, glob, json, os, re, subprocess, sys, sysconfig, tempfile
 import forms
@@ -35,14 +35,22 @@ def from_tekken(path, folder):
     return folder
 
 
-def texts():
+PER_THREAD = 10**6
+
+
+def texts(most):
     root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..")
-    names = sorted(glob.glob(os.path.join(sysconfig.get_paths()["stdlib"], "*.py"))) + \
-        sorted(glob.glob(os.path.join(root, "recipes", "data", "*.jsonl"))) + [os.path.join(root, "LICENSE")]
+    names = [os.path.join(root, "LICENSE")] + sorted(glob.glob(os.path.join(root, "recipes", "data", "*.jsonl")))
+    for folder in ("stdlib", "purelib"):
+        names += sorted(glob.glob(os.path.join(sysconfig.get_paths()[folder], "**", "*.py"), recursive=True))
     for name in names:
         text = open(name, encoding="utf-8", errors="replace").read()
         for at in range(0, len(text), 2000):
-            yield text[at:at + 2000]
+            piece = text[at:at + 2000]
+            most -= len(piece.encode())
+            if most < 0:
+                return
+            yield piece
 
 
 JSON = "from tokenizers import Tokenizer\ntok = Tokenizer.from_file(path); go = lambda: tok.encode_batch_fast(texts, add_special_tokens=False)"
@@ -54,7 +62,7 @@ def theirs(folder, data, threads):
     pieces = os.path.join(folder, "tokenizer.model")
     path, library = (pieces, PIECES) if os.path.exists(pieces) else (os.path.join(folder, "tokenizer.json"), JSON)
     script = ("import sys, time; path, threads, best = sys.argv[1], int(sys.argv[2]), 1e9\n"
-              "texts = [bytes.fromhex(l).decode() for l in sys.stdin]\n" + library + "\nfor _ in range(5):\n"
+              "texts = [bytes.fromhex(l).decode() for l in sys.stdin]\n" + library + "\nfor _ in range(3):\n"
               "    start = time.perf_counter(); go(); best = min(best, time.perf_counter() - start)\n"
               "print(best)")
     environment = {**os.environ, "TOKENIZERS_PARALLELISM": "true", "RAYON_NUM_THREADS": str(threads)}
@@ -64,7 +72,7 @@ def theirs(folder, data, threads):
 
 def ours(tokenize, folder, data, threads):
     runs = [subprocess.run([tokenize, folder, "--threads", str(threads)], input=data, text=True, capture_output=True, check=True)
-            for _ in range(5)]
+            for _ in range(3)]
     return min(float(re.search(r" in (\S+) s,", run.stderr).group(1)) for run in runs)
 
 
@@ -83,13 +91,14 @@ def folder_of(path, scratch):
 
 def measure(tokenize, models, threads):
     """Rows of model, threads, and MB/s of ftc and of the library."""
-    pieces = list(texts())
-    size = sum(len(t.encode()) for t in pieces) / 1e6
-    data = "".join(t.encode().hex() + "\n" for t in pieces)
+    sets = {}
+    for count in sorted({1, threads}):
+        pieces = [text.encode() for text in texts(PER_THREAD * count)]
+        sets[count] = sum(map(len, pieces)) / 1e6, "".join(piece.hex() + "\n" for piece in pieces)
     with tempfile.TemporaryDirectory() as scratch:
         for model in models:
             own, other = folder_of(model, scratch)
-            for count in sorted({1, threads}):
+            for count, (size, data) in sets.items():
                 yield os.path.basename(model), count, size / ours(tokenize, own, data, count), size / theirs(other, data, count)
 
 

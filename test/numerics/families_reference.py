@@ -1,0 +1,274 @@
+#!/usr/bin/env python3
+"""Each family of models on a GPU, against `transformers` in double precision on the same GPU: loss and every gradient.
+
+    families_reference.py --compile DIR [--ftc FTC] [--target NAME]   writes the plans; needs no GPU
+    families_reference.py --plans DIR [--ftrun FTRUN] [--jobs N]      runs them, prints one table, exits 1 where one is off
+
+Tiny models are compared with the goldens under test/goldens/gradients. Models of real widths (recipes/models, those of
+more than 1.3 billion parameters cut to few layers) take a step of packed rows with adapters on all linears; the reference
+is the model of `transformers` itself with the same seeded weights, which a port of runtime/Weights/Seeded.h to torch draws
+on the GPU. The second form needs torch, transformers, numpy and safetensors, and works on a machine without ftc.
+
+FP32_TRUE: 2^-24 grows as it does on the processor (CompiledGradientsTest), and by sums of thousands of terms at real widths.
+BF16_MIXED: as in families.py.
+"""
+import argparse
+import concurrent.futures
+import json
+import math
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+GOLDENS = ROOT / "test/goldens/gradients"
+ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+SEEDS = dict(model=11, data=7, run=42)
+PRECISIONS = ("FP32_TRUE", "BF16_MIXED")
+TINY = ("linear", "llama3", "yarn", "qwen2", "qwen2-lora-all", "qwen3", "qwen3-lora-all", "mistral", "smollm3", "gemma3", "gemma3-lora-all")
+# The worst tensor's error: of tiny models, of real widths.
+TOLERANCES = {"FP32_TRUE": (5e-6, 1e-3), "BF16_MIXED": (4e-2, 12e-2)}
+GEMMA = 2.5 # rounds more, of tiny models, in 16 bits
+REAL_WHOLE, REAL_LOSS = {"FP32_TRUE": 1e-4, "BF16_MIXED": 3e-2}, {"FP32_TRUE": 1e-5, "BF16_MIXED": 1e-3}
+ROWS = dict(rows=2, sequence_len=1024, max_document_len=700, max_documents_per_row=4, accumulation=1)
+LORA = dict(r=8, alpha=16, dropout=0.0, targets=ALL)
+# Model, and fields of its config that are set.
+REAL = {
+    "Llama 3.2 1B": ("llama-3.2-1b", {}),
+    "Qwen2.5 0.5B": ("qwen2.5-0.5b", {}),
+    "Qwen3 0.6B": ("qwen3-0.6b", {}),
+    "Mistral 7B, 4 layers": ("mistral-7b", {"num_hidden_layers": 4}),
+    "Mistral 7B, 4 layers, window 300": ("mistral-7b", {"num_hidden_layers": 4, "sliding_window": 300}),
+    "SmolLM3 3B, 8 layers": ("smollm3-3b", {"num_hidden_layers": 8, "no_rope_layers": [1, 1, 1, 0] * 2}),
+    "Gemma 3 1B": ("gemma-3-1b", {}),
+}
+
+
+def config_of(name):
+    model, fields = REAL[name]
+    return json.loads((ROOT / "recipes/models" / model / "config.json").read_text()) | fields
+
+
+def names_of(options):
+    return [name for name in (*TINY, *REAL) if options.only in name]
+
+
+def tiny_case(name):
+    """What a golden's own metadata says of its step."""
+    data = (GOLDENS / f"{name}.safetensors").read_bytes()
+    size = int.from_bytes(data[:8], "little")
+    return json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["case"])
+
+
+def recipe(base_model, case, lora, target, precision):
+    lines = [f'base_model: "{base_model}"', f'target: "{target}"', f"precision: {precision}", f"sequence_len: {case['sequence_len']}",
+             f"micro_batch_size: {case['rows']}", f"gradient_accumulation_steps: {case['accumulation']}",
+             f"max_document_len: {case['max_document_len']}", f"max_documents_per_row: {case['max_documents_per_row']}",
+             "learning_rate: 1e-3", "max_steps: 2", f"seed: {SEEDS['run']}", f'data {{ train: "synthetic:{SEEDS["data"]}" }}']
+    if lora:
+        lines += [f"lora {{ r: {lora['r']} lora_alpha: {lora['alpha']} lora_dropout: {lora['dropout']}"]
+        lines += [f'target_modules: "{name}"' for name in lora["targets"]] + ["}"]
+    return "\n".join(lines) + "\n"
+
+
+def plan_name(name, precision):
+    return name.replace(" ", "-").replace(",", "") + f".{precision}.bin"
+
+
+def compile_plans(options):
+    options.compile.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = pathlib.Path(scratch)
+        for name in names_of(options):
+            case, lora, base = ROWS, LORA, "model"
+            if name in TINY:
+                case = tiny_case(name)
+                base, lora = case["model"], case.get("lora")
+            else:
+                (folder / "model").mkdir(exist_ok=True)
+                (folder / "model/config.json").write_text(json.dumps(config_of(name)))
+            for precision in PRECISIONS:
+                (folder / "recipe.textproto").write_text(recipe(base, case, lora, options.target, precision))
+                subprocess.run([options.ftc, "compile", folder / "recipe.textproto", "-o", options.compile / plan_name(name, precision)],
+                               check=True, stdout=subprocess.DEVNULL)
+
+
+def run_plan(options, folder, name, precision):
+    """What is wrong, if it ended badly; gradients and metrics lie in the folder."""
+    out = folder / plan_name(name, precision)
+    done = subprocess.run([options.ftrun, options.plans / plan_name(name, precision), "--model", f"seeded:{SEEDS['model']}", "--init-adapters",
+                           "normal", "--stop-after", "1", "--dump-gradients", out / "gradients", "--out", out / "run"],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return done.stdout[-400:] if done.returncode else ""
+
+
+def result_of(folder, name, precision):
+    from safetensors.torch import load_file
+    out = folder / plan_name(name, precision)
+    loss = json.loads((out / "run/metrics.jsonl").read_text().splitlines()[0])["loss"]
+    return loss, load_file(out / "gradients/gradients.safetensors")
+
+
+class Seeded:
+    """runtime/Weights/Seeded.h in torch, on the default device: float32 and 64-bit integers, every operation rounded once."""
+
+    def __init__(self, torch, float32):
+        self.torch, self.f32 = torch, float32
+
+    def words(self, key, count):
+        torch, mask = self.torch, 0xFFFFFFFF
+        counter = torch.arange((count + 3) // 4, dtype=torch.int64)
+        c = [counter & mask, counter >> 32, torch.zeros_like(counter), torch.zeros_like(counter)]
+        k0, k1 = key & mask, key >> 32
+        for _ in range(10):
+            p0, p1 = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2] # of 64 bits, signed
+            c = [(p1 >> 32 & mask) ^ c[1] ^ k0, p1 & mask, (p0 >> 32 & mask) ^ c[3] ^ k1, p0 & mask]
+            k0, k1 = (k0 + 0x9E3779B9) & mask, (k1 + 0xBB67AE85) & mask
+        return c
+
+    def number(self, value):
+        return self.torch.tensor(value, dtype=self.f32)
+
+    def log(self, x):
+        torch = self.torch
+        bits = x.view(torch.int32) - 0x3F3504F3
+        f = ((bits & 0x7FFFFF) + 0x3F3504F3).view(self.f32) - self.number(1)
+        p = torch.full_like(f, 7.0376836292e-2)
+        for c in (-1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1, 2.0000714765e-1,
+                  -2.4999993993e-1, 3.3333331174e-1):
+            p = p * f + self.number(c)
+        square, e = f * f, (bits >> 23).to(self.f32)
+        tail = p * f * square + e * self.number(-2.12194440e-4) - self.number(0.5) * square
+        return f + tail + e * self.number(0.693359375)
+
+    def pair(self, first, second, scale):
+        torch, number = self.torch, self.number
+        u = ((first >> 8) + 1).to(self.f32) * number(2.0**-24)
+        radius = torch.sqrt((number(-2) * self.log(u)).double()).to(self.f32) * number(scale) # in double: some libraries are one off in float
+        angle = second >> 8
+        quarter = angle >> 22
+        x = ((angle & 0x3FFFFF) - 0x200000).to(self.f32) * number(2.0**-22) * number(1.57079632679)
+        z = x * x
+        s = ((number(-1.9515295891e-4) * z + number(8.3321608736e-3)) * z - number(1.6666654611e-1)) * z * x + x
+        c = ((number(2.443315711809948e-5) * z - number(1.388731625493765e-3)) * z + number(4.166664568298827e-2)) * z * z - number(0.5) * z + number(1)
+        even, low = quarter % 2 == 0, quarter < 2
+        cosine, sine = torch.where(even, c, s), torch.where(even, s, c)
+        return radius * torch.where((quarter == 0) | (quarter == 3), cosine, -cosine), radius * torch.where(low, sine, -sine)
+
+    def normal(self, scale, key, count):
+        w = self.words(key, count)
+        a, b = self.pair(w[0], w[1], scale)
+        c, d = self.pair(w[2], w[3], scale)
+        return self.torch.stack([a, b, c, d], dim=1).reshape(-1)[:count]
+
+
+class Reference:
+    """Losses and gradients of transformers' models in double precision."""
+
+    def __init__(self, device):
+        import torch
+        float32 = torch.float32
+        self.torch = torch
+        torch.set_default_device(device)
+        sys.path.insert(0, str(GOLDENS))
+        import make_family_goldens as families # from here on, torch's float32 is double
+        self.families, self.base = families, families.base
+        self.draws = Seeded(torch, float32)
+        mine = self.draws.normal(0.02, self.key("model.norm.weight"), 9999).double().cpu().numpy()
+        assert (mine == self.base.seeded("NORMAL", 0.02, SEEDS["model"], "model.norm.weight", 9999)).all(), "weights are drawn otherwise"
+        families.weight_of = self.weight
+
+    def key(self, name):
+        import hashlib
+        digest = hashlib.sha256(SEEDS["model"].to_bytes(8, "little") + b"init\0" + name.encode()).digest()
+        return int.from_bytes(digest[:8], "little")
+
+    def weight(self, name, shape, offset_norms):
+        if len(shape) == 1 and name.endswith(".weight") and not offset_norms:
+            return self.torch.ones(shape)
+        parts, count = [], math.prod(shape)
+        return self.draws.normal(0.02, self.key(name), count).double().reshape(shape)
+
+    def step(self, config):
+        torch, families = self.torch, self.families
+        model = families.make_model(config)
+        model.gradient_checkpointing_enable(dict(use_reentrant=False))
+        model.train()
+        adapters = families.adapt(model, LORA)
+        (rows,) = self.base.first_step(ROWS, config["vocab_size"])
+        logits, labels = families.forward(model, rows)
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100)
+        loss.backward()
+        result = loss.item(), {name: tensor.grad.cpu() for name, tensor in adapters.items()}
+        del model, adapters, logits, loss
+        torch.cuda.empty_cache()
+        return result
+
+
+def compare(torch, actual, expected):
+    """Error of the loss, of all gradients as one vector, of the worst tensor, and its name."""
+    loss, gradients = actual
+    wanted, exact = expected
+    if gradients.keys() != exact.keys():
+        return math.inf, math.inf, math.inf, str(sorted(gradients.keys() ^ exact.keys())[:2])
+    errors, square, norm = {}, 0.0, 0.0
+    for name, tensor in exact.items():
+        mine, tensor = gradients[name].to("cpu", torch.float64).flatten(), tensor.to("cpu").flatten()
+        difference, size = ((mine - tensor) ** 2).sum().item(), (tensor**2).sum().item()
+        square, norm = square + difference, norm + size
+        errors[name] = math.sqrt(difference / size) if size else (math.inf if difference else 0.0)
+    where = max(errors, key=lambda name: errors[name] if errors[name] == errors[name] else math.inf)
+    return abs(loss - wanted) / wanted, math.sqrt(square / norm), errors[where], where
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--compile", type=pathlib.Path)
+    parser.add_argument("--plans", type=pathlib.Path)
+    parser.add_argument("--target", default="h200")
+    parser.add_argument("--ftc", default=ROOT / "build/bin/ftc")
+    parser.add_argument("--ftrun", default=ROOT / "build/bin/ftrun")
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--jobs", type=int, default=4)
+    parser.add_argument("--only", default="", help="cases whose name holds this")
+    options = parser.parse_args()
+    if options.compile:
+        return compile_plans(options)
+    names = names_of(options)
+    bad = False
+    with tempfile.TemporaryDirectory() as scratch, concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        folder = pathlib.Path(scratch)
+        # They go on beside the references: nothing is timed here.
+        runs = {(name, precision): pool.submit(run_plan, options, folder, name, precision) for name in names for precision in PRECISIONS}
+        import torch
+        from safetensors.torch import load_file
+        reference = Reference(options.device) if set(names) & set(REAL) else None
+        print(f"{'model':34} {'precision':10} {'loss':>9} {'its error':>9} {'gradients':>9} {'worst':>9}  of")
+        for name in names:
+            if name in TINY:
+                exact = load_file(GOLDENS / f"{name}.safetensors", device="cpu")
+                exact.pop("logits", None)
+                expected = exact.pop("loss").item(), exact
+            else:
+                start = time.monotonic()
+                expected = reference.step(config_of(name))
+                print(f"{name}: transformers {time.monotonic() - start:.0f} s", file=sys.stderr)
+            for precision in PRECISIONS:
+                failure = runs[name, precision].result()
+                if failure:
+                    bad = True
+                    print(f"{name:34} {precision:10} FAILED: {failure}")
+                    continue
+                actual = result_of(folder, name, precision)
+                loss, whole, worst, where = compare(torch, actual, expected)
+                tolerance = TOLERANCES[precision][name not in TINY] * (GEMMA if name.startswith("gemma") and precision != "FP32_TRUE" else 1)
+                ok = worst < tolerance and (name in TINY or whole < REAL_WHOLE[precision] and loss < REAL_LOSS[precision])
+                bad |= not ok
+                print(f"{name:34} {precision:10} {actual[0]:9.5f} {loss:9.1e} {whole:9.1e} {worst:9.1e}  {where}{'' if ok else '  WRONG'}", flush=True)
+    raise SystemExit(1 if bad else 0)
+
+
+if __name__ == "__main__":
+    main()
