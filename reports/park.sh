@@ -2,6 +2,7 @@
 # Values on the host between forward and backward, on the GPU of this machine: tokens/s and memory beside predictions, and
 # the same bits as without.
 # park.sh BIN_DIR OUT_DIR [RECIPE [STEPS]]: BIN_DIR holds ftrun, and ftc where OUT_DIR does not hold the plans already.
+# PLANS="FULL.nothing FULL.inputs" in the environment: these alone.
 set -eu
 bin=$1 out=$2 recipe=${3:-bench_lora_7b} steps=${4:-8}
 here=$(cd "$(dirname "$0")/.." && pwd)
@@ -10,29 +11,26 @@ mkdir -p "$out"
 out=$(cd "$out" && pwd)
 cd "$here"
 
+# As FULL.stream is FULL.inputs: what is made again from a block's input leaves nothing else to park.
+plans=${PLANS:-NONE.nothing NONE.inputs NONE.stream SELECTIVE.nothing SELECTIVE.inputs SELECTIVE.stream FULL.nothing FULL.inputs}
 if [ -x "$bin/ftc" ]; then
-  for mode in NONE SELECTIVE FULL; do
-    for park in nothing inputs stream; do
-      [ $mode.$park = FULL.stream ] && continue # as FULL.inputs
-      "$bin/ftc" compile "recipes/$recipe.textproto" --gpu "$target" --set deterministic=TRUE \
-        --set gradient_checkpointing=$mode --park $park -o "$out/$recipe.$mode.$park.bin" > "$out/$recipe.$mode.$park.txt"
-    done
+  for plan in $plans; do
+    "$bin/ftc" compile "recipes/$recipe.textproto" --gpu "$target" --set deterministic=TRUE \
+      --set gradient_checkpointing=${plan%.*} --park ${plan#*.} -o "$out/$recipe.$plan.bin" > "$out/$recipe.$plan.txt"
   done
 fi
 [ -x "$bin/ftrun" ] || exit 0
 
 printf '%-22s %12s %12s %10s %10s %10s  %s\n' plan 'predicted ms' 'measured ms' tokens/s 'device GB' 'host GB' bits
 first=
-for mode in NONE SELECTIVE FULL; do
-  for park in nothing inputs stream; do
-    name=$recipe.$mode.$park
-    [ -e "$out/$name.bin" ] || continue
-    if ! "$bin/ftrun" "$out/$name.bin" --model seeded:1 --init-adapters normal --stop-after "$steps" --overwrite \
-      --out "$out/run" > "$out/$name.log" 2>&1; then
-      printf '%-22s %s\n' "$mode, $park" "$(tail -n 1 "$out/$name.log")"
-      continue
-    fi
-    python3 - "$out" "$name" "$mode, $park" "${first:-}" << 'PYTHON'
+for plan in $plans; do
+  name=$recipe.$plan
+  if ! "$bin/ftrun" "$out/$name.bin" --model seeded:1 --init-adapters normal --stop-after "$steps" --overwrite \
+    --out "$out/run" > "$out/$name.log" 2>&1; then
+    printf '%-22s %s\n' "$plan" "$(tail -n 1 "$out/$name.log")"
+    continue
+  fi
+  python3 - "$out" "$name" "$plan" "${first:-}" << 'PYTHON'
 import hashlib, json, pathlib, re, statistics, sys
 out, name, title, first = sys.argv[1:]
 text = (pathlib.Path(out) / f"{name}.txt").read_text()
@@ -49,6 +47,5 @@ same = "first" if not first else "the same" if digest == mark.read_text() else "
 print(f"{title:<22} {number(r'predicted step ([0-9.]+) ms'):>12.1f} {ms:>12.1f} {tokens:>10.0f} "
       f"{number(r'  needs +([0-9]+)') / 1e9:>10.2f} {number(r'  host needs +([0-9]+)') / 1e9:>10.2f}  {same}")
 PYTHON
-    first=yes
-  done
+  first=yes
 done

@@ -3,6 +3,7 @@
 #include "compiler/Pipeline/Pipeline.h"
 #include "runtime/Plan/Kinds.h"
 #include "runtime/Plan/Memory.h"
+#include "runtime/Plan/Timeline.h"
 
 #include <algorithm>
 
@@ -12,11 +13,17 @@ namespace {
 /// What the plan of a shallow model says.
 struct Probe {
   double us = 0, training = 0, other = 0, elsewhere = 0;
+  bool waits = false;
 };
 } // namespace
 
 /// Makes gradients.
 static bool trains(plan::Segment::Kind kind) { return plan::runsOnTokens(kind) && !plan::runsBetweenSteps(kind); }
+
+bool ft::waitsForParked(const plan::Plan &plan) {
+  constexpr double rounding = 1e-9; // of a sum of steps
+  return rt::timelineOf(plan).parkedExposedUs > rounding * plan.stats().predicted_step_us();
+}
 
 static rt::Expected<Probe> probe(const Inputs &inputs, Choices choices, int64_t layers, Recompute policy, Park park) {
   Inputs shallow = inputs;
@@ -26,6 +33,7 @@ static rt::Expected<Probe> probe(const Inputs &inputs, Choices choices, int64_t 
   FT_ASSIGN_OR_RETURN(const Compilation c, planExactly(shallow, choices));
   Probe result;
   result.us = c.plan.stats().predicted_step_us();
+  result.waits = waitsForParked(c.plan);
   for (const auto &[segment, bytes] : c.peak.segments) {
     double &most = trains(plan::segmentKind(segment)) ? result.training : result.other;
     most = std::max(most, double(bytes));
@@ -42,7 +50,9 @@ rt::Status LayerCosts::add(const Inputs &inputs, const Choices &choices, const K
   const int64_t from = leastLayers(park);
   FT_ASSIGN_OR_RETURN(const Probe less, probe(inputs, choices, from, policy, park));
   FT_ASSIGN_OR_RETURN(const Probe more, probe(inputs, choices, from + 1, policy, park));
-  uniform[key] = {{from, less.us, more.us - less.us}, {from, less.training, more.training - less.training}};
+  uniform[key] = {{from, less.us, more.us - less.us},
+                  {from, less.training, more.training - less.training},
+                  less.waits || more.waits};
   elsewhere = {from, less.elsewhere, more.elsewhere - less.elsewhere};
   other = std::max(less.other, more.other);
   return {};
@@ -60,15 +70,8 @@ rt::Expected<LayerCosts> LayerCosts::measure(const Inputs &inputs, const Choices
   return costs;
 }
 
-bool LayerCosts::isHidden(const Key &key) const {
-  constexpr double rounding = 1e-9;
-  const Line &parked = uniform.at(key).us, &kept = uniform.at({key.first, Park::Nothing}).us;
-  auto isSame = [&](int64_t layers) { return parked.at(layers) <= kept.at(layers) * (1 + rounding); };
-  return isSame(parked.from) && isSame(parked.from + 1);
-}
-
 bool LayerCosts::isHidden(const RecomputePolicy &policy) const {
-  return isHidden(keyOf(policy.rest, policy.park)) && isHidden(keyOf(policy.early, policy.park));
+  return !uniform.at(keyOf(policy.rest, policy.park)).waits && !uniform.at(keyOf(policy.early, policy.park)).waits;
 }
 
 double LayerCosts::us(const RecomputePolicy &policy) const {

@@ -2,11 +2,15 @@
 #pragma once
 
 #include "compiler/Pipeline/Choices.h"
+#include "runtime/Plan/plan.pb.h"
 
 #include <map>
 #include <vector>
 
 namespace ft {
+
+/// Whether computation waits for values that the host holds, by prediction.
+bool waitsForParked(const plan::Plan &plan);
 
 /// Time and memory of one choice under any of some RecomputePolicies, counted layer by layer: layers are alike, so
 /// plans of two shallow models under each uniform policy say what a layer adds.
@@ -31,7 +35,8 @@ private:
     double at(int64_t layers) const { return atFrom + double(layers - from) * perLayer; }
   };
   struct Uniform {
-    Line us, training; ///< bytes of transient values where gradients are made
+    Line us, training;  ///< bytes of transient values where gradients are made
+    bool waits = false; ///< for values that the host holds
   };
   using Key = std::pair<Recompute, Park>;
   /// What is made again from a block's input leaves nothing else to park.
@@ -40,8 +45,6 @@ private:
   }
 
   rt::Status add(const Inputs &inputs, const Choices &choices, const Key &key);
-  /// Of each alone.
-  bool isHidden(const Key &key) const;
 
   int64_t layers = 0;
   std::map<Key, Uniform> uniform;

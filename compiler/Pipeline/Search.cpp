@@ -1,6 +1,7 @@
 // What a recipe leaves open is settled by planning: of choices in an order that does not depend on memory, the first
 // whose plan fits.
 #include "compiler/Pipeline/Candidates.h"
+#include "compiler/Pipeline/LayerCosts.h"
 #include "compiler/Pipeline/Options.h"
 #include "compiler/Pipeline/Pipeline.h"
 #include "runtime/Plan/Memory.h"
@@ -60,12 +61,6 @@ static void addNotes(const Inputs &inputs, const Candidate &fastest, Compilation
                                 parkText(c.choices.recompute.park), cost));
 }
 
-/// Whether a plan waits for values that the host holds, though plans of each of its policies alone do not.
-static bool waits(const Inputs &inputs, const Candidate &counted, const Compilation &c) {
-  constexpr double rounding = 1e-6;
-  return opensPark(inputs) && c.plan.stats().predicted_step_us() > counted.us * (1 + rounding);
-}
-
 /// By predicted time. Candidates whose counted memory is too much are not planned; of the second engine those are left
 /// out that would be faster than all of the first, which more memory would have given.
 static rt::Expected<Compilation> planFastest(const Inputs &inputs, const Choices &choices, const std::string &dumpDir) {
@@ -81,7 +76,8 @@ static rt::Expected<Compilation> planFastest(const Inputs &inputs, const Choices
       if (candidate.us < slowest || (has && candidate.needs > has && !isLast))
         continue;
       FT_ASSIGN_OR_RETURN(Compilation c, planExactly(inputs, candidate.choices, dumpDir));
-      if (!fits(c) || (candidate.choices.recompute.park != Park::Nothing && waits(inputs, candidate, c)))
+      // Plans of each of its policies alone wait for nothing that the host holds; this one may after all.
+      if (!fits(c) || (opensPark(inputs) && waitsForParked(c.plan)))
         continue;
       addNotes(inputs, *fastest, c);
       return c;

@@ -139,7 +139,7 @@ TEST(WaysOut, OfferFewerBitsToABaseThatHasFewAlready) {
 TEST(WaysOut, OfferTheHostsMemoryToValues) {
   Inputs inputs = inputsOf("bench_lora_7b", {"gradient_checkpointing=FULL"}, "h200");
   const plan::Plan full = planOf(inputs);
-  inputs.target.set_memory_bytes(rt::fitOf(full).needs() - 1);
+  inputs.target.set_memory_bytes(rt::fitOf(full).needs() - (1ull << 30)); // more than another engine of attention saves
   const std::string ways = waysOut(planOf(inputs), inputs);
   const std::string way = "fits with --set gradient_checkpointing=AUTO --set activation_offload=AUTO: ";
   EXPECT_NE(ways.find(way), std::string::npos) << ways;

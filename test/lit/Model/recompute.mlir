@@ -62,8 +62,8 @@
 
 // Of two layers the first block's input alone is parked; it comes back where the block is made again.
 // INPUTS-NOT: ft.transfer
-// INPUTS: %[[BACK:.+]] = ft.transfer %[[THERE:[^ ]+]] : tensor
-// INPUTS-NEXT: ft.rms_norm_apply %[[BACK]]
+// INPUTS: %[[BACK:.+]] = ft.transfer %{{.+}} {ft.backward}
+// INPUTS: ft.rms_norm_apply %[[BACK]]
 // INPUTS: ft.add %[[BACK]]
 // INPUTS-NOT: ft.transfer
 // INPUTS: return
@@ -72,20 +72,20 @@
 // STREAM-LABEL: func.func @accumulate_first()
 // STREAM: %[[SX0:.+]] = ft.embedding
 // STREAM: %[[SO0:.+]], %{{.+}} = ft.attention %
-// STREAM-NEXT: ft.linear %[[SO0]]
-// STREAM-NEXT: %[[SH0:.+]] = ft.add %[[SX0]]
-// STREAM-NEXT: ft.rms_norm %[[SH0]]
+// STREAM: ft.linear %[[SO0]]
+// STREAM: %[[SH0:.+]] = ft.add %[[SX0]]
+// STREAM: ft.rms_norm %[[SH0]]
 // STREAM-DAG: %[[OTHERE:.+]] = ft.transfer %[[SO0]] to_host
 // STREAM-DAG: %[[XTHERE:.+]] = ft.transfer %[[SX0]] to_host
 // STREAM: ft.add %[[SH0]]
-// STREAM-NEXT: ft.rms_norm
-// STREAM-NEXT: %[[HTHERE:.+]] = ft.transfer %[[SH0]] to_host
+// STREAM: ft.rms_norm
+// STREAM: %[[HTHERE:.+]] = ft.transfer %[[SH0]] to_host
 // STREAM-NEXT: ft.linear
 // STREAM-NOT: ft.transfer
 // STREAM: ft.head_loss_grad
-// STREAM: ft.transfer %[[HTHERE]] :
-// STREAM-NEXT: ft.rms_norm_apply
-// STREAM: ft.transfer %[[OTHERE]] :
-// STREAM: ft.transfer %[[XTHERE]] :
+// STREAM: ft.transfer %[[HTHERE]] {ft.backward}
+// STREAM: ft.rms_norm_apply
+// STREAM: ft.transfer %[[OTHERE]] {ft.backward}
+// STREAM: ft.transfer %[[XTHERE]] {ft.backward}
 // STREAM-NOT: ft.transfer
 // STREAM: return
