@@ -186,7 +186,7 @@ def measure_busy(options, folder):
                             if line.get("step", 0) > 1 and "step_ms" in line]
         rows[precision] = {number: round(statistics.median(seconds), 3) for number, seconds in beside.items()}
     os.sched_setaffinity(0, cores)
-    return dict(cores=options.cores, seconds=rows)
+    return dict(cpu=cpu_name(), cores=options.cores, seconds=rows)
 
 
 def table(head, rows):
@@ -228,7 +228,7 @@ def report(results):
     if "busy" in results:
         busy = results["busy"]
         parts.append(f"## Beside processes that compute at nice 10, all on {busy['cores']} cores\n\nMedian seconds of a step of "
-                     "the same run.\n\n" + table(
+                     f"the same run, on {busy['cpu']}.\n\n" + table(
                          ["precision", "processes", "seconds", "× alone"],
                          [[precision, number, seconds, f"{seconds / list(row.values())[0]:.2f}"]
                           for precision, row in busy["seconds"].items() for number, seconds in row.items()]))
@@ -268,7 +268,8 @@ def main():
         parser.error("parts are compile, train, rates and busy; --peer and --hf go together")
     stored = ROOT / "reports/results/cpu.json"
     results = json.loads(stored.read_text()) if stored.exists() else {}
-    results.update(cpu=cpu_name(), cores=CORES)
+    if set(parts) != {"busy"}: # which says for itself what it ran on
+        results.update(cpu=cpu_name(), cores=CORES)
     with tempfile.TemporaryDirectory() as folder:
         for part in parts:
             measured = globals()[f"measure_{part}"](options, pathlib.Path(folder))
