@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds everything, checks format and lint, and runs every test that needs no GPU.
+# Installs what is missing, builds everything, checks format and lint, runs every test that needs no GPU, and each reader's
+# fuzzer for a minute.
 # Usage: tools/test.sh [--yes]   (--yes installs packages without asking)
 # Leaves build/bin/ftc and build/bin/ftrun.
 set -euo pipefail
@@ -19,7 +20,7 @@ started=$SECONDS
 phase() { echo "== $1 (after $((SECONDS - started)) s)"; }
 
 phase "packages"
-tools/setup.sh "$@" build test
+tools/setup.sh "$@" build test fuzz
 
 phase "format"
 # Every file that is not formatted is named; clang-format alone would stop reading at its limit of warnings.
@@ -46,3 +47,9 @@ phase "tests"
 # Several programs with a team of threads each share the cores here: waiting threads must sleep, not spin.
 export OMP_WAIT_POLICY=PASSIVE
 ctest --preset default -j "$jobs"
+
+phase "fuzzers"
+# Ten seconds each where the machine was slow so far. The same commit starts from the same chance.
+seconds=60
+[ $((SECONDS - started)) -lt 2400 ] || seconds=10
+FTC_FUZZ_SEED=$((16#$(git rev-parse HEAD | cut -c1-7))) test/fuzz/run.sh "$seconds"

@@ -104,7 +104,7 @@ private:
 
   LogicalResult lower() {
     PassManager passes(source.getContext());
-    passes.addPass(kernel::createKernelLowerMath());
+    passes.addPass(kernel::createKernelLowerMath({cuda ? "gpu" : "cpu"}));
     passes.addPass(kernel::createKernelExpandShortFloats({/*native=*/cuda}));
     passes.addPass(createCSEPass());
     passes.addPass(kernel::createKernelLowerToLlvm({cuda ? "gpu" : "cpu"}));

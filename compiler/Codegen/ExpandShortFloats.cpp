@@ -60,8 +60,23 @@ public:
     Type f32 = withElement(bits.getType(), b.getF32Type()), i32 = withElement(bits.getType(), b.getI32Type());
     if (type.isF16())
       return fence(arith::ExtFOp::create(b, f32, bitcast(bits, type)));
+    if (auto vector = dyn_cast<VectorType>(bits.getType()); native && vector && vector.getNumElements() % 2 == 0)
+      return extendPairs(bits, vector.getNumElements() / 2);
     Value wide = arith::ShLIOp::create(b, arith::ExtUIOp::create(b, i32, bits), constant(i32, 16));
     return arith::BitcastOp::create(b, f32, wide);
+  }
+  /// Of bf16, two at a time in the word that holds them, an operation each: a GPU has no registers of 16 bits to take
+  /// them apart into.
+  Value extendPairs(Value bits, int64_t pairs) {
+    auto words = VectorType::get({pairs}, b.getI32Type());
+    Value both = vector::BitCastOp::create(b, words, bits);
+    Value low = arith::ShLIOp::create(b, both, constant(words, 16));
+    Value high = arith::AndIOp::create(b, both, constant(words, -0x10000));
+    SmallVector<int64_t> turns;
+    for (int64_t i = 0; i < pairs; ++i)
+      turns.append({i, pairs + i});
+    return arith::BitcastOp::create(b, withElement(bits.getType(), b.getF32Type()),
+                                    vector::ShuffleOp::create(b, low, high, turns));
   }
   /// f32 → bits of `type`.
   Value round(Value x, FloatType type) {

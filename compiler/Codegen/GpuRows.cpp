@@ -2,7 +2,8 @@
 // one (2, 4, … lanes), in blocks of four warps; longer rows take a block. Thread t owns the vectors (k·T + t) of a row
 // for k = 0, 1, …; a vector is 16 bytes of the narrowest element type that the row's accesses use, less where length,
 // pitch or offset do not allow it. Up to 32 elements a thread are kept in registers from phase to phase (the k loop is
-// unrolled); longer rows are read again in each phase.
+// unrolled); longer rows are read again in each phase. A walk loads ahead of what it computes, up to `bytesAhead` a
+// thread: a load behind a store or a branch would wait for both.
 //
 // Threads past the end of a row in its last k read from the row's start, are neutral in reductions and do not store.
 // Reductions: lanes of a thread as a binary tree, lanes of a warp by butterfly shuffles, warps through shared memory
@@ -17,7 +18,9 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/Matchers.h"
 
+#include <algorithm>
 #include <numeric>
+#include <optional>
 
 using namespace mlir;
 
@@ -26,6 +29,8 @@ namespace {
 
 constexpr int64_t warpSize = 32, shortRowThreads = 128, longestWarpRow = 1024, maxThreads = 512, loopThreads = 256;
 constexpr int64_t elementsPerThread = 16, keptElements = 32, keptVectors = 8, maxVector = 8;
+/// What a thread loads before it computes with the first of it, and how many turns of a loop take their loads together.
+constexpr int64_t bytesAhead = 128, turnsAhead = 4;
 /// Threads that must fit a multiprocessor at once: 80 registers each, or 128 where a thread keeps more than
 /// `lightElements` from phase to phase. Left to itself ptxas aims at full occupancy and spills for it.
 constexpr int64_t residentThreads = 768, residentHeavyThreads = 512, lightElements = 40;
@@ -132,7 +137,11 @@ private:
   Reductions walkUnrolled(const RowGroup &group, Reductions partial);
   Reductions walkLoop(const RowGroup &group, Reductions partial);
   void annotateLoop(scf::ForOp loop) override;
+  void loadAhead(vector::LoadOp load, const Tile &tile) override;
+  Reductions emitTiles(const RowGroup &group, ArrayRef<Tile> tiles, Reductions partial);
+  int64_t turnsOf(const RowGroup &group) const;
   void unroll(scf::ForOp loop, int32_t count);
+  static int32_t turnsInFlight(scf::ForOp loop);
   Value shuffle(Value value, int64_t distance);
   Value butterfly(vector::CombiningKind kind, Value value);
   Reductions combineWarps(ArrayRef<vector::ReductionOp> ops, Reductions partial);
@@ -147,7 +156,8 @@ private:
   Value lane, warp; // i32, of the block
   Value members;    // i32, the lanes of this warp that share the row
   unsigned sharedCount = 0;
-  SmallVector<int64_t> alignments; // by operand: bytes that its vectors need
+  SmallVector<int64_t> alignments;                            // by operand: bytes that its vectors need
+  SmallVector<std::pair<vector::LoadOp, const Tile *>> ahead; // the loads of a walk's next tiles, in order
 };
 
 func::FuncOp GpuRows::emit() {
@@ -218,7 +228,7 @@ Tile GpuRows::ragged(const RowGroup &group, Value offset, int64_t number) {
   Value active = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, offset, constantIndex(group.length));
   offset = arith::SelectOp::create(b, active, offset, constantIndex(0));
   int64_t width = tileWidth(group);
-  return {offset, width, width, active, number};
+  return {offset, width, width, active, number, nullptr};
 }
 
 GpuRows::Reductions GpuRows::walkRow(const RowGroup &group, Reductions partial) {
@@ -229,14 +239,47 @@ GpuRows::Reductions GpuRows::walkRow(const RowGroup &group, Reductions partial) 
 GpuRows::Reductions GpuRows::walkUnrolled(const RowGroup &group, Reductions partial) {
   const RowShape &shape = shapes.at(group.length);
   Value start = laneOffset(shape);
+  SmallVector<Tile> tiles;
   for (int64_t first = 0, k = 0; first < shape.vectors; first += threads, ++k) {
     Value offset =
         arith::AddIOp::create(b, start, constantIndex(first * shape.vector), arith::IntegerOverflowFlags::nsw);
-    Tile tile =
-        first + threads <= shape.vectors ? Tile{offset, shape.vector, shape.vector, {}, k} : ragged(group, offset, k);
-    partial = emitTile(group, tile, partial);
+    tiles.push_back(first + threads <= shape.vectors ? Tile{offset, shape.vector, shape.vector, {}, k}
+                                                     : ragged(group, offset, k));
   }
+  return emitTiles(group, tiles, partial);
+}
+
+/// Tiles one behind the other; their loads may come before what precedes them, since no store of a walk is of memory
+/// that the walk loads behind it.
+GpuRows::Reductions GpuRows::emitTiles(const RowGroup &group, ArrayRef<Tile> tiles, Reductions partial) {
+  for (const Tile &tile : tiles)
+    for (Operation *op : group.slice)
+      if (auto load = dyn_cast<vector::LoadOp>(op))
+        ahead.emplace_back(load, &tile);
+  for (const Tile &tile : tiles)
+    partial = emitTile(group, tile, partial);
+  ahead.clear();
   return partial;
+}
+
+void GpuRows::loadAhead(vector::LoadOp load, const Tile &tile) {
+  auto isIt = [&](const auto &entry) {
+    return entry.first == load && entry.second->number == tile.number && entry.second->rows == tile.rows;
+  };
+  int64_t bytes = 0;
+  for (auto it = llvm::find_if(ahead, isIt); it != ahead.end() && bytes < bytesAhead; ++it) {
+    emitLoad(it->first, *it->second);
+    bytes += it->second->width * bytesOf(*accessOf(it->first));
+  }
+}
+
+/// Turns of a loop over `group` whose loads are taken together.
+int64_t GpuRows::turnsOf(const RowGroup &group) const {
+  int64_t bytes = 0;
+  for (Operation *op : group.slice)
+    if (isa<vector::LoadOp>(op))
+      bytes += shapes.at(group.length).vector * bytesOf(*accessOf(op));
+  return bytes ? std::clamp<int64_t>(bytesAhead / bytes, 1, turnsAhead) : 1;
 }
 
 /// Without a word LLVM and ptxas unroll loops of known length until they spill; unrolled a little, more loads are in
@@ -256,33 +299,60 @@ void GpuRows::annotateLoop(scf::ForOp loop) {
                         })
                         .wasInterrupted();
   if (!convergent)
-    unroll(loop, 4);
+    unroll(loop, turnsInFlight(loop));
+}
+
+/// Of a loop that runs so many times known here, as many as load `bytesAhead` twice over: of those of unknown number
+/// most run a few times.
+int32_t GpuRows::turnsInFlight(scf::ForOp loop) {
+  constexpr int64_t few = 4, many = 16;
+  int64_t bytes = 0;
+  for (auto load : loop.getBody()->getOps<vector::LoadOp>())
+    bytes += load.getVectorType().getNumElements() * elementBytes(load.getVectorType().getElementType());
+  const std::optional<llvm::APInt> turns = loop.getStaticTripCount();
+  return bytes == 0 || !turns || turns->ult(many) ? few : std::clamp(2 * bytesAhead / bytes, few, many);
 }
 
 GpuRows::Reductions GpuRows::walkLoop(const RowGroup &group, Reductions partial) {
   const RowShape &shape = shapes.at(group.length);
-  int64_t whole = shape.vectors / threads * threads * shape.vector;
+  const int64_t turn = threads * shape.vector, turns = turnsOf(group);
+  const int64_t whole = group.length / (turn * turns) * (turn * turns);
   Value start = laneOffset(shape);
-  auto loop =
-      scf::ForOp::create(b, constantIndex(0), constantIndex(whole), constantIndex(threads * shape.vector), partial);
-  unroll(loop, 2);
-  {
+  // Tiles from an offset on, and the mappings that hold what of them is there.
+  SmallVector<IRMapping> rows(turns);
+  SmallVector<Tile> tiles;
+  auto addTile = [&](Value base, int64_t first) {
+    Value offset = arith::AddIOp::create(b, base, constantIndex(first), arith::IntegerOverflowFlags::nsw);
+    tiles.push_back({offset, shape.vector, shape.vector, {}, -1, &rows[tiles.size()]});
+  };
+  if (whole > 0) {
+    auto loop = scf::ForOp::create(b, constantIndex(0), constantIndex(whole), constantIndex(turn * turns), partial);
+    unroll(loop, turns > 1 ? 1 : 2);
     OpBuilder::InsertionGuard guard(b);
     if (partial.empty())
       b.setInsertionPoint(loop.getBody()->getTerminator());
     else
       b.setInsertionPointToEnd(loop.getBody());
-    Value offset = arith::AddIOp::create(b, start, loop.getInductionVar(), arith::IntegerOverflowFlags::nsw);
-    Reductions next = emitTile(group, {offset, shape.vector, shape.vector, {}},
-                               Reductions(loop.getRegionIterArgs().begin(), loop.getRegionIterArgs().end()));
+    Value base = arith::AddIOp::create(b, start, loop.getInductionVar(), arith::IntegerOverflowFlags::nsw);
+    for (int64_t i = 0; i < turns; ++i)
+      addTile(base, i * turn);
+    Reductions next =
+        emitTiles(group, tiles, Reductions(loop.getRegionIterArgs().begin(), loop.getRegionIterArgs().end()));
     if (!partial.empty())
       scf::YieldOp::create(b, next);
+    partial.assign(loop.getResults().begin(), loop.getResults().end());
   }
-  partial.assign(loop.getResults().begin(), loop.getResults().end());
-  if (whole == group.length)
-    return partial;
-  Value offset = arith::AddIOp::create(b, start, constantIndex(whole), arith::IntegerOverflowFlags::nsw);
-  return emitTile(group, ragged(group, offset, -1), partial);
+  rows.assign(turns, IRMapping());
+  tiles.clear();
+  for (int64_t first = whole; first < group.length; first += turn) {
+    addTile(start, first);
+    if (first + turn > group.length) {
+      IRMapping *mapping = tiles.back().rows;
+      tiles.back() = ragged(group, tiles.back().offset, -1);
+      tiles.back().rows = mapping;
+    }
+  }
+  return emitTiles(group, tiles, partial);
 }
 
 llvm::MaybeAlign GpuRows::alignment(const Access &access, int64_t width) {

@@ -1,17 +1,26 @@
 // kernel-lower-math: exp, log, rsqrt and kernel.philox become arith and math.fma, the same operations on every target,
 // so CPU and GPU agree and nothing calls a library.
-//   exp  f32  Cephes expf (S. Moshier) with fma; within 1.1 ulp. f64: Taylor degree 13 on |r| ≤ ln2/2, error below
-//   1e-16. log  f32  Cephes logf; within 1.1 ulp.  f64: fdlibm's log, within 1 ulp. rsqrt     1 / sqrt, both rounded as
-//   IEEE says.
+//   exp    f32: Cephes expf (S. Moshier) with fma; within 1.1 ulp. f64: Taylor degree 13 on |r| ≤ ln2/2, error below
+//          1e-16. 1 / (1 + exp(x)) as a whole, in the bits of its parts
+//   log    f32: Cephes logf; within 1.1 ulp. f64: fdlibm's log, within 1 ulp
+//   rsqrt  1 / sqrt, both rounded as IEEE says
 // Gradual underflow, ±0, ±inf and NaN come out as C's functions give them; NaN payloads are not kept.
+#include "compiler/Codegen/Arithmetic.h"
 #include "compiler/Codegen/Passes.h"
+#include "compiler/Codegen/RowPhases.h"
 #include "dialects/Kernel/Kernel.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h" // of the pass's dialects
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h" // of the pass's dialects
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "mlir/IR/Matchers.h"
 #include "mlir/IR/TypeUtilities.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include <limits>
 
 namespace ft::kernel {
 #define GEN_PASS_DEF_KERNELLOWERMATH
@@ -22,91 +31,6 @@ using namespace mlir;
 using namespace ft::kernel;
 
 namespace {
-
-/// Writes elementwise arithmetic on one float type, scalar or vector, and on the integers of its width.
-class Arithmetic {
-public:
-  Arithmetic(Operation *op, Type type) : b(op->getLoc(), op), real(type) {
-    unsigned width = getElementTypeOrSelf(type).getIntOrFloatBitWidth();
-    integer = b.getIntegerType(width);
-    if (auto shaped = dyn_cast<ShapedType>(type))
-      integer = shaped.clone(integer);
-  }
-  Value constant(double value) { return splat(real, b.getFloatAttr(getElementTypeOrSelf(real), value)); }
-  Value constantInt(int64_t value) { return splat(integer, b.getIntegerAttr(getElementTypeOrSelf(integer), value)); }
-  Value add(Value x, Value y) { return arith::AddFOp::create(b, x, y); }
-  Value sub(Value x, Value y) { return arith::SubFOp::create(b, x, y); }
-  Value mul(Value x, Value y) { return arith::MulFOp::create(b, x, y); }
-  Value div(Value x, Value y) { return arith::DivFOp::create(b, x, y); }
-  Value fma(Value x, Value y, Value z) { return math::FmaOp::create(b, x, y, z); }
-  Value addInt(Value x, Value y) { return arith::AddIOp::create(b, x, y); }
-  Value subInt(Value x, Value y) { return arith::SubIOp::create(b, x, y); }
-  Value compare(arith::CmpFPredicate predicate, Value x, double y) {
-    return arith::CmpFOp::create(b, predicate, x, constant(y));
-  }
-  Value select(Value condition, Value x, Value y) { return arith::SelectOp::create(b, condition, x, y); }
-  Value bits(Value x) { return arith::BitcastOp::create(b, integer, x); }
-  Value number(Value x) { return arith::BitcastOp::create(b, real, x); }
-  /// Horner's rule, highest coefficient first.
-  Value polynomial(Value x, ArrayRef<double> coefficients) {
-    Value sum = constant(coefficients.front());
-    for (double c : coefficients.drop_front())
-      sum = fma(sum, x, constant(c));
-    return sum;
-  }
-
-  mlir::ImplicitLocOpBuilder b;
-  Type real, integer;
-
-private:
-  Value splat(Type type, TypedAttr value) {
-    if (auto shaped = dyn_cast<ShapedType>(type))
-      value = DenseElementsAttr::get(shaped, Attribute(value));
-    return arith::ConstantOp::create(b, value);
-  }
-};
-
-/// What differs between f32 and f64 in exp and log.
-struct Format {
-  int64_t mantissaBits, bias;
-  double roundingShift;   ///< 1.5 · 2^mantissaBits: adding it rounds to an integer, whose bits are the low ones
-  int64_t roundingBits;   ///< of roundingShift
-  double ln2High, ln2Low; ///< their sum is ln 2; High has trailing zeros, so that n · High is exact
-  double expLow, expHigh; ///< below and above, exp is 0 and infinite
-  int64_t sqrtHalfBits;
-  double smallestNormal;
-};
-constexpr Format single{23,   127, 12582912.0, 0x4B400000,    0.693359375, -2.12194440e-4,
-                        -105, 89,  0x3f3504f3, 1.17549435e-38};
-constexpr Format twice{
-    52,   1023, 6755399441055744.0, 0x4338000000000000,     6.93147180369123816490e-01, 1.90821492927058770002e-10,
-    -746, 710,  0x3fe6a09e667f3bcd, 2.2250738585072014e-308};
-
-// exp(x) = 2^n · exp(r), n = round(x / ln 2). The scale is applied in two halves: 2^n alone may leave the range where
-// the result does not. The bits of roundingShift above those of n leave their word when the halves become exponents.
-// Comparisons are false for NaN, which so passes through.
-Value expandExp(Arithmetic &a, Value x, const Format &format) {
-  x = a.select(a.compare(arith::CmpFPredicate::OGT, x, format.expHigh), a.constant(format.expHigh), x);
-  x = a.select(a.compare(arith::CmpFPredicate::OLT, x, format.expLow), a.constant(format.expLow), x);
-  Value shifted = a.fma(x, a.constant(1.44269504088896340736), a.constant(format.roundingShift));
-  Value n = a.sub(shifted, a.constant(format.roundingShift));
-  Value r = a.fma(n, a.constant(-format.ln2High), x);
-  r = a.fma(n, a.constant(-format.ln2Low), r);
-  static const double cephes[] = {1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3,
-                                  4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1};
-  static const double taylor[] = {1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800,
-                                  1.0 / 362880,     1.0 / 40320,     1.0 / 5040,     1.0 / 720,
-                                  1.0 / 120,        1.0 / 24,        1.0 / 6,        0.5};
-  Value p = a.polynomial(r, &format == &single ? ArrayRef<double>(cephes) : ArrayRef<double>(taylor));
-  Value y = a.add(a.fma(p, a.mul(r, r), r), a.constant(1.0));
-  Value power = a.bits(shifted);
-  Value half = arith::ShRSIOp::create(a.b, power, a.constantInt(1));
-  for (Value part : {half, a.subInt(power, half)}) {
-    Value exponent = a.addInt(part, a.constantInt(format.bias));
-    y = a.mul(y, a.number(arith::ShLIOp::create(a.b, exponent, a.constantInt(format.mantissaBits))));
-  }
-  return y;
-}
 
 // log(x) = k · ln 2 + log(1 + f), sqrt(1/2) ≤ 1 + f < sqrt(2).
 Value expandLog(Arithmetic &a, Value x, const Format &format) {
@@ -178,13 +102,51 @@ void expandPhilox(PhiloxOp op) {
   op.erase();
 }
 
+/// The exp of 1 / (1 + exp(x)), null if `op` is not that.
+math::ExpOp expOfSigmoid(arith::DivFOp op) {
+  auto sum = op.getRhs().getDefiningOp<arith::AddFOp>();
+  if (!sum || !matchPattern(op.getLhs(), m_OneFloat()))
+    return {};
+  for (auto [one, other] : {std::pair(sum.getLhs(), sum.getRhs()), std::pair(sum.getRhs(), sum.getLhs())})
+    if (auto exp = other.getDefiningOp<math::ExpOp>(); exp && matchPattern(one, m_OneFloat()))
+      return exp;
+  return {};
+}
+
 struct KernelLowerMathPass : ft::kernel::impl::KernelLowerMathBase<KernelLowerMathPass> {
+  using KernelLowerMathBase::KernelLowerMathBase;
+
   void runOnOperation() override {
+    SmallVector<arith::DivFOp> quotients;
+    getOperation().walk([&](arith::DivFOp op) { quotients.push_back(op); });
+    for (arith::DivFOp op : quotients)
+      lowerSigmoid(op);
     SmallVector<Operation *> operations;
     getOperation().walk([&](Operation *op) { operations.push_back(op); });
     for (Operation *op : operations)
       if (failed(lower(op)))
         return signalPassFailure();
+  }
+
+  void lowerSigmoid(arith::DivFOp op) {
+    math::ExpOp exp = expOfSigmoid(op);
+    Type type = op.getType(), element = getElementTypeOrSelf(type);
+    if (!exp || (!element.isF32() && !element.isF64()))
+      return;
+    Arithmetic a(op, type);
+    auto negation = exp.getOperand().getDefiningOp<arith::NegFOp>();
+    const Format &format = element.isF32() ? single : twice;
+    Value x = negation ? negation.getOperand() : exp.getOperand();
+    Value sum = expandExpPlusOne(a, x, format, bool(negation));
+    const bool onGpu = target == "gpu" && element.isF32() && isa<VectorType>(type);
+    SmallVector<Operation *> parts{op.getRhs().getDefiningOp(), exp};
+    if (negation)
+      parts.push_back(negation);
+    op.replaceAllUsesWith(onGpu ? reciprocalOnGpu(a, sum) : a.div(op.getLhs(), sum));
+    op.erase();
+    for (Operation *part : parts) // users come first
+      if (isOpTriviallyDead(part))
+        part->erase();
   }
 
   LogicalResult lower(Operation *op) {
@@ -206,7 +168,7 @@ struct KernelLowerMathPass : ft::kernel::impl::KernelLowerMathBase<KernelLowerMa
     Arithmetic a(op, type);
     Value x = op->getOperand(0), y;
     if (isa<math::ExpOp>(op))
-      y = expandExp(a, x, format);
+      y = op->hasAttr(nonPositiveName) ? expandExpOfNonPositive(a, x, format) : expandExp(a, x, format);
     else if (isa<math::LogOp>(op))
       y = expandLog(a, x, format);
     else

@@ -1,7 +1,13 @@
 // exp, log and rsqrt of kernels against C's functions in double precision (long double for f64).
 #include "compiler/Codegen/KernelHarness.h"
 
+#include <cmath>
+#include <cstring>
 #include <limits>
+#include <random>
+#include <regex>
+#include <string>
+#include <vector>
 
 namespace ft {
 namespace {
@@ -103,6 +109,80 @@ using KernelMath = KernelTest;
 TEST_F(KernelMath, F32WithinTwoUlp) { check<float>(0, 2); }
 // 1e-15 relative is 4.5 ulp.
 TEST_F(KernelMath, F64WithinTwoUlp) { check<double>(1, 2); }
+
+// Forms with steps of their own, and beside each the same from parts that pass through memory.
+const char *forms = R"(
+kernel.func @forms(%x: memref<1x$Nx$T>, %negated: memref<1x$Nx$T>, %plain: memref<1x$Nx$T>, %softmax: memref<1x$Nx$T>,
+    %e: memref<1x$Nx$T>, %f: memref<1x$Nx$T>, %d: memref<1x$Nx$T>) item %i {
+  %c0 = arith.constant 0 : index
+  %one = arith.constant dense<1.0> : vector<$Nx$T>
+  %v = vector.load %x[%i, %c0] : memref<1x$Nx$T>, vector<$Nx$T>
+  %n = arith.negf %v : vector<$Nx$T>
+  %en = math.exp %n : vector<$Nx$T>
+  %sn = arith.addf %one, %en : vector<$Nx$T>
+  %rn = arith.divf %one, %sn : vector<$Nx$T>
+  %ep = math.exp %v : vector<$Nx$T>
+  %sp = arith.addf %ep, %one : vector<$Nx$T>
+  %rp = arith.divf %one, %sp : vector<$Nx$T>
+  %m = vector.reduction <maxnumf>, %v : vector<$Nx$T> into $T
+  %mm = vector.broadcast %m : $T to vector<$Nx$T>
+  %under = arith.subf %v, %mm : vector<$Nx$T>
+  %es = math.exp %under : vector<$Nx$T>
+  vector.store %rn, %negated[%i, %c0] : memref<1x$Nx$T>, vector<$Nx$T>
+  vector.store %rp, %plain[%i, %c0] : memref<1x$Nx$T>, vector<$Nx$T>
+  vector.store %es, %softmax[%i, %c0] : memref<1x$Nx$T>, vector<$Nx$T>
+  vector.store %en, %e[%i, %c0] : memref<1x$Nx$T>, vector<$Nx$T>
+  vector.store %ep, %f[%i, %c0] : memref<1x$Nx$T>, vector<$Nx$T>
+  vector.store %under, %d[%i, %c0] : memref<1x$Nx$T>, vector<$Nx$T>
+  kernel.return
+}
+kernel.func @parts(%e: memref<1x$Nx$T>, %f: memref<1x$Nx$T>, %d: memref<1x$Nx$T>, %negated: memref<1x$Nx$T>,
+    %plain: memref<1x$Nx$T>, %softmax: memref<1x$Nx$T>) item %i {
+  %c0 = arith.constant 0 : index
+  %one = arith.constant dense<1.0> : vector<$Nx$T>
+  %en = vector.load %e[%i, %c0] : memref<1x$Nx$T>, vector<$Nx$T>
+  %sn = arith.addf %one, %en : vector<$Nx$T>
+  %rn = arith.divf %one, %sn : vector<$Nx$T>
+  %ep = vector.load %f[%i, %c0] : memref<1x$Nx$T>, vector<$Nx$T>
+  %sp = arith.addf %ep, %one : vector<$Nx$T>
+  %rp = arith.divf %one, %sp : vector<$Nx$T>
+  %under = vector.load %d[%i, %c0] : memref<1x$Nx$T>, vector<$Nx$T>
+  %es = math.exp %under : vector<$Nx$T>
+  vector.store %rn, %negated[%i, %c0] : memref<1x$Nx$T>, vector<$Nx$T>
+  vector.store %rp, %plain[%i, %c0] : memref<1x$Nx$T>, vector<$Nx$T>
+  vector.store %es, %softmax[%i, %c0] : memref<1x$Nx$T>, vector<$Nx$T>
+  kernel.return
+})";
+
+template <typename T> void checkForms(const std::string &type) {
+  std::vector<T> x = samples<T>();
+  std::string text = std::regex_replace(instantiate(forms, x.size(), 0), std::regex(R"(\$T)"), type);
+  TestKernels compiled = compileText(text, testTarget());
+  ASSERT_FALSE(compiled.images.empty());
+  // A maximum that is finite leaves differences of every size; beside an infinity there are only two.
+  for (T most : {T(1), std::numeric_limits<T>::infinity()}) {
+    std::vector<T> values = x;
+    for (T &value : values)
+      value = value > most ? most : value;
+    std::vector<std::vector<T>> form(6, x), part(3, x);
+    runKernel(
+        compiled, compiled.images.back(), 0,
+        {values.data(), form[0].data(), form[1].data(), form[2].data(), form[3].data(), form[4].data(), form[5].data()},
+        1);
+    runKernel(compiled, compiled.images.back(), 1,
+              {form[3].data(), form[4].data(), form[5].data(), part[0].data(), part[1].data(), part[2].data()}, 1);
+    for (size_t kind = 0; kind < part.size(); ++kind)
+      for (size_t i = 0; i < x.size(); ++i)
+        EXPECT_TRUE(std::memcmp(&form[kind][i], &part[kind][i], sizeof(T)) == 0 ||
+                    (std::isnan(form[kind][i]) && std::isnan(part[kind][i])))
+            << "form " << kind << " of " << values[i] << " is " << form[kind][i] << ", its parts " << part[kind][i];
+  }
+}
+
+TEST_F(KernelMath, FormsHaveTheBitsOfTheirParts) {
+  checkForms<float>("f32");
+  checkForms<double>("f64");
+}
 
 // What cannot be compiled says why, on the operation.
 struct Refusal {

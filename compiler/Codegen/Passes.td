@@ -14,8 +14,12 @@ def KernelStripMine : Pass<"kernel-strip-mine", "::mlir::ModuleOp"> {
 }
 
 def KernelLowerMath : Pass<"kernel-lower-math", "::mlir::ModuleOp"> {
-  let summary = "Expand exp, log, rsqrt and philox into arithmetic that is the same on every target";
-  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::vector::VectorDialect"];
+  let summary = "Expand exp, log, rsqrt and philox into arithmetic of the same bits on every target";
+  let options = [
+    Option<"target", "target", "std::string", /*default=*/"\"cpu\"", "cpu or gpu">,
+  ];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::vector::VectorDialect", "::mlir::NVVM::NVVMDialect"];
 }
 
 def KernelExpandShortFloats : Pass<"kernel-expand-short-floats", "::mlir::ModuleOp"> {
@@ -23,7 +27,7 @@ def KernelExpandShortFloats : Pass<"kernel-expand-short-floats", "::mlir::Module
   let options = [
     Option<"native", "native", "bool", /*default=*/"false", "the target rounds to both and computes in f16 (GPU)">,
   ];
-  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect"];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::vector::VectorDialect", "::mlir::LLVM::LLVMDialect"];
 }
 
 def KernelLowerToLlvm : Pass<"kernel-lower-to-llvm", "::mlir::ModuleOp"> {

@@ -143,7 +143,10 @@ void RowLowering::emitPhase(const Phase &phase) {
 
 RowLowering::Reductions RowLowering::emitTile(const RowGroup &group, const Tile &tile, Reductions partial) {
   IRMapping fresh;
-  IRMapping &rows = tile.number < 0 ? fresh : kept[{group.length, tile.number}];
+  Tile at = tile;
+  if (tile.number < 0 && !tile.rows)
+    at.rows = &fresh;
+  IRMapping &rows = rowsOf(group.length, at);
   unsigned next = 0;
   for (Operation *op : group.slice) {
     if (auto store = dyn_cast<vector::StoreOp>(op)) {
@@ -157,11 +160,24 @@ RowLowering::Reductions RowLowering::emitTile(const RowGroup &group, const Tile 
         value = arith::SelectOp::create(b, maskOf(tile.width, tile.lanes), value, none);
       Value &sum = partial[next++];
       sum = vector::makeArithReduction(b, b.getLoc(), reduction.getKind(), sum, value);
-    } else if (!rows.contains(op->getResult(0))) {
-      emitCarried(op, tile, rows);
+    } else {
+      if (auto load = dyn_cast<vector::LoadOp>(op); load && !rows.contains(load.getResult()))
+        loadAhead(load, at);
+      if (!rows.contains(op->getResult(0)))
+        emitCarried(op, tile, rows);
     }
   }
   return partial;
+}
+
+IRMapping &RowLowering::rowsOf(int64_t length, const Tile &tile) {
+  return tile.number < 0 ? *tile.rows : kept[{length, tile.number}];
+}
+
+void RowLowering::emitLoad(vector::LoadOp op, const Tile &tile) {
+  IRMapping &rows = rowsOf(rowLength(op.getVectorType()), tile);
+  if (!rows.contains(op.getResult()))
+    emitLoad(op, tile, rows);
 }
 
 /// What the operation of a carried row would need is dead then; LLVM removes it.

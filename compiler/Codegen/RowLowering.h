@@ -19,11 +19,12 @@ namespace ft::kernel {
 
 /// One tile of a row: `width` elements from `offset`.
 struct Tile {
-  mlir::Value offset;  ///< index, relative to the row; where `active` is false, some offset inside the row
-  int64_t width;       ///< elements of the vectors that hold the tile
-  int64_t lanes;       ///< elements that exist, from the first lane; fewer than `width` in a CPU row's tail
-  mlir::Value active;  ///< i1: this thread has such a tile; null where always
-  int64_t number = -1; ///< the tile's number where tiles are kept from phase to phase; -1 where recomputed
+  mlir::Value offset;              ///< index, relative to the row; where `active` is false, some offset inside the row
+  int64_t width;                   ///< elements of the vectors that hold the tile
+  int64_t lanes;                   ///< elements that exist, from the first lane; fewer than `width` in a CPU row's tail
+  mlir::Value active;              ///< i1: this thread has such a tile; null where always
+  int64_t number = -1;             ///< the tile's number where tiles are kept from phase to phase; -1 where recomputed
+  mlir::IRMapping *rows = nullptr; ///< of a tile without a number: what of it is there already; null: nothing
 };
 
 class RowLowering {
@@ -54,9 +55,13 @@ protected:
   virtual mlir::Value carrier(mlir::Operation *row) { return {}; }
   /// Called around a store to shared memory (RowPhases::isShared).
   virtual void synchronise() {}
+  /// Called where a tile's load is needed that is not there yet; may emit it, and others, by emitLoad.
+  virtual void loadAhead(mlir::vector::LoadOp load, const Tile &tile) {}
 
   /// Emits the slice of `group` for one tile; returns the updated partial results.
   Reductions emitTile(const RowGroup &group, const Tile &tile, Reductions partial);
+  /// Emits a load of a tile, unless it is there.
+  void emitLoad(mlir::vector::LoadOp op, const Tile &tile);
   /// The lanes of a vector as one scalar: halves are combined until one is left.
   mlir::Value combineLanes(mlir::vector::CombiningKind kind, mlir::Value vector);
   mlir::Value constantIndex(int64_t value);
@@ -85,6 +90,8 @@ private:
   void emitStep(mlir::vector::StepOp op, const Tile &tile, mlir::IRMapping &rows);
   /// The first `lanes` of `width` lanes.
   mlir::Value maskOf(int64_t width, int64_t lanes);
+  /// What is there of a tile that has a number or a mapping of its own.
+  mlir::IRMapping &rowsOf(int64_t length, const Tile &tile);
   mlir::Value lookup(mlir::Value value, mlir::IRMapping &rows);
   llvm::SmallVector<mlir::Value> indicesAt(mlir::ValueRange indices, const Tile &tile, mlir::IRMapping &rows);
 

@@ -31,6 +31,9 @@
 
 namespace ft::kernel {
 
+/// A math.exp with this attribute is of numbers that are not above 0: a row less its own maximum.
+constexpr llvm::StringLiteral nonPositiveName = "kernel.non_positive";
+
 /// True for one-dimensional vectors: rows.
 bool isRow(mlir::Type type);
 /// Length of a row type.

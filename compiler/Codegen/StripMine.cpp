@@ -5,8 +5,10 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 namespace ft::kernel {
 #define GEN_PASS_DEF_KERNELSTRIPMINE
@@ -20,6 +22,19 @@ using namespace ft::kernel;
 static void mergeInplacePairs(FuncOp kernel) {
   for (auto [read, written] : kernel.getInplacePairs())
     kernel.getBody().getArgument(written).replaceAllUsesWith(kernel.getBody().getArgument(read));
+}
+
+/// Marks what the exponential of a softmax is taken of, which its tiles no longer show.
+static void markNonPositive(FuncOp kernel) {
+  kernel.walk([](math::ExpOp exp) {
+    auto difference = exp.getOperand().getDefiningOp<arith::SubFOp>();
+    auto spread = difference ? difference.getRhs().getDefiningOp<vector::BroadcastOp>() : vector::BroadcastOp();
+    auto max = spread ? spread.getSource().getDefiningOp<vector::ReductionOp>() : vector::ReductionOp();
+    if (!max || max.getVector() != difference.getLhs())
+      return;
+    if (max.getKind() == vector::CombiningKind::MAXNUMF || max.getKind() == vector::CombiningKind::MAXIMUMF)
+      exp->setAttr(nonPositiveName, UnitAttr::get(exp.getContext()));
+  });
 }
 
 /// Operands do not overlap (an in-place pair uses only its first), so each is noalias; one that is never stored to is
@@ -56,6 +71,7 @@ struct KernelStripMinePass : ft::kernel::impl::KernelStripMineBase<KernelStripMi
     }
     for (FuncOp kernel : llvm::make_early_inc_range(getOperation().getOps<FuncOp>())) {
       mergeInplacePairs(kernel);
+      markNonPositive(kernel);
       OpBuilder builder(kernel);
       FailureOr<func::FuncOp> function =
           target == "cpu" ? lowerRowsToCpu(kernel, builder) : lowerRowsToGpu(kernel, builder);

@@ -4,6 +4,7 @@
 #include "dialects/Ft/Ft.h"
 #include "dialects/Kernel/Kernel.h"
 #include "dialects/Plan/PlanDialect.h"
+#include "runtime/Plan/KernelSeal.h"
 #include "runtime/Plan/SavedState.h"
 #include "runtime/Plan/Staging.h"
 
@@ -373,7 +374,8 @@ void ft::addImages(const CompiledKernels &compiled, plan::Plan &plan, PlanSectio
     image->set_arch(source.arch);
     image->set_host(compiled.host);
     image->mutable_entry_offsets()->Add(source.entryOffsets.begin(), source.entryOffsets.end());
-    image->set_section(sections.add(rt::SectionKind::Image, ptx ? source.bytes + '\0' : source.bytes));
+    image->set_section(sections.add(rt::SectionKind::Image,
+                                    source.bytes + (ptx ? std::string(1, '\0') : plan::kernelSeal(plan, *image))));
   }
 }
 

@@ -1,5 +1,6 @@
 // Standalone row programs against double precision.
 #include "compiler/Fusion/ProgramTesting.h"
+#include "compiler/Fusion/Programs/Copies.h"
 #include "runtime/Plan/plan.pb.h"
 
 using namespace mlir;
@@ -163,6 +164,32 @@ TEST_P(Programs, MovesBatchesOfMatrices) {
       {source.data(), target.data()});
   expectMatrix(target, 0, 1,
                [&](int64_t r, int64_t j) { return r % 3 == 2 ? before.get(r, j) : source.get(r / 3 * 2 + r % 3, j); });
+}
+
+TEST_P(Programs, CopiesSeveralMatrices) {
+  // A matrix with rows of the case's length, one of short rows, and two that are one batch.
+  FloatMatrix longRows(storage, c.rows, c.length, c.padding), shortRows(storage, 5, 16, 3), batch(storage, 4, 24, 8);
+  FloatMatrix toLong(storage, c.rows, c.length, 5), toShort(storage, 5, 16, 9), toBatch(storage, 5, 24);
+  for (FloatMatrix *matrix : {&longRows, &shortRows, &batch})
+    matrix->randomize(8);
+  toBatch.randomize(9);
+  const FloatMatrix before = toBatch;
+  MatrixLayout from = batch.layout, to = toBatch.layout;
+  from.rows = to.rows = 2;
+  run(
+      [&](OpBuilder &b) {
+        return buildCopies(b, "copies",
+                           {{longRows.layout, toLong.layout, {}},
+                            {shortRows.layout, toShort.layout, {}},
+                            {from, to, {2, 2 * from.pitch, 3 * to.pitch}}});
+      },
+      {longRows.data(), toLong.data(), shortRows.data(), toShort.data(), batch.data(), toBatch.data()});
+  expectMatrix(toLong, 0, 1, [&](int64_t r, int64_t j) { return longRows.get(r, j); });
+  expectMatrix(toShort, 0, 1, [&](int64_t r, int64_t j) { return shortRows.get(r, j); });
+  expectMatrix(toBatch, 0, 1,
+               [&](int64_t r, int64_t j) { return r == 2 ? before.get(r, j) : batch.get(r < 2 ? r : r - 1, j); });
+  for (const FloatMatrix *matrix : {&toLong, &toShort, &toBatch})
+    EXPECT_TRUE(matrix->paddingIntact());
 }
 
 TEST_P(Programs, MovesMatrices) {

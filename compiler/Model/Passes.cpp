@@ -94,7 +94,7 @@ struct DifferentiatePass : impl::DifferentiateBase<DifferentiatePass> {
 struct RecomputePass : impl::RecomputeAgainBase<RecomputePass> {
   using RecomputeAgainBase::RecomputeAgainBase;
   void runOnOperation() override {
-    if (failed(recompute(getOperation(), {rest, early, earlyLayers})))
+    if (failed(recompute(getOperation(), {rest, early, earlyLayers, park})))
       signalPassFailure();
   }
 };

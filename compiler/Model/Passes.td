@@ -48,12 +48,18 @@ class RecomputeOption<string name, string description>
         clEnumValN(Recompute::Nothing, "nothing", ""), clEnumValN(Recompute::Rows, "rows", ""),
         clEnumValN(Recompute::Products, "products", ""), clEnumValN(Recompute::Blocks, "blocks", ""))}]>;
 
+class ParkOption<string name, string description>
+    : Option<name, name, "Park", "Park::Nothing", description, [{llvm::cl::values(
+        clEnumValN(Park::Nothing, "nothing", ""), clEnumValN(Park::Inputs, "inputs", ""),
+        clEnumValN(Park::Stream, "stream", ""))}]>;
+
 def RecomputeAgain : Pass<"ft-recompute", "::mlir::ModuleOp"> {
-  let summary = "Have backward make values again rather than keep them";
+  let summary = "Have backward make values again, or fetch them from the host, rather than keep them";
   let options = [
     RecomputeOption<"rest", "what is made again">,
     RecomputeOption<"early", "the same, in the first layers">,
     Option<"earlyLayers", "early-layers", "int64_t", "0", "how many these are">,
+    ParkOption<"park", "what the host holds">,
   ];
 }
 

@@ -7,6 +7,7 @@
 // moves there with all that follows from it: gradients of weights, which nothing waits for.
 #include "compiler/Model/Recompute.h"
 
+#include "compiler/Model/ParkValues.h"
 #include "compiler/Model/Variables.h"
 
 #include "mlir/IR/IRMapping.h"
@@ -136,8 +137,10 @@ LogicalResult ft::recompute(ModuleOp module, const RecomputePolicy &policy) {
   func::FuncOp function = findSegment(module, plan::Segment::ACCUMULATE_FIRST);
   if (!function)
     return module.emitError("what backward makes again needs @accumulate_first, which differentiation makes");
-  Recomputation(function, policy).run();
-  if (func::FuncOp ofTargets = findSegment(module, plan::Segment::ACCUMULATE_FIRST_TARGETS))
-    Recomputation(ofTargets, policy).run();
+  for (func::FuncOp segment : {function, findSegment(module, plan::Segment::ACCUMULATE_FIRST_TARGETS)})
+    if (segment) {
+      Recomputation(segment, policy).run();
+      parkValues(segment, policy.park);
+    }
   return success();
 }

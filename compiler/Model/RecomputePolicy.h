@@ -1,4 +1,4 @@
-// What backward makes again rather than keep, layer by layer.
+// What backward makes again, or finds on the host, rather than keep on the device, layer by layer.
 #pragma once
 
 #include <cstdint>
@@ -15,11 +15,19 @@ enum class Recompute {
   Never,    ///< no policy: of results that are kept under each
 };
 
+/// Of what is not made again, what the host holds between forward and backward; each as the one before it, and more.
+enum class Park {
+  Nothing,
+  Inputs, ///< what a block begins with
+  Stream, ///< and what Blocks alone makes again: attention's output, the residual stream inside a block
+};
+
 /// The first layers have the tighter policy: what they keep lives longest.
 struct RecomputePolicy {
   Recompute rest = Recompute::Rows;
   Recompute early = Recompute::Rows; ///< of the first `earlyLayers`; at least `rest`
   int64_t earlyLayers = 0;
+  Park park = Park::Nothing; ///< of all layers but the last, to whose values backward comes at once
 
   /// Of a layer; of what is in none, where nothing repeats, as far as Rows.
   Recompute of(std::optional<int64_t> layer) const {

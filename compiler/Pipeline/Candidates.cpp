@@ -12,16 +12,42 @@ using recipe::Recipe;
 static bool opensPolicy(const Recipe &r) { return r.gradient_checkpointing() == recipe::GradientCheckpointing::AUTO; }
 static bool opensRows(const Recipe &r) { return r.micro_batch_size() == recipe::MicroBatchSize::AUTO; }
 
-bool ft::isOpen(const Inputs &inputs) { return opensPolicy(inputs.recipe.fields) || opensRows(inputs.recipe.fields); }
+bool ft::opensPark(const Inputs &inputs) {
+  return inputs.recipe.fields.activation_offload() == recipe::ActivationOffload::AUTO && !inputs.park;
+}
 
-/// From nothing made again to all of it, each a layer further than the one before: bytes get dearer on the way.
-static std::vector<RecomputePolicy> ladder(int64_t layers) {
-  std::vector<RecomputePolicy> all{{Recompute::Nothing, Recompute::Nothing, 0}};
-  constexpr Recompute steps[] = {Recompute::Nothing, Recompute::Rows, Recompute::Products, Recompute::Blocks};
-  for (size_t i = 1; i < std::size(steps); ++i) {
+bool ft::isOpen(const Inputs &inputs) {
+  return opensPolicy(inputs.recipe.fields) || opensPark(inputs) || opensRows(inputs.recipe.fields);
+}
+
+/// From nothing made again to all of it, each a layer further than the one before: bytes get dearer on the way. What
+/// takes the host's memory makes norms and SwiGLU again at least.
+static std::vector<RecomputePolicy> ladder(int64_t layers, Park park) {
+  constexpr Recompute all[] = {Recompute::Nothing, Recompute::Rows, Recompute::Products, Recompute::Blocks};
+  const llvm::ArrayRef<Recompute> steps = llvm::ArrayRef(all).drop_front(park == Park::Nothing ? 0 : 1);
+  std::vector<RecomputePolicy> policies{{steps[0], steps[0], 0, park}};
+  for (size_t i = 1; i < steps.size(); ++i) {
     for (int64_t early = 1; early < layers; ++early)
-      all.push_back({steps[i - 1], steps[i], early});
-    all.push_back({steps[i], steps[i], 0});
+      policies.push_back({steps[i - 1], steps[i], early, park});
+    policies.push_back({steps[i], steps[i], 0, park});
+  }
+  return policies;
+}
+
+/// What the recipe leaves open of `policy`, what the host holds growing: of candidates that take the same time the one
+/// with the least there comes first.
+static std::vector<RecomputePolicy> policiesToTry(const Inputs &inputs, const RecomputePolicy &policy) {
+  const Recipe &r = inputs.recipe.fields;
+  const std::vector<Park> parks =
+      opensPark(inputs) ? std::vector<Park>{Park::Nothing, Park::Inputs, Park::Stream} : std::vector<Park>{policy.park};
+  std::vector<RecomputePolicy> all;
+  for (const Park park : parks) {
+    std::vector<RecomputePolicy> of = ladder(inputs.model.layers, park);
+    if (!opensPolicy(r)) {
+      of.assign(1, policy);
+      of.front().park = park;
+    }
+    all.insert(all.end(), of.begin(), of.end());
   }
   return all;
 }
@@ -52,13 +78,15 @@ rt::Expected<std::vector<Candidate>> ft::candidatesOf(const Inputs &inputs, cons
       places.push_back(transposes);
   for (const Choices &place : places)
     for (const Choices &rows : rowsToTry(r, place)) {
-      const rt::Expected<LayerCosts> costs = LayerCosts::measure(inputs, rows);
+      const std::vector<RecomputePolicy> policies = policiesToTry(inputs, rows.recompute);
+      const rt::Expected<LayerCosts> costs = LayerCosts::measure(inputs, rows, policies);
       if (!costs.ok()) {
         refusal = costs.status(); // rows that are too many leave fewer
         continue;
       }
-      for (const RecomputePolicy &policy :
-           opensPolicy(r) ? ladder(inputs.model.layers) : std::vector<RecomputePolicy>{rows.recompute}) {
+      for (const RecomputePolicy &policy : policies) {
+        if (opensPark(inputs) && !costs->isHidden(policy))
+          continue;
         all.push_back({rows, costs->us(policy), costs->needs(policy)});
         all.back().choices.recompute = policy;
       }
@@ -89,4 +117,15 @@ std::string ft::policyText(const RecomputePolicy &policy, int64_t layers) {
     return nameOf(policy.early);
   const std::string first = policy.earlyLayers == 1 ? "layer 0" : fmt::format("layers 0 to {}", policy.earlyLayers - 1);
   return fmt::format("{} as {}, the others as {}", first, nameOf(policy.early), nameOf(policy.rest));
+}
+
+const char *ft::parkText(Park park) {
+  switch (park) {
+  case Park::Inputs:
+    return "inputs of blocks";
+  case Park::Stream:
+    return "inputs of blocks, attention's outputs and the sums behind them";
+  default:
+    return "nothing";
+  }
 }

@@ -13,15 +13,21 @@ struct Candidate {
   uint64_t needs = 0; ///< bytes of device memory
 };
 
-/// Whether the recipe leaves open what depends on memory and time: what backward makes again, or a micro-batch's rows.
+/// Whether the recipe leaves open what depends on memory and time: what backward makes again, what the host holds
+/// meanwhile, or a micro-batch's rows.
 bool isOpen(const Inputs &inputs);
+/// Whether it leaves open what the host holds.
+bool opensPark(const Inputs &inputs);
 
 /// All that `choices` may become where the recipe says AUTO, by predicted time and counted memory (LayerCosts): a list
 /// that depends on no amount of memory, so that with less of it never a faster one is the first that fits. `choices`
-/// says what else is settled, determinism among it. Refuses what planning refuses of each.
+/// says what else is settled, determinism among it. Where the host may hold values, candidates whose transfers are
+/// hidden stand behind their like that keeps them: they take the same time. Refuses what planning refuses of each.
 rt::Expected<std::vector<Candidate>> candidatesOf(const Inputs &inputs, const Choices &choices);
 
 /// "layers 0 to 7 as FULL, the others as SELECTIVE".
 std::string policyText(const RecomputePolicy &policy, int64_t layers);
+/// "nothing", "inputs of blocks".
+const char *parkText(Park park);
 
 } // namespace ft

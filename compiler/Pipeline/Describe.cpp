@@ -238,12 +238,6 @@ static void addNotes(const Inputs &inputs, const Choices &choices, const Plannin
                     headDim, lanes, 100.0 * lanes / headDim - 100));
   addSplitNotes(inputs, choices, stats);
   addTargetNotes(inputs, choices, stats);
-  if (const recipe::Recipe &r = inputs.recipe.fields;
-      r.has_offload_optimizer() && !r.offload_optimizer().has_fraction())
-    stats.add_notes(
-        choices.hostFraction > 0
-            ? fmt::format("offload_optimizer.fraction AUTO took {:.3f}, the least that fits", choices.hostFraction)
-            : "offload_optimizer.fraction AUTO took 0, since all fits, or the machine decides");
   if (hasWindows(inputs) && inputs.target.library_attention())
     stats.add_notes(fmt::format("rows of {} tokens are longer than a window of the model: attention is tiled, which is "
                                 "slower than the library's",
@@ -422,8 +416,27 @@ static void noteHost(plan::Plan &plan) {
   if (there)
     plan.mutable_stats()->add_notes(
         fmt::format("optimizer on the host: masters and moments of {} of {} trained parameters ({:.0f} %), whose "
-                    "updates end before the next forward pass begins",
+                    "updates run beside the next forward pass, each in front of its first use",
                     there, all, 100.0 * double(there) / double(all)));
+}
+
+/// What the host holds between forward and backward of a micro-batch: an update's transfers are in no segment on
+/// tokens.
+static void noteParked(plan::Plan &plan) {
+  uint64_t values = 0, bytes = 0;
+  for (const plan::Segment &segment : plan.segments())
+    if (segment.kind() == plan::Segment::ACCUMULATE_FIRST)
+      for (const plan::Step &step : segment.steps())
+        if (step.has_copy() &&
+            plan.arenas(int(plan.buffers(int(step.copy().dst().buffer())).arena())).space() == plan::Arena::PINNED) {
+          values += 1;
+          bytes += step.copy().dst().rows() * step.copy().dst().row_bytes();
+        }
+  if (values)
+    plan.mutable_stats()->add_notes(fmt::format(
+        "activation_offload: {} values of a micro-batch, {:.3f} GiB, lie in pinned memory of the host between "
+        "forward and backward",
+        values, double(bytes) / (1 << 30)));
 }
 
 /// Runs that a rank exchanges with a peer, in all segments: what makes graphs over several cards large.
@@ -466,10 +479,13 @@ void ft::finishPlan(const recipe::TargetSpec &target, const MemoryPeak &peak, pl
   noteQuantization(plan);
   noteFp8(plan, target);
   noteHost(plan);
+  noteParked(plan);
   if (plan::hasShares(plan))
     plan.add_features(plan::sharesFeature);
   if (plan::hasTargets(plan))
     plan.add_features(std::string(plan::targetsFeature));
+  if (plan::has(plan, plan::Segment::FINISH))
+    plan.add_features(std::string(plan::finishFeature));
   plan::Stats &stats = *plan.mutable_stats();
   for (const plan::Tensor &tensor : plan.tensors()) {
     uint64_t elements = 1;

@@ -86,6 +86,8 @@ rt::Expected<Inputs> ft::loadInputs(const CompileRequest &request) {
     inputs.foldAdapters = request.loraForm == "folded";
   if (request.headLanes != 0)
     inputs.headLanes = request.headLanes;
+  if (request.park != "auto")
+    inputs.park = request.park == "stream" ? Park::Stream : request.park == "inputs" ? Park::Inputs : Park::Nothing;
   FT_ASSIGN_OR_RETURN(inputs.recipe, loadRecipe(request.recipePath, request.overrides));
   rt::Expected<recipe::TargetSpec> target =
       loadTarget(request.recipesFolder, request.gpu.empty() ? inputs.recipe.fields.target() : request.gpu);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "compiler/Import/ModelConfig.h"
+#include "compiler/Model/RecomputePolicy.h"
 #include "compiler/Recipe/Recipe.h"
 #include "compiler/Recipe/TargetFile.h"
 
@@ -15,7 +16,8 @@ struct CompileRequest {
   std::vector<std::string> overrides; ///< "lora.r=16"
   std::string gpu;                    ///< a target's name; empty: the recipe's
   std::string loraForm = "auto";      ///< "folded", "unfolded", or "auto": what pays on the target
-  int64_t headLanes = 0; ///< elements of a head in memory; 0: head_dim, or what the target's attention takes
+  int64_t headLanes = 0;     ///< elements of a head in memory; 0: head_dim, or what the target's attention takes
+  std::string park = "auto"; ///< "nothing", "inputs", "stream" (Park), or "auto": what the recipe says
   std::string recipesFolder;
   std::string planFolder = "."; ///< where -o lies: data paths are stored relative to it
   std::string dumpDir;          ///< if not empty: numbered IR after each phase
@@ -29,6 +31,7 @@ struct Inputs {
   std::string planFolder = ".";
   std::optional<bool> foldAdapters; ///< asked for on the command line
   std::optional<int64_t> headLanes; ///< the same
+  std::optional<Park> park;         ///< the same
 };
 
 /// Reads recipe, target and model configuration. BadInput where one cannot be read or is wrong, CannotRun for what the

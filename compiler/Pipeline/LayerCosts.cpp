@@ -18,11 +18,11 @@ struct Probe {
 /// Makes gradients.
 static bool trains(plan::Segment::Kind kind) { return plan::runsOnTokens(kind) && !plan::runsBetweenSteps(kind); }
 
-static rt::Expected<Probe> probe(const Inputs &inputs, Choices choices, int64_t layers, Recompute policy) {
+static rt::Expected<Probe> probe(const Inputs &inputs, Choices choices, int64_t layers, Recompute policy, Park park) {
   Inputs shallow = inputs;
   shallow.model.layers = layers;
   shallow.model.perLayer.resize(layers, inputs.model.perLayer.back());
-  choices.recompute = {policy, policy, 0};
+  choices.recompute = {policy, policy, 0, park};
   FT_ASSIGN_OR_RETURN(const Compilation c, planExactly(shallow, choices));
   Probe result;
   result.us = c.plan.stats().predicted_step_us();
@@ -34,27 +34,53 @@ static rt::Expected<Probe> probe(const Inputs &inputs, Choices choices, int64_t 
   return result;
 }
 
-rt::Expected<LayerCosts> LayerCosts::measure(const Inputs &inputs, const Choices &choices) {
+/// Layers of the smaller model. The last layer's values are not parked, and some of the others' are on their way.
+static int64_t leastLayers(Park park) { return park == Park::Nothing ? 2 : 4; }
+
+rt::Status LayerCosts::add(const Inputs &inputs, const Choices &choices, const Key &key) {
+  const auto [policy, park] = key;
+  const int64_t from = leastLayers(park);
+  FT_ASSIGN_OR_RETURN(const Probe less, probe(inputs, choices, from, policy, park));
+  FT_ASSIGN_OR_RETURN(const Probe more, probe(inputs, choices, from + 1, policy, park));
+  uniform[key] = {{from, less.us, more.us - less.us}, {from, less.training, more.training - less.training}};
+  elsewhere = {from, less.elsewhere, more.elsewhere - less.elsewhere};
+  other = std::max(less.other, more.other);
+  return {};
+}
+
+rt::Expected<LayerCosts> LayerCosts::measure(const Inputs &inputs, const Choices &choices,
+                                             const std::vector<RecomputePolicy> &policies) {
   LayerCosts costs;
   costs.layers = inputs.model.layers;
-  for (const Recompute policy : {Recompute::Nothing, Recompute::Rows, Recompute::Products, Recompute::Blocks}) {
-    FT_ASSIGN_OR_RETURN(const Probe two, probe(inputs, choices, 2, policy));
-    FT_ASSIGN_OR_RETURN(const Probe three, probe(inputs, choices, 3, policy));
-    costs.uniform[policy] = {{two.us, three.us - two.us}, {two.training, three.training - two.training}};
-    costs.elsewhere = {two.elsewhere, three.elsewhere - two.elsewhere};
-    costs.other = std::max(two.other, three.other);
-  }
+  for (const RecomputePolicy &policy : policies)
+    for (const Recompute of : {policy.rest, policy.early})
+      for (const Park park : {Park::Nothing, policy.park})
+        if (const Key key = keyOf(of, park); !costs.uniform.count(key))
+          FT_RETURN_IF_ERROR(costs.add(inputs, choices, key));
   return costs;
 }
 
+bool LayerCosts::isHidden(const Key &key) const {
+  constexpr double rounding = 1e-9;
+  const Line &parked = uniform.at(key).us, &kept = uniform.at({key.first, Park::Nothing}).us;
+  auto isSame = [&](int64_t layers) { return parked.at(layers) <= kept.at(layers) * (1 + rounding); };
+  return isSame(parked.from) && isSame(parked.from + 1);
+}
+
+bool LayerCosts::isHidden(const RecomputePolicy &policy) const {
+  return isHidden(keyOf(policy.rest, policy.park)) && isHidden(keyOf(policy.early, policy.park));
+}
+
 double LayerCosts::us(const RecomputePolicy &policy) const {
-  const Uniform &rest = uniform.at(policy.rest), &early = uniform.at(policy.early);
+  const Park park = isHidden(policy) ? Park::Nothing : policy.park;
+  const Uniform &rest = uniform.at(keyOf(policy.rest, park)), &early = uniform.at(keyOf(policy.early, park));
   return rest.us.at(layers) + double(policy.earlyLayers) * (early.us.perLayer - rest.us.perLayer);
 }
 
 /// Most is live where backward begins, or where it comes to the early layers, which may need more at once.
 uint64_t LayerCosts::needs(const RecomputePolicy &policy) const {
-  const Line &rest = uniform.at(policy.rest).training, &early = uniform.at(policy.early).training;
+  const Line &rest = uniform.at(keyOf(policy.rest, policy.park)).training,
+             &early = uniform.at(keyOf(policy.early, policy.park)).training;
   const double behind = double(layers - policy.earlyLayers);
   const double begins = rest.at(layers) - double(policy.earlyLayers) * (rest.perLayer - early.perLayer);
   const double comes = policy.earlyLayers ? early.at(layers) - behind * early.perLayer : 0;

@@ -4,33 +4,47 @@
 #include "compiler/Pipeline/Choices.h"
 
 #include <map>
+#include <vector>
 
 namespace ft {
 
-/// Time and memory of one choice under any RecomputePolicy, counted layer by layer: layers are alike, so plans of two
-/// and of three layers under each uniform policy say what a layer adds.
+/// Time and memory of one choice under any of some RecomputePolicies, counted layer by layer: layers are alike, so
+/// plans of two shallow models under each uniform policy say what a layer adds.
 class LayerCosts {
 public:
-  /// Plans the shallow models. Refuses what planning refuses.
-  static rt::Expected<LayerCosts> measure(const Inputs &inputs, const Choices &choices);
+  /// Plans the shallow models that `policies` need. Refuses what planning refuses.
+  static rt::Expected<LayerCosts> measure(const Inputs &inputs, const Choices &choices,
+                                          const std::vector<RecomputePolicy> &policies);
 
-  /// Of a step, microseconds.
+  /// Of a step, microseconds; where the host holds values and that is hidden, exactly those of a policy without.
   double us(const RecomputePolicy &policy) const;
   /// Bytes of device memory, as rt::Fit counts them.
   uint64_t needs(const RecomputePolicy &policy) const;
+  /// Whether nothing waits for values on their way to the host and back; true where there are none.
+  bool isHidden(const RecomputePolicy &policy) const;
 
 private:
   /// A straight line over the number of layers.
   struct Line {
-    double atTwo = 0, perLayer = 0;
-    double at(int64_t layers) const { return atTwo + double(layers - 2) * perLayer; }
+    int64_t from = 0; ///< layers
+    double atFrom = 0, perLayer = 0;
+    double at(int64_t layers) const { return atFrom + double(layers - from) * perLayer; }
   };
   struct Uniform {
     Line us, training; ///< bytes of transient values where gradients are made
   };
+  using Key = std::pair<Recompute, Park>;
+  /// What is made again from a block's input leaves nothing else to park.
+  static Key keyOf(Recompute policy, Park park) {
+    return {policy, policy == Recompute::Blocks && park == Park::Stream ? Park::Inputs : park};
+  }
+
+  rt::Status add(const Inputs &inputs, const Choices &choices, const Key &key);
+  /// Of each alone.
+  bool isHidden(const Key &key) const;
 
   int64_t layers = 0;
-  std::map<Recompute, Uniform> uniform;
+  std::map<Key, Uniform> uniform;
   Line elsewhere;   ///< bytes of all other arenas and outside
   double other = 0; ///< bytes of transient values where none are made: evaluation, update
 };

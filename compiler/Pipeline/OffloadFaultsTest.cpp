@@ -55,11 +55,11 @@ protected:
   static void expectRefused(const std::string &part, const Change &change) { expect(rt::verifyPlan, part, change); }
   static void expectBad(const std::string &part, const Change &change) { expect(check, part, change); }
 
-  static plan::Segment &update(plan::Plan &plan) {
+  static plan::Segment &segment(plan::Plan &plan, plan::Segment::Kind kind = plan::Segment::FINISH_FIRST) {
     for (plan::Segment &segment : *plan.mutable_segments())
-      if (segment.kind() == plan::Segment::UPDATE)
+      if (segment.kind() == kind)
         return segment;
-    ADD_FAILURE() << "no UPDATE";
+    ADD_FAILURE() << "no " << plan::Segment::Kind_Name(kind);
     return *plan.add_segments();
   }
   static plan::Arena::Space spaceOf(const plan::Plan &plan, const plan::Operand &operand) {
@@ -71,13 +71,27 @@ protected:
   static bool comesBack(const plan::Plan &plan, const plan::Step &step) {
     return step.has_copy() && spaceOf(plan, step.copy().src()) == plan::Arena::PINNED;
   }
-  /// The first step of @update of which `is` says so, at least so many bytes of it.
-  template <typename Is> static plan::Step &find(plan::Plan &plan, Is is) {
-    for (plan::Step &step : *update(plan).mutable_steps())
+  /// The first step of the segment of which `is` says so, at least so many bytes of it.
+  template <typename Is>
+  static plan::Step &find(plan::Plan &plan, Is is, plan::Segment::Kind kind = plan::Segment::FINISH_FIRST) {
+    for (plan::Step &step : *segment(plan, kind).mutable_steps())
       if (is(plan, step) && (!step.has_copy() || step.copy().src().row_bytes() > 64))
         return step;
     ADD_FAILURE() << "no such step";
-    return *update(plan).add_steps();
+    return *segment(plan, kind).add_steps();
+  }
+  static void insertBehind(plan::Segment &segment, const plan::Step &before, const plan::Step &step) {
+    int place = 0;
+    while (&segment.steps(place) != &before)
+      ++place;
+    *segment.add_steps() = step;
+    for (int i = segment.steps_size() - 1; i > place + 1; --i)
+      segment.mutable_steps()->SwapElements(i, i - 1);
+  }
+  static void forget(plan::Segment &segment, uint32_t event) {
+    for (plan::Step &step : *segment.mutable_steps())
+      step.mutable_wait()->erase(std::remove(step.mutable_wait()->begin(), step.mutable_wait()->end(), event),
+                                 step.mutable_wait()->end());
   }
   static plan::Step &hostLaunch(plan::Plan &plan) {
     return find(plan, [](const plan::Plan &, const plan::Step &step) { return step.has_host_launch(); });
@@ -115,16 +129,53 @@ TEST_F(OffloadFaults, WeightsThatDoNotComeBack) {
   });
 }
 
+TEST_F(OffloadFaults, AForwardPassThatDoesNotWaitForItsWeights) {
+  expectRefused("must order them", [](plan::Plan &p) {
+    const auto isAwaited = [](const plan::Plan &plan, const plan::Step &step) {
+      return comesBack(plan, step) && step.record() != 0;
+    };
+    forget(segment(p), find(p, isAwaited).record());
+  });
+}
+
 // The last step ends what the others have begun, by what it waits for.
 TEST_F(OffloadFaults, WeightsThatNobodyWaitsFor) {
-  expectRefused("must order them", [](plan::Plan &p) {
-    const uint32_t back =
-        find(p, [](const plan::Plan &, const plan::Step &step) { return step.stream() == 1; }).record();
-    ASSERT_NE(back, 0u);
-    for (plan::Step &step : *update(p).mutable_steps())
-      step.mutable_wait()->erase(std::remove(step.mutable_wait()->begin(), step.mutable_wait()->end(), back),
-                                 step.mutable_wait()->end());
+  expectRefused("FINISH", [](plan::Plan &p) {
+    const auto isAwaited = [](const plan::Plan &, const plan::Step &step) {
+      return step.stream() == 1 && step.record() != 0;
+    };
+    forget(segment(p, plan::Segment::FINISH), find(p, isAwaited, plan::Segment::FINISH).record());
   });
+}
+
+TEST_F(OffloadFaults, AGradientThatIsOverwrittenWhileItLeaves) {
+  expectRefused("which reads bytes of buffer \"bucket", [](plan::Plan &p) {
+    const plan::Step &sent = find(p, goesToHost);
+    plan::Step clear;
+    clear.set_name("clear");
+    *clear.mutable_memset()->mutable_dst() = sent.copy().src();
+    clear.mutable_memset()->mutable_dst()->set_write(sent.copy().src().read());
+    clear.mutable_memset()->mutable_dst()->set_read(0);
+    insertBehind(segment(p), sent, clear);
+  });
+}
+
+TEST_F(OffloadFaults, AnEvaluationOfWhatIsNotFinished) {
+  expectRefused("and renamed since", [](plan::Plan &p) { segment(p, plan::Segment::FINISH).clear_steps(); });
+}
+
+TEST_F(OffloadFaults, AnUpdateThatIsFinishedTwice) {
+  expectRefused("reads version", [](plan::Plan &p) {
+    plan::Step &once = find(
+        p, [](const plan::Plan &, const plan::Step &step) { return step.has_host_launch(); }, plan::Segment::FINISH);
+    plan::Step again = once;
+    again.clear_wait(), again.clear_record();
+    insertBehind(segment(p, plan::Segment::FINISH), once, again);
+  });
+}
+
+TEST_F(OffloadFaults, AnUpdateThatDeclaresNothingStale) {
+  expectRefused("reads version", [](plan::Plan &p) { segment(p, plan::Segment::UPDATE).clear_renames(); });
 }
 
 TEST_F(OffloadFaults, AHostKernelOverDeviceMemory) {

@@ -67,6 +67,9 @@ Choices ft::choose(const Inputs &inputs) {
   choices.multiplyCodes = multipliesCodes(r, inputs.target);
   choices.hostFraction = r.offload_optimizer().fraction(); // 0 where it is left to planFrom
   choices.recompute.rest = recomputeOf(r);
+  if (r.activation_offload() == recipe::ActivationOffload::TRUE)
+    choices.recompute.park = Park::Inputs;
+  choices.recompute.park = inputs.park.value_or(choices.recompute.park);
   choices.deterministic = r.deterministic() != recipe::Deterministic::FALSE;
   return choices;
 }

@@ -19,6 +19,11 @@ llvm::cl::ValuesClass recomputeValues() {
                           clEnumValN(Recompute::Products, "products", ""), clEnumValN(Recompute::Blocks, "blocks", ""));
 }
 
+llvm::cl::ValuesClass parkValues() {
+  return llvm::cl::values(clEnumValN(Park::Nothing, "nothing", ""), clEnumValN(Park::Inputs, "inputs", ""),
+                          clEnumValN(Park::Stream, "stream", ""));
+}
+
 struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
   Option<Precision> precision{*this, "precision", llvm::cl::desc("precision mode"), llvm::cl::init(Precision::Fp32True),
                               llvm::cl::values(clEnumValN(Precision::Fp64True, "FP64_TRUE", ""),
@@ -34,6 +39,8 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
   Option<Recompute> early{*this, "recompute-early", llvm::cl::desc("the same, in the first layers"),
                           llvm::cl::init(Recompute::Rows), recomputeValues()};
   Option<int64_t> earlyLayers{*this, "early-layers", llvm::cl::desc("how many these are"), llvm::cl::init(0)};
+  Option<Park> park{*this, "park", llvm::cl::desc("what the host holds between forward and backward"),
+                    llvm::cl::init(Park::Nothing), parkValues()};
   Option<int64_t> maxTargets{*this, "max-targets", llvm::cl::desc("of a micro-batch, on all ranks; 0: no bound"),
                              llvm::cl::init(0)};
   Option<int64_t> ranks{*this, "dp", llvm::cl::desc("data-parallel ranks"), llvm::cl::init(1)};
@@ -57,7 +64,7 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
     options.model.precision = precision;
     options.model.accumulationSteps = steps;
     options.model.copyAdapters = foldAdapters;
-    options.model.recompute = {recompute, early, earlyLayers};
+    options.model.recompute = {recompute, early, earlyLayers, park};
     options.model.targetBounds = {maxTargets, maxTargets};
     if (!targets.empty()) {
       options.model.lora.emplace();

@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 using namespace ft;
 
 static bool fits(const Compilation &c) { return rt::fitOf(c.plan).fits(); }
@@ -53,6 +55,15 @@ static void addNotes(const Inputs &inputs, const Candidate &fastest, Compilation
   if (r.gradient_checkpointing() == recipe::GradientCheckpointing::AUTO)
     stats.add_notes(fmt::format("gradient_checkpointing AUTO took {}: {}",
                                 policyText(c.choices.recompute, inputs.model.layers), cost));
+  if (opensPark(inputs))
+    stats.add_notes(fmt::format("activation_offload AUTO took {}, all of it hidden by prediction: {}",
+                                parkText(c.choices.recompute.park), cost));
+}
+
+/// Whether a plan waits for values that the host holds, though plans of each of its policies alone do not.
+static bool waits(const Inputs &inputs, const Candidate &counted, const Compilation &c) {
+  constexpr double rounding = 1e-6;
+  return opensPark(inputs) && c.plan.stats().predicted_step_us() > counted.us * (1 + rounding);
 }
 
 /// By predicted time. Candidates whose counted memory is too much are not planned; of the second engine those are left
@@ -70,7 +81,7 @@ static rt::Expected<Compilation> planFastest(const Inputs &inputs, const Choices
       if (candidate.us < slowest || (has && candidate.needs > has && !isLast))
         continue;
       FT_ASSIGN_OR_RETURN(Compilation c, planExactly(inputs, candidate.choices, dumpDir));
-      if (!fits(c))
+      if (!fits(c) || (candidate.choices.recompute.park != Park::Nothing && waits(inputs, candidate, c)))
         continue;
       addNotes(inputs, *fastest, c);
       return c;
@@ -109,9 +120,42 @@ static rt::Expected<Compilation> planLeastShare(const Inputs &inputs, const Choi
   return all;
 }
 
+/// Of the least share that fits and larger ones, whose memory may spare recomputation, the one that is predicted to be
+/// the fastest. A larger one must be worth more than predictions may be wrong by.
+static rt::Expected<Compilation> planFastestShare(const Inputs &inputs, const Choices &choices,
+                                                  const std::string &dumpDir) {
+  constexpr int parts = 4;
+  constexpr double worthwhile = 0.98;
+  FT_ASSIGN_OR_RETURN(Compilation best, planLeastShare(inputs, choices, dumpDir));
+  const double least = best.choices.hostFraction, leastUs = best.plan.stats().predicted_step_us();
+  const bool open = isOpen(inputs), more = memoryOf(inputs) && fits(best) && least < 1 && (least > 0 || open);
+  double slowestUs = leastUs;
+  for (int i = 1; more && i <= parts; ++i) {
+    FT_ASSIGN_OR_RETURN(Compilation some, planShare(inputs, choices, least + (1 - least) * i / parts, ""));
+    const double us = some.plan.stats().predicted_step_us();
+    if (!fits(some) || (us > slowestUs && !open)) // more exposed, and the memory is of no use
+      break;
+    slowestUs = std::max(slowestUs, us);
+    if (us < worthwhile * best.plan.stats().predicted_step_us())
+      best = std::move(some);
+  }
+  const double share = best.choices.hostFraction, us = best.plan.stats().predicted_step_us();
+  if (share > least && !dumpDir.empty()) {
+    FT_ASSIGN_OR_RETURN(best, planShare(inputs, choices, share, dumpDir));
+  }
+  best.plan.mutable_stats()->add_notes(
+      share > least
+          ? fmt::format("offload_optimizer.fraction AUTO took {:.3f}; the least that fits, {:.3f}, is predicted "
+                        "to take ×{:.3f} of its time",
+                        share, least, leastUs / us)
+      : share > 0 ? fmt::format("offload_optimizer.fraction AUTO took {:.3f}, the least that fits", share)
+                  : "offload_optimizer.fraction AUTO took 0, since all fits, or the machine decides");
+  return best;
+}
+
 rt::Expected<Compilation> ft::planFrom(const Inputs &inputs, const Choices &choices, const std::string &dumpDir) {
   const recipe::Recipe &r = inputs.recipe.fields;
   if (r.has_offload_optimizer() && !r.offload_optimizer().has_fraction())
-    return planLeastShare(inputs, choices, dumpDir);
+    return planFastestShare(inputs, choices, dumpDir);
   return planShare(inputs, choices, choices.hostFraction, dumpDir);
 }

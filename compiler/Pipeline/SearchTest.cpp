@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -26,6 +27,19 @@ learning_rate: 1e-3
 lora { r: 4 target_modules: "all-linear" }
 )";
 
+/// All weights, of many micro-batches a step: what the host takes is little beside them.
+constexpr const char *fullText = R"(base_model: "tiny-llama-1.1b"
+target: "h200"
+precision: BF16_TRUE
+optimizer_state_dtype: BF16
+sequence_len: 512
+micro_batch_size: 8
+gradient_accumulation_steps: 64
+deterministic: TRUE
+max_documents_per_row: 1
+learning_rate: 1e-3
+)";
+
 class SearchTest : public testing::Test {
 protected:
   void SetUp() override {
@@ -34,18 +48,18 @@ protected:
   }
   void TearDown() override { fs::remove_all(folder); }
 
-  Inputs load(std::vector<std::string> overrides) {
+  Inputs load(std::vector<std::string> overrides, const char *text = recipeText) {
     CompileRequest request;
     request.recipePath = (folder / "recipe.textproto").string();
     request.recipesFolder = "recipes";
     request.overrides = std::move(overrides);
-    std::ofstream(request.recipePath) << recipeText;
+    std::ofstream(request.recipePath) << text;
     rt::Expected<Inputs> inputs = loadInputs(request);
     EXPECT_TRUE(inputs.ok()) << inputs.status().message();
     return std::move(*inputs);
   }
-  Compilation plan(std::vector<std::string> overrides) {
-    const Inputs inputs = load(std::move(overrides));
+  Compilation plan(std::vector<std::string> overrides, const char *text = recipeText) {
+    const Inputs inputs = load(std::move(overrides), text);
     rt::Expected<Compilation> compiled = planFrom(inputs, choose(inputs));
     EXPECT_TRUE(compiled.ok()) << compiled.status().message();
     return std::move(*compiled);
@@ -107,6 +121,51 @@ TEST_F(SearchTest, WhatIsCountedIsWhatIsPlanned) {
   }
 }
 
+TEST_F(SearchTest, WhatTheHostHoldsIsMissingOnTheDevice) {
+  for (const char *mode : {"FULL", "SELECTIVE", "NONE"}) {
+    const std::string policy = std::string("gradient_checkpointing=") + mode;
+    const Compilation kept = plan({policy}), parked = plan({policy, "activation_offload=TRUE"});
+    const uint64_t input = 2ull * 4 * 512 * 2048; // of a block, in bytes; one layer's stays, and four are on their way
+    EXPECT_LT(needs(parked) + 16 * input, needs(kept)) << mode;
+    EXPECT_GE(rt::fitOf(parked.plan).host, rt::fitOf(kept.plan).host + 21 * input) << mode;
+  }
+}
+
+TEST_F(SearchTest, ValuesAreParkedWhereThatIsHiddenAndNeeded) {
+  const std::vector<std::string> open{"gradient_checkpointing=AUTO", "activation_offload=AUTO", "micro_batch_size=16"};
+  auto with = [&](uint64_t budget) {
+    std::vector<std::string> all = open;
+    if (budget)
+      all.push_back("memory_budget=" + std::to_string(budget));
+    return plan(all);
+  };
+  const Compilation most = with(0);
+  EXPECT_EQ(most.choices.recompute.park, Park::Nothing) << "there is room for all";
+  const uint64_t least = needs(plan({"gradient_checkpointing=FULL", "activation_offload=TRUE", "micro_batch_size=16"}));
+  double before = us(most);
+  bool anyParked = false;
+  for (int part = 7; part >= 0; --part) {
+    const Compilation c = with(least + (needs(most) - least) * uint64_t(part) / 8);
+    EXPECT_TRUE(rt::fitOf(c.plan).fits()) << part;
+    EXPECT_GE(us(c), before * (1 - 1e-9)) << "with less memory, part " << part;
+    before = us(c);
+    anyParked |= c.choices.recompute.park != Park::Nothing;
+  }
+  EXPECT_TRUE(anyParked);
+  const Compilation full = plan({"gradient_checkpointing=FULL", "micro_batch_size=16"});
+  EXPECT_LT(us(with(needs(full))), us(full) * 0.99) << "less is made again";
+}
+
+TEST_F(SearchTest, WhatIsNotHiddenIsNotTaken) {
+  Inputs inputs = load({"gradient_checkpointing=AUTO", "activation_offload=AUTO"});
+  inputs.target.set_link_gb_per_s(0.5);
+  rt::Expected<std::vector<Candidate>> candidates = candidatesOf(inputs, choose(inputs));
+  ASSERT_TRUE(candidates.ok()) << candidates.status().message();
+  EXPECT_EQ(candidates->size(), 1 + 3 * size_t(inputs.model.layers));
+  for (const Candidate &candidate : *candidates)
+    EXPECT_EQ(candidate.choices.recompute.park, Park::Nothing);
+}
+
 TEST_F(SearchTest, RowsDivideTheStepAndFit) {
   const std::vector<std::string> open{"micro_batch_size=AUTO", "global_batch_size=6"};
   auto with = [&](std::vector<std::string> more) {
@@ -122,6 +181,35 @@ TEST_F(SearchTest, RowsDivideTheStepAndFit) {
   const std::string text = half.plan.texts(0).content(); // as it was planned
   EXPECT_NE(text.find("micro_batch_size: " + std::to_string(half.choices.rows) + "\n"), std::string::npos) << text;
   EXPECT_EQ(text.find("global_batch_size"), std::string::npos) << text;
+}
+
+TEST_F(SearchTest, TheHostTakesTheLeastThatFitsOrMoreWhereThatIsFaster) {
+  auto budget = [](uint64_t bytes) { return "memory_budget=" + std::to_string(bytes); };
+  const std::string host = "offload_optimizer.device=CPU", all = "offload_optimizer.fraction=1";
+  const uint64_t most = needs(plan({}, fullText)), least = needs(plan({host, all}, fullText));
+  const Compilation some = plan({host, budget((most + least) / 2)}, fullText);
+  EXPECT_GT(some.choices.hostFraction, 0.3);
+  EXPECT_LT(some.choices.hostFraction, 0.7) << "more of it would be of no use";
+  EXPECT_EQ(plan({host}, fullText).choices.hostFraction, 0) << "all fits";
+  // With all on the device, backward must make all again; with all on the host it need not.
+  const std::string open = "gradient_checkpointing=AUTO";
+  const uint64_t tight = needs(plan({"gradient_checkpointing=FULL"}, fullText)) * 101 / 100;
+  const Compilation none = plan({open, budget(tight)}, fullText), chosen = plan({open, host, budget(tight)}, fullText);
+  EXPECT_LT(us(chosen), 0.98 * us(none));
+  EXPECT_GT(chosen.choices.hostFraction, 0);
+  const plan::Stats &stats = chosen.plan.stats();
+  EXPECT_NE(std::find_if(stats.notes().begin(), stats.notes().end(),
+                         [](const std::string &note) {
+                           return note.find("offload_optimizer.fraction AUTO took ") == 0 &&
+                                  note.find("; the least that fits, 0.000, is predicted to take ×1.") !=
+                                      std::string::npos;
+                         }),
+            stats.notes().end());
+  for (const char *share : {"0.5", "0.75", "1"}) {
+    const Compilation other =
+        plan({open, host, std::string("offload_optimizer.fraction=") + share, budget(tight)}, fullText);
+    EXPECT_LT(us(chosen), 1.021 * us(other)) << share;
+  }
 }
 
 TEST_F(SearchTest, ManyRanksChooseAlike) {

@@ -3,6 +3,7 @@
 #include "compiler/Planning/HappensBefore.h"
 #include "compiler/Planning/OffsetPacking.h"
 
+#include "llvm/ADT/BitVector.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -62,24 +63,35 @@ private:
 
   using Lifetimes = llvm::MapVector<plan::BufferOp, Lifetime>;
 
-  /// Each transient arena by itself.
+  /// Each transient arena by itself: what runs beside a step is of account where it touches the arena as well.
   void packSegment(plan::SegmentOp segment) {
     llvm::MapVector<plan::ArenaOp, Lifetimes> transient;
+    llvm::DenseMap<plan::ArenaOp, llvm::BitVector> touching; // steps
     SmallVector<StringRef> stepNames;
-    const HappensBefore order = orderOf(segment);
-    for (auto step : segment.getBody().getOps<plan::StepOpInterface>()) {
-      int64_t index = stepNames.size();
+    SmallVector<plan::StepOpInterface> steps(segment.getBody().getOps<plan::StepOpInterface>());
+    auto visit = [&](llvm::function_ref<void(int64_t, plan::ArenaOp, plan::BufferOp)> with) {
+      for (auto [index, step] : llvm::enumerate(steps))
+        step.visitOperands([&, index = int64_t(index)](StringRef, plan::OperandAttr operand) {
+          plan::BufferOp buffer = buffers.lookup(operand.getBuffer().getAttr());
+          if (plan::ArenaOp home = arenas.lookup(buffer.getArenaAttr().getAttr()); home.getTransient())
+            with(index, home, buffer);
+        });
+    };
+    for (plan::StepOpInterface step : steps)
       stepNames.push_back(step.getName());
-      step.visitOperands([&](StringRef, plan::OperandAttr operand) {
-        plan::BufferOp buffer = buffers.lookup(operand.getBuffer().getAttr());
-        plan::ArenaOp home = arenas.lookup(buffer.getArenaAttr().getAttr());
-        if (!home.getTransient())
-          return;
-        auto [it, isNew] =
-            transient[home].try_emplace(buffer, Lifetime{index, index, static_cast<int64_t>(buffer.getSize())});
-        it->second.last = std::max(it->second.last, order.lastBeside(index));
-      });
-    }
+    visit([&](int64_t index, plan::ArenaOp home, plan::BufferOp) {
+      llvm::BitVector &its = touching[home];
+      its.resize(steps.size());
+      its.set(index);
+    });
+    const HappensBefore order = orderOf(segment);
+    visit([&](int64_t index, plan::ArenaOp home, plan::BufferOp buffer) {
+      auto [it, isNew] =
+          transient[home].try_emplace(buffer, Lifetime{index, index, static_cast<int64_t>(buffer.getSize())});
+      const llvm::BitVector &its = touching[home];
+      it->second.last =
+          std::max(it->second.last, order.lastBeside(index, [&](int64_t other) { return its.test(other); }));
+    });
     peak.segments.push_back({segment.getSymName().str(), 0});
     for (auto &[arena, lifetimes] : transient)
       peak.segments.back().second += pack(segment, arena, lifetimes, stepNames);

@@ -3,6 +3,7 @@
 #include "compiler/Planning/InsertDequantization.h"
 #include "compiler/Planning/InsertTransfers.h"
 #include "compiler/Planning/SegmentEmitter.h"
+#include "compiler/Planning/SplitUpdate.h"
 #include "compiler/Planning/Steps/Steps.h"
 #include "dialects/Dist/Dist.h"
 
@@ -32,6 +33,7 @@ static void createTileBases(ModuleOp module, OpBuilder &builder, VariableLayout 
 }
 
 LogicalResult ft::bufferize(ModuleOp module, const PlanningOptions &options) {
+  splitUpdate(module);
   FailureOr<VariableLayout> variables = VariableLayout::create(module, options.foldAdapters, options.pinMoments);
   if (failed(variables))
     return failure();

@@ -37,12 +37,14 @@ SmallVector<int64_t, 2> HappensBefore::waitsFor(unsigned stream, ArrayRef<int64_
   return waits;
 }
 
-int64_t HappensBefore::lastBeside(int64_t a) const {
+int64_t HappensBefore::lastBeside(int64_t a, function_ref<bool(int64_t)> counts) const {
   int64_t last = a;
   for (auto [stream, its] : enumerate(streams)) {
     if (stream == steps[a].stream)
       continue;
     auto firstBehind = std::partition_point(its.begin(), its.end(), [&](int64_t step) { return !isBefore(a, step); });
+    while (firstBehind != its.begin() && counts && !counts(*std::prev(firstBehind)))
+      --firstBehind;
     if (firstBehind != its.begin())
       last = std::max(last, *std::prev(firstBehind));
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/ADT/SmallVector.h"
 
 #include <cstdint>
@@ -25,8 +26,9 @@ public:
   /// stream's last step, or before one that is waited for.
   llvm::SmallVector<int64_t, 2> waitsFor(unsigned stream, llvm::ArrayRef<int64_t> after) const;
 
-  /// The last step that may start before `a` has finished; `a` itself where all later ones follow it.
-  int64_t lastBeside(int64_t a) const;
+  /// The last step that may start before `a` has finished, of those that count (none: all do); `a` itself where all
+  /// later ones follow it.
+  int64_t lastBeside(int64_t a, llvm::function_ref<bool(int64_t)> counts = nullptr) const;
 
 private:
   struct Step {

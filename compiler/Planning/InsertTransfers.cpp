@@ -5,6 +5,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SmallVectorExtras.h"
 
 using namespace mlir;
 using namespace ft;
@@ -22,12 +23,22 @@ public:
       if (isOnHost(&op))
         markHost(&op);
     for (Operation &op : llvm::make_early_inc_range(block))
-      for (OpOperand &operand : op.getOpOperands())
-        if (operand.get().getDefiningOp() && hosts.contains(operand.get()) != readsOnHost(operand))
-          operand.set(moved(operand));
+      for (OpOperand *operand : bySize(op))
+        if (operand->get().getDefiningOp() && hosts.contains(operand->get()) != readsOnHost(*operand))
+          operand->set(moved(*operand));
   }
 
 private:
+  /// Scalars first: they are there at once, and what they stand in front of need not be.
+  static SmallVector<OpOperand *> bySize(Operation &op) {
+    SmallVector<OpOperand *> operands = llvm::map_to_vector(op.getOpOperands(), [](OpOperand &o) { return &o; });
+    auto size = [](OpOperand *operand) {
+      auto type = dyn_cast<RankedTensorType>(operand->get().getType());
+      return type ? type.getNumElements() : 0;
+    };
+    llvm::stable_sort(operands, [&](OpOperand *a, OpOperand *b) { return size(a) < size(b); });
+    return operands;
+  }
   bool isHostVariable(StringRef name) const {
     auto variable = symbols.lookup<VariableOp>(name);
     return variable && variable.getHost();

@@ -67,7 +67,7 @@ private:
     }
   }
 
-  bool fetches(int64_t i) const { return tasks[i].stream != 0 && states[i].readers > 0; }
+  bool fetches(int64_t i) const { return tasks[i].stream != 0 && tasks[i].takesRoom && states[i].readers > 0; }
   bool hasRoom(int64_t i) const { return !fetches(i) || !room[tasks[i].stream].empty(); }
 
   double startOf(int64_t i) const {

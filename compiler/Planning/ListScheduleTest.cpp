@@ -93,6 +93,16 @@ TEST(ListSchedule, FetchesNoFurtherAheadThanThereIsRoom) {
   EXPECT_EQ(two.us, 1 + 2 + 3 * 9);
 }
 
+TEST(ListSchedule, FetchesWhatHasAPlaceOfItsOwnAsFarAheadAsItCan) {
+  Task tasks[] = {
+      {0, 1},     {1, 2, {}, {0}, false}, {1, 2, {}, {0}, false}, {1, 2, {}, {0}, false}, {0, 9, {1}}, {0, 9, {2}},
+      {0, 9, {3}}};
+  const TaskOrder schedule = listSchedule(tasks, 2, 1);
+  for (int64_t fetch : {1, 2, 3})
+    EXPECT_LE(schedule.waits[fetch].size(), fetch == 1 ? 1u : 0u) << "behind the first computation, and no reader";
+  EXPECT_EQ(schedule.us, 1 + 2 + 3 * 9);
+}
+
 TEST(ListSchedule, RunsShortOfRoomRatherThanForever) {
   // The only computation reads both fetches, and there is room for one.
   Task tasks[] = {{0, 1}, {1, 2, {}, {0}}, {1, 2, {}, {0}}, {0, 1, {1, 2}}};

@@ -1,6 +1,7 @@
 #include "compiler/Planning/Schedule.h"
 
 #include "compiler/Planning/ListSchedule.h"
+#include "compiler/Planning/NearCompute.h"
 
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/MapVector.h"
@@ -35,6 +36,9 @@ static bool mayOverlap(plan::OperandAttr a, plan::OperandAttr b) {
          meet(a.getOffset() / pitch, a.getRows(), b.getOffset() / pitch, b.getRows());
 }
 
+/// Parked values that are on their way at most, each way: those of a layer.
+constexpr int64_t parkedDepth = 3;
+
 /// Bytes that are worth a stream: a scalar has left before an event would have happened.
 constexpr int64_t leastLeaving = 4096;
 
@@ -55,6 +59,7 @@ public:
       return 1;
     findDependences();
     joinStreams();
+    keepNearCompute(tasks, findMovements(), parkedDepth);
     apply(listSchedule(tasks, streams, options.prefetchDepth));
     return streams;
   }
@@ -66,6 +71,8 @@ private:
       return Resource::Ranks;
     if (isa<plan::HostLaunchOp>(*steps[i]))
       return Resource::Host;
+    if (isa<plan::TransposeOp>(*steps[i]))
+      return Resource::Ahead;
     auto copy = dyn_cast<plan::CopyOp>(*steps[i]);
     if (!copy || (isOnDevice(copy.getSrc()) && isOnDevice(copy.getDst())))
       return std::nullopt;
@@ -75,9 +82,25 @@ private:
                                                                                 : std::optional(Resource::Leave);
   }
 
-  bool isOnDevice(plan::OperandAttr operand) const {
+  plan::ArenaOp arenaOf(plan::OperandAttr operand) const {
     auto buffer = symbols.lookup<plan::BufferOp>(operand.getBuffer().getAttr());
-    return symbols.lookup<plan::ArenaOp>(buffer.getArenaAttr().getAttr()).getSpace() == plan::Space::Device;
+    return symbols.lookup<plan::ArenaOp>(buffer.getArenaAttr().getAttr());
+  }
+  bool isOnDevice(plan::OperandAttr operand) const { return arenaOf(operand).getSpace() == plan::Space::Device; }
+
+  /// Weights that come back and what is exchanged where it lies have a place; what is on its way to be used once has
+  /// not.
+  bool takesRoom(int64_t i) const {
+    return !isInPlace(steps[i]) && llvm::any_of(operands[i], [&](plan::OperandAttr operand) {
+      return operand.getWrite() != 0 && arenaOf(operand).getTransient();
+    });
+  }
+
+  /// An exchange of what lies there already.
+  static bool isInPlace(Operation *step) {
+    auto collective = dyn_cast<plan::CollectiveOp>(step);
+    return collective && llvm::all_of(collective.getWhole().getAsRange<plan::OperandAttr>(),
+                                      [](plan::OperandAttr run) { return run.getRead() != 0 && run.getWrite() != 0; });
   }
 
   /// A graph begins and ends on stream 0, between the exchanges with the host. So what stands before the first or
@@ -98,6 +121,7 @@ private:
     for (int64_t i = first + 1; i < last; ++i)
       if (std::optional<Resource> resource = resourceOf(i)) {
         tasks[i].stream = static_cast<unsigned>(*resource);
+        tasks[i].takesRoom = takesRoom(i);
         streams = std::max(streams, tasks[i].stream + 1);
       }
     return streams > 1;
@@ -140,6 +164,29 @@ private:
     }
   }
 
+  /// Transposes, and values that are parked: what leaves and comes back in one segment. The host has room for all, and
+  /// keepNearCompute sees to it that the device has.
+  Movements findMovements() {
+    Movements movements;
+    auto runsOn = [&](int64_t i, Resource resource) { return tasks[i].stream == static_cast<unsigned>(resource); };
+    for (auto [i, task] : llvm::enumerate(tasks)) {
+      if (runsOn(i, Resource::Ahead))
+        movements.fetches.push_back(i);
+      if (!runsOn(i, Resource::Copy))
+        continue;
+      for (int64_t input : task.inputs)
+        if (auto copy = dyn_cast<plan::CopyOp>(*steps[input]); copy && !isOnDevice(copy.getDst())) {
+          movements.fetches.push_back(i);
+          tasks[input].takesRoom = tasks[i].takesRoom = false;
+          if (runsOn(input, Resource::Leave))
+            movements.leaves.push_back(input);
+        }
+    }
+    llvm::sort(movements.leaves);
+    movements.leaves.erase(llvm::unique(movements.leaves), movements.leaves.end()); // some come back twice
+    return movements;
+  }
+
   /// Every stream starts behind the first computation and has ended before the last.
   void joinStreams() {
     for (int64_t i = first + 1; i < last; ++i)
@@ -180,7 +227,7 @@ private:
 } // namespace
 
 void ft::schedule(ModuleOp module, const ScheduleOptions &options) {
-  constexpr StringRef names[] = {"compute", "copy", "ranks", "host", "leave"}; // by Resource
+  constexpr StringRef names[] = {"compute", "copy", "ranks", "host", "leave", "ahead"}; // by Resource
   SymbolTable symbols(module);
   unsigned streams = 1;
   for (auto segment : module.getOps<plan::SegmentOp>())

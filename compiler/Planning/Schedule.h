@@ -14,6 +14,7 @@ enum class Resource : unsigned {
   Ranks,   ///< collectives: the links between ranks
   Host,    ///< kernels on the processors of the host
   Leave,   ///< transfers from device to host memory
+  Ahead,   ///< transposes: of weights, which lie there before the segment begins
 };
 
 struct ScheduleOptions {

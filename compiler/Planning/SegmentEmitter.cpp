@@ -60,7 +60,8 @@ private:
     out.receive(inputs);
   }
 
-  /// What the host reads behind this segment, of the outputs that it writes; the micro-batches write the step's loss.
+  /// What the host reads behind this segment, of the outputs that it writes. The micro-batches write the step's loss,
+  /// and the status, which an update that may be skipped leaves as it is; and they may write its norm.
   void emitOutputs() {
     SmallVector<PlaceUse> outputs;
     for (auto variable : symbols.getOp()->getRegion(0).getOps<model::VariableOp>()) {
@@ -69,7 +70,8 @@ private:
       const plan::Output::Kind output = plan::outputKind(*variable.getIo());
       bool written = llvm::any_of(segment.getOps<model::WriteOp>(),
                                   [&](model::WriteOp w) { return w.getVariable() == variable.getSymName(); });
-      bool earlier = kind == plan::Segment::UPDATE && output == plan::Output::LOSS;
+      bool earlier = kind == plan::Segment::UPDATE && (output == plan::Output::LOSS || output == plan::Output::STATUS ||
+                                                       output == plan::Output::GRAD_NORM);
       if (!plan::isReadBehind(kind, output) || (!written && !earlier))
         continue;
       const Place &place = variables.place(variable.getSymName());

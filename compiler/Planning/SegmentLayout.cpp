@@ -5,6 +5,7 @@
 #include "runtime/Plan/Kinds.h"
 
 #include "mlir/IR/TypeUtilities.h"
+#include "llvm/ADT/SetVector.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -141,7 +142,13 @@ void SegmentLayout::assignStored(model::StoredOp op) {
   addStorage(op.getScales(), variables.scales(variable), /*persistent=*/true);
 }
 
+/// What comes back lies from the start where it ends: others read it there.
 void SegmentLayout::assignTransfer(model::TransferOp op) {
+  model::WriteOp write = writerOf(op.getResult());
+  const std::optional<Place> home = homeOf(op.getResult());
+  if (home && home->host == op.getToHost() && !(write && !variables.borderedWith(write.getVariable()).empty()) &&
+      mayOverwrite(op, op.getResult(), *home, true))
+    return addStorage(op.getResult(), *home, /*persistent=*/true);
   Place there = placeOfType(op.getResult());
   there.host = op.getToHost();
   addStorage(op.getResult(), there, /*persistent=*/false);
@@ -204,10 +211,28 @@ void SegmentLayout::addStorage(Value value, const Place &place, bool persistent)
   storages.push_back({{value}, persistent, -1, place});
 }
 
+/// One of several results of a product, which are to lie side by side.
+static bool hasNeighbours(Value value) {
+  auto product = value.getDefiningOp<model::LinearOp>();
+  return product && product.getNumResults() > 1;
+}
+
+/// One of neighbours under a value with a border for adapters: the border would part it from the others.
+static bool partsNeighbours(Value operand, Value result) {
+  return hasNeighbours(operand) && llvm::any_of(result.getUsers(), [&](Operation *user) {
+           auto linear = dyn_cast<model::LinearOp>(user);
+           return linear && linear.getX() == result && !linear.getLowRank().empty();
+         });
+}
+
 void SegmentLayout::assignResults(Operation *op) {
   SmallVector<std::pair<int64_t, int64_t>> pairs;
   if (auto inPlace = dyn_cast<model::InPlace>(op))
     inPlace.getInPlacePairs(pairs);
+  // What takes the places of neighbours lies side by side as they do: the first results, which are one product's later.
+  llvm::stable_sort(pairs, [&](const auto &a, const auto &b) {
+    return hasNeighbours(op->getOperand(a.first)) > hasNeighbours(op->getOperand(b.first));
+  });
   llvm::SmallDenseSet<int64_t> takenOperands;
   for (auto [operand, result] : pairs) {
     Value r = op->getResult(result);
@@ -222,18 +247,6 @@ void SegmentLayout::assignResults(Operation *op) {
       own.host = isa<model::CastOp>(op) && place(op->getOperand(0)).host;
       addStorage(result, own, /*persistent=*/false);
     }
-}
-
-/// One of several results of a product, which lie side by side, under a value with a border for adapters: the border
-/// would part it from the others.
-static bool partsNeighbours(Value operand, Value result) {
-  auto product = operand.getDefiningOp<model::LinearOp>();
-  if (!product || product.getNumResults() == 1)
-    return false;
-  return llvm::any_of(result.getUsers(), [&](Operation *user) {
-    auto linear = dyn_cast<model::LinearOp>(user);
-    return linear && linear.getX() == result && !linear.getLowRank().empty();
-  });
 }
 
 bool SegmentLayout::tryInPlace(Operation *op, int64_t operand, Value result) {
@@ -338,9 +351,18 @@ bool SegmentLayout::bind(Value value, const Place &target) {
 }
 
 void SegmentLayout::bindWrites() {
-  for (auto write : segment.getOps<model::WriteOp>())
-    if (!bind(write.getValue(), variables.place(write.getVariable())))
+  for (auto write : segment.getOps<model::WriteOp>()) {
+    const Value value = write.getValue();
+    Storage &storage = storages[storageOf.lookup(value)];
+    // A border is refreshed from what is cast: the cast is nowhere but there.
+    if (value.getDefiningOp<model::CastOp>() && value.hasOneUse() && !storage.persistent &&
+        !variables.borderedWith(write.getVariable()).empty()) {
+      storage.persistent = true;
+      storage.place = variables.place(write.getVariable());
+    } else if (!bind(value, variables.place(write.getVariable()))) {
       copies.insert(write);
+    }
+  }
   for (auto assemble : segment.getOps<model::AssembleOp>())
     for (auto [member, offset] : llvm::zip_equal(assemble.getMembers(), assemble.getOffsets()))
       bind(member, memberPlace(place(assemble.getBucket()), offset, member.getType()));
@@ -386,8 +408,50 @@ std::optional<Place> SegmentLayout::border(Value value) const {
   return p;
 }
 
+/// True if `value` can lie beside others of so many rows and that type.
+bool SegmentLayout::fits(Value value, ArrayRef<Value> others, const Place &like) const {
+  const Storage &storage = storages[storageOf.lookup(value)];
+  auto sharesStorage = [&](Value other) { return storageOf.lookup(other) == storageOf.lookup(value); };
+  return !storage.persistent && storage.bundle < 0 && storage.border == 0 && llvm::none_of(others, sharesStorage) &&
+         storage.place.rows == like.rows && storage.place.elementType == like.elementType &&
+         storage.place.columns * elementBytes(getElementTypeOrSelf(value)) % 16 == 0;
+}
+
+/// Where the first values took the places of all that a bundle holds, those that fit come behind them, if they are
+/// little beside it: it lives as long as its first member. Returns how many values lie there; 0: the first do not.
+size_t SegmentLayout::extendBundle(ValueRange values) {
+  constexpr int64_t littleShare = 64;
+  const int64_t number = storages[storageOf.lookup(values[0])].bundle;
+  if (number < 0 || bundles[number].second != 0 || bundles[number].first.size() > values.size())
+    return 0;
+  SmallVector<int64_t> &members = bundles[number].first;
+  int64_t columns = 0, more = 0;
+  auto isWritten = [&](Value value) { // with others, which have its version
+    return llvm::any_of(tuples, [&](ArrayRef<Value> tuple) { return llvm::is_contained(tuple, value); });
+  };
+  for (auto [member, value] : llvm::zip(members, values)) {
+    if (storageOf.lookup(value) != member || isWritten(value))
+      return 0;
+    columns += storages[member].place.columns;
+  }
+  SmallVector<Value> tuple = llvm::to_vector(values.take_front(members.size()));
+  for (Value value : values.drop_front(members.size())) {
+    more += storages[storageOf.lookup(value)].place.columns;
+    if (!fits(value, tuple, placeOfType(values[0])) || more * littleShare > columns)
+      break;
+    tuple.push_back(value);
+    storages[storageOf.lookup(value)].bundle = number;
+    members.push_back(storageOf.lookup(value));
+  }
+  if (tuple.size() > 1)
+    tuples.push_back(tuple);
+  return tuple.size();
+}
+
 /// Neighbours that fit share a buffer; a value that lies elsewhere already parts those before it from those behind it.
 void SegmentLayout::bundle(ValueRange values, int64_t spare) {
+  if (spare == 0)
+    values = values.drop_front(extendBundle(values));
   SmallVector<Value> tuple;
   auto close = [&] {
     if (tuple.size() > 1) {
@@ -400,13 +464,7 @@ void SegmentLayout::bundle(ValueRange values, int64_t spare) {
     tuple.clear();
   };
   for (Value v : values) {
-    const Storage &storage = storages[storageOf.lookup(v)];
-    auto sharesStorage = [&](Value other) { return storageOf.lookup(other) == storageOf.lookup(v); };
-    bool fits = !storage.persistent && storage.bundle < 0 && storage.border == 0 &&
-                llvm::none_of(tuple, sharesStorage) && storage.place.rows == placeOfType(values[0]).rows &&
-                storage.place.elementType == placeOfType(values[0]).elementType &&
-                storage.place.columns * elementBytes(getElementTypeOrSelf(v)) % 16 == 0;
-    if (fits)
+    if (fits(v, tuple, placeOfType(values[0])))
       tuple.push_back(v);
     else
       close();
@@ -463,10 +521,29 @@ void SegmentLayout::createBuffers() {
     }
 }
 
-/// Weights that @update gathers, or that come back from the host.
+/// What @finish makes anew of buckets, in the order of the program; nothing where there is no @finish.
+static llvm::SmallSetVector<StringAttr, 8> madeByFinish(func::FuncOp segment) {
+  llvm::SmallSetVector<StringAttr, 8> made;
+  auto module = segment->getParentOfType<ModuleOp>();
+  if (auto finish = module.lookupSymbol<func::FuncOp>(plan::segmentName(plan::Segment::FINISH)))
+    for (auto write : finish.getOps<model::WriteOp>())
+      if (module.lookupSymbol<model::VariableOp>(write.getVariable()).getBucket())
+        made.insert(write.getVariableAttr().getAttr());
+  return made;
+}
+
+/// What a variable holds between @update and @finish, which makes it anew. Versions mean nothing but equality: this is
+/// above those that are counted, and below that of workspaces.
+static int64_t betweenBoth(int64_t version) { return version + (1 << 29); }
+
+/// Weights that @update gathers, or that come back from the host; and what @finish makes anew in its place.
 void SegmentLayout::findStale() {
   if (plan::segmentKind(segment.getSymName()) != plan::Segment::UPDATE)
     return;
+  for (StringAttr variable : madeByFinish(segment)) {
+    const int64_t version = variables.version(variable.getValue());
+    stale.push_back({variables.place(variable.getValue()).buffer, version, betweenBoth(version)});
+  }
   auto isMadeAnew = [](Value value) {
     auto done = value.getDefiningOp<dist::DoneOp>();
     return value.getDefiningOp<model::TransferOp>() ||
@@ -480,7 +557,13 @@ void SegmentLayout::findStale() {
 
 /// What a variable holds has the variable's version, whoever reads or writes it; members have their bucket's.
 void SegmentLayout::assignVersions() {
-  auto versionBefore = [&](StringRef variable) {
+  const auto unfinished = plan::finishes(plan::segmentKind(segment.getSymName()))
+                              ? madeByFinish(segment)
+                              : llvm::SmallSetVector<StringAttr, 8>();
+  auto versionBefore = [&](FlatSymbolRefAttr symbol) {
+    const StringRef variable = symbol.getValue();
+    if (unfinished.contains(symbol.getAttr()))
+      return betweenBoth(variables.version(variable));
     for (const Rename &rename : stale)
       if (rename.buffer == variables.place(variable).buffer && rename.from == variables.version(variable))
         return rename.to;
@@ -501,7 +584,7 @@ void SegmentLayout::assignVersions() {
   for (Operation &op : segment.getBody().front())
     for (Value v : op.getResults())
       if (auto read = dyn_cast<model::ReadOp>(op))
-        versions[v] = versionBefore(read.getVariable());
+        versions[v] = versionBefore(read.getVariableAttr());
       else if (isa<model::ViewOp, model::InsertOp, model::StoredOp, dist::SliceOp>(op))
         versions[v] = versions.lookup(op.getOperand(0));
       else if (dist::isStart(&op))

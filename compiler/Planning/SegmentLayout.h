@@ -92,6 +92,8 @@ private:
   bool bind(mlir::Value value, const Place &target);
   void bindWrites();
   void grantRequests(const PlanningOptions &options);
+  bool fits(mlir::Value value, llvm::ArrayRef<mlir::Value> others, const Place &like) const;
+  size_t extendBundle(mlir::ValueRange values);
   void bundle(mlir::ValueRange values, int64_t spare = 0);
   void createBuffers();
   void findStale();

@@ -1,5 +1,6 @@
 #include "compiler/Planning/StepEmitter.h"
 
+#include "compiler/Fusion/Programs/Copies.h"
 #include "compiler/Fusion/Programs/Programs.h"
 
 using namespace mlir;
@@ -141,10 +142,13 @@ void StepEmitter::copy(StringRef what, const PlaceUse &from, const PlaceUse &to)
   add<plan::CopyOp>(stepName(what), fields);
 }
 
+static MatrixBatch batchOf(const PlaceUse &from, const PlaceUse &to) {
+  return {from.batch, from.batchPitchBytes / from.place.elementBytes(), to.batchPitchBytes / to.place.elementBytes()};
+}
+
 void StepEmitter::convert(StringRef what, const PlaceUse &from, const PlaceUse &to) {
   MatrixLayout source = matrixOf(from.place), target = matrixOf(to.place);
-  MatrixBatch batch{from.batch, from.batchPitchBytes / from.place.elementBytes(),
-                    to.batchPitchBytes / to.place.elementBytes()};
+  const MatrixBatch batch = batchOf(from, to);
   launch(what, kernels.get("copy", buildCopy, source, target, batch), {from, to});
 }
 
@@ -156,6 +160,8 @@ static int64_t distance(const PlaceUse &first, const PlaceUse &second) {
 }
 
 void StepEmitter::convertAll(StringRef what, ArrayRef<PlaceUse> from, ArrayRef<PlaceUse> to) {
+  SmallVector<PlaceUse> uses;
+  std::vector<MatrixCopy> copies;
   for (size_t begin = 0, end; begin < from.size(); begin = end) {
     PlaceUse source = from[begin], target = to[begin];
     for (end = begin + 1; end < from.size(); ++end) {
@@ -167,8 +173,13 @@ void StepEmitter::convertAll(StringRef what, ArrayRef<PlaceUse> from, ArrayRef<P
       source.batchPitchBytes = sourcePitch, target.batchPitchBytes = targetPitch;
       source.batch = target.batch = end + 1 - begin;
     }
-    convert(what, source, target);
+    uses.append({source, target});
+    copies.push_back({matrixOf(source.place), matrixOf(target.place), batchOf(source, target)});
   }
+  if (copies.size() == 1)
+    convert(what, uses[0], uses[1]);
+  else if (!copies.empty())
+    launch(what, kernels.get("copies", buildCopies, copies), uses);
 }
 
 int64_t StepEmitter::startSum(model::Accumulating op) {

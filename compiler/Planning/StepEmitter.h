@@ -65,7 +65,7 @@ public:
   void copy(llvm::StringRef what, const PlaceUse &from, const PlaceUse &to);
   /// A kernel that moves `from` to `to`, of the same rows, columns and batch, and converts it to the type there.
   void convert(llvm::StringRef what, const PlaceUse &from, const PlaceUse &to);
-  /// The same for each pair; one launch for neighbours of one shape that are equally far from each other.
+  /// The same for each pair, in one launch.
   void convertAll(llvm::StringRef what, llvm::ArrayRef<PlaceUse> from, llvm::ArrayRef<PlaceUse> to);
   /// Bytes of `from` with rows and columns exchanged.
   void transpose(llvm::StringRef what, const PlaceUse &from, const PlaceUse &to);

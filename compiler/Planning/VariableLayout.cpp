@@ -60,11 +60,18 @@ private:
     };
     for (StringRef name : {"weights", "optimizer", "gradients", "io"})
       arena(plan::Space::Device, name);
-    if (llvm::none_of(variables, [](auto &entry) { return VariableOp(entry.second).getHost(); }))
-      return;
-    arena(plan::Space::Pinned, hostMasters);
-    arena(pinMoments ? plan::Space::Pinned : plan::Space::Host, hostMoments);
-    arena(plan::Space::Pinned, hostTransfers, /*transient=*/true);
+    const bool updates = llvm::any_of(variables, [](auto &entry) { return VariableOp(entry.second).getHost(); });
+    if (updates) {
+      arena(plan::Space::Pinned, hostMasters);
+      arena(pinMoments ? plan::Space::Pinned : plan::Space::Host, hostMoments);
+    }
+    if (updates || parks())
+      arena(plan::Space::Pinned, hostTransfers, /*transient=*/true);
+  }
+
+  /// Whether the host holds values between forward and backward.
+  bool parks() {
+    return module.walk([](model::TransferOp) { return WalkResult::interrupt(); }).wasInterrupted();
   }
 
   /// Weights that one linear reads together shall lie below each other: [W_q; W_k; W_v].
@@ -210,6 +217,9 @@ private:
     case Role::LossScale:
       placeAt(v, createBuffer(v.getSymName(), "optimizer", plan::BufferClass::OptimizerState, bytes(v), true), 0);
       return success();
+    case Role::Kept:
+      placeAt(v, createBuffer(v.getSymName(), "gradients", plan::BufferClass::Gradient, bytes(v), /*loaded=*/false), 0);
+      return success();
     case Role::ConstantTable:
     case Role::RandomKeys:
       placeAt(v, createBuffer(v.getSymName(), "weights", plan::BufferClass::Constant, bytes(v), true), 0);
@@ -335,7 +345,8 @@ private:
   }
 
   void mapTensor(VariableOp v) {
-    if (v.getRole() == Role::Input || v.getRole() == Role::Output || v.getRole() == Role::WorkingCopy || v.getBucket())
+    if (v.getRole() == Role::Input || v.getRole() == Role::Output || v.getRole() == Role::WorkingCopy ||
+        v.getRole() == Role::Kept || v.getBucket())
       return;
     if (v.getNf4())
       return mapQuantized(v);

@@ -107,9 +107,6 @@ Status checkUnsupported(const Recipe &r, const Checker &check) {
   if (r.has_offload_parameters())
     return check.unsupported("offload_parameters", "parameters on the host",
                              "leave it out; offload_optimizer keeps their masters and moments there");
-  if (r.activation_offload() == recipe::ActivationOffload::AUTO ||
-      r.activation_offload() == recipe::ActivationOffload::TRUE)
-    return check.unsupported("activation_offload", "activations on the host", "use FALSE, or gradient_checkpointing");
   if (r.lora().use_rslora())
     return check.unsupported("lora.use_rslora", "rsLoRA", "set lora_alpha to alpha · √r for the same scale");
   if (r.lora().use_dora())

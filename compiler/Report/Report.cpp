@@ -80,11 +80,17 @@ std::string exchangeText(const plan::Plan &plan) {
 /// What the processors beside the device do in a step; nothing where they have nothing to do.
 std::string hostText(const plan::Plan &plan) {
   const rt::Timeline timeline = rt::timelineOf(plan);
-  if (timeline.hostUs == 0)
-    return "";
-  return fmt::format("the host updates for {:.1f} ms a step; {:.1f} ms of a step the device waits for it and for what "
-                     "travels\n",
-                     timeline.hostUs / 1e3, timeline.hostExposedUs / 1e3);
+  std::string text;
+  if (timeline.parkedUs > 0)
+    text += fmt::format("values travel to the host and back for {:.1f} ms a step; {:.1f} ms of a step the device waits "
+                        "for them\n",
+                        timeline.parkedUs / 1e3, timeline.parkedExposedUs / 1e3);
+  if (timeline.hostUs > 0)
+    text +=
+        fmt::format("the host updates for {:.1f} ms a step; {:.1f} ms of a step the device waits for it and for what "
+                    "travels\n",
+                    timeline.hostUs / 1e3, timeline.hostExposedUs / 1e3);
+  return text;
 }
 
 } // namespace

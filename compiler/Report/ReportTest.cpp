@@ -103,6 +103,49 @@ TEST(WaysOut, OfferABaseInNf4ToAdapters) {
   EXPECT_NE(ways.find("fits with --set quantization.type=NF4: "), std::string::npos) << ways;
 }
 
+// Eight bits save less than four, and where products multiply them they win time rather than cost it.
+TEST(WaysOut, OfferABaseInFp8WhereItsProductsAreMeasured) {
+  Inputs inputs = inputsOf("open_llama_13b_lora", {"micro_batch_size=1"}, "h200");
+  inputs.target.set_memory_bytes(20ull << 30);
+  const std::string ways = waysOut(planOf(inputs), inputs);
+  const size_t fp8 = ways.find("fits with --set quantization.type=FP8: "), nf4 = ways.find("quantization.type=NF4: ");
+  ASSERT_NE(fp8, std::string::npos) << ways;
+  ASSERT_NE(nf4, std::string::npos) << ways;
+  EXPECT_LT(fp8, nf4);
+  EXPECT_NE(ways.substr(fp8, nf4 - fp8).find(" saved, predicted step ×0."), std::string::npos) << ways;
+  inputs.target.set_fp8_tflops(0);
+  const std::string elsewhere = waysOut(planOf(inputs), inputs);
+  EXPECT_EQ(elsewhere.find("FP8"), std::string::npos) << elsewhere;
+  EXPECT_NE(elsewhere.find("quantization.type=NF4: "), std::string::npos) << elsewhere;
+}
+
+TEST(WaysOut, OfferASmallBaseWithValuesMadeAgainWhereNeitherIsEnough) {
+  const Inputs inputs = inputsOf("bench_lora_7b", {}, "rtx4090");
+  const std::string ways = waysOut(planOf(inputs), inputs);
+  EXPECT_EQ(ways.find("fits with --set quantization.type=NF4: "), std::string::npos) << ways;
+  EXPECT_NE(ways.find("fits with --set quantization.type=NF4 --set gradient_checkpointing=AUTO: "), std::string::npos)
+      << ways;
+}
+
+TEST(WaysOut, OfferFewerBitsToABaseThatHasFewAlready) {
+  Inputs inputs = inputsOf("open_llama_13b_lora", {"micro_batch_size=1", "quantization.type=FP8"}, "h200");
+  inputs.target.set_memory_bytes(14ull << 30);
+  const std::string ways = waysOut(planOf(inputs), inputs);
+  EXPECT_NE(ways.find("fits with --set quantization.type=NF4: "), std::string::npos) << ways;
+  EXPECT_EQ(ways.find("quantization.type=FP8"), std::string::npos) << ways;
+}
+
+// Blocks from their inputs, which the host holds: less than making them again alone takes.
+TEST(WaysOut, OfferTheHostsMemoryToValues) {
+  Inputs inputs = inputsOf("bench_lora_7b", {"gradient_checkpointing=FULL"}, "h200");
+  const plan::Plan full = planOf(inputs);
+  inputs.target.set_memory_bytes(rt::fitOf(full).needs() - 1);
+  const std::string ways = waysOut(planOf(inputs), inputs);
+  const std::string way = "fits with --set gradient_checkpointing=AUTO --set activation_offload=AUTO: ";
+  EXPECT_NE(ways.find(way), std::string::npos) << ways;
+  EXPECT_EQ(ways.find("fits with --set gradient_checkpointing=AUTO: "), std::string::npos) << ways;
+}
+
 TEST(WaysOut, OfferTheHostsMemoryToOptimizers) {
   Inputs inputs = inputsOf("tiny_llama_cpu", {}, "h200");
   const plan::Plan whole = planOf(inputs);
@@ -136,9 +179,10 @@ TEST(WaysOut, OfferNoMoreCardsThanAHostHas) {
 TEST(WaysOut, SayWhereNoneIs) {
   Inputs inputs = inputsOf("tiny_llama_cpu", {}, "h200");
   inputs.target.set_memory_bytes(1);
-  EXPECT_EQ(waysOut(planOf(inputs), inputs),
-            "  none of: a smaller micro-batch, bf16, values made again, another optimizer, its states on the host, "
-            "adapters, a base in NF4, several cards; take a larger target");
+  EXPECT_EQ(
+      waysOut(planOf(inputs), inputs),
+      "  none of: a smaller micro-batch, bf16, values made again or on the host, another optimizer, its states on "
+      "the host, adapters, a base in fewer bits, several cards; take a larger target");
 }
 
 } // namespace

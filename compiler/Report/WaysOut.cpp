@@ -7,6 +7,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <limits>
+#include <optional>
+
 using namespace ft;
 
 namespace {
@@ -18,18 +21,29 @@ class Search {
 public:
   Search(const plan::Plan &tooLarge, const Inputs &inputs) : tooLarge(tooLarge), inputs(inputs) {}
 
-  /// True, and a line of `text`, where the way leads to a plan that fits. One that the recipe or the model cannot go is
-  /// none.
-  bool attempt(const Way &way) {
+  /// The plan that the way leads to, where it fits. A way that the recipe or the model cannot go is none.
+  std::optional<plan::Plan> fitting(const Way &way) const {
     const rt::Expected<Inputs> changed = withOverrides(inputs, way);
     if (!changed.ok())
-      return false;
-    const rt::Expected<Compilation> compiled = planFrom(*changed, choose(*changed));
+      return std::nullopt;
+    rt::Expected<Compilation> compiled = planFrom(*changed, choose(*changed));
     if (!compiled.ok() || !rt::fitOf(compiled->plan).fits())
+      return std::nullopt;
+    return std::move(compiled->plan);
+  }
+
+  /// True, and a line of `text`, where the way leads to a plan that fits, and whose step takes less than `most` times
+  /// as long. `lastSlower` is that factor.
+  bool attempt(const Way &way, double most = std::numeric_limits<double>::infinity()) {
+    const std::optional<plan::Plan> plan = fitting(way);
+    if (!plan)
       return false;
-    const uint64_t needs = rt::fitOf(compiled->plan).needs();
-    const double slower = compiled->plan.stats().predicted_step_us() / tooLarge.stats().predicted_step_us();
-    const uint32_t ranks = plan::Mesh(compiled->plan).ranks();
+    const uint64_t needs = rt::fitOf(*plan).needs();
+    const double slower = plan->stats().predicted_step_us() / tooLarge.stats().predicted_step_us();
+    if (slower >= most)
+      return false;
+    lastSlower = slower;
+    const uint32_t ranks = plan::Mesh(*plan).ranks();
     text += fmt::format("{}  fits with --set {}: {}{} ({} saved, predicted step ×{:.2f})", text.empty() ? "" : "\n",
                         fmt::join(way, " --set "), gib(needs), ranks > 1 ? fmt::format(" on each of {}", ranks) : "",
                         gib(rt::fitOf(tooLarge).needs() - needs), slower);
@@ -37,6 +51,7 @@ public:
   }
 
   std::string text;
+  double lastSlower = 0;
 
 private:
   const plan::Plan &tooLarge;
@@ -60,6 +75,19 @@ std::vector<Way> smallerBatches(const LoadedRecipe &recipe) {
   return ways;
 }
 
+/// A frozen base in fewer bits than the recipe has it: in FP8 where the target multiplies that, by what was measured.
+std::vector<Way> smallerBases(const Inputs &inputs) {
+  const recipe::Quantization &has = inputs.recipe.fields.quantization();
+  std::vector<Way> ways;
+  if (!inputs.recipe.fields.has_quantization() && inputs.target.driver() == "cuda" && inputs.target.fp8_tflops() > 0)
+    ways.push_back({"quantization.type=FP8"});
+  if (has.type() != recipe::QuantizationType::NF4)
+    ways.push_back({"quantization.type=NF4"});
+  else if (!has.double_quant())
+    ways.push_back({"quantization.double_quant=true"});
+  return ways;
+}
+
 /// Shares on as few cards as it takes, at most those of one host: of a recipe for one, or for fewer that share.
 std::vector<Way> severalCards(const Inputs &inputs) {
   std::vector<Way> ways;
@@ -76,6 +104,29 @@ std::vector<Way> severalCards(const Inputs &inputs) {
   return ways;
 }
 
+/// Values on the host, where that is faster than to make them again, which takes `again` times as long.
+void tryParking(const Inputs &inputs, double again, Search &search) {
+  constexpr double worthIt = 0.02; // of a step
+  const recipe::Recipe &r = inputs.recipe.fields;
+  const bool fitsSlowly = again > 1 + worthIt && inputs.target.driver() == "cuda" &&
+                          r.activation_offload() == recipe::ActivationOffload::FALSE &&
+                          search.fitting({"gradient_checkpointing=FULL", "activation_offload=TRUE"});
+  if (fitsSlowly)
+    search.attempt({"gradient_checkpointing=AUTO", "activation_offload=AUTO"}, again - worthIt);
+}
+
+/// Each behind `first`; where that is not enough, with values made again as well.
+void trySmallerBases(const Inputs &inputs, const Way &first, Search &search) {
+  for (const Way &base : smallerBases(inputs)) {
+    Way way = first;
+    way.insert(way.end(), base.begin(), base.end());
+    if (search.attempt(way) || inputs.recipe.fields.gradient_checkpointing() == recipe::GradientCheckpointing::AUTO)
+      continue;
+    way.push_back("gradient_checkpointing=AUTO");
+    search.attempt(way);
+  }
+}
+
 } // namespace
 
 std::string ft::waysOut(const plan::Plan &tooLarge, const Inputs &inputs) {
@@ -86,13 +137,18 @@ std::string ft::waysOut(const plan::Plan &tooLarge, const Inputs &inputs) {
   for (const Way &way : smallerBatches(inputs.recipe))
     if (search.attempt(way))
       break;
-  if (r.gradient_checkpointing() != recipe::GradientCheckpointing::AUTO &&
-      !search.attempt({"gradient_checkpointing=AUTO"}))
-    for (Way &way : smallerBatches(inputs.recipe)) {
-      way.push_back("gradient_checkpointing=AUTO");
-      if (search.attempt(way))
-        break;
-    }
+  double again = std::numeric_limits<double>::infinity(); // what it costs to make values again
+  if (r.gradient_checkpointing() != recipe::GradientCheckpointing::AUTO) {
+    if (search.attempt({"gradient_checkpointing=AUTO"}))
+      again = search.lastSlower;
+    else
+      for (Way &way : smallerBatches(inputs.recipe)) {
+        way.push_back("gradient_checkpointing=AUTO");
+        if (search.attempt(way))
+          break;
+      }
+  }
+  tryParking(inputs, again, search);
   const bool bf16 = r.precision() == recipe::Precision::BF16_TRUE || r.precision() == recipe::Precision::BF16_MIXED;
   if (r.optim() == recipe::Optimizer::ADAMW && !r.has_lora() && bf16 &&
       r.optimizer_state_dtype() == recipe::StateDtype::F32)
@@ -105,16 +161,16 @@ std::string ft::waysOut(const plan::Plan &tooLarge, const Inputs &inputs) {
   if (!r.has_lora()) {
     search.attempt({"optim=SGD"});
     if (const Way adapters{"lora.r=16", "optimizer_state_dtype=F32"}; !search.attempt(adapters))
-      search.attempt({adapters[0], adapters[1], "quantization.type=NF4"});
-  } else if (!r.has_quantization()) {
-    search.attempt({"quantization.type=NF4"});
+      trySmallerBases(inputs, adapters, search);
+  } else {
+    trySmallerBases(inputs, {}, search);
   }
   for (const Way &way : severalCards(inputs))
     if (search.attempt(way))
       break;
-  return search.text.empty() ? "  none of: a smaller micro-batch, bf16, values made again, another optimizer, "
-                               "its states on the host, "
-                               "adapters, a base in NF4, several cards; "
+  return search.text.empty() ? "  none of: a smaller micro-batch, bf16, values made again or on the host, another "
+                               "optimizer, its states on the host, "
+                               "adapters, a base in fewer bits, several cards; "
                                "take a larger target"
                              : search.text;
 }

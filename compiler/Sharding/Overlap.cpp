@@ -5,9 +5,11 @@
 // done, with the little that hangs on it (adding to what was accumulated, writing the variable), goes to the end of the
 // segment, or before the start of the reduction that is `inFlight` later. A done that computation waits for goes right
 // before its first user. The limit bounds memory: whole weights and whole gradients live as long as their collectives.
+// A norm of what was reduced whole is computed there too (NormAhead.h).
 // The scheduler may move them again, by cost; it finds legal positions here.
 #include "compiler/Sharding/Overlap.h"
 #include "compiler/Sharding/MoveUsers.h"
+#include "compiler/Sharding/NormAhead.h"
 
 #include "dialects/Dist/Dist.h"
 #include "dialects/Ft/Ft.h"
@@ -99,4 +101,5 @@ void ft::overlap(ModuleOp module, int64_t inFlight) {
     overlapGathers(block, inFlight);
     overlapReductions(block, inFlight);
   }
+  computeNormAhead(module);
 }

@@ -38,16 +38,20 @@ std::error_code FakeDisk::begin(bool takesRoom) {
   return takesRoom && operation >= fullFrom && operation - fullFrom < fullNumber ? errorOf(ENOSPC) : std::error_code();
 }
 
-std::error_code FakeDisk::create(const std::string &path, int &file) {
+std::error_code FakeDisk::make(const std::string &path, std::shared_ptr<Node> node) {
   if (std::error_code error = begin(true))
     return error;
   const std::shared_ptr<Node> folder = find(folderOf(path));
   if (!folder)
     return errorOf(ENOENT);
-  auto [entry, made] = folder->entries.try_emplace(nameOf(path), std::make_shared<Node>());
-  if (!made)
-    return errorOf(EEXIST);
-  open.push_back(entry->second);
+  return folder->entries.try_emplace(nameOf(path), std::move(node)).second ? std::error_code() : errorOf(EEXIST);
+}
+
+std::error_code FakeDisk::create(const std::string &path, int &file) {
+  const auto node = std::make_shared<Node>();
+  if (std::error_code error = make(path, node))
+    return error;
+  open.push_back(node);
   file = int(open.size() - 1);
   return {};
 }
@@ -69,16 +73,9 @@ std::error_code FakeDisk::sync(int file) {
 }
 
 std::error_code FakeDisk::makeFolder(const std::string &path) {
-  if (std::error_code error = begin(true))
-    return error;
-  const std::shared_ptr<Node> folder = find(folderOf(path));
-  if (!folder)
-    return errorOf(ENOENT);
-  auto [entry, made] = folder->entries.try_emplace(nameOf(path), std::make_shared<Node>());
-  if (!made)
-    return errorOf(EEXIST);
-  entry->second->folder = true;
-  return {};
+  const auto node = std::make_shared<Node>();
+  node->folder = true;
+  return make(path, node);
 }
 
 std::error_code FakeDisk::syncFolder(const std::string &path) {

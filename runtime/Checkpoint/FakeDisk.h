@@ -50,6 +50,8 @@ private:
   std::shared_ptr<Node> find(const std::string &path) const;
   /// Counts an operation; what it fails with.
   std::error_code begin(bool takesRoom);
+  /// Puts the node at a path that is free, as one operation.
+  std::error_code make(const std::string &path, std::shared_ptr<Node> node);
   static void recover(const Node &node, const std::string &path, Survivors survivors, std::mt19937 &random);
 
   std::shared_ptr<Node> root = std::make_shared<Node>();

@@ -50,10 +50,10 @@ Status integerRange(std::string_view field, uint64_t value, uint64_t low, uint64
 namespace {
 
 /// The features that this version knows: tensors with a Quantization, also of FP8, buffers with shares, segments for
-/// micro-batches of few targets.
+/// micro-batches of few targets, updates that end beside the next step.
 bool knownFeature(std::string_view feature) {
   return feature == plan::quantizedFeature || feature == plan::fp8Feature || feature == plan::sharesFeature ||
-         feature == plan::targetsFeature;
+         feature == plan::targetsFeature || feature == plan::finishFeature;
 }
 
 /// A reader that does not know quantised tensors or shares would load and save the wrong bytes, and must not come so
@@ -74,6 +74,8 @@ Status checkFeatures(const plan::Plan &plan) {
     return check::bad("has a buffer with shares, and features do not name \"{}\"", plan::sharesFeature);
   if (plan::hasTargets(plan) && !says(plan::targetsFeature))
     return check::bad("has a bound on targets, and features do not name \"{}\"", plan::targetsFeature);
+  if (plan::has(plan, plan::Segment::FINISH) && !says(plan::finishFeature))
+    return check::bad("has FINISH, and features do not name \"{}\"", plan::finishFeature);
   return Status();
 }
 

@@ -227,6 +227,28 @@ TEST(CheckPlan, SlotsOfAGpu) {
       sample);
 }
 
+TEST(CheckPlan, WhatFinishesAnUpdate) {
+  auto sample = [] {
+    plan::Plan plan = samplePlan();
+    for (Segment::Kind kind : {Segment::FINISH, Segment::FINISH_FIRST})
+      plan.add_segments()->set_kind(kind);
+    plan.add_features("finish");
+    return plan;
+  };
+  expectEach(
+      {
+          {[](auto &p) { p.clear_features(); }, "has FINISH, and features do not name \"finish\""},
+          {[](auto &p) { p.mutable_segments()->RemoveLast(); },
+           "has FINISH; a plan that trains has FINISH and FINISH_FIRST"},
+          {[](auto &p) {
+             p.mutable_segments()->SwapElements(p.segments_size() - 2, p.segments_size() - 1),
+                 p.mutable_segments()->RemoveLast();
+           },
+           "has FINISH_FIRST; a plan that trains has"},
+      },
+      sample);
+}
+
 TEST(CheckPlan, RoomForCheckpoints) {
   auto sample = [] {
     plan::Plan plan = samplePlan();

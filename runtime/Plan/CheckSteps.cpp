@@ -235,6 +235,10 @@ Status segmentKinds(const plan::Plan &plan) {
   if (training && !next && plan.batch().gradient_accumulation_steps() > 1)
     return bad("has no ACCUMULATE_NEXT; gradient_accumulation_steps {} needs it",
                plan.batch().gradient_accumulation_steps());
+  if (kinds.count(plan::Segment::FINISH) != kinds.count(plan::Segment::FINISH_FIRST) ||
+      (kinds.count(plan::Segment::FINISH) && !training))
+    return bad("has {}; a plan that trains has FINISH and FINISH_FIRST, or neither, and no other has them",
+               kinds.count(plan::Segment::FINISH) ? "FINISH" : "FINISH_FIRST");
   if (kinds.count(plan::Segment::ACCUMULATE_LAST) && plan.batch().gradient_accumulation_steps() < 2)
     return bad("has ACCUMULATE_LAST; a step of one micro-batch has none behind ACCUMULATE_FIRST");
   return {};

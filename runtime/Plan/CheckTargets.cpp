@@ -47,8 +47,8 @@ Status receives(const plan::Plan &plan, const Segment &segment) {
 
 /// A segment for few targets stands beside the one for all, and exactly where the batch has a bound.
 Status pairs(const plan::Plan &plan) {
-  for (Segment::Kind whole :
-       {Segment::ACCUMULATE_FIRST, Segment::ACCUMULATE_NEXT, Segment::ACCUMULATE_LAST, Segment::EVALUATE}) {
+  for (Segment::Kind whole : {Segment::ACCUMULATE_FIRST, Segment::FINISH_FIRST, Segment::ACCUMULATE_NEXT,
+                              Segment::ACCUMULATE_LAST, Segment::EVALUATE}) {
     const Segment::Kind kind = plan::targetsKindOf(whole);
     const auto [bound, field] = boundOf(plan.batch(), kind);
     if (plan::has(plan, kind) && (bound == 0 || !plan::has(plan, whole)))

@@ -48,5 +48,23 @@ TEST(Kinds, TheLastMicroBatchMayHaveASegmentOfItsOwn) {
   EXPECT_EQ(runsPerStep(plan, Segment::ACCUMULATE_LAST), 1u);
 }
 
+TEST(Kinds, TheFirstMicroBatchBehindAStepMayFinishItsUpdate) {
+  Plan plan;
+  plan.add_segments()->set_kind(Segment::ACCUMULATE_FIRST);
+  EXPECT_EQ(runsPerStep(plan, Segment::ACCUMULATE_FIRST), 1u);
+  EXPECT_EQ(runsPerStep(plan, Segment::FINISH_FIRST), 0u);
+  plan.add_segments()->set_kind(Segment::FINISH_FIRST);
+  EXPECT_EQ(microBatchKind(plan, 0), Segment::ACCUMULATE_FIRST) << "whatever is left of the step before";
+  EXPECT_EQ(runsPerStep(plan, Segment::ACCUMULATE_FIRST), 0u);
+  EXPECT_EQ(runsPerStep(plan, Segment::FINISH_FIRST), 1u);
+  EXPECT_EQ(runsPerStep(plan, Segment::FINISH), 0u);
+  EXPECT_EQ(finishingKindOf(Segment::ACCUMULATE_FIRST), Segment::FINISH_FIRST);
+  EXPECT_EQ(finishingKindOf(targetsKindOf(Segment::ACCUMULATE_FIRST)), targetsKindOf(Segment::FINISH_FIRST));
+  EXPECT_EQ(finishingKindOf(Segment::ACCUMULATE_NEXT), Segment::KIND_UNSPECIFIED);
+  for (Segment::Kind kind : {Segment::FINISH, Segment::FINISH_FIRST, Segment::FINISH_FIRST_TARGETS})
+    EXPECT_TRUE(finishes(kind) && mayWrite(kind, Buffer::WEIGHT) && !runsBetweenSteps(kind)) << segmentName(kind);
+  EXPECT_TRUE(accumulates(Segment::FINISH_FIRST_TARGETS) && !accumulates(Segment::FINISH));
+}
+
 } // namespace
 } // namespace ft::plan

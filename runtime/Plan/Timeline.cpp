@@ -35,6 +35,7 @@ public:
     sum.us += times * all;
     sum.hostUs += times * hostUs;
     sum.hostExposedUs += hostUs > 0 ? times * std::max(0.0, all - computingUs) : 0;
+    double waiting = all - firstUs; // of the stream that computes
     for (const Exchange &exchange : exchanges) {
       Exchanges &of = sum.exchanges[exchange.kind];
       const double us = exchange.when.end - exchange.when.begin, alone = exposed(exchange.when);
@@ -45,6 +46,11 @@ public:
       of.exposedUs += times * alone;
       of.takenUs += times * taken;
       sum.us += times * taken;
+      waiting -= alone;
+    }
+    if (hostUs == 0 && besideUs > 0) {
+      sum.parkedUs += times * besideUs;
+      sum.parkedExposedUs += times * std::max(0.0, waiting);
     }
   }
 
@@ -59,6 +65,8 @@ private:
     (step.has_host_launch()                     ? hostUs
      : step.has_copy() || step.has_collective() ? movingUs
                                                 : computingUs) += step.predicted_us();
+    firstUs += step.stream() == 0 ? step.predicted_us() : 0;
+    besideUs += step.has_copy() && step.stream() != 0 ? step.predicted_us() : 0;
     if (!step.has_collective())
       return works.push_back(when);
     Exchange &exchange = exchanges.emplace_back(Exchange{step.collective().kind(), when});
@@ -90,6 +98,7 @@ private:
   const plan::Target &target;
   std::vector<double> streams, events;              // where each has come; event 0 is none
   double hostUs = 0, computingUs = 0, movingUs = 0; // of steps
+  double firstUs = 0, besideUs = 0;                 // of steps on the first stream, of copies on others
   std::vector<Exchange> exchanges;
   std::vector<Interval> works;
 };

@@ -22,8 +22,10 @@ struct Exchanges {
 struct Timeline {
   double us = 0; ///< from the first micro-batch to the end of the update
   std::map<plan::Collective::Kind, Exchanges> exchanges;
-  double hostUs = 0;        ///< of kernels on the host
-  double hostExposedUs = 0; ///< of segments with such, while the device computes nothing
+  double hostUs = 0;          ///< of kernels on the host
+  double hostExposedUs = 0;   ///< of segments with such, while the device computes nothing
+  double parkedUs = 0;        ///< of transfers between device and host beside computation, in all other segments
+  double parkedExposedUs = 0; ///< while nothing of these computes or exchanges
 
   Exchanges allExchanges() const;
 };

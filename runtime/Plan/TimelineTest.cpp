@@ -73,3 +73,20 @@ TEST(Timeline, OneStreamIsTheSumOfItsSteps) {
   plan.mutable_batch()->set_gradient_accumulation_steps(2);
   EXPECT_EQ(timelineOf(plan).us, sum);
 }
+
+TEST(Timeline, SaysHowLongValuesOnTheirWayToTheHostAreWaitedFor) {
+  plan::Plan plan = planWith(20); // a copy in the exchange's place
+  for (plan::Segment &segment : *plan.mutable_segments())
+    for (plan::Step &step : *segment.mutable_steps())
+      if (step.has_collective())
+        step.mutable_copy();
+  EXPECT_EQ(timelineOf(plan).parkedUs, 20);
+  EXPECT_EQ(timelineOf(plan).parkedExposedUs, 0);
+  EXPECT_EQ(timelineOf(planWith(20)).parkedUs, 0);
+  for (plan::Segment &segment : *plan.mutable_segments())
+    for (plan::Step &step : *segment.mutable_steps())
+      if (step.has_copy())
+        step.set_predicted_us(50);
+  EXPECT_EQ(timelineOf(plan).us, 65);
+  EXPECT_EQ(timelineOf(plan).parkedExposedUs, 20);
+}

@@ -135,18 +135,27 @@ std::vector<std::vector<Kind>> Verifier::sequences() const {
   std::vector<std::vector<Kind>> all{{plan::Segment::INITIALIZE}};
   std::vector<Kind> &training = all[0];
   // `next`: micro-batches between the first and a last one of its own kind, or all behind the first.
-  const bool last = plan::has(plan, plan::Segment::ACCUMULATE_LAST);
-  auto step = [&](uint64_t next) {
-    training.push_back(plan::Segment::ACCUMULATE_FIRST);
+  const bool last = plan::has(plan, plan::Segment::ACCUMULATE_LAST), finishes = plan::has(plan, plan::Segment::FINISH);
+  auto step = [&](uint64_t next, Kind first = plan::Segment::ACCUMULATE_FIRST) {
+    training.push_back(first);
     training.insert(training.end(), next - last, plan::Segment::ACCUMULATE_NEXT);
     if (last)
       training.push_back(plan::Segment::ACCUMULATE_LAST);
     training.push_back(plan::Segment::UPDATE);
   };
   step(micro > 1 ? std::min<uint64_t>(micro - 1, last ? 3 : 2) : 0);
-  step(micro > 1);
+  step(micro > 1, finishes ? plan::Segment::FINISH_FIRST : plan::Segment::ACCUMULATE_FIRST);
+  if (finishes) { // beside a step behind one that did so as well, and alone
+    step(micro > 1, plan::Segment::FINISH_FIRST);
+    for (int i = 0; i < 2; ++i) {
+      training.push_back(plan::Segment::FINISH);
+      step(micro > 1);
+    }
+  }
   for (size_t i = 0; i < evals.size(); ++i) {
     // Behind UPDATE, behind itself, before and behind each other, and before the next step.
+    if (finishes)
+      training.push_back(plan::Segment::FINISH);
     training.insert(training.end(), {evals[i], evals[i]});
     for (size_t j = i + 1; j < evals.size(); ++j)
       training.insert(training.end(), {evals[j], evals[i]});
@@ -165,17 +174,29 @@ std::vector<std::vector<Kind>> Verifier::sequences() const {
 void Verifier::addTargets(uint64_t micro, const std::vector<Kind> &evals, std::vector<std::vector<Kind>> &all) const {
   const uint64_t count = std::clamp<uint64_t>(micro, 1, 3);
   std::vector<Kind> &training = all.emplace_back(1, plan::Segment::INITIALIZE);
+  const bool finishes = plan::has(plan, plan::Segment::FINISH);
+  bool begun = false; // an update that is not finished
   auto step = [&](uint64_t few) {
     for (uint64_t i = 0; i < count; ++i) {
       const Kind whole = plan::microBatchKind(plan, i + 1 == count ? std::max(micro, count) - 1 : i);
-      training.push_back(few >> i & 1 ? plan::targetsKindOf(whole) : whole);
+      const Kind kind = few >> i & 1 ? plan::targetsKindOf(whole) : whole;
+      training.push_back(i == 0 && begun ? plan::finishingKindOf(kind) : kind);
     }
     training.push_back(plan::Segment::UPDATE);
+    begun = finishes;
+  };
+  auto finish = [&] {
+    if (begun)
+      training.push_back(plan::Segment::FINISH);
+    begun = false;
   };
   static const std::vector<uint64_t> mixes[] = {{1}, {1, 2, 3}, {1, 2, 4, 5, 7}};
   for (uint64_t few : mixes[count - 1])
     step(few);
+  finish();
+  step(1);
   for (Kind eval : evals) {
+    finish();
     training.push_back(eval);
     step(1);
   }

@@ -34,23 +34,29 @@ public:
     std::set<State> reached;
     std::vector<State> open;
     // Runs the plan's segment of this kind, if it has one, and goes on behind it.
-    auto go = [&](Segment::Kind kind, int microBatches) {
+    auto go = [&](Segment::Kind kind, int microBatches, bool begun) {
       for (const Segment &segment : plan.segments())
         if (segment.kind() == kind && !run(segment))
           return false;
-      if (State state = stateAfter(microBatches); reached.insert(state).second)
+      if (State state = stateAfter(microBatches, begun); reached.insert(state).second)
         open.push_back(std::move(state));
       return true;
     };
-    bool good = go(Segment::INITIALIZE, 0);
+    bool good = go(Segment::INITIALIZE, 0, false);
     while (good && !open.empty()) {
       const State from = std::move(open.back());
       open.pop_back();
       auto next = [&](Segment::Kind kind, int microBatches) {
         restore(from);
-        return go(kind, microBatches);
+        return go(kind, microBatches, kind == Segment::UPDATE && has(plan, Segment::FINISH));
       };
-      const int done = from.first, all = int(plan.batch().gradient_accumulation_steps());
+      const int done = std::get<0>(from), all = int(plan.batch().gradient_accumulation_steps());
+      if (std::get<1>(from)) {
+        const bool targets = has(plan, Segment::FINISH_FIRST_TARGETS);
+        good = next(Segment::FINISH, 0) && next(Segment::FINISH_FIRST, 1) &&
+               (!targets || next(Segment::FINISH_FIRST_TARGETS, 1));
+        continue;
+      }
       if (done == 0)
         good = next(Segment::EVALUATE, 0) && next(Segment::EVALUATE_TARGETS, 0) && next(Segment::GENERATE, 0) &&
                next(Segment::SAVE, 0) && next(Segment::ACCUMULATE_FIRST, 1);
@@ -70,19 +76,20 @@ private:
     std::vector<int> readers;
   };
   using Place = std::pair<uint32_t, uint64_t>;
-  /// Micro-batches since the last UPDATE, and where which version of which buffer is.
-  using State = std::pair<int, std::vector<std::tuple<Place, int, uint32_t>>>;
+  /// Micro-batches since the last UPDATE, whether that is still to be finished, and where which version of which buffer
+  /// is.
+  using State = std::tuple<int, bool, std::vector<std::tuple<Place, int, uint32_t>>>;
 
-  State stateAfter(int microBatches) const {
-    State state{microBatches, {}};
+  State stateAfter(int microBatches, bool begun) const {
+    State state{microBatches, begun, {}};
     for (const auto &[place, byte] : bytes)
       if (byte.buffer >= 0)
-        state.second.emplace_back(place, byte.buffer, byte.version);
+        std::get<2>(state).emplace_back(place, byte.buffer, byte.version);
     return state;
   }
   void restore(const State &state) {
     bytes.clear();
-    for (const auto &[place, buffer, version] : state.second)
+    for (const auto &[place, buffer, version] : std::get<2>(state))
       bytes[place] = {buffer, version, -1, {}};
   }
 
@@ -200,7 +207,8 @@ private:
   }
 
   static bool mayWrite(Segment::Kind kind, plan::Buffer::Class c) {
-    const bool stepping = kind == Segment::INITIALIZE || kind == Segment::UPDATE;
+    const bool stepping = kind == Segment::INITIALIZE || kind == Segment::UPDATE || kind == Segment::FINISH ||
+                          kind == Segment::FINISH_FIRST || kind == Segment::FINISH_FIRST_TARGETS;
     if (c == Buffer::WEIGHT || c == Buffer::OPTIMIZER_STATE)
       return stepping;
     if (c == Buffer::CONSTANT)

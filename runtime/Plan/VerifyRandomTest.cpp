@@ -40,6 +40,9 @@ public:
     for (auto kind : {Segment::INITIALIZE, Segment::ACCUMULATE_FIRST, Segment::ACCUMULATE_NEXT, Segment::UPDATE,
                       Segment::EVALUATE, Segment::GENERATE})
       grow(kind);
+    if (below(2))
+      for (auto kind : {Segment::FINISH, Segment::FINISH_FIRST})
+        grow(kind);
   }
 
   uint32_t below(uint32_t n) { return random() % n; }
@@ -111,7 +114,8 @@ public:
 
   /// Version `renamed` of some buffers becomes the other, if that leaves the plan legal.
   void addRenames(Segment::Kind kind) {
-    if (kind != Segment::ACCUMULATE_FIRST && kind != Segment::ACCUMULATE_NEXT && kind != Segment::UPDATE)
+    if (kind != Segment::ACCUMULATE_FIRST && kind != Segment::ACCUMULATE_NEXT && kind != Segment::UPDATE &&
+        kind != Segment::FINISH_FIRST)
       return;
     for (uint32_t i = 0; i < uint32_t(plan.buffers_size()); ++i) {
       const Buffer::Class c = plan.buffers(int(i)).class_();

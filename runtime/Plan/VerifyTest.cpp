@@ -136,6 +136,65 @@ TEST(Verify, UpdateMustRestoreTheVersionsThatItFound) {
                     "of which some hold version 2 of buffer \"w.exp_avg\" then, written by UPDATE step 0 \"sgd\"");
 }
 
+/// What is trained, and a copy of it that FINISH makes: both are stale behind UPDATE.
+struct Finishing : TestPlan {
+  uint32_t master = buffer("master", Weights, 64, Buffer::WEIGHT, 1),
+           copy = buffer("copy", Weights, 64, Buffer::WEIGHT, 1),
+           gradient = buffer("gradient", Gradients, 64, Buffer::GRADIENT),
+           norm = buffer("norm", Gradients, 16, Buffer::GRADIENT);
+  Finishing() {
+    plan.mutable_batch()->set_gradient_accumulation_steps(1);
+    forward(First);
+    launch(Update, "norm", {whole(gradient, 1, 0), whole(norm, 0, 1)});
+    for (uint32_t stale : {master, copy}) {
+      plan::Rename &x = *segment(Update).add_renames();
+      x.set_buffer(stale), x.set_from(1), x.set_to(2);
+    }
+    finish(Segment::FINISH);
+    finish(Segment::FINISH_FIRST);
+    forward(Segment::FINISH_FIRST);
+    launch(Segment::EVALUATE, "evaluate", {whole(copy, 1, 0)});
+  }
+  void forward(Segment::Kind kind) { launch(kind, "forward", {whole(copy, 1, 0), whole(gradient, 0, 1)}); }
+  void finish(Segment::Kind kind) {
+    launch(kind, "update", {whole(master, 2, 1), whole(gradient, 1, 0), whole(norm, 1, 0)});
+    launch(kind, "return", {whole(master, 1, 0), whole(copy, 0, 1)});
+  }
+  /// The plan with two steps of a segment in each other's place.
+  plan::Plan swapped(Segment::Kind kind, int a, int b) {
+    plan::Plan changed = plan;
+    segmentOf(changed, kind).mutable_steps()->SwapElements(a, b);
+    return changed;
+  }
+  /// The plan without a step.
+  plan::Plan without(Segment::Kind kind, const std::string &name) {
+    plan::Plan changed = plan;
+    auto &steps = *segmentOf(changed, kind).mutable_steps();
+    steps.erase(std::remove_if(steps.begin(), steps.end(), [&](const Step &step) { return step.name() == name; }),
+                steps.end());
+    return changed;
+  }
+};
+
+TEST(Verify, WhatAnUpdateHasBegunIsFinishedOnce) {
+  Finishing t;
+  EXPECT_TRUE(verifyPlan(t.plan).ok()) << verifyPlan(t.plan).message();
+  const std::string stale = "hold version 2 of buffer \"copy\" then";
+  expectError(t.swapped(Segment::FINISH_FIRST, 1, 2), "FINISH_FIRST step 1 \"forward\": operands[0]: reads version 1");
+  expectError(t.swapped(Segment::FINISH_FIRST, 0, 1), "FINISH_FIRST step 0 \"return\": operands[0]: reads version 1");
+  expectError(t.without(Segment::FINISH_FIRST, "return"), stale);
+  expectError(t.without(Segment::FINISH, "return"), stale);
+  expectError(t.without(Segment::FINISH, "update"), "FINISH step 0 \"return\": operands[0]: reads version 1");
+  plan::Plan twice = t.plan;
+  *segmentOf(twice, Segment::FINISH).add_steps() = stepOf(twice, Segment::FINISH, "update");
+  expectError(twice, "FINISH step 2 \"update\": operands[0]: reads version 2");
+  plan::Plan fresh = t.plan;
+  segmentOf(fresh, Update).clear_renames();
+  expectError(fresh, "\"update\": operands[0]: reads version 2");
+  // Not begun: the first step reads what was loaded.
+  EXPECT_FALSE(verifyPlan(t.swapped(Segment::FINISH, 0, 1)).ok());
+}
+
 TEST(Verify, PersistentStateHasItsWriters) {
   plan::Plan plan = samplePlan();
   TestPlan t;

@@ -1,9 +1,12 @@
 #include "runtime/Program/RankProgram.h"
 
+#include "runtime/Plan/Kinds.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 using namespace ft;
 using namespace ft::rt;
@@ -116,6 +119,21 @@ Status RankProgram::runSegment(SegmentRunner &segment) {
 }
 
 Status RankProgram::run(plan::Segment::Kind kind) {
+  const plan::Segment::Kind finishing = begun ? plan::finishingKindOf(kind) : plan::Segment::KIND_UNSPECIFIED;
+  if (finishing != plan::Segment::KIND_UNSPECIFIED) {
+    begun = false;
+    return runKind(finishing);
+  }
+  if (!plan::accumulates(kind)) // the others of a step come behind its first
+    FT_RETURN_IF_ERROR(finish());
+  FT_RETURN_IF_ERROR(runKind(kind));
+  begun = kind == plan::Segment::UPDATE && has(plan::Segment::FINISH);
+  return {};
+}
+
+Status RankProgram::finish() { return std::exchange(begun, false) ? runKind(plan::Segment::FINISH) : Status(); }
+
+Status RankProgram::runKind(plan::Segment::Kind kind) {
   for (SegmentRunner &segment : segments)
     if (segment.kind() == kind) {
       if (progress)

@@ -42,9 +42,13 @@ public:
   /// Ends the host's turn: the record is on its way to the device, behind nothing but what still reads its slot. A
   /// record that no segment receives is lost with the next but one.
   Status submitRecord();
-  /// Enqueues a segment; if it receives, the record submitted last. Fails with BadInput where the plan has no such
-  /// segment.
+  /// Enqueues a segment; if it receives, the record submitted last. Where an update is not finished, the first
+  /// micro-batch behind it runs beside the rest of that, and what runs between steps behind it. Fails with BadInput
+  /// where the plan has no such segment.
   Status run(plan::Segment::Kind kind);
+  /// Enqueues what is left of the last update: until then the host's masters and moments are those of the step before.
+  /// Whoever reads them calls it first.
+  Status finish();
   /// True where run() returns with its work done: on the CPU, poisoned or measured.
   bool runWaits() const { return waits; }
   /// Notes when the device comes here, behind what is enqueued and before the next endOutputs: the end of a step, as
@@ -83,6 +87,7 @@ private:
   Status capture();
   Status waitFor(uint32_t event);
   Status runSegment(SegmentRunner &segment);
+  Status runKind(plan::Segment::Kind kind);
 
   const plan::Plan &source;
   const std::unique_ptr<Device> driver; // outlives what lies on it
@@ -96,6 +101,7 @@ private:
   Profile measured;
   double waited = 0;
   bool waits = false, timed = false;
+  bool begun = false; ///< an update that is not finished
 };
 
 } // namespace ft::rt

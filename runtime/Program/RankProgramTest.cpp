@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 using namespace ft;
 using namespace ft::rt;
 
@@ -50,6 +52,78 @@ TEST(RankProgram, LoadsAndZeroesItsArenas) {
   EXPECT_TRUE(holds(missing.message(), {"no segment SAVE"}));
 }
 
+namespace {
+/// The tiny plan with an update in two parts: FINISH clears the gradient, FINISH_FIRST adds the micro-batch's twice.
+plan::Plan inTwoParts() {
+  plan::Plan plan = TinyPlan::make(1);
+  plan::Segment first;
+  for (const plan::Segment &segment : plan.segments())
+    if (segment.kind() == plan::Segment::ACCUMULATE_FIRST)
+      first = segment;
+  plan::Segment &finish = *plan.add_segments(), &both = *plan.add_segments();
+  finish.set_kind(plan::Segment::FINISH);
+  for (const plan::Step &step : first.steps())
+    if (step.has_memset() && plan.buffers(int(step.memset().dst().buffer())).name() == "gradient")
+      *finish.add_steps() = step;
+  both = first;
+  both.set_kind(plan::Segment::FINISH_FIRST);
+  for (const plan::Step &step : first.steps())
+    if (step.name() == "gradient")
+      *both.add_steps() = step;
+  plan.add_features("finish");
+  return plan;
+}
+
+/// The tokens are all 1, and their labels 2.
+void submit(RankProgram &program) {
+  ASSERT_TRUE(program.beginRecord().ok());
+  for (const auto &[kind, value] : {std::pair(plan::BatchInput::TOKENS, 1), {plan::BatchInput::LABELS, 2}}) {
+    auto *ids = static_cast<int32_t *>(program.staging().input(kind));
+    std::fill_n(ids, TinyPlan::rows * TinyPlan::sequenceLen, value);
+  }
+  static_cast<double *>(program.staging().input(plan::BatchInput::SCALARS))[plan::INVERSE_TARGETS] = 1;
+  ASSERT_TRUE(program.submitRecord().ok());
+}
+} // namespace
+
+TEST(RankProgram, FinishesAnUpdateBesideTheNextStepOrBeforeWhatReads) {
+  auto file = TinyPlan::write(inTwoParts(), testing::TempDir() + "rank-program-test.bin");
+  ASSERT_TRUE(file);
+  auto loaded = RankProgram::load(*file, std::move(*openCpuDevice(1)), {});
+  ASSERT_TRUE(loaded.ok()) << loaded.status().message();
+  RankProgram &program = **loaded;
+  auto gradient = [&] {
+    for (int i = 0; i < file->plan.buffers_size(); ++i)
+      if (file->plan.buffers(i).name() == "gradient")
+        return reinterpret_cast<const float *>(program.arenas().bufferAddress(uint32_t(i)))[1];
+    return 0.0f;
+  };
+  auto run = [&](plan::Segment::Kind kind) {
+    if (kind != plan::Segment::UPDATE)
+      submit(program);
+    const Status status = program.run(kind);
+    EXPECT_TRUE(status.ok()) << status.message();
+    return gradient();
+  };
+  const float once = run(plan::Segment::ACCUMULATE_FIRST);
+  ASSERT_NE(once, 0);
+  EXPECT_EQ(run(plan::Segment::UPDATE), once);
+  const float twice = run(plan::Segment::ACCUMULATE_FIRST);
+  EXPECT_NE(twice, once) << "ran beside the rest of the update";
+  EXPECT_EQ(run(plan::Segment::UPDATE), twice);
+  EXPECT_EQ(run(plan::Segment::EVALUATE), 0) << "behind the rest of the update";
+  EXPECT_NE(run(plan::Segment::ACCUMULATE_FIRST), 0);
+  const float third = gradient();
+  EXPECT_TRUE(program.finish().ok());
+  EXPECT_EQ(gradient(), third) << "nothing was begun";
+  run(plan::Segment::UPDATE);
+  EXPECT_TRUE(program.finish().ok());
+  EXPECT_EQ(gradient(), 0);
+  EXPECT_NE(run(plan::Segment::ACCUMULATE_FIRST), 0);
+  EXPECT_TRUE(program.finish().ok());
+  EXPECT_NE(gradient(), 0) << "it was finished";
+}
+
 TEST(RankProgram, RefusesWhatDoesNotFitNamingTheArenas) {
   plan::Plan plan = TinyPlan::make(1);
   arenaNamed(plan, "activations")->set_size(uint64_t(1) << 45);
@@ -84,7 +158,7 @@ TEST(RankProgram, ComparesTheHostsMemoryForAllRanksOnIt) {
   const Status status = checkHostMemory(plan, 2, 2 * one - 1);
   EXPECT_EQ(status.code(), Code::CannotRun);
   EXPECT_TRUE(holds(status.message(), {"needs 2.00 GiB of the host's memory", "host_masters 1.00 GiB",
-                                       "for each of 2 ranks", "offload_optimizer.fraction"}));
+                                       "for each of 2 ranks", "offload_optimizer.fraction", "activation_offload"}));
   plan.mutable_target()->set_driver(plan::CPU); // where every arena is counted before it is reserved
   EXPECT_TRUE(checkHostMemory(plan, 1, 0).ok());
 }

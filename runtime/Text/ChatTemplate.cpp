@@ -38,6 +38,16 @@ bool holdsTurn(std::string_view text, const Value &message) {
   words.remove_prefix(words.rfind('\n') == words.npos ? 0 : words.rfind('\n') + 1);
   return text.find(words) != text.npos;
 }
+
+/// A template that joins texts says of another content what its '+' cannot do.
+Status explained(const Status &status, std::span<const Value> messages) {
+  for (size_t i = 0; i < messages.size(); ++i)
+    if (const Value *content = messages[i].find("content"); content && content->isSequence())
+      return badInput(fmt::format("{} (message {} has its content in parts, which not every template takes; give it as "
+                                  "one text)",
+                                  status.message(), i));
+  return status;
+}
 } // namespace
 
 Value chatMessage(std::string_view role, std::string_view content) {
@@ -89,7 +99,10 @@ Expected<TextSpan> ChatTemplate::turn(const std::string &whole, std::span<const 
 Expected<ChatText> ChatTemplate::encode(std::span<const Value> messages, const Value &tools,
                                         const std::vector<bool> &targets) const {
   ChatText result;
-  FT_ASSIGN_OR_RETURN(result.text, render(messages, tools, /*generates=*/false));
+  auto text = render(messages, tools, /*generates=*/false);
+  if (!text.ok())
+    return explained(text.status(), messages);
+  result.text = std::move(*text);
   for (size_t i = 0; i < messages.size(); ++i) {
     if (!targets[i])
       continue;

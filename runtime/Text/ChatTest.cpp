@@ -133,6 +133,19 @@ TEST(ChatTargets, AllTurnsOfTheAssistantWhereTemplatesAreStable) {
             std::string::npos);
 }
 
+TEST(ChatTemplate, ContentInPartsIsForTemplatesThatTakeIt) {
+  const std::string parts = R"([{"role":"user","content":[{"type":"text","text":"A?"}]},
+                                {"role":"assistant","content":"B."}])";
+  EXPECT_EQ(*trained("gemma3", parts), *trained("gemma3", R"([{"role":"user","content":"A?"},
+                                                              {"role":"assistant","content":"B."}])"));
+  const auto refused = trained("smollm2", parts);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(refused.status().message().find("(message 0 has its content in parts, which not every template takes; give "
+                                            "it as one text)"),
+            std::string::npos)
+      << refused.status().message();
+}
+
 TEST(ChatTargets, TheLastTurnOrThoseThatSaySo) {
   TextOptions last;
   last.lastTurnOnly = true;

@@ -2,10 +2,11 @@
 // Reads lines of JSON, {"template": …, "messages": …, "tools": …, "variables": {…}, "generates": …}, and writes a line
 // for each: {"text": …} or {"error": …}. strftime_now says 31 January 2025.
 
+#include "runtime/Template/RenderRequests.h"
 #include "runtime/Text/ChatMessages.h"
 #include "runtime/Text/ChatTemplate.h"
 
-#include <iostream>
+#include <ctime>
 
 using namespace ft::rt;
 using nlohmann::ordered_json;
@@ -16,11 +17,7 @@ static Expected<std::string> rendered(const ordered_json &request) {
   FT_ASSIGN_OR_RETURN(const Sample chat,
                       readChat(request["messages"].dump(), tools.is_null() ? "" : tools.dump(), {none, none}));
   FT_ASSIGN_OR_RETURN(Template form, Template::parse(request["template"].get<std::string>(), "template"));
-  jinja::Variables variables;
-  for (const auto &[name, json] : request["variables"].items()) {
-    FT_ASSIGN_OR_RETURN(jinja::Value value, templateValue(json));
-    variables.emplace_back(name, std::move(value));
-  }
+  FT_ASSIGN_OR_RETURN(jinja::Variables variables, requestedVariables(request));
   std::tm day{};
   day.tm_year = 125;
   day.tm_mday = 31;
@@ -30,11 +27,4 @@ static Expected<std::string> rendered(const ordered_json &request) {
   return chats.render(chat.messages, chat.tools, request["generates"].get<bool>());
 }
 
-int main() {
-  for (std::string line; std::getline(std::cin, line);) {
-    const auto text = rendered(ordered_json::parse(line));
-    ordered_json answer;
-    answer[text ? "text" : "error"] = text ? *text : text.status().message();
-    std::cout << answer.dump() << '\n';
-  }
-}
+int main() { answerRequests(rendered); }

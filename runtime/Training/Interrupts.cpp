@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstring>
+#include <iterator>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
@@ -14,15 +16,21 @@
 using namespace ft::rt;
 
 namespace {
+/// A closed terminal, and what batch systems warn with ahead of the end: Slurm's --signal=USR1, Grid Engine's -notify,
+/// LSF's USR2, a limit of processor time (every second from then on).
+constexpr int warnings[] = {SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU};
+
 sigset_t handledSignals() {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGTERM);
   // Under nohup a closed terminal changes nothing; a blocked signal would arrive although it is ignored.
-  struct sigaction hangup = {};
-  if (sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
-    sigaddset(&set, SIGHUP);
+  for (const int warning : warnings) {
+    struct sigaction inherited = {};
+    if (sigaction(warning, nullptr, &inherited) == 0 && inherited.sa_handler != SIG_IGN)
+      sigaddset(&set, warning);
+  }
   return set;
 }
 
@@ -58,7 +66,8 @@ void Interrupts::watch() {
     signalfd_siginfo info;
     if (!(waits[0].revents & POLLIN) || read(signals, &info, sizeof info) != sizeof info)
       continue;
-    if (info.ssi_signo == SIGHUP) { // kernel and shell may both say that the terminal is gone: never a second request
+    // Kernel and shell may both say that the terminal is gone, and systems repeat themselves: never a second request.
+    if (std::ranges::find(warnings, int(info.ssi_signo)) != std::end(warnings)) {
       int none = 0;
       count.compare_exchange_strong(none, 1);
       continue;

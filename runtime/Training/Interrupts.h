@@ -1,4 +1,5 @@
-// SIGINT, SIGTERM and SIGHUP as something that a loop can ask about.
+// SIGINT, SIGTERM, SIGHUP and the warnings of batch systems (SIGUSR1, SIGUSR2, SIGXCPU) as something that a loop can
+// ask about.
 #pragma once
 
 #include "runtime/Support/Status.h"
@@ -23,7 +24,7 @@ public:
   Interrupts(const Interrupts &) = delete;
   Interrupts &operator=(const Interrupts &) = delete;
 
-  /// True from the first signal on, unless that is a SIGHUP that the process was started to ignore.
+  /// True from the first signal on, unless that is a SIGHUP or a warning that the process was started to ignore.
   bool requested() const { return count.load(std::memory_order_relaxed) > 0 || asked.load(std::memory_order_relaxed); }
   /// Another process of the run was asked to end. It counts as no signal, for this process may get its own.
   void request() { asked.store(true, std::memory_order_relaxed); }

@@ -37,20 +37,22 @@ TEST(InterruptsDeathTest, FirstSignalIsARequestSecondStopsTheCreator) {
       testing::ExitedWithCode(7), "");
 }
 
-TEST(InterruptsDeathTest, AClosedTerminalIsOneRequestUnlessItIsIgnored) {
-  auto child = [](bool ignored) {
-    signal(SIGHUP, ignored ? SIG_IGN : SIG_DFL);
+TEST(InterruptsDeathTest, AClosedTerminalAndABatchSystemsWarningAreOneRequestUnlessTheyAreIgnored) {
+  auto child = [](int number, bool ignored) {
+    signal(number, ignored ? SIG_IGN : SIG_DFL);
     auto interrupts = Interrupts::create([] { _exit(1); });
     if (!interrupts.ok())
       _exit(2);
     for (int i = 0; i < 2; ++i) {
-      kill(getpid(), SIGHUP);
+      kill(getpid(), number);
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }
     _exit((*interrupts)->requested() == ignored ? 3 : 0);
   };
-  EXPECT_EXIT(child(false), testing::ExitedWithCode(0), "");
-  EXPECT_EXIT(child(true), testing::ExitedWithCode(0), "");
+  for (const int number : {SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU}) {
+    EXPECT_EXIT(child(number, false), testing::ExitedWithCode(0), "") << number;
+    EXPECT_EXIT(child(number, true), testing::ExitedWithCode(0), "") << number;
+  }
 }
 
 TEST(InterruptsDeathTest, ARequestFromElsewhereIsNoSignal) {

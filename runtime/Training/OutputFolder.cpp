@@ -3,6 +3,7 @@
 #include "runtime/Checkpoint/CheckpointFolder.h"
 #include "runtime/Plan/Kinds.h"
 #include "runtime/Plan/Mesh.h"
+#include "runtime/Support/Files.h"
 #include "runtime/Support/Json.h"
 #include "runtime/Support/MappedFile.h"
 #include "runtime/Support/Strings.h"
@@ -25,6 +26,7 @@ namespace fs = std::filesystem;
 
 namespace {
 constexpr std::string_view failedStep = "failed-step-";
+constexpr const char *metricsFile = "metrics.jsonl", *summaryFile = "summary.json";
 
 /// "failed-step-7", and nothing that people name alike.
 bool isFailedStep(std::string_view name) {
@@ -35,7 +37,7 @@ bool isFailedStep(std::string_view name) {
 /// Whether its metrics are a run's, whose lines all name a step first; a run may have died within the first.
 bool hasOwnMetrics(const fs::path &folder) {
   constexpr std::string_view start = "{\"step\":";
-  const auto file = MappedFile::open((folder / "metrics.jsonl").string());
+  const auto file = MappedFile::open((folder / metricsFile).string());
   if (!file.ok())
     return false;
   const std::string_view text(reinterpret_cast<const char *>(file->bytes().data()), file->size());
@@ -44,7 +46,7 @@ bool hasOwnMetrics(const fs::path &folder) {
 
 /// Whether the run in it was interrupted ahead of its first step: what it left is where any run starts.
 bool hasTrainedNothing(const fs::path &folder) {
-  const auto summary = readJsonObject((folder / "summary.json").string());
+  const auto summary = readJsonObject((folder / summaryFile).string());
   if (!summary.ok())
     return false;
   const Json *interrupted = findMember(*summary, "interrupted"), *steps = findMember(*summary, "steps");
@@ -61,37 +63,39 @@ std::string resultIn(const fs::path &folder, const plan::Plan &plan) {
 }
 
 /// What a run left there; notes that somebody has added stay.
-void removeFailedStep(const fs::path &folder, const plan::Plan &plan) {
-  std::error_code ignored;
-  removeLeftovers(folder.string(), OutputFolder::names(plan));
+void removeFailedStep(Files &files, const std::string &folder, const plan::Plan &plan) {
+  removeLeftovers(folder, OutputFolder::names(plan));
   for (const std::string &name : OutputFolder::names(plan))
-    fs::remove(folder / name, ignored);
-  fs::remove(folder, ignored); // where it is empty
+    (void)files.remove(folder + "/" + name);
+  (void)files.remove(folder); // where it is empty
 }
 
 /// Those that a process that died has left half, or all.
-void removeCheckpoints(const std::string &folder, bool all) {
-  std::error_code ignored;
+void removeCheckpoints(Files &files, const std::string &folder, bool all) {
   std::vector<std::string> unfinished;
-  for (const std::string &name : systemFiles().list(folder)) {
+  for (const std::string &name : files.list(folder)) {
     const std::optional<uint64_t> step = checkpointStep(name);
     if (isUnfinishedCheckpoint(name))
       unfinished.push_back(name);
     else if (step && (all || !isComplete(folder + "/" + name)))
-      (void)removeCheckpoint(systemFiles(), folder, *step);
+      (void)removeCheckpoint(files, folder, *step);
   }
   for (const std::string &name : unfinished) // last: they tell whose the others are
-    fs::remove_all(folder + "/" + name, ignored);
+    (void)removeFolder(files, folder + "/" + name);
 }
 
-void removeOwnFiles(const std::string &folder, const plan::Plan &plan) {
-  std::error_code ignored;
-  for (const std::string &name : OutputFolder::names(plan))
-    fs::remove(fs::path(folder) / name, ignored);
-  for (const std::string &name : systemFiles().list(folder))
+/// Whoever dies between any two of these leaves a folder that is still known as a run's: metrics.jsonl goes last, and
+/// ahead of it the summary, of which a run that has trained nothing is known.
+void removeOwnFiles(Files &files, const std::string &folder, const plan::Plan &plan) {
+  removeCheckpoints(files, folder, /*all=*/true);
+  for (const std::string &name : files.list(folder))
     if (isFailedStep(name))
-      removeFailedStep(fs::path(folder) / name, plan);
-  removeCheckpoints(folder, /*all=*/true);
+      removeFailedStep(files, folder + "/" + name, plan);
+  for (const std::string &name : OutputFolder::names(plan))
+    if (name != summaryFile && name != metricsFile)
+      (void)files.remove(folder + "/" + name);
+  (void)files.remove(folder + "/" + summaryFile);
+  (void)files.remove(folder + "/" + metricsFile);
 }
 
 /// A run must neither count nor replace what another program saved under the names of checkpoints.
@@ -129,7 +133,7 @@ Status checkContent(const std::string &path, const plan::Plan &plan) {
   if (!fs::is_directory(folder, error) || fs::is_empty(folder, error))
     return {};
   const bool untrained = hasTrainedNothing(folder);
-  if (!untrained && fs::exists(folder / "summary.json", error))
+  if (!untrained && fs::exists(folder / summaryFile, error))
     return badInput(
         fmt::format("--out {}: holds a finished run (summary.json); name another folder or pass --overwrite", path));
   if (const std::vector<uint64_t> steps = completeCheckpoints(path); !steps.empty())
@@ -206,7 +210,8 @@ FolderLock::~FolderLock() {
     ::close(descriptor);
 }
 
-Expected<OutputFolder> OutputFolder::prepare(const std::string &path, const plan::Plan &plan, bool overwrite) {
+Expected<OutputFolder> OutputFolder::prepare(const std::string &path, const plan::Plan &plan, bool overwrite,
+                                             Files &files) {
   FT_RETURN_IF_ERROR(check(path, plan, overwrite));
   std::error_code error;
   fs::create_directories(path, error);
@@ -215,7 +220,7 @@ Expected<OutputFolder> OutputFolder::prepare(const std::string &path, const plan
   OutputFolder taken(path);
   FT_ASSIGN_OR_RETURN(taken.lock, FolderLock::take(path));
   removeLeftovers(path, names(plan));
-  removeOwnFiles(path, plan);
+  removeOwnFiles(files, path, plan);
   return taken;
 }
 
@@ -245,8 +250,8 @@ Expected<OutputFolder> OutputFolder::reopen(const std::string &path, const plan:
       return badInput(fmt::format("{}: cannot be renamed: {}", name, error.message()));
   }
   removeLeftovers(path, names(plan));
-  removeCheckpoints(path, /*all=*/false);
-  fs::remove(path + "/summary.json", error);
+  removeCheckpoints(systemFiles(), path, /*all=*/false);
+  fs::remove(path + "/" + summaryFile, error);
   return taken;
 }
 
@@ -260,7 +265,7 @@ Expected<std::string> OutputFolder::failedStepFolder(uint64_t step) const {
 }
 
 std::vector<std::string> OutputFolder::names(const plan::Plan &plan) {
-  std::vector<std::string> names = {"metrics.jsonl", "summary.json", latestFile};
+  std::vector<std::string> names = {metricsFile, summaryFile, latestFile};
   for (const plan::ExportFile &file : plan.exports())
     names.push_back(file.file());
   for (const plan::Text &text : plan.texts())

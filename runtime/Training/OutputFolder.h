@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/Plan/plan.pb.h"
+#include "runtime/Support/Files.h"
 #include "runtime/Support/Status.h"
 
 #include <memory>
@@ -33,8 +34,10 @@ public:
   /// refused with BadInput unless `overwrite`; CannotRun where the disk has no room for the plan's exports.
   static Status check(const std::string &path, const plan::Plan &plan, bool overwrite);
   /// Creates the folder, or takes one that check() allows, from which it removes what a run of this plan writes and
-  /// nothing else. Where it refuses all is left as it is.
-  static Expected<OutputFolder> prepare(const std::string &path, const plan::Plan &plan, bool overwrite);
+  /// nothing else. Where it refuses all is left as it is. A process that dies in it leaves a folder that the next call
+  /// takes. `files` is what removes.
+  static Expected<OutputFolder> prepare(const std::string &path, const plan::Plan &plan, bool overwrite,
+                                        Files &files = systemFiles());
 
   /// Whether reopen() would take the folder: BadInput where there is a newer checkpoint that is whole.
   static Status checkReopen(const std::string &path, const plan::Plan &plan, uint64_t step,

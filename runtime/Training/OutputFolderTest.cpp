@@ -33,6 +33,33 @@ protected:
   const std::string path = testing::TempDir() + "output-folder-test";
   plan::Plan plan;
 };
+
+/// The system's, until the process "dies" ahead of a removal.
+class MortalFiles final : public Files {
+public:
+  struct Death {};
+  explicit MortalFiles(int removals) : left(removals) {}
+
+  std::error_code remove(const std::string &path) override {
+    if (left-- == 0)
+      throw Death();
+    return system.remove(path);
+  }
+  std::error_code create(const std::string &path, int &file) override { return system.create(path, file); }
+  std::error_code write(int file, uint64_t offset, std::span<const std::byte> bytes) override {
+    return system.write(file, offset, bytes);
+  }
+  std::error_code sync(int file) override { return system.sync(file); }
+  void close(int file) override { system.close(file); }
+  std::error_code makeFolder(const std::string &path) override { return system.makeFolder(path); }
+  std::error_code syncFolder(const std::string &path) override { return system.syncFolder(path); }
+  std::error_code rename(const std::string &from, const std::string &to) override { return system.rename(from, to); }
+  std::vector<std::string> list(const std::string &path) override { return system.list(path); }
+
+private:
+  Files &system = systemFiles();
+  int left;
+};
 } // namespace
 
 TEST_F(OutputFolderTest, TakesNewEmptyAndUnfinishedFolders) {
@@ -54,6 +81,34 @@ TEST_F(OutputFolderTest, TakesARunThatEndedAheadOfItsFirstStep) {
   for (const char *summary : {R"({"interrupted":true,"steps":1})", R"({"interrupted":false,"steps":0})", "{", "[]"}) {
     touch("summary.json", summary);
     EXPECT_NE(refusal().find("finished run"), std::string::npos) << summary;
+  }
+}
+
+TEST_F(OutputFolderTest, ADeathWhileTakingTheFolderLeavesOneThatIsTaken) {
+  plan.add_texts()->set_file("template.txt"); // behind metrics.jsonl in the alphabet
+  auto dieAt = [&](int removals, const char *summary) {
+    fs::remove_all(path);
+    for (const char *name :
+         {"adapter_config.json", "template.txt", "latest-checkpoint", "checkpoint-3/state.json",
+          "checkpoint-3/optimizer.safetensors", "checkpoint-6.tmp.1.0/state.json", "failed-step-2/template.txt"})
+      touch(name);
+    touch("metrics.jsonl", "{\"step\":1}\n");
+    if (summary)
+      touch("summary.json", summary), touch("adapter_model.safetensors");
+    MortalFiles files(removals);
+    try {
+      EXPECT_TRUE(OutputFolder::prepare(path, plan, /*overwrite=*/false, files).ok());
+      return false;
+    } catch (MortalFiles::Death) {
+      return true;
+    }
+  };
+  for (const char *summary : {static_cast<const char *>(nullptr), R"({"interrupted":true,"steps":0})"}) {
+    int removals = 0;
+    for (; dieAt(removals, summary); ++removals)
+      EXPECT_EQ(refusal(), "") << "behind removal " << removals;
+    EXPECT_GT(removals, 12);
+    EXPECT_TRUE(fs::is_empty(path));
   }
 }
 

@@ -12,11 +12,14 @@ using namespace ft::rt;
 
 namespace {
 
-/// How often a step runs a segment, or the one beside it for few targets.
+/// How often a step behind another runs a segment, or the one beside it for few targets.
 double runsOf(const plan::Plan &plan, plan::Segment::Kind kind) {
+  const bool finishes = plan::has(plan, plan::Segment::FINISH_FIRST);
   double runs = kind == plan::Segment::UPDATE;
-  for (uint64_t i = 0; i < std::max<uint64_t>(1, plan.batch().gradient_accumulation_steps()); ++i)
-    runs += plan::microBatchKind(plan, i) == plan::wholeKindOf(kind);
+  for (uint64_t i = 0; i < std::max<uint64_t>(1, plan.batch().gradient_accumulation_steps()); ++i) {
+    const plan::Segment::Kind whole = plan::microBatchKind(plan, i);
+    runs += (i == 0 && finishes ? plan::finishingKindOf(whole) : whole) == plan::wholeKindOf(kind);
+  }
   return runs;
 }
 

@@ -9,13 +9,11 @@ using namespace ft::rt;
 
 namespace {
 /// Of a step of training; evaluation and generation are not what ranks wait in.
-constexpr plan::Segment::Kind trained[] = {plan::Segment::ACCUMULATE_FIRST,
-                                           plan::Segment::ACCUMULATE_FIRST_TARGETS,
-                                           plan::Segment::ACCUMULATE_NEXT,
-                                           plan::Segment::ACCUMULATE_NEXT_TARGETS,
-                                           plan::Segment::ACCUMULATE_LAST,
-                                           plan::Segment::ACCUMULATE_LAST_TARGETS,
-                                           plan::Segment::UPDATE};
+constexpr plan::Segment::Kind trained[] = {plan::Segment::ACCUMULATE_FIRST, plan::Segment::ACCUMULATE_FIRST_TARGETS,
+                                           plan::Segment::ACCUMULATE_NEXT,  plan::Segment::ACCUMULATE_NEXT_TARGETS,
+                                           plan::Segment::ACCUMULATE_LAST,  plan::Segment::ACCUMULATE_LAST_TARGETS,
+                                           plan::Segment::UPDATE,           plan::Segment::FINISH,
+                                           plan::Segment::FINISH_FIRST,     plan::Segment::FINISH_FIRST_TARGETS};
 
 /// What `rank` has, for all: the sum of one number and of zeros is that number.
 Expected<double> fromRank(uint32_t rank, double mine, Communicator &communicator) {

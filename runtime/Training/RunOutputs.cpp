@@ -112,6 +112,11 @@ void RunOutputs::tellResume(const std::vector<RunFact> &facts, const std::vector
   journal.line(fmt::format("resumes {} behind step {} of {}: {}", inputs.resume->path(), state.position.step,
                            inputs.steps,
                            why.empty() ? "continues bit for bit" : "continues, not bit-identical: " + why));
+  const uint64_t last = inputs.options.stopAfter ? std::min(inputs.options.stopAfter, inputs.steps) : inputs.steps;
+  if (state.position.step > last)
+    journal.line(fmt::format("note: the checkpoint is behind step {}, the last that this run was asked for: nothing is "
+                             "trained, and what it holds is the result",
+                             last));
 }
 
 Status RunOutputs::dumpGradients(const BufferReader &read) const {

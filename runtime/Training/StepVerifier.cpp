@@ -28,6 +28,7 @@ StepVerifier::StepVerifier(RankProgram &rankProgram, uint64_t every, uint32_t ra
 Status StepVerifier::begin() {
   kept = 0;
   active = true;
+  FT_RETURN_IF_ERROR(program.finish());
   return snapshot.capture();
 }
 
@@ -39,6 +40,7 @@ void StepVerifier::keep(plan::Segment::Kind kind) {
 
 Status StepVerifier::end(uint64_t step, uint32_t slot) {
   active = false;
+  FT_RETURN_IF_ERROR(program.finish());
   FT_RETURN_IF_ERROR(program.waitOutputs(slot));
   FT_RETURN_IF_ERROR(snapshot.exchange());
   FT_ASSIGN_OR_RETURN(const uint32_t second, replay());
@@ -59,6 +61,7 @@ Expected<uint32_t> StepVerifier::replay() {
     FT_RETURN_IF_ERROR(program.run(kinds[i]));
   }
   FT_RETURN_IF_ERROR(program.run(plan::Segment::UPDATE));
+  FT_RETURN_IF_ERROR(program.finish());
   return program.endOutputs();
 }
 

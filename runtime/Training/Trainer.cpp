@@ -75,8 +75,17 @@ uint64_t Trainer::memoryAt(Clock::time_point now) {
 }
 
 /// As this rank sees it.
-bool Trainer::isLast(uint64_t step) const {
-  return result.bad || step >= options.totalSteps || (options.stopAfter && step >= options.stopAfter);
+bool Trainer::isLast(uint64_t step) const { return result.bad || isLastAnyway(step); }
+
+/// As all ranks know it from the start.
+bool Trainer::isLastAnyway(uint64_t step) const {
+  return step >= options.totalSteps || (options.stopAfter && step >= options.stopAfter);
+}
+
+/// Whether somebody, on whichever rank, reads what is trained before the next step.
+bool Trainer::readsStateAfter(uint64_t step) const {
+  const uint64_t saves = program.plan().run().save_steps();
+  return isLastAnyway(step) || (saves && step % saves == 0);
 }
 
 /// As all ranks see it: they leave the loop behind the same step.
@@ -105,6 +114,8 @@ Expected<TrainingResult> Trainer::run() {
     if (verifies(step))
       FT_RETURN_IF_ERROR(beginVerified());
     FT_ASSIGN_OR_RETURN(Pending enqueued, enqueueStep(step));
+    if (readsStateAfter(step))
+      FT_RETURN_IF_ERROR(program.finish());
     if (!immediate)
       FT_RETURN_IF_ERROR(finishPending());
     pending = enqueued;
@@ -119,6 +130,7 @@ Expected<TrainingResult> Trainer::run() {
     }
     FT_RETURN_IF_ERROR(save());
   }
+  FT_RETURN_IF_ERROR(program.finish());
   FT_RETURN_IF_ERROR(finishPending());
   FT_RETURN_IF_ERROR(program.device().synchronize());
   FT_RETURN_IF_ERROR(saveInterrupted());

@@ -77,6 +77,8 @@ private:
   uint64_t memoryAt(Clock::time_point now);
   bool evaluatesAfter(uint64_t step) const { return evaluation && options.evalSteps && step % options.evalSteps == 0; }
   bool isLast(uint64_t step) const;
+  bool isLastAnyway(uint64_t step) const;
+  bool readsStateAfter(uint64_t step) const;
   bool savesAfter(uint64_t step) const { return options.saving && options.saving->dueAfter(step, isLast(step)); }
   bool verifies(uint64_t step) const { return options.verifier && options.verifier->verifies(step); }
   /// Whether the records are needed for something else between this step and the next.

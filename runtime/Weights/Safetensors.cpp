@@ -1,6 +1,7 @@
 #include "runtime/Weights/Safetensors.h"
 
 #include "runtime/Support/FileKind.h"
+#include "runtime/Support/Files.h"
 #include "runtime/Support/Json.h"
 #include "runtime/Support/MappedFile.h"
 #include "runtime/Support/Strings.h"
@@ -174,7 +175,12 @@ Status SafetensorsSet::addIndexed(const std::string &folder, const std::string &
     namesOfShard[file].insert(name);
   }
   for (const auto &[file, names] : namesOfShard) {
-    FT_RETURN_IF_ERROR(add((fs::path(folder) / file).string()));
+    const fs::path shard = fs::path(folder) / file;
+    if (std::error_code error; !fs::exists(shard, error) && !error)
+      return badInput(
+          fmt::format("{}: {}, which it names for {} tensors, is not there; copy or download the whole model",
+                      indexPath, shown(file), names.size()));
+    FT_RETURN_IF_ERROR(add(shard.string()));
     for (const std::string &name : names)
       if (!shards.back().tensor(name))
         return badInput(fmt::format("{}: tensor \"{}\" should be in {}, which does not hold it", indexPath, shown(name),
@@ -203,6 +209,23 @@ static std::string pickleIn(const std::string &folder) {
   return "";
 }
 
+/// Why there is nothing to open in a folder.
+static Status nothingIn(const std::string &folder) {
+  if (const std::string pickle = pickleIn(folder); !pickle.empty())
+    return badInput(
+        fmt::format("{}: holds {}, a pickle of Python, which is not read; load it with Transformers and save it "
+                    "again with save_pretrained(…, safe_serialization=True)",
+                    folder, pickle));
+  for (const std::string &name : systemFiles().list(folder))
+    if (name.ends_with(".safetensors"))
+      return badInput(fmt::format("{}: holds {}, and no model.safetensors.index.json, which says what lies in which "
+                                  "file; copy or download the whole model, or name that file",
+                                  folder, shown(name)));
+  return badInput(fmt::format("{}: the folder holds neither model.safetensors nor model.safetensors.index.json; "
+                              "give a Hugging Face model folder with safetensors, a .safetensors or a .gguf file",
+                              folder));
+}
+
 Expected<SafetensorsSet> SafetensorsSet::open(const std::string &path) {
   SafetensorsSet set;
   std::error_code ignored;
@@ -212,15 +235,8 @@ Expected<SafetensorsSet> SafetensorsSet::open(const std::string &path) {
     FT_RETURN_IF_ERROR(set.add(single));
   } else if (std::string index = single + ".index.json"; fs::exists(index, ignored)) {
     FT_RETURN_IF_ERROR(set.addIndexed(path, index));
-  } else if (std::string pickle = pickleIn(path); !pickle.empty()) {
-    return badInput(
-        fmt::format("{}: holds {}, a pickle of Python, which is not read; load it with Transformers and save it "
-                    "again with save_pretrained(…, safe_serialization=True)",
-                    path, pickle));
   } else {
-    return badInput(fmt::format("{}: the folder holds neither model.safetensors nor model.safetensors.index.json; "
-                                "give a Hugging Face model folder with safetensors, a .safetensors or a .gguf file",
-                                path));
+    return nothingIn(path);
   }
   FT_RETURN_IF_ERROR(set.collect());
   return set;

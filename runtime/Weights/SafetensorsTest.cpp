@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <filesystem>
 
 namespace ft::rt {
 namespace {
@@ -97,7 +98,11 @@ TEST(Safetensors, RefusesBadFolders) {
   expectError(index(R"({"weight_map":{"a":"../a.safetensors"}})"), "must be the name of a file in the same folder");
   expectError(index(R"({"weight_map":{"a":".."}})"), "must be the name of a file in the same folder");
   expectError(index(R"({"weight_map":{"a":"a.safetensors\u0000x"}})"), "must be the name of a file in the same folder");
-  expectError(index(R"({"weight_map":{"a":"a.safetensors"}})"), "a.safetensors");
+  expectError(index(R"({"weight_map":{"a":"a.safetensors","b":"a.safetensors"}})"),
+              "model.safetensors.index.json: a.safetensors, which it names for 2 tensors, is not there");
+  std::filesystem::create_symlink("blob", scratch.path() + "/a.safetensors"); // as in a cache that lost its files
+  expectError(index(R"({"weight_map":{"a":"a.safetensors"}})"), "is not there; copy or download the whole model");
+  std::filesystem::remove(scratch.path() + "/a.safetensors");
   const std::string one = safetensorsText(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})", "x");
   scratch.write("a.safetensors", one);
   scratch.write("b.safetensors", one);
@@ -107,6 +112,9 @@ TEST(Safetensors, RefusesBadFolders) {
                                                  R"("b":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})",
                                                  "xy"));
   expectError(index(R"({"weight_map":{"a":"a.safetensors","b":"b.safetensors"}})"), "tensor \"a\" is in both");
+  std::filesystem::remove(scratch.path() + "/model.safetensors.index.json");
+  expectError(SafetensorsSet::open(scratch.path()).status(),
+              "holds a.safetensors, and no model.safetensors.index.json, which says what lies in which file");
 }
 
 TEST(Safetensors, SurvivesCutAndDamagedFiles) {

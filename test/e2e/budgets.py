@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Random small models under budgets of memory: what AUTO takes obeys the budget or is refused, is never predicted to be
-faster with less, and trains to the same bits as NONE.
+faster with less, and trains to the same bits as NONE; so does what the host holds between forward and backward.
 
-  budgets.py [MODELS [SEED]]     a few dozen models by default; 200 take some ten minutes on two cores
+  budgets.py [MODELS [SEED [JOBS]]]     a dozen models by default, one after the other; 200 take 3,000 seconds of a core
 """
+import concurrent.futures
 import json
+import pathlib
 import random
 import re
 import sys
@@ -12,14 +14,16 @@ import unittest
 
 from harness import FTC, WorkshopTest, call
 
-MODELS, SEED = 24, 1
+MODELS, SEED, JOBS = 12, 1, 1
 BUDGETS = 5
+MODES = ("NONE", "SELECTIVE", "FULL")
 
 
 def model_of(rng):
     """A config.json of a family with biases, norms of heads, or neither; sizes that divide nothing."""
     kv_heads = rng.choice([1, 2, 3])
-    config = json.load(open(f"recipes/models/{rng.choice(['tiny-gqa', 'tiny-qwen2', 'tiny-qwen3'])}/config.json"))
+    family = rng.choice(["tiny-gqa", "tiny-qwen2", "tiny-qwen3"])
+    config = json.loads(pathlib.Path("recipes/models", family, "config.json").read_text())
     config.update(hidden_size=4 * rng.randint(3, 16), intermediate_size=4 * rng.randint(4, 24),
                   num_hidden_layers=rng.randint(1, 6), num_attention_heads=kv_heads * rng.randint(1, 3),
                   num_key_value_heads=kv_heads, head_dim=4 * rng.randint(1, 5), vocab_size=rng.randint(20, 90),
@@ -34,12 +38,12 @@ def fields_of(rng):
     fields = dict(precision=rng.choice(["FP32_TRUE", "FP32_TRUE", "BF16_TRUE", "BF16_MIXED"]),
                   sequence_len=8 * rng.randint(2, 8), micro_batch_size=rng.randint(1, 4), max_document_len=None,
                   max_documents_per_row=None, gradient_accumulation_steps=rng.randint(1, 2), max_steps=2)
-    form = rng.choice(["full", "LoRA", "dropout", "QLoRA"])
+    form = rng.choice(["full", "LoRA", "dropout", "QLoRA", "FP8"])
     if form != "full":
         dropout = 0.1 if form == "dropout" else 0
         fields["lora"] = f'{{ r: {rng.randint(1, 5)} lora_dropout: {dropout} target_modules: "all-linear" }}'
-    if form == "QLoRA":
-        fields["quantization"] = "{ type: NF4 }"
+    if form in ("QLoRA", "FP8"):
+        fields["quantization"] = f"{{ type: {'FP8' if form == 'FP8' else 'NF4'} }}"
     return fields
 
 
@@ -50,48 +54,62 @@ class Budgets(WorkshopTest):
         (folder / "config.json").write_text(json.dumps(model_of(rng)))
         return self.recipe(f"recipe-{number}", base_model=f'"{folder}"', **fields_of(rng))
 
-    def check(self, recipe, *sets):
+    def check(self, recipe, *sets, gpu="cpu"):
         """Bytes and predicted tokens/s of what fits, or None."""
-        result = call(FTC, "check", recipe, *[part for item in sets for part in ("--set", item)])
+        result = call(FTC, "check", recipe, "--gpu", gpu, *[part for item in sets for part in ("--set", item)])
         if result.code == 2:
-            self.assertIn("does not fit the memory_budget on cpu", result.err)
+            self.assertIn(f"does not fit the memory_budget on {gpu}", result.err)
             return None
         self.assertEqual(result.code, 0, result.text)
         return (int(re.search(r"\n  needs +(\d+)", result.out)[1]),
                 int(re.search(r"predicted step .*, (\d+) tokens/s", result.out)[1]))
 
-    def trained(self, recipe, name, *sets):
+    def trained(self, recipe, name, *options):
         plan = self.folder / f"{name}.bin"
-        result = call(FTC, "compile", recipe, "-o", plan, *[part for item in sets for part in ("--set", item)])
+        result = call(FTC, "compile", recipe, "-o", plan, *options)
         self.assertEqual(result.code, 0, result.text)
         self.train(plan, name, "--overwrite")
         return [file.read_bytes() for file in sorted((self.folder / name).glob("*.safetensors"))], self.losses(name)
 
-    def one(self, number, rng):
-        recipe = self.recipe_of(number, rng)
-        auto = "gradient_checkpointing=AUTO"
-        most, fastest = self.check(recipe, auto)
-        least = min(most, self.check(recipe, "gradient_checkpointing=FULL")[0])
-        for mode in ("NONE", "SELECTIVE", "FULL"):
-            self.assertGreaterEqual(fastest, self.check(recipe, f"gradient_checkpointing={mode}")[1], mode)
+    def budgets(self, recipe, rng, *auto, gpu="cpu"):
+        """With less memory never more speed, and never more than that memory; the least of the budgets that fits."""
+        most, fastest = self.check(recipe, *auto, gpu=gpu)
+        least = min([most] + [self.check(recipe, "gradient_checkpointing=FULL", *more, gpu=gpu)[0]
+                              for more in ([], ["activation_offload=TRUE"])])
+        for mode in MODES:
+            self.assertGreaterEqual(fastest, self.check(recipe, f"gradient_checkpointing={mode}", gpu=gpu)[1], mode)
         before, fits = 0, None
         for budget in sorted(rng.randint(least - 4096, most) for _ in range(BUDGETS)):
-            found = self.check(recipe, auto, f"memory_budget={budget}")
+            found = self.check(recipe, *auto, f"memory_budget={budget}", gpu=gpu)
             if found is None:
                 self.assertIsNone(fits, f"{budget} bytes are refused, and fewer are not")
                 continue
             self.assertLessEqual(found[0], budget)
             self.assertGreaterEqual(found[1], before, f"slower with more memory, {budget} bytes")
             before, fits = found[1], fits or budget
+        return fits
+
+    def one(self, number):
+        rng = random.Random(f"{SEED} {number}")
+        recipe = self.recipe_of(number, rng)
+        auto = ("gradient_checkpointing=AUTO",)
+        fits = self.budgets(recipe, rng, *auto)
+        self.budgets(recipe, rng, *auto, "activation_offload=AUTO", gpu="h200")
         none = self.trained(recipe, f"none-{number}")
         if fits:
-            self.assertEqual(self.trained(recipe, f"auto-{number}", auto, f"memory_budget={fits}"), none)
-        self.assertEqual(self.trained(recipe, f"full-{number}", "gradient_checkpointing=FULL"), none)
+            sets = [part for item in (*auto, f"memory_budget={fits}") for part in ("--set", item)]
+            self.assertEqual(self.trained(recipe, f"auto-{number}", *sets), none)
+        self.assertEqual(self.trained(recipe, f"full-{number}", "--set", "gradient_checkpointing=FULL"), none)
+        mode, park = rng.choice(MODES), rng.choice(["inputs", "stream"])
+        parked = self.trained(recipe, f"parked-{number}", "--set", f"gradient_checkpointing={mode}", "--park", park)
+        self.assertEqual(parked, none, f"{mode}, {park} parked")
 
     def test_random_models(self):
-        for number in range(MODELS):
-            with self.subTest(model=number, seed=SEED):
-                self.one(number, random.Random(f"{SEED} {number}"))
+        with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+            runs = [pool.submit(self.one, number) for number in range(MODELS)]
+            for number, run in enumerate(runs):
+                with self.subTest(model=number, seed=SEED):
+                    run.result()
 
 
 if __name__ == "__main__":
@@ -99,4 +117,6 @@ if __name__ == "__main__":
         MODELS = int(sys.argv.pop(1))
     if len(sys.argv) > 1:
         SEED = int(sys.argv.pop(1))
+    if len(sys.argv) > 1:
+        JOBS = int(sys.argv.pop(1))
     unittest.main()

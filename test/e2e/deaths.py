@@ -2,15 +2,13 @@
 """A run that dies at random moments, again and again, and is continued each time, ends as the run that never died.
 
   deaths.py [TEST ...]        one rank, two as threads, two as processes; SIGKILL, SIGTERM, SIGINT
-  deaths.py compile FOLDER    compiles the plans alone, for a machine that has no compiler
+  deaths.py compile           compiles the plans alone, into FTC_PLANS (harness.py)
 
 FTC_DEATHS says how often each way of dying is tried (default: 12; `FTC_DEATHS=1000 test/e2e/deaths.py Deaths.test_sigkill`
-tries a thousand). The moments come from FTC_DEATH_SEED, which a failure names. FTC_DEATH_PLANS is a folder of plans that
-were compiled before.
+tries a thousand). The moments come from FTC_DEATH_SEED, which a failure names.
 """
 import hashlib
 import os
-import pathlib
 import random
 import signal
 import subprocess
@@ -18,30 +16,27 @@ import sys
 import time
 import unittest
 
+from harness import compile_only
 from launch import World
 from resume import ResumeTest
 
 DEATHS = int(os.environ.get("FTC_DEATHS", "12"))
 SEED = int(os.environ.get("FTC_DEATH_SEED", str(random.randrange(1 << 30))))
-PLANS = os.environ.get("FTC_DEATH_PLANS")
 LORA = '{ r: 3 lora_alpha: 8 lora_dropout: 0.2 target_modules: "all-linear" }'
 STEPS = 100000
 
 
 class Deaths(ResumeTest):
     """One rank."""
-    name, parallelism = "one", None
+    parallelism = None
 
     def setUp(self):
         super().setUp()
-        self.plan = pathlib.Path(PLANS, f"{self.name}.bin") if PLANS else self.compile_own()
         self.random = random.Random(f"{SEED} {self.id()}")
-
-    def compile_own(self):
         # Steps of a few milliseconds, each of them saved, and every seventh followed by an evaluation.
-        return self.compile(self.name, lora=LORA, save_steps=1, save_total_limit=2, eval_steps=7, max_steps=STEPS,
-                            gradient_accumulation_steps=1, parallelism=self.parallelism,
-                            data='{ train: "synthetic:7" eval: "synthetic:8" }')
+        self.plan = self.compile(lora=LORA, save_steps=1, save_total_limit=2, eval_steps=7, max_steps=STEPS,
+                                 gradient_accumulation_steps=1, parallelism=self.parallelism,
+                                 data='{ train: "synthetic:7" eval: "synthetic:8" }')
 
     def newest(self):
         """The newest complete checkpoint, read as the format says."""
@@ -81,8 +76,10 @@ class Deaths(ResumeTest):
         return set(codes) <= told | bereaved and set(codes) & told
 
     def endure(self, number):
-        start, newest = self.start_time(), 0
-        for death in range(DEATHS):
+        start, newest, death = self.start_time(), 0, 0
+        while death < DEATHS or newest == 0: # on a busy machine none may be behind a step yet
+            self.assertLess(death, DEATHS + 50, "no death was behind a step")
+            death += 1
             # Most moments are among the steps, some before the first.
             codes, said = self.die(number, self.random.uniform(0.3, 1) * start + self.random.uniform(0, 0.4))
             where = f"seed {SEED}, death {death}, exit codes {codes}: {said}"
@@ -92,13 +89,12 @@ class Deaths(ResumeTest):
             self.assertNotIn("damaged", said)
             self.assertGreaterEqual(self.newest(), newest, where)
             newest = self.newest()
-        self.assertGreater(newest, 0, "no death was behind a step")
         # Two steps more, and the same steps without a death.
         self.run_to("out", "auto", newest + 2)
         self.run_to("whole", "none", newest + 2)
         self.assertSameRun("out", "whole")
         self.assertEqual([path.name for path in (self.folder / "out").iterdir() if ".tmp" in path.name], [])
-        print(f"{self.id()}: {DEATHS} deaths, {newest} steps, seed {SEED}")
+        print(f"{self.id()}: {death} deaths, {newest} steps, seed {SEED}")
 
     def test_sigkill(self):
         self.endure(signal.SIGKILL)
@@ -112,7 +108,7 @@ class Deaths(ResumeTest):
 
 class DeathsOfShares(Deaths):
     """Two ranks, each with half of moments and adapters' base; rank 0 writes what both have."""
-    name, parallelism = "shares", "{ strategy: FSDP dp_shard_size: 2 shard_frozen: TRUE }"
+    parallelism = "{ strategy: FSDP dp_shard_size: 2 shard_frozen: TRUE }"
 
 
 class DeathsOfProcesses(DeathsOfShares):
@@ -134,16 +130,6 @@ class DeathsOfProcesses(DeathsOfShares):
             self.assertEqual(set(world.wait(240).values()), {0}, world.messages())
 
 
-def compile_plans(folder):
-    for case in (Deaths, DeathsOfShares):
-        test = case("test_sigkill")
-        test.folder = pathlib.Path(folder).absolute()
-        test.folder.mkdir(parents=True, exist_ok=True)
-        test.compile_own()
-
-
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["compile"]:
-        compile_plans(sys.argv[2])
-    else:
-        unittest.main(verbosity=2)
+    compile_only(Deaths, DeathsOfShares)
+    unittest.main(verbosity=2)

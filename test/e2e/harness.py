@@ -1,7 +1,9 @@
 """ftc and ftrun as a user calls them, for tests. Nothing beyond Python's standard library.
 
-FTC_FTC and FTC_FTRUN name the programs; the working directory is the source tree's root.
+FTC_FTC and FTC_FTRUN name the programs; the working directory is the source tree's root. FTC_PLANS is a folder that keeps
+plans by their recipe: what lies there is not compiled again, and a machine without a compiler takes them from it.
 """
+import hashlib
 import json
 import math
 import os
@@ -9,11 +11,13 @@ import pathlib
 import shutil
 import struct
 import subprocess
+import sys
 import tempfile
 import unittest
 
 FTC = os.environ.get("FTC_FTC", "build/bin/ftc")
 FTRUN = os.environ.get("FTC_FTRUN", "build/bin/ftrun")
+PLANS = os.environ.get("FTC_PLANS")
 
 # The two-layer model on packed synthetic tokens; a field of None is left out.
 TINY = {
@@ -62,9 +66,18 @@ class WorkshopTest(unittest.TestCase):
         return path
 
     def compile(self, name="plan", *options, environment=None, **fields):
-        plan = self.folder / f"{name}.bin"
-        result = call(FTC, "compile", self.recipe(name, **fields), "-o", plan, *options, environment=environment)
+        plan, recipe = self.folder / f"{name}.bin", self.recipe(name, **fields)
+        kept = None
+        if PLANS:
+            key = hashlib.sha256(repr((recipe.read_bytes(), options, environment)).encode()).hexdigest()[:16]
+            kept = pathlib.Path(PLANS, f"{key}.bin")
+            if kept.exists():
+                shutil.copy(kept, plan)
+                return plan
+        result = call(FTC, "compile", recipe, "-o", plan, *options, environment=environment)
         self.assertEqual(result.code, 0, result.text)
+        if kept:
+            shutil.copy(plan, kept)
         return plan
 
     def command(self, plan, out, *options, model="seeded:11", threads=1):
@@ -96,6 +109,20 @@ class WorkshopTest(unittest.TestCase):
         self.train(plan, name, "--overwrite", "--stop-after", "1", "--init-adapters", "normal", "--dump-gradients",
                    self.folder / (name + "-gradients"), *options, **named)
         return tensors(self.folder / (name + "-gradients") / "gradients.safetensors")
+
+
+def compile_only(*cases):
+    """`FTC_PLANS=FOLDER PROGRAM compile`: the plans that each case compiles at its start, and nothing else."""
+    if sys.argv[1:] != ["compile"]:
+        return
+    if not PLANS:
+        sys.exit("compile: FTC_PLANS names no folder")
+    os.makedirs(PLANS, exist_ok=True)
+    for case in cases:
+        test = case(next(name for name in dir(case) if name.startswith("test_")))
+        test.setUp()
+        test.doCleanups()
+    sys.exit()
 
 
 def tensors(path):

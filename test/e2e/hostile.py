@@ -13,6 +13,7 @@ import os
 import pathlib
 import random
 import re
+import subprocess
 import time
 import unittest
 
@@ -280,6 +281,32 @@ class CommandLines(Hostile):
                 ["--plan", plan]):
             self.judge(f"ftrun {[str(a).replace(str(self.folder), '') for a in arguments]!r:.100}", FTRUN, *arguments,
                        codes=(1, 2), out="out")
+
+    def test_standard_streams_that_are_closed_full_or_left(self):
+        plan = self.compile(lora=LORA, max_steps=1)
+        recipe, again = self.folder / "plan.textproto", self.folder / "again.bin"
+        compiles, explains = f"{FTC} compile {recipe} -o {again}", f"{FTC} explain {plan}"
+        trains = f"{FTRUN} {plan} --model seeded:1 --threads 1 --overwrite --out {self.folder / 'out'}"
+        for line, code in (
+                (f"{compiles} >&-", 0), (f"{compiles} >&- 2>&- <&-", 0), (f"{explains} >&-", 0), (f"{trains} >&- 2>&- <&-", 0),
+                (f"{compiles} >/dev/full", 3), (f"{explains} >/dev/full", 3), (f"{FTRUN} --devices >/dev/full", 3),
+                (f"{trains} >/dev/full", 0)):
+            again.unlink(missing_ok=True)
+            result = self.judge(line, "sh", "-c", line, codes=(code,), out="out")
+            if code == 3:
+                self.assertIn("standard output cannot be written", result.err)
+            if "compile" in line:
+                self.assertEqual(again.read_bytes(), plan.read_bytes())
+        # Whoever reads may have seen enough, but the plan is made.
+        for line in (compiles, explains, trains):
+            again.unlink(missing_ok=True)
+            read, write = os.pipe()
+            os.close(read)
+            with os.fdopen(write, "wb") as gone:
+                code = subprocess.run(line.split(), stdout=gone, timeout=60).returncode
+            self.assertEqual(code, 0, line)
+            if "compile" in line:
+                self.assertEqual(again.read_bytes(), plan.read_bytes())
 
 
 if __name__ == "__main__":

@@ -94,6 +94,29 @@ class Offload(WorkshopTest):
         self.train(plan, "parts", "--resume", "auto")
         self.assertEqual(self.bytes("parts", "model.safetensors"), self.bytes("whole", "model.safetensors"))
 
+    def test_a_step_that_something_follows_is_finished(self):
+        # Evaluation behind each step, a checkpoint behind every second.
+        fields = dict(FORMS["full"], precision="BF16_MIXED", max_steps=5, save_steps=2, eval_steps=1,
+                      data='{ train: "synthetic:7" eval: "synthetic:8" }')
+        self.same(fractions=(0.5, 1), **fields)
+
+    def test_a_run_that_is_stopped_anywhere_has_its_state(self):
+        fields = dict(FORMS["full"], precision="BF16_MIXED", max_steps=5, save_steps=100)
+        device = self.compile("device", **fields)
+        plan = self.compile("plan", offload_optimizer=offload(1), **fields)
+        self.train(device, "whole")
+        for steps in (1, 2, 3):
+            name = f"parts{steps}"
+            self.train(plan, name, "--stop-after", str(steps))
+            self.train(plan, name, "--resume", "auto")
+            self.assertEqual(self.bytes(name, "model.safetensors"), self.bytes("whole", "model.safetensors"), steps)
+
+    def test_a_step_may_be_run_twice(self):
+        fields = dict(FORMS["full"], precision="BF16_MIXED", save_steps=100)
+        self.same(fractions=(1,), **fields)
+        self.left("twice", "--verify-steps", "2", offload_optimizer=offload(1), **fields)
+        self.assertEqual(self.bytes("twice", "model.safetensors"), self.bytes("host", "model.safetensors"))
+
     def test_refuses_what_is_not_there(self):
         for field, value, parts in [
             ("offload_optimizer", "{ fraction: 0.5 }", ["offload_optimizer.device is missing"]),

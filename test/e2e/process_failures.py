@@ -2,6 +2,9 @@
 """What happens to four CPU ranks in four processes when one of them dies, stops, slows down, is cut off or finds its disk
 full.
 
+  process_failures.py [TEST ...]
+  process_failures.py compile       compiles the plans alone, into FTC_PLANS (harness.py)
+
 FTC_MOMENTS random moments of each kind (default 10; a thorough run takes 100), FTC_SEED chooses them. Each survivor
 must end within 60 s with the exit code and one line that names the rank; nothing half-written is left, no process. At
 the end of a kind it says how many there were and which end took longest.
@@ -100,10 +103,13 @@ class Slowed:
         self.thread.join()
 
 
-class Failures(harness.WorkshopTest):
+class Moments(harness.WorkshopTest):
+    """Each moment of a kind, some beside each other."""
+    shape = dict(micro_batch_size=1)
+
     def setUp(self):
         super().setUp()
-        self.plan = self.compile(lora=harness.LORA, parallelism=f"{{ dp_replicate_size: {RANKS} }}", micro_batch_size=1)
+        self.plan = self.compile(lora=harness.LORA, parallelism=f"{{ dp_replicate_size: {RANKS} }}", **self.shape)
 
     def each(self, kind, fate):
         def one(number):
@@ -119,6 +125,8 @@ class Failures(harness.WorkshopTest):
         print(f"{kind}: {len(moments)} moments, the last survivor ends after {last.seconds:.1f} s at most ({last.name})",
               flush=True)
 
+
+class Failures(Moments):
     def test_killed(self):
         def fate(moment):
             with moment.start() as world:
@@ -137,23 +145,6 @@ class Failures(harness.WorkshopTest):
                 world[moment.victim].signal(signal.SIGCONT)
                 self.assertIn(world[moment.victim].wait(30), (2, 3), moment.name) # when it continues
         self.each("stopped", fate)
-
-    def test_slowed(self):
-        """Nobody is lost: all wait for it, and at the end it is named. Steps compute longer than they exchange."""
-        self.plan = self.compile("long", lora=harness.LORA, parallelism=f"{{ dp_replicate_size: {RANKS} }}",
-                                 micro_batch_size=16, sequence_len=128, max_document_len=None,
-                                 max_documents_per_row=None)
-        def fate(moment):
-            with moment.start(steps=40) as world:
-                time.sleep(moment.random.random())
-                begun = time.monotonic()
-                with Slowed(world[moment.victim]):
-                    got = world.wait(SECONDS * 2)
-                moment.seconds = time.monotonic() - begun
-                with self.subTest(moment.name):
-                    self.assertEqual(set(got.values()), {0}, world.messages())
-                    self.assertIn(f"slowest: rank {moment.victim}", world[0].out.read_text())
-        self.each("slowed", fate)
 
     def test_cut(self):
         def fate(moment):
@@ -217,6 +208,26 @@ class Failures(harness.WorkshopTest):
             moment.check(self, world, rf"rank 2: its (data )?connection closed {WHERE}", but=[2])
 
 
+class Slowness(Moments):
+    """Steps compute longer than they exchange."""
+    shape = dict(micro_batch_size=16, sequence_len=128, max_document_len=None, max_documents_per_row=None)
+
+    def test_slowed(self):
+        """Nobody is lost: all wait for it, and at the end it is named."""
+        def fate(moment):
+            with moment.start(steps=40) as world:
+                time.sleep(moment.random.random())
+                begun = time.monotonic()
+                with Slowed(world[moment.victim]):
+                    got = world.wait(SECONDS * 2)
+                moment.seconds = time.monotonic() - begun
+                with self.subTest(moment.name):
+                    self.assertEqual(set(got.values()), {0}, world.messages())
+                    self.assertIn(f"slowest: rank {moment.victim}", world[0].out.read_text())
+        self.each("slowed", fate)
+
+
 if __name__ == "__main__":
+    harness.compile_only(Failures, Slowness)
     print(f"seed {SEED}")
     unittest.main()

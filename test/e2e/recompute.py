@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""What backward makes again has the bits that it had: trained weights under each policy against those of NONE."""
+"""What backward makes again, and what the host holds meanwhile, has the bits that it had: trained weights under each
+policy against those of NONE."""
+import re
 import unittest
 
-from harness import LORA, WorkshopTest
+from harness import FTC, LORA, WorkshopTest, call
 
 DROPOUT = '{ r: 3 lora_alpha: 8 lora_dropout: 0.2 target_modules: "all-linear" }'
 SETTINGS = {
@@ -39,11 +41,26 @@ class SameBits(WorkshopTest):
         kept = self.trained("NONE", *options, **fields)
         for mode in ("SELECTIVE", "FULL"):
             self.assertEqual(self.trained(mode, *options, **fields), kept, mode)
+        for mode, park in (("NONE", "stream"), ("SELECTIVE", "stream"), ("FULL", "inputs")):
+            self.assertEqual(self.trained(mode, "--park", park, *options, **fields), kept, f"{mode}, {park} parked")
 
     def test_each_policy_has_the_bits_of_none(self):
         for name, fields in SETTINGS.items():
             with self.subTest(name):
                 self.same(**fields)
+
+    def test_what_is_parked_is_told_and_comes_back(self):
+        plan = self.compile("parked", base_model='"tiny-llama-1.1b"', precision="BF16_TRUE", sequence_len=64, lora=LORA,
+                            activation_offload="TRUE", gradient_checkpointing="FULL")
+        text = call(FTC, "explain", plan).out
+        bytes_of_one = 2 * 2 * 64 * 2048
+        self.assertIn(f"activation_offload: 21 values of a micro-batch, {21 * bytes_of_one / 2**30:.3f} GiB, lie in", text)
+        self.assertRegex(text, r"host_transfers +transient values +%d " % (21 * bytes_of_one))
+        self.assertRegex(text, r"values travel to the host and back for [0-9.]+ ms a step; ")
+        self.assertEqual(len(re.findall(r"parked\.from_host", text)), 2 * 21, "of both kinds of micro-batches")
+
+    def test_of_several_windows_and_of_targets(self):
+        self.same(base_model='"tiny-gemma3"', max_target_tokens=16, lora=DROPOUT, data='{ train: "synthetic:7:50" }')
 
     def test_whether_adapters_are_folded_or_not(self):
         for form in ("folded", "unfolded"):

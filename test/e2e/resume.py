@@ -141,6 +141,15 @@ class Said(ResumeTest):
         self.assertIn("note: --resume auto: ", said.out)
         self.assertIn("holds no checkpoint; starts at step 1", said.out)
 
+    def test_a_checkpoint_behind_the_last_step_is_the_result(self):
+        self.train(self.plan, "out", "--stop-after", "3")
+        for option in ("--max-steps", "--stop-after"):
+            said = self.train(self.plan, "early", "--overwrite", "--resume", self.folder / "out" / "checkpoint-3", option, "2")
+            self.assertIn("note: the checkpoint is behind step 2, the last that this run was asked for", said.out)
+            self.assertEqual(self.result("early"), self.bytes("out", "checkpoint-3", "adapter_model.safetensors"))
+        said = self.train(self.plan, "out", "--resume", "auto", "--stop-after", "3")
+        self.assertNotIn("note: the checkpoint", said.out)
+
     def test_a_finished_run_is_left_as_it_is(self):
         self.train(self.plan, "out")
         before = self.bytes("out", "summary.json")

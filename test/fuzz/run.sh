@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the fuzzers of the readers (clang-14, ASan, UBSan) and runs each for SECONDS, as many beside each other as there
 # are processors.
-# Usage: test/fuzz/run.sh SECONDS [FUZZER ...]
+# Usage: test/fuzz/run.sh SECONDS [FUZZER ...]     FTC_FUZZ_SEED: what chance starts from (default: 0, a new one each time)
 # Exits 1 where one finds something; the input then lies in build-fuzz/found, and running the fuzzer on it shows it again.
 set -euo pipefail
 
@@ -18,7 +18,7 @@ if ! command -v clang++-14 >/dev/null; then
 fi
 
 cmake --preset fuzz >/dev/null
-cmake --build --preset fuzz
+cmake --build --preset fuzz -j "$(nproc)"
 python3 test/fuzz/make_corpus.py build-fuzz/corpus
 mkdir -p build-fuzz/found
 
@@ -31,7 +31,7 @@ fi
 run() { # a fuzzer
   local log=build-fuzz/$1.log
   if build-fuzz/fuzz/"$1" "build-fuzz/corpus/$1" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
-    -artifact_prefix=build-fuzz/found/"$1"- >"$log" 2>&1; then
+    -seed="${FTC_FUZZ_SEED:-0}" -artifact_prefix=build-fuzz/found/"$1"- >"$log" 2>&1; then
     echo "$1: $(tail -n 1 "$log")"
   else
     echo "$1: found something"

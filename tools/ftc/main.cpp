@@ -1,5 +1,6 @@
 // ftc: recipes to plans. One function a command; the work is in compiler/ and runtime/.
 #include "runtime/Support/LastResort.h"
+#include "runtime/Support/StandardStreams.h"
 #include "runtime/Support/Strings.h"
 #include "tools/ftc/Commands.h"
 
@@ -7,10 +8,7 @@
 #include <llvm/Support/ErrorHandling.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <csignal>
 #include <cstdio>
-#include <cstring>
 
 using namespace ft;
 
@@ -27,11 +25,15 @@ static void addRecipeOptions(CLI::App &command, CompileRequest &request) {
       .add_option("--head-lanes", request.headLanes,
                   "elements of an attention head in memory, above head_dim the rest is zero; 0: what the target takes")
       ->check(CLI::Range(0, 1024));
+  command
+      .add_option("--park", request.park,
+                  "values on the host between forward and backward: inputs of blocks, or of the residual stream all")
+      ->check(CLI::IsMember({"auto", "nothing", "inputs", "stream"}));
   command.add_option("--dump-dir", request.dumpDir, "write numbered IR after each phase here")->check(named);
 }
 
 int main(int argc, char **argv) {
-  std::signal(SIGXFSZ, SIG_IGN); // a file that may grow no further is an error of the write
+  rt::keepStandardStreams();
   rt::endOnUncaught("ftc", [] { return static_cast<int>(rt::Code::CannotRun); });
   llvm::install_bad_alloc_error_handler([](void *, const char *, bool) { std::terminate(); });
   CLI::App app{"ftc: a compiler for fine-tuning language models"};
@@ -79,8 +81,8 @@ int main(int argc, char **argv) {
                       : data->parsed()    ? dataCommand(request, model, dataOutput)
                                           : tokenizeCommand(model, decode);
   // The verdict stands behind the table, wherever both go.
-  if (std::fflush(stdout) != 0 && status.ok())
-    status = rt::failed(std::string("standard output cannot be written: ") + std::strerror(errno));
+  if (rt::standardOutputIsLost() && status.ok())
+    status = rt::failed("standard output cannot be written; is the disk full?");
   if (!status.ok())
     std::fprintf(stderr, "%s\n", rt::printable(status.message()).c_str());
   return static_cast<int>(status.code());

@@ -1,6 +1,7 @@
 // ftrun: executes a plan.
 #include "runtime/Device/Device.h"
 #include "runtime/Support/LastResort.h"
+#include "runtime/Support/StandardStreams.h"
 #include "runtime/Support/Strings.h"
 #include "runtime/Training/Leftovers.h"
 #include "runtime/Training/Run.h"
@@ -11,7 +12,6 @@
 
 #include <csignal>
 #include <cstdlib>
-#include <fcntl.h>
 #include <mutex>
 #include <unistd.h>
 
@@ -104,16 +104,6 @@ void addOptions(CLI::App &app, RunOptions &options, bool &devices) {
 }
 } // namespace
 
-/// A reader that goes away must not end a training, a file that may grow no further (ulimit -f) is an error of the
-/// write, and a closed standard stream must not become a file of the run.
-static void keepStandardStreams() {
-  std::signal(SIGPIPE, SIG_IGN);
-  std::signal(SIGXFSZ, SIG_IGN);
-  for (int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
-    if (fcntl(descriptor, F_GETFD) < 0)
-      (void)!open("/dev/null", O_RDWR); // takes the lowest free number, which is this one
-}
-
 /// Who waits in a team of threads looks for a tenth of a millisecond, then sleeps: where something else runs on the
 /// machine, a waiting thread must not keep the processor from the one that it waits for. The OpenMP runtime's own
 /// patience is 50 times longer. It reads the environment when it is opened, which is later; what the user says there
@@ -159,7 +149,10 @@ int main(int argc, char **argv) {
   if (devices) {
     printDevices(listCpuDevices());
     printDevices(listCudaDevices());
-    return 0;
+    if (!standardOutputIsLost())
+      return 0;
+    fmt::print(stderr, "ftrun: standard output cannot be written; is the disk full?\n");
+    return static_cast<int>(Code::Failed);
   }
   if (options.plan.empty()) {
     fmt::print(stderr, "ftrun: no plan; usage: ftrun plan.bin --model PATH, where ftc compile makes plan.bin\n");
@@ -185,7 +178,7 @@ int main(int argc, char **argv) {
   Console console(STDOUT_FILENO);
   Status status = interrupts.ok() ? launchAndRun(options, **interrupts, console) : interrupts.status();
   // A launcher that ends what is left of a run must not change how this process says that it ended.
-  for (const int number : {SIGINT, SIGTERM, SIGHUP})
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU})
     std::signal(number, SIG_IGN);
   console.finish();
   if (!status.ok())

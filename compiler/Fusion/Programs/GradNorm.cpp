@@ -21,14 +21,28 @@ RowProgram buildSumOfSquares(OpBuilder &builder, StringRef name, Type gradient, 
   RowBuilder &b = p.b;
   Value begin = arith::MulIOp::create(b, p.item(), b.index(run));
   Value end = arith::MinSIOp::create(b, arith::AddIOp::create(b, begin, b.index(run)), b.index(rows));
-  auto loop = scf::ForOp::create(b, begin, end, b.index(1), b.number(0.0, compute));
-  {
+  // Sums are added one by one, whatever is loaded at once.
+  auto addRows = [&](Value from, Value to, int64_t atOnce, Value before) {
+    auto loop = scf::ForOp::create(b, from, to, b.index(atOnce), before);
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
-    Value row = b.loadRow(p[0], {loop.getInductionVar(), b.index(0)}, length, compute);
-    scf::YieldOp::create(b, b.add(loop.getRegionIterArg(0), b.sum(b.mul(row, row))));
-  }
-  b.storeScalar(loop.getResult(0), p[1], p.item());
+    SmallVector<Value> sums;
+    for (int64_t i = 0; i < atOnce; ++i) {
+      Value number = arith::AddIOp::create(b, loop.getInductionVar(), b.index(i));
+      Value row = b.loadRow(p[0], {number, b.index(0)}, length, compute);
+      sums.push_back(b.sum(b.mul(row, row)));
+    }
+    Value total = loop.getRegionIterArg(0);
+    for (Value sum : sums)
+      total = b.add(total, sum);
+    scf::YieldOp::create(b, total);
+    return loop.getResult(0);
+  };
+  constexpr int64_t atOnce = 4;
+  Value several = arith::DivUIOp::create(b, arith::SubIOp::create(b, end, begin), b.index(atOnce));
+  Value rest = arith::AddIOp::create(b, begin, arith::MulIOp::create(b, several, b.index(atOnce)));
+  Value sum = addRows(begin, rest, atOnce, b.number(0.0, compute));
+  b.storeScalar(addRows(rest, end, 1, sum), p[1], p.item());
   return p.finish(items);
 }
 

@@ -45,11 +45,11 @@ static LogicalResult emitRope(RopeOp op, RowEmitter &emitter) {
   rotation.sin = b.loadRow(emitter.getMemory(op.getSin()), {position, b.index(0)}, rotation.half, rotation.compute);
   if (op.getInverse())
     rotation.sin = b.negate(rotation.sin);
-  const int64_t perGroup = heads / groups;
-  Value first = arith::MulIOp::create(b, group, b.index(perGroup * headDim));
-  for (int64_t head = 0; head < perGroup; ++head)
-    emitHead(emitter, rotation, op.getQ(), op.getQOut(), arith::AddIOp::create(b, first, b.index(head * headDim)));
-  emitHead(emitter, rotation, op.getK(), op.getKOut(), arith::MulIOp::create(b, group, b.index(headDim)));
+  // Items of a token that run beside each other take heads beside each other.
+  Value column = arith::MulIOp::create(b, group, b.index(headDim));
+  for (int64_t head = 0; head < heads; head += groups)
+    emitHead(emitter, rotation, op.getQ(), op.getQOut(), arith::AddIOp::create(b, column, b.index(head * headDim)));
+  emitHead(emitter, rotation, op.getK(), op.getKOut(), column);
   return success();
 }
 

@@ -204,6 +204,10 @@ bool Interpreter::executeRowWise(Operation &operation) {
         values[op.getResult()].numbers = get(op.getX()).numbers;
         return true;
       })
+      .Case([&](TransferOp op) {
+        values[op.getResult()] = get(op.getX());
+        return true;
+      })
       .Case([&](DropoutOp op) {
         dropout(op);
         return true;

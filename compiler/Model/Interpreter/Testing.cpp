@@ -63,7 +63,7 @@ TrainingSetup::TrainingSetup(StringRef text, const SetupOptions &options) : kind
   after = OwningOpRef<ModuleOp>(before->clone());
   require(selectTargets(*after, {options.maxTargets, options.maxTargets}), "selectTargets");
   require(differentiate(*after), "differentiate");
-  if (options.recompute.rest != Recompute::Nothing)
+  if (options.recompute.rest != Recompute::Nothing || options.recompute.park != Park::Nothing)
     require(recompute(*after, options.recompute), "recompute");
   require(accumulate(*after, options.steps), "accumulate");
   require(addOptimizer(*after, options.optimizer), "addOptimizer");

@@ -18,7 +18,8 @@ int64_t borderColumns(LinearOp linear, const SegmentLayout &values) {
   return weight.buffer == up.buffer ? weight.pitch - weight.columns : 0;
 }
 
-/// One GEMM over [x | s] and [W | B]; s is copied behind x under x's version, neighbours at once.
+/// One GEMM over [x | s] and [W | B]; s is copied behind x under x's version, neighbours at once. By a kernel: a copy
+/// engine takes three times as long for rows of so few bytes.
 void emitFolded(LinearOp linear, const Place &border, StepEmitter &out) {
   const SegmentLayout &values = out.values;
   ValueRange lowRank = linear.getLowRank();
@@ -28,8 +29,8 @@ void emitFolded(LinearOp linear, const Place &border, StepEmitter &out) {
       if (!values.place(lowRank[end - 1]).isLeftOf(values.place(lowRank[end])))
         break;
     PlaceUse from = widened(out.reading(lowRank[begin]), lowRank.slice(begin, end - begin), values);
-    out.copy("border", from,
-             {border.slice(0, border.rows, column, from.place.columns), 0, values.version(linear.getX())});
+    out.convert("border", from,
+                {border.slice(0, border.rows, column, from.place.columns), 0, values.version(linear.getX())});
     column += from.place.columns;
   }
   GemmSpec spec;
@@ -92,8 +93,42 @@ void placeBackwardInput(LinearBwdInputOp backward, PlaceRequests &requests) {
     requests.sideBySide(run.of(backward.getGrads()));
 }
 
+/// True if the gradients of two weights are one product: of one x, with what it is multiplied by side by side and the
+/// results below each other.
+bool isOneWith(LinearBwdWeightOp first, LinearBwdWeightOp second, const SegmentLayout &values) {
+  auto startOf = [&](Accumulating op) { return op.getStart() ? values.version(op.getStart()) : 0; };
+  auto startsInPlace = [&](LinearBwdWeightOp op) {
+    return !cast<Accumulating>(*op).getStart() || values.aliasOf(op.getDw()) >= 0;
+  };
+  return first.getX() == second.getX() && first.getAlpha() == second.getAlpha() &&
+         startOf(cast<Accumulating>(*first)) == startOf(cast<Accumulating>(*second)) && startsInPlace(first) &&
+         startsInPlace(second) && values.place(first.getGrad()).isLeftOf(values.place(second.getGrad())) &&
+         values.version(first.getGrad()) == values.version(second.getGrad()) &&
+         values.place(first.getDw()).isAbove(values.place(second.getDw())) &&
+         values.version(first.getDw()) == values.version(second.getDw());
+}
+
+/// The gradient of the weight before this one in the block, or behind it; null where something else is computed there.
+LinearBwdWeightOp neighbour(LinearBwdWeightOp op, bool behind) {
+  Operation *other = op;
+  do
+    other = behind ? other->getNextNode() : other->getPrevNode();
+  while (isa_and_nonnull<ReadOp, ViewOp>(other));
+  return dyn_cast_or_null<LinearBwdWeightOp>(other);
+}
+
+/// One product for all neighbours that can be one, with the first of them: x is read once.
 LogicalResult emitBackwardWeight(LinearBwdWeightOp backward, StepEmitter &out) {
-  GemmSpec spec{out.reading(backward.getGrad()), out.reading(backward.getX()), out.writing(backward.getDw())};
+  if (LinearBwdWeightOp before = neighbour(backward, false); before && isOneWith(before, backward, out.values))
+    return success();
+  SmallVector<Value> grads{backward.getGrad()}, results{backward.getDw()};
+  for (LinearBwdWeightOp last = backward, next; (next = neighbour(last, true)) && isOneWith(last, next, out.values);
+       last = next) {
+    grads.push_back(next.getGrad());
+    results.push_back(next.getDw());
+  }
+  GemmSpec spec{widened(out.reading(grads[0]), grads, out.values), out.reading(backward.getX()),
+                stacked(out.writing(results[0]), results, out.values)};
   spec.d.read = out.startSum(backward);
   spec.transA = true;
   spec.alpha = backward.getAlpha().convertToDouble();

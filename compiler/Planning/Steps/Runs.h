@@ -22,13 +22,15 @@ inline llvm::SmallVector<OperandRun> weightRuns(mlir::ValueRange weights, const 
   return runs;
 }
 
-/// Splits weight runs further where the values that go with the weights do not lie side by side.
+/// Splits weight runs further where the values that go with the weights do not lie side by side, or are not of one
+/// version.
 inline llvm::SmallVector<OperandRun> gemmRuns(mlir::ValueRange weights, mlir::ValueRange sides,
                                               const SegmentLayout &values) {
   llvm::SmallVector<OperandRun> runs;
   for (OperandRun run : weightRuns(weights, values))
     for (size_t i = run.begin; i < run.end; ++i)
-      if (i > run.begin && values.place(sides[i - 1]).isLeftOf(values.place(sides[i])))
+      if (i > run.begin && values.place(sides[i - 1]).isLeftOf(values.place(sides[i])) &&
+          values.version(sides[i - 1]) == values.version(sides[i]))
         runs.back().end = i + 1;
       else
         runs.push_back({i, i + 1});

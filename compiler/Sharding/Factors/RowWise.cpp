@@ -185,6 +185,7 @@ void ft::attachRowWiseFactors(MLIRContext &context) {
   attachFactors<SwigluBwdOp, pointwise<SwigluBwdOp>>(context);
   attachFactors<AddOp, add>(context);
   attachFactors<CastOp, pointwise<CastOp>>(context);
+  attachFactors<TransferOp, pointwise<TransferOp>>(context);
   attachFactors<DropoutOp, dropout>(context);
   attachFactors<GatherRowsOp, taking<GatherRowsOp>>(context);
   attachFactors<ScatterRowsOp, taking<ScatterRowsOp>>(context);

@@ -1,15 +1,24 @@
 #include "runtime/Device/Cpu/HostTeam.h"
 
 #include <algorithm>
+#include <pthread.h>
+#include <sched.h>
 
 using namespace ft::rt;
 
 /// Pieces for each thread: the last ones end together, and taking one costs nothing beside it.
 constexpr int64_t piecesEach = 8;
 
-HostTeam::HostTeam(uint32_t threads) {
-  for (uint32_t i = 1; i < threads; ++i)
+HostTeam::HostTeam(uint32_t threads, const std::vector<int> &processors) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (int processor : processors)
+    CPU_SET(processor, &set);
+  for (uint32_t i = 1; i < threads; ++i) {
     members.emplace_back([this] { work(); });
+    if (!processors.empty()) // where the system refuses, they are wherever it puts them
+      pthread_setaffinity_np(members.back().native_handle(), sizeof set, &set);
+  }
 }
 
 HostTeam::~HostTeam() {

@@ -15,8 +15,9 @@ namespace ft::rt {
 /// that equal shares would end when the slowest does.
 class HostTeam {
 public:
-  /// Of `threads` in all, the caller of run() among them; at least 1.
-  explicit HostTeam(uint32_t threads);
+  /// Of `threads` in all, the caller of run() among them; at least 1. The others stay on `processors`, by number; none:
+  /// on those of the process.
+  explicit HostTeam(uint32_t threads, const std::vector<int> &processors = {});
   HostTeam(const HostTeam &) = delete;
   HostTeam &operator=(const HostTeam &) = delete;
   ~HostTeam();

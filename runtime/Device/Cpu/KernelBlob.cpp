@@ -1,5 +1,6 @@
 #include "runtime/Device/Cpu/KernelBlob.h"
 
+#include "runtime/Plan/KernelSeal.h"
 #include "runtime/Plan/Kinds.h"
 
 #include <fmt/format.h>
@@ -30,7 +31,7 @@ Status checkEntries(const plan::Plan &plan, const std::vector<int> &kernels, con
                                   "compile the plan again",
                                   image.arch(), plan.kernels(kernels[static_cast<size_t>(k)]).name(),
                                   image.entry_offsets(k), view.bytes.size()));
-  return {};
+  return plan::checkKernelSeal(plan, image, view.bytes);
 }
 } // namespace
 

@@ -13,7 +13,7 @@ class KernelBlob {
 public:
   /// Of the images for the host or, else, for the device picks that of the highest level that is not above `level`, and
   /// resolves the entries of their kernels. Fails with CannotRun where no image fits, with BadInput where an entry lies
-  /// outside its image.
+  /// outside its image, or where the image says that its kernels are others (KernelSeal.h).
   static Expected<KernelBlob> load(const plan::Plan &plan, std::span<const ImageView> images, const std::string &level,
                                    bool host = false);
 

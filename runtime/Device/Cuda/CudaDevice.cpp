@@ -28,6 +28,7 @@ Status CudaDevice::openContext(uint32_t ordinal) {
   FT_RETURN_IF_ERROR(
       driver.check(driver.deviceGetAttribute(&minor, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, device), what));
   capability = major * 10 + minor;
+  findNode();
   FT_RETURN_IF_ERROR(driver.check(driver.primaryCtxRetain(&context, device), what));
   FT_RETURN_IF_ERROR(driver.check(driver.ctxSetCurrent(context), what));
   size_t available = 0, total = 0;
@@ -35,6 +36,15 @@ Status CudaDevice::openContext(uint32_t ordinal) {
   description.freeBytes = available;
   description.totalBytes = total;
   return {};
+}
+
+/// Where a driver does not say where its card is, memory and threads are wherever the system puts them.
+void CudaDevice::findNode() {
+  int domain = 0, bus = 0, slot = 0;
+  if (driver.deviceGetAttribute(&domain, CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID, device) == CUDA_SUCCESS &&
+      driver.deviceGetAttribute(&bus, CU_DEVICE_ATTRIBUTE_PCI_BUS_ID, device) == CUDA_SUCCESS &&
+      driver.deviceGetAttribute(&slot, CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID, device) == CUDA_SUCCESS)
+    node = nodeNear(fmt::format("{:04x}:{:02x}:{:02x}.0", domain, bus, slot), allowedProcessors());
 }
 
 void CudaDevice::openLibraries(const SearchPlaces &places) {

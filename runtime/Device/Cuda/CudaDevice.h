@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/Device/Cpu/HostMemory.h"
+#include "runtime/Device/Cpu/HostNode.h"
 #include "runtime/Device/Cpu/HostTeam.h"
 #include "runtime/Device/Cpu/KernelBlob.h"
 #include "runtime/Device/Cuda/AttentionPlans.h"
@@ -125,6 +126,7 @@ private:
 
   explicit CudaDevice(DriverApi api) : driver(std::move(api)) {}
   Status openContext(uint32_t ordinal);
+  void findNode();
   void openLibraries(const SearchPlaces &places);
   Status beginOwnCapture();
   Expected<CUgraphExec> endOwnCapture();
@@ -142,6 +144,7 @@ private:
   CUdevice device = 0;
   CUcontext context = nullptr;
   int capability = 0; ///< major · 10 + minor
+  HostNode node;      ///< that the card is near to
   std::vector<Reservation> reservations;
   Reservations pageable; ///< HOST arenas
   std::vector<CUstream> streams;

@@ -11,13 +11,16 @@
 
 namespace ft::rt {
 
-/// Ranks of one host share its processors.
+/// Ranks of one host share its processors; of several nodes, those near to the card.
 Status CudaDevice::loadHostKernels(const plan::Plan &plan, std::span<const ImageView> images) {
   if (plan::kernelsFor(plan, /*host=*/true).empty())
     return {};
   FT_ASSIGN_OR_RETURN(const std::string level, processorLevel());
   FT_ASSIGN_OR_RETURN(hostKernels, KernelBlob::load(plan, images, level, /*host=*/true));
-  hostTeam = std::make_unique<HostTeam>(std::max<uint32_t>(1, usableProcessors() / plan::Mesh(plan).ranks()));
+  uint32_t share = usableProcessors() / plan::Mesh(plan).ranks();
+  if (!node.processors.empty())
+    share = std::min(share, static_cast<uint32_t>(node.processors.size()));
+  hostTeam = std::make_unique<HostTeam>(std::max<uint32_t>(1, share), node.processors);
   return {};
 }
 

@@ -17,6 +17,7 @@ void *alignUp(void *pointer, uint64_t alignment) {
 Expected<void *> CudaDevice::reserve(plan::Arena::Space space, uint64_t size, uint64_t alignment) {
   if (alignment == 0 || (alignment & (alignment - 1)))
     return badInput(fmt::format("an arena's alignment is {}; must be a power of two", alignment));
+  const PreferNode prefer(space == plan::Arena::DEVICE ? HostNode() : node);
   if (space == plan::Arena::HOST) {
     FT_ASSIGN_OR_RETURN(void *const reserved, pageable.reserve(size, alignment));
     reservations.push_back({space, reserved, size});

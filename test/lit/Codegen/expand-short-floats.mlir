@@ -11,6 +11,11 @@ func.func @round_trip(%x: memref<16xbf16>, %y: memref<16xbf16>) {
   // CHECK: arith.shli
   // CHECK: %[[F:[a-z0-9_]+]] = arith.bitcast %{{.*}} : vector<16xi32> to vector<16xf32>
   %f = arith.extf %v : vector<16xbf16> to vector<16xf32>
+  // Two at a time in their word.
+  // NATIVE: %[[W:[a-z0-9_]+]] = vector.bitcast %{{.*}} : vector<16xi16> to vector<8xi32>
+  // NATIVE: %[[LOW:[a-z0-9_]+]] = arith.shli %[[W]], %{{.*}} : vector<8xi32>
+  // NATIVE: %[[HIGH:[a-z0-9_]+]] = arith.andi %[[W]], %{{.*}} : vector<8xi32>
+  // NATIVE: vector.shuffle %[[LOW]], %[[HIGH]] [0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15]
   // CHECK: arith.cmpf uno, %[[F]], %[[F]]
   // CHECK: %[[B:[a-z0-9_]+]] = arith.trunci %{{.*}} : vector<16xi32> to vector<16xi16>
   // CHECK: vector.store %[[B]], %[[Y]]

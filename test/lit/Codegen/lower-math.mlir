@@ -1,4 +1,5 @@
-// RUN: ft-opt %s --kernel-lower-math --split-input-file --verify-diagnostics | FileCheck %s
+// RUN: ft-opt %s --kernel-lower-math --split-input-file --verify-diagnostics | FileCheck %s --check-prefixes=CHECK,CPU
+// RUN: ft-opt %s --kernel-lower-math=target=gpu --split-input-file --verify-diagnostics | FileCheck %s --check-prefixes=CHECK,GPU
 
 // CHECK-LABEL: func.func @exp(
 // CHECK-SAME: %[[X:[a-z0-9_]+]]: vector<16xf32>)
@@ -9,6 +10,37 @@ func.func @exp(%x: vector<16xf32>) -> vector<16xf32> {
   // CHECK: arith.shli
   %y = math.exp %x : vector<16xf32>
   return %y : vector<16xf32>
+}
+
+// A row less its maximum: one scale is the same for all.
+// CHECK-LABEL: func.func @softmax(
+func.func @softmax(%x: vector<16xf32>) -> vector<16xf32> {
+  // CHECK-COUNT-1: arith.shli
+  // CHECK-NOT: arith.shli
+  // CHECK-NOT: arith.shrsi
+  %y = math.exp %x {kernel.non_positive} : vector<16xf32>
+  return %y : vector<16xf32>
+}
+
+// The exponential is scaled as it is added to one, and a vector asks once whether its reciprocals are normal numbers.
+// CHECK-LABEL: func.func @sigmoid(
+func.func @sigmoid(%x: vector<4xf32>) -> vector<4xf32> {
+  %one = arith.constant dense<1.0> : vector<4xf32>
+  // CHECK-COUNT-1: arith.shli
+  // CHECK-NOT: arith.shli
+  // CPU: %[[SUM:[a-z0-9_]+]] = math.fma
+  // CPU-NEXT: arith.divf %{{.*}}, %[[SUM]]
+  // GPU-COUNT-3: arith.maxnumf
+  // GPU: scf.if
+  // GPU-COUNT-4: nvvm.rcp.approx.ftz.f
+  // GPU: } else {
+  // GPU: arith.divf
+  // CHECK-NOT: math.exp
+  %negated = arith.negf %x : vector<4xf32>
+  %e = math.exp %negated : vector<4xf32>
+  %sum = arith.addf %one, %e : vector<4xf32>
+  %y = arith.divf %one, %sum : vector<4xf32>
+  return %y : vector<4xf32>
 }
 
 // CHECK-LABEL: func.func @log(

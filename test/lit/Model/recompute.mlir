@@ -4,6 +4,8 @@
 // RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-gqa" --ftc-to-model="recompute=products" | FileCheck %s --check-prefixes=CHECK,PRODUCTS
 // RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-gqa" --ftc-to-model="recompute=blocks" | FileCheck %s --check-prefixes=CHECK,BLOCKS
 // RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-gqa" --ftc-to-model="recompute=nothing recompute-early=blocks early-layers=1" | FileCheck %s --check-prefixes=CHECK,EARLY
+// RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-gqa" --ftc-to-model="recompute=blocks park=inputs" | FileCheck %s --check-prefixes=CHECK,INPUTS
+// RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-gqa" --ftc-to-model="recompute=products park=stream" | FileCheck %s --check-prefixes=STREAM
 // RUN: not ft-opt %s --ft-recompute 2>&1 | FileCheck %s --check-prefix=EMPTY
 
 // EMPTY: what backward makes again needs @accumulate_first, which differentiation makes
@@ -57,3 +59,33 @@
 // EARLY: ft.rms_norm_apply %[[X0]]
 // EARLY: ft.attention %
 // EARLY: ft.attention_bwd
+
+// Of two layers the first block's input alone is parked; it comes back where the block is made again.
+// INPUTS-NOT: ft.transfer
+// INPUTS: %[[BACK:.+]] = ft.transfer %[[THERE:[^ ]+]] : tensor
+// INPUTS-NEXT: ft.rms_norm_apply %[[BACK]]
+// INPUTS: ft.add %[[BACK]]
+// INPUTS-NOT: ft.transfer
+// INPUTS: return
+
+// With attention's output and the sum behind it, each behind its last reader, in front of a product; not the last layer's.
+// STREAM-LABEL: func.func @accumulate_first()
+// STREAM: %[[SX0:.+]] = ft.embedding
+// STREAM: %[[SO0:.+]], %{{.+}} = ft.attention %
+// STREAM-NEXT: ft.linear %[[SO0]]
+// STREAM-NEXT: %[[SH0:.+]] = ft.add %[[SX0]]
+// STREAM-NEXT: ft.rms_norm %[[SH0]]
+// STREAM-DAG: %[[OTHERE:.+]] = ft.transfer %[[SO0]] to_host
+// STREAM-DAG: %[[XTHERE:.+]] = ft.transfer %[[SX0]] to_host
+// STREAM: ft.add %[[SH0]]
+// STREAM-NEXT: ft.rms_norm
+// STREAM-NEXT: %[[HTHERE:.+]] = ft.transfer %[[SH0]] to_host
+// STREAM-NEXT: ft.linear
+// STREAM-NOT: ft.transfer
+// STREAM: ft.head_loss_grad
+// STREAM: ft.transfer %[[HTHERE]] :
+// STREAM-NEXT: ft.rms_norm_apply
+// STREAM: ft.transfer %[[OTHERE]] :
+// STREAM: ft.transfer %[[XTHERE]] :
+// STREAM-NOT: ft.transfer
+// STREAM: return

@@ -9,9 +9,9 @@ module {}
 
 // CHECK-LABEL: plan.segment @accumulate_first
 // CHECK: plan.collective "bucket1.parameter.all_gather" {{.*}}[#plan.operand<buffer = @[[W:[^,]*]], offset = 0, rows = 1, rowBytes = 81920
-// CHECK: plan.launch "{{.*}}adapters" {{.*}}buffer = @[[W]], offset = 28928, rows = 8, rowBytes = 128, pitch = 224, batch = 3, batchPitch = 1792
-// CHECK: plan.launch "{{.*}}adapters" {{.*}}buffer = @[[W]], offset = 384, rows = 64, rowBytes = 32, pitch = 224
-// CHECK: plan.launch "{{.*}}adapters" {{.*}}buffer = @[[W]], offset = 14752, rows = 32, rowBytes = 32, pitch = 224, batch = 2, batchPitch = 7200
+// CHECK-NEXT: plan.launch "{{.*}}adapters" @copies {{.*}}buffer = @[[W]], offset = 28928, rows = 8, rowBytes = 128, pitch = 224, batch = 3, batchPitch = 1792
+// CHECK-SAME: buffer = @[[W]], offset = 384, rows = 64, rowBytes = 32, pitch = 224
+// CHECK-SAME: buffer = @[[W]], offset = 14752, rows = 32, rowBytes = 32, pitch = 224, batch = 2, batchPitch = 7200
 // CHECK: plan.gemm "{{.*}}folded" {{.*}}m 16 n 128 k 56 {{.*}}buffer = @[[W]], offset = 256, rows = 128, rowBytes = 224, pitch = 224
 // CHECK-NOT: low_rank
 // CHECK: plan.segment @evaluate

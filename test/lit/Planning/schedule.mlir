@@ -92,3 +92,58 @@ plan.segment @update {
               to <buffer = @h, offset = 0, rows = 1, rowBytes = 64, pitch = 64, write = 1>
     {predicted_us = 9.0 : f64}
 }
+
+// -----
+
+// Transposes of codes run beside computation, and so does a value that leaves and comes back in one segment: both near
+// what reads them, at twice their time. Where twice the time of the leave is over, computation waits for it.
+
+// CHECK: module attributes {plan.streams = ["compute", "copy", "ranks", "host", "leave", "ahead"]}
+// CHECK: plan.launch "make"
+// CHECK-SAME: record = [[MADE:[0-9]+]] : i64
+// CHECK: plan.copy "leave"
+// CHECK-SAME: record = [[LEFT:[0-9]+]] : i64, stream = 4 : i64, wait = array<i64: [[MADE]]>
+// CHECK: plan.launch "more1"
+// CHECK: plan.launch "more2"
+// CHECK-SAME: record = [[NEAR:[0-9]+]] : i64{{.*}}wait = array<i64: [[LEFT]]>
+// CHECK: plan.launch "more3"
+// CHECK-DAG: plan.transpose "turn"{{.*}}record = [[TURNED:[0-9]+]] : i64, stream = 5 : i64, wait = array<i64: [[NEAR]]>
+// CHECK-DAG: plan.copy "fetch"{{.*}}record = [[BACK:[0-9]+]] : i64, stream = 1 : i64, wait = array<i64: [[NEAR]]>
+// CHECK: plan.launch "use"
+// CHECK-SAME: wait = array<i64: {{([[TURNED]], [[BACK]]|[[BACK]], [[TURNED]])}}>
+
+plan.arena device @weights
+plan.arena device @activations {transient}
+plan.arena pinned @host {transient}
+plan.buffer @codes in @weights weight 8192 {initial_version = 1 : i64}
+plan.buffer @turned in @activations activation 8192
+plan.buffer @x in @activations activation 8192
+plan.buffer @parked in @host activation 8192
+plan.buffer @back in @activations activation 8192
+plan.buffer @y in @activations activation 64
+
+plan.segment @accumulate_first {
+  plan.launch "make" @k items 1 [#plan.operand<buffer = @x, offset = 0, rows = 1, rowBytes = 8192, pitch = 8192, write = 1>]
+    {predicted_us = 10.0 : f64}
+  plan.copy "leave" <buffer = @x, offset = 0, rows = 1, rowBytes = 8192, pitch = 8192, read = 1>
+              to <buffer = @parked, offset = 0, rows = 1, rowBytes = 8192, pitch = 8192, write = 2>
+    {predicted_us = 5.0 : f64}
+  plan.launch "more1" @k items 1 [#plan.operand<buffer = @y, offset = 0, rows = 1, rowBytes = 64, pitch = 64, write = 3>]
+    {predicted_us = 10.0 : f64}
+  plan.launch "more2" @k items 1 [#plan.operand<buffer = @y, offset = 0, rows = 1, rowBytes = 64, pitch = 64, write = 4>]
+    {predicted_us = 10.0 : f64}
+  plan.launch "more3" @k items 1 [#plan.operand<buffer = @y, offset = 0, rows = 1, rowBytes = 64, pitch = 64, write = 5>]
+    {predicted_us = 10.0 : f64}
+  plan.transpose "turn" <buffer = @codes, offset = 0, rows = 64, rowBytes = 128, pitch = 128, read = 1>
+              to <buffer = @turned, offset = 0, rows = 128, rowBytes = 64, pitch = 64, write = 6>
+    {predicted_us = 5.0 : f64}
+  plan.copy "fetch" <buffer = @parked, offset = 0, rows = 1, rowBytes = 8192, pitch = 8192, read = 2>
+              to <buffer = @back, offset = 0, rows = 1, rowBytes = 8192, pitch = 8192, write = 7>
+    {predicted_us = 5.0 : f64}
+  plan.launch "use" @k items 1 [#plan.operand<buffer = @back, offset = 0, rows = 1, rowBytes = 8192, pitch = 8192, read = 7>,
+                                #plan.operand<buffer = @turned, offset = 0, rows = 128, rowBytes = 64, pitch = 64, read = 6>,
+                                #plan.operand<buffer = @y, offset = 0, rows = 1, rowBytes = 64, pitch = 64, read = 5, write = 8>]
+    {predicted_us = 10.0 : f64}
+  plan.launch "last" @k items 1 [#plan.operand<buffer = @y, offset = 0, rows = 1, rowBytes = 64, pitch = 64, read = 8, write = 9>]
+    {predicted_us = 10.0 : f64}
+}

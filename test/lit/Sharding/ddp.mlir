@@ -25,6 +25,9 @@ module {}
 // CHECK: ft.write @loss, %[[L]]
 // CHECK: %[[D:.*]] = dist.done %[[P]]
 // CHECK: ft.write @bucket0.gradient, %[[D]]
+// The norm is computed where the gradients arrive.
+// CHECK-NEXT: %[[NORM:.*]] = ft.grad_norm %[[D]]
+// CHECK-NEXT: ft.write @grad_norm, %[[NORM]]
 // CHECK-LABEL: func.func @evaluate
 // CHECK: ft.head_loss
 // CHECK: dist.start_all_reduce sum
@@ -34,6 +37,10 @@ module {}
 // CHECK-NOT: dist.
 // CHECK-LABEL: func.func @update
 // CHECK-NOT: dist.
+// CHECK-NOT: ft.grad_norm
+// CHECK: %[[NORM:.*]] = ft.read @grad_norm
+// CHECK: ft.check_finite %[[NORM]]
+// CHECK-NOT: ft.write @grad_norm
 
 // Over micro-batches the bucket is a rank's own sum; behind the last it is reduced, at the same place, and that is what
 // the update reads.
@@ -47,15 +54,18 @@ module {}
 // STEPS: %{{.*}}, %[[DX:.*]], %[[HEAD:.*]] = ft.head_loss_grad {{.*}} accumulate
 // STEPS: %[[ALL:.*]] = ft.assemble
 // STEPS-NEXT: ft.write @bucket0.gradient, %[[ALL]]
+// STEPS-NOT: ft.grad_norm
 // STEPS-LABEL: func.func @accumulate_last
 // STEPS: ft.read @bucket0.gradient
 // STEPS: %[[ALL:.*]] = ft.assemble
 // STEPS-NEXT: %[[P:.*]] = dist.start_all_reduce sum %[[ALL]]
 // STEPS: %[[D:.*]] = dist.done %[[P]]
 // STEPS: ft.write @bucket0.gradient.reduced, %[[D]]
+// STEPS-NEXT: %[[NORM:.*]] = ft.grad_norm %[[D]]
+// STEPS-NEXT: ft.write @grad_norm, %[[NORM]]
 // STEPS-LABEL: func.func @update
 // STEPS-NOT: dist.
 // STEPS: %[[G:.*]] = ft.read @bucket0.gradient.reduced
-// STEPS: ft.grad_norm %[[G]]
+// STEPS-NOT: ft.grad_norm
 // STEPS: ft.adamw %{{.*}}, %[[G]],
 // STEPS-NOT: dist.

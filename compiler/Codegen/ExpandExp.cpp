@@ -1,0 +1,107 @@
+// exp, and what is made of it: each form in the bits of its parts, whatever steps it saves.
+#include "compiler/Codegen/Arithmetic.h"
+
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+#include <cmath>
+
+using namespace mlir;
+using namespace ft::kernel;
+
+namespace {
+
+/// exp(x) = 2^n · (fraction + 1), fraction in (−0.3, 0.42). n = round(x / ln 2) is in the low bits of `shifted`; those
+/// of roundingShift above leave their word when n becomes an exponent.
+struct Split {
+  Value fraction, shifted;
+};
+
+/// Of exp(x), or with `negated` of exp(−x).
+Split splitExp(Arithmetic &a, Value x, const Format &format, bool negated = false) {
+  const double sign = negated ? -1 : 1;
+  Value shifted = a.fma(x, a.constant(sign * 1.44269504088896340736), a.constant(format.roundingShift));
+  Value n = a.sub(shifted, a.constant(format.roundingShift));
+  Value r = a.fma(n, a.constant(-sign * format.ln2High), x);
+  r = a.fma(n, a.constant(-sign * format.ln2Low), r);
+  if (negated)
+    r = a.negate(r);
+  static const double cephes[] = {1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3,
+                                  4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1};
+  static const double taylor[] = {1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800,
+                                  1.0 / 362880,     1.0 / 40320,     1.0 / 5040,     1.0 / 720,
+                                  1.0 / 120,        1.0 / 24,        1.0 / 6,        0.5};
+  Value p = a.polynomial(r, &format == &single ? ArrayRef<double>(cephes) : ArrayRef<double>(taylor));
+  return {a.fma(p, a.mul(r, r), r), shifted};
+}
+
+/// 2^(n + more), n in the low bits of `bits`.
+Value powerOfTwo(Arithmetic &a, Value bits, int64_t more, const Format &format) {
+  Value exponent = a.addInt(bits, a.constantInt(format.bias + more));
+  return a.number(arith::ShLIOp::create(a.b, exponent, a.constantInt(format.mantissaBits)));
+}
+
+/// min(max(x, low), high). Comparisons are false for NaN, which so passes.
+Value clamp(Arithmetic &a, Value x, double low, double high) {
+  x = a.select(a.compare(arith::CmpFPredicate::OGT, x, high), a.constant(high), x);
+  return a.select(a.compare(arith::CmpFPredicate::OLT, x, low), a.constant(low), x);
+}
+
+} // namespace
+
+// The scale is applied in two parts: 2^n alone may leave the range where the result does not. The first leaves a normal
+// number, so fraction · scale + scale is (fraction + 1) · scale in the same bits, and only the second can round again.
+Value ft::kernel::expandExp(Arithmetic &a, Value x, const Format &format) {
+  const Split split = splitExp(a, clamp(a, x, format.expLow, format.expHigh), format);
+  Value power = a.bits(split.shifted);
+  Value half = arith::ShRSIOp::create(a.b, power, a.constantInt(1));
+  Value first = powerOfTwo(a, half, 0, format), second = powerOfTwo(a, a.subInt(power, half), 0, format);
+  return a.mul(a.fma(split.fraction, first, first), second);
+}
+
+// Of a number that is not above 0: n is between expLow / ln 2 and 0, so the second part may be the same for all.
+Value ft::kernel::expandExpOfNonPositive(Arithmetic &a, Value x, const Format &format) {
+  x = a.select(a.compare(arith::CmpFPredicate::OLT, x, format.expLow), a.constant(format.expLow), x);
+  const Split split = splitExp(a, x, format);
+  const int64_t shift = (format.bias + 1) / 2;
+  Value first = powerOfTwo(a, a.bits(split.shifted), shift, format);
+  return a.mul(a.fma(split.fraction, first, first), a.constant(std::ldexp(1.0, -shift)));
+}
+
+// 1 + exp(±x) in the bits of expandExp and the sum: below expNothing exp adds nothing to 1, and twice the half of a
+// normal number is exact, or infinite as the number is.
+Value ft::kernel::expandExpPlusOne(Arithmetic &a, Value x, const Format &format, bool negated) {
+  const double low = negated ? -format.expHigh : format.expNothing,
+               high = negated ? -format.expNothing : format.expHigh;
+  const Split split = splitExp(a, clamp(a, x, low, high), format, negated);
+  Value half = powerOfTwo(a, a.bits(split.shifted), -1, format);
+  return a.fma(a.fma(split.fraction, half, half), a.constant(2.0), a.constant(1.0));
+}
+
+/// 1 / x of f32, x at least 1 or NaN, rounded as IEEE says. ptxas asks at each element whether the result is a normal
+/// number, and each branch ends what can be in flight; a vector asks once. The steps are those of its own expansion.
+Value ft::kernel::reciprocalOnGpu(Arithmetic &a, Value x) {
+  constexpr double largestOrdinary = 8.507059173023462e37; // 2^126
+  auto type = cast<VectorType>(a.real);
+  SmallVector<Value> lanes;
+  for (int64_t lane = 0; lane < type.getDimSize(0); ++lane)
+    lanes.push_back(vector::ExtractOp::create(a.b, x, lane));
+  SmallVector<Value> largest = lanes; // a number of them that is a power of two
+  for (size_t half = lanes.size() / 2; half > 0; half /= 2)
+    for (size_t lane = 0; lane < half; ++lane)
+      largest[lane] = arith::MaxNumFOp::create(a.b, largest[lane], largest[lane + half]);
+  Value bound = arith::ConstantOp::create(a.b, a.b.getFloatAttr(a.b.getF32Type(), largestOrdinary));
+  Value ordinary = arith::CmpFOp::create(a.b, arith::CmpFPredicate::OLT, largest.front(), bound);
+  auto branch = scf::IfOp::create(a.b, type, ordinary, /*addThenBlock=*/true, /*addElseBlock=*/true);
+  OpBuilder::InsertionGuard guard(a.b);
+  a.b.setInsertionPointToEnd(branch.thenBlock());
+  for (Value &lane : lanes)
+    lane = NVVM::RcpApproxFtzF32Op::create(a.b, a.b.getF32Type(), lane);
+  Value near = vector::FromElementsOp::create(a.b, type, lanes);
+  Value error = a.fma(a.negate(x), near, a.constant(1.0));
+  scf::YieldOp::create(a.b, a.fma(near, error, near));
+  a.b.setInsertionPointToEnd(branch.elseBlock());
+  scf::YieldOp::create(a.b, a.div(a.constant(1.0), x));
+  return branch.getResult(0);
+}

@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# The optimizer on the host of the GPU of this machine: bits with and without, the rate of updates, and time by step beside
+# what ftc predicts.
+# offload.sh plans BIN_DIR OUT_DIR    compiles the plans, on any machine
+# offload.sh run BIN_DIR OUT_DIR      runs them; OUT_DIR/table is what reports/offload.md has. BIN_DIR holds ftc or ftrun.
+set -eu
+what=$1 bin=$2 out=$3
+here=$(cd "$(dirname "$0")/.." && pwd)
+target=${FTC_TARGET:-h200}
+mkdir -p "$out"
+cd "$here"
+host=(--set offload_optimizer.device=CPU)
+all=("${host[@]}" --set offload_optimizer.fraction=1)
+
+compile() { # name recipe options…
+  local name=$1 recipe=$2
+  shift 2
+  "$bin/ftc" compile "$recipe" --gpu "$target" "$@" -o "$out/$name.bin" > "$out/$name.compile"
+}
+
+tinyPlans() {
+  cat > "$out/tiny.textproto" <<RECIPE
+base_model: "smollm2-135m"
+precision: BF16_MIXED
+sequence_len: 256
+micro_batch_size: 4
+max_documents_per_row: 1
+weight_decay: 0.1
+deterministic: TRUE
+learning_rate: 1e-3
+lr_scheduler_type: CONSTANT
+max_steps: 6
+data { train: "synthetic:7" eval: "synthetic:8" }
+RECIPE
+  local form set
+  for form in plain accumulated clipped lora; do
+    case $form in
+    plain) set=() ;;
+    accumulated) set=(--set gradient_accumulation_steps=3) ;;
+    clipped) set=(--set max_grad_norm=0.05 --set eval_steps=2) ;;
+    lora) set=(--set lora.r=8 --set lora.target_modules=all-linear) ;;
+    esac
+    compile "tiny.$form.device" "$out/tiny.textproto" "${set[@]}"
+    compile "tiny.$form.half" "$out/tiny.textproto" "${set[@]}" "${host[@]}" --set offload_optimizer.fraction=0.5
+    compile "tiny.$form.all" "$out/tiny.textproto" "${set[@]}" "${all[@]}"
+  done
+}
+
+# 16,384 tokens a step, and 65,536 in four micro-batches.
+largePlans() {
+  local size recipe many
+  for size in 1b 7b; do
+    recipe=recipes/bench_full_$size.textproto
+    many=(--set gradient_accumulation_steps=4)
+    compile "$size.device" "$recipe"
+    compile "$size.all" "$recipe" "${all[@]}"
+    compile "$size.all4" "$recipe" "${all[@]}" "${many[@]}"
+    compile "$size.half" "$recipe" "${host[@]}" --set offload_optimizer.fraction=0.5
+  done
+  compile 7b.device4 recipes/bench_full_7b.textproto "${many[@]}"
+  compile 7b.auto80 recipes/bench_full_7b.textproto "${host[@]}" --set memory_budget=80GB
+  compile 7b.auto80x4 recipes/bench_full_7b.textproto "${host[@]}" --set memory_budget=80GB "${many[@]}"
+  # Masters and moments in f32: 28 bytes a parameter.
+  compile 7b.f32 recipes/bench_full_7b.textproto "${all[@]}" --set precision=BF16_MIXED --set optimizer_state_dtype=F32
+}
+
+if [ "$what" = plans ]; then
+  tinyPlans
+  largePlans
+  exit 0
+fi
+
+for form in plain accumulated clipped lora; do
+  for share in device half all; do
+    name=tiny.$form.$share
+    "$bin/ftrun" "$out/$name.bin" --model seeded:1 --init-adapters normal --overwrite --out "$out/run.$share" > "$out/$name.log" 2>&1
+  done
+  file=model.safetensors
+  [ $form = lora ] && file=adapter_model.safetensors
+  for share in half all; do
+    cmp "$out/run.device/$file" "$out/run.$share/$file" && echo "tiny $form, $share on the host: same bits" ||
+      echo "tiny $form, $share on the host: OTHER BITS"
+  done
+done | tee "$out/bits"
+rm -rf "$out"/run.*
+
+printf '%-12s %14s %14s %12s %12s %12s %10s\n' plan 'predicted ms' 'measured ms' 'tokens/s' 'host ms' 'exposed ms' 'host GiB' | tee "$out/table"
+for plan in "$out"/1b.*.bin "$out"/7b.*.bin; do
+  name=$(basename "$plan" .bin)
+  # Ends before the model is written: what is measured is steps.
+  "$bin/ftrun" "$plan" --model seeded:1 --overwrite --out "$out/run" > "$out/$name.log" 2>&1 &
+  run=$!
+  for ((second = 0; second < ${FTC_SECONDS:-100}; ++second)); do
+    sleep 1
+    kill -0 $run 2> /dev/null || break
+    [ "$(grep -c step_ms "$out/run/metrics.jsonl" 2> /dev/null)" -ge 10 ] 2> /dev/null && break
+  done
+  kill -9 $run 2> /dev/null || true
+  wait $run 2> /dev/null || true
+  python3 "$here/reports/offload.py" "$name" "$out/$name.compile" "$out/run/metrics.jsonl" "$out/$name.log" | tee -a "$out/table"
+  rm -rf "$out/run"
+done
