@@ -272,7 +272,7 @@ def main():
     options = parser.parse_args()
     if options.compile:
         options.compile.mkdir(parents=True, exist_ok=True)
-        compiled(options, "data", DATA_RECIPE, options.compile)
+        compiled(options, "data", DATA_RECIPE, options.compile, *["--gpu", options.gpu] * bool(options.gpu)) # its kernels are fewer
         for target in ["cpu"] + [options.gpu] * bool(options.gpu):
             compiled(options, f"load-{target}", LOAD_RECIPE, options.compile, "--gpu", target)
         return

@@ -72,17 +72,21 @@ std::string_view strip(std::string_view text, bool left, bool right, std::string
   return text;
 }
 
+/// Of `c`, behind which the text goes on at `at`. One letter's lower case depends on what stands around it: sigma's at
+/// a word's end.
+static void appendLower(std::string &out, char32_t c, std::string_view text, size_t at, bool behindLetter) {
+  if (c == U'\u03A3' && behindLetter && (at == text.size() || !isLetter(decode(text, at))))
+    appendUtf8(out, U'\u03C2');
+  else
+    appendLowercase(out, c);
+}
+
 std::string lower(std::string_view text) {
   std::string out;
   bool behindLetter = false;
   for (size_t at = 0; at < text.size();) {
     const char32_t c = decode(text, at);
-    size_t ahead = at;
-    // The one letter whose lower case depends on what stands around it: sigma at a word's end.
-    if (c == U'\u03A3' && behindLetter && (at == text.size() || !isLetter(decode(text, ahead))))
-      appendUtf8(out, U'\u03C2');
-    else
-      appendLowercase(out, c);
+    appendLower(out, c, text, at, behindLetter);
     behindLetter = isLetter(c);
   }
   return out;
@@ -97,12 +101,14 @@ std::string upper(std::string_view text) {
 
 std::string capitalize(std::string_view text) {
   std::string out;
+  bool behindLetter = false;
   for (size_t at = 0; at < text.size();) {
     const char32_t c = decode(text, at);
     if (out.empty())
       appendUtf8(out, char32_t(utf8proc_totitle(utf8proc_int32_t(c))));
     else
-      appendLowercase(out, c);
+      appendLower(out, c, text, at, behindLetter);
+    behindLetter = isLetter(c);
   }
   return out;
 }
@@ -113,7 +119,7 @@ std::string title(std::string_view text) {
   for (size_t at = 0; at < text.size();) {
     const char32_t c = decode(text, at);
     if (inWord)
-      appendLowercase(out, c);
+      appendLower(out, c, text, at, true);
     else
       appendUtf8(out, char32_t(utf8proc_totitle(utf8proc_int32_t(c))));
     inWord = isLetter(c);

@@ -84,6 +84,8 @@ Expected<Value> intFilter(Context &, const Value &input, const Bound &a) {
   FT_ASSIGN_OR_RETURN(const int64_t base, integerArgument(a[1], "base", 10));
   if (base < 2 || base > 36)
     return badInput("int: the base must be in [2, 36]");
+  if (input.is(Kind::Undefined))
+    return badInput(fmt::format("{} is undefined", input.undefinedName()));
   if (input.isInteger())
     return Value(input.integer());
   std::optional<double> real = input.is(Kind::Real) ? std::optional(input.real()) : std::nullopt;
@@ -100,6 +102,8 @@ Expected<Value> intFilter(Context &, const Value &input, const Bound &a) {
 Expected<Value> floatFilter(Context &, const Value &input, const Bound &a) {
   if (input.isNumber())
     return Value(input.real());
+  if (input.is(Kind::Undefined))
+    return badInput(fmt::format("{} is undefined", input.undefinedName()));
   if (const auto real = input.is(Kind::Text) ? realOf(input.text()) : std::nullopt)
     return finite(*real);
   return a[0].value_or(Value(0.0));

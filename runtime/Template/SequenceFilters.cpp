@@ -170,6 +170,9 @@ Expected<Value> uniqueFilter(Context &context, const Value &input, const Bound &
   std::vector<Value> kept, seen;
   for (size_t i = 0; i < items.size(); ++i) {
     FT_RETURN_IF_ERROR(context.budget.spend((1 + seen.size()) * std::min<uint64_t>(keys[i].weight(), 1u << 24)));
+    if (keys[i].is(Kind::List) || keys[i].is(Kind::Dict))
+      return badInput(
+          fmt::format("unique: values of type {} cannot be told apart; give an attribute", keys[i].typeName()));
     if (std::find(seen.begin(), seen.end(), keys[i]) != seen.end())
       continue;
     seen.push_back(keys[i]);

@@ -67,6 +67,18 @@ Json asTransformersGives(const Json &message) {
   return given;
 }
 
+/// A list of parts is as good as a text where all of them are texts.
+Status checkParts(const Json &content) {
+  for (size_t i = 0; content.is_array() && i < content.size(); ++i) {
+    const Json *type = content[i].is_object() ? find(content[i], "type") : nullptr;
+    if (type && *type != "text")
+      return badInput(fmt::format("part {} of the content is of type {}; must be \"text\": models are trained on text "
+                                  "alone, and a template may leave out other parts without a word",
+                                  i, shown(type->dump(-1, ' ', true, Json::error_handler_t::replace))));
+  }
+  return {};
+}
+
 Status readMessage(const Json &message, const ChatMessagesForm &form, Sample &sample) {
   if (!message.is_object())
     return badInput(fmt::format("is of type {}; must be an object with role and content", message.type_name()));
@@ -83,6 +95,8 @@ Status readMessage(const Json &message, const ChatMessagesForm &form, Sample &sa
     return badInput(fmt::format("field \"{}\" is missing", contentName));
   if (content && !content->is_string() && !content->is_array() && !content->is_object())
     return badInput(fmt::format("field \"{}\" is {}; must be a text", contentName, shown(content->dump())));
+  if (content)
+    FT_RETURN_IF_ERROR(checkParts(*content));
   FT_ASSIGN_OR_RETURN(const std::optional<bool> trains, trainOf(message, role));
   Json turn = {{"role", role}};
   if (content)
@@ -112,8 +126,13 @@ Json parsedBounded(std::string_view text) {
 
 Expected<Json> parsed(std::string_view text, std::string_view name) {
   Json json = parsedBounded(text);
-  if (json.is_string()) // data sets of tables keep JSON in a text
-    json = parsedBounded(json.get_ref<const std::string &>());
+  if (json.is_string()) { // data sets of tables keep JSON in a text
+    const std::string held = json.get<std::string>();
+    json = parsedBounded(held);
+    if (json.is_discarded())
+      return badInput(fmt::format("field \"{}\" is the text \"{}\"; must be a list, or a text that is JSON of one",
+                                  name, shown(held, 60)));
+  }
   if (json.is_discarded())
     return badInput(
         fmt::format("field \"{}\" is not JSON that can be read (UTF-8, numbers that a double holds)", name));

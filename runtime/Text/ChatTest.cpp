@@ -96,6 +96,11 @@ TEST(ChatMessages, NullsGoAndThoughtsHaveTheNamesThatTemplatesKnow) {
 
 TEST(ChatMessages, RefusalsNameTheMessage) {
   EXPECT_EQ(refusal("[]"), "field \"messages\" is []; must be a list of messages, and not empty");
+  EXPECT_EQ(refusal("\"hello\""),
+            "field \"messages\" is the text \"hello\"; must be a list, or a text that is JSON of one");
+  EXPECT_EQ(refusal(R"([{"role":"user","content":[{"type":"text","text":"a"},{"type":"image_url"}]}])"),
+            "message 0: part 1 of the content is of type \"image_url\"; must be \"text\": models are trained on text "
+            "alone, and a template may leave out other parts without a word");
   EXPECT_EQ(refusal("{}"), "field \"messages\" is {}; must be a list of messages, and not empty");
   EXPECT_EQ(refusal("[1]"), "message 0: is of type number; must be an object with role and content");
   EXPECT_EQ(refusal(R"([{"role":"user","content":"x"},{"role":"critic","content":"x"}])"),

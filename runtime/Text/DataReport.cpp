@@ -111,6 +111,11 @@ std::string formatReport(const DataReport &report, std::string_view title) {
     out +=
         "  note: every answer is empty, and nothing but ends of turns is trained; do the data call answers otherwise "
         "(data { columns { output: … } })?\n";
+  if (stats.truncated * 10 > stats.samples)
+    out += fmt::format(
+        "  note: {:.0f} % of the samples are longer than a document may be, and lose their end, which would "
+        "teach where an answer ends; raise sequence_len, and max_document_len where it is set\n",
+        100 * double(stats.truncated) / double(stats.samples));
   for (const SourceStats &source : stats.sources)
     out += sourceLine(source);
   out += histogram(report.lengths);

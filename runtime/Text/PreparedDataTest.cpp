@@ -246,6 +246,15 @@ TEST_F(PreparedDataTest, ReportMarksWhatIsNotTrained) {
   empty.stats.targets = empty.stats.endTrained;
   EXPECT_NE(formatReport(empty, "t").find("note: every answer is empty, and nothing but ends of turns is trained"),
             std::string::npos);
+  EXPECT_EQ(text.find("lose their end"), std::string::npos);
+  DataReport cut = report;
+  cut.stats.samples = 10;
+  cut.stats.truncated = 1;
+  EXPECT_EQ(formatReport(cut, "t").find("lose their end"), std::string::npos);
+  cut.stats.truncated = 2;
+  EXPECT_NE(formatReport(cut, "t").find("  note: 20 % of the samples are longer than a document may be, and lose their "
+                                        "end, which would teach where an answer ends; raise sequence_len"),
+            std::string::npos);
   DataReport steering = report;
   steering.sample = "a\x1b[31m\r\tb\x7f";
   EXPECT_NE(formatReport(steering, "t").find("    | a\\x1b[31m\\x0d\tb\\x7f\n"), std::string::npos);

@@ -87,7 +87,7 @@ TEST(ModelSource, ComparesWhatConfigJsonSays) {
   FT_EXPECT_OK(model.checkWith(with("rope_parameters", {{"rope_theta", 10000.0}})));
   FT_EXPECT_OK(model.checkWith(with("max_position_embeddings", 256))); // bounds nothing in a plan
   FT_EXPECT_OK(model.checkWith(with("rms_norm_eps", double(1e-6f))));  // from a GGUF file
-  expectError(model.checkWith(with("rms_norm_eps", 1e-6 + 1e-15)), "rms_norm_eps is 1.000000001e-06; the plan");
+  expectError(model.checkWith(with("rms_norm_eps", 1.0000001e-6)), "rms_norm_eps is 1.0000001e-06; the plan");
   FT_EXPECT_OK(model.checkWith(with("_model_name_or_path", "Tiny")));
   expectError(model.checkWith(with("hidden_size", 128)), "hidden_size is 128; the plan was compiled for 64");
   expectError(model.checkWith(with("rope_theta", 5e5)), "rope_theta is 500000; the plan was compiled for 10000");

@@ -210,6 +210,10 @@ c{#- close -#}   d
 {{ 'a<'|safe + '<b' + '>'|safe }}{{ '<' + '&'|safe }}{{ ('<'|safe)|upper + "'" }}{{ ('a'|safe) ~ '<' }}{{ '<b>'|safe|trim('<') + '<' }}{{ ('ab'|safe)[0] + '<' }}{{ ('ab'|safe) * 2 + '<' }}{{ ('ab'|safe)[::-1] + '"' }}
 {{ ('a,b'|safe).split(',')[0] + '<' }}{{ ('ab'|safe).replace('b', '<') }}{{ ('-'|safe).join(['<', '>']) }}{{ ['<'|safe, '<'] }}{{ ('a'|safe)|string + '<' }}{{ ('A'|safe).lower() + '<' }}{{ ('ab'|safe)|replace('b', 'c') + '<' }}{{ ('ab'|safe)|title + '<' }}{{ ('ab'|safe)|list|first + '<' }}
 {{ ('a<'|safe).startswith('a<') }}{{ ('a&lt;'|safe).strip('<') }}{{ '<' in ('<'|safe) }}{{ ('<'|safe) == '<' }}{{ ('a'|safe)|tojson }}{{ ('a'|safe)|length }}{% set x = 'a'|safe %}{{ x + '<' }}{% set y %}{{ x }}{% endset %}{{ y + '<' }}
+{{ 'ΣΑΣ ΑΣ.'.capitalize() }}{{ 'ΣΑΣ ΑΣ. ΑΣΑ'.title() }}{{ 'ΣΑΣ ΑΣ'|capitalize }}
+{{ missing|int }}
+{{ missing|float }}
+{{ [[1]]|unique|list }}
 {{ '<{}|{}>'.format(1, 'a') }}{{ '{0}{1}{0}'.format('a', none) }}{{ '{a}{b!r}'.format(a=[1, 'x'], b='q') }}{{ '{{}}{}'.format(2.5) }}{{ '{!s}'.format(true) }}{{ '{}'.format(missing) }}{{ ''.format() }}{{ '{:}'.format('x') }}
 {{ '{}{}'.format(1) }}
 {{ '{0}{}'.format(1, 2) }}
