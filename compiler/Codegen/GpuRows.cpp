@@ -32,7 +32,8 @@ constexpr int64_t elementsPerThread = 16, keptElements = 32, keptVectors = 8, ma
 /// What a thread loads before it computes with the first of it, and how many turns of a loop take their loads together.
 constexpr int64_t bytesAhead = 128, turnsAhead = 4;
 /// Threads that must fit a multiprocessor at once: 80 registers each, or 128 where a thread keeps more than
-/// `lightElements` from phase to phase. Left to itself ptxas aims at full occupancy and spills for it.
+/// `lightElements` from phase to phase, or computes in f64. Left to itself ptxas aims at full occupancy and spills for
+/// it.
 constexpr int64_t residentThreads = 768, residentHeavyThreads = 512, lightElements = 40;
 
 /// A number that divides `value` whatever its operands; 0 for the constant 0, which everything divides.
@@ -67,6 +68,9 @@ int64_t offsetDivisor(const Access &access) {
 int64_t bytesOf(const Access &access) {
   return elementBytes(cast<MemRefType>(access.memref.getType()).getElementType());
 }
+
+/// Arithmetic in f64 takes twice the registers, and leaves none for what is loaded ahead.
+bool isOfF64(vector::LoadOp load) { return load.getVectorType().getElementType().isF64(); }
 
 /// How the rows of one length lie on the threads.
 struct RowShape {
@@ -132,6 +136,7 @@ private:
     return perThread <= keptVectors && perThread * shape.vector <= keptElements;
   }
   int64_t keptBetweenPhases() const;
+  bool computesInF64() const;
   Value laneOffset(const RowShape &shape);
   Tile ragged(const RowGroup &group, Value offset, int64_t number);
   Reductions walkUnrolled(const RowGroup &group, Reductions partial);
@@ -167,7 +172,8 @@ func::FuncOp GpuRows::emit() {
   types.push_back(b.getI64Type());
   function = func::FuncOp::create(b, kernel.getSymName(), b.getFunctionType(types, {}));
   int64_t rows = warpRows ? shortRowThreads / threads : 1;
-  int64_t resident = keptBetweenPhases() > lightElements ? residentHeavyThreads : residentThreads;
+  const bool heavy = keptBetweenPhases() > lightElements || computesInF64();
+  int64_t resident = heavy ? residentHeavyThreads : residentThreads;
   int64_t minBlocks = std::max<int64_t>(1, resident / (threads * rows));
   Block *entry = function.addEntryBlock();
   b.setInsertionPointToStart(entry);
@@ -219,6 +225,15 @@ int64_t GpuRows::keptBetweenPhases() const {
   return elements;
 }
 
+bool GpuRows::computesInF64() const {
+  return llvm::any_of(phases.groups(), [](const RowGroup *group) {
+    return llvm::any_of(group->slice, [](Operation *op) {
+      auto load = dyn_cast<vector::LoadOp>(op);
+      return load && isOfF64(load);
+    });
+  });
+}
+
 Value GpuRows::laneOffset(const RowShape &shape) {
   return arith::MulIOp::create(b, thread, constantIndex(shape.vector), arith::IntegerOverflowFlags::nsw);
 }
@@ -262,11 +277,8 @@ GpuRows::Reductions GpuRows::emitTiles(const RowGroup &group, ArrayRef<Tile> til
   return partial;
 }
 
-/// Arithmetic in f64 takes twice the registers and leaves none for it.
-bool mayLoadAhead(vector::LoadOp load) { return !load.getVectorType().getElementType().isF64(); }
-
 void GpuRows::loadAhead(vector::LoadOp load, const Tile &tile) {
-  if (!mayLoadAhead(load))
+  if (isOfF64(load))
     return;
   auto isIt = [&](const auto &entry) {
     return entry.first == load && entry.second->number == tile.number && entry.second->rows == tile.rows;
@@ -284,7 +296,7 @@ int64_t GpuRows::turnsOf(const RowGroup &group) const {
   for (Operation *op : group.slice)
     if (auto load = dyn_cast<vector::LoadOp>(op)) {
       bytes += shapes.at(group.length).vector * bytesOf(*accessOf(op));
-      most = mayLoadAhead(load) ? most : 1;
+      most = isOfF64(load) ? 1 : most;
     }
   return bytes ? std::clamp<int64_t>(bytesAhead / bytes, 1, most) : 1;
 }
