@@ -24,7 +24,8 @@ static Value argumentOf(RowBuilder &b, Value x, Activation activation) {
 static Value timesSlope(RowBuilder &b, Value y, Value x, Activation activation) {
   if (activation == Activation::Silu)
     return y;
-  Value cubic = b.mul(b.mul(x, x), b.number(3 * geluThird, x.getType()));
+  // Not from the square that a(x) has: it would be kept until here.
+  Value cubic = b.mul(b.mul(x, b.number(3 * geluThird, x.getType())), x);
   return b.mul(y, b.add(b.number(geluFirst, x.getType()), cubic));
 }
 
