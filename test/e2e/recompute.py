@@ -51,6 +51,7 @@ class SameBits(WorkshopTest):
 
     def test_what_is_parked_is_told_and_comes_back(self):
         plan = self.compile("parked", base_model='"tiny-llama-1.1b"', precision="BF16_TRUE", sequence_len=64, lora=LORA,
+                            max_document_len=None, max_documents_per_row=None,
                             activation_offload="TRUE", gradient_checkpointing="FULL")
         text = call(FTC, "explain", plan).out
         bytes_of_one = 2 * 2 * 64 * 2048
