@@ -31,7 +31,6 @@ class Compile(WorkshopTest):
             (dict(base_model='"tiny-gqq"'), ["tiny-gqq", 'did you mean "tiny-gqa"?']),
             (dict(target='"cpuu"'), ["cpuu"]),
             (dict(lora='{ r: 4 use_dora: true }'), ["use_dora"]),
-            (dict(activation_offload="TRUE"), ["activation_offload"]),
             (dict(save_steps=0), ["save_steps is 0", "[1, 1000000000]"]),
             (dict(save_total_limit=2), ["save_total_limit", "save_steps"]),
             (dict(save_steps=6, load_best_model_at_end="true"), ["load_best_model_at_end", "eval_steps absent"]),
