@@ -7,7 +7,7 @@ beside the same run on a base in bf16. Standard library alone.
     reports/accuracy.py report      OUT/accuracy.json -> reports/accuracy.md and reports/accuracy.svg
 
 OUT is out/accuracy, or --out; it must lie in this source tree, since plans name the data by its place beside them. MODEL: the weights
-of SmolLM2-135M (a GGUF file, or a folder). `run` needs ftrun, OUT, recipes/data and MODEL alone, takes a minute and a half
+of SmolLM2-135M (a GGUF file, or a folder). `run` needs ftrun, OUT, recipes/data, test/e2e and MODEL alone, takes a minute and a half
 on an H200, prints a table, and exits 1 where the gate is missed:
 
     products of codes (FP8) end within 0.2 % of products of the numbers that these codes mean, and within 0.6 % of bf16.
@@ -18,11 +18,13 @@ import math
 import pathlib
 import shutil
 import statistics
-import struct
 import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "test/e2e"))
+from harness import tensors  # noqa: E402
+
 RECIPE = ROOT / "recipes/smollm2_lora.textproto"
 BASES = {
     "bf16": ("bf16", []),
@@ -40,22 +42,6 @@ def call(*command):
     if done.returncode:
         sys.exit(f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout[-3000:]}")
     return done.stdout
-
-
-def tensors(path):
-    """A safetensors file as {name: list of numbers}; F32 and BF16."""
-    data = pathlib.Path(path).read_bytes()
-    size = struct.unpack_from("<Q", data)[0]
-    found = {}
-    for name, entry in json.loads(data[8:8 + size]).items():
-        if name == "__metadata__":
-            continue
-        begin, end = (8 + size + offset for offset in entry["data_offsets"])
-        raw = data[begin:end]
-        if entry["dtype"] == "BF16":
-            raw = b"".join(b"\0\0" + raw[i:i + 2] for i in range(0, len(raw), 2))
-        found[name] = struct.unpack(f"<{len(raw) // 4}f", raw)
-    return found
 
 
 def relative_errors(actual, expected):

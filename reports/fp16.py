@@ -12,11 +12,10 @@ import json
 import os
 import pathlib
 import shutil
-import struct
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "test" / "e2e"))
-from harness import FTC, FTRUN, TINY, call  # noqa: E402
+from harness import FTC, FTRUN, TINY, call, scale_tensor  # noqa: E402
 
 WHOLE_ROWS = dict(packing="false", max_document_len=None, max_documents_per_row=None, deterministic="TRUE")
 OVERFLOWS = dict(precision="FP16_MIXED", max_steps=24, learning_rate=1e-4, gradient_accumulation_steps=1, **WHOLE_ROWS)
@@ -67,13 +66,7 @@ def make_large(folder):
     compile_tiny(folder, "made.bin", "cpu")
     out = folder / "large"
     checked(FTRUN, folder / "made.bin", "--model", "seeded:11", "--stop-after", "1", "--overwrite", "--out", out)
-    path = out / "model.safetensors"
-    data = bytearray(path.read_bytes())
-    size = struct.unpack_from("<Q", data)[0]
-    begin, end = json.loads(data[8:8 + size])["lm_head.weight"]["data_offsets"]
-    numbers = struct.unpack_from(f"<{(end - begin) // 4}f", data, 8 + size + begin)
-    struct.pack_into(f"<{len(numbers)}f", data, 8 + size + begin, *(1000 * number for number in numbers))
-    path.write_bytes(data)
+    scale_tensor(out / "model.safetensors", "lm_head.weight", 1000)
     for other in out.iterdir():
         if other.suffix not in (".safetensors", ".json") or other.name == "summary.json":
             other.unlink()

@@ -143,6 +143,16 @@ def tensors(path):
     return result
 
 
+def scale_tensor(path, name, factor):
+    """Multiplies the numbers of an F32 tensor of a safetensors file, in place."""
+    data = bytearray(path.read_bytes())
+    size = struct.unpack_from("<Q", data)[0]
+    begin, end = json.loads(data[8:8 + size])[name]["data_offsets"]
+    numbers = struct.unpack_from(f"<{(end - begin) // 4}f", data, 8 + size + begin)
+    struct.pack_into(f"<{len(numbers)}f", data, 8 + size + begin, *(factor * number for number in numbers))
+    path.write_bytes(data)
+
+
 def relative_error(actual, expected):
     """|actual - expected| / |expected|, 2-norms; infinite where that is no number."""
     if len(actual) != len(expected):

@@ -6,7 +6,7 @@ import re
 import struct
 import unittest
 
-from harness import FTC, LORA, WorkshopTest, call, tensors
+from harness import FTC, LORA, WorkshopTest, call, scale_tensor, tensors
 
 BF16 = dict(precision="BF16_TRUE", optimizer_state_dtype="BF16", weight_decay=0.1)
 # With one micro-batch a step, and without a norm, whose last bits depend on who sums up what, gradients are the same; but for
@@ -142,13 +142,7 @@ class LossScales(StatesTest):
     def large(self):
         """The folder of a model with such a head."""
         self.train(self.compile("made"), "model", "--stop-after", "1")
-        path = self.folder / "model" / "model.safetensors"
-        data = bytearray(path.read_bytes())
-        size = struct.unpack_from("<Q", data)[0]
-        begin, end = json.loads(data[8:8 + size])["lm_head.weight"]["data_offsets"]
-        numbers = struct.unpack_from(f"<{(end - begin) // 4}f", data, 8 + size + begin)
-        struct.pack_into(f"<{len(numbers)}f", data, 8 + size + begin, *(1000 * number for number in numbers))
-        path.write_bytes(data)
+        scale_tensor(self.folder / "model" / "model.safetensors", "lm_head.weight", 1000)
         return self.folder / "model"
 
     def steps(self, name, model, *options, **fields):
