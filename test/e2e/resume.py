@@ -26,6 +26,8 @@ SPLIT = {
     "full, FSDP, mixed": dict(parallelism="{ strategy: FSDP dp_shard_size: 2 }", precision="BF16_MIXED"),
     "full, FSDP, halves": dict(parallelism="{ strategy: FSDP dp_shard_size: 2 }", precision="BF16_MIXED",
                                master_dtype="BF16_REMAINDER", optimizer_state_dtype="BF16"),
+    "full, FSDP, 8-bit moments": dict(base_model='"tiny-blocks"', precision="BF16_MIXED", parallelism="{ strategy: FSDP dp_shard_size: 3 }",
+                                      optimizer_state_dtype="INT8"),
     "LoRA, FSDP, base in shares": dict(parallelism="{ strategy: FSDP dp_shard_size: 2 shard_frozen: TRUE }", lora=DROPOUT),
     "full, HSDP": dict(parallelism="{ strategy: HSDP dp_shard_size: 2 dp_replicate_size: 2 }", micro_batch_size=7),
 }
@@ -35,6 +37,7 @@ FORMS = {
     "full, mixed": dict(precision="BF16_MIXED"),
     "full, bf16": dict(precision="BF16_TRUE", optimizer_state_dtype="BF16"),
     "full, f16": dict(precision="FP16_MIXED"),
+    "full, 8-bit moments": dict(base_model='"tiny-blocks"', precision="BF16_TRUE", optimizer_state_dtype="INT8"),
     "full, halves": dict(precision="BF16_MIXED", master_dtype="BF16_REMAINDER"),
     "full, SGD with momentum": dict(optim="SGD", sgd_momentum=0.9),
     "full, SGD": dict(optim="SGD"),

@@ -2,6 +2,8 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
+#include <algorithm>
+
 using namespace mlir;
 
 namespace ft {
@@ -18,14 +20,26 @@ static Value upperHalf(RowBuilder &b, Value row, Value words) {
 
 static Value lowWord(RowBuilder &b, Value word) { return arith::TruncIOp::create(b, b.getI32Type(), word); }
 
-RoundingBits::RoundingBits(ProgramBuilder &p, Value keyMemory, Value firstRow, Value scalars) : b(p.b) {
+RoundingBits::RoundingBits(ProgramBuilder &p, Value keyMemory, Value firstRow, Value scalars, int64_t length) : b(p.b) {
   Value key = b.loadScalar(keyMemory, b.index(0));
   Value high = arith::ShRUIOp::create(b, key, b.integer(32, key.getType()));
   Value step = arith::FPToSIOp::create(b, b.getI32Type(), p.runScalar(scalars, plan::STEP));
   Value item = arith::IndexCastOp::create(b, b.getI64Type(), p.item());
+  const int64_t drawn = std::min(length, roundingPiece);
+  Value lanes = b.lanes(drawn);
+  if (length < bucketRow) {
+    auto part = [&](int64_t divisor, int64_t remainder) { // item / divisor mod remainder
+      Value quotient = arith::DivUIOp::create(b, item, b.integer(divisor, item.getType()));
+      return lowWord(b, arith::RemUIOp::create(b, quotient, b.integer(remainder, item.getType())));
+    };
+    const int64_t inPiece = roundingPiece / length;
+    half = part(inPiece, roundingPieces);
+    Value first = arith::MulIOp::create(b, part(1, inPiece), b.integer(length, b.getI32Type()));
+    lanes = arith::AddIOp::create(b, lanes, b.broadcast(first, drawn));
+    item = arith::DivUIOp::create(b, item, b.integer(bucketRow / length, item.getType()));
+  }
   Value row = lowWord(b, arith::AddIOp::create(b, b.loadScalar(firstRow, b.index(0)), item));
-  Value lanes = b.lanes(roundingPiece);
-  auto block = kernel::PhiloxOp::create(b, b.broadcast(step, roundingPiece), b.broadcast(row, roundingPiece), lanes,
+  auto block = kernel::PhiloxOp::create(b, b.broadcast(step, drawn), b.broadcast(row, drawn), lanes,
                                         b.integer(0, lanes.getType()), lowWord(b, key), lowWord(b, high));
   words = {block.getWord0(), block.getWord1(), block.getWord2()};
 }
@@ -33,7 +47,10 @@ RoundingBits::RoundingBits(ProgramBuilder &p, Value keyMemory, Value firstRow, V
 Value RoundingBits::bits(Rounded what, int64_t piece) {
   const bool param = what == Rounded::Param, upper = param ? piece == 1 : what == Rounded::ExpAvgSq;
   Value word = words[param ? 2 : piece];
-  if (upper)
+  if (half) {
+    Value shift = arith::MulIOp::create(b, half, b.integer(16, half.getType()));
+    word = arith::ShRUIOp::create(b, word, b.broadcast(shift, getLength(word)));
+  } else if (upper)
     return arith::ShRUIOp::create(b, word, b.integer(16, word.getType()));
   return arith::AndIOp::create(b, word, b.integer(0xffff, word.getType()));
 }

@@ -30,16 +30,19 @@ enum class Rounded { ExpAvg, ExpAvgSq, Param };
 class RoundingBits {
 public:
   /// `key`: i64[1]. `firstRow`: i64[1], the number of item 0's row. `scalars`: plan.proto, Scalar.
-  RoundingBits(ProgramBuilder &p, mlir::Value key, mlir::Value firstRow, mlir::Value scalars);
+  /// An item is a row, or `length` lanes of one, where that divides roundingPiece.
+  RoundingBits(ProgramBuilder &p, mlir::Value key, mlir::Value firstRow, mlir::Value scalars, int64_t length);
 
-  /// `row`, f32, of lanes [piece · 512, (piece + 1) · 512), as bf16. NaN stays NaN, infinity infinite.
+  /// `row`, f32, of lanes [piece · 512, (piece + 1) · 512) of a whole row, as bf16; of a part of one, which has its
+  /// lanes, the parameter alone is rounded. NaN stays NaN, infinity infinite.
   mlir::Value round(mlir::Value row, Rounded what, int64_t piece);
 
 private:
   mlir::Value bits(Rounded what, int64_t piece);
 
   RowBuilder &b;
-  std::array<mlir::Value, 3> words; ///< of lanes [0, 512)
+  std::array<mlir::Value, 3> words; ///< of lanes [0, 512), or of those of a part of a row
+  mlir::Value half;                 ///< of a part: which half of word 2 is its, 0 or 1
 };
 
 } // namespace ft

@@ -6,7 +6,7 @@
 //   %c = ft.cast %p1                                nothing: the launch has written the copies
 //
 // and @initialize, where nothing is updated, %c = ft.cast %p: one launch that converts. Kernels see a bucket as a
-// matrix [elements / 1024, 1024]; the zeros between its members stay zeros.
+// matrix [elements / 1024, 1024], an update of moments in codes as one of blocks; the zeros between members stay zeros.
 #include "compiler/Fusion/Programs/Programs.h"
 #include "compiler/Layout/FormBuckets.h"
 #include "compiler/Planning/Steps/Steps.h"
@@ -20,10 +20,10 @@ using namespace ft::model;
 constexpr int64_t partialsAlignment = 64; // elements
 static_assert(bucketAlignment % bucketRow == 0);
 
-/// A whole bucket as rows of bucketRow elements.
-static PlaceUse inRows(PlaceUse bucket) {
-  bucket.place.rows = bucket.place.columns / bucketRow;
-  bucket.place.columns = bucket.place.pitch = bucketRow;
+/// A whole bucket as rows of so many elements.
+static PlaceUse inRows(PlaceUse bucket, int64_t length = bucketRow) {
+  bucket.place.rows = bucket.place.columns / length;
+  bucket.place.columns = bucket.place.pitch = length;
   return bucket;
 }
 
@@ -120,34 +120,45 @@ static CastOp workingCopyOf(Optimizer op) {
   return nullptr;
 }
 
-/// `moments`: operands of the bucket's moments, null where there are none; their results follow the parameter's, and
-/// that of `remainder`, if there is one, is the last. `build`: the program of the optimizer's kind with these options.
+/// What an optimizer keeps of a bucket: operands of its moments, and, null or none where absent, of the remainder and
+/// of moments' scales. Their results follow the parameter's in this order.
+struct StateOperands {
+  SmallVector<Value, 2> moments;
+  Value remainder;
+  SmallVector<Value, 2> scales;
+};
+
+/// `build`: the program of the optimizer's kind with these options.
 template <typename Options>
-static LogicalResult
-emitUpdate(Optimizer op, ArrayRef<Value> moments, Value remainder, StepEmitter &out, StringRef name,
-           RowProgram (*build)(OpBuilder &, StringRef, const BucketLayout &, const Options &), const Options &options) {
+static LogicalResult emitUpdate(Optimizer op, const StateOperands &state, StepEmitter &out, StringRef name,
+                                RowProgram (*build)(OpBuilder &, StringRef, const BucketLayout &, const Options &),
+                                const Options &options) {
   SmallVector<PlaceUse> uses;
-  auto updated = [&](Value before, Value after) {
-    PlaceUse use = inRows(out.reading(before));
-    use.write = out.values.version(after);
+  BucketLayout layout;
+  layout.length = state.scales.empty() ? bucketRow : momentBlock;
+  unsigned next = 0; // result
+  auto updated = [&](Value before, bool rows = true) {
+    PlaceUse use = rows ? inRows(out.reading(before), layout.length) : out.reading(before);
+    use.write = out.values.version(op->getResult(next++));
     uses.push_back(use);
     return use.place.elementType;
   };
   for (Value result : op->getResults())
     if (out.values.aliasOf(result) < 0)
       return op->emitOpError("must update its bucket in place");
-  BucketLayout layout;
-  layout.param = updated(op.getParam(), op->getResult(0));
+  layout.param = updated(op.getParam());
   layout.rows = uses.front().place.rows;
-  uses.push_back(inRows(out.reading(op->getOperand(1))));
+  uses.push_back(inRows(out.reading(op->getOperand(1)), layout.length));
   layout.grad = uses.back().place.elementType;
   Type *types[] = {&layout.expAvg, &layout.expAvgSq};
-  for (auto [number, moment] : llvm::enumerate(moments))
-    *types[number] = updated(moment, op->getResult(number + 1));
-  if (remainder)
-    layout.remainder = updated(remainder, op->getResults().back());
+  for (auto [type, moment] : llvm::zip(types, state.moments))
+    *type = updated(moment);
+  if (state.remainder)
+    layout.remainder = updated(state.remainder);
+  for (Value scales : state.scales)
+    updated(scales, /*rows=*/false);
   if (CastOp copy = workingCopyOf(op)) {
-    uses.push_back(inRows(out.writing(copy.getResult())));
+    uses.push_back(inRows(out.writing(copy.getResult()), layout.length));
     layout.copy = uses.back().place.elementType;
     layout.copyTiesAway = copy.getTiesAway();
   }
@@ -169,18 +180,20 @@ emitUpdate(Optimizer op, ArrayRef<Value> moments, Value remainder, StepEmitter &
 }
 
 static LogicalResult emitAdamw(AdamwOp op, StepEmitter &out) {
-  return emitUpdate(op, {op.getExpAvg(), op.getExpAvgSq()}, op.getRemainder(), out, "adamw", buildAdamw,
+  const StateOperands state{
+      {op.getExpAvg(), op.getExpAvgSq()}, op.getRemainder(), SmallVector<Value, 2>(op.getScales())};
+  return emitUpdate(op, state, out, "adamw", buildAdamw,
                     {op.getBeta1().convertToDouble(), op.getBeta2().convertToDouble(),
                      op.getEpsilon().convertToDouble(), op.getWeightDecay().convertToDouble(),
                      op.getMaxNorm().convertToDouble()});
 }
 
 static LogicalResult emitSgd(SgdOp op, StepEmitter &out) {
-  SmallVector<Value, 1> moments;
+  StateOperands state;
   if (Value buffer = op.getMomentumBuffer())
-    moments.push_back(buffer);
+    state.moments.push_back(buffer);
   return emitUpdate(
-      op, moments, /*remainder=*/Value(), out, "sgd", buildSgd,
+      op, state, out, "sgd", buildSgd,
       {op.getMomentum().convertToDouble(), op.getWeightDecay().convertToDouble(), op.getMaxNorm().convertToDouble()});
 }
 
@@ -208,19 +221,10 @@ static LogicalResult emitTransfer(TransferOp op, StepEmitter &out) {
 
 static void findAccumulatePairs(AccumulateOp, InPlacePairs &pairs) { pairs.push_back({0, 0}); }
 
-/// The parameter, its moments and remainder; not the gradient between them.
-static void findAdamwPairs(AdamwOp op, InPlacePairs &pairs) {
-  pairs.push_back({0, 0});
-  pairs.push_back({2, 1});
-  pairs.push_back({3, 2});
-  if (op.getRemainder())
-    pairs.push_back({4, 3});
-}
-
-static void findSgdPairs(SgdOp op, InPlacePairs &pairs) {
-  pairs.push_back({0, 0});
-  if (op.getMomentumBuffer())
-    pairs.push_back({2, 1});
+/// All that an update leaves takes the place of what it was.
+template <typename Op> static void findUpdatePairs(Op op, InPlacePairs &pairs) {
+  for (auto [result, operand] : llvm::enumerate(op.getUpdatedOperands()))
+    pairs.push_back({operand, result});
 }
 
 void ft::attachUpdateSteps(MLIRContext &context) {
@@ -230,9 +234,9 @@ void ft::attachUpdateSteps(MLIRContext &context) {
   attachSteps<InsertOp, emitInsert>(context);
   attachSteps<GradNormOp, emitGradNorm>(context);
   attachSteps<AdamwOp, emitAdamw>(context);
-  attachInPlace<AdamwOp, findAdamwPairs>(context);
+  attachInPlace<AdamwOp, findUpdatePairs<AdamwOp>>(context);
   attachSteps<SgdOp, emitSgd>(context);
-  attachInPlace<SgdOp, findSgdPairs>(context);
+  attachInPlace<SgdOp, findUpdatePairs<SgdOp>>(context);
   attachSteps<CastOp, emitCast>(context);
   attachSteps<TransferOp, emitTransfer>(context);
 }
