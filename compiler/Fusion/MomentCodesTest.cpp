@@ -58,8 +58,8 @@ TEST(DynamicMap, TakesTheNearest) {
     const std::vector<float> values = valuesOf(isSigned);
     auto check = [&](float x) {
       const uint32_t number = map.nearest(x);
-      // What one rounding of x may decide: two values that are equally far but for that.
-      const long double own = std::fabs((long double)x - values[number]), slack = (long double)x * 0x1p-23L;
+      // What the rounding of x in its decade, and of both values, may decide: which of two is nearer.
+      const long double own = std::fabs((long double)x - values[number]), slack = (long double)x * 0x1p-22L;
       for (float value : values)
         ASSERT_LE(own, std::fabs((long double)x - value) + slack) << x << " became " << values[number];
     };
