@@ -129,7 +129,7 @@ class Runs:
     def until(self, running, done):
         """Ends the processes once each of `running`'s names is done; true where all came so far."""
         while self.left() > 0 and not all(done(name) for name in running):
-            if any(process.poll() is not None for process in running.values()):
+            if any(process.poll() is not None and not done(name) for name, process in running.items()):
                 break
             time.sleep(0.1)
         reached = all(done(name) for name in running)
@@ -147,7 +147,7 @@ class Runs:
         extra = ["--profile"] if name.endswith("+profile") else []
         running = {}
         for card, each in enumerate(names):
-            running[each] = self.start(each, "--stop-after", str(steps), "--gpu", str(card), *extra)
+            running[each] = self.start(each, "--max-steps", "100", "--stop-after", str(steps), "--gpu", str(card), *extra)
         done = (lambda each: "time by kind of step" in self.log(each)) if extra else (
             lambda each: len(self.steps(each)) >= steps)
         begun = time.monotonic()
