@@ -26,8 +26,9 @@ def profiled(log, steps):
     found = {}
     for kind, calls, ms in re.findall(r"^exposed/(\w+) +(\d+) +([\d.]+) ", log, re.M):
         found[kind] = dict(waits=int(calls) / steps, exposed=float(ms) / steps)
-    lasted = re.search(r"^collective +(\d+) +([\d.]+) ", log, re.M)
-    return dict(exposed=found, lasted=float(lasted.group(2)) / steps if lasted else 0.0)
+    before = [(float(ms) / steps, f"{kind} before {step}") for kind, step, ms in
+              re.findall(r"^exposed/(\w+) before (\S+) +\d+ +([\d.]+) ", log, re.M)]
+    return dict(exposed=found, before=sorted(before, reverse=True)[:6])
 
 
 def share(found, name):
@@ -61,5 +62,5 @@ def exposed_table(found):
             rows.append(f"| {name.split('+')[0]} | {kind} | {predicted['ms']:.1f} | {predicted['exposed']:.1f} | "
                         f"{predicted['taken']:.1f} | {measured['exposed']:.2f} |")
         if "profile" in of:
-            rows.append(f"| {name.split('+')[0]} | all | last, measured: {of['profile']['lasted']:.1f} | | | |")
+            rows += [f"| {name.split('+')[0]} | … {what} | | | | {ms:.2f} |" for ms, what in of["profile"]["before"]]
     return rows if len(rows) > 3 else []

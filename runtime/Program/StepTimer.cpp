@@ -86,10 +86,13 @@ Status StepTimer::collect(Device &device) const {
     }
     if (spans[i].idle == spans[i].ready || spans[i].collective.empty())
       continue;
-    ProfileEntry &exposed = (*profile)["exposed/" + spans[i].collective];
     FT_ASSIGN_OR_RETURN(const double waited, device.elapsedMs(spans[i].idle, spans[i].ready));
-    exposed.ms += waited;
-    ++exposed.calls;
+    const std::string exposed = "exposed/" + spans[i].collective;
+    for (const std::string &key : {exposed, exposed + " before " + ofAllLayers(step.name())}) {
+      ProfileEntry &entry = (*profile)[key];
+      entry.ms += waited;
+      ++entry.calls;
+    }
   }
   return {};
 }

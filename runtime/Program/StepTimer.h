@@ -14,7 +14,8 @@ struct ProfileEntry {
   double ms = 0, flops = 0, bytes = 0, predictedMs = 0;
   uint64_t calls = 0;
 };
-/// By "kind" and by "kind/name of the kernel"; by "exposed/KIND OF COLLECTIVE" what stream 0 waits for, or runs itself.
+/// By "kind" and by "kind/name of the kernel"; what stream 0 waits for, or runs itself, by "exposed/KIND OF COLLECTIVE"
+/// and by that and the step behind it.
 using Profile = std::map<std::string, ProfileEntry>;
 
 /// Puts stamps between the steps of one segment. Where a graph holds the segment, it holds the stamps as well: the

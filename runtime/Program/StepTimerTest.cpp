@@ -2,6 +2,7 @@
 #include "runtime/Program/StepTimer.h"
 #include "runtime/Program/Clockwork.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <vector>
@@ -16,6 +17,7 @@ plan::Step &add(plan::Segment &segment, uint32_t stream, uint32_t record, std::v
   step.set_record(record);
   step.mutable_wait()->Assign(waits.begin(), waits.end());
   step.mutable_copy();
+  step.set_name(fmt::format("layers.{}.step", segment.steps_size()));
   return step;
 }
 
@@ -56,6 +58,7 @@ TEST(StepTimerTest, WaitsOfStreamZeroAreOfTheCollectiveThatTheyAreFor) {
   EXPECT_DOUBLE_EQ(profile.at("exposed/REDUCE_SCATTER").ms, 2 * 3);
   EXPECT_DOUBLE_EQ(profile.at("exposed/ALL_REDUCE").ms, 2 * (7 + 1 + 2));
   EXPECT_EQ(profile.at("exposed/ALL_REDUCE").calls, 4u);
+  EXPECT_DOUBLE_EQ(profile.at("exposed/ALL_GATHER before layers.*.step").ms, 2 * 5);
   EXPECT_DOUBLE_EQ(profile.at("copy").ms, 2 * (10 + 20 + 30 + 1));
   EXPECT_FALSE(profile.contains("exposed/BROADCAST"));
   EXPECT_FALSE(profile.contains("exposed")); // is no kind of step: sums over kinds stay what they were

@@ -105,6 +105,8 @@ public:
     const uint32_t own = communicator().rank() % 2 * Share;
     FT_RETURN_IF_ERROR(scaleAdd(Whole, &n.weights[0], &n.constants[0], &n.gradients[0]));
     FT_RETURN_IF_ERROR(exchange({scatter, reduce}));
+    const uint32_t other = Share - own; // whose bytes are free as soon as nobody reads them
+    FT_RETURN_IF_ERROR(scaleAdd(Share, &n.constants[other], &n.constants[other], &n.gradients[other]));
     FT_RETURN_IF_ERROR(scaleAdd(Share, &n.gradients[own], &n.weights[own], &n.weights[own]));
     FT_RETURN_IF_ERROR(exchange({gather}));
     FT_RETURN_IF_ERROR(scaleAdd(1, &n.weights[0], &n.constants[0], &n.loss[0]));
@@ -245,19 +247,20 @@ TEST(PeerRankTest, GroupsOverTwoAxesAreRightInEveryOrder) {
     }
 }
 
-/// Every rank waits for a peer's event 3 times in a collective of two and 6 times or 9 in one of four.
+/// Of a rank's 30 waits a step this program needs 8: a peer that reads nothing need not wait for what is read, and who
+/// waits for all in the next collective need not in this one.
 TEST(PeerRankTest, AForgottenEdgeIsSeen) {
   int seen = 0;
-  constexpr int tries = 60;
+  constexpr int tries = 30, apart = 13;
   for (int forget = 0; forget < tries; ++forget)
-    for (int seed = 0; seed < 4; ++seed) {
-      orders(seed, 7 * forget);
+    for (int seed = 0; seed < 6; ++seed) {
+      orders(seed, apart * forget);
       if (!isRight(run(/*captured=*/true))) {
         ++seen;
         break;
       }
     }
   orders(0);
-  RecordProperty("seen", seen);
-  EXPECT_GT(seen, tries / 2);
+  EXPECT_GE(seen, tries / 6);
+  EXPECT_LT(seen, tries); // and most are not needed by it: the runs themselves are sound
 }

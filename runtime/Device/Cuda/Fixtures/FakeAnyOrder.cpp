@@ -1,10 +1,12 @@
-// Work is done when somebody waits for the device, in an order drawn from those that streams, events and graphs allow.
-// A capture follows events over streams of any thread, as the driver's does, and what is not joined is refused.
+// Work is done when somebody waits for the device, in an order drawn from those that streams, events and graphs allow:
+// in most, some streams are as late as they may be. A capture follows events over streams of any thread, as the
+// driver's does, and what is not joined is refused.
 //
 // FTC_FAKE_SEED chooses the orders; FTC_FAKE_FORGET=N leaves out the Nth wait for an event, counted from 0.
 #include "runtime/Device/Cuda/Fixtures/FakeQueue.h"
 
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <random>
@@ -16,6 +18,7 @@ namespace {
 struct Node {
   std::function<void()> work;
   std::vector<std::shared_ptr<Node>> before;
+  const void *stream = nullptr;
   bool done = false;
 };
 using NodePtr = std::shared_ptr<Node>;
@@ -48,25 +51,29 @@ long numberOf(const char *variable, long otherwise) {
 NodePtr &lastOf(Stream &stream) { return stream.capture ? stream.captured : stream.last; }
 
 void append(Stream &stream, std::function<void()> work, std::vector<NodePtr> before) {
-  auto node = std::make_shared<Node>(Node{std::move(work), std::move(before)});
+  auto node = std::make_shared<Node>(Node{std::move(work), std::move(before), &stream});
   if (lastOf(stream))
     node->before.push_back(lastOf(stream));
   lastOf(stream) = node;
   (stream.capture ? *stream.capture : pending).nodes.push_back(node);
 }
 
-/// Each time one of those nodes for which all is done that stands before them.
+/// Each time a node for which all is done that stands before it, of the stream that comes first: as late as it can,
+/// another does what it has. Now and then another stream comes first.
 void run(std::vector<NodePtr> nodes) {
+  std::map<const void *, uint32_t> rank;
   while (!nodes.empty()) {
-    std::vector<size_t> ready;
+    if (orders() % 16 == 0)
+      rank.clear();
+    size_t next = nodes.size();
     for (size_t i = 0; i < nodes.size(); ++i) {
-      bool all = true;
+      bool ready = true;
       for (const NodePtr &before : nodes[i]->before)
-        all &= before->done;
-      if (all)
-        ready.push_back(i);
+        ready &= before->done;
+      rank.try_emplace(nodes[i]->stream, uint32_t(orders()));
+      if (ready && (next == nodes.size() || rank[nodes[i]->stream] > rank[nodes[next]->stream]))
+        next = i; // nodes stand behind what they wait for: there is always one
     }
-    const size_t next = ready[orders() % ready.size()]; // nodes stand behind what they wait for: there is always one
     if (nodes[next]->work)
       nodes[next]->work();
     nodes[next]->done = true;
@@ -84,7 +91,7 @@ void runAll() {
 void runGraph(const Graph &graph) {
   std::vector<NodePtr> fresh;
   for (const NodePtr &node : graph.nodes) {
-    fresh.push_back(std::make_shared<Node>(Node{node->work, {}}));
+    fresh.push_back(std::make_shared<Node>(Node{node->work, {}, node->stream}));
     for (const NodePtr &before : node->before)
       for (size_t i = 0; i + 1 < fresh.size(); ++i)
         if (graph.nodes[i] == before)
