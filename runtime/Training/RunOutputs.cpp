@@ -125,6 +125,8 @@ Status RunOutputs::dumpGradients(const BufferReader &read) const {
 
 Status RunOutputs::finish(RankProgram &program, const BufferReader &read, const RunResult &result) {
   const std::optional<BadStep> &bad = result.training.bad;
+  if (inputs.options.profile)
+    journal.line(formatProfile(program.profile()));
   RunResult told = result;
   told.lostMetrics = journal.lostLines();
   if (saved) {
@@ -141,8 +143,6 @@ Status RunOutputs::finish(RankProgram &program, const BufferReader &read, const 
       writeFileAtomically(folder->file("summary.json"),
                           summaryJson(inputs, program.device().info(), told, interrupts.requested(), memory)));
   journal.line(closing(inputs, result, memory, folder->files(inputs.plan())));
-  if (inputs.options.profile)
-    journal.line(formatProfile(program.profile()));
   if (bad)
     return failed(
         fmt::format("step {}, micro-batch {}: the {} is not finite; the model was not updated, and its last good "
