@@ -104,7 +104,7 @@ void RunOutputs::tellResume(const std::vector<RunFact> &facts, const std::vector
   if (!inputs.resume)
     return;
   const CheckpointState &state = inputs.resume->state();
-  std::string why = describe(differences(state.facts, facts));
+  std::string why = describeChanges(*inputs.resume, inputs.plan(), facts);
   if (why.empty())
     why = productDifference(state.products, products);
   if (why.empty() && !inputs.plan().deterministic())
