@@ -131,6 +131,10 @@ Status RunOutputs::finish(RankProgram &program, const BufferReader &read, const 
     saved->finish();
     told.lostCheckpoints = saved->failures();
   }
+  if (folder->makeAgain())
+    journal.line(fmt::format("note: {} was removed while the run was in it; it is made again for the results, and what "
+                             "was there before is lost",
+                             folder->path()));
   std::string place = folder->path();
   if (bad) {
     FT_ASSIGN_OR_RETURN(place, folder->failedStepFolder(bad->step));
