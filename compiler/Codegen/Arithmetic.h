@@ -6,6 +6,8 @@
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "mlir/IR/TypeUtilities.h"
 
+#include <utility>
+
 namespace ft::kernel {
 
 /// Writes elementwise arithmetic on one float type, scalar or vector, and on the integers of its width.
@@ -81,5 +83,11 @@ mlir::Value expandExpOfNonPositive(Arithmetic &a, mlir::Value x, const Format &f
 mlir::Value expandExpPlusOne(Arithmetic &a, mlir::Value x, const Format &format, bool negated);
 /// 1 / x of a vector of f32, each at least 1 or NaN, rounded as IEEE says, for a GPU.
 mlir::Value reciprocalOnGpu(Arithmetic &a, mlir::Value x);
+/// x / y of vectors of f32, rounded as IEEE says, for a GPU (GpuQuotients.cpp).
+mlir::Value quotientOnGpu(Arithmetic &a, mlir::Value x, mlir::Value y);
+/// The root of a vector of f32, rounded as IEEE says, for a GPU.
+mlir::Value rootOnGpu(Arithmetic &a, mlir::Value x);
+/// The low and the high words of the products of a row of i32 and a constant, unsigned, for a GPU.
+std::pair<mlir::Value, mlir::Value> wideProductOnGpu(mlir::ImplicitLocOpBuilder &b, mlir::Value row, uint32_t factor);
 
 } // namespace ft::kernel

@@ -27,15 +27,14 @@ RoundingBits::RoundingBits(ProgramBuilder &p, Value keyMemory, Value firstRow, V
   Value lanes = b.lanes(roundingPiece);
   auto block = kernel::PhiloxOp::create(b, b.broadcast(step, roundingPiece), b.broadcast(row, roundingPiece), lanes,
                                         b.integer(0, lanes.getType()), lowWord(b, key), lowWord(b, high));
-  words = {block.getWord0(), block.getWord1(), block.getWord2()};
+  words = {block.getWord0(), block.getWord1(), block.getWord2(), block.getWord3()};
 }
 
 Value RoundingBits::bits(Rounded what, int64_t piece) {
-  const bool param = what == Rounded::Param, upper = param ? piece == 1 : what == Rounded::ExpAvgSq;
-  Value word = words[param ? 2 : piece];
-  if (upper)
-    return arith::ShRUIOp::create(b, word, b.integer(16, word.getType()));
-  return arith::AndIOp::create(b, word, b.integer(0xffff, word.getType()));
+  Value word = words[piece];
+  if (what != Rounded::ExpAvg)
+    word = arith::ShRUIOp::create(b, word, b.integer(what == Rounded::ExpAvgSq ? 16 : 8, word.getType()));
+  return what == Rounded::ExpAvgSq ? word : arith::AndIOp::create(b, word, b.integer(0xffff, word.getType()));
 }
 
 /// The 16 bits that bf16 lacks, and random ones on top of them: their carry rounds up.

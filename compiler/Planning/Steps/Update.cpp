@@ -2,7 +2,8 @@
 //
 // With working copies, @update says of each bucket
 //
-//   %p1, %m1, %v1 = ft.adamw %p, %g, %m, %v, ..     one launch over [param | grad | exp_avg | exp_avg_sq | copy]
+//   %p1, %m1, %v1 = ft.adamw %p, %g, %m, %v, ..     one launch over [param | grad | exp_avg | exp_avg_sq | copy] of it,
+//                                                   and of the buckets that lie behind it (BucketRuns.h)
 //   %c = ft.cast %p1                                nothing: the launch has written the copies
 //
 // and @initialize, where nothing is updated, %c = ft.cast %p: one launch that converts. Kernels see a bucket as a
@@ -120,23 +121,40 @@ static CastOp workingCopyOf(Optimizer op) {
   return nullptr;
 }
 
-/// `moments`: operands of the bucket's moments, null where there are none; their results follow the parameter's, and
-/// that of `remainder`, if there is one, is the last. `build`: the program of the optimizer's kind with these options.
-template <typename Options>
-static LogicalResult
-emitUpdate(Optimizer op, ArrayRef<Value> moments, Value remainder, StepEmitter &out, StringRef name,
-           RowProgram (*build)(OpBuilder &, StringRef, const BucketLayout &, const Options &), const Options &options) {
+/// What an update touches, in the order of its program's arguments, of which the first `own` are the bucket's.
+struct Updating {
+  BucketLayout layout;
   SmallVector<PlaceUse> uses;
+  size_t own = 0;
+};
+
+/// Operands of a bucket's moments, and of its remainder or null. Results of moments follow the parameter's, and that of
+/// the remainder is the last.
+struct UpdatedStates {
+  SmallVector<Value, 2> moments;
+  Value remainder;
+};
+
+static UpdatedStates statesOf(Optimizer op) {
+  if (auto adamw = dyn_cast<AdamwOp>(*op))
+    return {{adamw.getExpAvg(), adamw.getExpAvgSq()}, adamw.getRemainder()};
+  UpdatedStates states;
+  if (Value buffer = cast<SgdOp>(*op).getMomentumBuffer())
+    states.moments.push_back(buffer);
+  return states;
+}
+
+static Updating usesOf(Optimizer op, const StepEmitter &out) {
+  const auto [moments, remainder] = statesOf(op);
+  Updating updating;
+  BucketLayout &layout = updating.layout;
+  SmallVector<PlaceUse> &uses = updating.uses;
   auto updated = [&](Value before, Value after) {
     PlaceUse use = inRows(out.reading(before));
     use.write = out.values.version(after);
     uses.push_back(use);
     return use.place.elementType;
   };
-  for (Value result : op->getResults())
-    if (out.values.aliasOf(result) < 0)
-      return op->emitOpError("must update its bucket in place");
-  BucketLayout layout;
   layout.param = updated(op.getParam(), op->getResult(0));
   layout.rows = uses.front().place.rows;
   uses.push_back(inRows(out.reading(op->getOperand(1))));
@@ -151,6 +169,7 @@ emitUpdate(Optimizer op, ArrayRef<Value> moments, Value remainder, StepEmitter &
     layout.copy = uses.back().place.elementType;
     layout.copyTiesAway = copy.getTiesAway();
   }
+  updating.own = uses.size();
   for (Value v : {op.getNorm(), op.getStatus(), op.getScalars()})
     uses.push_back(out.reading(v));
   if (Value inverse = op.getInverseScale()) {
@@ -163,24 +182,54 @@ emitUpdate(Optimizer op, ArrayRef<Value> moments, Value remainder, StepEmitter &
     uses.back().place = uses.back().place.slice(0, 1, 0, 1); // its own part, whatever ranks have
     layout.rounds = true;
   }
-  KernelPool &kernels = uses.front().place.host ? out.hostKernels : out.kernels;
-  out.launch("", kernels.get(name, build, layout, options), uses);
+  return updating;
+}
+
+/// Takes the bucket of `next` into the launch of those before it.
+static LogicalResult extend(Updating &updating, Optimizer next, const StepEmitter &out) {
+  const Updating more = usesOf(next, out);
+  for (auto [use, other] :
+       llvm::zip_equal(ArrayRef(updating.uses).take_front(updating.own), ArrayRef(more.uses).take_front(more.own)))
+    if (!use.place.isAbove(other.place) || use.read != other.read || use.write != other.write)
+      return next->emitOpError("is of a bucket in one buffer with others, and does not lie behind the one before it");
+  for (PlaceUse &use : MutableArrayRef(updating.uses).take_front(updating.own))
+    use.place.rows += more.layout.rows;
+  updating.layout.rows += more.layout.rows;
+  return success();
+}
+
+/// `build`: the program of the optimizer's kind with these options. The first update of buckets in one buffer is that
+/// of all.
+template <typename Options>
+static LogicalResult emitUpdate(Optimizer op, StepEmitter &out, StringRef name,
+                                RowProgram (*build)(OpBuilder &, StringRef, const BucketLayout &, const Options &),
+                                const Options &options) {
+  for (Value result : op->getResults())
+    if (out.values.aliasOf(result) < 0)
+      return op->emitOpError("must update its bucket in place");
+  const FlatSymbolRefAttr buffer = out.values.place(op.getParam()).buffer;
+  if (!out.claim(buffer))
+    return success();
+  Updating updating = usesOf(op, out);
+  for (Operation *next = op->getNextNode(); next; next = next->getNextNode())
+    if (auto other = dyn_cast<Optimizer>(next); other && out.values.place(other.getParam()).buffer == buffer)
+      if (failed(extend(updating, other, out)))
+        return failure();
+  KernelPool &kernels = updating.uses.front().place.host ? out.hostKernels : out.kernels;
+  out.launch("", kernels.get(name, build, updating.layout, options), updating.uses);
   return success();
 }
 
 static LogicalResult emitAdamw(AdamwOp op, StepEmitter &out) {
-  return emitUpdate(op, {op.getExpAvg(), op.getExpAvgSq()}, op.getRemainder(), out, "adamw", buildAdamw,
+  return emitUpdate(op, out, "adamw", buildAdamw,
                     {op.getBeta1().convertToDouble(), op.getBeta2().convertToDouble(),
                      op.getEpsilon().convertToDouble(), op.getWeightDecay().convertToDouble(),
                      op.getMaxNorm().convertToDouble()});
 }
 
 static LogicalResult emitSgd(SgdOp op, StepEmitter &out) {
-  SmallVector<Value, 1> moments;
-  if (Value buffer = op.getMomentumBuffer())
-    moments.push_back(buffer);
   return emitUpdate(
-      op, moments, /*remainder=*/Value(), out, "sgd", buildSgd,
+      op, out, "sgd", buildSgd,
       {op.getMomentum().convertToDouble(), op.getWeightDecay().convertToDouble(), op.getMaxNorm().convertToDouble()});
 }
 
