@@ -13,7 +13,7 @@ namespace ft::kernel {
 /// Writes elementwise arithmetic on one float type, scalar or vector, and on the integers of its width.
 class Arithmetic {
 public:
-  Arithmetic(mlir::Operation *op, mlir::Type type) : b(op->getLoc(), op), real(type) {
+  Arithmetic(mlir::Operation *op, mlir::Type type, bool onGpu) : b(op->getLoc(), op), real(type), onGpu(onGpu) {
     unsigned width = mlir::getElementTypeOrSelf(type).getIntOrFloatBitWidth();
     integer = b.getIntegerType(width);
     if (auto shaped = mlir::dyn_cast<mlir::ShapedType>(type))
@@ -49,6 +49,7 @@ public:
 
   mlir::ImplicitLocOpBuilder b;
   mlir::Type real, integer;
+  const bool onGpu; ///< which instructions are the shortest
 
 private:
   mlir::Value splat(mlir::Type type, mlir::TypedAttr value) {

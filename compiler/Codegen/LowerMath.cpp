@@ -143,7 +143,7 @@ struct KernelLowerMathPass : ft::kernel::impl::KernelLowerMathBase<KernelLowerMa
   }
 
   static void replace(Operation *op, llvm::function_ref<Value(Arithmetic &)> expand) {
-    Arithmetic a(op, op->getResult(0).getType());
+    Arithmetic a(op, op->getResult(0).getType(), /*onGpu=*/true);
     op->getResult(0).replaceAllUsesWith(expand(a));
     op->erase();
   }
@@ -154,12 +154,12 @@ struct KernelLowerMathPass : ft::kernel::impl::KernelLowerMathBase<KernelLowerMa
     Type type = op.getType(), element = getElementTypeOrSelf(type);
     if (!exp || (!element.isF32() && !element.isF64()))
       return false;
-    Arithmetic a(op, type);
+    Arithmetic a(op, type, target == "gpu");
     auto negation = exp.getOperand().getDefiningOp<arith::NegFOp>();
     const Format &format = element.isF32() ? single : twice;
     Value x = negation ? negation.getOperand() : exp.getOperand();
     Value sum = expandExpPlusOne(a, x, format, bool(negation));
-    const bool onGpu = target == "gpu" && element.isF32() && isa<VectorType>(type);
+    const bool onGpu = a.onGpu && element.isF32() && isa<VectorType>(type);
     SmallVector<Operation *> parts{op.getRhs().getDefiningOp(), exp};
     if (negation)
       parts.push_back(negation);
@@ -191,7 +191,7 @@ struct KernelLowerMathPass : ft::kernel::impl::KernelLowerMathBase<KernelLowerMa
     if (!element.isF32() && !element.isF64())
       return op->emitOpError("computes in ") << element << "; extend to f32 first";
     const Format &format = element.isF32() ? single : twice;
-    Arithmetic a(op, type);
+    Arithmetic a(op, type, target == "gpu");
     Value x = op->getOperand(0), y;
     if (isa<math::ExpOp>(op))
       y = op->hasAttr(nonPositiveName) ? expandExpOfNonPositive(a, x, format) : expandExp(a, x, format);
