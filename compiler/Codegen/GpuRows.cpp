@@ -32,8 +32,8 @@ constexpr int64_t elementsPerThread = 16, keptElements = 32, keptVectors = 8, ma
 /// What a thread loads before it computes with the first of it, and how many turns of a loop take their loads together.
 constexpr int64_t bytesAhead = 128, turnsAhead = 4;
 /// Threads that must fit a multiprocessor at once: 80 registers each, or 128 where a thread keeps more than
-/// `lightElements` from phase to phase, computes in f64, or loads more than `lightBytes` for one tile, whose parts then
-/// share something (random numbers). Left to itself ptxas aims at full occupancy and spills for it.
+/// `lightElements` from phase to phase, computes in f64, or draws random numbers for more than `lightBytes` that it
+/// loads for one tile. Left to itself ptxas aims at full occupancy and spills for it.
 constexpr int64_t residentThreads = 768, residentHeavyThreads = 512, lightElements = 40, lightBytes = 192;
 
 /// A number that divides `value` whatever its operands; 0 for the constant 0, which everything divides.
@@ -173,8 +173,11 @@ func::FuncOp GpuRows::emit() {
   types.push_back(b.getI64Type());
   function = func::FuncOp::create(b, kernel.getSymName(), b.getFunctionType(types, {}));
   int64_t rows = warpRows ? shortRowThreads / threads : 1;
-  const auto loadsMuch = [&](const RowGroup *group) { return bytesOfTile(*group) > lightBytes; };
-  const bool heavy = keptBetweenPhases() > lightElements || computesInF64() || llvm::any_of(phases.groups(), loadsMuch);
+  const auto drawsForMuch = [&](const RowGroup *group) {
+    return llvm::any_of(group->slice, llvm::IsaPred<PhiloxOp>) && bytesOfTile(*group) > lightBytes;
+  };
+  const bool heavy =
+      keptBetweenPhases() > lightElements || computesInF64() || llvm::any_of(phases.groups(), drawsForMuch);
   int64_t resident = heavy ? residentHeavyThreads : residentThreads;
   int64_t minBlocks = std::max<int64_t>(1, resident / (threads * rows));
   Block *entry = function.addEntryBlock();
