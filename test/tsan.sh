@@ -40,7 +40,9 @@ both() {
   rank 1 && wait "$other"
 }
 
-for test in CommunicationTest RendezvousTest TrainingTest; do
+# Every kind, type and world is the same code as the other tests', for as long as all of them together.
+try CommunicationTest build-tsan/test/bin/CommunicationTest --gtest_filter=-*EveryKindTypeAndWorld*
+for test in RendezvousTest TrainingTest; do
   try "$test" "build-tsan/test/bin/$test"
 done
 if [ -n "$plan" ]; then

@@ -31,6 +31,10 @@ def open_mpi(rank, world, port):
                 MASTER_ADDR=HERE, FTRUN_PORT=port)
 
 
+def mpich(rank, world, port):
+    return dict(PMI_RANK=rank, PMI_SIZE=world, MPI_LOCALRANKID=rank, MASTER_ADDR=HERE, FTRUN_PORT=port)
+
+
 class Rank:
     """One process. Its output goes to files, so that nobody has to read while it runs."""
 

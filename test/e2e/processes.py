@@ -9,7 +9,7 @@ import time
 import unittest
 
 from harness import FTRUN, LORA, WorkshopTest, call
-from launch import HERE, World, free_port, open_mpi, slurm, torchrun
+from launch import HERE, World, free_port, mpich, open_mpi, slurm, torchrun
 
 FAKE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(FTRUN))), "runtime/Device/Cuda/fake")
 FORMS = {
@@ -71,7 +71,7 @@ class Equality(ProcessTest):
     def test_variables_of_each_launcher(self):
         plan = self.compile(lora=LORA, parallelism=over(2))
         self.train(plan, "threads")
-        for variables in (torchrun, slurm, open_mpi):
+        for variables in (torchrun, slurm, open_mpi, mpich):
             with self.subTest(variables.__name__):
                 world = self.world(plan, 2, out=variables.__name__, variables=variables)
                 self.expect(world, 0)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs COUNT mutants of the plans of compile.sh, an equal share of each.
 # Usage: test/plans/mutants.sh COUNT [SEED]     (10000 take about an hour on one core)
+# Under ASan and UBSan: cmake --build --preset fuzz --target RunMutants, and FTC_MUTANTS=build-fuzz/test/bin/RunMutants.
 set -euo pipefail
 
 count=${1:-}
