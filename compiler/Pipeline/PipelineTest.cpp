@@ -264,6 +264,42 @@ TEST_F(PipelineTest, NothingIsSplitOverOneRank) {
   EXPECT_EQ(compiled->choices.strategy, Strategy::Ddp);
 }
 
+/// Heads of q and k that were normalised lie in no product's result, and are made again apart from the first time.
+TEST_F(PipelineTest, AttentionFindsWhatIsMadeAgainAtOnePitch) {
+  for (const char *mode : {"NONE", "SELECTIVE", "FULL"})
+    for (const char *documents : {"1", "4"})
+      for (const char *form : {"lora.r=4", "lora.target_modules=all-linear"}) {
+        std::vector<std::string> sets = {"base_model=tiny-qwen3", std::string("gradient_checkpointing=") + mode, form,
+                                         std::string("max_documents_per_row=") + documents};
+        for (const bool library : {true, false}) {
+          const Inputs inputs = load(sets);
+          Choices choices = choose(inputs);
+          choices.libraryAttention = library;
+          const rt::Expected<Compilation> made = planFrom(inputs, choices);
+          EXPECT_TRUE(made.ok()) << mode << ", " << documents << ", " << form << ": " << made.status().message();
+        }
+      }
+}
+
+TEST_F(PipelineTest, AutoSplitsTheLeastThatFits) {
+  std::ofstream(request.recipePath) << "base_model: \"tiny-llama-1.1b\" target: \"h200\" precision: BF16_MIXED\n"
+                                       "sequence_len: 64 micro_batch_size: 1 learning_rate: 1e-3 deterministic: TRUE\n";
+  Inputs inputs = load({"parallelism.strategy=AUTO", "parallelism.dp_shard_size=4"});
+  const std::vector<Choices> splits = splitsToTry(inputs, choose(inputs));
+  ASSERT_EQ(splits.size(), 4u);
+  uint64_t least = UINT64_MAX;
+  for (const Choices &split : splits) {
+    const uint64_t needs = rt::fitOf(plan(inputs, split)).needs();
+    ASSERT_LT(needs, least) << strategyName(split) << " is no smaller than the one before";
+    inputs.target.set_memory_bytes(least = needs);
+    const rt::Expected<Compilation> taken = planFrom(inputs, choose(inputs));
+    ASSERT_TRUE(taken.ok()) << taken.status().message();
+    EXPECT_STREQ(strategyName(taken->choices), strategyName(split));
+  }
+  inputs.target.set_memory_bytes(least - 1); // none fits: the last says by how much
+  EXPECT_STREQ(strategyName(planFrom(inputs, choose(inputs))->choices), "FSDP");
+}
+
 TEST_F(PipelineTest, AnErrorOfTheShapeHasThePlaceOfItsField) {
   EXPECT_EQ(errorOf(load({"sequence_len=256", "max_document_len=256"})),
             "--set sequence_len=256: sequence_len is 256; must be in [1, 128], the model's max_position_embeddings");

@@ -149,14 +149,13 @@ private:
       return placeAt(v, layout.place(VariableOp(run->second.first).getSymName()).buffer, run->second.offset);
     const int64_t size = run == runs.end() ? bytes(v) : run->second.elements * elementBytes(elementType(v));
     const Role role = v.getRole();
-    const bool gradient = role == Role::Gradient, moment = role == Role::ExpAvg || role == Role::ExpAvgSq,
-               remainder = role == Role::Remainder;
-    const plan::BufferClass kind = gradient              ? plan::BufferClass::Gradient
-                                   : moment || remainder ? plan::BufferClass::OptimizerState
-                                                         : plan::BufferClass::Weight;
-    StringRef arena = gradient ? "gradients" : moment || remainder ? "optimizer" : "weights";
+    const bool gradient = role == Role::Gradient, state = model::isState(role);
+    const plan::BufferClass kind = gradient ? plan::BufferClass::Gradient
+                                   : state  ? plan::BufferClass::OptimizerState
+                                            : plan::BufferClass::Weight;
+    StringRef arena = gradient ? "gradients" : state ? "optimizer" : "weights";
     if (v.getHost())
-      arena = moment || remainder ? hostMoments : hostMasters;
+      arena = state ? hostMoments : hostMasters;
     placeAt(v, createBuffer(v.getSymName(), arena, kind, size, role != Role::WorkingCopy), 0);
     layout.places[v.getSymName()].host = v.getHost();
     if (v.getShares() > 1)

@@ -30,16 +30,17 @@ enum class Rounded { ExpAvg, ExpAvgSq, Param };
 class RoundingBits {
 public:
   /// `key`: i64[1]. `firstRow`: i64[1], the number of item 0's row. `scalars`: plan.proto, Scalar.
-  RoundingBits(ProgramBuilder &p, mlir::Value key, mlir::Value firstRow, mlir::Value scalars);
+  /// An item is `length` lanes: a row, or a piece of one.
+  RoundingBits(ProgramBuilder &p, mlir::Value key, mlir::Value firstRow, mlir::Value scalars, int64_t length);
 
-  /// `row`, f32, of lanes [piece · 256, (piece + 1) · 256), as bf16. NaN stays NaN, infinity infinite.
+  /// `row`, f32, of lanes [piece · 256, (piece + 1) · 256) of an item, as bf16. NaN stays NaN, infinity infinite.
   mlir::Value round(mlir::Value row, Rounded what, int64_t piece);
 
 private:
   mlir::Value bits(Rounded what, int64_t piece);
 
   RowBuilder &b;
-  std::array<mlir::Value, roundingPieces> words; ///< of lanes [0, 256)
+  std::array<mlir::Value, roundingPieces> words; ///< of lanes [0, 256); the item's own first where it is one piece
 };
 
 } // namespace ft

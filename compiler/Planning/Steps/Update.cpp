@@ -7,7 +7,7 @@
 //   %c = ft.cast %p1                                nothing: the launch has written the copies
 //
 // and @initialize, where nothing is updated, %c = ft.cast %p: one launch that converts. Kernels see a bucket as a
-// matrix [elements / 1024, 1024]; the zeros between its members stay zeros.
+// matrix [elements / 1024, 1024], an update of moments in codes as one of blocks; the zeros between members stay zeros.
 #include "compiler/Fusion/Programs/Programs.h"
 #include "compiler/Layout/FormBuckets.h"
 #include "compiler/Planning/Steps/Steps.h"
@@ -21,10 +21,10 @@ using namespace ft::model;
 constexpr int64_t partialsAlignment = 64; // elements
 static_assert(bucketAlignment % bucketRow == 0);
 
-/// A whole bucket as rows of bucketRow elements.
-static PlaceUse inRows(PlaceUse bucket) {
-  bucket.place.rows = bucket.place.columns / bucketRow;
-  bucket.place.columns = bucket.place.pitch = bucketRow;
+/// A whole bucket as rows of so many elements.
+static PlaceUse inRows(PlaceUse bucket, int64_t length = bucketRow) {
+  bucket.place.rows = bucket.place.columns / length;
+  bucket.place.columns = bucket.place.pitch = length;
   return bucket;
 }
 
@@ -128,44 +128,49 @@ struct Updating {
   size_t own = 0;
 };
 
-/// Operands of a bucket's moments, and of its remainder or null. Results of moments follow the parameter's, and that of
-/// the remainder is the last.
-struct UpdatedStates {
+/// What an optimizer keeps of a bucket: operands of its moments, and, null or none where absent, of the remainder and
+/// of moments' scales. Their results follow the parameter's in this order.
+struct StateOperands {
   SmallVector<Value, 2> moments;
   Value remainder;
+  SmallVector<Value, 2> scales;
 };
 
-static UpdatedStates statesOf(Optimizer op) {
+static StateOperands statesOf(Optimizer op) {
   if (auto adamw = dyn_cast<AdamwOp>(*op))
-    return {{adamw.getExpAvg(), adamw.getExpAvgSq()}, adamw.getRemainder()};
-  UpdatedStates states;
+    return {{adamw.getExpAvg(), adamw.getExpAvgSq()}, adamw.getRemainder(), SmallVector<Value, 2>(adamw.getScales())};
+  StateOperands state;
   if (Value buffer = cast<SgdOp>(*op).getMomentumBuffer())
-    states.moments.push_back(buffer);
-  return states;
+    state.moments.push_back(buffer);
+  return state;
 }
 
 static Updating usesOf(Optimizer op, const StepEmitter &out) {
-  const auto [moments, remainder] = statesOf(op);
+  const StateOperands state = statesOf(op);
   Updating updating;
   BucketLayout &layout = updating.layout;
   SmallVector<PlaceUse> &uses = updating.uses;
-  auto updated = [&](Value before, Value after) {
-    PlaceUse use = inRows(out.reading(before));
-    use.write = out.values.version(after);
+  layout.length = state.scales.empty() ? bucketRow : momentBlock;
+  unsigned next = 0; // result
+  auto updated = [&](Value before, int64_t length) {
+    PlaceUse use = inRows(out.reading(before), length);
+    use.write = out.values.version(op->getResult(next++));
     uses.push_back(use);
     return use.place.elementType;
   };
-  layout.param = updated(op.getParam(), op->getResult(0));
+  layout.param = updated(op.getParam(), layout.length);
   layout.rows = uses.front().place.rows;
-  uses.push_back(inRows(out.reading(op->getOperand(1))));
+  uses.push_back(inRows(out.reading(op->getOperand(1)), layout.length));
   layout.grad = uses.back().place.elementType;
   Type *types[] = {&layout.expAvg, &layout.expAvgSq};
-  for (auto [number, moment] : llvm::enumerate(moments))
-    *types[number] = updated(moment, op->getResult(number + 1));
-  if (remainder)
-    layout.remainder = updated(remainder, op->getResults().back());
+  for (auto [type, moment] : llvm::zip(types, state.moments))
+    *type = updated(moment, layout.length);
+  if (state.remainder)
+    layout.remainder = updated(state.remainder, layout.length);
+  for (Value scales : state.scales)
+    updated(scales, 1);
   if (CastOp copy = workingCopyOf(op)) {
-    uses.push_back(inRows(out.writing(copy.getResult())));
+    uses.push_back(inRows(out.writing(copy.getResult()), layout.length));
     layout.copy = uses.back().place.elementType;
     layout.copyTiesAway = copy.getTiesAway();
   }
@@ -257,19 +262,10 @@ static LogicalResult emitTransfer(TransferOp op, StepEmitter &out) {
 
 static void findAccumulatePairs(AccumulateOp, InPlacePairs &pairs) { pairs.push_back({0, 0}); }
 
-/// The parameter, its moments and remainder; not the gradient between them.
-static void findAdamwPairs(AdamwOp op, InPlacePairs &pairs) {
-  pairs.push_back({0, 0});
-  pairs.push_back({2, 1});
-  pairs.push_back({3, 2});
-  if (op.getRemainder())
-    pairs.push_back({4, 3});
-}
-
-static void findSgdPairs(SgdOp op, InPlacePairs &pairs) {
-  pairs.push_back({0, 0});
-  if (op.getMomentumBuffer())
-    pairs.push_back({2, 1});
+/// All that an update leaves takes the place of what it was.
+template <typename Op> static void findUpdatePairs(Op op, InPlacePairs &pairs) {
+  for (auto [result, operand] : llvm::enumerate(op.getUpdatedOperands()))
+    pairs.push_back({operand, result});
 }
 
 void ft::attachUpdateSteps(MLIRContext &context) {
@@ -279,9 +275,9 @@ void ft::attachUpdateSteps(MLIRContext &context) {
   attachSteps<InsertOp, emitInsert>(context);
   attachSteps<GradNormOp, emitGradNorm>(context);
   attachSteps<AdamwOp, emitAdamw>(context);
-  attachInPlace<AdamwOp, findAdamwPairs>(context);
+  attachInPlace<AdamwOp, findUpdatePairs<AdamwOp>>(context);
   attachSteps<SgdOp, emitSgd>(context);
-  attachInPlace<SgdOp, findSgdPairs>(context);
+  attachInPlace<SgdOp, findUpdatePairs<SgdOp>>(context);
   attachSteps<CastOp, emitCast>(context);
   attachSteps<TransferOp, emitTransfer>(context);
 }
