@@ -270,16 +270,14 @@ class Codes(StatesTest):
                                                       "adapter_model.safetensors" if lora else "model.safetensors")]
 
     def test_bits_do_not_depend_on_who_holds_what(self):
-        forms = [dict(precision=precision) for precision in ("FP32_TRUE", "BF16_TRUE", "BF16_MIXED")]
-        forms.append(dict(precision="BF16_MIXED", master_dtype="BF16_REMAINDER"))
-        forms.append(dict(lora='{ r: 64 target_modules: "all-linear" }'))
-        for ranks in (2, 3):
-            for form in forms:
-                whole = self.state_of("whole", parallelism=f"{{ dp_replicate_size: {ranks} }}", **form)
-                for split in ("ZERO1", "ZERO2", "FSDP"):
-                    with self.subTest(split, ranks=ranks, **form):
-                        parallelism = f"{{ strategy: {split} dp_shard_size: {ranks} }}"
-                        self.assertEqual(self.state_of("split", parallelism=parallelism, **form), whole)
+        mixed = dict(precision="BF16_MIXED", master_dtype="BF16_REMAINDER")
+        for ranks, splits, form in ((2, ("ZERO1", "FSDP"), dict(precision="BF16_TRUE")), (3, ("ZERO2", "FSDP"), mixed),
+                                    (3, ("ZERO1",), dict(lora='{ r: 64 target_modules: "all-linear" }'))):
+            whole = self.state_of("whole", parallelism=f"{{ dp_replicate_size: {ranks} }}", **form)
+            for split in splits:
+                with self.subTest(split, ranks=ranks, **form):
+                    parallelism = f"{{ strategy: {split} dp_shard_size: {ranks} }}"
+                    self.assertEqual(self.state_of("split", parallelism=parallelism, **form), whole)
 
     def test_poison_finds_nothing(self):
         for precision in ("FP32_TRUE", "BF16_TRUE"):
