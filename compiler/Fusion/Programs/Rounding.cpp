@@ -2,7 +2,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
-#include <algorithm>
+#include <cassert>
 
 using namespace mlir;
 
@@ -21,38 +21,35 @@ static Value upperHalf(RowBuilder &b, Value row, Value words) {
 static Value lowWord(RowBuilder &b, Value word) { return arith::TruncIOp::create(b, b.getI32Type(), word); }
 
 RoundingBits::RoundingBits(ProgramBuilder &p, Value keyMemory, Value firstRow, Value scalars, int64_t length) : b(p.b) {
+  assert(length == bucketRow || length == roundingPiece);
   Value key = b.loadScalar(keyMemory, b.index(0));
   Value high = arith::ShRUIOp::create(b, key, b.integer(32, key.getType()));
   Value step = arith::FPToSIOp::create(b, b.getI32Type(), p.runScalar(scalars, plan::STEP));
-  Value item = arith::IndexCastOp::create(b, b.getI64Type(), p.item());
-  const int64_t drawn = std::min(length, roundingPiece);
-  Value lanes = b.lanes(drawn);
-  if (length < bucketRow) {
-    auto part = [&](int64_t divisor, int64_t remainder) { // item / divisor mod remainder
-      Value quotient = arith::DivUIOp::create(b, item, b.integer(divisor, item.getType()));
-      return lowWord(b, arith::RemUIOp::create(b, quotient, b.integer(remainder, item.getType())));
-    };
-    const int64_t inPiece = roundingPiece / length;
-    half = part(inPiece, roundingPieces);
-    Value first = arith::MulIOp::create(b, part(1, inPiece), b.integer(length, b.getI32Type()));
-    lanes = arith::AddIOp::create(b, lanes, b.broadcast(first, drawn));
-    item = arith::DivUIOp::create(b, item, b.integer(bucketRow / length, item.getType()));
+  Value item = arith::IndexCastOp::create(b, b.getI64Type(), p.item()), piece;
+  if (length == roundingPiece) {
+    Value pieces = b.integer(roundingPieces, item.getType());
+    piece = lowWord(b, arith::RemUIOp::create(b, item, pieces));
+    item = arith::DivUIOp::create(b, item, pieces);
   }
   Value row = lowWord(b, arith::AddIOp::create(b, b.loadScalar(firstRow, b.index(0)), item));
-  auto block = kernel::PhiloxOp::create(b, b.broadcast(step, drawn), b.broadcast(row, drawn), lanes,
+  Value lanes = b.lanes(roundingPiece);
+  auto block = kernel::PhiloxOp::create(b, b.broadcast(step, roundingPiece), b.broadcast(row, roundingPiece), lanes,
                                         b.integer(0, lanes.getType()), lowWord(b, key), lowWord(b, high));
-  words = {block.getWord0(), block.getWord1(), block.getWord2()};
+  words = {block.getWord0(), block.getWord1(), block.getWord2(), block.getWord3()};
+  if (!piece)
+    return;
+  piece = b.broadcast(piece, roundingPiece);
+  for (int64_t other = 1; other < roundingPieces; ++other) {
+    Value isOther = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, piece, b.integer(other, piece.getType()));
+    words[0] = b.select(isOther, words[other], words[0]);
+  }
 }
 
 Value RoundingBits::bits(Rounded what, int64_t piece) {
-  const bool param = what == Rounded::Param, upper = param ? piece == 1 : what == Rounded::ExpAvgSq;
-  Value word = words[param ? 2 : piece];
-  if (half) {
-    Value shift = arith::MulIOp::create(b, half, b.integer(16, half.getType()));
-    word = arith::ShRUIOp::create(b, word, b.broadcast(shift, getLength(word)));
-  } else if (upper)
-    return arith::ShRUIOp::create(b, word, b.integer(16, word.getType()));
-  return arith::AndIOp::create(b, word, b.integer(0xffff, word.getType()));
+  Value word = words[piece];
+  if (what != Rounded::ExpAvg)
+    word = arith::ShRUIOp::create(b, word, b.integer(what == Rounded::ExpAvgSq ? 16 : 8, word.getType()));
+  return what == Rounded::ExpAvgSq ? word : arith::AndIOp::create(b, word, b.integer(0xffff, word.getType()));
 }
 
 /// The 16 bits that bf16 lacks, and random ones on top of them: their carry rounds up.
