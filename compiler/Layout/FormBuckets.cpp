@@ -138,7 +138,18 @@ private:
       for (VariableOp c : groupFor(copy))
         members.push_back(variables.lookup(*c.getOf()));
     }
-    int64_t elements = 0; // of a whole group: it stays together
+    while (!members.empty()) { // of one kind, as they most often are, they stay together
+      SmallVector<VariableOp> alike;
+      for (VariableOp member : members)
+        if (kindOf(member) == kindOf(members.front()))
+          alike.push_back(member);
+      llvm::erase_if(members, [&](VariableOp member) { return llvm::is_contained(alike, member); });
+      addTogether(alike);
+    }
+  }
+
+  void addTogether(ArrayRef<VariableOp> members) {
+    int64_t elements = 0;
     for (VariableOp member : members)
       elements += roomFor(member);
     for (VariableOp member : members) {

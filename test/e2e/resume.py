@@ -26,8 +26,8 @@ SPLIT = {
     "full, FSDP, mixed": dict(parallelism="{ strategy: FSDP dp_shard_size: 2 }", precision="BF16_MIXED"),
     "full, FSDP, halves": dict(parallelism="{ strategy: FSDP dp_shard_size: 2 }", precision="BF16_MIXED",
                                master_dtype="BF16_REMAINDER", optimizer_state_dtype="BF16"),
-    "full, FSDP, 8-bit moments": dict(base_model='"tiny-blocks"', precision="BF16_MIXED", parallelism="{ strategy: FSDP dp_shard_size: 3 }",
-                                      optimizer_state_dtype="INT8"),
+    "full, FSDP, 8-bit moments": dict(parallelism="{ strategy: FSDP dp_shard_size: 3 }", precision="BF16_MIXED",
+                                      base_model='"tiny-blocks"', optimizer_state_dtype="INT8"),
     "LoRA, FSDP, base in shares": dict(parallelism="{ strategy: FSDP dp_shard_size: 2 shard_frozen: TRUE }", lora=DROPOUT),
     "full, HSDP": dict(parallelism="{ strategy: HSDP dp_shard_size: 2 dp_replicate_size: 2 }", micro_batch_size=7),
 }

@@ -270,16 +270,14 @@ class Codes(StatesTest):
                                                       "adapter_model.safetensors" if lora else "model.safetensors")]
 
     def test_bits_do_not_depend_on_who_holds_what(self):
-        forms = [dict(precision=precision) for precision in ("FP32_TRUE", "BF16_TRUE", "BF16_MIXED")]
-        forms.append(dict(precision="BF16_MIXED", master_dtype="BF16_REMAINDER"))
-        forms.append(dict(lora='{ r: 64 target_modules: "all-linear" }'))
-        for ranks in (2, 3):
-            for form in forms:
-                whole = self.state_of("whole", parallelism=f"{{ dp_replicate_size: {ranks} }}", **form)
-                for split in ("ZERO1", "ZERO2", "FSDP"):
-                    with self.subTest(split, ranks=ranks, **form):
-                        parallelism = f"{{ strategy: {split} dp_shard_size: {ranks} }}"
-                        self.assertEqual(self.state_of("split", parallelism=parallelism, **form), whole)
+        mixed = dict(precision="BF16_MIXED", master_dtype="BF16_REMAINDER")
+        for ranks, splits, form in ((2, ("ZERO1", "FSDP"), dict(precision="BF16_TRUE")), (3, ("ZERO2", "FSDP"), mixed),
+                                    (3, ("ZERO1",), dict(lora='{ r: 64 target_modules: "all-linear" }'))):
+            whole = self.state_of("whole", parallelism=f"{{ dp_replicate_size: {ranks} }}", **form)
+            for split in splits:
+                with self.subTest(split, ranks=ranks, **form):
+                    parallelism = f"{{ strategy: {split} dp_shard_size: {ranks} }}"
+                    self.assertEqual(self.state_of("split", parallelism=parallelism, **form), whole)
 
     def test_poison_finds_nothing(self):
         for precision in ("FP32_TRUE", "BF16_TRUE"):
@@ -294,16 +292,16 @@ class Codes(StatesTest):
         self.assertLess(abs(states / trained - (2 + 8 / BLOCK)), 0.01, text)
 
     def test_curves_are_those_of_moments_in_f32(self):
-        """Two hundred steps on one set of samples: what is learned differs by less than a hundredth."""
-        fields = dict(INT8, max_steps=200, gradient_accumulation_steps=1, micro_batch_size=4,
-                      data='{ train: "synthetic:7" eval: "synthetic:7" }')
-        fell = {}
+        """Two hundred steps that learn 256 rows by heart: from 4.47 to 0.59 with moments in F32."""
+        fields = dict(INT8, max_steps=200, learning_rate=1e-2, gradient_accumulation_steps=1, micro_batch_size=64)
+        curves = {}
         for kind in ("F32", "INT8"):
             self.left(kind, **dict(fields, optimizer_state_dtype=kind))
-            summary = self.summary(kind)
-            fell[kind] = summary["eval_before"]["eval_loss"] - summary["eval_after"]["eval_loss"]
-        self.assertGreater(fell["F32"], 0.1)
-        self.assertLess(abs(fell["INT8"] / fell["F32"] - 1), 0.05, fell)
+            losses = self.losses(kind)
+            curves[kind] = [sum(losses[at - 20:at]) / 20 for at in (20, 50, 100, 150, 200)]
+        self.assertLess(curves["F32"][-1], curves["F32"][0] / 5, curves)
+        for a, b in zip(*curves.values()):
+            self.assertLess(abs(a / b - 1), 0.05, curves)
 
     def test_what_has_no_codes_says_so(self):
         for fields, said in ((dict(optim="SGD"), "is for optim ADAMW"),
