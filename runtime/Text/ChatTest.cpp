@@ -133,7 +133,9 @@ TEST(ChatTargets, AChatMayBeginWithTheAssistant) {
   EXPECT_EQ(trained("phi4", greets)->substr(0, 60), "<|im_start|>assistant<|im_sep|>⟦B.<|im_end|>⟧<|im_start|");
   EXPECT_TRUE(trained("deepseek", greets)->starts_with("<s><｜Assistant｜>⟦B.<｜end▁of▁sentence｜>⟧"));
   for (const char *name : {"llama3", "qwen25", "qwen3", "smollm3", "zephyr"}) {
-    const auto text = trained(name, greets);
+    TextOptions dated;
+    dated.variables = {"strftime_now=2025-01-31"};
+    const auto text = trained(name, greets, dated);
     ASSERT_TRUE(text.ok()) << name << ": " << text.status().message();
     const size_t first = text->find("⟦");
     EXPECT_NE(text->find("B.", first), std::string::npos) << name << ": " << *text;
