@@ -64,10 +64,35 @@ Expected<std::string> ChatTemplate::render(std::span<const Value> messages, cons
   return form.render(given, now);
 }
 
+/// Of a chat that begins with the assistant. What generation starts with is found behind another message: many
+/// templates render no empty chat, and some put a system turn in front of the first message.
+Expected<size_t> ChatTemplate::beginOfFirst(const std::string &whole, std::span<const Value> messages,
+                                            const Value &tools) const {
+  const Value asked[] = {chatMessage("user", "\uE000")};
+  FT_ASSIGN_OR_RETURN(const std::string prompt, render(asked, tools, /*generates=*/true));
+  FT_ASSIGN_OR_RETURN(const std::string before, render(asked, tools, /*generates=*/false));
+  std::vector<Value> others(messages.begin(), messages.end());
+  others[0] = chatMessage("assistant", "\uE000");
+  FT_ASSIGN_OR_RETURN(const std::string other, render(others, tools, /*generates=*/false));
+  const std::string_view upToAnswer = std::string_view(whole).substr(0, commonPrefix(whole, other));
+  if (!prompt.starts_with(before))
+    return unstable(0);
+  // The answer may lack the end of it ("<think>").
+  for (std::string_view opening = std::string_view(prompt).substr(before.size());; opening.remove_suffix(1)) {
+    if (opening.empty())
+      return prompt.size() == before.size() ? Expected<size_t>(upToAnswer.size()) : unstable(0);
+    const size_t at = upToAnswer.rfind(opening);
+    if (at != upToAnswer.npos && (opening.size() + before.size() == prompt.size() || upToAnswer.ends_with(opening)))
+      return at + opening.size();
+  }
+}
+
 /// Behind what generation starts from. A template that opens its prompt with what an answer in the data does not have
 /// ("<think>") starts behind what both share, which is more than the messages before.
 Expected<size_t> ChatTemplate::beginOfTurn(const std::string &whole, std::span<const Value> messages, size_t index,
                                            const Value &tools) const {
+  if (index == 0)
+    return beginOfFirst(whole, messages, tools);
   FT_ASSIGN_OR_RETURN(const std::string prompt, render(messages.first(index), tools, /*generates=*/true));
   if (whole.starts_with(prompt))
     return prompt.size();

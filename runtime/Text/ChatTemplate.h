@@ -43,6 +43,8 @@ public:
 private:
   Expected<TextSpan> turn(const std::string &whole, std::span<const jinja::Value> messages, size_t index,
                           const jinja::Value &tools) const;
+  Expected<size_t> beginOfFirst(const std::string &whole, std::span<const jinja::Value> messages,
+                                const jinja::Value &tools) const;
   Expected<size_t> beginOfTurn(const std::string &whole, std::span<const jinja::Value> messages, size_t index,
                                const jinja::Value &tools) const;
 

@@ -119,6 +119,33 @@ TEST(ChatMessages, RefusalsNameTheMessage) {
             std::string::npos);
 }
 
+/// As ShareGPT's often do. A template may put a system turn in front that an empty chat does not have.
+TEST(ChatTargets, AChatMayBeginWithTheAssistant) {
+  const std::string greets =
+      R"([{"from":"gpt","value":"B."},{"from":"human","value":"C?"},{"from":"gpt","value":"D."}])";
+  const auto own = trained("smollm2", greets);
+  ASSERT_TRUE(own.ok()) << own.status().message();
+  EXPECT_TRUE(own->starts_with("<|im_start|>system\nYou are")) << *own;
+  EXPECT_NE(own->find("<|im_end|>\n<|im_start|>assistant\n⟦B.<|im_end|>\n⟧<|im_start|>user\nC?<|im_end|>\n"
+                      "<|im_start|>assistant\n⟦D."),
+            std::string::npos)
+      << *own;
+  EXPECT_EQ(trained("phi4", greets)->substr(0, 60), "<|im_start|>assistant<|im_sep|>⟦B.<|im_end|>⟧<|im_start|");
+  EXPECT_TRUE(trained("deepseek", greets)->starts_with("<s><｜Assistant｜>⟦B.<｜end▁of▁sentence｜>⟧"));
+  for (const char *name : {"llama3", "qwen25", "qwen3", "smollm3", "zephyr"}) {
+    TextOptions dated;
+    dated.variables = {"strftime_now=2025-01-31"};
+    const auto text = trained(name, greets, dated);
+    ASSERT_TRUE(text.ok()) << name << ": " << text.status().message();
+    const size_t first = text->find("⟦");
+    EXPECT_NE(text->find("B.", first), std::string::npos) << name << ": " << *text;
+    EXPECT_EQ(text->substr(0, first).find("B."), std::string::npos) << name << ": " << *text;
+    EXPECT_LT(text->find("B.", first) - first, 30u) << name << ": " << *text; // at most empty thoughts before
+  }
+  for (const char *name : {"gemma3", "llama2", "mistral"}) // which say themselves that users begin
+    EXPECT_FALSE(trained(name, greets).ok()) << name;
+}
+
 TEST(ChatTargets, AllTurnsOfTheAssistantWhereTemplatesAreStable) {
   EXPECT_EQ(*trained("phi4", TwoTurns),
             "<|im_start|>user<|im_sep|>A?<|im_end|><|im_start|>assistant<|im_sep|>⟦B.<|im_end|>⟧"

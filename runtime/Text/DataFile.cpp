@@ -27,6 +27,12 @@ std::string_view textOf(const MappedFile &file) {
   return {reinterpret_cast<const char *>(file.bytes().data()), file.size()};
 }
 
+/// Of a frame, or of one that is skipped (pzstd begins with one).
+bool isZstandard(std::string_view text) {
+  return text.starts_with("\x28\xB5\x2F\xFD") ||
+         (text.size() > 4 && (uint8_t(text[0]) & 0xF0) == 0x50 && text.substr(1).starts_with("\x2A\x4D\x18"));
+}
+
 /// A bound that a few bytes cannot ask much memory with: text packs to a tenth, rarely to a hundredth.
 uint64_t mostUnpacked(uint64_t packed) {
   constexpr uint64_t small = 64 << 20, ratio = 200;
@@ -66,7 +72,7 @@ Expected<DataFile> DataFile::open(const std::string &path) {
     return Status(status.code(), fmt::format("{}: {}", path, status.message()));
   };
   FT_ASSIGN_OR_RETURN(const MappedFile there, MappedFile::open(path));
-  const bool gzip = textOf(there).starts_with("\x1F\x8B"), zstandard = textOf(there).starts_with("\x28\xB5\x2F\xFD");
+  const bool gzip = textOf(there).starts_with("\x1F\x8B"), zstandard = isZstandard(textOf(there));
   if (const std::string what = foreign(textOf(there)); !what.empty() && !gzip && !zstandard) // before it is copied
     return named(badInput(what));
   FT_ASSIGN_OR_RETURN(MappedFile file, MappedFile::openCopy(path));

@@ -239,10 +239,14 @@ Expected<Sample> SampleSource::row(const Record &record) const {
   for (size_t column = 0; column < cells.size(); ++column) {
     if (!isWellFormedUtf8(cells[column]))
       return named(fmt::format("column \"{}\" is not UTF-8; save the file as UTF-8", header[column]));
-    if (auto *to = fields.field(header[column]); to && *to)
+    auto *to = fields.field(header[column]);
+    std::string *chat = fields.chatField(header[column]); // JSON in a cell
+    if ((to && *to) || (chat && !chat->empty()))
       return named(twice(header[column]).message());
-    else if (to)
+    if (to)
       *to = std::move(cells[column]);
+    else if (chat)
+      *chat = std::move(cells[column]);
   }
   auto sample = fields.sample();
   return sample ? std::move(sample) : named(sample.status().message());

@@ -196,6 +196,16 @@ TEST_F(Samples, ALongTextIsReadInStretches) {
   EXPECT_FALSE(file->lines);
 }
 
+TEST_F(Samples, ATableMayHoldChats) {
+  auto file =
+      readSamples(write("a.csv", "id,messages\n1,\"[{\"\"role\"\": \"\"user\"\", \"\"content\"\": \"\"A?\"\"}]\"\n"));
+  ASSERT_TRUE(file.ok()) << file.status().message();
+  ASSERT_EQ(file->samples.at(0).messages.size(), 1u);
+  auto twice = readSamples(write("b.csv", "messages,conversations\n[],[]\n"));
+  ASSERT_FALSE(twice.ok());
+  EXPECT_NE(twice.status().message().find("is there twice"), std::string::npos) << twice.status().message();
+}
+
 TEST_F(Samples, PackedFilesAreRead) {
   const std::string text = "{\"instruction\":\"i\",\"output\":\"o\"}\n";
   // gzip and zstd of that line.
@@ -209,6 +219,12 @@ TEST_F(Samples, PackedFilesAreRead) {
     ASSERT_TRUE(file.ok()) << file.status().message();
     EXPECT_EQ(file->samples[0].instruction, "i");
     EXPECT_EQ(file->samples.size(), packed.size() == 2 * gzip.size() ? 2u : 1u);
+  }
+  const std::string skipped("\x5A\x2A\x4D\x18\4\0\0\0abcd", 12), padding(512, '\0');
+  for (const std::string &packed : {skipped + zstandard, zstandard + skipped + zstandard, gzip + padding}) {
+    auto file = readSamples(write("a.jsonl.zst", packed));
+    ASSERT_TRUE(file.ok()) << file.status().message();
+    EXPECT_EQ(file->samples.size(), packed.size() > 2 * zstandard.size() && packed[0] == '\x28' ? 2u : 1u);
   }
   EXPECT_EQ(refusal(gzip.substr(0, gzip.size() - 4)), ": is cut off in the middle of its gzip data; copy it again");
   EXPECT_EQ(refusal(zstandard.substr(0, zstandard.size() - 4)),

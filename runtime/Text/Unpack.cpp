@@ -28,6 +28,8 @@ Status unpackGzip(std::string_view packed, uint64_t limit, const UnpackSink &sin
   std::vector<Bytef> buffer(Step);
   bool ended = true;
   while (!packed.empty() || !ended) {
+    if (ended && written > 0 && packed.find_first_not_of('\0') == std::string_view::npos)
+      return {}; // what fills a block of a tape, as gzip has it
     if (ended && inflateReset(&stream) != Z_OK)
       return failed("zlib cannot start again");
     stream.next_in = reinterpret_cast<Bytef *>(const_cast<char *>(packed.data()));

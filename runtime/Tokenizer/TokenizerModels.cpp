@@ -118,8 +118,11 @@ Expected<TokenizerModel> makeUnigram(const TokenizerSpec &tokenizer, const Unigr
 Expected<TokenizerModel> makeModel(const TokenizerSpec &spec, bool byteLevel) {
   if (const auto *bytePair = std::get_if<BytePairSpec>(&spec.model))
     return makeBytePair(spec, *bytePair, byteLevel);
-  if (const auto *unigram = std::get_if<UnigramSpec>(&spec.model))
+  if (const auto *unigram = std::get_if<UnigramSpec>(&spec.model)) {
+    if (byteLevel) // it would see the alphabet's characters
+      return badInput("a Unigram model behind the pre-tokenizer ByteLevel is not supported; one behind Metaspace is");
     return makeUnigram(spec, *unigram);
+  }
   const auto &pieces = std::get<PieceSpec>(spec.model);
   if (pieces.types.size() != spec.tokens.size() || pieces.scores.size() != spec.tokens.size())
     return badInput(fmt::format("the vocabulary has {} tokens, {} types and {} scores; one of each for each token is "

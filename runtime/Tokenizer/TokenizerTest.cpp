@@ -360,6 +360,8 @@ TEST(Tokenizer, RefusesWhatIsInconsistent) {
           "tiny: the unknown token \"<unk>\" is not in the vocabulary of 5 tokens");
   refuses([](TokenizerSpec &s) { pairs(s).byteFallback = true; },
           "tiny: the model has byte_fallback behind ByteLevel, whose vocabulary lacks bytes; must have all 256");
+  refuses([](TokenizerSpec &s) { s.model = UnigramSpec{}; },
+          "tiny: a Unigram model behind the pre-tokenizer ByteLevel is not supported; one behind Metaspace is");
   refuses([](TokenizerSpec &s) { s.eos = 5; },
           "tiny: the end-of-text id is 5; must be below the vocabulary's 5 tokens");
   refuses([](TokenizerSpec &s) { s.suffix = {9}; },

@@ -91,6 +91,20 @@ Status ft::rt::openProgram(Rank &rank) {
   return {};
 }
 
+/// Weights are made in pinned memory of the host, as much as is on its way to the device at a time.
+static Status uploadTo(RankProgram &program, uint64_t bytes, LoadTarget &target) {
+  constexpr uint64_t least = 1 << 20, most = 32 << 20;
+  Device &device = program.device();
+  const uint64_t size = std::clamp(bytes, least, most);
+  FT_ASSIGN_OR_RETURN(void *const staging, device.reserve(plan::Arena::PINNED, size, 4096));
+  target.staging = {static_cast<std::byte *>(staging), size};
+  target.sink = [&, &arenas = program.arenas()](uint32_t buffer, uint64_t offset, std::span<const std::byte> from) {
+    return device.upload(0, arenas.bufferAddress(buffer) + offset, from.data(), from.size());
+  };
+  target.arrived = [&] { return device.synchronize(); };
+  return {};
+}
+
 Status ft::rt::loadWeights(Rank &rank, const TensorSource *before) {
   const RunInputs &inputs = rank.inputs;
   RankProgram &program = *rank.program;
@@ -106,16 +120,12 @@ Status ft::rt::loadWeights(Rank &rank, const TensorSource *before) {
   options.threads = inputs.options.threads;
   std::optional<WatchedLoading> progress(std::in_place, rank.journal.progress(), rank.context.progress);
   options.progress = &*progress;
+  const auto start = std::chrono::steady_clock::now();
   LoadTarget target;
   if (program.device().hostAccessible())
     target.hostBuffer = [&](uint32_t buffer) { return reinterpret_cast<std::byte *>(arenas.bufferAddress(buffer)); };
-  target.sink = [&](uint32_t buffer, uint64_t offset, std::span<const std::byte> bytes) {
-    return arenas.write(buffer, offset, bytes);
-  };
-  for (int i = 0; i < rank.plan().arenas_size(); ++i)
-    if (rank.plan().arenas(i).name() == plan::stagingArena)
-      target.staging = arenas.arena(i);
-  const auto start = std::chrono::steady_clock::now();
+  else
+    FT_RETURN_IF_ERROR(uploadTo(program, weightBytes(rank.plan()), target));
   FT_RETURN_IF_ERROR(loadModel(rank.plan(), *inputs.model, options, target));
   progress.reset();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -3,24 +3,12 @@
 
 #include "runtime/Plan/Shares.h"
 #include "runtime/Weights/Layout.h"
-#include "runtime/Weights/TensorView.h"
+#include "runtime/Weights/Producer.h"
 
 #include <functional>
 #include <string>
 
 namespace ft::rt {
-
-/// Writes dense elements [first, first + count) of a tensor, in its stored dtype, at `out`. Called from several threads
-/// at once.
-using Producer = std::function<void(uint64_t first, uint64_t count, std::byte *out)>;
-
-/// Converts from a file. `ropeHeads` > 0: the file's rows (first dimension) are those of this many heads with the two
-/// halves of each head interleaved, as llama.cpp stores q and k: row h·D + 2j + p of the file is row h·D + p·D/2 + j.
-/// `view` must outlive the producer.
-Producer fileProducer(const TensorView &view, plan::DType dtype, uint32_t ropeHeads);
-
-/// The same with `offset` added to each number, in double.
-Producer shiftedProducer(const TensorView &view, plan::DType dtype, double offset);
 
 struct Fill {
   uint32_t buffer = 0;
@@ -36,8 +24,7 @@ struct Fill {
 /// BadInput that says which element of what source is not finite.
 Status notFinite(const std::string &source, uint64_t element, uint64_t count, plan::DType dtype);
 
-/// Takes bytes for `offset` of plan buffer `buffer`. Called from the thread that loads, once per contiguous region;
-/// the bytes are gone after the call.
+/// Takes bytes for `offset` of plan buffer `buffer`. Called from the thread that loads.
 using Sink = std::function<Status(uint32_t buffer, uint64_t offset, std::span<const std::byte> bytes)>;
 
 /// Where loaded bytes go. All of it was zeroed when it was reserved.
@@ -46,16 +33,21 @@ struct LoadTarget {
   /// through `sink`. An empty function is null for all.
   std::function<std::byte *(uint32_t buffer)> hostBuffer;
   Sink sink;
-  /// Memory for the images that `sink` gets, pinned for fast uploads; unused below 1 MiB. Larger regions, such as an
-  /// embedding, are built in memory of their own.
+  /// Returns when all that `sink` got has arrived: bytes stay where they are until then. Empty: it has when `sink`
+  /// returns. Called from the thread that loads.
+  std::function<Status()> arrived;
+  /// Memory for what `sink` gets, pinned for fast uploads; unused below 1 MiB.
   std::span<std::byte> staging;
   /// Hears of bytes that have been made, from several threads. May be empty.
   std::function<void(uint64_t bytes)> made;
+
+  /// Through `sink`, and waits.
+  Status send(uint32_t buffer, uint64_t offset, std::span<const std::byte> bytes) const;
 };
 
-/// Runs all fills on `threads` threads; BadInput, naming source and element, where a checked one is not finite. Tensors
-/// of one buffer whose byte ranges interleave (bordered weights) reach the sink as one region, whose bytes between them
-/// are zero.
+/// Runs all fills on `threads` threads; BadInput, naming source and element, where a checked one is not finite. What
+/// goes through the sink is made in slots of the staging memory while others are on their way. Tensors of one buffer
+/// whose byte ranges interleave (bordered weights) are one region of it, whose bytes between them are zero.
 Status runFills(const std::vector<Fill> &fills, const LoadTarget &target, uint32_t threads);
 
 } // namespace ft::rt

@@ -4,6 +4,7 @@
 #include "runtime/Plan/Fp8Rows.h"
 #include "runtime/Support/Parallel.h"
 #include "runtime/Weights/Convert.h"
+#include "runtime/Weights/ReadAhead.h"
 
 #include <cmath>
 #include <cstring>
@@ -28,7 +29,9 @@ Status quantize(const Fp8Fill &fill, std::byte *codes, float *scales, uint32_t t
   const uint64_t rows = fill.tensor->shape(0), columns = fill.tensor->shape(1);
   const plan::Fp8Rows places = *plan::Fp8Rows::of(*fill.tensor); // as checkPlan has made sure
   std::atomic<uint64_t> bad{rows * columns};
+  ReadAhead ahead(fill.numbers, rows * columns, columns);
   parallelFor(threads, rows, [&](uint64_t row) {
+    const ReadAhead::Reading reading = ahead.begin(row);
     std::vector<float> numbers(columns);
     std::vector<std::byte> coded(columns);
     fill.numbers(row * columns, columns, reinterpret_cast<std::byte *>(numbers.data()));
@@ -63,8 +66,8 @@ Status quantizeApart(const Fp8Fill &fill, const LoadTarget &target, std::vector<
   std::memset(image.data(), 0, bytes);
   std::vector<float> scales(plan::Fp8Rows::of(tensor)->count());
   FT_RETURN_IF_ERROR(quantize(fill, image.data(), scales.data(), threads));
-  FT_RETURN_IF_ERROR(target.sink(tensor.buffer(), fill.layout.begin(), image));
-  return target.sink(tensor.buffer(), tensor.quantization().scales_offset(), std::as_bytes(std::span(scales)));
+  FT_RETURN_IF_ERROR(target.send(tensor.buffer(), fill.layout.begin(), image));
+  return target.send(tensor.buffer(), tensor.quantization().scales_offset(), std::as_bytes(std::span(scales)));
 }
 
 } // namespace

@@ -3,6 +3,7 @@
 #include "runtime/Support/Parallel.h"
 #include "runtime/Weights/Convert.h"
 #include "runtime/Weights/Nf4.h"
+#include "runtime/Weights/ReadAhead.h"
 
 #include <cstring>
 #include <fmt/format.h>
@@ -39,7 +40,10 @@ uint64_t quantizeItem(const QuantizedFill &fill, uint64_t elements, uint64_t fir
 Status quantize(const QuantizedFill &fill, uint64_t elements, std::byte *codes, std::span<float> scales,
                 uint32_t threads) {
   std::atomic<uint64_t> bad{elements};
+  constexpr uint64_t itemElements = itemBlocks * plan::nf4Block;
+  ReadAhead ahead(fill.numbers, elements, itemElements);
   parallelFor(threads, (scales.size() + itemBlocks - 1) / itemBlocks, [&](uint64_t item) {
+    const ReadAhead::Reading reading = ahead.begin(item);
     const uint64_t first = item * itemBlocks, last = std::min<uint64_t>(scales.size(), first + itemBlocks);
     uint64_t found = quantizeItem(fill, elements, first, last, codes, scales.data());
     for (uint64_t known = bad; found < known && !bad.compare_exchange_weak(known, found);)
@@ -101,7 +105,7 @@ Status runQuantizedFills(const std::vector<QuantizedFill> &fills, const LoadTarg
     image = image.first(bytes);
     std::memset(image.data(), 0, bytes);
     FT_RETURN_IF_ERROR(buildImage(fill, image.data(), threadCount(threads)));
-    FT_RETURN_IF_ERROR(target.sink(tensor.buffer(), tensor.offset(), image));
+    FT_RETURN_IF_ERROR(target.send(tensor.buffer(), tensor.offset(), image));
     if (target.made)
       target.made(bytes);
   }

@@ -72,6 +72,30 @@ Expected<Layout> Layout::of(const plan::Plan &plan, const plan::Tensor &tensor) 
   return layout;
 }
 
+bool Layout::isAscending() const {
+  return std::is_sorted(outer.begin(), outer.end(),
+                        [](const Dimension &a, const Dimension &b) { return a.strideBytes > b.strideBytes; });
+}
+
+std::pair<uint64_t, uint64_t> Layout::elementsIn(uint64_t begin, uint64_t end) const {
+  if (!isAscending() || elements == 0)
+    return {0, elements};
+  const uint64_t runs = elements / run;
+  // Elements before `offset`: of the runs that begin before it, all but the last are whole.
+  const auto before = [&](uint64_t offset) -> uint64_t {
+    uint64_t low = 0, high = runs;
+    while (low < high) {
+      const uint64_t middle = low + (high - low) / 2;
+      if (addressOfRun(middle) < offset)
+        low = middle + 1;
+      else
+        high = middle;
+    }
+    return low == 0 ? 0 : (low - 1) * run + std::min(run, (offset - addressOfRun(low - 1)) / elementSize);
+  };
+  return {before(begin), std::max(before(begin), before(end))};
+}
+
 void scatter(const Layout &layout, uint64_t from, uint64_t number, const std::byte *dense, std::byte *base,
              uint64_t baseOffset) {
   layout.forRuns(from, number, [&](uint64_t offset, uint64_t index, uint64_t n) {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <utility>
 #include <vector>
 
 namespace ft::rt {
@@ -25,6 +26,12 @@ public:
   /// Byte range of the buffer from the first to behind the last element.
   uint64_t begin() const { return first; }
   uint64_t end() const { return last; }
+
+  /// Whether later elements lie at higher addresses.
+  bool isAscending() const;
+  /// Elements [first, last): those of an ascending layout that lie in bytes [begin, end), which cut none in two; all of
+  /// another.
+  std::pair<uint64_t, uint64_t> elementsIn(uint64_t begin, uint64_t end) const;
 
   /// Calls `visit(uint64_t byteOffset, uint64_t denseIndex, uint64_t n)` for each run of elements
   /// [from, from + number), in dense order.

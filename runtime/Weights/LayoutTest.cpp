@@ -85,5 +85,36 @@ TEST(Layout, RefusesWhatAPlanMustNotSay) {
   expectError(statusOf([](plan::Tensor &t) { t.set_strides(0, UINT64_MAX / 8); }), "exceed 64 bits");
 }
 
+TEST(Layout, KnowsWhichElementsLieInARange) {
+  plan::Plan plan;
+  const uint32_t buffer = addBuffer(plan, 4096);
+  auto *tensor = addTensor(plan, "x", plan::Tensor::FROZEN, plan::BF16, {6, 10}, buffer, 64);
+  for (const bool bordered : {false, true}) {
+    setLayout(*tensor, {6, 10}, {bordered ? 16u : 10u, 1});
+    auto layout = Layout::of(plan, *tensor);
+    ASSERT_TRUE(layout.ok());
+    EXPECT_TRUE(layout->isAscending());
+    for (uint64_t begin = 0; begin < 400; begin += 2)
+      for (uint64_t end = begin; end < 400; end += 6) {
+        uint64_t first = 60, last = 0;
+        layout->forRuns(0, 60, [&](uint64_t offset, uint64_t index, uint64_t n) {
+          for (uint64_t i = 0; i < n; ++i)
+            if (offset + 2 * i >= begin && offset + 2 * i < end)
+              first = std::min(first, index + i), last = index + i + 1;
+        });
+        const auto found = layout->elementsIn(begin, end);
+        if (first < last)
+          EXPECT_EQ(found, std::pair(first, last)) << begin << ".." << end;
+        else
+          EXPECT_EQ(found.first, found.second);
+      }
+  }
+  setLayout(*tensor, {6, 10}, {1, 6});
+  auto turned = Layout::of(plan, *tensor);
+  ASSERT_TRUE(turned.ok());
+  EXPECT_FALSE(turned->isAscending());
+  EXPECT_EQ(turned->elementsIn(80, 90), std::pair(uint64_t(0), uint64_t(60)));
+}
+
 } // namespace
 } // namespace ft::rt

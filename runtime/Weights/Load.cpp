@@ -91,8 +91,8 @@ SplitMasters splitMastersOf(const plan::Plan &plan) {
 }
 
 /// Half of each f32 that `master` makes: the upper, rounded, or what the master is more than that.
-Producer halfOf(Producer master, bool remainder) {
-  return [master = std::move(master), remainder](uint64_t first, uint64_t count, std::byte *out) {
+Producer halfOf(const Producer &master, bool remainder) {
+  return master.madeInto([master, remainder](uint64_t first, uint64_t count, std::byte *out) {
     constexpr uint64_t chunk = 1024;
     float numbers[chunk];
     for (uint64_t done = 0; done < count; done += chunk) {
@@ -104,7 +104,7 @@ Producer halfOf(Producer master, bool remainder) {
         std::memcpy(out + 2 * (done + i), &half, 2);
       }
     }
-  };
+  });
 }
 
 Expected<Producer> producerOf(const plan::Tensor &tensor, int index, const ModelSource &model,
@@ -123,7 +123,7 @@ Expected<Producer> producerOf(const plan::Tensor &tensor, int index, const Model
     if (!master->second)
       return problem(tensor, "is the remainder of no trained tensor");
     FT_ASSIGN_OR_RETURN(Producer numbers, model.numbers(*master->second, plan::F32));
-    return halfOf(std::move(numbers), tensor.role() == plan::Tensor::REMAINDER);
+    return halfOf(numbers, tensor.role() == plan::Tensor::REMAINDER);
   }
   case plan::Tensor::ADAPTER:
     return initProducer(tensor, options);
@@ -156,8 +156,10 @@ std::string sourceOf(const plan::Tensor &tensor, int index, const ModelSource &m
 uint64_t bytesOf(const std::vector<Fill> &fills, const std::vector<QuantizedFill> &quantized,
                  const std::vector<Fp8Fill> &inFp8) {
   uint64_t bytes = 0;
-  for (const Fill &fill : fills)
-    bytes += fill.layout.count() * fill.layout.elementBytes();
+  for (const Fill &fill : fills) {
+    const auto [first, last] = fill.layout.elementsIn(fill.share.begin, fill.share.end);
+    bytes += (last - first) * fill.layout.elementBytes();
+  }
   for (const QuantizedFill &fill : quantized)
     bytes +=
         plan::Nf4Layout(elementCount(spanOf(fill.tensor->shape())), fill.tensor->quantization().double_quant()).bytes;
