@@ -21,16 +21,35 @@ uint32_t StepTimer::eventsNeeded(const plan::Plan &plan) {
 StepTimer::StepTimer(const plan::Plan &source, std::vector<const plan::Step *> enqueued, uint32_t firstEvent,
                      Profile &into)
     : plan(&source), steps(std::move(enqueued)), profile(&into) {
-  std::map<uint32_t, uint32_t> ends; // of the last step of each stream
+  Before behind;
+  auto &[arrivals, ends] = behind;
   uint32_t next = firstEvent;
   for (const plan::Step *step : steps) {
     // A step that waits for another stream begins when that wait is over, not when the step before it ended.
     const auto before = ends.find(step->stream());
     const bool stampsBegin = before == ends.end() || step->wait_size() > 0;
     const uint32_t from = stampsBegin ? next++ : before->second;
-    spans.push_back({from, next, stampsBegin});
+    Span span{from, next, stampsBegin};
+    findExposed(span, *step, behind);
+    spans.push_back(std::move(span));
     ends[step->stream()] = next++;
+    arrivals.erase(step->record());
+    if (step->has_collective() && step->record())
+      arrivals[step->record()] = plan::Collective::Kind_Name(step->collective().kind());
   }
+}
+
+void StepTimer::findExposed(Span &span, const plan::Step &step, const Before &before) {
+  if (step.stream() != 0)
+    return;
+  for (const uint32_t event : step.wait())
+    if (const auto arrival = before.arrivals.find(event); arrival != before.arrivals.end())
+      span.collective = arrival->second;
+  const auto end = before.ends.find(0);
+  span.idle = end == before.ends.end() || span.collective.empty() ? span.from : end->second;
+  span.ready = step.has_collective() ? span.to : span.from;
+  if (step.has_collective())
+    span.collective = plan::Collective::Kind_Name(step.collective().kind());
 }
 
 Status StepTimer::begin(size_t index, Device &device) const {
@@ -63,6 +82,15 @@ Status StepTimer::collect(Device &device) const {
       entry.flops += step.flops();
       entry.bytes += step.bytes();
       entry.predictedMs += step.predicted_us() * 1e-3;
+      ++entry.calls;
+    }
+    if (spans[i].idle == spans[i].ready || spans[i].collective.empty())
+      continue;
+    FT_ASSIGN_OR_RETURN(const double waited, device.elapsedMs(spans[i].idle, spans[i].ready));
+    const std::string exposed = "exposed/" + spans[i].collective;
+    for (const std::string &key : {exposed, exposed + " before " + ofAllLayers(step.name())}) {
+      ProfileEntry &entry = (*profile)[key];
+      entry.ms += waited;
       ++entry.calls;
     }
   }

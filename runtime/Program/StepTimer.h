@@ -14,7 +14,8 @@ struct ProfileEntry {
   double ms = 0, flops = 0, bytes = 0, predictedMs = 0;
   uint64_t calls = 0;
 };
-/// By "kind" and by "kind/name of the kernel".
+/// By "kind" and by "kind/name of the kernel"; what stream 0 waits for, or runs itself, by "exposed/KIND OF COLLECTIVE"
+/// and by that and the step behind it.
 using Profile = std::map<std::string, ProfileEntry>;
 
 /// Puts stamps between the steps of one segment. Where a graph holds the segment, it holds the stamps as well: the
@@ -37,8 +38,16 @@ public:
 private:
   struct Span {
     uint32_t from, to;
-    bool stampsBegin; ///< `from` is no other step's end
+    bool stampsBegin;                       ///< `from` is no other step's end
+    uint32_t idle = 0, ready = 0;           ///< stream 0 does nothing else between these
+    std::string collective = std::string(); ///< than to wait for this kind, or to run it; or empty
   };
+  /// Events that mark the ends of collectives -> their kinds; the last step's end on each stream.
+  struct Before {
+    std::map<uint32_t, std::string> arrivals;
+    std::map<uint32_t, uint32_t> ends;
+  };
+  static void findExposed(Span &span, const plan::Step &step, const Before &before);
   const plan::Plan *plan;
   std::vector<const plan::Step *> steps;
   std::vector<Span> spans;

@@ -104,7 +104,7 @@ void RunOutputs::tellResume(const std::vector<RunFact> &facts, const std::vector
   if (!inputs.resume)
     return;
   const CheckpointState &state = inputs.resume->state();
-  std::string why = describe(differences(state.facts, facts));
+  std::string why = describeChanges(*inputs.resume, inputs.plan(), facts);
   if (why.empty())
     why = productDifference(state.products, products);
   if (why.empty() && !inputs.plan().deterministic())
@@ -125,12 +125,18 @@ Status RunOutputs::dumpGradients(const BufferReader &read) const {
 
 Status RunOutputs::finish(RankProgram &program, const BufferReader &read, const RunResult &result) {
   const std::optional<BadStep> &bad = result.training.bad;
+  if (inputs.options.profile)
+    journal.line(formatProfile(program.profile()));
   RunResult told = result;
   told.lostMetrics = journal.lostLines();
   if (saved) {
     saved->finish();
     told.lostCheckpoints = saved->failures();
   }
+  if (folder->makeAgain())
+    journal.line(fmt::format("note: {} was removed while the run was in it; it is made again for the results, and what "
+                             "was there before is lost",
+                             folder->path()));
   std::string place = folder->path();
   if (bad) {
     FT_ASSIGN_OR_RETURN(place, folder->failedStepFolder(bad->step));
@@ -141,8 +147,6 @@ Status RunOutputs::finish(RankProgram &program, const BufferReader &read, const 
       writeFileAtomically(folder->file("summary.json"),
                           summaryJson(inputs, program.device().info(), told, interrupts.requested(), memory)));
   journal.line(closing(inputs, result, memory, folder->files(inputs.plan())));
-  if (inputs.options.profile)
-    journal.line(formatProfile(program.profile()));
   if (bad)
     return failed(
         fmt::format("step {}, micro-batch {}: the {} is not finite; the model was not updated, and its last good "

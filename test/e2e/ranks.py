@@ -5,8 +5,9 @@ import os
 import re
 import unittest
 
-from harness import FTC, LORA, WorkshopTest, call, tensors, worst
+from harness import FTC, FTRUN, LORA, WorkshopTest, call, tensors, worst
 
+FAKE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(FTRUN))), "runtime/Device/Cuda/fake")
 ONE_ROUNDING = 1e-12 # of FP64_TRUE: ranks add what one rank adds, in another order
 TRAINED = 1e-11 # the same behind AdamW's first steps, which divide by the root of a square
 # One rounding of a parameter, and what a step of 1e-3 makes of a gradient that is rounded otherwise.
@@ -22,6 +23,7 @@ FORMS = {
     "LoRA, one micro-batch": dict(lora=LORA, gradient_accumulation_steps=1),
     "LoRA with dropout": dict(lora='{ r: 3 lora_alpha: 8 lora_dropout: 0.2 target_modules: "all-linear" }'),
     "LoRA, odd sizes": dict(base_model='"tiny-odd"', lora=LORA),
+    "full, evaluated": dict(eval_steps=1, data='{ train: "synthetic:7" eval: "synthetic:8" }'),
     "LoRA, evaluated": dict(lora=LORA, eval_steps=1, data='{ train: "synthetic:7" eval: "synthetic:8" }'),
 }
 
@@ -31,7 +33,8 @@ FROZEN = " shard_frozen: TRUE"
 SPLITS = [
     (2, "strategy: ZERO1 dp_shard_size: 2", ["full", "full, one micro-batch", "full, tied", "LoRA"]),
     (2, "strategy: ZERO2 dp_shard_size: 2", ["full", "full, three micro-batches", "full, tied", "LoRA with dropout"]),
-    (2, "strategy: FSDP dp_shard_size: 2", ["full", "full, one micro-batch", "full, tied", "full, unpacked"]),
+    (2, "strategy: FSDP dp_shard_size: 2",
+     ["full", "full, one micro-batch", "full, tied", "full, unpacked", "full, evaluated"]),
     (2, "strategy: FSDP dp_shard_size: 2" + FROZEN, ["LoRA", "LoRA with dropout", "LoRA, evaluated"]),
     (2, "strategy: ZERO1 dp_shard_size: 2" + FROZEN, ["LoRA, one micro-batch"]),
     (3, "strategy: ZERO1 dp_shard_size: 3", ["full"]),
@@ -163,7 +166,19 @@ class Said(WorkshopTest):
 
     def test_refuses_another_number_of_ranks_than_the_plans(self):
         plan = self.compile(parallelism=over(2))
-        self.refused(call(*self.command(plan, "out", "--ranks", "3")), 1, "--ranks", "3", "2")
+        self.refused(call(*self.command(plan, "out", "--ranks", "3")), 1, "--ranks 3: the plan is for 2")
+        self.refused(call(*self.command(self.compile(), "out", "--ranks", "2")), 1, "--ranks 2: the plan is for 1; leave "
+                     "--ranks out, or compile the recipe with --set parallelism.dp_replicate_size=2")
+        self.assertFalse((self.folder / "out").exists())
+
+    @unittest.skipUnless(os.path.exists(FAKE), "no fake driver was built")
+    def test_refuses_more_ranks_than_cards(self):
+        for split in (over(3), "{ strategy: FSDP dp_shard_size: 3 }"):
+            plan = self.compile("plan", "--gpu", "h200", precision="BF16_MIXED", target=None, parallelism=split)
+            result = call(FTRUN, plan, "--model", "seeded:1", "--out", self.folder / "out",
+                          environment=dict(LD_LIBRARY_PATH=FAKE, FTC_FAKE_GPUS="2"))
+            self.refused(result, 2, "the plan is for 3 GPUs of one host, from number 0 on; the driver shows 2",
+                         "CUDA_VISIBLE_DEVICES", "docs/several-nodes.md")
         self.assertFalse((self.folder / "out").exists())
 
     def test_one_reduction_of_the_adapters_a_step(self):

@@ -9,6 +9,8 @@ from harness import FTC, LORA, WorkshopTest, call, tensors, worst
 
 LOSS = 1e-12  # of FP64_TRUE: ranks add what one rank adds, in another order
 TRAINED = 1e-11  # AdamW's first steps divide by the root of a square
+ROUNDING = {"FP32_TRUE": 2**-24, "FP16_MIXED": 2**-12, "BF16_MIXED": 2**-9, "BF16_TRUE": 2**-9}  # half a unit in the last place of a gradient
+STEPS_OF_IT = 32  # ten steps of AdamW whose gradients are rounded otherwise, the first of which divide by the root of a square
 ROWS = 24  # which each world divides
 FORMS = {"full": dict(), "LoRA": dict(lora=LORA, gradient_accumulation_steps=1)}
 
@@ -29,22 +31,22 @@ def parallelism(fields, lora):
 
 class Worlds(WorkshopTest):
     def run_plan(self, name, *options, model="seeded:11", **fields):
-        plan = self.compile(name, *options, precision="FP64_TRUE", max_grad_norm=0.5, **fields)
+        plan = self.compile(name, *options, **{"precision": "FP64_TRUE", "max_grad_norm": 0.5, **fields})
         return self.train(plan, name, "--overwrite", "--init-adapters", "normal", model=model)
 
     def trained(self, name):
         adapter = self.folder / name / "adapter_model.safetensors"
         return tensors(adapter if adapter.exists() else self.folder / name / "model.safetensors")
 
-    def same(self, several, one="one"):
+    def same(self, several, one="one", loss=LOSS, trained=TRAINED):
         lines = [[json.loads(line) for line in (self.folder / out / "metrics.jsonl").read_text().splitlines()]
                  for out in (one, several)]
         self.assertEqual(len(lines[0]), len(lines[1]))
         for a, b in zip(*lines):
             for field in ("loss", "eval_loss"):
                 if field in a:
-                    self.assertLess(abs(a[field] / b[field] - 1), LOSS, field)
-        self.assertLess(worst(self.trained(several), self.trained(one)), (TRAINED, ""))
+                    self.assertLess(abs(a[field] / b[field] - 1), loss, field)
+        self.assertLess(worst(self.trained(several), self.trained(one)), (trained, ""))
 
     def compare(self, form, ranks, split, *options, model="seeded:11", rows=ROWS, **fields):
         """So many ranks against one, both with these fields."""
@@ -64,6 +66,19 @@ class Worlds(WorkshopTest):
                                   parallelism=parallelism(split, "lora" in fields), **steps)
                     self.same("several")
 
+    def test_in_lower_precision_ranks_differ_by_rounding_alone(self):
+        for precision, rounding in ROUNDING.items():
+            for form, fields in FORMS.items():
+                steps = dict(fields, max_steps=10, precision=precision)
+                self.run_plan("one", micro_batch_size=ROWS, **steps)
+                for ranks, strategy, split in worlds():
+                    if ranks < 3 or strategy in ("ZERO1", "ZERO2") and ranks < 8:
+                        continue
+                    with self.subTest(precision=precision, form=form, ranks=ranks, strategy=strategy):
+                        self.run_plan("several", micro_batch_size=ROWS // ranks,
+                                      parallelism=parallelism(split, "lora" in fields), **steps)
+                        self.same("several", loss=rounding, trained=STEPS_OF_IT * rounding)
+
     def with_vocabulary(self, size):
         """The two-layer model with so many tokens, in a folder beside the recipe."""
         config = json.loads(pathlib.Path("recipes/models/tiny-gqa/config.json").read_text())
@@ -82,6 +97,10 @@ class Worlds(WorkshopTest):
         split = "strategy: FSDP dp_shard_size: 2"
         for form, fields in (("full", dict()), ("LoRA", dict(lora=LORA)), ("full, tied", dict(base_model='"tiny-tied"'))):
             self.compare(form + ", padded", 2, split, "--head-lanes", "32", rows=4, **fields)
+
+    def test_adapters_in_products_of_their_own(self):
+        for split in ("dp_replicate_size: 2", "strategy: FSDP dp_shard_size: 2"):
+            self.compare("LoRA, unfolded", 2, split, "--lora-form", "unfolded", rows=4, lora=LORA)
 
     def test_ranks_answer_as_one_rank(self):
         """Generation, with weights from files that each rank loads its share of."""

@@ -195,7 +195,8 @@ LogicalResult emitAttentionBackward(AttentionBwdOp op, StepEmitter &out) {
   SegmentLayout &values = out.values;
   const Place &dq = values.place(op.getDQ()), &dk = values.place(op.getDK()), &dv = values.place(op.getDV());
   if (out.options.libraryAttention) {
-    if (failed(checkSideBySide(op, values, {op.getDQ(), op.getDK(), op.getDV()})))
+    if (failed(checkSideBySide(op, values, {op.getQ(), op.getK(), op.getV()})) ||
+        failed(checkSideBySide(op, values, {op.getDQ(), op.getDK(), op.getDV()})))
       return failure();
     emitLibraryStep(out, op, out.reading(op.getO()), out.reading(op.getLse()),
                     AttentionSpec::Gradients{out.reading(op.getDO()), out.writing(op.getDQ()), out.writing(op.getDK()),
@@ -259,8 +260,8 @@ LogicalResult emitAttentionBackward(AttentionBwdOp op, StepEmitter &out) {
 }
 
 /// The library reads q, k and v at one pitch. Where q and k are no product's any more (their heads were normalised),
-/// they lie as if v did behind them.
-void placeAttention(model::AttentionOp op, PlaceRequests &requests) {
+/// they lie as if v did behind them. Backward reads others where they were made again.
+template <typename Op> void placeHeads(Op op, PlaceRequests &requests) {
   if (requests.options.libraryAttention)
     requests.sideBySideIfFree({op.getQ(), op.getK()}, cast<RankedTensorType>(op.getV().getType()).getDimSize(1));
 }
@@ -268,6 +269,7 @@ void placeAttention(model::AttentionOp op, PlaceRequests &requests) {
 /// The library writes dq, dk and dv into one buffer, at the pitch of q, k and v where documents are ragged; it takes
 /// one pitch for the output and its gradient.
 void placeAttentionBackward(AttentionBwdOp op, PlaceRequests &requests) {
+  placeHeads(op, requests);
   requests.borderLike(op.getDO(), op.getO());
   requests.sideBySideIfFree(op->getResults());
   if (requests.options.raggedAttention)
@@ -278,7 +280,7 @@ void placeAttentionBackward(AttentionBwdOp op, PlaceRequests &requests) {
 
 void ft::attachAttentionSteps(MLIRContext &context) {
   attachSteps<model::AttentionOp, emitAttention>(context);
-  attachPlacement<model::AttentionOp, placeAttention>(context);
+  attachPlacement<model::AttentionOp, placeHeads<model::AttentionOp>>(context);
   attachSteps<AttentionBwdOp, emitAttentionBackward>(context);
   attachPlacement<AttentionBwdOp, placeAttentionBackward>(context);
 }

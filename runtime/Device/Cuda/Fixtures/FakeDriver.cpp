@@ -1,39 +1,20 @@
-// A libcuda.so.1 for tests on machines without a GPU: "device" memory is host memory, work is done when it is
-// enqueued, captures are replayed as lists. It knows two kernels by name. Enough as well for cuDNN to build plans for
-// a described device; executing them fails.
-#include <cuda.h>
+// A libcuda.so.1 for tests on machines without a GPU: "device" memory is host memory, and when work is done FakeQueue.h
+// says. It knows a few kernels by name. Enough as well for cuDNN to build plans for a described device; executing them
+// fails.
+#include "runtime/Device/Cuda/Fixtures/FakeQueue.h"
 
-#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <utility>
-#include <vector>
 
-#undef cuEventElapsedTime
+using namespace ft::fake;
 
 namespace {
 
 constexpr size_t TotalBytes = size_t(1) << 34;
-
-struct Work {
-  std::vector<std::function<void()>> nodes;
-};
-struct Event {
-  std::chrono::steady_clock::time_point time;
-  bool recorded = false;
-};
-thread_local Work *capturing = nullptr; // captures are of one thread each
-
-CUresult enqueue(std::function<void()> work) {
-  if (capturing)
-    capturing->nodes.push_back(std::move(work));
-  else
-    work();
-  return CUDA_SUCCESS;
-}
 
 std::byte *at(CUdeviceptr address) { return reinterpret_cast<std::byte *>(address); }
 
@@ -82,6 +63,29 @@ void scaleOffsets(void **arguments, std::function<void()> &work) {
   };
 }
 
+/// The sum of equal shares of `Members` ranks, in their order, in the place of member `Own`; of -1: apart.
+template <int Members, int Own> void sum(void **arguments, std::function<void()> &work) {
+  const float *shares[Members];
+  for (int member = 0; member < Members; ++member)
+    shares[member] = argument<const float *>(arguments, member);
+  float *out = argument<float *>(arguments, Own < 0 ? Members : Own);
+  auto items = argument<int64_t>(arguments, Own < 0 ? Members + 1 : Members);
+  work = [=] {
+    for (int64_t i = 0; i < items; ++i) {
+      float total = shares[0][i];
+      for (int member = 1; member < Members; ++member)
+        total += shares[member][i];
+      out[i] = total;
+    }
+  };
+}
+
+using Kernel = void (*)(void **, std::function<void()> &);
+constexpr std::pair<const char *, Kernel> known[] = {{"scaleAdd", scaleAdd}, {"ftc_scale_offsets", scaleOffsets},
+                                                     {"ftc_norm", norm},     {"sum2_apart", sum<2, -1>},
+                                                     {"sum2_0", sum<2, 0>},  {"sum2_1", sum<2, 1>},
+                                                     {"sum4_0", sum<4, 0>}};
+
 } // namespace
 
 extern "C" {
@@ -112,7 +116,6 @@ CUresult cuDevicePrimaryCtxRelease_v2(CUdevice) { return CUDA_SUCCESS; }
 CUresult cuCtxSetCurrent(CUcontext) { return CUDA_SUCCESS; }
 CUresult cuCtxEnablePeerAccess(CUcontext, unsigned int) { return CUDA_SUCCESS; }
 CUresult cuDeviceCanAccessPeer(int *can, CUdevice, CUdevice) { return *can = 1, CUDA_SUCCESS; }
-CUresult cuCtxSynchronize() { return CUDA_SUCCESS; }
 CUresult cuMemGetInfo_v2(size_t *available, size_t *total) {
   *available = *total = TotalBytes;
   return CUDA_SUCCESS;
@@ -133,26 +136,26 @@ CUresult cuMemFree_v2(CUdeviceptr address) { return cuMemFreeHost(at(address)); 
 CUresult cuMemsetD8_v2(CUdeviceptr address, unsigned char value, size_t bytes) {
   return std::memset(at(address), value, bytes), CUDA_SUCCESS;
 }
-CUresult cuMemsetD8Async(CUdeviceptr address, unsigned char value, size_t bytes, CUstream) {
-  return enqueue([=] { std::memset(at(address), value, bytes); });
+CUresult cuMemsetD8Async(CUdeviceptr address, unsigned char value, size_t bytes, CUstream stream) {
+  return enqueue(stream, [=] { std::memset(at(address), value, bytes); });
 }
 CUresult cuMemsetD2D8Async(CUdeviceptr address, size_t pitch, unsigned char value, size_t width, size_t height,
-                           CUstream) {
+                           CUstream stream) {
   if (pitch < width)
     return CUDA_ERROR_INVALID_VALUE;
-  return enqueue([=] {
+  return enqueue(stream, [=] {
     for (size_t row = 0; row < height; ++row)
       std::memset(at(address) + row * pitch, value, width);
   });
 }
-CUresult cuMemcpyAsync(CUdeviceptr dst, CUdeviceptr src, size_t bytes, CUstream) {
-  return enqueue([=] { std::memcpy(at(dst), at(src), bytes); });
+CUresult cuMemcpyAsync(CUdeviceptr dst, CUdeviceptr src, size_t bytes, CUstream stream) {
+  return enqueue(stream, [=] { std::memcpy(at(dst), at(src), bytes); });
 }
-CUresult cuMemcpy3DAsync_v2(const CUDA_MEMCPY3D *box, CUstream) {
+CUresult cuMemcpy3DAsync_v2(const CUDA_MEMCPY3D *box, CUstream stream) {
   if (box->srcPitch < box->WidthInBytes || box->dstPitch < box->WidthInBytes || box->srcHeight < box->Height ||
       box->dstHeight < box->Height)
     return CUDA_ERROR_INVALID_VALUE;
-  return enqueue([b = *box] {
+  return enqueue(stream, [b = *box] {
     for (size_t z = 0; z < b.Depth; ++z)
       for (size_t y = 0; y < b.Height; ++y)
         std::memcpy(at(b.dstDevice) + (z * b.dstHeight + y) * b.dstPitch,
@@ -168,62 +171,9 @@ CUresult cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *rows, CUstream stream) {
   return cuMemcpy3DAsync_v2(&box, stream);
 }
 
-CUresult cuStreamCreate(CUstream *stream, unsigned) {
-  *stream = reinterpret_cast<CUstream>(new char);
-  return CUDA_SUCCESS;
+CUresult cuStreamWriteValue32_v2(CUstream stream, CUdeviceptr address, cuuint32_t value, unsigned) {
+  return enqueue(stream, [=] { *reinterpret_cast<volatile uint32_t *>(at(address)) = value; });
 }
-CUresult cuStreamDestroy_v2(CUstream stream) { return delete reinterpret_cast<char *>(stream), CUDA_SUCCESS; }
-CUresult cuStreamSynchronize(CUstream) { return CUDA_SUCCESS; }
-CUresult cuStreamWriteValue32_v2(CUstream, CUdeviceptr address, cuuint32_t value, unsigned) {
-  return enqueue([=] { *reinterpret_cast<volatile uint32_t *>(at(address)) = value; });
-}
-CUresult cuStreamWaitEvent(CUstream, CUevent, unsigned) { return CUDA_SUCCESS; }
-CUresult cuEventCreate(CUevent *event, unsigned) {
-  *event = reinterpret_cast<CUevent>(new Event);
-  return CUDA_SUCCESS;
-}
-CUresult cuEventDestroy_v2(CUevent event) { return delete reinterpret_cast<Event *>(event), CUDA_SUCCESS; }
-CUresult cuEventRecord(CUevent event, CUstream) {
-  return enqueue([=] { *reinterpret_cast<Event *>(event) = {std::chrono::steady_clock::now(), true}; });
-}
-CUresult cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned flags) {
-  // Refused as the driver does: an external record belongs to a capture. A plain one there would not be in the graph.
-  if (flags != (capturing ? CU_EVENT_RECORD_EXTERNAL : CU_EVENT_RECORD_DEFAULT))
-    return CUDA_ERROR_INVALID_VALUE;
-  return cuEventRecord(event, stream);
-}
-CUresult cuEventSynchronize(CUevent) { return CUDA_SUCCESS; }
-CUresult cuEventElapsedTime(float *milliseconds, CUevent from, CUevent to) {
-  auto *first = reinterpret_cast<Event *>(from), *last = reinterpret_cast<Event *>(to);
-  if (!first->recorded || !last->recorded)
-    return CUDA_ERROR_INVALID_HANDLE;
-  *milliseconds = std::chrono::duration<float, std::milli>(last->time - first->time).count();
-  return CUDA_SUCCESS;
-}
-
-CUresult cuStreamBeginCapture_v2(CUstream, CUstreamCaptureMode mode) {
-  if (capturing || mode != CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)
-    return CUDA_ERROR_ILLEGAL_STATE;
-  capturing = new Work;
-  return CUDA_SUCCESS;
-}
-CUresult cuStreamEndCapture(CUstream, CUgraph *graph) {
-  *graph = reinterpret_cast<CUgraph>(capturing);
-  return std::exchange(capturing, nullptr) ? CUDA_SUCCESS : CUDA_ERROR_ILLEGAL_STATE;
-}
-CUresult cuGraphInstantiateWithFlags(CUgraphExec *executable, CUgraph graph, unsigned long long) {
-  *executable = reinterpret_cast<CUgraphExec>(new Work(*reinterpret_cast<Work *>(graph)));
-  return CUDA_SUCCESS;
-}
-CUresult cuGraphUpload(CUgraphExec, CUstream) { return CUDA_SUCCESS; }
-CUresult cuGraphLaunch(CUgraphExec executable, CUstream) {
-  for (auto &node : reinterpret_cast<Work *>(executable)->nodes)
-    node();
-  return CUDA_SUCCESS;
-}
-CUresult cuGraphDestroy(CUgraph graph) { return delete reinterpret_cast<Work *>(graph), CUDA_SUCCESS; }
-CUresult cuGraphExecDestroy(CUgraphExec graph) { return delete reinterpret_cast<Work *>(graph), CUDA_SUCCESS; }
-
 CUresult cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned count, CUjit_option *options, void **values) {
   const char *text = static_cast<const char *>(image);
   if (!std::strstr(text, ".entry")) {
@@ -237,26 +187,21 @@ CUresult cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned count,
 }
 CUresult cuModuleUnload(CUmodule module) { return std::free(module), CUDA_SUCCESS; }
 CUresult cuModuleGetFunction(CUfunction *function, CUmodule module, const char *name) {
-  using Kernel = void (*)(void **, std::function<void()> &);
-  Kernel known = !std::strcmp(name, "scaleAdd")            ? scaleAdd
-                 : !std::strcmp(name, "ftc_scale_offsets") ? scaleOffsets
-                 : !std::strcmp(name, "ftc_norm")          ? norm
-                                                           : nullptr;
-  if (!known || !std::strstr(reinterpret_cast<char *>(module), name))
-    return CUDA_ERROR_NOT_FOUND;
-  *function = reinterpret_cast<CUfunction>(known);
-  return CUDA_SUCCESS;
+  for (const auto &[entry, kernel] : known)
+    if (!std::strcmp(name, entry) && std::strstr(reinterpret_cast<char *>(module), name))
+      return *function = reinterpret_cast<CUfunction>(kernel), CUDA_SUCCESS;
+  return CUDA_ERROR_NOT_FOUND;
 }
 CUresult cuFuncSetAttribute(CUfunction, CUfunction_attribute, int) { return CUDA_SUCCESS; }
 CUresult cuLaunchKernel(CUfunction function, unsigned blocks, unsigned, unsigned, unsigned threads, unsigned, unsigned,
-                        unsigned, CUstream, void **arguments, void **) {
+                        unsigned, CUstream stream, void **arguments, void **) {
   if (blocks == 0 || threads == 0)
     return CUDA_ERROR_INVALID_VALUE;
   std::function<void()> work;
   reinterpret_cast<void (*)(void **, std::function<void()> &)>(function)(arguments, work);
-  return enqueue(std::move(work));
+  return enqueue(stream, std::move(work));
 }
-CUresult cuLaunchHostFunc(CUstream, CUhostFn function, void *data) {
-  return enqueue([=] { function(data); });
+CUresult cuLaunchHostFunc(CUstream stream, CUhostFn function, void *data) {
+  return enqueue(stream, [=] { function(data); });
 }
 } // extern "C"
