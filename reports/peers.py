@@ -8,6 +8,8 @@ count most come first, and one begins only if it will probably end in time. OUT 
 
     reports/peers.py --out OUT --peers PEERS [--seconds 540] [--each 8] [--gpu h200]
     reports/peers.py --out OUT --table                                               what OUT holds, measuring nothing
+
+CUDA_VISIBLE_DEVICES, the number of one GPU, and FTC_MODELS ("1b") share the lines out to several cards.
 """
 import argparse
 import concurrent.futures
@@ -26,6 +28,8 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FTC, FTRUN = os.environ.get("FTC_FTC", "build/bin/ftc"), os.environ.get("FTC_FTRUN", "build/bin/ftrun")
+GPU = int(os.environ.get("CUDA_VISIBLE_DEVICES") or 0)
+MODELS = os.environ.get("FTC_MODELS", "1b 7b 13b").split()
 BASES = {"bf16": [], "FP8": ["quantization.type=FP8"], "NF4": ["quantization.type=NF4"]}
 PEERS = {"bf16": "unsloth", "FP8": "unsloth8", "NF4": "unsloth4"}
 CHOICES = ["gradient_checkpointing=AUTO", "activation_offload=AUTO"]
@@ -71,7 +75,7 @@ LINES = [
 
 
 class Driver:
-    """What the driver says is taken of the first GPU, in bytes, at most; None where NVML cannot be asked."""
+    """What the driver says is taken of the GPU, in bytes, at most; None where NVML cannot be asked."""
 
     class Memory(ctypes.Structure):
         _fields_ = [("total", ctypes.c_ulonglong), ("free", ctypes.c_ulonglong), ("used", ctypes.c_ulonglong)]
@@ -79,7 +83,8 @@ class Driver:
     def __init__(self):
         try:
             self.library, self.handle = ctypes.CDLL("libnvidia-ml.so.1"), ctypes.c_void_p()
-            failed = self.library.nvmlInit_v2() or self.library.nvmlDeviceGetHandleByIndex_v2(0, ctypes.byref(self.handle))
+            failed = (self.library.nvmlInit_v2() or
+                      self.library.nvmlDeviceGetHandleByIndex_v2(GPU, ctypes.byref(self.handle)))
             self.idle = None if failed else self.used()
         except OSError:
             self.idle = None
@@ -147,9 +152,9 @@ class Bench:
 
     def compile(self, line):
         """Whether the budget of a line holds a plan, which lies in OUT then, beside what the compiler said of it."""
-        plan = self.out / f"{line.name}.bin"
-        if plan.exists() and plan.with_suffix(".txt").exists():
+        if self.planned(line):
             return True
+        plan = self.out / f"{line.name}.bin"
         sets = BASES[line.base] + CHOICES + [f"memory_budget={int(line.gb * 1e9) + self.share}"]
         done = subprocess.run([FTC, "compile", f"recipes/bench_lora_{line.model}.textproto", "--gpu", self.options.gpu,
                                "-o", str(plan), *[word for s in sets for word in ("--set", s)]],
@@ -157,8 +162,12 @@ class Bench:
         (self.out / f"{line.name}.txt").write_text(done.stdout + done.stderr)
         return done.returncode == 0
 
+    def planned(self, line):
+        plan = self.out / f"{line.name}.bin"
+        return plan.exists() and plan.with_suffix(".txt").exists()
+
     def compile_all(self, lines):
-        self.share = self.outside()
+        self.share = 0 if all(map(self.planned, lines)) else self.outside()
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             for line, fits in zip(lines, pool.map(self.compile, lines)):
                 if not fits:
@@ -212,7 +221,7 @@ class Bench:
             execute([sys.executable, "-c", code, model], self.out / f"{model}.made.log", Driver.none(), self.left())
 
     def measure(self):
-        missing = [line for line in LINES if not self.done(line)]
+        missing = [line for line in LINES if line.model in MODELS and not self.done(line)]
         self.compile_all(list({line.name: line for line in missing}.values()))
         models = dict.fromkeys(line.model for line in missing if line.checkpoints is not None and line.model != "13b")
         background = threading.Thread(target=self.prepare, args=(models,))

@@ -434,9 +434,9 @@ static void noteParked(plan::Plan &plan) {
         }
   if (values)
     plan.mutable_stats()->add_notes(fmt::format(
-        "activation_offload: {} values of a micro-batch, {:.3f} GiB, lie in pinned memory of the host between "
-        "forward and backward",
-        values, double(bytes) / (1 << 30)));
+        "activation_offload: {} of a micro-batch, {:.3f} GiB, in pinned memory of the host between forward and "
+        "backward",
+        values == 1 ? "1 value" : fmt::format("{} values", values), double(bytes) / (1 << 30)));
 }
 
 /// Runs that a rank exchanges with a peer, in all segments: what makes graphs over several cards large.

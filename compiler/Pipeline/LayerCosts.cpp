@@ -1,11 +1,13 @@
 #include "compiler/Pipeline/LayerCosts.h"
 
+#include "compiler/Pipeline/Candidates.h"
 #include "compiler/Pipeline/Pipeline.h"
 #include "runtime/Plan/Kinds.h"
 #include "runtime/Plan/Memory.h"
 #include "runtime/Plan/Timeline.h"
 
 #include <algorithm>
+#include <utility>
 
 using namespace ft;
 
@@ -25,11 +27,11 @@ bool ft::waitsForParked(const plan::Plan &plan) {
   return rt::timelineOf(plan).parkedExposedUs > rounding * plan.stats().predicted_step_us();
 }
 
-static rt::Expected<Probe> probe(const Inputs &inputs, Choices choices, int64_t layers, Recompute policy, Park park) {
+static rt::Expected<Probe> probe(const Inputs &inputs, Choices choices, int64_t layers, const RecomputePolicy &policy) {
   Inputs shallow = inputs;
   shallow.model.layers = layers;
   shallow.model.perLayer.resize(layers, inputs.model.perLayer.back());
-  choices.recompute = {policy, policy, 0, park};
+  choices.recompute = policy;
   FT_ASSIGN_OR_RETURN(const Compilation c, estimate(shallow, choices));
   Probe result;
   result.us = c.plan.stats().predicted_step_us();
@@ -46,15 +48,27 @@ static rt::Expected<Probe> probe(const Inputs &inputs, Choices choices, int64_t 
 static int64_t leastLayers(Park park) { return park == Park::Nothing ? 2 : 4; }
 
 rt::Status LayerCosts::add(const Inputs &inputs, const Choices &choices, const Key &key) {
-  const auto [policy, park] = key;
-  const int64_t from = leastLayers(park);
-  FT_ASSIGN_OR_RETURN(const Probe less, probe(inputs, choices, from, policy, park));
-  FT_ASSIGN_OR_RETURN(const Probe more, probe(inputs, choices, from + 1, policy, park));
+  const RecomputePolicy policy{key.first, key.first, 0, key.second};
+  const int64_t from = leastLayers(policy.park);
+  FT_ASSIGN_OR_RETURN(const Probe less, probe(inputs, choices, from, policy));
+  FT_ASSIGN_OR_RETURN(const Probe more, probe(inputs, choices, from + 1, policy));
   uniform[key] = {{from, less.us, more.us - less.us},
                   {from, less.training, more.training - less.training},
                   less.waits || more.waits};
   elsewhere = {from, less.elsewhere, more.elsewhere - less.elsewhere};
   other = std::max(less.other, more.other);
+  return {};
+}
+
+rt::Status LayerCosts::addBorder(const Inputs &inputs, const Choices &choices, const RecomputePolicy &policy) {
+  RecomputePolicy mixed = timed(policy);
+  const auto key = std::make_pair(keyOf(mixed.rest, mixed.park), mixed.early);
+  if (!policy.earlyLayers || borders.count(key))
+    return {};
+  mixed.earlyLayers = 1;
+  const int64_t from = leastLayers(mixed.park);
+  FT_ASSIGN_OR_RETURN(const Probe probed, probe(inputs, choices, from, mixed));
+  borders[key] = probed.us - lineUs(mixed, from);
   return {};
 }
 
@@ -67,6 +81,9 @@ rt::Expected<LayerCosts> LayerCosts::measure(const Inputs &inputs, const Choices
       for (const Park park : {Park::Nothing, policy.park})
         if (const Key key = keyOf(of, park); !costs.uniform.count(key))
           FT_RETURN_IF_ERROR(costs.add(inputs, choices, key));
+  for (const RecomputePolicy &policy : policies)
+    if (!opensPark(inputs) || costs.isHidden(policy)) // else it is no candidate
+      FT_RETURN_IF_ERROR(costs.addBorder(inputs, choices, policy));
   return costs;
 }
 
@@ -74,10 +91,22 @@ bool LayerCosts::isHidden(const RecomputePolicy &policy) const {
   return !uniform.at(keyOf(policy.rest, policy.park)).waits && !uniform.at(keyOf(policy.early, policy.park)).waits;
 }
 
+RecomputePolicy LayerCosts::timed(const RecomputePolicy &policy) const {
+  RecomputePolicy result = policy;
+  result.park = isHidden(policy) ? Park::Nothing : policy.park;
+  return result;
+}
+
+double LayerCosts::lineUs(const RecomputePolicy &policy, int64_t of) const {
+  const Line &rest = uniform.at(keyOf(policy.rest, policy.park)).us,
+             &early = uniform.at(keyOf(policy.early, policy.park)).us;
+  return rest.at(of) + double(policy.earlyLayers) * (early.perLayer - rest.perLayer);
+}
+
 double LayerCosts::us(const RecomputePolicy &policy) const {
-  const Park park = isHidden(policy) ? Park::Nothing : policy.park;
-  const Uniform &rest = uniform.at(keyOf(policy.rest, park)), &early = uniform.at(keyOf(policy.early, park));
-  return rest.us.at(layers) + double(policy.earlyLayers) * (early.us.perLayer - rest.us.perLayer);
+  const RecomputePolicy as = timed(policy);
+  const double border = as.earlyLayers ? borders.at({keyOf(as.rest, as.park), as.early}) : 0;
+  return lineUs(as, layers) + border;
 }
 
 /// Most is live where backward begins, or where it comes to the early layers, which may need more at once.

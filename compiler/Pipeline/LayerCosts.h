@@ -13,7 +13,8 @@ namespace ft {
 bool waitsForParked(const plan::Plan &plan);
 
 /// Time and memory of one choice under any of some RecomputePolicies, counted layer by layer: layers are alike, so
-/// plans of two shallow models under each uniform policy say what a layer adds.
+/// plans of two shallow models under each uniform policy say what a layer adds, and one of each pair of policies what
+/// the first layer, the last one and the border between both differ by.
 class LayerCosts {
 public:
   /// Plans the shallow models that `policies` need. Refuses what planning refuses.
@@ -45,10 +46,16 @@ private:
   }
 
   rt::Status add(const Inputs &inputs, const Choices &choices, const Key &key);
+  rt::Status addBorder(const Inputs &inputs, const Choices &choices, const RecomputePolicy &policy);
+  /// `policy` with what the host holds as far as it takes time.
+  RecomputePolicy timed(const RecomputePolicy &policy) const;
+  /// By the lines of both uniform policies, in a model of so many layers.
+  double lineUs(const RecomputePolicy &policy, int64_t of) const;
 
   int64_t layers = 0;
   std::map<Key, Uniform> uniform;
-  Line elsewhere;   ///< bytes of all other arenas and outside
+  std::map<std::pair<Key, Recompute>, double> borders; ///< microseconds beside these lines; of `rest`, and of `early`
+  Line elsewhere;                                      ///< bytes of all other arenas and outside
   double other = 0; ///< bytes of transient values where none are made: evaluation, update
 };
 

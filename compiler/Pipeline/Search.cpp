@@ -6,10 +6,12 @@
 #include "compiler/Pipeline/Pipeline.h"
 #include "runtime/Plan/Memory.h"
 
+#include "llvm/ADT/ArrayRef.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
+#include <optional>
 
 using namespace ft;
 
@@ -41,13 +43,6 @@ static rt::Expected<Compilation> planInTurn(const Inputs &inputs, const Choices 
   return planExactly(inputs, all.back(), dumpDir);
 }
 
-/// Whether a plan takes as long as was counted. One that holds values on the host may take less time, by which it would
-/// be faster than what more memory gets.
-static bool takesAsCounted(const Compilation &c, const Candidate &candidate) {
-  constexpr double rounding = 1e-3;
-  return std::abs(c.plan.stats().predicted_step_us() - candidate.us) <= rounding * candidate.us;
-}
-
 /// What was settled, and what it costs beside the fastest that there is.
 static void addNotes(const Inputs &inputs, const Candidate &fastest, Compilation &c) {
   const recipe::Recipe &r = inputs.recipe.fields;
@@ -69,28 +64,44 @@ static void addNotes(const Inputs &inputs, const Candidate &fastest, Compilation
                                 parkText(c.choices.recompute.park), cost));
 }
 
-/// By predicted time. Candidates whose counted memory is too much are not planned; of the second engine those are left
-/// out that would be faster than all of the first, which more memory would have given.
+static double usOf(const Compilation &c) { return c.plan.stats().predicted_step_us(); }
+
+/// Of candidates in the order of counted time, the fastest that fits, each judged by its own plan. Not planned are
+/// those that are counted to be slower than a plan that was found, or faster than `least`, or whose counted memory is
+/// too much.
+static rt::Expected<std::optional<Compilation>> fastestOf(const Inputs &inputs, llvm::ArrayRef<Candidate> candidates,
+                                                          double least, const std::string &dumpDir) {
+  constexpr double rounding = 1e-6; // of what is counted
+  const uint64_t has = memoryOf(inputs);
+  std::optional<Compilation> best;
+  for (const Candidate &candidate : candidates) {
+    if (best && usOf(*best) <= (1 + rounding) * candidate.us)
+      break;
+    const bool isLast = &candidate == &candidates.back();
+    if (candidate.us < least || (has && candidate.needs > has && !isLast))
+      continue;
+    FT_ASSIGN_OR_RETURN(Compilation c, planExactly(inputs, candidate.choices, dumpDir));
+    // Plans of each of its policies alone wait for nothing that the host holds; this one may after all.
+    const bool waits = opensPark(inputs) && waitsForParked(c.plan);
+    if (fits(c) && !waits && (!best || usOf(c) < usOf(*best)))
+      best = std::move(c);
+  }
+  return best;
+}
+
+/// By predicted time. Of the second engine candidates are left out that would be faster than all of the first, which
+/// more memory would have given.
 static rt::Expected<Compilation> planFastest(const Inputs &inputs, const Choices &choices, const std::string &dumpDir) {
   double slowest = 0;
   std::optional<Candidate> fastest, last;
-  const uint64_t has = memoryOf(inputs);
   for (const Choices &engine : enginesToTry(inputs, choices)) {
     FT_ASSIGN_OR_RETURN(const std::vector<Candidate> candidates, candidatesOf(inputs, engine));
     if (!fastest)
       fastest = candidates.front();
-    for (const Candidate &candidate : candidates) {
-      const bool isLast = &candidate == &candidates.back();
-      if (candidate.us < slowest || (has && candidate.needs > has && !isLast))
-        continue;
-      FT_ASSIGN_OR_RETURN(Compilation c, planExactly(inputs, candidate.choices, dumpDir));
-      // Plans of each of its policies alone wait for nothing that the host holds; this one may after all.
-      if (!fits(c) || (opensPark(inputs) && waitsForParked(c.plan)))
-        continue;
-      if (candidate.choices.recompute.park != Park::Nothing && !takesAsCounted(c, candidate))
-        continue;
-      addNotes(inputs, *fastest, c);
-      return c;
+    FT_ASSIGN_OR_RETURN(std::optional<Compilation> best, fastestOf(inputs, candidates, slowest, dumpDir));
+    if (best) {
+      addNotes(inputs, *fastest, *best);
+      return std::move(*best);
     }
     slowest = candidates.back().us;
     last = candidates.back();
@@ -132,7 +143,6 @@ static rt::Expected<Compilation> planFastestShare(const Inputs &inputs, const Ch
                                                   const std::string &dumpDir) {
   constexpr int parts = 4;
   constexpr double worthwhile = 0.98;
-  auto usOf = [](const Compilation &c) { return c.plan.stats().predicted_step_us(); };
   FT_ASSIGN_OR_RETURN(Compilation smallest, planLeastShare(inputs, choices, dumpDir));
   const double least = smallest.choices.hostFraction, leastUs = usOf(smallest);
   const bool open = isOpen(inputs), more = memoryOf(inputs) && fits(smallest) && least < 1 && (least > 0 || open);

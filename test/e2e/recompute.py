@@ -55,7 +55,7 @@ class SameBits(WorkshopTest):
                             activation_offload="TRUE", gradient_checkpointing="FULL")
         text = call(FTC, "explain", plan).out
         bytes_of_one = 2 * 2 * 64 * 2048
-        self.assertIn(f"activation_offload: 21 values of a micro-batch, {21 * bytes_of_one / 2**30:.3f} GiB, lie in", text)
+        self.assertIn(f"activation_offload: 21 values of a micro-batch, {21 * bytes_of_one / 2**30:.3f} GiB, in", text)
         self.assertRegex(text, r"host_transfers +transient values +%d " % (21 * bytes_of_one))
         self.assertRegex(text, r"values travel to the host and back for [0-9.]+ ms a step; ")
         self.assertEqual(len(re.findall(r"parked\.from_host", text)), 2 * 21, "of both kinds of micro-batches")
