@@ -18,8 +18,8 @@ from harness import FTC, WorkshopTest, call, tensors, worst
 RECIPES, SEED, FIRST, JOBS = 8, 1, 0, 1
 # Of losses, relative, and of trained tensors: in FP64_TRUE ranks add what one rank adds, in another order, and AdamW's first
 # steps divide by the root of a square; below, what one rounding of a parameter and such a step make of it.
-TOLERANCE = {"FP64_TRUE": (1e-12, 1e-11), "FP32_TRUE": (1e-5, 1e-4), "BF16_MIXED": (1e-2, 1e-2), "BF16_TRUE": (1e-2, 1e-2),
-             "FP16_MIXED": (1e-2, 1e-2)}
+TOLERANCE = {"FP64_TRUE": (1e-12, 1e-11), "FP32_TRUE": (1e-5, 1e-4), "BF16_MIXED": (1e-2, 5e-2), "BF16_TRUE": (1e-2, 5e-2),
+             "FP16_MIXED": (1e-2, 2e-2)}
 TARGETS = '"q_proj" "k_proj" "v_proj" "o_proj" "gate_proj" "up_proj" "down_proj"'.split()
 # What several ranks refuse and one does not.
 REFUSED = ("quantization", )

@@ -251,16 +251,16 @@ TEST(PeerRankTest, GroupsOverTwoAxesAreRightInEveryOrder) {
 /// waits for all in the next collective need not in this one.
 TEST(PeerRankTest, AForgottenEdgeIsSeen) {
   int seen = 0;
-  constexpr int tries = 30, apart = 13;
+  constexpr int tries = 32; // of the waits of one step, and what is around it
   for (int forget = 0; forget < tries; ++forget)
-    for (int seed = 0; seed < 6; ++seed) {
-      orders(seed, apart * forget);
+    for (int seed = 0; seed < 3; ++seed) {
+      orders(seed, forget);
       if (!isRight(run(/*captured=*/true))) {
         ++seen;
         break;
       }
     }
   orders(0);
-  EXPECT_GE(seen, tries / 6);
-  EXPECT_LT(seen, tries); // and most are not needed by it: the runs themselves are sound
+  EXPECT_GE(seen, 4);
+  EXPECT_LT(seen, tries); // most are not needed by it: runs are sound
 }

@@ -2,7 +2,7 @@
 // in most, some streams are as late as they may be. A capture follows events over streams of any thread, as the
 // driver's does, and what is not joined is refused.
 //
-// FTC_FAKE_SEED chooses the orders; FTC_FAKE_FORGET=N leaves out the Nth wait for an event, counted from 0.
+// FTC_FAKE_SEED chooses the orders; FTC_FAKE_FORGET=N leaves out each thread's Nth wait for an event, counted from 0.
 #include "runtime/Device/Cuda/Fixtures/FakeQueue.h"
 
 #include <cstdlib>
@@ -41,7 +41,7 @@ std::recursive_mutex mutex;
 Graph pending; // of the device
 std::set<Stream *> streams;
 std::mt19937 orders;
-long waits = 0, counted = -1; // waits since FTC_FAKE_FORGET became what it is
+thread_local long waits = 0;
 
 long numberOf(const char *variable, long otherwise) {
   const char *said = std::getenv(variable);
@@ -106,13 +106,8 @@ void addBefore(const NodePtr &node, std::set<NodePtr> &all) {
       addBefore(before, all);
 }
 
-/// Whether this wait is the one that is to be left out.
-bool forgets() {
-  const long forget = numberOf("FTC_FAKE_FORGET", -1);
-  if (forget != counted)
-    counted = forget, waits = 0;
-  return waits++ == forget;
-}
+/// Whether this wait of its thread is the one that is to be left out.
+bool forgets() { return waits++ == numberOf("FTC_FAKE_FORGET", -1); }
 
 Stream &of(CUstream stream) { return *reinterpret_cast<Stream *>(stream); }
 Event &of(CUevent event) { return *reinterpret_cast<Event *>(event); }
