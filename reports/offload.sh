@@ -2,9 +2,11 @@
 # The optimizer on the host of the GPU of this machine: bits with and without, the rate of updates, and time by step beside
 # what ftc predicts.
 # offload.sh plans BIN_DIR OUT_DIR    compiles the plans, on any machine
-# offload.sh run BIN_DIR OUT_DIR      runs them; OUT_DIR/table is what reports/offload.md has. BIN_DIR holds ftc or ftrun.
+# offload.sh run BIN_DIR OUT_DIR [NAME…]   runs them, or those of these names in this order, where "bits" stands for the tiny
+# plans; OUT_DIR/table is what reports/offload.md has. BIN_DIR holds ftc or ftrun. Nothing else should use the processors.
 set -eu
 what=$1 bin=$2 out=$3
+shift 3
 here=$(cd "$(dirname "$0")/.." && pwd)
 target=${FTC_TARGET:-h200}
 mkdir -p "$out"
@@ -59,7 +61,7 @@ largePlans() {
   done
   compile 7b.device4 recipes/bench_full_7b.textproto "${many[@]}"
   compile 7b.auto80 recipes/bench_full_7b.textproto "${host[@]}" --set memory_budget=80GB
-  compile 7b.auto80x4 recipes/bench_full_7b.textproto "${host[@]}" --set memory_budget=80GB "${many[@]}"
+  compile 7b.auto80x4 recipes/bench_full_7b.textproto "${host[@]}" --set memory_budget=80GB "${many[@]}" --set gradient_checkpointing=AUTO
   # Masters and moments in f32: 28 bytes a parameter.
   compile 7b.f32 recipes/bench_full_7b.textproto "${all[@]}" --set precision=BF16_MIXED --set optimizer_state_dtype=F32
 }
@@ -70,26 +72,27 @@ if [ "$what" = plans ]; then
   exit 0
 fi
 
-for form in plain accumulated clipped lora; do
-  for share in device half all; do
-    name=tiny.$form.$share
-    "$bin/ftrun" "$out/$name.bin" --model seeded:1 --init-adapters normal --overwrite --out "$out/run.$share" > "$out/$name.log" 2>&1
-  done
-  file=model.safetensors
-  [ $form = lora ] && file=adapter_model.safetensors
-  for share in half all; do
-    cmp "$out/run.device/$file" "$out/run.$share/$file" && echo "tiny $form, $share on the host: same bits" ||
-      echo "tiny $form, $share on the host: OTHER BITS"
-  done
-done | tee "$out/bits"
-rm -rf "$out"/run.*
+compareBits() {
+  local form share name file
+  for form in plain accumulated clipped lora; do
+    for share in device half all; do
+      name=tiny.$form.$share
+      "$bin/ftrun" "$out/$name.bin" --model seeded:1 --init-adapters normal --overwrite --out "$out/run.$share" > "$out/$name.log" 2>&1
+    done
+    file=model.safetensors
+    [ $form = lora ] && file=adapter_model.safetensors
+    for share in half all; do
+      cmp "$out/run.device/$file" "$out/run.$share/$file" && echo "tiny $form, $share on the host: same bits" ||
+        echo "tiny $form, $share on the host: OTHER BITS"
+    done
+  done | tee "$out/bits"
+  rm -rf "$out"/run.*
+}
 
-printf '%-12s %14s %14s %12s %12s %12s %10s\n' plan 'predicted ms' 'measured ms' 'tokens/s' 'host ms' 'exposed ms' 'host GiB' | tee "$out/table"
-for plan in "$out"/1b.*.bin "$out"/7b.*.bin; do
-  name=$(basename "$plan" .bin)
-  # Ends before the model is written: what is measured is steps.
-  "$bin/ftrun" "$plan" --model seeded:1 --overwrite --out "$out/run" > "$out/$name.log" 2>&1 &
-  run=$!
+# Ends before the model is written: what is measured is steps.
+measure() { # name
+  "$bin/ftrun" "$out/$1.bin" --model seeded:1 --overwrite --out "$out/run" > "$out/$1.log" 2>&1 &
+  local run=$! second
   for ((second = 0; second < ${FTC_SECONDS:-100}; ++second)); do
     sleep 1
     kill -0 $run 2> /dev/null || break
@@ -97,6 +100,17 @@ for plan in "$out"/1b.*.bin "$out"/7b.*.bin; do
   done
   kill -9 $run 2> /dev/null || true
   wait $run 2> /dev/null || true
-  python3 "$here/reports/offload.py" "$name" "$out/$name.compile" "$out/run/metrics.jsonl" "$out/$name.log" | tee -a "$out/table"
+  python3 "$here/reports/offload.py" "$1" "$out/$1.compile" "$out/run/metrics.jsonl" "$out/$1.log" | tee -a "$out/table"
   rm -rf "$out/run"
+}
+
+if [ $# = 0 ]; then
+  for plan in "$out"/1b.*.bin "$out"/7b.*.bin; do
+    set -- "$@" "$(basename "$plan" .bin)"
+  done
+  set -- bits "$@"
+fi
+printf '%-12s %14s %14s %12s %12s %12s %10s\n' plan 'predicted ms' 'measured ms' 'tokens/s' 'host ms' 'exposed ms' 'host GiB' | tee "$out/table"
+for name; do
+  if [ "$name" = bits ]; then compareBits; else measure "$name"; fi
 done

@@ -2,7 +2,8 @@
 # Builds the runtime under ThreadSanitizer and runs what has threads: ranks that meet, processes that find each other, and
 # training of ranks as threads; with PLAN (for CPU ranks), ftrun on it as well, as one process and as two of a launcher.
 # Usage: test/tsan.sh [PLAN]
-# Exits 1 where it reports something; logs are in build-tsan.
+# Exits 1 where it reports something, or a program ends by a signal; logs are in build-tsan. Deadlines in tests are those of
+# ordinary builds: a test that fails without a report is said, and no more.
 set -euo pipefail
 
 plan=${1:+$(realpath "$1")}
@@ -14,11 +15,19 @@ failed=()
 try() { # NAME COMMAND…
   local name=$1
   shift
-  if "$@" >"build-tsan/$name.log" 2>&1; then
-    echo "$name: clean"
-  else
+  local log=build-tsan/$name.log code=0
+  "$@" >"$log" 2>&1 || code=$?
+  if grep -q "WARNING: ThreadSanitizer" "$log"; then
     failed+=("$name")
-    grep -A 30 "WARNING: ThreadSanitizer" "build-tsan/$name.log" | head -n 60 || tail -n 20 "build-tsan/$name.log"
+    grep -A 30 "WARNING: ThreadSanitizer" "$log" | head -n 60
+  elif [ "$code" -eq 1 ] && grep -q "FAILED TEST" "$log"; then
+    echo "$name: nothing reported; $(grep -c '^\[  FAILED  \].* ms)$' "$log") tests failed, see $log"
+  elif [ "$code" -ne 0 ]; then
+    failed+=("$name")
+    echo "$name: exit code $code"
+    tail -n 20 "$log"
+  else
+    echo "$name: clean"
   fi
 }
 rank() { # NUMBER: one of two processes, which share the plan's ranks
@@ -35,7 +44,7 @@ for test in CommunicationTest RendezvousTest TrainingTest; do
   try "$test" "build-tsan/test/bin/$test"
 done
 if [ -n "$plan" ]; then
-  try ftrun build-tsan/bin/ftrun "$plan" --model seeded:1 --threads 1 --max-steps 3 --overwrite --out build-tsan/threads
+  try ftrun build-tsan/bin/ftrun "$plan" --model seeded:1 --threads 2 --max-steps 3 --overwrite --out build-tsan/threads
   ranks=$(($(find build-tsan/threads -name 'rank-*.log' | wc -l) / 2 + 1))
   try processes both
 fi

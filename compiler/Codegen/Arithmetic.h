@@ -6,12 +6,14 @@
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "mlir/IR/TypeUtilities.h"
 
+#include <utility>
+
 namespace ft::kernel {
 
 /// Writes elementwise arithmetic on one float type, scalar or vector, and on the integers of its width.
 class Arithmetic {
 public:
-  Arithmetic(mlir::Operation *op, mlir::Type type) : b(op->getLoc(), op), real(type) {
+  Arithmetic(mlir::Operation *op, mlir::Type type, bool onGpu) : b(op->getLoc(), op), real(type), onGpu(onGpu) {
     unsigned width = mlir::getElementTypeOrSelf(type).getIntOrFloatBitWidth();
     integer = b.getIntegerType(width);
     if (auto shaped = mlir::dyn_cast<mlir::ShapedType>(type))
@@ -47,6 +49,7 @@ public:
 
   mlir::ImplicitLocOpBuilder b;
   mlir::Type real, integer;
+  const bool onGpu; ///< which instructions are the shortest
 
 private:
   mlir::Value splat(mlir::Type type, mlir::TypedAttr value) {
@@ -81,5 +84,11 @@ mlir::Value expandExpOfNonPositive(Arithmetic &a, mlir::Value x, const Format &f
 mlir::Value expandExpPlusOne(Arithmetic &a, mlir::Value x, const Format &format, bool negated);
 /// 1 / x of a vector of f32, each at least 1 or NaN, rounded as IEEE says, for a GPU.
 mlir::Value reciprocalOnGpu(Arithmetic &a, mlir::Value x);
+/// x / y of vectors of f32, rounded as IEEE says, for a GPU (GpuQuotients.cpp).
+mlir::Value quotientOnGpu(Arithmetic &a, mlir::Value x, mlir::Value y);
+/// The root of a vector of f32, rounded as IEEE says, for a GPU.
+mlir::Value rootOnGpu(Arithmetic &a, mlir::Value x);
+/// The low and the high words of the products of a row of i32 and a constant, unsigned, for a GPU.
+std::pair<mlir::Value, mlir::Value> wideProductOnGpu(mlir::ImplicitLocOpBuilder &b, mlir::Value row, uint32_t factor);
 
 } // namespace ft::kernel

@@ -42,10 +42,20 @@ Value powerOfTwo(Arithmetic &a, Value bits, int64_t more, const Format &format) 
   return a.number(arith::ShLIOp::create(a.b, exponent, a.constantInt(format.mantissaBits)));
 }
 
-/// min(max(x, low), high). Comparisons are false for NaN, which so passes.
-Value clamp(Arithmetic &a, Value x, double low, double high) {
-  x = a.select(a.compare(arith::CmpFPredicate::OGT, x, high), a.constant(high), x);
+/// max(x, low), or NaN: a GPU has an instruction for it, and comparisons are false for NaN.
+Value notBelow(Arithmetic &a, Value x, double low, const Format &format) {
+  if (a.onGpu && &format == &single)
+    return arith::MaximumFOp::create(a.b, x, a.constant(low));
   return a.select(a.compare(arith::CmpFPredicate::OLT, x, low), a.constant(low), x);
+}
+
+/// min(max(x, low), high), or NaN.
+Value clamp(Arithmetic &a, Value x, double low, double high, const Format &format) {
+  if (a.onGpu && &format == &single)
+    x = arith::MinimumFOp::create(a.b, x, a.constant(high));
+  else
+    x = a.select(a.compare(arith::CmpFPredicate::OGT, x, high), a.constant(high), x);
+  return notBelow(a, x, low, format);
 }
 
 } // namespace
@@ -53,7 +63,7 @@ Value clamp(Arithmetic &a, Value x, double low, double high) {
 // The scale is applied in two parts: 2^n alone may leave the range where the result does not. The first leaves a normal
 // number, so fraction · scale + scale is (fraction + 1) · scale in the same bits, and only the second can round again.
 Value ft::kernel::expandExp(Arithmetic &a, Value x, const Format &format) {
-  const Split split = splitExp(a, clamp(a, x, format.expLow, format.expHigh), format);
+  const Split split = splitExp(a, clamp(a, x, format.expLow, format.expHigh, format), format);
   Value power = a.bits(split.shifted);
   Value half = arith::ShRSIOp::create(a.b, power, a.constantInt(1));
   Value first = powerOfTwo(a, half, 0, format), second = powerOfTwo(a, a.subInt(power, half), 0, format);
@@ -62,8 +72,7 @@ Value ft::kernel::expandExp(Arithmetic &a, Value x, const Format &format) {
 
 // Of a number that is not above 0: n is between expLow / ln 2 and 0, so the second part may be the same for all.
 Value ft::kernel::expandExpOfNonPositive(Arithmetic &a, Value x, const Format &format) {
-  x = a.select(a.compare(arith::CmpFPredicate::OLT, x, format.expLow), a.constant(format.expLow), x);
-  const Split split = splitExp(a, x, format);
+  const Split split = splitExp(a, notBelow(a, x, format.expLow, format), format);
   const int64_t shift = (format.bias + 1) / 2;
   Value first = powerOfTwo(a, a.bits(split.shifted), shift, format);
   return a.mul(a.fma(split.fraction, first, first), a.constant(std::ldexp(1.0, -shift)));
@@ -74,7 +83,7 @@ Value ft::kernel::expandExpOfNonPositive(Arithmetic &a, Value x, const Format &f
 Value ft::kernel::expandExpPlusOne(Arithmetic &a, Value x, const Format &format, bool negated) {
   const double low = negated ? -format.expHigh : format.expNothing,
                high = negated ? -format.expNothing : format.expHigh;
-  const Split split = splitExp(a, clamp(a, x, low, high), format, negated);
+  const Split split = splitExp(a, clamp(a, x, low, high, format), format, negated);
   Value half = powerOfTwo(a, a.bits(split.shifted), -1, format);
   return a.fma(a.fma(split.fraction, half, half), a.constant(2.0), a.constant(1.0));
 }

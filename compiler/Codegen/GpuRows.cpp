@@ -32,9 +32,9 @@ constexpr int64_t elementsPerThread = 16, keptElements = 32, keptVectors = 8, ma
 /// What a thread loads before it computes with the first of it, and how many turns of a loop take their loads together.
 constexpr int64_t bytesAhead = 128, turnsAhead = 4;
 /// Threads that must fit a multiprocessor at once: 80 registers each, or 128 where a thread keeps more than
-/// `lightElements` from phase to phase, or computes in f64. Left to itself ptxas aims at full occupancy and spills for
-/// it.
-constexpr int64_t residentThreads = 768, residentHeavyThreads = 512, lightElements = 40;
+/// `lightElements` from phase to phase, computes in f64, or draws random numbers for more than `lightBytes` that it
+/// loads for one tile. Left to itself ptxas aims at full occupancy and spills for it.
+constexpr int64_t residentThreads = 768, residentHeavyThreads = 512, lightElements = 40, lightBytes = 192;
 
 /// A number that divides `value` whatever its operands; 0 for the constant 0, which everything divides.
 int64_t knownDivisor(Value value) {
@@ -137,6 +137,7 @@ private:
   }
   int64_t keptBetweenPhases() const;
   bool computesInF64() const;
+  int64_t bytesOfTile(const RowGroup &group) const;
   Value laneOffset(const RowShape &shape);
   Tile ragged(const RowGroup &group, Value offset, int64_t number);
   Reductions walkUnrolled(const RowGroup &group, Reductions partial);
@@ -172,7 +173,11 @@ func::FuncOp GpuRows::emit() {
   types.push_back(b.getI64Type());
   function = func::FuncOp::create(b, kernel.getSymName(), b.getFunctionType(types, {}));
   int64_t rows = warpRows ? shortRowThreads / threads : 1;
-  const bool heavy = keptBetweenPhases() > lightElements || computesInF64();
+  const auto drawsForMuch = [&](const RowGroup *group) {
+    return llvm::any_of(group->slice, llvm::IsaPred<PhiloxOp>) && bytesOfTile(*group) > lightBytes;
+  };
+  const bool heavy =
+      keptBetweenPhases() > lightElements || computesInF64() || llvm::any_of(phases.groups(), drawsForMuch);
   int64_t resident = heavy ? residentHeavyThreads : residentThreads;
   int64_t minBlocks = std::max<int64_t>(1, resident / (threads * rows));
   Block *entry = function.addEntryBlock();
@@ -234,6 +239,15 @@ bool GpuRows::computesInF64() const {
   });
 }
 
+/// That a thread loads of a tile.
+int64_t GpuRows::bytesOfTile(const RowGroup &group) const {
+  int64_t bytes = 0;
+  for (Operation *op : group.slice)
+    if (isa<vector::LoadOp>(op))
+      bytes += shapes.at(group.length).vector * bytesOf(*accessOf(op));
+  return bytes;
+}
+
 Value GpuRows::laneOffset(const RowShape &shape) {
   return arith::MulIOp::create(b, thread, constantIndex(shape.vector), arith::IntegerOverflowFlags::nsw);
 }
@@ -292,12 +306,11 @@ void GpuRows::loadAhead(vector::LoadOp load, const Tile &tile) {
 
 /// Turns of a loop over `group` whose loads are taken together.
 int64_t GpuRows::turnsOf(const RowGroup &group) const {
-  int64_t bytes = 0, most = turnsAhead;
+  const int64_t bytes = bytesOfTile(group);
+  int64_t most = turnsAhead;
   for (Operation *op : group.slice)
-    if (auto load = dyn_cast<vector::LoadOp>(op)) {
-      bytes += shapes.at(group.length).vector * bytesOf(*accessOf(op));
+    if (auto load = dyn_cast<vector::LoadOp>(op))
       most = isOfF64(load) ? 1 : most;
-    }
   return bytes ? std::clamp<int64_t>(bytesAhead / bytes, 1, most) : 1;
 }
 

@@ -4,6 +4,7 @@
 //          1e-16. 1 / (1 + exp(x)) as a whole, in the bits of its parts
 //   log    f32: Cephes logf; within 1.1 ulp. f64: fdlibm's log, within 1 ulp
 //   rsqrt  1 / sqrt, both rounded as IEEE says
+//   On a GPU also quotients and roots of vectors of f32, in the bits that IEEE says (GpuQuotients.cpp)
 // Gradual underflow, ±0, ±inf and NaN come out as C's functions give them; NaN payloads are not kept.
 #include "compiler/Codegen/Arithmetic.h"
 #include "compiler/Codegen/Passes.h"
@@ -75,7 +76,7 @@ Value expandRsqrt(Arithmetic &a, Value x) {
   return a.div(one, math::SqrtOp::create(a.b, x));
 }
 
-void expandPhilox(PhiloxOp op) {
+void expandPhilox(PhiloxOp op, bool onGpu) {
   ImplicitLocOpBuilder b(op.getLoc(), op);
   Type type = op.getType(0);
   auto word = [&](uint32_t value) { return b.getIntegerAttr(b.getI32Type(), llvm::APInt(32, value)); };
@@ -83,20 +84,26 @@ void expandPhilox(PhiloxOp op) {
     return isa<VectorType>(type) ? vector::BroadcastOp::create(b, type, scalar).getResult() : scalar;
   };
   auto constant = [&](uint32_t value) { return spread(arith::ConstantOp::create(b, word(value))); };
+  // Low and high words.
+  auto multiply = [&](Value counter, uint32_t factor) -> std::pair<Value, Value> {
+    if (onGpu)
+      return wideProductOnGpu(b, counter, factor);
+    auto product = arith::MulUIExtendedOp::create(b, counter, constant(factor));
+    return {product.getLow(), product.getHigh()};
+  };
   Value c[4] = {op.getCounter0(), op.getCounter1(), op.getCounter2(), op.getCounter3()};
-  Value multipliers[2] = {constant(0xD2511F53u), constant(0xCD9E8D57u)};
   for (uint32_t round = 0; round < 10; ++round) {
     auto key = [&](Value start, uint32_t step) {
       return spread(arith::AddIOp::create(b, start, arith::ConstantOp::create(b, word(round * step))));
     };
-    auto p0 = arith::MulUIExtendedOp::create(b, c[0], multipliers[0]);
-    auto p1 = arith::MulUIExtendedOp::create(b, c[2], multipliers[1]);
+    const auto [low0, high0] = multiply(c[0], 0xD2511F53u);
+    const auto [low1, high1] = multiply(c[2], 0xCD9E8D57u);
     auto mix = [&](Value high, Value counter, Value k) -> Value {
       return arith::XOrIOp::create(b, arith::XOrIOp::create(b, high, counter), k);
     };
-    Value next0 = mix(p1.getHigh(), c[1], key(op.getKey0(), 0x9E3779B9u));
-    Value next2 = mix(p0.getHigh(), c[3], key(op.getKey1(), 0xBB67AE85u));
-    c[0] = next0, c[1] = p1.getLow(), c[2] = next2, c[3] = p0.getLow();
+    Value next0 = mix(high1, c[1], key(op.getKey0(), 0x9E3779B9u));
+    Value next2 = mix(high0, c[3], key(op.getKey1(), 0xBB67AE85u));
+    c[0] = next0, c[1] = low1, c[2] = next2, c[3] = low0;
   }
   op.replaceAllUsesWith(ValueRange(c));
   op.erase();
@@ -120,7 +127,8 @@ struct KernelLowerMathPass : ft::kernel::impl::KernelLowerMathBase<KernelLowerMa
     SmallVector<arith::DivFOp> quotients;
     getOperation().walk([&](arith::DivFOp op) { quotients.push_back(op); });
     for (arith::DivFOp op : quotients)
-      lowerSigmoid(op);
+      if (!lowerSigmoid(op) && isRowOnGpu(op))
+        replace(op, [&](Arithmetic &a) { return quotientOnGpu(a, op.getLhs(), op.getRhs()); });
     SmallVector<Operation *> operations;
     getOperation().walk([&](Operation *op) { operations.push_back(op); });
     for (Operation *op : operations)
@@ -128,17 +136,30 @@ struct KernelLowerMathPass : ft::kernel::impl::KernelLowerMathBase<KernelLowerMa
         return signalPassFailure();
   }
 
-  void lowerSigmoid(arith::DivFOp op) {
+  /// An operation on several f32 of a GPU's thread.
+  bool isRowOnGpu(Operation *op) const {
+    auto type = dyn_cast<VectorType>(op->getResult(0).getType());
+    return target == "gpu" && type && type.getElementType().isF32() && type.getDimSize(0) > 1;
+  }
+
+  static void replace(Operation *op, llvm::function_ref<Value(Arithmetic &)> expand) {
+    Arithmetic a(op, op->getResult(0).getType(), /*onGpu=*/true);
+    op->getResult(0).replaceAllUsesWith(expand(a));
+    op->erase();
+  }
+
+  /// False where `op` is none.
+  bool lowerSigmoid(arith::DivFOp op) {
     math::ExpOp exp = expOfSigmoid(op);
     Type type = op.getType(), element = getElementTypeOrSelf(type);
     if (!exp || (!element.isF32() && !element.isF64()))
-      return;
-    Arithmetic a(op, type);
+      return false;
+    Arithmetic a(op, type, target == "gpu");
     auto negation = exp.getOperand().getDefiningOp<arith::NegFOp>();
     const Format &format = element.isF32() ? single : twice;
     Value x = negation ? negation.getOperand() : exp.getOperand();
     Value sum = expandExpPlusOne(a, x, format, bool(negation));
-    const bool onGpu = target == "gpu" && element.isF32() && isa<VectorType>(type);
+    const bool onGpu = a.onGpu && element.isF32() && isa<VectorType>(type);
     SmallVector<Operation *> parts{op.getRhs().getDefiningOp(), exp};
     if (negation)
       parts.push_back(negation);
@@ -147,11 +168,16 @@ struct KernelLowerMathPass : ft::kernel::impl::KernelLowerMathBase<KernelLowerMa
     for (Operation *part : parts) // users come first
       if (isOpTriviallyDead(part))
         part->erase();
+    return true;
   }
 
   LogicalResult lower(Operation *op) {
     if (auto philox = dyn_cast<PhiloxOp>(op)) {
-      expandPhilox(philox);
+      expandPhilox(philox, target == "gpu");
+      return success();
+    }
+    if (auto root = dyn_cast<math::SqrtOp>(op); root && isRowOnGpu(op)) {
+      replace(op, [&](Arithmetic &a) { return rootOnGpu(a, root.getOperand()); });
       return success();
     }
     if (!isa_and_nonnull<math::MathDialect>(op->getDialect()) ||
@@ -165,7 +191,7 @@ struct KernelLowerMathPass : ft::kernel::impl::KernelLowerMathBase<KernelLowerMa
     if (!element.isF32() && !element.isF64())
       return op->emitOpError("computes in ") << element << "; extend to f32 first";
     const Format &format = element.isF32() ? single : twice;
-    Arithmetic a(op, type);
+    Arithmetic a(op, type, target == "gpu");
     Value x = op->getOperand(0), y;
     if (isa<math::ExpOp>(op))
       y = op->hasAttr(nonPositiveName) ? expandExpOfNonPositive(a, x, format) : expandExp(a, x, format);

@@ -184,6 +184,69 @@ TEST_F(KernelMath, FormsHaveTheBitsOfTheirParts) {
   checkForms<double>("f64");
 }
 
+// Quotients and roots of rows are IEEE's, ordinary or not.
+const char *quotients = R"(
+kernel.func @quotients(%x: memref<1x$Nxf32>, %y: memref<1x$Nxf32>, %c: memref<1xf32>, %q: memref<1x$Nxf32>,
+    %byScalar: memref<1x$Nxf32>, %root: memref<1x$Nxf32>, %both: memref<1x$Nxf32>) item %i {
+  %c0 = arith.constant 0 : index
+  %v = vector.load %x[%i, %c0] : memref<1x$Nxf32>, vector<$Nxf32>
+  %w = vector.load %y[%i, %c0] : memref<1x$Nxf32>, vector<$Nxf32>
+  %k = memref.load %c[%c0] : memref<1xf32>
+  %kk = vector.broadcast %k : f32 to vector<$Nxf32>
+  %a = arith.divf %v, %w : vector<$Nxf32>
+  %b = arith.divf %v, %kk : vector<$Nxf32>
+  %r = math.sqrt %v : vector<$Nxf32>
+  %d = arith.divf %r, %kk : vector<$Nxf32>
+  vector.store %a, %q[%i, %c0] : memref<1x$Nxf32>, vector<$Nxf32>
+  vector.store %b, %byScalar[%i, %c0] : memref<1x$Nxf32>, vector<$Nxf32>
+  vector.store %r, %root[%i, %c0] : memref<1x$Nxf32>, vector<$Nxf32>
+  vector.store %d, %both[%i, %c0] : memref<1x$Nxf32>, vector<$Nxf32>
+  kernel.return
+})";
+
+TEST_F(KernelMath, QuotientsAndRootsAreRoundedAsIeeeSays) {
+  std::vector<float> x, y;
+  // Neighbours in a vector are alike, so that some vectors are ordinary throughout: magnitudes around 1, from 2^-100
+  // on, and of every size, among them zeros of both signs.
+  std::mt19937_64 engine(12);
+  auto between = [&](int low, int high, bool sign) {
+    const int exponent = low + int(engine() % uint64_t(high - low + 1));
+    const float value = std::ldexp(1 + float(engine() >> 40) / float(1 << 24), exponent);
+    return sign && engine() % 2 ? -value : value;
+  };
+  for (int block = 0; block < 600; ++block)
+    for (int lane = 0; lane < 16; ++lane) {
+      const int kind = block % 4;
+      x.push_back(kind == 0   ? between(-4, 4, true)
+                  : kind == 1 ? between(-102, -95, true)
+                              : between(-140, 120, kind == 2));
+      y.push_back(kind == 0 ? between(-4, 4, false) : kind == 1 ? between(-30, 26, false) : between(-60, 20, false));
+      if (kind > 0 && engine() % 5 == 0)
+        x.back() = engine() % 2 ? 0.0f : -0.0f;
+    }
+  const std::vector<float> any = samples<float>();
+  for (size_t i = 0; i < 3200; ++i) {
+    x.push_back(any[i]);
+    y.push_back(any[i * 7919 % any.size()]);
+  }
+  std::vector<float> a = x, b = x, r = x, d = x;
+  TestKernels compiled = compileText(instantiate(quotients, x.size(), 0), testTarget());
+  ASSERT_FALSE(compiled.images.empty());
+  for (float c : {0.0316f, 0.99999994f, 3e-20f, 1e30f}) {
+    runKernel(compiled, compiled.images.back(), 0, {x.data(), y.data(), &c, a.data(), b.data(), r.data(), d.data()}, 1);
+    auto expectBits = [](float actual, float want, const char *what, float of, float by) {
+      EXPECT_TRUE(std::memcmp(&actual, &want, sizeof want) == 0 || (std::isnan(actual) && std::isnan(want)))
+          << what << " of " << of << " and " << by << " is " << actual << ", IEEE's " << want;
+    };
+    for (size_t i = 0; i < x.size(); ++i) {
+      expectBits(a[i], x[i] / y[i], "quotient", x[i], y[i]);
+      expectBits(b[i], x[i] / c, "quotient by a scalar", x[i], c);
+      expectBits(r[i], std::sqrt(x[i]), "root", x[i], 0);
+      expectBits(d[i], std::sqrt(x[i]) / c, "root by a scalar", x[i], c);
+    }
+  }
+}
+
 // What cannot be compiled says why, on the operation.
 struct Refusal {
   const char *text, *message;

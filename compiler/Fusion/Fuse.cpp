@@ -1,13 +1,14 @@
 // kernel-fuse: what runs together. Row-wise operations of one row space that feed each other or read the same rows
 // become one kernel.fused (FusionGroups.cpp has the rules); an operation alone becomes one as well. The gradient of a
 // norm's weight or of a bias is split into partial sums and their sum first, so that Planning sees the partials as a
-// value.
+// value, many of them in two steps.
 // Products, attention, the head, updates, casts of whole parameters and scalar operations stay ft operations.
 #include "compiler/Fusion/FusionGroups.h"
 #include "compiler/Fusion/Passes.h"
 #include "compiler/Fusion/RowEmitter.h"
 #include "compiler/Fusion/RowSpace.h"
 #include "llvm/ADT/SetVector.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 
@@ -18,6 +19,10 @@ namespace ft {
 
 namespace {
 
+/// Partials that an item of kernel.column_sum adds one behind the other, at the latency of memory each few. Of more,
+/// each so many become one first, by items enough for a whole device.
+constexpr int64_t fewPartials = 64, partialsToOne = 8;
+
 /// The sum over the rows of `a`, or over their runs where `op`'s result has fewer columns.
 void splitColumnSum(ft::model::Accumulating op, Value a, ValueRange b, ValueRange scale, int64_t partials) {
   OpBuilder builder(op);
@@ -25,6 +30,11 @@ void splitColumnSum(ft::model::Accumulating op, Value a, ValueRange b, ValueRang
   const int64_t terms = rows.getNumElements() / result.getNumElements();
   auto type = RankedTensorType::get({std::min(partials, terms), result.getDimSize(0)}, ft::getComputeType(op));
   auto parts = ft::kernel::ColumnPartialsOp::create(builder, op->getLoc(), type, a, b, scale);
+  if (type.getDimSize(0) > fewPartials) {
+    const int64_t fewer = llvm::divideCeil(type.getDimSize(0), partialsToOne);
+    type = RankedTensorType::get({fewer, type.getDimSize(1)}, type.getElementType());
+    parts = ft::kernel::ColumnPartialsOp::create(builder, op->getLoc(), type, parts, ValueRange(), ValueRange());
+  }
   auto sum = ft::kernel::ColumnSumOp::create(builder, op->getLoc(), result, parts, op.getStart());
   op->replaceAllUsesWith(sum->getResults());
   op->erase();

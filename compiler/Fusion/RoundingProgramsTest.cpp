@@ -17,10 +17,9 @@ constexpr AdamwOptions adamw{0.9, 0.999, 1e-8, 0.1, 1.0};
 
 /// As docs/numerics.md has it: what of the element is rounded is 0 for exp_avg, 1 for exp_avg_sq, 2 for the parameter.
 uint32_t bitsOf(uint32_t step, uint32_t row, uint32_t lane, int what) {
-  const rt::PhiloxBlock words = rt::philox4x32({step, row, lane % 512, 0}, rt::splitKey(key));
-  if (what == 2)
-    return lane < 512 ? words[2] & 0xffff : words[2] >> 16;
-  return what == 1 ? words[lane / 512] >> 16 : words[lane / 512] & 0xffff;
+  const rt::PhiloxBlock words = rt::philox4x32({step, row, lane % 256, 0}, rt::splitKey(key));
+  const uint32_t word = words[lane / 256];
+  return what == 1 ? word >> 16 : what == 2 ? word >> 8 & 0xffff : word & 0xffff;
 }
 
 double rounded(double x, uint32_t bits) {

@@ -55,8 +55,11 @@ public:
         addBordered(*borderOf.lookup(v.getSymName()));
       else if (v.isTrained() || (v.getRole() == Role::Frozen && options.splitFrozen))
         addWithGroup(v);
-    for (Bucket &bucket : buckets)
-      bucket.elements = llvm::alignTo(bucket.elements, bucketAlignment * options.ranks);
+    for (Bucket &bucket : buckets) {
+      const bool coded = bucket.members.front().expAvgScales;
+      bucket.elements =
+          llvm::alignTo(bucket.elements, (coded ? codedBucketAlignment : bucketAlignment) * options.ranks);
+    }
     numberRows();
     chooseHost();
     return std::move(buckets);
@@ -114,6 +117,12 @@ private:
     return it == companions.end() ? VariableOp() : it->second;
   }
 
+  /// Elements from its first to where the next member may start.
+  int64_t roomFor(VariableOp v) {
+    return llvm::alignTo(v.getTensorType().getNumElements(),
+                         companion(v, Role::ExpAvgScales) ? model::momentBlock : memberAlignment);
+  }
+
   VariableOp bucketCopy(VariableOp v) {
     VariableOp copy = companion(v, Role::WorkingCopy);
     return copy && copy.getType() != v.getType() && !liesElsewhere(copy) ? copy : VariableOp();
@@ -131,14 +140,16 @@ private:
     }
     int64_t elements = 0; // of a whole group: it stays together
     for (VariableOp member : members)
-      elements += llvm::alignTo(member.getTensorType().getNumElements(), memberAlignment);
+      elements += roomFor(member);
     for (VariableOp member : members) {
       placed.insert(member);
       Bucket &bucket = bucketFor(member, member == members.front() ? elements : 0);
       bucket.members.push_back({member, companion(member, Role::Gradient), companion(member, Role::ExpAvg),
                                 companion(member, Role::ExpAvgSq), bucketCopy(member), bucket.elements});
       bucket.members.back().remainder = companion(member, Role::Remainder);
-      bucket.elements += llvm::alignTo(member.getTensorType().getNumElements(), memberAlignment);
+      bucket.members.back().expAvgScales = companion(member, Role::ExpAvgScales);
+      bucket.members.back().expAvgSqScales = companion(member, Role::ExpAvgSqScales);
+      bucket.elements += roomFor(member);
     }
   }
 

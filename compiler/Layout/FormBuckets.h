@@ -11,6 +11,8 @@ namespace ft {
 
 /// Elements that the size of a bucket is a multiple of: the rows that optimizers work on.
 constexpr int64_t bucketAlignment = 1024;
+/// The same where moments are in codes: a rank's scales then fill what buffers are aligned to, 256 bytes.
+constexpr int64_t codedBucketAlignment = 64 * model::momentBlock;
 
 /// Bytes of gradients that ranks exchange, or the host takes, at once: enough to fill a link, few enough that the first
 /// exchange begins early in the backward pass, and that little is left behind the last. Of one rank as of several: what
@@ -40,6 +42,9 @@ constexpr int64_t mostExchangedBytes = 128 << 20;
 /// moments were bf16 and a cut fell behind the first layer of three, the buckets of matrices would begin at rows 0 and
 /// 12, that of norms at 36.
 ///
+/// Where moments are in codes, blocks of momentBlock elements have a scale. Members then start at whole blocks, of
+/// which a bucket has as many for each rank, so that no block is of two members or of two ranks.
+///
 /// On the host lie a bucket's parameters and moments. What segments read of it is on the device: the copies, and of
 /// parameters that are read as they are stored (norms, embeddings, and in FP32_TRUE all) a mirror.
 struct Bucket {
@@ -48,7 +53,7 @@ struct Bucket {
     model::VariableOp copy; ///< the working copy; null where absent, in a border, or the parameter itself
     int64_t offset = 0;     ///< elements
     int64_t pitch = 0;      ///< elements from row to row; 0: dense
-    model::VariableOp mirror = {}, remainder = {}; ///< null where absent
+    model::VariableOp mirror = {}, remainder = {}, expAvgScales = {}, expAvgSqScales = {}; ///< null where absent
   };
   /// What lies in the border of members (Borders.h): it is no part of the bucket, but put into it where that is read.
   struct Inserted {

@@ -11,16 +11,25 @@ using namespace ft::model;
 
 namespace {
 
-using Part = VariableOp Bucket::Member::*;
-constexpr std::pair<Part, llvm::StringLiteral> parts[] = {
-    {&Bucket::Member::parameter, "parameter"}, {&Bucket::Member::copy, "copy"},
-    {&Bucket::Member::gradient, "gradient"},   {&Bucket::Member::expAvg, "exp_avg"},
-    {&Bucket::Member::expAvgSq, "exp_avg_sq"}, {&Bucket::Member::mirror, "mirror"},
-    {&Bucket::Member::remainder, "remainder"}};
+/// What a bucket has of each member.
+struct Part {
+  VariableOp Bucket::Member::*of;
+  llvm::StringLiteral name;
+  int64_t per = 1; ///< elements of the parameter to one of it
+};
+constexpr Part parts[] = {{&Bucket::Member::parameter, "parameter"},
+                          {&Bucket::Member::copy, "copy"},
+                          {&Bucket::Member::gradient, "gradient"},
+                          {&Bucket::Member::expAvg, "exp_avg"},
+                          {&Bucket::Member::expAvgSq, "exp_avg_sq"},
+                          {&Bucket::Member::mirror, "mirror"},
+                          {&Bucket::Member::remainder, "remainder"},
+                          {&Bucket::Member::expAvgScales, "exp_avg_scales", momentBlock},
+                          {&Bucket::Member::expAvgSqScales, "exp_avg_sq_scales", momentBlock}};
 
 /// The flat variables of one bucket; null where its members have none.
 struct FlatBucket {
-  VariableOp parameter, copy, gradient, expAvg, expAvgSq, mirror, remainder;
+  VariableOp parameter, copy, gradient, expAvg, expAvgSq, mirror, remainder, expAvgScales, expAvgSqScales;
   VariableOp rows; ///< numbers of rows; null where its update does not round
   int64_t members = 0;
 };
@@ -57,29 +66,28 @@ private:
   void declare(const Bucket &bucket, size_t index) {
     FlatBucket &flat = buckets.emplace_back();
     flat.members = bucket.members.size();
-    VariableOp *slots[] = {&flat.parameter, &flat.copy,   &flat.gradient, &flat.expAvg,
-                           &flat.expAvgSq,  &flat.mirror, &flat.remainder};
+    VariableOp *slots[] = {&flat.parameter, &flat.copy,      &flat.gradient,     &flat.expAvg,        &flat.expAvgSq,
+                           &flat.mirror,    &flat.remainder, &flat.expAvgScales, &flat.expAvgSqScales};
     for (auto [part, slot] : llvm::zip_equal(parts, slots)) {
-      VariableOp first = bucket.members.front().*part.first;
+      VariableOp first = bucket.members.front().*part.of;
       if (!first)
         continue;
       builder.setInsertionPoint(bucket.members.front().parameter);
-      std::string name = ("bucket" + Twine(index) + "." + part.second).str();
-      *slot = VariableOp::create(builder, NameLoc::get(builder.getStringAttr(name)), name,
-                                 RankedTensorType::get({bucket.elements}, first.getTensorType().getElementType()),
-                                 first.getRole());
+      std::string name = ("bucket" + Twine(index) + "." + part.name).str();
+      const auto type = RankedTensorType::get({bucket.elements / part.per}, first.getTensorType().getElementType());
+      *slot = VariableOp::create(builder, NameLoc::get(builder.getStringAttr(name)), name, type, first.getRole());
       slot->setBucket(true);
-      const bool state = slot == &flat.expAvg || slot == &flat.expAvgSq || slot == &flat.remainder;
-      slot->setHost(bucket.host && (state || slot == &flat.parameter));
+      slot->setHost(bucket.host && (isState(first.getRole()) || slot == &flat.parameter));
       if (first.getOf())
         slot->setOf(flat.parameter.getSymName());
       if (slot == &flat.parameter)
         declareInserted(*slot, bucket.inserted);
       for (const Bucket::Member &member : bucket.members) {
-        VariableOp variable = member.*part.first;
-        variable.setPlaceAttr(PlaceAttr::get(builder.getContext(), FlatSymbolRefAttr::get(slot->getSymNameAttr()),
-                                             member.offset, member.pitch));
-        memberships[variable.getSymName()] = {*slot, member.offset, member.pitch};
+        VariableOp variable = member.*part.of;
+        const int64_t offset = member.offset / part.per;
+        variable.setPlaceAttr(
+            PlaceAttr::get(builder.getContext(), FlatSymbolRefAttr::get(slot->getSymNameAttr()), offset, member.pitch));
+        memberships[variable.getSymName()] = {*slot, offset, member.pitch};
       }
     }
     if (bucket.firstRow >= 0)
@@ -184,7 +192,7 @@ private:
       Operation *&update = whole[view.getBucket().getDefiningOp()];
       if (!update)
         update = createUpdate(op);
-      viewResults(op, update, view.getOffset());
+      viewResults(op, update);
     }
   }
 
@@ -205,21 +213,25 @@ private:
     for (OpOperand &operand : update->getOpOperands())
       if (auto view = operand.get().getDefiningOp<ViewOp>())
         operand.set(view.getBucket());
-    const int64_t elements = cast<RankedTensorType>(update->getOperand(0).getType()).getNumElements();
-    for (Value result : update->getResults())
-      result.setType(RankedTensorType::get({elements}, cast<RankedTensorType>(result.getType()).getElementType()));
     auto optimizer = cast<Optimizer>(update);
+    for (auto [result, operand] : llvm::zip_equal(update->getResults(), optimizer.getUpdatedOperands()))
+      result.setType(update->getOperand(operand).getType());
     if (auto parameter = optimizer.getParam().getDefiningOp<ReadOp>())
       if (VariableOp rows = rowsOf.lookup(parameter.getVariable()))
         optimizer.getRowsMutable().assign(read(rows));
     return update;
   }
 
-  void viewResults(Operation &member, Operation *update, int64_t offset) {
+  /// Each where the operand lies in its bucket whose next value it is.
+  void viewResults(Operation &member, Operation *update) {
     builder.setInsertionPoint(&member);
-    for (auto [part, whole] : llvm::zip_equal(member.getResults(), update->getResults()))
+    for (auto [part, whole, operand] :
+         llvm::zip_equal(member.getResults(), update->getResults(), cast<Optimizer>(member).getUpdatedOperands())) {
+      const auto before = member.getOperand(operand).getDefiningOp<ViewOp>();
       if (!part.use_empty())
-        part.replaceAllUsesWith(ViewOp::create(builder, member.getLoc(), part.getType(), whole, offset));
+        part.replaceAllUsesWith(
+            ViewOp::create(builder, member.getLoc(), part.getType(), whole, ViewOp(before).getOffset()));
+    }
     member.erase();
   }
 
@@ -238,7 +250,9 @@ private:
 
   LogicalResult assemble(VariableOp bucket, SmallVector<WriteOp> writes) {
     const auto flat = llvm::find_if(buckets, [&](const FlatBucket &b) {
-      return llvm::is_contained({b.parameter, b.copy, b.gradient, b.expAvg, b.expAvgSq, b.mirror, b.remainder}, bucket);
+      return llvm::is_contained({b.parameter, b.copy, b.gradient, b.expAvg, b.expAvgSq, b.mirror, b.remainder,
+                                 b.expAvgScales, b.expAvgSqScales},
+                                bucket);
     });
     if (int64_t(writes.size()) != flat->members)
       return writes.front().emitOpError("writes one of ") << flat->members << " members of @" << bucket.getSymName()

@@ -1,14 +1,20 @@
 // AdamW and SGD as PyTorch's. The norm is over all trained gradients; the clip coefficient is applied inside the
 // optimizer op, so that no gradient is written again. A step whose status is set changes nothing. What an update stores
-// in bf16 it rounds stochastically.
+// in bf16 it rounds stochastically. Moments in codes have scales beside them, one for each block of elements.
 #include "compiler/Model/AddOptimizer.h"
 
 #include "compiler/Model/SplitMasters.h"
 #include "compiler/Model/Variables.h"
 
+#include "llvm/Support/MathExtras.h"
+
 using namespace mlir;
 using namespace ft;
 using namespace ft::model;
+
+/// Elements of the least tensor whose moments are in codes, as of bitsandbytes: what less have saves no memory, and
+/// norms' weights do not lose by it.
+constexpr int64_t leastInCodes = 4096;
 
 namespace {
 
@@ -93,13 +99,38 @@ private:
     scalars = step.getUpdateScalars();
   }
 
-  /// Moments in f32 (f64 beside f64 parameters), or bf16 for full weights where asked for.
+  /// Moments in f32 (f64 beside f64 parameters); where asked for in bf16 for full weights, in codes for all that are
+  /// large enough.
   Type momentType(VariableOp parameter) {
+    using Moments = OptimizerOptions::Moments;
     if (parameter.getTensorType().getElementType().isF64())
       return builder.getF64Type();
-    if (options.bf16State && parameter.getRole() == Role::Trainable)
+    if (options.moments == Moments::Bf16 && parameter.getRole() == Role::Trainable)
       return builder.getBF16Type();
+    if (options.moments == Moments::Codes && ShapedType::getNumElements(parameter.getLogicalShape()) >= leastInCodes)
+      return builder.getI8Type();
     return builder.getF32Type();
+  }
+
+  /// What an update leaves beside a parameter and its moments: the remainder, if there is one, and the scales of
+  /// moments in codes.
+  SmallVector<VariableOp> declareRest(VariableOp parameter, VariableOp remainder) {
+    SmallVector<VariableOp> rest;
+    if (remainder)
+      rest.push_back(remainder);
+    if (momentType(parameter).isInteger())
+      for (Role role : {Role::ExpAvgScales, Role::ExpAvgSqScales})
+        rest.push_back(declareScales(parameter, role));
+    return rest;
+  }
+
+  /// One for each block of the parameter's elements as they lie in memory.
+  VariableOp declareScales(VariableOp parameter, Role role) {
+    VariableOp scales = declareDerived(parameter, role, builder.getF32Type());
+    const int64_t blocks = llvm::divideCeil(parameter.getTensorType().getNumElements(), momentBlock);
+    scales.setType(RankedTensorType::get({blocks}, builder.getF32Type()));
+    scales.removePaddingAttr();
+    return scales;
   }
 
   /// The Philox key of the stream "rounding", for an update that stores bf16; else null.
@@ -129,15 +160,22 @@ private:
       VariableOp first = declareDerived(parameter, Role::ExpAvg, momentType(parameter));
       VariableOp second = declareDerived(parameter, Role::ExpAvgSq, momentType(parameter));
       Value m = read(first), v = read(second);
+      const SmallVector<VariableOp> rest = declareRest(parameter, remainder);
+      SmallVector<Value> restBefore;
+      SmallVector<Type> restTypes;
+      for (VariableOp variable : rest) {
+        restBefore.push_back(read(variable));
+        restTypes.push_back(restBefore.back().getType());
+      }
       auto step = AdamwOp::create(builder, here, before.getType(), first.getTensorType(), second.getTensorType(),
-                                  remainder ? Type(remainder.getTensorType()) : Type(), before, gradient, m, v,
-                                  remainder ? read(remainder) : Value(), norm, status, scalars, inverseScale, rounding,
-                                  /*rows=*/Value(), APFloat(options.beta1), APFloat(options.beta2),
-                                  APFloat(options.epsilon), decay, maxNorm);
+                                  restTypes, before, gradient, m, v, remainder ? restBefore.front() : Value(),
+                                  ValueRange(restBefore).drop_front(remainder ? 1 : 0), norm, status, scalars,
+                                  inverseScale, rounding, /*rows=*/Value(), APFloat(options.beta1),
+                                  APFloat(options.beta2), APFloat(options.epsilon), decay, maxNorm);
       write(first, step.getNewExpAvg());
       write(second, step.getNewExpAvgSq());
-      if (remainder)
-        write(remainder, step.getNewRemainder());
+      for (auto [variable, next] : llvm::zip_equal(rest, step.getNewRest()))
+        write(variable, next);
       after = step.getNewParam();
     } else {
       // The buffer starts as zeros, so that momentum · 0 + g makes it PyTorch's first buffer, the gradient.

@@ -31,13 +31,15 @@ struct QuantizationOptions {
 
 struct OptimizerOptions {
   enum class Kind { AdamW, Sgd };
+  /// What moments are stored in: Bf16 of full weights alone, Codes (8 bits) of AdamW alone.
+  enum class Moments { F32, Bf16, Codes };
   Kind kind = Kind::AdamW;
   double beta1 = 0.9;
   double beta2 = 0.999;
   double epsilon = 1e-8;
   double weightDecay = 0;
-  double momentum = 0;       ///< SGD's; 0: no buffer
-  bool bf16State = false;    ///< moments of full weights in bf16; an adapter's stay f32
+  double momentum = 0; ///< SGD's; 0: no buffer
+  Moments moments = Moments::F32;
   bool splitMasters = false; ///< masters of full weights as bf16 and remainder, where products alone read them
   bool decayNorms = false;   ///< decay tensors of rank 1 as well
   double maxGradNorm = 1;    ///< 0: no clipping

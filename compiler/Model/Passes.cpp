@@ -121,7 +121,10 @@ struct AddOptimizerPass : impl::AddOptimizerBase<AddOptimizerPass> {
     options.epsilon = epsilon;
     options.weightDecay = weightDecay;
     options.momentum = momentum;
-    options.bf16State = bf16State;
+    if (bf16State)
+      options.moments = OptimizerOptions::Moments::Bf16;
+    if (int8State)
+      options.moments = OptimizerOptions::Moments::Codes;
     options.splitMasters = splitMasters;
     options.decayNorms = decayNorms;
     options.maxGradNorm = maxGradNorm;

@@ -79,6 +79,7 @@ def AddOptimizer : Pass<"ft-add-optimizer", "::mlir::ModuleOp"> {
     Option<"weightDecay", "weight-decay", "double", "0", "on tensors of rank 2 and more">,
     Option<"momentum", "momentum", "double", "0", "SGD's">,
     Option<"bf16State", "bf16-state", "bool", "false", "moments of full weights in bf16">,
+    Option<"int8State", "int8-state", "bool", "false", "moments of all but small tensors in codes of 8 bits">,
     Option<"splitMasters", "split-masters", "bool", "false", "masters of full weights as bf16 and remainder">,
     Option<"decayNorms", "decay-norms", "bool", "false", "decay tensors of rank 1 as well">,
     Option<"maxGradNorm", "max-grad-norm", "double", "1", "0: no clipping">,

@@ -30,7 +30,7 @@ static rt::Expected<Probe> probe(const Inputs &inputs, Choices choices, int64_t 
   shallow.model.layers = layers;
   shallow.model.perLayer.resize(layers, inputs.model.perLayer.back());
   choices.recompute = {policy, policy, 0, park};
-  FT_ASSIGN_OR_RETURN(const Compilation c, planExactly(shallow, choices));
+  FT_ASSIGN_OR_RETURN(const Compilation c, estimate(shallow, choices));
   Probe result;
   result.us = c.plan.stats().predicted_step_us();
   result.waits = waitsForParked(c.plan);

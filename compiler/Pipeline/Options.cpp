@@ -144,7 +144,11 @@ ModelOptions ft::modelOptions(const Inputs &inputs, const Choices &choices) {
   options.optimizer.epsilon = r.adam_epsilon();
   options.optimizer.weightDecay = r.weight_decay();
   options.optimizer.momentum = r.sgd_momentum();
-  options.optimizer.bf16State = r.optimizer_state_dtype() == recipe::StateDtype::BF16;
+  using Moments = OptimizerOptions::Moments;
+  const recipe::StateDtype::Kind state = r.optimizer_state_dtype();
+  options.optimizer.moments = state == recipe::StateDtype::BF16   ? Moments::Bf16
+                              : state == recipe::StateDtype::INT8 ? Moments::Codes
+                                                                  : Moments::F32;
   options.optimizer.splitMasters = r.master_dtype() == recipe::MasterDtype::BF16_REMAINDER;
   options.optimizer.decayNorms = r.weight_decay_norms();
   options.optimizer.maxGradNorm = r.max_grad_norm();

@@ -33,6 +33,7 @@ static LogicalResult fuse(ModuleOp module, int64_t columnPartials) {
     if (!plan::runsOnTokens(plan::segmentKind(segment.getSymName())))
       continue;
     PassManager passes(module.getContext(), func::FuncOp::getOperationName());
+    passes.enableVerifier(false); // who runs phases verifies behind each
     FusePassOptions options;
     options.partials = columnPartials;
     passes.addPass(createFusePass(options));

@@ -27,14 +27,15 @@ namespace {
 /// Runs phases one after the other, keeps the first diagnostic and dumps the module after each.
 class Runner {
 public:
-  Runner(ModuleOp m, std::string dumpDir)
-      : module(m), folder(std::move(dumpDir)), handler(m.getContext(), [this](Diagnostic &diagnostic) {
+  Runner(ModuleOp m, std::string dumpDir, bool verifies)
+      : module(m), folder(std::move(dumpDir)), verifies(verifies),
+        handler(m.getContext(), [this](Diagnostic &diagnostic) {
           if (message.empty() && diagnostic.getSeverity() == DiagnosticSeverity::Error)
             message = diagnostic.str();
         }) {}
 
   rt::Status run(const Phase &phase) {
-    if (failed(phase.run(module)) || failed(verify(module)) || !message.empty())
+    if (failed(phase.run(module)) || (verifies && failed(verify(module))) || !message.empty())
       return rt::badInput(fmt::format("ftc: {}: {}", phase.name, message.empty() ? "failed" : message));
     return dump(phase.name);
   }
@@ -55,6 +56,7 @@ public:
 private:
   ModuleOp module;
   std::string folder, message;
+  bool verifies;
   int count = 0;
   ScopedDiagnosticHandler handler;
 };
@@ -72,9 +74,8 @@ std::unique_ptr<MLIRContext> createContext() {
   return context;
 }
 
-} // namespace
-
-rt::Expected<Compilation> ft::planExactly(const Inputs &inputs, const Choices &choices, const std::string &dumpDir) {
+rt::Expected<Compilation> planOnce(const Inputs &inputs, const Choices &choices, const std::string &dumpDir,
+                                   bool verifies) {
   FT_RETURN_IF_ERROR(checkSize(inputs, choices));
   Compilation c;
   c.choices = choices;
@@ -92,7 +93,7 @@ rt::Expected<Compilation> ft::planExactly(const Inputs &inputs, const Choices &c
   options.planning = planningOptions(inputs, choices);
   options.target = &inputs.target;
   options.peak = &c.peak;
-  Runner runner(*c.module, dumpDir);
+  Runner runner(*c.module, dumpDir, verifies);
   FT_RETURN_IF_ERROR(runner.dump("import"));
   for (const Phase &phase : phasesTo(Border::Plan, options))
     FT_RETURN_IF_ERROR(runner.run(phase));
@@ -100,8 +101,19 @@ rt::Expected<Compilation> ft::planExactly(const Inputs &inputs, const Choices &c
   if (failed(exportModule(*c.module, c.plan, c.sections)))
     return rt::failed("ftc: export: a constant of an unknown kind");
   finishPlan(inputs.target, c.peak, c.plan);
-  FT_RETURN_IF_ERROR(rt::verifyPlan(c.plan));
+  if (verifies)
+    FT_RETURN_IF_ERROR(rt::verifyPlan(c.plan));
   return c;
+}
+
+} // namespace
+
+rt::Expected<Compilation> ft::planExactly(const Inputs &inputs, const Choices &choices, const std::string &dumpDir) {
+  return planOnce(inputs, choices, dumpDir, /*verifies=*/true);
+}
+
+rt::Expected<Compilation> ft::estimate(const Inputs &inputs, const Choices &choices) {
+  return planOnce(inputs, choices, "", /*verifies=*/false);
 }
 
 rt::Status ft::generateCode(Compilation &c, const std::string &dumpDir) {

@@ -25,9 +25,13 @@ struct Compilation {
 /// after each phase.
 rt::Expected<Compilation> planExactly(const Inputs &inputs, const Choices &choices, const std::string &dumpDir = "");
 
-/// The same, where the recipe says AUTO with what fits of it: a deterministic engine whose workspace does not fit is
-/// given up; of strategies the one that splits least is taken; of rows of a micro-batch and of what backward makes
-/// again the fastest by prediction. Notes of the plan say which.
+/// The same plan for its numbers alone, in two thirds of the time: neither the module nor the plan is verified. Of
+/// models that stand for a larger one, whose own plan is.
+rt::Expected<Compilation> estimate(const Inputs &inputs, const Choices &choices);
+
+/// The same as planExactly, where the recipe says AUTO with what fits of it: a deterministic engine whose workspace
+/// does not fit is given up; of strategies the one that splits least is taken; of rows of a micro-batch and of what
+/// backward makes again the fastest by prediction. Notes of the plan say which.
 rt::Expected<Compilation> planFrom(const Inputs &inputs, const Choices &choices, const std::string &dumpDir = "");
 
 /// Compiles the distinct kernels and adds their images.

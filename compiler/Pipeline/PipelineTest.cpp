@@ -210,6 +210,52 @@ TEST_F(PipelineTest, SaysWhetherCardsOfOneHostFitThroughNcclAsWell) {
   EXPECT_EQ(noted(plan(hosts, choose(hosts))), "");
 }
 
+/// Launches of @update whose kernels' names begin so.
+int updateLaunches(const plan::Plan &plan, const std::string &kernel) {
+  int count = 0;
+  for (const plan::Segment &segment : plan.segments())
+    if (segment.kind() == plan::Segment::UPDATE)
+      for (const plan::Step &step : segment.steps())
+        count += step.has_launch() && plan.kernels(int(step.launch().kernel())).entry().starts_with(kernel);
+  return count;
+}
+
+// 134 million parameters are five buckets of gradients, which two ranks exchange one by one. Where all that an update
+// touches lies behind one another, one launch updates all; moments that are shares do not, nor do norms, whose update
+// differs.
+TEST_F(PipelineTest, BucketsAreUpdatedTogetherWhereTheyMay) {
+  std::ofstream(request.recipePath) << R"(base_model: "smollm2-135m"
+target: "cpu"
+precision: FP32_TRUE
+sequence_len: 32
+micro_batch_size: 1
+max_document_len: 32
+max_documents_per_row: 1
+learning_rate: 1e-3
+)";
+  struct {
+    std::vector<std::string> sets;
+    int exchanged, updates;
+    const char *kernel = "adamw";
+  } const cases[] = {{{}, 0, 1},
+                     {{"parallelism.dp_replicate_size=2"}, 5, 1},
+                     {{"parallelism.dp_replicate_size=2", "gradient_accumulation_steps=2"}, 5, 1},
+                     {{"weight_decay=0.1", "parallelism.dp_replicate_size=2"}, 6, 2},
+                     {{"parallelism.strategy=ZERO1", "parallelism.dp_shard_size=2"}, 5, 5},
+                     {{"optim=SGD", "sgd_momentum=0.9"}, 0, 1, "sgd"}};
+  for (const auto &[sets, exchanged, updates, kernel] : cases) {
+    const Inputs inputs = load(sets);
+    const plan::Plan made = plan(inputs, choose(inputs));
+    int collectives = 0;
+    for (const plan::Segment &segment : made.segments())
+      if (segment.kind() == plan::Segment::ACCUMULATE_FIRST || segment.kind() == plan::Segment::ACCUMULATE_LAST)
+        for (const plan::Step &step : segment.steps())
+          collectives += step.has_collective() && step.collective().dtype() == plan::F32;
+    EXPECT_EQ(collectives, exchanged) << (sets.empty() ? "one rank" : sets.front());
+    EXPECT_EQ(updateLaunches(made, kernel), updates) << (sets.empty() ? "one rank" : sets.front());
+  }
+}
+
 TEST_F(PipelineTest, NothingIsSplitOverOneRank) {
   const Inputs inputs = load({"parallelism.strategy=AUTO", "parallelism.dp_shard_size=1",
                               "parallelism.dp_replicate_size=2", "parallelism.shard_frozen=TRUE"});

@@ -1,6 +1,7 @@
 #include "compiler/Planning/VariableLayout.h"
 
 #include "compiler/Layout/Borders.h"
+#include "compiler/Planning/BucketRuns.h"
 #include "compiler/Planning/PlanningOptions.h"
 #include "runtime/Plan/Nf4.h"
 #include "runtime/Plan/plan.pb.h"
@@ -37,6 +38,7 @@ public:
     if (fold)
       for (const BorderStack &stack : findBorders(module))
         placeBorders(stack);
+    runs = findBucketRuns(module);
     for (auto &[name, v] : variables)
       if (v.getBucket() && !v.getPlace())
         placeBucket(v);
@@ -142,16 +144,19 @@ private:
   /// The padding between a bucket's members is read as zeros by the norm and the update; a working copy is written
   /// whole before it is read.
   void placeBucket(VariableOp v) {
+    const auto run = runs.find(v.getSymName());
+    if (run != runs.end() && VariableOp(run->second.first) != v)
+      return placeAt(v, layout.place(VariableOp(run->second.first).getSymName()).buffer, run->second.offset);
+    const int64_t size = run == runs.end() ? bytes(v) : run->second.elements * elementBytes(elementType(v));
     const Role role = v.getRole();
-    const bool gradient = role == Role::Gradient, moment = role == Role::ExpAvg || role == Role::ExpAvgSq,
-               remainder = role == Role::Remainder;
-    const plan::BufferClass kind = gradient              ? plan::BufferClass::Gradient
-                                   : moment || remainder ? plan::BufferClass::OptimizerState
-                                                         : plan::BufferClass::Weight;
-    StringRef arena = gradient ? "gradients" : moment || remainder ? "optimizer" : "weights";
+    const bool gradient = role == Role::Gradient, state = model::isState(role);
+    const plan::BufferClass kind = gradient ? plan::BufferClass::Gradient
+                                   : state  ? plan::BufferClass::OptimizerState
+                                            : plan::BufferClass::Weight;
+    StringRef arena = gradient ? "gradients" : state ? "optimizer" : "weights";
     if (v.getHost())
-      arena = moment || remainder ? hostMoments : hostMasters;
-    placeAt(v, createBuffer(v.getSymName(), arena, kind, bytes(v), role != Role::WorkingCopy), 0);
+      arena = state ? hostMoments : hostMasters;
+    placeAt(v, createBuffer(v.getSymName(), arena, kind, size, role != Role::WorkingCopy), 0);
     layout.places[v.getSymName()].host = v.getHost();
     if (v.getShares() > 1)
       sayShares(v, bytes(v) * static_cast<int64_t>(v.getShares()));
@@ -184,7 +189,17 @@ private:
       const model::PlaceAttr place = v.getPlaceAttr();
       layout.places[v.getSymName()] = memberPlace(whole, place.getOffset(), v.getTensorType(), place.getPitch());
     }
-    layout.versions[v.getSymName()] = v.getBucket() ? layout.nextVersion++ : layout.version(bucket);
+    layout.versions[v.getSymName()] = v.getBucket() ? versionAt(v) : layout.version(bucket);
+  }
+
+  /// Of a bucket in a bucket's place: that of its likes in one buffer, which are read as one.
+  int64_t versionAt(VariableOp v) {
+    if (!runs.contains(v.getPlaceAttr().getBucket().getValue()))
+      return layout.nextVersion++;
+    const auto key = std::pair(layout.place(v.getSymName()).buffer.getAttr(), v.getSymName().rsplit('.').second);
+    const auto [version, isNew] = versionsInRuns.try_emplace(key, layout.nextVersion);
+    layout.nextVersion += isNew;
+    return version->second;
   }
 
   void placeAt(VariableOp v, FlatSymbolRefAttr buffer, int64_t elementOffset, int64_t pitch = 0) {
@@ -394,6 +409,8 @@ private:
   llvm::StringMap<size_t> groupOf;
   SmallVector<SmallVector<VariableOp>> groups;
   llvm::StringMap<FlatSymbolRefAttr> ioBuffers;
+  llvm::StringMap<RunMember> runs;
+  llvm::DenseMap<std::pair<StringAttr, StringRef>, int64_t> versionsInRuns; ///< by buffer and part
 };
 
 Place memberPlace(const Place &bucket, int64_t offset, Type type, int64_t pitch) {

@@ -418,6 +418,17 @@ TEST_F(RecipeTest, RefusesWhatIsNotSupportedYetByName) {
   EXPECT_EQ(with("lora {} quantization { type: INT8 }"),
             "bad.textproto:6: quantization.type asks for INT8, which is not supported yet; use FP8 or NF4");
   EXPECT_EQ(errorOf(good, {"quantization.type=INT8"}).substr(0, 29), "--set quantization.type=INT8:");
+  EXPECT_EQ(errorOf(good, {"parallelism.reduce_dtype=INT8"}),
+            "--set parallelism.reduce_dtype=INT8: parallelism.reduce_dtype asks for INT8, which is not supported yet; "
+            "use BF16");
+  EXPECT_EQ(with("optimizer_state_dtype: INT8"), "accepted");
+  EXPECT_EQ(with("optimizer_state_dtype: INT8 lora {}"), "accepted");
+  EXPECT_EQ(with("optimizer_state_dtype: INT8 optim: SGD"),
+            "bad.textproto:6: optimizer_state_dtype is INT8, which is for optim ADAMW; use F32");
+  EXPECT_EQ(
+      errorOf(good, {"optimizer_state_dtype=INT8", "precision=FP64_TRUE"}),
+      "--set optimizer_state_dtype=INT8: optimizer_state_dtype is INT8, which is for all precisions but FP64_TRUE; "
+      "use F32");
   EXPECT_EQ(with("activation_offload: TRUE"), "accepted");
   EXPECT_NE(with("activation_offload: 7").find("activation_offload is 7; must be one of AUTO, TRUE, FALSE"),
             std::string::npos);

@@ -97,8 +97,6 @@ Status checkValues(const google::protobuf::Message &message, const std::string &
 Status checkUnsupported(const Recipe &r, const Checker &check) {
   if (r.optim() == recipe::Optimizer::LION)
     return check.unsupported("optim", "LION", "use ADAMW or SGD");
-  if (r.optimizer_state_dtype() == recipe::StateDtype::INT8)
-    return check.unsupported("optimizer_state_dtype", "INT8", "use BF16");
   if (r.parallelism().reduce_dtype() == recipe::StateDtype::INT8)
     return check.unsupported("parallelism.reduce_dtype", "INT8", "use BF16");
   if (r.quantization().type() > recipe::QuantizationType::FP8)
@@ -354,6 +352,12 @@ Status resolveOptimizer(Recipe &r, const Checker &check) {
   if (r.optimizer_state_dtype() == recipe::StateDtype::BF16 && (r.has_lora() || !isBf16(r)))
     return check.error("optimizer_state_dtype",
                        "is BF16, which is for full fine-tuning in BF16_TRUE or BF16_MIXED; use F32");
+  if (r.optimizer_state_dtype() == recipe::StateDtype::INT8) {
+    if (r.optim() != recipe::Optimizer::ADAMW)
+      return check.error("optimizer_state_dtype", "is INT8, which is for optim ADAMW; use F32");
+    if (r.precision() == recipe::Precision::FP64_TRUE)
+      return check.error("optimizer_state_dtype", "is INT8, which is for all precisions but FP64_TRUE; use F32");
+  }
   if (r.master_dtype() == recipe::MasterDtype::BF16_REMAINDER) {
     if (r.has_lora() || r.precision() != recipe::Precision::BF16_MIXED)
       return check.error("master_dtype", "is BF16_REMAINDER, which is for full fine-tuning in BF16_MIXED; use F32");

@@ -154,6 +154,8 @@ private:
       return strategy == Strategy::Fsdp && !isOfAdapter(variable);
     case Role::ExpAvg:
     case Role::ExpAvgSq:
+    case Role::ExpAvgScales:
+    case Role::ExpAvgSqScales:
     case Role::Remainder:
     case Role::RowNumbers: // of the shares that moments have
       return strategy >= Strategy::Zero1;

@@ -41,6 +41,8 @@ void FactorRule::member(llvm::ArrayRef<unsigned> letters, unsigned result) {
 
 void FactorRule::parts(unsigned letter) { operandValues.push_back({FactorValue::Kind::Parts, {letter}, 0}); }
 
+void FactorRule::resultParts(unsigned letter) { resultValues.push_back({FactorValue::Kind::Parts, {letter}, 0}); }
+
 bool FactorRule::hasOwnTerm() const {
   return operandValues.empty() ||
          llvm::any_of(operandValues, [](const FactorValue &value) { return !value.isTermOf(value.addedTo); });

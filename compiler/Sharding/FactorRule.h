@@ -54,6 +54,7 @@ public:
   void parts(unsigned letter);
   void result(llvm::ArrayRef<unsigned> letters);
   void taken(llvm::ArrayRef<unsigned> letters);
+  void resultParts(unsigned letter);
   /// A letter of its own for each dimension of `value`, none of them to be split: scalars, keys, indices.
   llvm::SmallVector<unsigned, 2> whole(mlir::Value value, llvm::StringRef name);
 

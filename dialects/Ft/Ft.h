@@ -34,6 +34,15 @@ struct RowSpace;
 
 namespace ft::model {
 
+/// Elements of a moment in codes that share a scale (docs/numerics.md).
+inline constexpr int64_t momentBlock = 256;
+
+/// What an update leaves of a parameter beside itself: moments, their scales, and what its f32 is more than it.
+inline bool isState(Role role) {
+  return role == Role::ExpAvg || role == Role::ExpAvgSq || role == Role::ExpAvgScales || role == Role::ExpAvgSqScales ||
+         role == Role::Remainder;
+}
+
 /// The discardable attribute of this dialect, a unit: the operation is of the backward part.
 inline constexpr llvm::StringLiteral backwardName = "ft.backward";
 inline bool isBackward(mlir::Operation *op) { return op->hasAttr(backwardName); }

@@ -23,8 +23,10 @@ def Ft_Scales : 1DTensorOf<[F32]>;
 def Ft_Vector : 1DTensorOf<[F64, F32, BF16, F16]>;
 def Ft_Tensor : RankedTensorOf<[F64, F32, BF16, F16]>;
 def Ft_Remainder : RankedTensorOf<[I16]>;          // of f32 masters whose bf16 is another tensor
-def Ft_Bucket : 1DTensorOf<[F64, F32, BF16, F16, I16]>;
-def Ft_Member : RankedTensorOf<[F64, F32, BF16, F16, I16]>;
+def Ft_Moment : RankedTensorOf<[F64, F32, BF16, F16, I8]>; // I8: codes, with scales (plan.proto, Tensor::EXP_AVG_SCALES)
+def Ft_Rest : AnyTypeOf<[Ft_Remainder, Ft_Scales]>; // of what an update leaves beside a parameter and its moments
+def Ft_Bucket : 1DTensorOf<[F64, F32, BF16, F16, I16, I8]>;
+def Ft_Member : RankedTensorOf<[F64, F32, BF16, F16, I16, I8]>;
 def Ft_Ids : 1DTensorOf<[I32]>;
 def Ft_Statistic : RankedTensorOf<[F64, F32]>;
 def Ft_Scalars : 1DTensorOf<[F64]>;                // plan.proto, enum Scalar
@@ -46,7 +48,8 @@ def Ft_Role : I32EnumAttr<"Role", "what a variable is for", [
   I32EnumAttrCase<"RandomKeys", 8, "random_keys">, I32EnumAttrCase<"Input", 9, "input">,
   I32EnumAttrCase<"Output", 10, "output">, I32EnumAttrCase<"Remainder", 11, "remainder">,
   I32EnumAttrCase<"RowNumbers", 12, "row_numbers">, I32EnumAttrCase<"LossScale", 13, "loss_scale">,
-  I32EnumAttrCase<"Kept", 14, "kept">]> {
+  I32EnumAttrCase<"Kept", 14, "kept">, I32EnumAttrCase<"ExpAvgScales", 15, "exp_avg_scales">,
+  I32EnumAttrCase<"ExpAvgSqScales", 16, "exp_avg_sq_scales">]> {
   let cppNamespace = "::ft::model";
 }
 

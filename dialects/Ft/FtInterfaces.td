@@ -49,6 +49,8 @@ def Optimizer : Ft_Interface<"Optimizer"> {
       "getRounding">,
     InterfaceMethod<"The number of a bucket's first row, which rounding counts from; empty in front of Layout.",
       "::mlir::MutableOperandRange", "getRowsMutable">,
+    InterfaceMethod<"Of each result, the number of the operand whose next value it is, of the same type.",
+      "::llvm::SmallVector<unsigned>", "getUpdatedOperands">,
   ];
   let extraClassDeclaration = [{
     /// The number of the bucket's first row; null where nothing is rounded.

@@ -98,7 +98,8 @@ def Ft_AdamwOp : Ft_Op<"adamw", [Pure, Optimizer, AttrSizedOperandSegments]> {
     scalars[LEARNING_RATE]. Where status[0] is not 0 the results are the operands unchanged.
 
     With `remainder`, param and it are an f32 parameter (plan.proto, Tensor::REMAINDER), and so are new_param and
-    new_remainder. With `inverse_scale`, grad is multiplied by that first; norm is then the one without the scale. With
+    the first of new_rest. With `scales`, moments are codes of 8 bits, and the scales those of exp_avg's and of exp_avg_sq's
+    blocks of 256 elements (docs/numerics.md); the last two of new_rest are theirs. With `inverse_scale`, grad is multiplied by that first; norm is then the one without the scale. With
     `rounding`, what is stored as bf16 (moments; param, without remainder) is rounded stochastically, with the Philox key
     of that stream; `rows` is then, in a bucket, the number of its first row (docs/numerics.md).
 
@@ -112,17 +113,30 @@ def Ft_AdamwOp : Ft_Op<"adamw", [Pure, Optimizer, AttrSizedOperandSegments]> {
     - (C3) weight_decay and max_norm are at least 0.
     - (C4) exp_avg has param's shape; exp_avg_sq and both new moments have its type.
     - (C5) beta1 and beta2 are in [0, 1), epsilon is at least 0.
-    - (C6) remainder is operand and result, or neither; param is then bf16, and both are of its shape.
+    - (C6) a remainder is of param's shape; param is then bf16.
     - (C7) inverse_scale has one element.
     - (C8) rounding has one element; rows are given only with it.
+    - (C9) there are two scales where moments are i8, else none; each has as many elements as the moment has blocks.
+    - (C10) new_rest has the types of remainder and scales, in this order.
   }];
-  let arguments = (ins Ft_Tensor:$param, Ft_Tensor:$grad, Ft_Tensor:$exp_avg, Ft_Tensor:$exp_avg_sq, Optional<Ft_Remainder>:$remainder,
-                       Ft_Scalar:$norm, Ft_Status:$status, Ft_Scalars:$scalars, Optional<Ft_Scalar>:$inverse_scale,
+  let arguments = (ins Ft_Tensor:$param, Ft_Tensor:$grad, Ft_Moment:$exp_avg, Ft_Moment:$exp_avg_sq, Optional<Ft_Remainder>:$remainder,
+                       Variadic<Ft_Scales>:$scales, Ft_Scalar:$norm, Ft_Status:$status, Ft_Scalars:$scalars, Optional<Ft_Scalar>:$inverse_scale,
                        Optional<Ft_Key>:$rounding, Optional<Ft_Rows>:$rows,
                        F64Attr:$beta1, F64Attr:$beta2, F64Attr:$epsilon, F64Attr:$weight_decay, F64Attr:$max_norm);
-  let results = (outs Ft_Tensor:$new_param, Ft_Tensor:$new_exp_avg, Ft_Tensor:$new_exp_avg_sq, Optional<Ft_Remainder>:$new_remainder);
+  let results = (outs Ft_Tensor:$new_param, Ft_Moment:$new_exp_avg, Ft_Moment:$new_exp_avg_sq, Variadic<Ft_Rest>:$new_rest);
+  let extraClassDeclaration = [{
+    /// The remainder's next value, null where there is none; and the scales'.
+    ::mlir::Value getNewRemainder() { return getRemainder() ? getNewRest().front() : ::mlir::Value(); }
+    ::mlir::ValueRange getNewScales() { return getNewRest().take_back(getScales().size()); }
+    ::llvm::SmallVector<unsigned> getUpdatedOperands() {
+      ::llvm::SmallVector<unsigned> updated{0, 2, 3};
+      for (unsigned rest = 0; rest < getNewRest().size(); ++rest)
+        updated.push_back(4 + rest);
+      return updated;
+    }
+  }];
   let assemblyFormat = [{
-    $param `,` $grad `,` $exp_avg `,` $exp_avg_sq (`remainder` $remainder^)? `,` $norm `,` $status `,` $scalars
+    $param `,` $grad `,` $exp_avg `,` $exp_avg_sq (`remainder` $remainder^)? (`scales` `(` $scales^ `)`)? `,` $norm `,` $status `,` $scalars
     (`inverse_scale` $inverse_scale^)? (`rounding` $rounding^)? (`rows` $rows^)? attr-dict `:` functional-type(operands, results)
   }];
 }
@@ -152,6 +166,11 @@ def Ft_SgdOp : Ft_Op<"sgd", [Pure, Optimizer, AttrSizedOperandSegments]> {
                        Optional<Ft_Scalar>:$inverse_scale, Optional<Ft_Key>:$rounding, Optional<Ft_Rows>:$rows,
                        F64Attr:$momentum, F64Attr:$weight_decay, F64Attr:$max_norm);
   let results = (outs Ft_Tensor:$new_param, Optional<Ft_Tensor>:$new_momentum_buffer);
+  let extraClassDeclaration = [{
+    ::llvm::SmallVector<unsigned> getUpdatedOperands() {
+      return getNewMomentumBuffer() ? ::llvm::SmallVector<unsigned>{0, 2} : ::llvm::SmallVector<unsigned>{0};
+    }
+  }];
   let assemblyFormat = [{
     $param `,` $grad (`momentum` $momentum_buffer^)? `,` $norm `,` $status `,` $scalars (`inverse_scale` $inverse_scale^)?
     (`rounding` $rounding^)? (`rows` $rows^)? attr-dict `:` functional-type(operands, results)

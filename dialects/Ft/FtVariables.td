@@ -7,13 +7,13 @@ include "dialects/Ft/FtBase.td"
 def Ft_VariableOp : Ft_Op<"variable", [Symbol, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "declare a tensor that outlives a segment";
   let description = [{
-    A parameter, gradient, moment, remainder, working copy, constant table, batch input or output: one buffer of the plan. Created
+    A parameter, gradient, moment, its scales, remainder, working copy, constant table, batch input or output: one buffer of the plan. Created
     by compiler/Import (parameters, tables, inputs, LOSS, LOGITS) and by the pass of compiler/Model that needs it.
     Planning turns it into a buffer and, where it has a key, a row of the plan's parameter map.
 
-    `key` is the checkpoint's key (Hugging Face's, PEFT's for an adapter); a gradient, moment or remainder has its parameter's.
+    `key` is the checkpoint's key (Hugging Face's, PEFT's for an adapter); what belongs to a parameter and is saved has that one's.
     `of` names the parameter that a gradient, moment, remainder or working copy belongs to. A remainder is what the f32 master
-    of a bf16 parameter is more than that (plan.proto, Tensor). Row numbers are a bucket's that rounds: the number, among all
+    of a bf16 parameter is more than that, scales are those of a moment in codes, one for each block (plan.proto, Tensor). Row numbers are a bucket's that rounds: the number, among all
     rows of the model's trained parameters, of the first row of each of its equal parts. What is kept @update leaves for
     @finish. `init` says what fills it when no file
     does: {kind = "zeros" | "ones"}, {kind = "normal" | "uniform", scale = s} (standard deviation, half width),
@@ -37,10 +37,10 @@ def Ft_VariableOp : Ft_Op<"variable", [Symbol, DeclareOpInterfaceMethods<SymbolU
     ```
 
     - (C1) the type is a ranked tensor of static shape with at least one element.
-    - (C2) `of` is given exactly for the roles gradient, exp_avg, exp_avg_sq, remainder and working_copy, and names a
+    - (C2) `of` is given exactly for the roles gradient, exp_avg, exp_avg_sq, both scales, remainder and working_copy, and names a
       trained parameter; that of a working copy may be a weight in FP8, whose codes are transposed there.
-    - (C3) `key` is given exactly for parameters (frozen, trainable, adapter), gradients, moments and remainders that are
-      no bucket.
+    - (C3) `key` is given exactly for parameters (frozen, trainable, adapter), gradients, moments, their scales and remainders
+      that are no bucket.
     - (C4) `init.kind` is one of those above, with its own fields and no other's; `names` has one name per element, and
       `numbers` one number.
     - (C5) `io` is given exactly for the roles input and output, and is a kind of BatchInput or Output.
@@ -49,7 +49,8 @@ def Ft_VariableOp : Ft_Op<"variable", [Symbol, DeclareOpInterfaceMethods<SymbolU
     - (C8) `place` names a bucket of the variable's element type, and lies inside it and all other shares of it.
     - (C9) a bucket has rank 1.
     - (C10) `quantization` is given only for the role frozen, and rank 2.
-    - (C11) `host` is given only for a bucket of trained parameters, of moments or of remainders, or for row numbers.
+    - (C11) `host` is given only for a bucket of trained parameters, of moments, their scales or remainders, or for row
+      numbers.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<AnyRankedTensor>:$type, Ft_Role:$role,
                        OptionalAttr<StrAttr>:$key, OptionalAttr<FlatSymbolRefAttr>:$of, OptionalAttr<DictionaryAttr>:$init,

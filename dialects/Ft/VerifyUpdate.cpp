@@ -1,5 +1,7 @@
 #include "dialects/Ft/Verify.h"
 
+#include "llvm/Support/MathExtras.h"
+
 #include <limits>
 
 using namespace mlir;
@@ -73,6 +75,27 @@ template <typename Op> LogicalResult verifyUpdate(Op op) {
     return failure();
   return checkRange(op, "C3", "max_norm", op.getMaxNorm().convertToDouble(), 0, infinity);
 }
+
+LogicalResult verifyScales(AdamwOp op) {
+  const int64_t wanted = elementType(op.getExpAvg()).isInteger() ? 2 : 0;
+  if (failed(checkEqual(op, "C9", "the number of scales", static_cast<int64_t>(op.getScales().size()), wanted)))
+    return failure();
+  const int64_t blocks = llvm::divideCeil(tensorType(op.getExpAvg()).getNumElements(), momentBlock);
+  for (Value scales : op.getScales())
+    if (failed(checkShape(op, "C9", "scales", scales, {blocks})))
+      return failure();
+  SmallVector<Value> rest;
+  if (op.getRemainder())
+    rest.push_back(op.getRemainder());
+  llvm::append_range(rest, op.getScales());
+  if (failed(checkEqual(op, "C10", "the number of results in new_rest", static_cast<int64_t>(op.getNewRest().size()),
+                        static_cast<int64_t>(rest.size()))))
+    return failure();
+  for (auto [before, after] : llvm::zip_equal(rest, op.getNewRest()))
+    if (failed(checkSameType(op, "C10", "one of new_rest", after, before)))
+      return failure();
+  return success();
+}
 } // namespace
 
 LogicalResult AdamwOp::verify() {
@@ -84,14 +107,11 @@ LogicalResult AdamwOp::verify() {
       failed(checkRange(*this, "C5", "beta2", getBeta2().convertToDouble(), 0, 1)) ||
       failed(verifyOptions(*this, "C7", "C8")))
     return failure();
-  if (bool(getRemainder()) != bool(getNewRemainder()))
-    return emitOpError("(C6) a remainder must come and go");
-  if (getRemainder()) {
-    if (failed(checkElement(*this, "C6", "param", getParam(), BFloat16Type::get(getContext()))) ||
-        failed(checkShape(*this, "C6", "remainder", getRemainder(), shape(getParam()))) ||
-        failed(checkShape(*this, "C6", "new_remainder", getNewRemainder(), shape(getParam()))))
-      return failure();
-  }
+  if (getRemainder() && (failed(checkElement(*this, "C6", "param", getParam(), BFloat16Type::get(getContext()))) ||
+                         failed(checkShape(*this, "C6", "remainder", getRemainder(), shape(getParam())))))
+    return failure();
+  if (failed(verifyScales(*this)))
+    return failure();
   return checkRange(*this, "C5", "epsilon", getEpsilon().convertToDouble(), 0, infinity);
 }
 

@@ -89,16 +89,16 @@ LogicalResult VariableOp::verify() {
   if (!tensor || !tensor.hasStaticShape() || tensor.getNumElements() == 0)
     return emitOpError("(C1) type must be a ranked tensor of static, non-zero shape");
   const Role role = getRole();
-  const bool state = role == Role::ExpAvg || role == Role::ExpAvgSq || role == Role::Remainder;
+  const bool state = isState(role);
   const bool derived = state || role == Role::Gradient || role == Role::WorkingCopy;
   if (derived != getOf().has_value())
-    return emitOpError("(C2) `of` must name a parameter for the roles gradient, exp_avg, exp_avg_sq, remainder and "
-                       "working_copy, and only there");
+    return emitOpError("(C2) `of` must name a parameter for the roles gradient, exp_avg, exp_avg_sq, exp_avg_scales, "
+                       "exp_avg_sq_scales, remainder and working_copy, and only there");
   const bool parameter = role == Role::Frozen || isTrained();
   const bool keyed = (parameter || state || role == Role::Gradient) && !getBucket();
   if (keyed != getKey().has_value())
-    return emitOpError("(C3) `key` must be given for parameters, gradients, moments and remainders that are no bucket, "
-                       "and only there");
+    return emitOpError("(C3) `key` must be given for parameters, gradients, moments, their scales and remainders that "
+                       "are no bucket, and only there");
   if (auto init = getInitAttr())
     if (failed(verifyInit(*this, init)))
       return failure();
@@ -122,8 +122,8 @@ LogicalResult VariableOp::verify() {
            << stringifyRole(role) << " of rank " << tensor.getRank();
   if (getHost() && role != Role::RowNumbers && (!getBucket() || !(isTrained() || state)))
     return emitOpError(
-               "(C11) host belongs to buckets of trained parameters, moments and remainders, and to row numbers; "
-               "it is ")
+               "(C11) host belongs to buckets of trained parameters, moments, their scales and remainders, and to row "
+               "numbers; it is ")
            << stringifyRole(role) << (getBucket() ? "" : " and no bucket");
   return success();
 }

@@ -415,6 +415,18 @@ TEST(CheckPlan, TensorsInFp8) {
       codesPlan);
 }
 
+TEST(CheckPlan, MomentsInCodes) {
+  expectEach({
+      {[](auto &p) { p.mutable_tensors(0)->set_dtype(plan::U8); },
+       "dtype is U8 of TRAINABLE; codes are those of EXP_AVG and EXP_AVG_SQ, and of nothing else"},
+      {[](auto &p) {
+         p.mutable_tensors(1)->set_role(plan::Tensor::EXP_AVG_SQ_SCALES);
+         p.mutable_tensors(1)->set_dtype(plan::BF16);
+       },
+       "dtype is BF16; must be F32 for EXP_AVG_SQ_SCALES"},
+  });
+}
+
 TEST(CheckPlan, ExportsAndTexts) {
   expectEach({
       {[](auto &p) { p.mutable_exports(0)->set_file("../../x"); },

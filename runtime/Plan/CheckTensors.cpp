@@ -123,6 +123,8 @@ plan::Buffer::Class classOf(plan::Tensor::Role role) {
     return plan::Buffer::GRADIENT;
   case plan::Tensor::EXP_AVG:
   case plan::Tensor::EXP_AVG_SQ:
+  case plan::Tensor::EXP_AVG_SCALES:
+  case plan::Tensor::EXP_AVG_SQ_SCALES:
   case plan::Tensor::REMAINDER:
   case plan::Tensor::LOSS_SCALE:
     return plan::Buffer::OPTIMIZER_STATE;
@@ -166,6 +168,14 @@ Status tensor(const plan::Plan &plan, const plan::Tensor &tensor, std::span<cons
     return bad("dtype is {}; must be I64 for RANDOM_KEYS", plan::DType_Name(tensor.dtype()));
   if ((tensor.role() == plan::Tensor::REMAINDER) != (tensor.dtype() == plan::I16))
     return bad("dtype is {} of {}; I16 is that of REMAINDER, and of nothing else", plan::DType_Name(tensor.dtype()),
+               plan::Tensor::Role_Name(tensor.role()));
+  const bool moment = tensor.role() == plan::Tensor::EXP_AVG || tensor.role() == plan::Tensor::EXP_AVG_SQ;
+  if (tensor.dtype() == plan::U8 && !moment)
+    return bad("dtype is U8 of {}; codes are those of EXP_AVG and EXP_AVG_SQ, and of nothing else",
+               plan::Tensor::Role_Name(tensor.role()));
+  const bool scales = tensor.role() == plan::Tensor::EXP_AVG_SCALES || tensor.role() == plan::Tensor::EXP_AVG_SQ_SCALES;
+  if (scales && tensor.dtype() != plan::F32)
+    return bad("dtype is {}; must be F32 for {}", plan::DType_Name(tensor.dtype()),
                plan::Tensor::Role_Name(tensor.role()));
   FT_RETURN_IF_ERROR(index("buffer", tensor.buffer(), plan.buffers_size(), "buffers"));
   const plan::Buffer &buffer = plan.buffers(int(tensor.buffer()));

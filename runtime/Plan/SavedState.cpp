@@ -10,8 +10,8 @@ using namespace ft;
 using namespace ft::plan;
 
 bool plan::isState(Tensor::Role role) {
-  return role == Tensor::EXP_AVG || role == Tensor::EXP_AVG_SQ || role == Tensor::REMAINDER ||
-         role == Tensor::LOSS_SCALE;
+  return role == Tensor::EXP_AVG || role == Tensor::EXP_AVG_SQ || role == Tensor::EXP_AVG_SCALES ||
+         role == Tensor::EXP_AVG_SQ_SCALES || role == Tensor::REMAINDER || role == Tensor::LOSS_SCALE;
 }
 
 bool plan::isSaved(Tensor::Role role) { return role == Tensor::TRAINABLE || role == Tensor::ADAPTER || isState(role); }

@@ -29,6 +29,11 @@ struct Address {
     return copy;
   }
   int family() const { return bytes.ss_family; }
+  bool isLoopback() const {
+    if (family() == AF_INET6)
+      return IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6 &>(bytes).sin6_addr);
+    return ntohl(reinterpret_cast<const sockaddr_in &>(bytes).sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+  }
   const sockaddr *get() const { return reinterpret_cast<const sockaddr *>(&bytes); }
   void setPort(uint16_t port) {
     if (family() == AF_INET6)
@@ -93,27 +98,35 @@ Expected<Address> addressOf(const std::string &interface) {
   return cannotRun(fmt::format("FTRUN_INTERFACE={}: this host has no such interface; it has {}", interface, names));
 }
 
+bool isNumber(const std::string &host) {
+  in6_addr address;
+  return inet_pton(AF_INET, host.c_str(), &address) == 1 || inet_pton(AF_INET6, host.c_str(), &address) == 1;
+}
+
 /// Where rank 0 is reached, if that is one of this machine's addresses: not so behind a service or a forwarded port.
+/// Nor where the machine knows its own name as its loopback (/etc/hosts), for others know it by an address.
 std::optional<Address> ownAddress(const std::string &host) {
+  const bool mayBeLoopback = isNumber(host) || host == "localhost";
   const auto wanted = resolve(host);
   if (!wanted.ok())
     return std::nullopt;
   const std::vector<Interface> own = interfaces();
   for (const Address &address : *wanted)
     for (const Interface &each : own)
-      if (each.address.text() == address.text())
+      if (each.address.text() == address.text() && (mayBeLoopback || !address.isLoopback()))
         return address;
   return std::nullopt;
 }
 
+Descriptor openSocket(int family) { return Descriptor(socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)); }
+
 Address everywhere() {
   Address any;
-  any.bytes.ss_family = AF_INET6; // takes IPv4 as well
-  any.size = sizeof(sockaddr_in6);
+  const bool six = bool(openSocket(AF_INET6)); // takes IPv4 as well; a kernel may be without
+  any.bytes.ss_family = six ? AF_INET6 : AF_INET;
+  any.size = six ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
   return any;
 }
-
-Descriptor openSocket(int family) { return Descriptor(socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)); }
 
 Expected<Connection> connectOnce(Address address, const std::optional<Address> &from,
                                  std::chrono::milliseconds patience) {

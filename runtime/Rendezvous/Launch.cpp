@@ -11,11 +11,14 @@ namespace {
 /// How one launcher names what it tells.
 struct Dialect {
   const char *launcher, *rank, *world, *local;
+  bool saysLocal = false; ///< without which it is not this one
 };
-/// mpirun sets its own variables inside a Slurm job and torchrun its own under either: the innermost comes first.
+/// mpirun sets its own variables inside a Slurm job and torchrun its own under either: the innermost comes first. srun
+/// sets the first two of MPICH as well where it speaks its protocol.
 constexpr Dialect dialects[] = {
     {"torchrun", "RANK", "WORLD_SIZE", "LOCAL_RANK"},
     {"Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"},
+    {"MPICH", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", true}, // and Intel's MPI
     {"Slurm", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"}};
 
 class Variables {
@@ -40,16 +43,23 @@ private:
   const Environment &environment;
 };
 
-/// The launcher whose variables are there; one of a pair is a launch that went wrong, and no single run.
+/// The launcher whose variables are there; one of torchrun's pair is a launch that went wrong, and no single run: a
+/// world without a rank where no other launcher gives both, for scripts under these say the world as well.
 Expected<const Dialect *> findLauncher(const Variables &variables) {
-  for (const Dialect &dialect : dialects) {
-    const bool rank = !variables.text(dialect.rank).empty(), world = !variables.text(dialect.world).empty();
-    if (rank && world)
+  const Dialect &torchrun = dialects[0];
+  const std::string world = variables.text(torchrun.world);
+  if (world.empty() && !variables.text(torchrun.rank).empty())
+    return cannotRun(fmt::format("the environment has {} and no {}; give both, as torchrun does, or neither",
+                                 torchrun.rank, torchrun.world));
+  const auto has = [&](const char *name) { return !variables.text(name).empty(); };
+  for (const Dialect &dialect : dialects)
+    if (has(dialect.rank) && has(dialect.world) && (has(dialect.local) || !dialect.saysLocal))
       return &dialect;
-    if (rank && &dialect == &dialects[0])
-      return cannotRun(fmt::format("the environment has {} and no {}; give both, as torchrun does, or neither",
-                                   dialect.rank, dialect.world));
-  }
+  if (!world.empty() && world != "1")
+    return cannotRun(
+        fmt::format("the environment has {}={} and no {}; give both, as torchrun does, or neither: without "
+                    "a rank each process would run the whole plan",
+                    torchrun.world, shown(world), torchrun.rank));
   return static_cast<const Dialect *>(nullptr);
 }
 

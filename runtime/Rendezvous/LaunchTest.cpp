@@ -31,7 +31,8 @@ const Variables openMpi = {{"OMPI_COMM_WORLD_RANK", "1"}, {"OMPI_COMM_WORLD_SIZE
 TEST(LaunchTest, NobodyLaunched) {
   for (const Variables &variables :
        {Variables{}, Variables{{"WORLD_SIZE", "1"}}, Variables{{"SLURM_JOB_NODELIST", "a"}},
-        Variables{{"RANK", "0"}, {"WORLD_SIZE", "1"}}, Variables{{"SLURM_PROCID", "0"}, {"SLURM_NTASKS", "1"}}}) {
+        Variables{{"RANK", "0"}, {"WORLD_SIZE", "1"}}, Variables{{"SLURM_PROCID", "0"}, {"SLURM_NTASKS", "1"}},
+        Variables{{"PMI_RANK", "0"}, {"PMI_SIZE", "1"}}, Variables{{"WORLD_SIZE", ""}, {"RANK", ""}}}) {
     auto launch = read(variables);
     ASSERT_TRUE(launch.ok()) << launch.status().message();
     EXPECT_FALSE(*launch);
@@ -71,9 +72,30 @@ TEST(LaunchTest, OpenMpiHoldsNoHost) {
   EXPECT_EQ((*read(with(slurm, with(openMpi, {{"MASTER_ADDR", "a"}}))))->launcher, "Open MPI") << "inside a Slurm job";
 }
 
+TEST(LaunchTest, MpichAndIntel) {
+  const Variables mpich = {
+      {"PMI_RANK", "1"}, {"PMI_SIZE", "2"}, {"MPI_LOCALRANKID", "1"}, {"MASTER_ADDR", "a"}, {"PMI_FD", "7"}};
+  auto launch = read(mpich);
+  ASSERT_TRUE(launch.ok() && *launch);
+  EXPECT_EQ((*launch)->launcher, "MPICH");
+  EXPECT_EQ((*launch)->rank, 1u);
+  EXPECT_EQ((*launch)->world, 2u);
+  EXPECT_EQ((*launch)->localRank, 1u);
+  EXPECT_EQ((*read(with(slurm, {{"PMI_RANK", "2"}, {"PMI_SIZE", "8"}})))->launcher, "Slurm") << "srun --mpi=pmi2";
+  EXPECT_EQ((*read(with(with(slurm, {{"SLURM_PROCID", "0"}}), mpich)))->rank, 1u) << "inside a Slurm job";
+  EXPECT_FALSE(read({{"PMI_RANK", "1"}, {"PMI_SIZE", "2"}, {"MPI_LOCALRANKID", "0"}}).ok()) << "it says no host";
+}
+
+TEST(LaunchTest, AWorldThatAScriptSaysUnderAnotherLauncher) {
+  EXPECT_EQ((*read(with(slurm, {{"WORLD_SIZE", "8"}})))->launcher, "Slurm");
+}
+
 TEST(LaunchTest, RefusesWhatIsNotCompleteOrNoNumber) {
   const std::pair<Variables, const char *> cases[] = {
       {{{"RANK", "0"}}, "RANK and no WORLD_SIZE"},
+      {{{"WORLD_SIZE", "4"}}, "WORLD_SIZE=4 and no RANK"},
+      {{{"RANK", ""}, {"WORLD_SIZE", "4"}}, "WORLD_SIZE=4 and no RANK"}, // of a pod that has no number
+      {with(slurm, {{"RANK", "0"}}), "RANK and no WORLD_SIZE"},
       {{{"RANK", "0"}, {"WORLD_SIZE", "2"}}, "set MASTER_ADDR"},
       {with(torchrun, {{"RANK", "4"}}), "RANK=4; must be in [0, 3]"},
       {with(torchrun, {{"RANK", "-1"}}), "RANK=-1"},

@@ -255,6 +255,11 @@ Expected<OutputFolder> OutputFolder::reopen(const std::string &path, const plan:
   return taken;
 }
 
+bool OutputFolder::makeAgain() const {
+  std::error_code error; // what cannot be made is said by who writes into it
+  return !fs::exists(folder, error) && fs::create_directories(folder, error);
+}
+
 Expected<std::string> OutputFolder::failedStepFolder(uint64_t step) const {
   const std::string path = file(fmt::format("failed-step-{}", step));
   std::error_code error;

@@ -55,6 +55,8 @@ public:
 
   const std::string &path() const { return folder; }
   std::string file(const std::string &name) const { return folder + "/" + name; }
+  /// Creates the folder again where somebody has removed it: what a night has made wants a place. True where it did.
+  bool makeAgain() const;
   /// "failed-step-7", created.
   Expected<std::string> failedStepFolder(uint64_t step) const;
 

@@ -18,8 +18,8 @@ namespace {
 struct Meeting {
   std::barrier<> turn{2};
   uint64_t answer = 0;
-  std::atomic<bool> well = true; ///< each has said so whenever it was asked
-  bool left = false;             ///< one of them asks no more
+  std::atomic<bool> well = true;  ///< each has said so whenever it was asked
+  std::atomic<bool> left = false; ///< one of them asks no more
 };
 
 class OneOfTwo final : public Lockstep {

@@ -4,10 +4,12 @@
 #include "runtime/Support/Json.h"
 #include "runtime/Support/Sha256.h"
 #include "runtime/Support/Strings.h"
+#include "runtime/Training/RecipeFields.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <fstream>
 
 using namespace ft;
 using namespace ft::rt;
@@ -69,6 +71,7 @@ std::vector<RunFact> ft::rt::inputFacts(const RunInputs &inputs) {
       {"adapter", adapterOf(inputs.plan())},
       {"program", programDigest(*inputs.file)},
       {"data", dataDigest(inputs.train)},
+      {"eval_data", inputs.held.file ? dataDigest(inputs.held) : ""},
       {"ranks", std::to_string(inputs.world)},
       {"rows_per_step", std::to_string(inputs.rowsPerStep())},
       {"seed", std::to_string(run.seed())},
@@ -113,8 +116,32 @@ std::string ft::rt::describe(const std::vector<FactDifference> &differences) {
   std::string text;
   for (const FactDifference &d : differences)
     text += fmt::format("{}{} is {} there and {} now", text.empty() ? "" : "; ", d.name,
-                        d.then.empty() ? "none" : shown(d.then), d.now.empty() ? "none" : d.now);
+                        d.then.empty() ? "none" : shown(d.then), d.now.empty() ? "none" : shown(d.now));
   return text;
+}
+
+std::string ft::rt::describeChanges(const Checkpoint &checkpoint, const plan::Plan &plan,
+                                    const std::vector<RunFact> &now) {
+  std::vector<FactDifference> found = differences(checkpoint.state().facts, now);
+  const auto program =
+      std::find_if(found.begin(), found.end(), [](const FactDifference &d) { return d.name == "program"; });
+  if (program == found.end())
+    return describe(found);
+  const auto recipe = std::find_if(plan.texts().begin(), plan.texts().end(),
+                                   [](const plan::Text &text) { return text.file() == resolvedRecipeFile; });
+  std::string then(1 << 20, '\0'); // its checksum is compared when the checkpoint is opened
+  std::ifstream in(checkpoint.path() + "/" + std::string(resolvedRecipeFile), std::ios::binary);
+  in.read(then.data(), static_cast<std::streamsize>(then.size()));
+  then.resize(static_cast<size_t>(in.gcount()));
+  if (recipe == plan.texts().end() || then.empty())
+    return describe(found);
+  const std::vector<FieldDifference> fields = planFieldDifferences(then, recipe->content());
+  if (fields.empty())
+    return describe(found); // another ftc
+  const size_t at = static_cast<size_t>(found.erase(program) - found.begin());
+  for (size_t i = 0; i < fields.size(); ++i)
+    found.insert(found.begin() + static_cast<std::ptrdiff_t>(at + i), {fields[i].name, fields[i].then, fields[i].now});
+  return describe(found);
 }
 
 std::string ft::rt::productDifference(const std::vector<std::string> &then, const std::vector<std::string> &now) {

@@ -23,5 +23,8 @@ std::vector<FactDifference> differences(const std::vector<RunFact> &then, const 
 std::string productDifference(const std::vector<std::string> &then, const std::vector<std::string> &now);
 /// "data is 12ab… there and 34cd… now; seed is 1 there and 2 now".
 std::string describe(const std::vector<FactDifference> &differences);
+/// The same of a checkpoint's run and one of `plan` with these facts; where the plans compute different things, by the
+/// fields of their recipes: "precision is FP32_TRUE there and BF16_MIXED now". Empty where nothing differs.
+std::string describeChanges(const Checkpoint &checkpoint, const plan::Plan &plan, const std::vector<RunFact> &now);
 
 } // namespace ft::rt

@@ -104,7 +104,7 @@ void RunOutputs::tellResume(const std::vector<RunFact> &facts, const std::vector
   if (!inputs.resume)
     return;
   const CheckpointState &state = inputs.resume->state();
-  std::string why = describe(differences(state.facts, facts));
+  std::string why = describeChanges(*inputs.resume, inputs.plan(), facts);
   if (why.empty())
     why = productDifference(state.products, products);
   if (why.empty() && !inputs.plan().deterministic())
@@ -133,6 +133,10 @@ Status RunOutputs::finish(RankProgram &program, const BufferReader &read, const 
     saved->finish();
     told.lostCheckpoints = saved->failures();
   }
+  if (folder->makeAgain())
+    journal.line(fmt::format("note: {} was removed while the run was in it; it is made again for the results, and what "
+                             "was there before is lost",
+                             folder->path()));
   std::string place = folder->path();
   if (bad) {
     FT_ASSIGN_OR_RETURN(place, folder->failedStepFolder(bad->step));

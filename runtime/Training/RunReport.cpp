@@ -4,6 +4,7 @@
 #include "runtime/Support/Strings.h"
 #include "runtime/Text/DataReport.h"
 #include "runtime/Text/TargetReport.h"
+#include "runtime/Training/RunFacts.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -149,8 +150,12 @@ MemoryOutcome ft::rt::memoryOutcome(const RunInputs &inputs, RankProgram &progra
 }
 
 std::string ft::rt::finishedLine(const RunInputs &inputs) {
-  return fmt::format("{} holds a finished run: step {} of {}; nothing is left to do", inputs.outputFolder(),
-                     inputs.resume->state().position.step, inputs.steps);
+  const std::string changes = describeChanges(*inputs.resume, inputs.plan(), inputFacts(inputs));
+  return fmt::format("{} holds a finished run: step {} of {}; nothing is left to do{}", inputs.outputFolder(),
+                     inputs.resume->state().position.step, inputs.steps,
+                     changes.empty() ? ""
+                                     : "\nnote: what is there was made otherwise: " + changes +
+                                           "; to run it with what is asked for now, name another --out");
 }
 
 std::string ft::rt::closing(const RunInputs &inputs, const RunResult &result, const MemoryOutcome &memory,

@@ -193,6 +193,27 @@ TEST_F(RunTest, SavesWhereItIsInterrupted) {
   EXPECT_EQ(summary["steps"], metrics().size());
 }
 
+TEST_F(RunTest, LeavesItsResultsWhereTheFolderWasRemoved) {
+  options.settings = {"max_steps=100000000"};
+  sigset_t set, old;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &set, &old);
+  std::thread remover([&] {
+    while (text("out/metrics.jsonl").size() < 1000)
+      usleep(1000);
+    fs::remove_all(folder + "/out");
+    kill(getpid(), SIGTERM);
+  });
+  Status status = run();
+  remover.join();
+  pthread_sigmask(SIG_SETMASK, &old, nullptr);
+  EXPECT_EQ(status.code(), Code::Interrupted) << status.message();
+  EXPECT_TRUE(fs::exists(folder + "/out/model.safetensors"));
+  EXPECT_TRUE(fs::exists(folder + "/out/summary.json"));
+  EXPECT_NE(text("stdout").find("/out was removed while the run was in it"), std::string::npos) << text("stdout");
+}
+
 TEST_F(RunTest, RefusesBeforeItWritesAnything) {
   const std::tuple<const char *, const char *, const char *> cases[] = {
       {"", "synthetic:1", "--model is missing"},

@@ -160,6 +160,10 @@ std::string savedName(const plan::Tensor &tensor) {
     return tensor.key() + ".exp_avg";
   case plan::Tensor::EXP_AVG_SQ:
     return tensor.key() + ".exp_avg_sq";
+  case plan::Tensor::EXP_AVG_SCALES:
+    return tensor.key() + ".exp_avg.absmax";
+  case plan::Tensor::EXP_AVG_SQ_SCALES:
+    return tensor.key() + ".exp_avg_sq.absmax";
   case plan::Tensor::REMAINDER:
     return tensor.key() + ".remainder";
   default:

@@ -130,6 +130,8 @@ Expected<Producer> producerOf(const plan::Tensor &tensor, int index, const Model
   case plan::Tensor::GRADIENT:
   case plan::Tensor::EXP_AVG:
   case plan::Tensor::EXP_AVG_SQ:
+  case plan::Tensor::EXP_AVG_SCALES:
+  case plan::Tensor::EXP_AVG_SQ_SCALES:
   case plan::Tensor::LOSS_SCALE:
     if (tensor.init().kind() == plan::Init::KIND_UNSPECIFIED)
       return Producer();

@@ -1,17 +1,13 @@
 #include "runtime/Weights/Seeded.h"
 
+#include "runtime/Support/Clones.h"
 #include "runtime/Support/Philox.h"
 #include "runtime/Weights/Convert.h"
 
 #include <cmath>
 #include <cstring>
 
-// The hot loops are compiled twice; the wider one is chosen at run time. Contraction is off, so both give one result.
-#if defined(__x86_64__)
-#define FT_WIDE __attribute__((target_clones("arch=x86-64-v3", "default")))
-#else
-#define FT_WIDE
-#endif
+#define FT_WIDE FT_CLONES("arch=x86-64-v3", "default")
 
 namespace ft::rt {
 

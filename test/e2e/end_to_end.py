@@ -26,7 +26,7 @@ class Compile(WorkshopTest):
             (dict(learning_rate=0), ["learning_rate"]),
             (dict(precision=None), ["precision"]),
             (dict(optim="LION"), ["LION"]),
-            (dict(optimizer_state_dtype="INT8"), ["INT8"]),
+            (dict(optimizer_state_dtype="INT8", optim="SGD"), ["optimizer_state_dtype is INT8", "optim ADAMW"]),
             (dict(base_model=f'"{5000 * "a"}"'), ["base_model aaa", "neither a known model"]),
             (dict(base_model='"tiny-gqq"'), ["tiny-gqq", 'did you mean "tiny-gqa"?']),
             (dict(target='"cpuu"'), ["cpuu"]),

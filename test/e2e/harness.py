@@ -126,7 +126,7 @@ def compile_only(*cases):
 
 
 def tensors(path):
-    """A safetensors file as {name: list of numbers}; F64, F32, BF16 and I16."""
+    """A safetensors file as {name: list of numbers}; F64, F32, BF16, I16 and U8."""
     data = pathlib.Path(path).read_bytes()
     size = struct.unpack_from("<Q", data)[0]
     header = json.loads(data[8 : 8 + size])
@@ -138,7 +138,7 @@ def tensors(path):
         raw = data[begin:end]
         if entry["dtype"] == "BF16":
             raw = b"".join(b"\0\0" + raw[i : i + 2] for i in range(0, len(raw), 2))
-        kind = {"F64": "d", "F32": "f", "BF16": "f", "I16": "h"}[entry["dtype"]]
+        kind = {"F64": "d", "F32": "f", "BF16": "f", "I16": "h", "U8": "B"}[entry["dtype"]]
         result[name] = list(struct.unpack(f"<{len(raw) // struct.calcsize(kind)}{kind}", raw))
     return result
 

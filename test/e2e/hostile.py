@@ -240,6 +240,21 @@ class CommandLines(Hostile):
                     shown = (field.split("=")[0], text, text.encode("unicode_escape").decode())
                     self.assertTrue(any(name in result.err for name in shown), result.err)
 
+    def test_files_of_others_are_not_written_over(self):
+        plan, precious = self.compile(max_steps=1), self.folder / "precious"
+        recipe = self.folder / "plan.textproto"
+        for name, text in (("precious", "a"), ("plan.textproto", recipe.read_text())):
+            (self.folder / name).write_text(text)
+            for command in (["compile", recipe], ["data", recipe, "--model", self.folder]):
+                result = self.judge(f"ftc {command[0]} -o {name}", FTC, *command, "-o", self.folder / name, codes=(1,))
+                self.assertIn(f"{name}: holds something else than ", result.err)
+            self.assertEqual((self.folder / name).read_text(), text)
+        self.judge("ftc data -o plan", FTC, "data", recipe, "--model", self.folder, "-o", plan, codes=(1,))
+        precious.write_text("")  # of mktemp
+        for again in (precious, plan):
+            self.judge("ftc compile -o again", FTC, "compile", recipe, "-o", again, codes=(0,))
+            self.assertTrue(again.read_bytes().startswith(b"FTPLAN"))
+
     def test_lines_that_make_no_sense(self):
         plan = self.compile(lora=LORA, max_steps=1)
         recipe = self.folder / "plan.textproto"
@@ -247,7 +262,7 @@ class CommandLines(Hostile):
         for arguments in (
                 [], ["compil"], ["compile"], ["compile", recipe, "-o"], ["compile", recipe, "-o", ""],
                 ["compile", recipe, "-o", "/absent/plan"], ["compile", recipe, "-o", self.folder],
-                ["compile", recipe, "-o", "/dev/full"], ["check", recipe, recipe], ["check", recipe, "--gpu", ""],
+                ["compile", recipe, "-o", "/dev/full"], ["compile", recipe, "-o", recipe], ["check", recipe, recipe], ["check", recipe, "--gpu", ""],
                 ["check", recipe, "--gpu", "../../etc"], ["check", recipe, "--gpu", "\x1b[31m"],
                 ["check", recipe, "--set"], ["check", recipe, "--set", "seed"], ["check", recipe, "--set", "=1"],
                 ["check", recipe, "--set", "lora=1"], ["check", recipe, "--set", "lora.r.x=1"],

@@ -64,6 +64,13 @@ class Offload(WorkshopTest):
     def test_moments_in_bf16(self):
         self.same(precision="BF16_TRUE", optimizer_state_dtype="BF16", **DECAY)
 
+    def test_moments_in_8_bits(self):
+        fields = dict(DECAY, base_model='"tiny-blocks"', optimizer_state_dtype="INT8")
+        for precision in ("FP32_TRUE", "BF16_TRUE", "BF16_MIXED", "FP16_MIXED"):
+            with self.subTest(precision=precision):
+                self.same(precision=precision, **fields)
+        self.same(lora='{ r: 64 target_modules: "all-linear" }', **fields)
+
     def test_bits_with_strategies(self):
         for name, parallelism in SPLITS.items():
             for form in ("full", "full, one micro-batch", "LoRA"):

@@ -26,6 +26,8 @@ SPLIT = {
     "full, FSDP, mixed": dict(parallelism="{ strategy: FSDP dp_shard_size: 2 }", precision="BF16_MIXED"),
     "full, FSDP, halves": dict(parallelism="{ strategy: FSDP dp_shard_size: 2 }", precision="BF16_MIXED",
                                master_dtype="BF16_REMAINDER", optimizer_state_dtype="BF16"),
+    "full, FSDP, 8-bit moments": dict(base_model='"tiny-blocks"', precision="BF16_MIXED", parallelism="{ strategy: FSDP dp_shard_size: 3 }",
+                                      optimizer_state_dtype="INT8"),
     "LoRA, FSDP, base in shares": dict(parallelism="{ strategy: FSDP dp_shard_size: 2 shard_frozen: TRUE }", lora=DROPOUT),
     "full, HSDP": dict(parallelism="{ strategy: HSDP dp_shard_size: 2 dp_replicate_size: 2 }", micro_batch_size=7),
 }
@@ -35,6 +37,7 @@ FORMS = {
     "full, mixed": dict(precision="BF16_MIXED"),
     "full, bf16": dict(precision="BF16_TRUE", optimizer_state_dtype="BF16"),
     "full, f16": dict(precision="FP16_MIXED"),
+    "full, 8-bit moments": dict(base_model='"tiny-blocks"', precision="BF16_TRUE", optimizer_state_dtype="INT8"),
     "full, halves": dict(precision="BF16_MIXED", master_dtype="BF16_REMAINDER"),
     "full, SGD with momentum": dict(optim="SGD", sgd_momentum=0.9),
     "full, SGD": dict(optim="SGD"),
@@ -153,7 +156,12 @@ class Said(ResumeTest):
     def test_a_finished_run_is_left_as_it_is(self):
         self.train(self.plan, "out")
         before = self.bytes("out", "summary.json")
-        self.assertIn("nothing is left to do", self.train(self.plan, "out", "--resume", "auto").out)
+        said = self.train(self.plan, "out", "--resume", "auto").out
+        self.assertIn("nothing is left to do", said)
+        self.assertNotIn("made otherwise", said)
+        self.assertEqual(self.bytes("out", "summary.json"), before)
+        self.assertIn("made otherwise: learning_rate is 0.001 there and 0.5 now; to run it with what is asked for now, name",
+                      self.train(self.plan, "out", "--resume", "auto", "--set", "learning_rate=0.5").out)
         self.assertEqual(self.bytes("out", "summary.json"), before)
         # A process that died behind its last checkpoint had yet to write what the run leaves.
         (self.folder / "out" / "summary.json").unlink()
@@ -191,13 +199,16 @@ class Said(ResumeTest):
         self.train(self.plan, "out", "--stop-after", "4")
         checkpoint = self.folder / "out" / "checkpoint-4"
         wider = self.compile("wider", lora=LORA, **{**RUN, "micro_batch_size": 20})
+        mixed = self.compile("mixed", lora=LORA, precision="BF16_MIXED", **RUN)
         ranks = self.compile("ranks", lora=LORA, parallelism="{ dp_replicate_size: 2 }", **RUN)
         for number, (plan, options, parts) in enumerate([
                 (self.plan, ["--set", "learning_rate=0.002"], ["learning_rate is 0.001 there and 0.002 now"]),
                 (self.plan, ["--set", "seed=7"], ["seed is 42 there and 7 now"]),
                 (self.plan, ["--data", "synthetic:9"], ["data is "]),
                 (self.plan, ["--max-steps", "12"], ["steps is 10 there and 12 now"]),
-                (wider, [], ["program is ", "rows_per_step is 30 there and 40 now"]),
+                (wider, [], ["micro_batch_size is 15 there and 20 now", "rows_per_step is 30 there and 40 now"]),
+                (mixed, [], ["precision is FP32_TRUE there and BF16_MIXED now"]),
+                (self.plan, ["--set", "val_set_size=0.5"], ["eval_data is none there and "]),
                 (ranks, [], ["ranks is 1 there and 2 now"])]):
             with self.subTest(str(parts)):
                 said = self.train(plan, f"out{number}", "--resume", checkpoint, *options)

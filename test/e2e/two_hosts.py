@@ -80,6 +80,18 @@ class TwoHosts(WorkshopTest):
         self.assertEqual(self.bytes("threads", "adapter_model.safetensors"),
                          self.bytes("out", "adapter_model.safetensors"))
 
+    def test_a_host_that_knows_its_own_name_as_its_loopback(self):
+        def with_names(name, text):
+            (self.folder / name).write_text(text)
+            return ["unshare", "-m", "sh", "-c", f'mount --bind {self.folder / name} /etc/hosts && exec "$@"', "sh"]
+        here = with_names("names-here", "127.0.0.1 localhost here\n")
+        there = self.there + with_names("names-there", f"127.0.0.1 localhost there\n{HERE} here\n")
+        world = World(self.folder, self.plan, 2, options=["--ranks", 2], prefixes={0: here, 1: there},
+                      variables=lambda rank, world, port: dict(RANK=rank, WORLD_SIZE=world, MASTER_ADDR="here",
+                                                               MASTER_PORT=29500))
+        self.addCleanup(world.__exit__)
+        self.assertEqual(set(world.wait().values()), {0}, world.messages())
+
     @unittest.skipUnless(shutil.which("mpirun"), "no Open MPI here")
     def test_one_mpirun_over_both(self):
         """Its daemon on the other host is started there as by ssh; what hosts exchange goes over the cable."""

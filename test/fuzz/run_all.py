@@ -10,9 +10,11 @@
 
 What is not done when the time is over is done by the next call: EARLIER=OUT_DIR names the folder of the call before, of
 which counts and grown corpora go on. OUT_DIR takes progress.json, corpus.tar.xz, summary.txt, and in found/ the input or
-the log of everything that was found. SEED (default 1) chooses mutants and moments. Exits 1 where something was found, 2
-where a part could not run. Nothing beyond Python's standard library.
+the log of everything that was found. SEED (default 1) chooses mutants and moments. What has been done is written every SAVE
+(default 60) seconds as well: a call that is ended loses what came after that. Exits 1 where something was found, 2 where a part could
+not run. Nothing beyond Python's standard library.
 """
+import io
 import json
 import os
 import pathlib
@@ -57,6 +59,7 @@ class Search:
         self.running = {}   # fuzzer: seconds that its copies will take
         self.broken = {}    # what: why it cannot run
         self.number = 0
+        self.over = threading.Event()
         earlier = os.environ.get("EARLIER")
         if earlier:
             self.done = json.loads(pathlib.Path(earlier, "progress.json").read_text())
@@ -202,6 +205,27 @@ class Search:
                 tasks += [column[row] for column in per_plan if row < len(column)]
         return tasks
 
+    def save(self):
+        """Each file whole or as it was. Fuzzers drop inputs meanwhile for shorter ones."""
+        with self.lock:
+            progress = json.dumps(self.done)
+        with tarfile.open(self.out / "corpus.tar.xz.part", "w:xz", preset=1) as tar:
+            for path in sorted(self.corpus.glob("*/*")):
+                try:
+                    data = path.read_bytes()
+                except FileNotFoundError:
+                    continue
+                entry = tarfile.TarInfo(str(path.relative_to(self.corpus)))
+                entry.size = len(data)
+                tar.addfile(entry, io.BytesIO(data))
+        os.replace(self.out / "corpus.tar.xz.part", self.out / "corpus.tar.xz")
+        (self.out / "progress.json.part").write_text(progress)
+        os.replace(self.out / "progress.json.part", self.out / "progress.json")
+
+    def save_now_and_then(self):
+        while not self.over.wait(wanted("SAVE", 60)):
+            self.save()
+
     def work_off(self):
         tasks = self.tasks()
         fuzzers = sorted(path.name for path in (HERE / "fuzz").glob("*Fuzz")) if "fuzz" in self.parts else []
@@ -216,10 +240,13 @@ class Search:
                 task()
             self.fuzz_on(fuzzers, most)
         workers = [threading.Thread(target=worker) for _ in range(self.jobs)]
-        for each in workers:
+        saver = threading.Thread(target=self.save_now_and_then)
+        for each in workers + [saver]:
             each.start()
         for each in workers:
             each.join()
+        self.over.set()
+        saver.join()
 
     def choose_prefix(self):
         """Old sanitizers do not start everywhere where addresses are drawn from far: then without drawing."""
@@ -255,9 +282,7 @@ class Search:
         return "\n".join(lines), 1 if finds else 2 if self.broken else 0
 
     def close(self):
-        (self.out / "progress.json").write_text(json.dumps(self.done))
-        with tarfile.open(self.out / "corpus.tar.xz", "w:xz", preset=1) as tar:
-            tar.add(self.corpus, arcname=".")
+        self.save()
         text, code = self.table()
         (self.out / "summary.txt").write_text(text + "\n")
         shutil.rmtree(self.work, ignore_errors=True)

@@ -3,10 +3,13 @@
 
 #include "compiler/Pipeline/Pipeline.h"
 
+#include <string_view>
+
 namespace ft {
 
-/// BadInput where `path`, of -o, cannot become a file.
-rt::Status checkOutput(const std::string &path);
+constexpr std::string_view planBegin = "FTPLAN", tokensBegin = "FTCTOKEN"; ///< of the files that -o makes
+/// BadInput where `path`, of -o, cannot become a file, or is one that begins otherwise: it may be a recipe, or data.
+rt::Status checkOutput(const std::string &path, std::string_view begin);
 /// Exits 2 and writes nothing where the plan does not fit.
 rt::Status compileCommand(CompileRequest request, const std::string &output);
 rt::Status checkCommand(const CompileRequest &request);

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fmt/format.h>
+#include <fstream>
 #include <unistd.h>
 
 using namespace ft;
@@ -17,7 +18,15 @@ static rt::Status doesNotFit(const plan::Plan &plan, const Inputs &inputs) {
   return rt::cannotRun(verdict(plan) + "\n" + waysOut(plan, inputs));
 }
 
-rt::Status ft::checkOutput(const std::string &path) {
+/// Ok as well for an empty file, which scripts make to have a name.
+static bool isReplaceable(const std::string &path, std::string_view begin) {
+  std::ifstream file(path, std::ios::binary);
+  std::string found(begin.size(), '\0');
+  file.read(found.data(), static_cast<std::streamsize>(found.size()));
+  return file.gcount() == 0 || found == begin;
+}
+
+rt::Status ft::checkOutput(const std::string &path, std::string_view begin) {
   fs::path folder = fs::path(path).parent_path();
   if (folder.empty())
     folder = ".";
@@ -30,11 +39,14 @@ rt::Status ft::checkOutput(const std::string &path) {
     return rt::badInput(fmt::format("-o {}: there is no folder {}; make it, or name another", path, folder.string()));
   if (access(folder.c_str(), W_OK | X_OK) != 0)
     return rt::badInput(fmt::format("-o {}: folder {} is not writable; name another", path, folder.string()));
+  if (!isReplaceable(path, begin))
+    return rt::badInput(fmt::format("-o {}: holds something else than {}; name another, or remove it", path,
+                                    begin == planBegin ? "a plan" : "packed tokens"));
   return rt::Status();
 }
 
 rt::Status ft::compileCommand(CompileRequest request, const std::string &output) {
-  FT_RETURN_IF_ERROR(checkOutput(output));
+  FT_RETURN_IF_ERROR(checkOutput(output, planBegin));
   fs::path folder = fs::path(output).parent_path();
   request.planFolder = folder.empty() ? "." : folder.string();
   FT_ASSIGN_OR_RETURN(const Inputs inputs, loadInputs(request));

@@ -9,7 +9,7 @@ using namespace ft;
 
 rt::Status ft::dataCommand(const CompileRequest &request, const std::string &model, const std::string &output) {
   if (!output.empty())
-    FT_RETURN_IF_ERROR(checkOutput(output));
+    FT_RETURN_IF_ERROR(checkOutput(output, tokensBegin));
   FT_ASSIGN_OR_RETURN(const Inputs inputs, loadInputs(request));
   FT_ASSIGN_OR_RETURN(const Compilation c, planFrom(inputs, choose(inputs), request.dumpDir));
   rt::DataCommand command;

@@ -1,8 +1,10 @@
 // Optimizer steps over a flat bucket, as PyTorch computes them (torch/optim/adamw.py and sgd.py, single tensor). What
 // does not depend on the element is computed in f64 and rounded once to the compute type.
+#include "compiler/Fusion/MomentCodes.h"
 #include "compiler/Fusion/Programs/Rounding.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
 #include <optional>
@@ -11,10 +13,14 @@ using namespace mlir;
 
 namespace ft {
 
+/// Whether a moment of this type, null for none, has scales.
+static bool isInCodes(Type moment) { return moment && moment.isInteger(8); }
+
 namespace {
 /// The arguments of an update, null where the bucket has none.
 struct BucketMemory {
-  Value param, grad, expAvg, expAvgSq, remainder, copy, norm, status, scalars, inverseScale, key, firstRow;
+  Value param, grad, expAvg, expAvgSq, remainder, expAvgScales, expAvgSqScales, copy, norm, status, scalars,
+      inverseScale, key, firstRow;
 };
 
 ProgramArgument bucketArgument(const BucketLayout &bucket, Type type, Access access) {
@@ -25,9 +31,14 @@ ProgramArgument bucketArgument(const BucketLayout &bucket, Type type, Access acc
 SmallVector<ProgramArgument> argumentsOf(OpBuilder &builder, const BucketLayout &bucket) {
   SmallVector<ProgramArgument> arguments{bucketArgument(bucket, bucket.param, Access::ReadWrite),
                                          bucketArgument(bucket, bucket.grad, Access::Read)};
-  for (Type type : {bucket.expAvg, bucket.expAvgSq, bucket.remainder, bucket.copy})
+  for (Type type : {bucket.expAvg, bucket.expAvgSq, bucket.remainder})
     if (type)
       arguments.push_back(bucketArgument(bucket, type, Access::ReadWrite));
+  for (Type type : {bucket.expAvg, bucket.expAvgSq})
+    if (isInCodes(type))
+      arguments.push_back(vectorArgument(builder.getF32Type(), bucket.rows, Access::ReadWrite));
+  if (bucket.copy)
+    arguments.push_back(bucketArgument(bucket, bucket.copy, Access::ReadWrite));
   Type f64 = builder.getF64Type(), i64 = builder.getI64Type();
   arguments.push_back(vectorArgument(f64, 1, Access::Read));
   arguments.push_back(vectorArgument(builder.getI32Type(), 4, Access::Read));
@@ -48,6 +59,8 @@ BucketMemory memoryOf(ProgramBuilder &p, const BucketLayout &bucket) {
   memory.expAvg = take(bool(bucket.expAvg));
   memory.expAvgSq = take(bool(bucket.expAvgSq));
   memory.remainder = take(bool(bucket.remainder));
+  memory.expAvgScales = take(isInCodes(bucket.expAvg));
+  memory.expAvgSqScales = take(isInCodes(bucket.expAvgSq));
   memory.copy = take(bool(bucket.copy));
   for (Value *scalar : {&memory.norm, &memory.status, &memory.scalars})
     *scalar = take(true);
@@ -62,8 +75,9 @@ BucketMemory memoryOf(ProgramBuilder &p, const BucketLayout &bucket) {
 class BucketRow {
 public:
   BucketRow(ProgramBuilder &p, const BucketLayout &bucket)
-      : memory(memoryOf(p, bucket)), p(p), b(p.b), length(bucket.rounds ? roundingPiece : bucket.length),
-        count(bucket.length / length), copyTiesAway(bucket.copyTiesAway) {
+      : memory(memoryOf(p, bucket)), p(p), b(p.b),
+        length(bucket.rounds ? std::min(roundingPiece, bucket.length) : bucket.length), count(bucket.length / length),
+        copyTiesAway(bucket.copyTiesAway) {
     compute = b.getF32Type();
     for (Type type : {bucket.param, bucket.grad, bucket.expAvg, bucket.expAvgSq})
       if (type && type.isF64())
@@ -75,11 +89,13 @@ public:
     condition = scf::IfOp::create(b, good, /*withElseRegion=*/makesCopyAgain);
     b.setInsertionPointToStart(condition.thenBlock());
     if (bucket.rounds)
-      rounding.emplace(p, memory.key, memory.firstRow, memory.scalars);
+      rounding.emplace(p, memory.key, memory.firstRow, memory.scalars, bucket.length);
   }
   ~BucketRow() {
     for (const Store &store : stores)
       b.storeRow(store.row, store.memory, store.at);
+    for (auto [scale, scales] : newScales)
+      b.storeScalar(scale, scales, p.item());
     if (makesCopyAgain)
       copyUnchanged();
     b.setInsertionPointAfter(condition);
@@ -93,6 +109,9 @@ public:
   }
   Value load(Value from) { return b.loadRow(from, at, length, compute); }
   Value loadParam();
+  Value loadMoment(Value from, Value scales, plan::DynamicMap map);
+  /// Rounds to bf16; or, with scales, to the nearest codes, and the block's scale is its largest magnitude.
+  void storeMoment(Value row, Value to, Value scales, plan::DynamicMap map, Rounded what);
   void store(Value row, Value to, Rounded what) { stores.push_back({rounded(row, to, what), to, at}); }
   /// A constant, and an f64 value, in the compute type.
   Value number(double value) { return b.number(value, compute); }
@@ -132,6 +151,7 @@ private:
   bool makesCopyAgain = false; ///< and then not copyTiesAway
   SmallVector<Value> at;
   SmallVector<Store> stores;
+  SmallVector<std::pair<Value, Value>> newScales; ///< and the memories that they go to
   Type compute;
   scf::IfOp condition;
   std::optional<RoundingBits> rounding;
@@ -157,6 +177,20 @@ Value BucketRow::loadParam() {
   return joinHalves(b, {half, b.loadRow(memory.remainder, at, length, b.getI16Type())});
 }
 
+Value BucketRow::loadMoment(Value from, Value scales, plan::DynamicMap map) {
+  if (!scales)
+    return load(from);
+  return b.mul(fromDynamicMap(b, map, b.loadRow(from, at, length, b.getI8Type())), b.loadScalar(scales, p.item()));
+}
+
+void BucketRow::storeMoment(Value row, Value to, Value scales, plan::DynamicMap map, Rounded what) {
+  if (!scales)
+    return store(row, to, what);
+  Value largest = b.max(map.isSigned ? Value(math::AbsFOp::create(b, row)) : row);
+  stores.push_back({toDynamicMap(b, map, b.mul(row, inverseOfScale(b, largest))), to, at});
+  newScales.push_back({largest, scales});
+}
+
 void BucketRow::storeParam(Value row) {
   if (memory.remainder) {
     const Halves halves = splitInHalves(b, row);
@@ -169,6 +203,8 @@ void BucketRow::storeParam(Value row) {
   if (memory.copy)
     stores.push_back({copyTiesAway ? roundTiesAway(b, stored) : stored, memory.copy, at});
 }
+
+constexpr plan::DynamicMap meanMap{true}, squareMap{false};
 
 static Value times(RowBuilder &b, Value row, Value factor) { return factor ? b.mul(row, factor) : row; }
 
@@ -188,13 +224,14 @@ RowProgram buildAdamw(OpBuilder &builder, StringRef name, const BucketLayout &bu
     for (int64_t piece = 0; piece < row.pieces(); ++piece) {
       row.begin(piece);
       Value grad = times(b, row.load(memory.grad), factor), param = times(b, row.loadParam(), decay);
-      Value oldMean = row.load(memory.expAvg);
+      Value oldMean = row.loadMoment(memory.expAvg, memory.expAvgScales, meanMap);
       Value mean = b.add(oldMean, b.mul(b.sub(grad, oldMean), row.number(1.0 - options.beta1)));
-      Value square = b.add(b.mul(row.load(memory.expAvgSq), row.number(options.beta2)),
-                           b.mul(b.mul(grad, grad), row.number(1.0 - options.beta2)));
+      Value oldSquare = row.loadMoment(memory.expAvgSq, memory.expAvgSqScales, squareMap);
+      Value square =
+          b.add(b.mul(oldSquare, row.number(options.beta2)), b.mul(b.mul(grad, grad), row.number(1.0 - options.beta2)));
       Value root = b.add(b.div(b.sqrt(square), rootCorrection), row.number(options.epsilon));
-      row.store(mean, memory.expAvg, Rounded::ExpAvg);
-      row.store(square, memory.expAvgSq, Rounded::ExpAvgSq);
+      row.storeMoment(mean, memory.expAvg, memory.expAvgScales, meanMap, Rounded::ExpAvg);
+      row.storeMoment(square, memory.expAvgSq, memory.expAvgSqScales, squareMap, Rounded::ExpAvgSq);
       row.storeParam(b.sub(param, b.mul(b.div(mean, root), stepSize)));
     }
   }

@@ -99,8 +99,10 @@ struct BucketLayout {
 };
 
 /// PyTorch's AdamW with clipping (maxNorm 0: none); once status[0] != 0 writes nothing, if scaled the unchanged copy.
-/// Arguments: param, grad, exp_avg, exp_avg_sq, remainder i16, copy (each if any), norm f64[1], status i32[4], scalars
-/// f64[8], inverse scale f64[1] (if scaled); if it rounds, key i64[1] and first row i64[1].
+/// Moments of i8 are codes; `length` is then momentBlock, and each has a scale for each row.
+/// Arguments: param, grad, exp_avg, exp_avg_sq, remainder i16, scales f32[rows] of exp_avg and of exp_avg_sq, copy
+/// (each if any), norm f64[1], status i32[4], scalars f64[8], inverse scale f64[1] (if scaled); if it rounds, key
+/// i64[1] and first row i64[1].
 struct AdamwOptions {
   double beta1, beta2, epsilon, weightDecay, maxNorm;
 

@@ -2,6 +2,8 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
+#include <cassert>
+
 using namespace mlir;
 
 namespace ft {
@@ -18,24 +20,36 @@ static Value upperHalf(RowBuilder &b, Value row, Value words) {
 
 static Value lowWord(RowBuilder &b, Value word) { return arith::TruncIOp::create(b, b.getI32Type(), word); }
 
-RoundingBits::RoundingBits(ProgramBuilder &p, Value keyMemory, Value firstRow, Value scalars) : b(p.b) {
+RoundingBits::RoundingBits(ProgramBuilder &p, Value keyMemory, Value firstRow, Value scalars, int64_t length) : b(p.b) {
+  assert(length == bucketRow || length == roundingPiece);
   Value key = b.loadScalar(keyMemory, b.index(0));
   Value high = arith::ShRUIOp::create(b, key, b.integer(32, key.getType()));
   Value step = arith::FPToSIOp::create(b, b.getI32Type(), p.runScalar(scalars, plan::STEP));
-  Value item = arith::IndexCastOp::create(b, b.getI64Type(), p.item());
+  Value item = arith::IndexCastOp::create(b, b.getI64Type(), p.item()), piece;
+  if (length == roundingPiece) {
+    Value pieces = b.integer(roundingPieces, item.getType());
+    piece = lowWord(b, arith::RemUIOp::create(b, item, pieces));
+    item = arith::DivUIOp::create(b, item, pieces);
+  }
   Value row = lowWord(b, arith::AddIOp::create(b, b.loadScalar(firstRow, b.index(0)), item));
   Value lanes = b.lanes(roundingPiece);
   auto block = kernel::PhiloxOp::create(b, b.broadcast(step, roundingPiece), b.broadcast(row, roundingPiece), lanes,
                                         b.integer(0, lanes.getType()), lowWord(b, key), lowWord(b, high));
-  words = {block.getWord0(), block.getWord1(), block.getWord2()};
+  words = {block.getWord0(), block.getWord1(), block.getWord2(), block.getWord3()};
+  if (!piece)
+    return;
+  piece = b.broadcast(piece, roundingPiece);
+  for (int64_t other = 1; other < roundingPieces; ++other) {
+    Value isOther = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, piece, b.integer(other, piece.getType()));
+    words[0] = b.select(isOther, words[other], words[0]);
+  }
 }
 
 Value RoundingBits::bits(Rounded what, int64_t piece) {
-  const bool param = what == Rounded::Param, upper = param ? piece == 1 : what == Rounded::ExpAvgSq;
-  Value word = words[param ? 2 : piece];
-  if (upper)
-    return arith::ShRUIOp::create(b, word, b.integer(16, word.getType()));
-  return arith::AndIOp::create(b, word, b.integer(0xffff, word.getType()));
+  Value word = words[piece];
+  if (what != Rounded::ExpAvg)
+    word = arith::ShRUIOp::create(b, word, b.integer(what == Rounded::ExpAvgSq ? 16 : 8, word.getType()));
+  return what == Rounded::ExpAvgSq ? word : arith::AndIOp::create(b, word, b.integer(0xffff, word.getType()));
 }
 
 /// The 16 bits that bf16 lacks, and random ones on top of them: their carry rounds up.

@@ -18,28 +18,29 @@ Halves splitInHalves(RowBuilder &b, mlir::Value row);
 mlir::Value joinHalves(RowBuilder &b, const Halves &halves);
 
 /// Lanes of a row of a bucket (bucketRow) at this distance share a draw of Philox.
-constexpr int64_t roundingPieces = 2, roundingPiece = bucketRow / roundingPieces;
+constexpr int64_t roundingPieces = 4, roundingPiece = bucketRow / roundingPieces;
 
-/// What of an element is rounded: each takes bits of its own.
+/// What of an element is rounded: each takes bits of its own, or nearly so.
 enum class Rounded { ExpAvg, ExpAvgSq, Param };
 
 /// The random bits of one row: of the element in lane l of the row number r among all rows of trained parameters, at
-/// step t, those of Philox with the key of stream "rounding" and the counter (t, r, l mod 512, 0). Of word l / 512 the
-/// low half is for exp_avg and the high one for exp_avg_sq; of word 2 half l / 512, counted from the low one, is for
-/// the parameter. More lanes to a draw would be more words than a thread of a GPU has registers for.
+/// step t, those of Philox with the key of stream "rounding" and the counter (t, r, l mod 256, 0). Of word l / 256 the
+/// low half is for exp_avg, the high one for exp_avg_sq, and the 16 bits in the middle for the parameter: its upper
+/// byte, which nearly always decides, is the one that decides least for exp_avg_sq.
 class RoundingBits {
 public:
   /// `key`: i64[1]. `firstRow`: i64[1], the number of item 0's row. `scalars`: plan.proto, Scalar.
-  RoundingBits(ProgramBuilder &p, mlir::Value key, mlir::Value firstRow, mlir::Value scalars);
+  /// An item is `length` lanes: a row, or a piece of one.
+  RoundingBits(ProgramBuilder &p, mlir::Value key, mlir::Value firstRow, mlir::Value scalars, int64_t length);
 
-  /// `row`, f32, of lanes [piece · 512, (piece + 1) · 512), as bf16. NaN stays NaN, infinity infinite.
+  /// `row`, f32, of lanes [piece · 256, (piece + 1) · 256) of an item, as bf16. NaN stays NaN, infinity infinite.
   mlir::Value round(mlir::Value row, Rounded what, int64_t piece);
 
 private:
   mlir::Value bits(Rounded what, int64_t piece);
 
   RowBuilder &b;
-  std::array<mlir::Value, 3> words; ///< of lanes [0, 512)
+  std::array<mlir::Value, roundingPieces> words; ///< of lanes [0, 256); the item's own first where it is one piece
 };
 
 } // namespace ft

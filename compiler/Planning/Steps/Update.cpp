@@ -2,11 +2,12 @@
 //
 // With working copies, @update says of each bucket
 //
-//   %p1, %m1, %v1 = ft.adamw %p, %g, %m, %v, ..     one launch over [param | grad | exp_avg | exp_avg_sq | copy]
+//   %p1, %m1, %v1 = ft.adamw %p, %g, %m, %v, ..     one launch over [param | grad | exp_avg | exp_avg_sq | copy] of it,
+//                                                   and of the buckets that lie behind it (BucketRuns.h)
 //   %c = ft.cast %p1                                nothing: the launch has written the copies
 //
 // and @initialize, where nothing is updated, %c = ft.cast %p: one launch that converts. Kernels see a bucket as a
-// matrix [elements / 1024, 1024]; the zeros between its members stay zeros.
+// matrix [elements / 1024, 1024], an update of moments in codes as one of blocks; the zeros between members stay zeros.
 #include "compiler/Fusion/Programs/Programs.h"
 #include "compiler/Layout/FormBuckets.h"
 #include "compiler/Planning/Steps/Steps.h"
@@ -20,10 +21,10 @@ using namespace ft::model;
 constexpr int64_t partialsAlignment = 64; // elements
 static_assert(bucketAlignment % bucketRow == 0);
 
-/// A whole bucket as rows of bucketRow elements.
-static PlaceUse inRows(PlaceUse bucket) {
-  bucket.place.rows = bucket.place.columns / bucketRow;
-  bucket.place.columns = bucket.place.pitch = bucketRow;
+/// A whole bucket as rows of so many elements.
+static PlaceUse inRows(PlaceUse bucket, int64_t length = bucketRow) {
+  bucket.place.rows = bucket.place.columns / length;
+  bucket.place.columns = bucket.place.pitch = length;
   return bucket;
 }
 
@@ -120,37 +121,60 @@ static CastOp workingCopyOf(Optimizer op) {
   return nullptr;
 }
 
-/// `moments`: operands of the bucket's moments, null where there are none; their results follow the parameter's, and
-/// that of `remainder`, if there is one, is the last. `build`: the program of the optimizer's kind with these options.
-template <typename Options>
-static LogicalResult
-emitUpdate(Optimizer op, ArrayRef<Value> moments, Value remainder, StepEmitter &out, StringRef name,
-           RowProgram (*build)(OpBuilder &, StringRef, const BucketLayout &, const Options &), const Options &options) {
+/// What an update touches, in the order of its program's arguments, of which the first `own` are the bucket's.
+struct Updating {
+  BucketLayout layout;
   SmallVector<PlaceUse> uses;
-  auto updated = [&](Value before, Value after) {
-    PlaceUse use = inRows(out.reading(before));
-    use.write = out.values.version(after);
+  size_t own = 0;
+};
+
+/// What an optimizer keeps of a bucket: operands of its moments, and, null or none where absent, of the remainder and
+/// of moments' scales. Their results follow the parameter's in this order.
+struct StateOperands {
+  SmallVector<Value, 2> moments;
+  Value remainder;
+  SmallVector<Value, 2> scales;
+};
+
+static StateOperands statesOf(Optimizer op) {
+  if (auto adamw = dyn_cast<AdamwOp>(*op))
+    return {{adamw.getExpAvg(), adamw.getExpAvgSq()}, adamw.getRemainder(), SmallVector<Value, 2>(adamw.getScales())};
+  StateOperands state;
+  if (Value buffer = cast<SgdOp>(*op).getMomentumBuffer())
+    state.moments.push_back(buffer);
+  return state;
+}
+
+static Updating usesOf(Optimizer op, const StepEmitter &out) {
+  const StateOperands state = statesOf(op);
+  Updating updating;
+  BucketLayout &layout = updating.layout;
+  SmallVector<PlaceUse> &uses = updating.uses;
+  layout.length = state.scales.empty() ? bucketRow : momentBlock;
+  unsigned next = 0; // result
+  auto updated = [&](Value before, int64_t length) {
+    PlaceUse use = inRows(out.reading(before), length);
+    use.write = out.values.version(op->getResult(next++));
     uses.push_back(use);
     return use.place.elementType;
   };
-  for (Value result : op->getResults())
-    if (out.values.aliasOf(result) < 0)
-      return op->emitOpError("must update its bucket in place");
-  BucketLayout layout;
-  layout.param = updated(op.getParam(), op->getResult(0));
+  layout.param = updated(op.getParam(), layout.length);
   layout.rows = uses.front().place.rows;
-  uses.push_back(inRows(out.reading(op->getOperand(1))));
+  uses.push_back(inRows(out.reading(op->getOperand(1)), layout.length));
   layout.grad = uses.back().place.elementType;
   Type *types[] = {&layout.expAvg, &layout.expAvgSq};
-  for (auto [number, moment] : llvm::enumerate(moments))
-    *types[number] = updated(moment, op->getResult(number + 1));
-  if (remainder)
-    layout.remainder = updated(remainder, op->getResults().back());
+  for (auto [type, moment] : llvm::zip(types, state.moments))
+    *type = updated(moment, layout.length);
+  if (state.remainder)
+    layout.remainder = updated(state.remainder, layout.length);
+  for (Value scales : state.scales)
+    updated(scales, 1);
   if (CastOp copy = workingCopyOf(op)) {
-    uses.push_back(inRows(out.writing(copy.getResult())));
+    uses.push_back(inRows(out.writing(copy.getResult()), layout.length));
     layout.copy = uses.back().place.elementType;
     layout.copyTiesAway = copy.getTiesAway();
   }
+  updating.own = uses.size();
   for (Value v : {op.getNorm(), op.getStatus(), op.getScalars()})
     uses.push_back(out.reading(v));
   if (Value inverse = op.getInverseScale()) {
@@ -163,24 +187,54 @@ emitUpdate(Optimizer op, ArrayRef<Value> moments, Value remainder, StepEmitter &
     uses.back().place = uses.back().place.slice(0, 1, 0, 1); // its own part, whatever ranks have
     layout.rounds = true;
   }
-  KernelPool &kernels = uses.front().place.host ? out.hostKernels : out.kernels;
-  out.launch("", kernels.get(name, build, layout, options), uses);
+  return updating;
+}
+
+/// Takes the bucket of `next` into the launch of those before it.
+static LogicalResult extend(Updating &updating, Optimizer next, const StepEmitter &out) {
+  const Updating more = usesOf(next, out);
+  for (auto [use, other] :
+       llvm::zip_equal(ArrayRef(updating.uses).take_front(updating.own), ArrayRef(more.uses).take_front(more.own)))
+    if (!use.place.isAbove(other.place) || use.read != other.read || use.write != other.write)
+      return next->emitOpError("is of a bucket in one buffer with others, and does not lie behind the one before it");
+  for (PlaceUse &use : MutableArrayRef(updating.uses).take_front(updating.own))
+    use.place.rows += more.layout.rows;
+  updating.layout.rows += more.layout.rows;
+  return success();
+}
+
+/// `build`: the program of the optimizer's kind with these options. The first update of buckets in one buffer is that
+/// of all.
+template <typename Options>
+static LogicalResult emitUpdate(Optimizer op, StepEmitter &out, StringRef name,
+                                RowProgram (*build)(OpBuilder &, StringRef, const BucketLayout &, const Options &),
+                                const Options &options) {
+  for (Value result : op->getResults())
+    if (out.values.aliasOf(result) < 0)
+      return op->emitOpError("must update its bucket in place");
+  const FlatSymbolRefAttr buffer = out.values.place(op.getParam()).buffer;
+  if (!out.claim(buffer))
+    return success();
+  Updating updating = usesOf(op, out);
+  for (Operation *next = op->getNextNode(); next; next = next->getNextNode())
+    if (auto other = dyn_cast<Optimizer>(next); other && out.values.place(other.getParam()).buffer == buffer)
+      if (failed(extend(updating, other, out)))
+        return failure();
+  KernelPool &kernels = updating.uses.front().place.host ? out.hostKernels : out.kernels;
+  out.launch("", kernels.get(name, build, updating.layout, options), updating.uses);
   return success();
 }
 
 static LogicalResult emitAdamw(AdamwOp op, StepEmitter &out) {
-  return emitUpdate(op, {op.getExpAvg(), op.getExpAvgSq()}, op.getRemainder(), out, "adamw", buildAdamw,
+  return emitUpdate(op, out, "adamw", buildAdamw,
                     {op.getBeta1().convertToDouble(), op.getBeta2().convertToDouble(),
                      op.getEpsilon().convertToDouble(), op.getWeightDecay().convertToDouble(),
                      op.getMaxNorm().convertToDouble()});
 }
 
 static LogicalResult emitSgd(SgdOp op, StepEmitter &out) {
-  SmallVector<Value, 1> moments;
-  if (Value buffer = op.getMomentumBuffer())
-    moments.push_back(buffer);
   return emitUpdate(
-      op, moments, /*remainder=*/Value(), out, "sgd", buildSgd,
+      op, out, "sgd", buildSgd,
       {op.getMomentum().convertToDouble(), op.getWeightDecay().convertToDouble(), op.getMaxNorm().convertToDouble()});
 }
 
@@ -208,19 +262,10 @@ static LogicalResult emitTransfer(TransferOp op, StepEmitter &out) {
 
 static void findAccumulatePairs(AccumulateOp, InPlacePairs &pairs) { pairs.push_back({0, 0}); }
 
-/// The parameter, its moments and remainder; not the gradient between them.
-static void findAdamwPairs(AdamwOp op, InPlacePairs &pairs) {
-  pairs.push_back({0, 0});
-  pairs.push_back({2, 1});
-  pairs.push_back({3, 2});
-  if (op.getRemainder())
-    pairs.push_back({4, 3});
-}
-
-static void findSgdPairs(SgdOp op, InPlacePairs &pairs) {
-  pairs.push_back({0, 0});
-  if (op.getMomentumBuffer())
-    pairs.push_back({2, 1});
+/// All that an update leaves takes the place of what it was.
+template <typename Op> static void findUpdatePairs(Op op, InPlacePairs &pairs) {
+  for (auto [result, operand] : llvm::enumerate(op.getUpdatedOperands()))
+    pairs.push_back({operand, result});
 }
 
 void ft::attachUpdateSteps(MLIRContext &context) {
@@ -230,9 +275,9 @@ void ft::attachUpdateSteps(MLIRContext &context) {
   attachSteps<InsertOp, emitInsert>(context);
   attachSteps<GradNormOp, emitGradNorm>(context);
   attachSteps<AdamwOp, emitAdamw>(context);
-  attachInPlace<AdamwOp, findAdamwPairs>(context);
+  attachInPlace<AdamwOp, findUpdatePairs<AdamwOp>>(context);
   attachSteps<SgdOp, emitSgd>(context);
-  attachInPlace<SgdOp, findSgdPairs>(context);
+  attachInPlace<SgdOp, findUpdatePairs<SgdOp>>(context);
   attachSteps<CastOp, emitCast>(context);
   attachSteps<TransferOp, emitTransfer>(context);
 }

@@ -98,9 +98,13 @@ void adamw(AdamwOp op, FactorRule &rule) {
   const int remainder = op.getRemainder() ? 1 : 0;
   for (int i = 0; i < 4 + remainder; ++i) // param, grad, exp_avg, exp_avg_sq
     rule.operand(letters);
+  for (size_t i = 0; i < op.getScales().size(); ++i)
+    rule.parts(letters.front());
   step(op, letters.front(), rule);
   for (int i = 0; i < 3 + remainder; ++i)
     rule.result(letters);
+  for (size_t i = 0; i < op.getNewScales().size(); ++i)
+    rule.resultParts(letters.front());
 }
 
 void sgd(SgdOp op, FactorRule &rule) {

@@ -4,6 +4,7 @@
 // packed panels of op(B); every element has one accumulator, so that its sum is a0·b0 + a1·b1 + … in that order
 // whatever the tiling and the number of threads.
 #include "runtime/Device/Cpu/Gemm.h"
+#include "runtime/Support/Clones.h"
 
 #include <algorithm>
 
@@ -21,10 +22,9 @@ struct Matrix {
 
 /// sums[r][c] += Σ over `depth` of a(row + r, k + i) · panel[i][c]. The same bits on every clone: no contraction, and
 /// vector lanes are different c.
-__attribute__((target_clones("avx512f", "avx2", "default"))) void multiplyPanel(double (*sums)[tileColumns],
-                                                                                const Matrix &a, int64_t row,
-                                                                                int64_t rows, int64_t k, int64_t depth,
-                                                                                const double (*panel)[tileColumns]) {
+FT_CLONES("avx512f", "avx2", "default")
+void multiplyPanel(double (*sums)[tileColumns], const Matrix &a, int64_t row, int64_t rows, int64_t k, int64_t depth,
+                   const double (*panel)[tileColumns]) {
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t i = 0; i < depth; ++i) {
       const double factor = a.at(row + r, k + i);

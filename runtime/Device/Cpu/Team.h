@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/Device/Cpu/Libraries.h"
+#include "runtime/Support/Ordered.h"
 
 #include <algorithm>
 #include <atomic>
@@ -46,7 +47,9 @@ public:
       shares[i].next.store(begin, std::memory_order_relaxed);
       shares[i].end = begin += share + (i < rest ? 1 : 0);
     }
+    // The library forks behind what the caller has done, and joins behind what each member has.
     auto member = [](void *data) {
+      orderedAfter(data);
       Job &job = *static_cast<Job *>(data);
       const int64_t self = job.api.threadNum(); // below count: the runtime may give fewer threads, never more
       for (int64_t other = 0; other < job.count; ++other) {
@@ -54,8 +57,11 @@ public:
         for (int64_t begin; (begin = from.next.fetch_add(job.piece, std::memory_order_relaxed)) < from.end;)
           job.body(static_cast<uint32_t>(self), begin, std::min(begin + job.piece, from.end));
       }
+      orderedBefore(data);
     };
+    orderedBefore(&job);
     api.parallel(member, &job, static_cast<unsigned>(count), 0);
+    orderedAfter(&job);
   }
 
 private:

@@ -5,7 +5,9 @@
 // CHECK-SAME: %[[X:[a-z0-9_]+]]: vector<16xf32>)
 func.func @exp(%x: vector<16xf32>) -> vector<16xf32> {
   // CHECK-NOT: math.exp
-  // CHECK: arith.select
+  // CPU: arith.select
+  // GPU: arith.minimumf
+  // GPU: arith.maximumf
   // CHECK: math.fma
   // CHECK: arith.shli
   %y = math.exp %x : vector<16xf32>
@@ -43,6 +45,41 @@ func.func @sigmoid(%x: vector<4xf32>) -> vector<4xf32> {
   return %y : vector<4xf32>
 }
 
+// A vector asks once whether its quotients are ordinary: by their divisors, their size and what is divided.
+// CHECK-LABEL: func.func @quotient(
+func.func @quotient(%x: vector<2xf32>, %y: vector<2xf32>) -> vector<2xf32> {
+  // CPU: %[[Q:.*]] = arith.divf
+  // CPU: return %[[Q]]
+  // GPU-COUNT-2: nvvm.rcp.approx.ftz.f
+  // GPU-COUNT-6: math.fma
+  // GPU: arith.cmpi ult
+  // GPU: arith.cmpi uge
+  // GPU: scf.if
+  // GPU-NOT: arith.divf
+  // GPU: } else {
+  // GPU: arith.divf
+  %q = arith.divf %x, %y : vector<2xf32>
+  return %q : vector<2xf32>
+}
+
+// One reciprocal for all lanes, and a root cannot be too small.
+// CHECK-LABEL: func.func @root_by_scalar(
+func.func @root_by_scalar(%x: vector<2xf32>, %c: f32) -> vector<2xf32> {
+  // GPU-COUNT-2: llvm.call_intrinsic "llvm.nvvm.rsqrt.approx.ftz.f"
+  // GPU: scf.if
+  // GPU: } else {
+  // GPU: math.sqrt
+  // GPU-COUNT-1: nvvm.rcp.approx.ftz.f
+  // GPU-NOT: nvvm.rcp.approx.ftz.f
+  // GPU-NOT: arith.cmpi uge
+  // GPU: } else {
+  // GPU: arith.divf
+  %root = math.sqrt %x : vector<2xf32>
+  %divisor = vector.broadcast %c : f32 to vector<2xf32>
+  %q = arith.divf %root, %divisor : vector<2xf32>
+  return %q : vector<2xf32>
+}
+
 // CHECK-LABEL: func.func @log(
 func.func @log(%x: f64) -> f64 {
   // CHECK-NOT: math.log
@@ -65,7 +102,8 @@ func.func @rsqrt(%x: f32) -> f32 {
 
 // CHECK-LABEL: func.func @philox(
 func.func @philox(%c: vector<4xi32>, %k: i32) -> vector<4xi32> {
-  // CHECK-COUNT-20: arith.mului_extended
+  // CPU-COUNT-20: arith.mului_extended
+  // GPU-COUNT-80: llvm.inline_asm "mul.wide.u32
   // CHECK-NOT: kernel.philox
   %w:4 = kernel.philox counter(%c, %c, %c, %c) key(%k, %k) : vector<4xi32>
   return %w#3 : vector<4xi32>

@@ -141,3 +141,35 @@ func.func @invalid(%w: tensor<8xf32>, %g: tensor<8xf32>, %n: tensor<1xf64>, %st:
   %p = ft.sgd %w, %g, %n, %st, %s {momentum = 0.9 : f64, weight_decay = 0.0 : f64, max_norm = 0.0 : f64} : (tensor<8xf32>, tensor<8xf32>, tensor<1xf64>, tensor<4xi32>, tensor<8xf64>) -> tensor<8xf32>
   return
 }
+
+// -----
+
+func.func @invalid(%param: tensor<512xf32>, %grad: tensor<512xf32>, %m0: tensor<512xi8>, %v0: tensor<512xi8>, %a: tensor<2xf32>, %norm: tensor<1xf64>, %status: tensor<4xi32>, %scalars: tensor<8xf64>) {
+  // expected-error @+1 {{(C9) the number of scales is 1; must be 2}}
+  %p, %m, %v, %a1 = ft.adamw %param, %grad, %m0, %v0 scales (%a), %norm, %status, %scalars {beta1 = 0.9 : f64, beta2 = 0.999 : f64, epsilon = 1.0e-8 : f64, weight_decay = 0.0 : f64, max_norm = 1.0 : f64} : (tensor<512xf32>, tensor<512xf32>, tensor<512xi8>, tensor<512xi8>, tensor<2xf32>, tensor<1xf64>, tensor<4xi32>, tensor<8xf64>) -> (tensor<512xf32>, tensor<512xi8>, tensor<512xi8>, tensor<2xf32>)
+  return
+}
+
+// -----
+
+func.func @invalid(%param: tensor<513xf32>, %grad: tensor<513xf32>, %m0: tensor<513xi8>, %v0: tensor<513xi8>, %a: tensor<2xf32>, %norm: tensor<1xf64>, %status: tensor<4xi32>, %scalars: tensor<8xf64>) {
+  // expected-error @+1 {{(C9) scales has shape [2]; must be [3]}}
+  %p, %m, %v, %a1, %b1 = ft.adamw %param, %grad, %m0, %v0 scales (%a, %a), %norm, %status, %scalars {beta1 = 0.9 : f64, beta2 = 0.999 : f64, epsilon = 1.0e-8 : f64, weight_decay = 0.0 : f64, max_norm = 1.0 : f64} : (tensor<513xf32>, tensor<513xf32>, tensor<513xi8>, tensor<513xi8>, tensor<2xf32>, tensor<2xf32>, tensor<1xf64>, tensor<4xi32>, tensor<8xf64>) -> (tensor<513xf32>, tensor<513xi8>, tensor<513xi8>, tensor<2xf32>, tensor<2xf32>)
+  return
+}
+
+// -----
+
+func.func @invalid(%param: tensor<512xbf16>, %grad: tensor<512xf32>, %m0: tensor<512xi8>, %v0: tensor<512xi8>, %r: tensor<512xi16>, %a: tensor<2xf32>, %norm: tensor<1xf64>, %status: tensor<4xi32>, %scalars: tensor<8xf64>) {
+  // expected-error @+1 {{(C10) the number of results in new_rest is 2; must be 3}}
+  %p, %m, %v, %a1, %b1 = ft.adamw %param, %grad, %m0, %v0 remainder %r scales (%a, %a), %norm, %status, %scalars {beta1 = 0.9 : f64, beta2 = 0.999 : f64, epsilon = 1.0e-8 : f64, weight_decay = 0.0 : f64, max_norm = 1.0 : f64} : (tensor<512xbf16>, tensor<512xf32>, tensor<512xi8>, tensor<512xi8>, tensor<512xi16>, tensor<2xf32>, tensor<2xf32>, tensor<1xf64>, tensor<4xi32>, tensor<8xf64>) -> (tensor<512xbf16>, tensor<512xi8>, tensor<512xi8>, tensor<2xf32>, tensor<2xf32>)
+  return
+}
+
+// -----
+
+func.func @invalid(%param: tensor<512xbf16>, %grad: tensor<512xf32>, %m0: tensor<512xi8>, %v0: tensor<512xi8>, %r: tensor<512xi16>, %a: tensor<2xf32>, %norm: tensor<1xf64>, %status: tensor<4xi32>, %scalars: tensor<8xf64>) {
+  // expected-error @+1 {{(C10) one of new_rest has type 'tensor<2xf32>'; must be 'tensor<512xi16>'}}
+  %p, %m, %v, %a1, %b1, %r1 = ft.adamw %param, %grad, %m0, %v0 remainder %r scales (%a, %a), %norm, %status, %scalars {beta1 = 0.9 : f64, beta2 = 0.999 : f64, epsilon = 1.0e-8 : f64, weight_decay = 0.0 : f64, max_norm = 1.0 : f64} : (tensor<512xbf16>, tensor<512xf32>, tensor<512xi8>, tensor<512xi8>, tensor<512xi16>, tensor<2xf32>, tensor<2xf32>, tensor<1xf64>, tensor<4xi32>, tensor<8xf64>) -> (tensor<512xbf16>, tensor<512xi8>, tensor<512xi8>, tensor<2xf32>, tensor<2xf32>, tensor<512xi16>)
+  return
+}

@@ -5,7 +5,7 @@ ft.variable input @a : tensor<?xi32> {io = "TOKENS"}
 
 // -----
 
-// expected-error @+1 {{(C2) `of` must name a parameter for the roles gradient, exp_avg, exp_avg_sq, remainder and working_copy, and only there}}
+// expected-error @+1 {{(C2) `of` must name a parameter for the roles gradient, exp_avg, exp_avg_sq, exp_avg_scales, exp_avg_sq_scales, remainder and working_copy, and only there}}
 ft.variable gradient @a : tensor<8xf32> {key = "a"}
 
 // -----
@@ -26,7 +26,7 @@ ft.variable working_copy @a : tensor<8xbf16> {of = @b}
 
 // -----
 
-// expected-error @+1 {{(C3) `key` must be given for parameters, gradients, moments and remainders that are no bucket, and only there}}
+// expected-error @+1 {{(C3) `key` must be given for parameters, gradients, moments, their scales and remainders that are no bucket, and only there}}
 ft.variable frozen @a : tensor<8xf32>
 
 // -----
@@ -150,10 +150,10 @@ ft.variable frozen @a : tensor<64xf32> {key = "a", quantization = #ft.nf4<double
 
 // -----
 
-// expected-error @+1 {{(C11) host belongs to buckets of trained parameters, moments and remainders, and to row numbers; it is trainable and no bucket}}
+// expected-error @+1 {{(C11) host belongs to buckets of trained parameters, moments, their scales and remainders, and to row numbers; it is trainable and no bucket}}
 ft.variable trainable @w : tensor<8xf32> {host, init = {kind = "ones"}, key = "w"}
 
 // -----
 
-// expected-error @+1 {{(C11) host belongs to buckets of trained parameters, moments and remainders, and to row numbers; it is frozen}}
+// expected-error @+1 {{(C11) host belongs to buckets of trained parameters, moments, their scales and remainders, and to row numbers; it is frozen}}
 ft.variable frozen @b : tensor<8xf32> {bucket, host}
