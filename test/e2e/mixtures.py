@@ -173,7 +173,7 @@ class Mixtures(WorkshopTest):
         several = self.left(name)
         self.same(draw, self.left(f"{name}-one"), several)
         if draw.chance(0.5):
-            self.train(plan, f"{name}-again", *normal, *(["--poison"] if draw.chance(0.5) and draw.ranks < 5 else []), model=model)
+            self.train(plan, f"{name}-again", *normal, *(["--poison"] if draw.ranks < 3 else []), model=model)
             self.same_bits("again", self.left(f"{name}-again"), several)
         if draw.saves:
             self.train(plan, f"{name}-resumed", *normal, "--stop-after", 1, model=model)
