@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <barrier>
 #include <cstdlib>
 #include <mutex>
 #include <thread>
@@ -189,6 +190,7 @@ Expected<std::vector<Numbers>> run(bool captured) {
   auto ends = openThreads(mesh);
   Status first;
   std::mutex guard;
+  std::barrier done(Ranks);
   std::vector<std::thread> threads;
   for (auto &end : ends)
     threads.emplace_back([&, host = std::move(end)] {
@@ -198,10 +200,11 @@ Expected<std::vector<Numbers>> run(bool captured) {
         status = runRank(rank, captured);
         if (!status.ok())
           host->abort(status.message());
-        (void)host->agree(Agreement::Max, 0); // nobody leaves while others use its memory
+        done.arrive_and_wait(); // nobody leaves while others use its memory and events
       } else {
         status = opened.status();
         host->abort(status.message());
+        done.arrive_and_wait();
       }
       const std::lock_guard lock(guard);
       if (first.ok())
