@@ -57,13 +57,13 @@ WORKLOADS = {
     "full_7b.ZERO2": ("bench_full_7b_fsdp2", split("ZERO2"), 9),
     "full_7b.FSDP": ("bench_full_7b_fsdp2", [], 9),
     "full_13b.FSDP": ("bench_full_13b_fsdp2", [], 7),
+    "full_7b_bf16.one": ("bench_full_7b", [], 9),
+    "full_7b_bf16.ZERO2": ("bench_full_7b", split("ZERO2"), 9),
     "full_1b.FSDP+profile": ("bench_full_1b", MIXED + split("FSDP"), 8),
     "full_1b.ZERO1+profile": ("bench_full_1b", MIXED + split("ZERO1"), 8),
     "full_1b.DDP+profile": ("bench_full_1b", MIXED + DDP, 8),
     "lora_1b.FSDP+profile": ("bench_lora_1b", SHARES, 8),
     "full_7b.FSDP+profile": ("bench_full_7b_fsdp2", [], 5),
-    "full_7b_bf16.one": ("bench_full_7b", [], 9),
-    "full_7b_bf16.ZERO2": ("bench_full_7b", split("ZERO2"), 9),
     "full_7b_half.one": ("bench_full_7b", MIXED, 9),
     "full_7b_half.FSDP": ("bench_full_7b_fsdp2", [], 9),
     "full_7b_half.ZERO2": ("bench_full_7b_fsdp2", split("ZERO2"), 9),
@@ -179,7 +179,7 @@ class Runs:
 def run_all(arguments):
     runs = Runs(arguments.ftrun, arguments.folder, arguments.seconds)
     begun, found, peers = time.monotonic(), {}, {}
-    wanted = [name for name in WORKLOADS if fnmatch.fnmatch(name, arguments.only)]
+    wanted = [name for name in WORKLOADS if any(fnmatch.fnmatch(name, part) for part in arguments.only.split(","))]
     wanted = [name for name in wanted if (arguments.folder / f"{name.split('+')[0]}.bin").exists()]
     keep = arguments.reserve if arguments.peer else 0
     for name in wanted:
@@ -209,7 +209,7 @@ def main():
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--seconds", type=float, default=560)
     parser.add_argument("--reserve", type=float, default=170, help="seconds of them for the peer")
-    parser.add_argument("--only", default="*", help="workloads, as full_1b.*")
+    parser.add_argument("--only", default="*", help="workloads, as 'full_1b.*,*+profile'")
     parser.add_argument("--peer", type=pathlib.Path)
     parser.add_argument("--json", type=pathlib.Path)
     arguments = parser.parse_args()

@@ -7,8 +7,9 @@
 namespace ft {
 
 /// Wishes, collected from all operations before any is granted. SegmentLayout grants them in this order: borders; side
-/// by side, in the segment's order; side by side if free. A wish that contradicts an earlier one is not granted, and
-/// none is granted for a value that lives in a variable: an operation looks at the places it got when it emits steps.
+/// by side, in the segment's order; then what is wished for values that are free. A wish that contradicts an earlier
+/// one is not granted, and none is granted for a value that lives in a variable: an operation looks at the places it
+/// got when it emits steps.
 struct PlaceRequests {
   const SegmentLayout &values; ///< storage and variables are assigned, transient places are not
   const PlanningOptions &options;
@@ -19,18 +20,17 @@ struct PlaceRequests {
   void borderLike(mlir::Value value, mlir::Value like) { alike.push_back({value, like}); }
   /// One product reads or writes the columns of these as one matrix.
   void sideBySide(mlir::ValueRange matrices) { bundles.push_back(llvm::to_vector(matrices)); }
-  /// One step takes these at one pitch, where no product decided how they lie. `spare` columns behind each row make it
-  /// the pitch of another buffer.
-  void sideBySideIfFree(mlir::ValueRange matrices, int64_t spare = 0) {
-    weakBundles.push_back({llvm::to_vector(matrices), spare});
-  }
+  /// One step takes these side by side, where no product decided how they lie.
+  void sideBySideIfFree(mlir::ValueRange matrices) { ifFree.push_back({llvm::to_vector(matrices), false}); }
+  /// One step takes these at one pitch: those that are free lie at that of the others, or, where all are, side by side.
+  void atOnePitch(mlir::ValueRange matrices) { ifFree.push_back({llvm::to_vector(matrices), true}); }
   /// These share a buffer with nothing but each other.
   void apart(mlir::ValueRange matrices) { closed.insert_range(matrices); }
 
   llvm::SmallVector<std::pair<mlir::Value, int64_t>> borders = {};
   llvm::SmallVector<std::pair<mlir::Value, mlir::Value>> alike = {};
   std::vector<llvm::SmallVector<mlir::Value>> bundles = {};
-  std::vector<std::pair<llvm::SmallVector<mlir::Value>, int64_t>> weakBundles = {};
+  std::vector<std::pair<llvm::SmallVector<mlir::Value>, bool>> ifFree = {}; ///< true: of those that are, at one pitch
   llvm::DenseSet<mlir::Value> closed = {};
 };
 

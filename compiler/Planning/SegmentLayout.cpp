@@ -394,8 +394,8 @@ void SegmentLayout::grantRequests(const PlanningOptions &options) {
         ;
       bundle(values.slice(begin, end - begin));
     }
-  for (const auto &[values, spare] : requests.weakBundles)
-    bundle(values, spare);
+  for (const auto &[values, onePitch] : requests.ifFree)
+    onePitch ? bundleAtOnePitch(values) : bundle(values);
 }
 
 std::optional<Place> SegmentLayout::border(Value value) const {
@@ -448,19 +448,23 @@ size_t SegmentLayout::extendBundle(ValueRange values) {
   return tuple.size();
 }
 
+/// Of these a buffer, with so many columns behind each row.
+void SegmentLayout::addBundle(ArrayRef<Value> values, int64_t spare) {
+  SmallVector<int64_t> members = llvm::map_to_vector(values, [&](Value v) { return storageOf.lookup(v); });
+  for (int64_t m : members)
+    storages[m].bundle = bundles.size();
+  bundles.push_back({members, spare});
+  if (values.size() > 1)
+    tuples.push_back(llvm::to_vector(values));
+}
+
 /// Neighbours that fit share a buffer; a value that lies elsewhere already parts those before it from those behind it.
-void SegmentLayout::bundle(ValueRange values, int64_t spare) {
-  if (spare == 0)
-    values = values.drop_front(extendBundle(values));
+void SegmentLayout::bundle(ValueRange values) {
+  values = values.drop_front(extendBundle(values));
   SmallVector<Value> tuple;
   auto close = [&] {
-    if (tuple.size() > 1) {
-      SmallVector<int64_t> members = llvm::map_to_vector(tuple, [&](Value v) { return storageOf.lookup(v); });
-      for (int64_t m : members)
-        storages[m].bundle = bundles.size();
-      bundles.push_back({members, spare});
-      tuples.push_back(tuple);
-    }
+    if (tuple.size() > 1)
+      addBundle(tuple, 0);
     tuple.clear();
   };
   for (Value v : values) {
@@ -468,6 +472,46 @@ void SegmentLayout::bundle(ValueRange values, int64_t spare) {
       tuple.push_back(v);
     else
       close();
+  }
+  close();
+}
+
+int64_t SegmentLayout::columnsOf(int64_t number) const {
+  const auto &[members, spare] = bundles[number];
+  int64_t columns = spare;
+  for (int64_t m : members)
+    columns += storages[m].place.columns;
+  return columns;
+}
+
+/// Example: q and k of normalised heads beside v, which a product of q, k and v has written. q and k lie in one buffer
+/// that has v's columns behind each row; where only q's heads had to go elsewhere, q lies in a buffer that has k's as
+/// well.
+void SegmentLayout::bundleAtOnePitch(ValueRange values) {
+  int64_t pitch = 0;
+  for (Value v : values)
+    if (const int64_t number = storages[storageOf.lookup(v)].bundle; number >= 0 && pitch == 0)
+      pitch = columnsOf(number);
+  if (pitch == 0)
+    return bundle(values);
+  SmallVector<Value> tuple;
+  int64_t columns = 0;
+  auto close = [&] {
+    if (!tuple.empty())
+      addBundle(tuple, pitch - columns);
+    tuple.clear();
+    columns = 0;
+  };
+  for (Value v : values) {
+    const int64_t own = placeOfType(v).columns;
+    if (!fits(v, tuple, placeOfType(values[0])) || own > pitch) {
+      close();
+      continue;
+    }
+    if (columns + own > pitch)
+      close();
+    tuple.push_back(v);
+    columns += own;
   }
   close();
 }
@@ -499,10 +543,9 @@ Place SegmentLayout::scratch(StringRef name, int64_t rows, int64_t columns, Type
 }
 
 void SegmentLayout::createBuffers() {
-  for (const auto &[members, spare] : bundles) {
-    int64_t columns = spare;
-    for (int64_t m : members)
-      columns += storages[m].place.columns;
+  for (const auto &[number, made] : llvm::enumerate(bundles)) {
+    const SmallVector<int64_t> &members = made.first;
+    const int64_t columns = columnsOf(number);
     const Storage &first = storages[members[0]];
     Place whole = scratch(placeName(first.chain.front()), first.place.rows, columns, first.place.elementType);
     int64_t column = 0;

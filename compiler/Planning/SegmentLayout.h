@@ -94,7 +94,11 @@ private:
   void grantRequests(const PlanningOptions &options);
   bool fits(mlir::Value value, llvm::ArrayRef<mlir::Value> others, const Place &like) const;
   size_t extendBundle(mlir::ValueRange values);
-  void bundle(mlir::ValueRange values, int64_t spare = 0);
+  void bundle(mlir::ValueRange values);
+  void bundleAtOnePitch(mlir::ValueRange values);
+  void addBundle(llvm::ArrayRef<mlir::Value> values, int64_t spare);
+  /// Of all that lies in a bundle, and behind.
+  int64_t columnsOf(int64_t number) const;
   void createBuffers();
   void findStale();
   void assignVersions();

@@ -18,8 +18,8 @@ from harness import FTC, WorkshopTest, call, tensors, worst
 RECIPES, SEED, FIRST, JOBS = 8, 1, 0, 1
 # Of losses, relative, and of trained tensors: in FP64_TRUE ranks add what one rank adds, in another order, and AdamW's first
 # steps divide by the root of a square; below, what one rounding of a parameter and such a step make of it.
-TOLERANCE = {"FP64_TRUE": (1e-12, 1e-11), "FP32_TRUE": (1e-5, 1e-4), "BF16_MIXED": (1e-2, 1e-2), "BF16_TRUE": (1e-2, 1e-2),
-             "FP16_MIXED": (1e-2, 1e-2)}
+TOLERANCE = {"FP64_TRUE": (1e-12, 1e-11), "FP32_TRUE": (1e-5, 1e-4), "BF16_MIXED": (1e-2, 5e-2), "BF16_TRUE": (1e-2, 5e-2),
+             "FP16_MIXED": (1e-2, 2e-2)}
 TARGETS = '"q_proj" "k_proj" "v_proj" "o_proj" "gate_proj" "up_proj" "down_proj"'.split()
 # What several ranks refuse and one does not.
 REFUSED = ("quantization", )
@@ -38,7 +38,7 @@ class Draw:
         self.lora = self.chance(0.5)
         self.micro_batches = self.rng.choice([1, 1, 2, 3])
         self.generates = self.chance(0.15)
-        self.saves = self.chance(0.4)
+        self.saves, self.evaluates = self.chance(0.4), self.chance(0.5)
         self.world()
         self.fields = {**self.shape(), **self.method(), **self.optimizer()}
 
@@ -69,8 +69,10 @@ class Draw:
         fields = dict(precision=self.precision, sequence_len=length, gradient_accumulation_steps=self.micro_batches,
                       packing=str(packed).lower(), max_document_len=longest, max_steps=rng.randint(2, 4),
                       max_documents_per_row=-(-length // longest) + rng.randint(0, 3) if packed else None,
-                      data=f'{{ train: "synthetic:{rng.randint(1, 9)}{masked}" eval: "synthetic:{rng.randint(1, 9)}{masked}" }}',
-                      eval_steps=rng.choice([None, 1, 2]), seed=rng.randint(0, 99))
+                      data=f'{{ train: "synthetic:{rng.randint(1, 9)}{masked}" }}', seed=rng.randint(0, 99))
+        if self.evaluates:
+            fields.update(data=fields["data"].replace(" }", f' eval: "synthetic:{rng.randint(1, 9)}{masked}" }}'),
+                          eval_steps=rng.choice([None, 1, 2]))
         if masked and self.rows * length > 16 and self.chance(0.6):
             fields.update(max_target_tokens=rng.randint(1, self.rows * length - 1))
         if self.generates:
@@ -173,7 +175,9 @@ class Mixtures(WorkshopTest):
         several = self.left(name)
         self.same(draw, self.left(f"{name}-one"), several)
         if draw.chance(0.5):
-            self.train(plan, f"{name}-again", *normal, *(["--poison"] if draw.chance(0.5) and draw.ranks < 5 else []), model=model)
+            # Which fills each rank's workspace around each product.
+            poison = ["--poison"] if draw.ranks < 4 and not draw.evaluates else []
+            self.train(plan, f"{name}-again", *normal, *poison, model=model)
             self.same_bits("again", self.left(f"{name}-again"), several)
         if draw.saves:
             self.train(plan, f"{name}-resumed", *normal, "--stop-after", 1, model=model)

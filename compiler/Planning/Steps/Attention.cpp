@@ -155,10 +155,13 @@ LogicalResult checkNoWindow(Operation *op, bool hasWindow) {
 
 /// cuDNN reads q, k and v at one token pitch and writes dq, dk and dv side by side.
 LogicalResult checkSideBySide(Operation *op, const SegmentLayout &values, ValueRange three) {
-  if (values.place(three[0]).pitch == values.place(three[1]).pitch &&
-      values.place(three[1]).pitch == values.place(three[2]).pitch)
+  int64_t pitches[3];
+  for (int i = 0; i < 3; ++i)
+    pitches[i] = values.place(three[i]).pitch;
+  if (pitches[0] == pitches[1] && pitches[1] == pitches[2])
     return success();
-  return op->emitOpError("library attention needs q, k and v (and their gradients) in one buffer each");
+  return op->emitOpError("library attention takes q, k and v (and their gradients) at one pitch; they lie at ")
+         << pitches[0] << ", " << pitches[1] << " and " << pitches[2];
 }
 
 LogicalResult emitAttention(model::AttentionOp op, StepEmitter &out) {
@@ -259,11 +262,11 @@ LogicalResult emitAttentionBackward(AttentionBwdOp op, StepEmitter &out) {
   return success();
 }
 
-/// The library reads q, k and v at one pitch. Where q and k are no product's any more (their heads were normalised),
-/// they lie as if v did behind them. Backward reads others where they were made again.
+/// The library reads q, k and v at one pitch, and q and k may be no product's any more (their heads were normalised).
+/// Backward reads others where they were made again.
 template <typename Op> void placeHeads(Op op, PlaceRequests &requests) {
   if (requests.options.libraryAttention)
-    requests.sideBySideIfFree({op.getQ(), op.getK()}, cast<RankedTensorType>(op.getV().getType()).getDimSize(1));
+    requests.atOnePitch({op.getQ(), op.getK(), op.getV()});
 }
 
 /// The library writes dq, dk and dv into one buffer, at the pitch of q, k and v where documents are ragged; it takes

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <barrier>
 #include <cstdlib>
 #include <mutex>
 #include <thread>
@@ -189,6 +190,7 @@ Expected<std::vector<Numbers>> run(bool captured) {
   auto ends = openThreads(mesh);
   Status first;
   std::mutex guard;
+  std::barrier done(Ranks);
   std::vector<std::thread> threads;
   for (auto &end : ends)
     threads.emplace_back([&, host = std::move(end)] {
@@ -198,10 +200,11 @@ Expected<std::vector<Numbers>> run(bool captured) {
         status = runRank(rank, captured);
         if (!status.ok())
           host->abort(status.message());
-        (void)host->agree(Agreement::Max, 0); // nobody leaves while others use its memory
+        done.arrive_and_wait(); // nobody leaves while others use its memory and events
       } else {
         status = opened.status();
         host->abort(status.message());
+        done.arrive_and_wait();
       }
       const std::lock_guard lock(guard);
       if (first.ok())
@@ -251,16 +254,16 @@ TEST(PeerRankTest, GroupsOverTwoAxesAreRightInEveryOrder) {
 /// waits for all in the next collective need not in this one.
 TEST(PeerRankTest, AForgottenEdgeIsSeen) {
   int seen = 0;
-  constexpr int tries = 30, apart = 13;
+  constexpr int tries = 32; // of the waits of one step, and what is around it
   for (int forget = 0; forget < tries; ++forget)
-    for (int seed = 0; seed < 6; ++seed) {
-      orders(seed, apart * forget);
+    for (int seed = 0; seed < 3; ++seed) {
+      orders(seed, forget);
       if (!isRight(run(/*captured=*/true))) {
         ++seen;
         break;
       }
     }
   orders(0);
-  EXPECT_GE(seen, tries / 6);
-  EXPECT_LT(seen, tries); // and most are not needed by it: the runs themselves are sound
+  EXPECT_GE(seen, 4);
+  EXPECT_LT(seen, tries); // most are not needed by it: runs are sound
 }

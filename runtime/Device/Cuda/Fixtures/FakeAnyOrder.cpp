@@ -2,7 +2,7 @@
 // in most, some streams are as late as they may be. A capture follows events over streams of any thread, as the
 // driver's does, and what is not joined is refused.
 //
-// FTC_FAKE_SEED chooses the orders; FTC_FAKE_FORGET=N leaves out the Nth wait for an event, counted from 0.
+// FTC_FAKE_SEED chooses the orders; FTC_FAKE_FORGET=N leaves out each thread's Nth wait for an event, counted from 0.
 #include "runtime/Device/Cuda/Fixtures/FakeQueue.h"
 
 #include <cstdlib>
@@ -27,6 +27,7 @@ using NodePtr = std::shared_ptr<Node>;
 struct Graph {
   std::vector<NodePtr> nodes;
 };
+using Executable = std::shared_ptr<Graph>; // which a launch that is pending keeps
 struct Stream {
   NodePtr last;             ///< of what is not captured
   Graph *capture = nullptr; ///< that it has begun or joined
@@ -40,8 +41,9 @@ struct Event {
 std::recursive_mutex mutex;
 Graph pending; // of the device
 std::set<Stream *> streams;
+std::set<Graph *> captures; // that go on
 std::mt19937 orders;
-long waits = 0, counted = -1; // waits since FTC_FAKE_FORGET became what it is
+thread_local long waits = 0;
 
 long numberOf(const char *variable, long otherwise) {
   const char *said = std::getenv(variable);
@@ -72,8 +74,10 @@ void run(std::vector<NodePtr> nodes) {
         ready &= before->done;
       rank.try_emplace(nodes[i]->stream, uint32_t(orders()));
       if (ready && (next == nodes.size() || rank[nodes[i]->stream] > rank[nodes[next]->stream]))
-        next = i; // nodes stand behind what they wait for: there is always one
+        next = i;
     }
+    if (next == nodes.size())
+      return; // the rest waits for what a capture kept
     if (nodes[next]->work)
       nodes[next]->work();
     nodes[next]->done = true;
@@ -106,13 +110,8 @@ void addBefore(const NodePtr &node, std::set<NodePtr> &all) {
       addBefore(before, all);
 }
 
-/// Whether this wait is the one that is to be left out.
-bool forgets() {
-  const long forget = numberOf("FTC_FAKE_FORGET", -1);
-  if (forget != counted)
-    counted = forget, waits = 0;
-  return waits++ == forget;
-}
+/// Whether this wait of its thread is the one that is to be left out.
+bool forgets() { return waits++ == numberOf("FTC_FAKE_FORGET", -1); }
 
 Stream &of(CUstream stream) { return *reinterpret_cast<Stream *>(stream); }
 Event &of(CUevent event) { return *reinterpret_cast<Event *>(event); }
@@ -166,6 +165,8 @@ CUresult cuStreamWaitEvent(CUstream handle, CUevent event, unsigned) {
   Stream &stream = of(handle);
   if (forgets() || !of(event).node)
     return CUDA_SUCCESS;
+  if (of(event).capture && !captures.contains(of(event).capture))
+    return CUDA_ERROR_CAPTURED_EVENT;
   if (stream.capture && of(event).capture != stream.capture)
     return CUDA_ERROR_STREAM_CAPTURE_ISOLATION;
   if (!stream.capture && of(event).capture) {
@@ -180,7 +181,7 @@ CUresult cuStreamBeginCapture_v2(CUstream stream, CUstreamCaptureMode mode) {
   const std::lock_guard lock(mutex);
   if (of(stream).capture || mode != CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)
     return CUDA_ERROR_ILLEGAL_STATE;
-  of(stream).capture = new Graph;
+  captures.insert(of(stream).capture = new Graph);
   of(stream).captured = nullptr;
   return CUDA_SUCCESS;
 }
@@ -189,6 +190,7 @@ CUresult cuStreamEndCapture(CUstream handle, CUgraph *graph) {
   Graph *capture = of(handle).capture;
   if (!capture)
     return CUDA_ERROR_ILLEGAL_STATE;
+  captures.erase(capture);
   std::set<NodePtr> joinedNodes;
   if (of(handle).captured)
     addBefore(of(handle).captured, joinedNodes);
@@ -202,13 +204,13 @@ CUresult cuStreamEndCapture(CUstream handle, CUgraph *graph) {
   return joined ? CUDA_SUCCESS : CUDA_ERROR_STREAM_CAPTURE_UNJOINED;
 }
 CUresult cuGraphInstantiateWithFlags(CUgraphExec *executable, CUgraph graph, unsigned long long) {
-  *executable = reinterpret_cast<CUgraphExec>(new Graph(*reinterpret_cast<Graph *>(graph)));
+  *executable = reinterpret_cast<CUgraphExec>(new Executable(new Graph(*reinterpret_cast<Graph *>(graph))));
   return CUDA_SUCCESS;
 }
 CUresult cuGraphUpload(CUgraphExec, CUstream) { return CUDA_SUCCESS; }
 CUresult cuGraphLaunch(CUgraphExec executable, CUstream stream) {
-  return ft::fake::enqueue(stream, [=] { runGraph(*reinterpret_cast<Graph *>(executable)); });
+  return ft::fake::enqueue(stream, [graph = *reinterpret_cast<Executable *>(executable)] { runGraph(*graph); });
 }
 CUresult cuGraphDestroy(CUgraph graph) { return delete reinterpret_cast<Graph *>(graph), CUDA_SUCCESS; }
-CUresult cuGraphExecDestroy(CUgraphExec graph) { return delete reinterpret_cast<Graph *>(graph), CUDA_SUCCESS; }
+CUresult cuGraphExecDestroy(CUgraphExec graph) { return delete reinterpret_cast<Executable *>(graph), CUDA_SUCCESS; }
 } // extern "C"
