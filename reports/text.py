@@ -226,7 +226,7 @@ def measure_weights(options, folder):
                 drop(folder / "model")
             text, row = timed([options.build / "bin/ftrun", plan, "--model", folder / "model", "--out", folder / "out", "--overwrite"])
             loaded = re.search(r"loaded .* of weights in ([\d.]+) s, ([\d.]+) GB/s", text)
-            rows.append(dict(row, target=target, cold=cold, bytes=size, load_seconds=float(loaded[1]), gb_per_s=float(loaded[2]),
+            rows.append(dict(row, cores=CORES, target=target, cold=cold, bytes=size, load_seconds=float(loaded[1]), gb_per_s=float(loaded[2]),
                              read_gb_per_s=reading, copy_gb_per_s=copy))
     return rows
 
@@ -249,8 +249,8 @@ def report(results):
     if "weights" in results:
         parts.append("## Weights into the arena\n\nLlama-3.2-1B's tensors in BF16, in four files; \"reading\" is the best of plain reads of the same "
                      "files on 1, 8 and all\nthreads, past the page cache where the pages were dropped; \"copying\", torch's from pinned memory to the GPU.\n\n" + table(
-                         ["into", "pages", "GB", "seconds", "GB/s", "reading, GB/s", "copying, GB/s", "share of the least", "others"],
-                         [[row["target"], "dropped" if row["cold"] else "in memory", f"{row['bytes'] / 1e9:.2f}", row["load_seconds"],
+                         ["cores", "into", "pages", "GB", "seconds", "GB/s", "reading, GB/s", "copying, GB/s", "share of the least", "others"],
+                         [[row["cores"], row["target"], "dropped" if row["cold"] else "in memory", f"{row['bytes'] / 1e9:.2f}", row["load_seconds"],
                            row["gb_per_s"], row["read_gb_per_s"], row["copy_gb_per_s"] or "–",
                            f"{row['gb_per_s'] / min(row['read_gb_per_s'], row['copy_gb_per_s'] or 1e9):.0%}", row["other_cores"]]
                           for row in results["weights"]]))
@@ -284,7 +284,9 @@ def main():
     results.update(cpu=cpu_name(), cores=CORES)
     for part in parts:
         with tempfile.TemporaryDirectory(dir=options.scratch) as folder:
-            results[part] = globals()[f"measure_{part}"](options, pathlib.Path(folder))
+            rows = globals()[f"measure_{part}"](options, pathlib.Path(folder))
+        others = [row for row in results.get(part, []) if part == "weights" and row["cores"] != CORES] # another machine's
+        results[part] = others + rows
         stored.parent.mkdir(exist_ok=True)
         stored.write_text(json.dumps(results, indent=1) + "\n")
     text = report(results)
