@@ -88,7 +88,5 @@ mlir::Value reciprocalOnGpu(Arithmetic &a, mlir::Value x);
 mlir::Value quotientOnGpu(Arithmetic &a, mlir::Value x, mlir::Value y);
 /// The root of a vector of f32, rounded as IEEE says, for a GPU.
 mlir::Value rootOnGpu(Arithmetic &a, mlir::Value x);
-/// The low and the high words of the products of a row of i32 and a constant, unsigned, for a GPU.
-std::pair<mlir::Value, mlir::Value> wideProductOnGpu(mlir::ImplicitLocOpBuilder &b, mlir::Value row, uint32_t factor);
 
 } // namespace ft::kernel

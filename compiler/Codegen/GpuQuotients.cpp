@@ -1,4 +1,4 @@
-// Division, roots and wide products of vectors on a GPU, in the bits that IEEE and integers have. Left to itself ptxas
+// Division and roots of vectors on a GPU, in the bits that IEEE has. Left to itself ptxas
 // asks at each element whether a quotient or a root is an ordinary one, and each branch ends what can be in flight; a
 // vector asks once. The steps are those of ptxas' own expansions.
 #include "compiler/Codegen/Arithmetic.h"
@@ -118,25 +118,4 @@ Value ft::kernel::rootOnGpu(Arithmetic &a, Value x) {
   a.b.setInsertionPointToEnd(branch.elseBlock());
   scf::YieldOp::create(a.b, math::SqrtOp::create(a.b, x).getResult());
   return branch.getResult(0);
-}
-
-// Written out, because LLVM makes two products of it, one for each word.
-std::pair<Value, Value> ft::kernel::wideProductOnGpu(ImplicitLocOpBuilder &b, Value row, uint32_t factor) {
-  const Type i32 = b.getI32Type(), i64 = b.getI64Type();
-  auto type = dyn_cast<VectorType>(row.getType());
-  Value constant = arith::ConstantOp::create(b, b.getI32IntegerAttr(int32_t(factor)));
-  SmallVector<Value> low, high;
-  for (Value lane : type ? lanesOf(b, b.getLoc(), row) : SmallVector<Value>{row}) {
-    auto product = LLVM::InlineAsmOp::create(
-        b, TypeRange(i64), ValueRange{lane, constant}, "mul.wide.u32 $0, $1, $2;", "=l,r,r",
-        /*has_side_effects=*/false, /*is_align_stack=*/false, LLVM::TailCallKind::None, /*asm_dialect=*/nullptr,
-        /*operand_attrs=*/nullptr);
-    Value wide = product.getRes();
-    low.push_back(arith::TruncIOp::create(b, i32, wide));
-    Value shift = arith::ConstantOp::create(b, b.getI64IntegerAttr(32));
-    high.push_back(arith::TruncIOp::create(b, i32, arith::ShRUIOp::create(b, wide, shift)));
-  }
-  if (!type)
-    return {low.front(), high.front()};
-  return {vector::FromElementsOp::create(b, type, low), vector::FromElementsOp::create(b, type, high)};
 }

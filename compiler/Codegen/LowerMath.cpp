@@ -76,7 +76,7 @@ Value expandRsqrt(Arithmetic &a, Value x) {
   return a.div(one, math::SqrtOp::create(a.b, x));
 }
 
-void expandPhilox(PhiloxOp op, bool onGpu) {
+void expandPhilox(PhiloxOp op) {
   ImplicitLocOpBuilder b(op.getLoc(), op);
   Type type = op.getType(0);
   auto word = [&](uint32_t value) { return b.getIntegerAttr(b.getI32Type(), llvm::APInt(32, value)); };
@@ -86,8 +86,6 @@ void expandPhilox(PhiloxOp op, bool onGpu) {
   auto constant = [&](uint32_t value) { return spread(arith::ConstantOp::create(b, word(value))); };
   // Low and high words.
   auto multiply = [&](Value counter, uint32_t factor) -> std::pair<Value, Value> {
-    if (onGpu)
-      return wideProductOnGpu(b, counter, factor);
     auto product = arith::MulUIExtendedOp::create(b, counter, constant(factor));
     return {product.getLow(), product.getHigh()};
   };
@@ -173,7 +171,7 @@ struct KernelLowerMathPass : ft::kernel::impl::KernelLowerMathBase<KernelLowerMa
 
   LogicalResult lower(Operation *op) {
     if (auto philox = dyn_cast<PhiloxOp>(op)) {
-      expandPhilox(philox, target == "gpu");
+      expandPhilox(philox);
       return success();
     }
     if (auto root = dyn_cast<math::SqrtOp>(op); root && isRowOnGpu(op)) {

@@ -135,5 +135,7 @@ Status ft::rt::runRank(const RankContext &context) {
     if (context.host)
       context.host->abort(status.message());
   }
+  if (context.beforeFreed)
+    context.beforeFreed();
   return status;
 }

@@ -23,6 +23,8 @@ struct RankContext {
   Progress *progress = nullptr;          ///< told what the rank does; null: nobody is
   /// The rank has failed; told before the others are.
   std::function<void(const Status &)> onFailed = {};
+  /// At the end, before what the rank holds is freed: returns once no other rank of the process uses it.
+  std::function<void()> beforeFreed = {};
 };
 
 /// Makes a RankProgram, loads weights into it, and evaluates, generates and trains with it. One thread for each rank

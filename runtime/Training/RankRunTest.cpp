@@ -101,7 +101,10 @@ protected:
     std::pair<Status, Status> ended;
     std::thread other([&] {
       OneOfTwo lockstep(*interrupts, meeting, false, oneFails);
-      ended.second = runRank({world - 1, *inputs, lockstep, journals[1], nullptr});
+      RankContext context{world - 1, *inputs, lockstep, journals[1], nullptr};
+      context.onFailed = [&](const Status &) { told.push_back("failed"); };
+      context.beforeFreed = [&] { told.push_back("about to be freed"); };
+      ended.second = runRank(context);
     });
     {
       OneOfTwo lockstep(*interrupts, meeting, true);
@@ -113,6 +116,7 @@ protected:
   }
 
   std::unique_ptr<Interrupts> interrupts;
+  std::vector<std::string> told; ///< by rank 1 to whoever runs it
 };
 } // namespace
 
@@ -122,6 +126,7 @@ TEST_F(RankRunTest, TwoRanksShareWhatTheyReadAndNothingElse) {
   ASSERT_TRUE(one.ok()) << one.message();
   EXPECT_EQ(lines("out/metrics.jsonl"), 30u + 2 + 4);
   EXPECT_EQ(lines("rank-1.jsonl"), 30u + 2 + 4);
+  EXPECT_EQ(told, std::vector<std::string>{"about to be freed"});
   EXPECT_NE(text("rank-1.log").find("eval_loss"), std::string::npos);
   for (const char *rankZeros : {"target cpu", "wrote "}) {
     EXPECT_NE(text("stdout").find(rankZeros), std::string::npos);
@@ -179,4 +184,5 @@ TEST_F(RankRunTest, ARunThatAnyRankRefusesLeavesNoFolder) {
   EXPECT_EQ(one.message(), "this rank has no device");
   EXPECT_EQ(zero.message(), "the other rank is lost");
   EXPECT_FALSE(fs::exists(options.out));
+  EXPECT_EQ(told, (std::vector<std::string>{"failed", "about to be freed"}));
 }

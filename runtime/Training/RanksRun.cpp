@@ -4,6 +4,7 @@
 #include "runtime/Training/RankLog.h"
 
 #include <fmt/format.h>
+#include <latch>
 #include <mutex>
 #include <thread>
 
@@ -39,8 +40,11 @@ Status ft::rt::runRanks(const RunInputs &inputs, const Interrupts &interrupts, J
                              inputs.world, usableProcessors()));
   }
   Outcome outcome;
+  // A rank that has failed leaves while others may still enqueue work that reads its memory and waits for its events.
+  std::latch ended(inputs.world);
   auto run = [&](RankContext context) {
     context.onFailed = [&](const Status &status) { outcome.note(status); };
+    context.beforeFreed = [&] { ended.arrive_and_wait(); };
     return runRank(context);
   };
   std::vector<std::thread> others;
