@@ -84,7 +84,7 @@ static rt::Expected<std::optional<Compilation>> fastestOf(const Inputs &inputs, 
     // Plans of each of its policies alone wait for nothing that the host holds; this one may after all.
     const bool waits = opensPark(inputs) && waitsForParked(c.plan);
     if (fits(c) && !waits && (!best || usOf(c) < usOf(*best)))
-      best = std::move(c);
+      best.emplace(std::move(c)); // not assigned: a module goes before the context that holds its types
   }
   return best;
 }
