@@ -1,10 +1,6 @@
 // exp, and what is made of it: each form in the bits of its parts, whatever steps it saves.
 #include "compiler/Codegen/Arithmetic.h"
 
-#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/Dialect/Vector/IR/VectorOps.h"
-
 #include <cmath>
 
 using namespace mlir;
@@ -86,31 +82,4 @@ Value ft::kernel::expandExpPlusOne(Arithmetic &a, Value x, const Format &format,
   const Split split = splitExp(a, clamp(a, x, low, high, format), format, negated);
   Value half = powerOfTwo(a, a.bits(split.shifted), -1, format);
   return a.fma(a.fma(split.fraction, half, half), a.constant(2.0), a.constant(1.0));
-}
-
-/// 1 / x of f32, x at least 1 or NaN, rounded as IEEE says. ptxas asks at each element whether the result is a normal
-/// number, and each branch ends what can be in flight; a vector asks once. The steps are those of its own expansion.
-Value ft::kernel::reciprocalOnGpu(Arithmetic &a, Value x) {
-  constexpr double largestOrdinary = 8.507059173023462e37; // 2^126
-  auto type = cast<VectorType>(a.real);
-  SmallVector<Value> lanes;
-  for (int64_t lane = 0; lane < type.getDimSize(0); ++lane)
-    lanes.push_back(vector::ExtractOp::create(a.b, x, lane));
-  SmallVector<Value> largest = lanes; // a number of them that is a power of two
-  for (size_t half = lanes.size() / 2; half > 0; half /= 2)
-    for (size_t lane = 0; lane < half; ++lane)
-      largest[lane] = arith::MaxNumFOp::create(a.b, largest[lane], largest[lane + half]);
-  Value bound = arith::ConstantOp::create(a.b, a.b.getFloatAttr(a.b.getF32Type(), largestOrdinary));
-  Value ordinary = arith::CmpFOp::create(a.b, arith::CmpFPredicate::OLT, largest.front(), bound);
-  auto branch = scf::IfOp::create(a.b, type, ordinary, /*addThenBlock=*/true, /*addElseBlock=*/true);
-  OpBuilder::InsertionGuard guard(a.b);
-  a.b.setInsertionPointToEnd(branch.thenBlock());
-  for (Value &lane : lanes)
-    lane = NVVM::RcpApproxFtzF32Op::create(a.b, a.b.getF32Type(), lane);
-  Value near = vector::FromElementsOp::create(a.b, type, lanes);
-  Value error = a.fma(a.negate(x), near, a.constant(1.0));
-  scf::YieldOp::create(a.b, a.fma(near, error, near));
-  a.b.setInsertionPointToEnd(branch.elseBlock());
-  scf::YieldOp::create(a.b, a.div(a.constant(1.0), x));
-  return branch.getResult(0);
 }

@@ -1,12 +1,13 @@
-// Division and roots of vectors on a GPU, in the bits that IEEE has. Left to itself ptxas
-// asks at each element whether a quotient or a root is an ordinary one, and each branch ends what can be in flight; a
-// vector asks once. The steps are those of ptxas' own expansions.
+// Reciprocals, quotients and roots of vectors on a GPU, in the bits that IEEE has. Left to itself ptxas asks at each
+// element whether the result is an ordinary one, and each branch ends what can be in flight; a vector asks once. The
+// steps are those of ptxas' own expansions.
 #include "compiler/Codegen/Arithmetic.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
 
 #include <cmath>
 
@@ -64,7 +65,32 @@ Value all(Arithmetic &a, arith::CmpIPredicate predicate, Value bits, uint32_t bo
   return all(a.b, arith::CmpIOp::create(a.b, predicate, bits, limit));
 }
 
+/// What `fast` makes where all are `ordinary`, else what `slow` does; of `type` both.
+Value either(Arithmetic &a, Type type, Value ordinary, llvm::function_ref<Value()> fast,
+             llvm::function_ref<Value()> slow) {
+  auto branch = scf::IfOp::create(a.b, type, ordinary, /*addThenBlock=*/true, /*addElseBlock=*/true);
+  OpBuilder::InsertionGuard guard(a.b);
+  a.b.setInsertionPointToEnd(branch.thenBlock());
+  scf::YieldOp::create(a.b, fast());
+  a.b.setInsertionPointToEnd(branch.elseBlock());
+  scf::YieldOp::create(a.b, slow());
+  return branch.getResult(0);
+}
+
 } // namespace
+
+Value ft::kernel::reciprocalOnGpu(Arithmetic &a, Value x) {
+  constexpr double largestOrdinary = 8.507059173023462e37;    // 2^126
+  SmallVector<Value> largest = lanesOf(a.b, a.b.getLoc(), x); // a number of them that is a power of two
+  for (size_t half = largest.size() / 2; half > 0; half /= 2)
+    for (size_t lane = 0; lane < half; ++lane)
+      largest[lane] = arith::MaxNumFOp::create(a.b, largest[lane], largest[lane + half]);
+  Value bound = arith::ConstantOp::create(a.b, a.b.getFloatAttr(a.b.getF32Type(), largestOrdinary));
+  Value ordinary = arith::CmpFOp::create(a.b, arith::CmpFPredicate::OLT, largest.front(), bound);
+  return either(
+      a, a.real, ordinary, [&] { return refined(a, nearReciprocal(a, x), x); },
+      [&] { return a.div(a.constant(1.0), x); });
+}
 
 // Two corrections of x · (1 / y), each by what is exactly missing: y · q − x is a multiple of the last places of y and
 // q, which is a number of f32 where |x| is at least 2^−100. Signs are such that −0 stays one. Ordinary are positive y
@@ -89,13 +115,8 @@ Value ft::kernel::quotientOnGpu(Arithmetic &a, Value x, Value y) {
     Value before = a.subInt(shifted, a.constantInt(1)); // of 0 the largest
     ordinary = arith::AndIOp::create(a.b, ordinary, all(a, arith::CmpIPredicate::uge, before, leastShifted - 1));
   }
-  auto branch = scf::IfOp::create(a.b, x.getType(), ordinary, /*addThenBlock=*/true, /*addElseBlock=*/true);
-  OpBuilder::InsertionGuard guard(a.b);
-  a.b.setInsertionPointToEnd(branch.thenBlock());
-  scf::YieldOp::create(a.b, quotient);
-  a.b.setInsertionPointToEnd(branch.elseBlock());
-  scf::YieldOp::create(a.b, a.div(x, y));
-  return branch.getResult(0);
+  return either(
+      a, x.getType(), ordinary, [&] { return quotient; }, [&] { return a.div(x, y); });
 }
 
 // One correction of x · (1 / root of x), of numbers from 2^-101 to the largest.
@@ -111,11 +132,6 @@ Value ft::kernel::rootOnGpu(Arithmetic &a, Value x) {
   Value root = a.mul(x, near), half = a.mul(near, a.constant(0.5));
   root = a.fma(a.fma(a.negate(root), root, x), half, root);
   Value ordinary = all(a, arith::CmpIPredicate::ule, a.subInt(a.bits(x), a.constantInt(least)), largest - least);
-  auto branch = scf::IfOp::create(a.b, type, ordinary, /*addThenBlock=*/true, /*addElseBlock=*/true);
-  OpBuilder::InsertionGuard guard(a.b);
-  a.b.setInsertionPointToEnd(branch.thenBlock());
-  scf::YieldOp::create(a.b, root);
-  a.b.setInsertionPointToEnd(branch.elseBlock());
-  scf::YieldOp::create(a.b, math::SqrtOp::create(a.b, x).getResult());
-  return branch.getResult(0);
+  return either(
+      a, type, ordinary, [&] { return root; }, [&] { return math::SqrtOp::create(a.b, x).getResult(); });
 }

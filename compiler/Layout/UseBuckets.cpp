@@ -5,6 +5,9 @@
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringMap.h"
 
+#include <array>
+#include <iterator>
+
 using namespace mlir;
 using namespace ft;
 using namespace ft::model;
@@ -32,6 +35,11 @@ struct FlatBucket {
   VariableOp parameter, copy, gradient, expAvg, expAvgSq, mirror, remainder, expAvgScales, expAvgSqScales;
   VariableOp rows; ///< numbers of rows; null where its update does not round
   int64_t members = 0;
+
+  /// In the order of `parts`.
+  std::array<VariableOp *, std::size(parts)> slots() {
+    return {&parameter, &copy, &gradient, &expAvg, &expAvgSq, &mirror, &remainder, &expAvgScales, &expAvgSqScales};
+  }
 };
 
 /// Where a variable that is no longer read or written by itself lies.
@@ -66,9 +74,7 @@ private:
   void declare(const Bucket &bucket, size_t index) {
     FlatBucket &flat = buckets.emplace_back();
     flat.members = bucket.members.size();
-    VariableOp *slots[] = {&flat.parameter, &flat.copy,      &flat.gradient,     &flat.expAvg,        &flat.expAvgSq,
-                           &flat.mirror,    &flat.remainder, &flat.expAvgScales, &flat.expAvgSqScales};
-    for (auto [part, slot] : llvm::zip_equal(parts, slots)) {
+    for (auto [part, slot] : llvm::zip_equal(parts, flat.slots())) {
       VariableOp first = bucket.members.front().*part.of;
       if (!first)
         continue;
@@ -249,10 +255,8 @@ private:
   }
 
   LogicalResult assemble(VariableOp bucket, SmallVector<WriteOp> writes) {
-    const auto flat = llvm::find_if(buckets, [&](const FlatBucket &b) {
-      return llvm::is_contained({b.parameter, b.copy, b.gradient, b.expAvg, b.expAvgSq, b.mirror, b.remainder,
-                                 b.expAvgScales, b.expAvgSqScales},
-                                bucket);
+    const auto flat = llvm::find_if(buckets, [&](FlatBucket &b) {
+      return llvm::any_of(b.slots(), [&](const VariableOp *slot) { return *slot == bucket; });
     });
     if (int64_t(writes.size()) != flat->members)
       return writes.front().emitOpError("writes one of ") << flat->members << " members of @" << bucket.getSymName()

@@ -9,3 +9,6 @@
 #else
 #define FT_CLONES(...)
 #endif
+
+/// Before a function: also for processors with AVX2 and FMA.
+#define FT_WIDE FT_CLONES("arch=x86-64-v3", "default")

@@ -3,6 +3,7 @@
 
 #include <csignal>
 #include <fcntl.h>
+#include <functional>
 #include <unistd.h>
 
 using namespace ft;
@@ -22,6 +23,24 @@ protected:
     Console console(file);
     Status status = runPlan(options, **interrupts, console);
     close(file);
+    return status;
+  }
+  /// Ended by a signal once it trains, behind what `first` does.
+  Status runInterrupted(const std::function<void()> &first) {
+    // A thread made before the run would take the signal with it, and die of it.
+    sigset_t set, old;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &set, &old);
+    std::thread killer([&] {
+      while (text("out/metrics.jsonl").size() < 1000)
+        usleep(1000);
+      first();
+      kill(getpid(), SIGTERM);
+    });
+    Status status = run();
+    killer.join();
+    pthread_sigmask(SIG_SETMASK, &old, nullptr);
     return status;
   }
   std::vector<nlohmann::json> metrics() const { return jsonLines("out/metrics.jsonl"); }
@@ -173,19 +192,7 @@ TEST_F(RunTest, ABaseThatIsNotFiniteLeavesNoFolder) {
 
 TEST_F(RunTest, SavesWhereItIsInterrupted) {
   options.settings = {"max_steps=100000000"};
-  // A thread made before the run would take the signal with it, and die of it.
-  sigset_t set, old;
-  sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &set, &old);
-  std::thread killer([&] {
-    while (text("out/metrics.jsonl").size() < 1000)
-      usleep(1000);
-    kill(getpid(), SIGTERM);
-  });
-  Status status = run();
-  killer.join();
-  pthread_sigmask(SIG_SETMASK, &old, nullptr);
+  Status status = runInterrupted([] {});
   EXPECT_EQ(status.code(), Code::Interrupted) << status.message();
   EXPECT_TRUE(fs::exists(folder + "/out/model.safetensors"));
   const auto summary = nlohmann::json::parse(text("out/summary.json"));
@@ -195,19 +202,7 @@ TEST_F(RunTest, SavesWhereItIsInterrupted) {
 
 TEST_F(RunTest, LeavesItsResultsWhereTheFolderWasRemoved) {
   options.settings = {"max_steps=100000000"};
-  sigset_t set, old;
-  sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &set, &old);
-  std::thread remover([&] {
-    while (text("out/metrics.jsonl").size() < 1000)
-      usleep(1000);
-    fs::remove_all(folder + "/out");
-    kill(getpid(), SIGTERM);
-  });
-  Status status = run();
-  remover.join();
-  pthread_sigmask(SIG_SETMASK, &old, nullptr);
+  Status status = runInterrupted([&] { fs::remove_all(folder + "/out"); });
   EXPECT_EQ(status.code(), Code::Interrupted) << status.message();
   EXPECT_TRUE(fs::exists(folder + "/out/model.safetensors"));
   EXPECT_TRUE(fs::exists(folder + "/out/summary.json"));

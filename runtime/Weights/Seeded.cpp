@@ -7,8 +7,6 @@
 #include <cmath>
 #include <cstring>
 
-#define FT_WIDE FT_CLONES("arch=x86-64-v3", "default")
-
 namespace ft::rt {
 
 namespace {

@@ -11,6 +11,7 @@
 #include "compiler/Fusion/Programs/Programs.h"
 #include "compiler/Layout/FormBuckets.h"
 #include "compiler/Planning/Steps/Steps.h"
+#include "runtime/Plan/DynamicMap.h"
 
 #include "llvm/Support/MathExtras.h"
 
@@ -20,6 +21,7 @@ using namespace ft::model;
 
 constexpr int64_t partialsAlignment = 64; // elements
 static_assert(bucketAlignment % bucketRow == 0);
+static_assert(momentBlock == plan::momentBlock);
 
 /// A whole bucket as rows of so many elements.
 static PlaceUse inRows(PlaceUse bucket, int64_t length = bucketRow) {
