@@ -166,7 +166,7 @@ class Failures(Moments):
             with moment.start() as world:
                 moment.wait_for_it(world)
                 world.until_training()
-                room = moment.random.randrange(20000)
+                room = 200 + moment.random.randrange(20000) # that is for its own line, whose file is limited as well
                 if world[0].process.poll() is None:
                     resource.prlimit(world[0].process.pid, resource.RLIMIT_FSIZE, (room, room))
                 world[0].signal(signal.SIGTERM) # a run goes on without metrics, and cannot end without results
