@@ -9,10 +9,7 @@ namespace ft::rt::jinja {
 using Kind = Expression::Kind;
 
 Expected<Value> Evaluator::evaluate(const Expression &expression, Scope &scope) {
-  if (Status status = context.budget.spend(1); !status.ok())
-    return placed(expression.at, status);
-  if (++depth > MaxDepth)
-    return placed(expression.at, badInput("macros call each other without end"));
+  FT_RETURN_IF_ERROR(enter(expression.at, 1));
   auto value = evaluateNode(expression, scope);
   --depth;
   return value;

@@ -81,6 +81,15 @@ Evaluator::~Evaluator() {
     made->clear();
 }
 
+Status Evaluator::enter(size_t at, uint64_t work) {
+  if (Status status = context.budget.spend(work); !status.ok())
+    return placed(at, status);
+  if (++depth > MaxDepth)
+    return placed(
+        at, badInput(fmt::format("nested more than {} levels deep; macros may call each other without end", MaxDepth)));
+  return {};
+}
+
 Status Evaluator::placed(size_t at, const Status &status) const {
   return status.ok() ? status : Status(status.code(), fmt::format("{}: {}", placeOf(source, at), status.message()));
 }
@@ -111,10 +120,7 @@ Expected<std::string> Evaluator::runBlock(const Body &body, Scope &scope) {
 }
 
 Expected<Evaluator::Flow> Evaluator::run(const Statement &statement, Scope &scope, std::string &out) {
-  if (Status status = context.budget.spend(1 + statement.text.size()); !status.ok())
-    return placed(statement.at, status);
-  if (++depth > MaxDepth)
-    return placed(statement.at, badInput("macros call each other without end"));
+  FT_RETURN_IF_ERROR(enter(statement.at, 1 + statement.text.size()));
   Expected<Flow> flow = Flow::Normal;
   switch (statement.kind) {
   case Kind::Text:
