@@ -1,11 +1,12 @@
-// AdamW and SGD as PyTorch's. The norm is over all trained gradients; the clip coefficient is applied inside the
-// optimizer op, so that no gradient is written again. A step whose status is set changes nothing. What an update stores
-// in bf16 it rounds stochastically. Moments in codes have scales beside them, one for each block of elements.
+// AdamW and SGD as PyTorch's, and Lion. The norm is over all trained gradients; the clip coefficient is applied inside
+// the optimizer op, so that no gradient is written again. A step whose status is set changes nothing. What an update
+// stores in bf16 it rounds stochastically. Moments in codes have scales beside them, one for each block of elements.
 #include "compiler/Model/AddOptimizer.h"
 
 #include "compiler/Model/SplitMasters.h"
 #include "compiler/Model/Variables.h"
 
+#include "llvm/Support/ErrorHandling.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -114,12 +115,12 @@ private:
 
   /// What an update leaves beside a parameter and its moments: the remainder, if there is one, and the scales of
   /// moments in codes.
-  SmallVector<VariableOp> declareRest(VariableOp parameter, VariableOp remainder) {
+  SmallVector<VariableOp> declareRest(VariableOp parameter, VariableOp remainder, ArrayRef<Role> scales) {
     SmallVector<VariableOp> rest;
     if (remainder)
       rest.push_back(remainder);
     if (momentType(parameter).isInteger())
-      for (Role role : {Role::ExpAvgScales, Role::ExpAvgSqScales})
+      for (Role role : scales)
         rest.push_back(declareScales(parameter, role));
     return rest;
   }
@@ -149,45 +150,98 @@ private:
     return roundingKey;
   }
 
+  /// One parameter in front of its update, and what all kinds have of that.
+  struct Updated {
+    VariableOp parameter, remainder;
+    Value before, gradient, rounding;
+    APFloat decay, maxNorm;
+    Location here;
+  };
+
+  /// Values of variables, and their types.
+  struct Rest {
+    SmallVector<VariableOp> variables;
+    SmallVector<Value> before;
+    SmallVector<Type> types;
+    Value remainder;
+    ValueRange scales;
+  };
+  void readRest(const Updated &u, ArrayRef<Role> scales, Rest &rest) {
+    rest.variables = declareRest(u.parameter, u.remainder, scales);
+    for (VariableOp variable : rest.variables) {
+      rest.before.push_back(read(variable));
+      rest.types.push_back(rest.before.back().getType());
+    }
+    rest.remainder = u.remainder ? rest.before.front() : Value();
+    rest.scales = ValueRange(rest.before).drop_front(u.remainder ? 1 : 0);
+  }
+  void writeRest(const Rest &rest, ValueRange next) {
+    for (auto [variable, value] : llvm::zip_equal(rest.variables, next))
+      write(variable, value);
+  }
+
+  Value adamw(const Updated &u) {
+    VariableOp first = declareDerived(u.parameter, Role::ExpAvg, momentType(u.parameter));
+    VariableOp second = declareDerived(u.parameter, Role::ExpAvgSq, momentType(u.parameter));
+    Value m = read(first), v = read(second);
+    Rest rest;
+    readRest(u, {Role::ExpAvgScales, Role::ExpAvgSqScales}, rest);
+    auto step = AdamwOp::create(builder, u.here, u.before.getType(), first.getTensorType(), second.getTensorType(),
+                                rest.types, u.before, u.gradient, m, v, rest.remainder, rest.scales, norm, status,
+                                scalars, inverseScale, u.rounding, /*rows=*/Value(), APFloat(options.beta1),
+                                APFloat(options.beta2), APFloat(options.epsilon), u.decay, u.maxNorm);
+    write(first, step.getNewExpAvg());
+    write(second, step.getNewExpAvgSq());
+    writeRest(rest, step.getNewRest());
+    return step.getNewParam();
+  }
+
+  Value lion(const Updated &u) {
+    VariableOp mean = declareDerived(u.parameter, Role::ExpAvg, momentType(u.parameter));
+    Value m = read(mean);
+    Rest rest;
+    readRest(u, {Role::ExpAvgScales}, rest);
+    auto step =
+        LionOp::create(builder, u.here, u.before.getType(), mean.getTensorType(), rest.types, u.before, u.gradient, m,
+                       rest.remainder, rest.scales, norm, status, scalars, inverseScale, u.rounding, /*rows=*/Value(),
+                       APFloat(options.beta1), APFloat(options.beta2), u.decay, u.maxNorm);
+    write(mean, step.getNewExpAvg());
+    writeRest(rest, step.getNewRest());
+    return step.getNewParam();
+  }
+
+  /// The buffer starts as zeros, so that momentum · 0 + g makes it PyTorch's first buffer, the gradient.
+  Value sgd(const Updated &u) {
+    VariableOp buffer =
+        options.momentum > 0 ? declareDerived(u.parameter, Role::ExpAvg, momentType(u.parameter)) : nullptr;
+    auto step =
+        SgdOp::create(builder, u.here, u.before.getType(), buffer ? Type(buffer.getTensorType()) : Type(), u.before,
+                      u.gradient, buffer ? read(buffer) : Value(), norm, status, scalars, inverseScale, u.rounding,
+                      /*rows=*/Value(), APFloat(options.momentum), u.decay, u.maxNorm);
+    if (buffer)
+      write(buffer, step.getNewMomentumBuffer());
+    return step.getNewParam();
+  }
+
+  Value updated(const Updated &u) {
+    switch (options.kind) {
+    case OptimizerOptions::Kind::AdamW:
+      return adamw(u);
+    case OptimizerOptions::Kind::Sgd:
+      return sgd(u);
+    case OptimizerOptions::Kind::Lion:
+      return lion(u);
+    }
+    llvm_unreachable("a kind of optimizer");
+  }
+
   void updateParameter(VariableOp parameter, Value gradient) {
     VariableOp remainder = options.splitMasters ? splitMaster(module, parameter) : nullptr;
     Value before = read(parameter);
     const bool decays = parameter.getTensorType().getRank() >= 2 || options.decayNorms;
-    const APFloat decay(decays ? options.weightDecay : 0.0), maxNorm(options.maxGradNorm);
     Location here = loc("update." + parameter.getSymName());
-    Value rounding = roundingFor(parameter, remainder), after;
-    if (options.kind == OptimizerOptions::Kind::AdamW) {
-      VariableOp first = declareDerived(parameter, Role::ExpAvg, momentType(parameter));
-      VariableOp second = declareDerived(parameter, Role::ExpAvgSq, momentType(parameter));
-      Value m = read(first), v = read(second);
-      const SmallVector<VariableOp> rest = declareRest(parameter, remainder);
-      SmallVector<Value> restBefore;
-      SmallVector<Type> restTypes;
-      for (VariableOp variable : rest) {
-        restBefore.push_back(read(variable));
-        restTypes.push_back(restBefore.back().getType());
-      }
-      auto step = AdamwOp::create(builder, here, before.getType(), first.getTensorType(), second.getTensorType(),
-                                  restTypes, before, gradient, m, v, remainder ? restBefore.front() : Value(),
-                                  ValueRange(restBefore).drop_front(remainder ? 1 : 0), norm, status, scalars,
-                                  inverseScale, rounding, /*rows=*/Value(), APFloat(options.beta1),
-                                  APFloat(options.beta2), APFloat(options.epsilon), decay, maxNorm);
-      write(first, step.getNewExpAvg());
-      write(second, step.getNewExpAvgSq());
-      for (auto [variable, next] : llvm::zip_equal(rest, step.getNewRest()))
-        write(variable, next);
-      after = step.getNewParam();
-    } else {
-      // The buffer starts as zeros, so that momentum · 0 + g makes it PyTorch's first buffer, the gradient.
-      VariableOp buffer =
-          options.momentum > 0 ? declareDerived(parameter, Role::ExpAvg, momentType(parameter)) : nullptr;
-      auto step = SgdOp::create(builder, here, before.getType(), buffer ? Type(buffer.getTensorType()) : Type(), before,
-                                gradient, buffer ? read(buffer) : Value(), norm, status, scalars, inverseScale,
-                                rounding, /*rows=*/Value(), APFloat(options.momentum), decay, maxNorm);
-      if (buffer)
-        write(buffer, step.getNewMomentumBuffer());
-      after = step.getNewParam();
-    }
+    Value after = updated({parameter, remainder, before, gradient, roundingFor(parameter, remainder),
+                           APFloat(decays ? options.weightDecay : 0.0), APFloat(options.maxGradNorm), here});
     write(parameter, after);
     if (VariableOp copy = findDerived(module, parameter.getSymName(), Role::WorkingCopy))
       write(copy, inTypeOf(copy, parameter, after, here, builder));

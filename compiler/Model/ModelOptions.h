@@ -30,13 +30,13 @@ struct QuantizationOptions {
 };
 
 struct OptimizerOptions {
-  enum class Kind { AdamW, Sgd };
-  /// What moments are stored in: Bf16 of full weights alone, Codes (8 bits) of AdamW alone.
+  enum class Kind { AdamW, Sgd, Lion };
+  /// What moments are stored in: Bf16 of full weights alone, Codes (8 bits) not of SGD.
   enum class Moments { F32, Bf16, Codes };
   Kind kind = Kind::AdamW;
-  double beta1 = 0.9;
+  double beta1 = 0.9; ///< AdamW's and Lion's, as beta2
   double beta2 = 0.999;
-  double epsilon = 1e-8;
+  double epsilon = 1e-8; ///< AdamW's
   double weightDecay = 0;
   double momentum = 0; ///< SGD's; 0: no buffer
   Moments moments = Moments::F32;

@@ -16,6 +16,8 @@
 
 #include "llvm/ADT/StringSwitch.h"
 
+#include <optional>
+
 using namespace mlir;
 
 namespace ft {
@@ -110,12 +112,18 @@ struct AccumulatePass : impl::AccumulateBase<AccumulatePass> {
 struct AddOptimizerPass : impl::AddOptimizerBase<AddOptimizerPass> {
   using AddOptimizerBase::AddOptimizerBase;
   void runOnOperation() override {
-    if (kind != "ADAMW" && kind != "SGD") {
-      getOperation().emitError("kind is \"") << kind << "\"; must be ADAMW or SGD";
+    using Kind = OptimizerOptions::Kind;
+    const auto named = llvm::StringSwitch<std::optional<Kind>>(kind)
+                           .Case("ADAMW", Kind::AdamW)
+                           .Case("SGD", Kind::Sgd)
+                           .Case("LION", Kind::Lion)
+                           .Default(std::nullopt);
+    if (!named) {
+      getOperation().emitError("kind is \"") << kind << "\"; must be ADAMW, SGD or LION";
       return signalPassFailure();
     }
     OptimizerOptions options;
-    options.kind = kind == "SGD" ? OptimizerOptions::Kind::Sgd : OptimizerOptions::Kind::AdamW;
+    options.kind = *named;
     options.beta1 = beta1;
     options.beta2 = beta2;
     options.epsilon = epsilon;

@@ -72,9 +72,9 @@ def AddOptimizer : Pass<"ft-add-optimizer", "::mlir::ModuleOp"> {
   let summary = "Add @update and @initialize";
   let dependentDialects = ["::mlir::func::FuncDialect"];
   let options = [
-    Option<"kind", "kind", "std::string", "\"ADAMW\"", "ADAMW or SGD">,
-    Option<"beta1", "beta1", "double", "0.9", "AdamW's">,
-    Option<"beta2", "beta2", "double", "0.999", "AdamW's">,
+    Option<"kind", "kind", "std::string", "\"ADAMW\"", "ADAMW, SGD or LION">,
+    Option<"beta1", "beta1", "double", "0.9", "AdamW's and Lion's">,
+    Option<"beta2", "beta2", "double", "0.999", "AdamW's and Lion's">,
     Option<"epsilon", "epsilon", "double", "1e-8", "AdamW's">,
     Option<"weightDecay", "weight-decay", "double", "0", "on tensors of rank 2 and more">,
     Option<"momentum", "momentum", "double", "0", "SGD's">,

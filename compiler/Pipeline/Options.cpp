@@ -137,8 +137,9 @@ ModelOptions ft::modelOptions(const Inputs &inputs, const Choices &choices) {
     options.quantization =
         QuantizationOptions{r.quantization().double_quant(), inputs.model.notQuantized, fp8 ? Form::Fp8 : Form::Nf4};
   }
-  options.optimizer.kind =
-      r.optim() == recipe::Optimizer::SGD ? OptimizerOptions::Kind::Sgd : OptimizerOptions::Kind::AdamW;
+  options.optimizer.kind = r.optim() == recipe::Optimizer::SGD    ? OptimizerOptions::Kind::Sgd
+                           : r.optim() == recipe::Optimizer::LION ? OptimizerOptions::Kind::Lion
+                                                                  : OptimizerOptions::Kind::AdamW;
   options.optimizer.beta1 = r.adam_beta1();
   options.optimizer.beta2 = r.adam_beta2();
   options.optimizer.epsilon = r.adam_epsilon();

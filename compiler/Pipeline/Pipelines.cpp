@@ -31,6 +31,11 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
                                                clEnumValN(Precision::Bf16True, "BF16_TRUE", ""),
                                                clEnumValN(Precision::Bf16Mixed, "BF16_MIXED", ""),
                                                clEnumValN(Precision::Fp16Mixed, "FP16_MIXED", ""))};
+  Option<OptimizerOptions::Kind> optim{*this, "optim", llvm::cl::desc("optimizer"),
+                                       llvm::cl::init(OptimizerOptions::Kind::AdamW),
+                                       llvm::cl::values(clEnumValN(OptimizerOptions::Kind::AdamW, "ADAMW", ""),
+                                                        clEnumValN(OptimizerOptions::Kind::Sgd, "SGD", ""),
+                                                        clEnumValN(OptimizerOptions::Kind::Lion, "LION", ""))};
   Option<int64_t> steps{*this, "steps", llvm::cl::desc("micro-batches per step"), llvm::cl::init(1)};
   ListOption<std::string> targets{*this, "targets", llvm::cl::desc("of adapters; none: every parameter is trained")};
   Option<double> dropout{*this, "dropout", llvm::cl::desc("before adapters"), llvm::cl::init(0.0)};
@@ -62,6 +67,7 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
   PhaseOptions phases() const {
     PhaseOptions options;
     options.model.precision = precision;
+    options.model.optimizer.kind = optim;
     options.model.accumulationSteps = steps;
     options.model.copyAdapters = foldAdapters;
     options.model.recompute = {recompute, early, earlyLayers, park};

@@ -39,7 +39,7 @@ const Ops rowsBackward{"rms_norm_apply", "rms_norm_bwd", "swiglu_bwd", "scatter_
 const Ops sumsOfRows{"embedding_grad", "rms_norm_weight_grad", "bias_grad"};
 const Ops backward = libraryBackward + rowsBackward + sumsOfRows;
 const Ops scalars{"grad_norm", "check_finite", "add_scalar", "adjust_scale"};
-const Ops update = Ops{"adamw", "sgd"} + scalars;
+const Ops update = Ops{"adamw", "lion", "sgd"} + scalars;
 const Ops fused = rows + rowsBackward + selected + Ops{"rms_norm_weight_grad", "bias_grad", "quantize_rows"};
 
 /// Operations for which a question has no meaning.

@@ -95,8 +95,11 @@ Status checkValues(const google::protobuf::Message &message, const std::string &
 
 /// Known fields whose passes do not exist yet are refused by name.
 Status checkUnsupported(const Recipe &r, const Checker &check) {
-  if (r.optim() == recipe::Optimizer::LION)
-    return check.unsupported("optim", "LION", "use ADAMW or SGD");
+  if (r.optim() == recipe::Optimizer::ADAFACTOR || r.optim() == recipe::Optimizer::MUON)
+    return check.unsupported("optim",
+                             recipe::Optimizer::Kind_Name(r.optim()) +
+                                 " (an update of whole matrices, where those here are of runs of elements)",
+                             "use ADAMW, LION or SGD");
   if (r.parallelism().reduce_dtype() == recipe::StateDtype::INT8)
     return check.unsupported("parallelism.reduce_dtype", "INT8", "use BF16");
   if (r.quantization().type() > recipe::QuantizationType::FP8)
@@ -328,8 +331,12 @@ bool isBf16(const Recipe &r) {
 Status resolveOptimizer(Recipe &r, const Checker &check) {
   FT_DEFAULT(r, optim, recipe::Optimizer::ADAMW);
   FT_DEFAULT(r, adam_beta1, 0.9);
-  FT_DEFAULT(r, adam_beta2, 0.999);
-  FT_DEFAULT(r, adam_epsilon, 1e-8);
+  const bool lion = r.optim() == recipe::Optimizer::LION;
+  if (lion && r.has_adam_epsilon())
+    return check.error("adam_epsilon", "is set and optim is LION, which divides by nothing; leave it out");
+  FT_DEFAULT(r, adam_beta2, lion ? 0.99 : 0.999);
+  if (!lion)
+    FT_DEFAULT(r, adam_epsilon, 1e-8);
   FT_DEFAULT(r, sgd_momentum, 0);
   FT_DEFAULT(r, weight_decay, 0);
   FT_DEFAULT(r, weight_decay_norms, false);
@@ -340,29 +347,31 @@ Status resolveOptimizer(Recipe &r, const Checker &check) {
   FT_RETURN_IF_ERROR(check.range("adam_beta1", r.adam_beta1(), unit(r.adam_beta1()), "[0, 1)"));
   FT_RETURN_IF_ERROR(check.range("adam_beta2", r.adam_beta2(), unit(r.adam_beta2()), "[0, 1)"));
   // Below the smallest normal f32 the update of a weight without gradient would be 0 / 0.
-  FT_RETURN_IF_ERROR(
-      check.range("adam_epsilon", r.adam_epsilon(), r.adam_epsilon() >= 1e-37 && r.adam_epsilon() <= 1, "[1e-37, 1]"));
+  if (!lion)
+    FT_RETURN_IF_ERROR(check.range("adam_epsilon", r.adam_epsilon(), r.adam_epsilon() >= 1e-37 && r.adam_epsilon() <= 1,
+                                   "[1e-37, 1]"));
   FT_RETURN_IF_ERROR(check.range("sgd_momentum", r.sgd_momentum(), unit(r.sgd_momentum()), "[0, 1)"));
   FT_RETURN_IF_ERROR(
       check.range("weight_decay", r.weight_decay(), r.weight_decay() >= 0 && r.weight_decay() <= 1, "[0, 1]"));
   FT_RETURN_IF_ERROR(
       check.range("max_grad_norm", r.max_grad_norm(), r.max_grad_norm() >= 0 && r.max_grad_norm() <= 1e9, "[0, 1e9]"));
   if (r.sgd_momentum() > 0 && r.optim() != recipe::Optimizer::SGD)
-    return check.error("sgd_momentum", "is set but optim is ADAMW; set optim: SGD or leave it out");
+    return check.error("sgd_momentum", fmt::format("is set but optim is {}; set optim: SGD or leave it out",
+                                                   recipe::Optimizer::Kind_Name(r.optim())));
   if (r.optimizer_state_dtype() == recipe::StateDtype::BF16 && (r.has_lora() || !isBf16(r)))
     return check.error("optimizer_state_dtype",
                        "is BF16, which is for full fine-tuning in BF16_TRUE or BF16_MIXED; use F32");
   if (r.optimizer_state_dtype() == recipe::StateDtype::INT8) {
-    if (r.optim() != recipe::Optimizer::ADAMW)
-      return check.error("optimizer_state_dtype", "is INT8, which is for optim ADAMW; use F32");
+    if (r.optim() == recipe::Optimizer::SGD)
+      return check.error("optimizer_state_dtype", "is INT8, which is for optim ADAMW or LION; use F32");
     if (r.precision() == recipe::Precision::FP64_TRUE)
       return check.error("optimizer_state_dtype", "is INT8, which is for all precisions but FP64_TRUE; use F32");
   }
   if (r.master_dtype() == recipe::MasterDtype::BF16_REMAINDER) {
     if (r.has_lora() || r.precision() != recipe::Precision::BF16_MIXED)
       return check.error("master_dtype", "is BF16_REMAINDER, which is for full fine-tuning in BF16_MIXED; use F32");
-    if (r.optim() != recipe::Optimizer::ADAMW)
-      return check.error("master_dtype", "is BF16_REMAINDER, which is for optim ADAMW; use F32");
+    if (r.optim() == recipe::Optimizer::SGD)
+      return check.error("master_dtype", "is BF16_REMAINDER, which is for optim ADAMW or LION; use F32");
   }
   return Status();
 }

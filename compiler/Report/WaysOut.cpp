@@ -150,13 +150,13 @@ std::string ft::waysOut(const plan::Plan &tooLarge, const Inputs &inputs) {
   }
   tryParking(inputs, again, search);
   const bool bf16 = r.precision() == recipe::Precision::BF16_TRUE || r.precision() == recipe::Precision::BF16_MIXED;
-  if (r.optim() == recipe::Optimizer::ADAMW && !r.has_lora() && bf16 &&
+  if (r.optim() != recipe::Optimizer::SGD && !r.has_lora() && bf16 &&
       r.optimizer_state_dtype() == recipe::StateDtype::F32)
     search.attempt({"optimizer_state_dtype=BF16"});
-  if (r.optim() == recipe::Optimizer::ADAMW && !r.has_lora() && r.precision() != recipe::Precision::FP64_TRUE &&
+  if (r.optim() != recipe::Optimizer::SGD && !r.has_lora() && r.precision() != recipe::Precision::FP64_TRUE &&
       r.optimizer_state_dtype() != recipe::StateDtype::INT8)
     search.attempt({"optimizer_state_dtype=INT8"});
-  if (r.optim() == recipe::Optimizer::ADAMW && !r.has_lora() && r.precision() == recipe::Precision::BF16_MIXED &&
+  if (r.optim() != recipe::Optimizer::SGD && !r.has_lora() && r.precision() == recipe::Precision::BF16_MIXED &&
       r.master_dtype() == recipe::MasterDtype::F32)
     search.attempt({"master_dtype=BF16_REMAINDER"});
   if (!r.has_offload_optimizer())

@@ -141,6 +141,52 @@ def Ft_AdamwOp : Ft_Op<"adamw", [Pure, Optimizer, AttrSizedOperandSegments]> {
   }];
 }
 
+def Ft_LionOp : Ft_Op<"lion", [Pure, Optimizer, AttrSizedOperandSegments]> {
+  let summary = "update a parameter with Lion";
+  let description = [{
+    Chen et al. 2023, as its authors compute it: g = grad * clip (see adamw); p = param * (1 - lr * weight_decay);
+    c = beta1 * exp_avg + (1 - beta1) * g; p = p - lr * sign(c), where sign(0) = 0; exp_avg = beta2 * exp_avg + (1 - beta2) * g.
+    Where status[0] is not 0 the results are the operands unchanged. `remainder`, `inverse_scale`, `rounding` and `rows` are as
+    adamw's; `scales` those of exp_avg's blocks.
+
+    Example:
+    ```mlir
+    %p, %m = ft.lion %param, %grad, %exp_avg, %norm, %status, %scalars {beta1 = 0.9 : f64, beta2 = 0.99 : f64, weight_decay = 0.1 : f64, max_norm = 1.0 : f64} : (tensor<8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<1xf64>, tensor<4xi32>, tensor<8xf64>) -> (tensor<8xf32>, tensor<8xf32>)
+    ```
+
+    - (C1) grad has param's shape, new_param its type.
+    - (C2) norm has one element, status four.
+    - (C3) weight_decay and max_norm are at least 0.
+    - (C4) exp_avg has param's shape; new_exp_avg has its type.
+    - (C5) beta1 and beta2 are in [0, 1).
+    - (C6) a remainder is of param's shape; param is then bf16.
+    - (C7) inverse_scale has one element.
+    - (C8) rounding has one element; rows are given only with it.
+    - (C9) there is one of scales where exp_avg is i8, else none; it has as many elements as exp_avg has blocks.
+    - (C10) new_rest has the types of remainder and scales, in this order.
+  }];
+  let arguments = (ins Ft_Tensor:$param, Ft_Tensor:$grad, Ft_Moment:$exp_avg, Optional<Ft_Remainder>:$remainder, Variadic<Ft_Scales>:$scales,
+                       Ft_Scalar:$norm, Ft_Status:$status, Ft_Scalars:$scalars, Optional<Ft_Scalar>:$inverse_scale,
+                       Optional<Ft_Key>:$rounding, Optional<Ft_Rows>:$rows,
+                       F64Attr:$beta1, F64Attr:$beta2, F64Attr:$weight_decay, F64Attr:$max_norm);
+  let results = (outs Ft_Tensor:$new_param, Ft_Moment:$new_exp_avg, Variadic<Ft_Rest>:$new_rest);
+  let extraClassDeclaration = [{
+    /// The remainder's next value, null where there is none; and the scales'.
+    ::mlir::Value getNewRemainder() { return getRemainder() ? getNewRest().front() : ::mlir::Value(); }
+    ::mlir::ValueRange getNewScales() { return getNewRest().take_back(getScales().size()); }
+    ::llvm::SmallVector<unsigned> getUpdatedOperands() {
+      ::llvm::SmallVector<unsigned> updated{0, 2};
+      for (unsigned rest = 0; rest < getNewRest().size(); ++rest)
+        updated.push_back(3 + rest);
+      return updated;
+    }
+  }];
+  let assemblyFormat = [{
+    $param `,` $grad `,` $exp_avg (`remainder` $remainder^)? (`scales` `(` $scales^ `)`)? `,` $norm `,` $status `,` $scalars
+    (`inverse_scale` $inverse_scale^)? (`rounding` $rounding^)? (`rows` $rows^)? attr-dict `:` functional-type(operands, results)
+  }];
+}
+
 def Ft_SgdOp : Ft_Op<"sgd", [Pure, Optimizer, AttrSizedOperandSegments]> {
   let summary = "update a parameter with SGD";
   let description = [{

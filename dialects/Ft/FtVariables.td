@@ -14,8 +14,8 @@ def Ft_VariableOp : Ft_Op<"variable", [Symbol, DeclareOpInterfaceMethods<SymbolU
     `key` is the checkpoint's key (Hugging Face's, PEFT's for an adapter); what belongs to a parameter and is saved has that one's.
     `of` names the parameter that a gradient, moment, remainder or working copy belongs to. A remainder is what the f32 master
     of a bf16 parameter is more than that, scales are those of a moment in codes, one for each block (plan.proto, Tensor). Row numbers are a bucket's that rounds: the number, among all
-    rows of the model's trained parameters, of the first row of each of its equal parts. What is kept @update leaves for
-    @finish. `init` says what fills it when no file
+    rows of the model's trained parameters, of the first row of each of its equal parts. What is kept a segment
+    leaves for a later one of its step. `init` says what fills it when no file
     does: {kind = "zeros" | "ones"}, {kind = "normal" | "uniform", scale = s} (standard deviation, half width),
     {kind = "rope_cos" | "rope_sin", frequencies = f, amplitude = a} (element (p, i) is a times the cosine or sine of p * f[i]; one frequency for each column of the logical shape; a is 1 where absent),
     {kind = "random_keys", names = [...], stream = s} (element i is the Philox key of stream s, "dropout" where absent, and names[i]),
@@ -27,7 +27,8 @@ def Ft_VariableOp : Ft_Op<"variable", [Symbol, DeclareOpInterfaceMethods<SymbolU
     the variable lies in a bucket: it is then a row of the parameter map and nothing else. A `bucket` is a flat variable
     that other variables lie in; it has no key, its members have. `quantization` says that memory holds the elements in a
     few bits each. Of `shares` that ranks have of a bucket, or of its row numbers, the type is one, behind Sharding; members have their places in
-    all of it. A bucket on the `host` lies in its memory, and its update runs there.
+    all of it. A bucket on the `host` lies in its memory, and its update runs there; gradients lie there where a
+    step's only micro-batch sends them.
 
     Example:
     ```mlir
@@ -49,8 +50,8 @@ def Ft_VariableOp : Ft_Op<"variable", [Symbol, DeclareOpInterfaceMethods<SymbolU
     - (C8) `place` names a bucket of the variable's element type, and lies inside it and all other shares of it.
     - (C9) a bucket has rank 1.
     - (C10) `quantization` is given only for the role frozen, and rank 2.
-    - (C11) `host` is given only for a bucket of trained parameters, of moments, their scales or remainders, or for row
-      numbers.
+    - (C11) `host` is given only for a bucket of trained parameters, of their gradients, moments, scales or
+      remainders, or for row numbers.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<AnyRankedTensor>:$type, Ft_Role:$role,
                        OptionalAttr<StrAttr>:$key, OptionalAttr<FlatSymbolRefAttr>:$of, OptionalAttr<DictionaryAttr>:$init,

@@ -76,8 +76,13 @@ template <typename Op> LogicalResult verifyUpdate(Op op) {
   return checkRange(op, "C3", "max_norm", op.getMaxNorm().convertToDouble(), 0, infinity);
 }
 
-LogicalResult verifyScales(AdamwOp op) {
-  const int64_t wanted = elementType(op.getExpAvg()).isInteger() ? 2 : 0;
+/// `moments`: how many there are, all of exp_avg's type.
+template <typename Op> LogicalResult verifyRest(Op op, int64_t moments) {
+  if (op.getRemainder() &&
+      (failed(checkElement(op, "C6", "param", op.getParam(), BFloat16Type::get(op.getContext()))) ||
+       failed(checkShape(op, "C6", "remainder", op.getRemainder(), shape(op.getParam())))))
+    return failure();
+  const int64_t wanted = elementType(op.getExpAvg()).isInteger() ? moments : 0;
   if (failed(checkEqual(op, "C9", "the number of scales", static_cast<int64_t>(op.getScales().size()), wanted)))
     return failure();
   const int64_t blocks = llvm::divideCeil(tensorType(op.getExpAvg()).getNumElements(), momentBlock);
@@ -107,12 +112,19 @@ LogicalResult AdamwOp::verify() {
       failed(checkRange(*this, "C5", "beta2", getBeta2().convertToDouble(), 0, 1)) ||
       failed(verifyOptions(*this, "C7", "C8")))
     return failure();
-  if (getRemainder() && (failed(checkElement(*this, "C6", "param", getParam(), BFloat16Type::get(getContext()))) ||
-                         failed(checkShape(*this, "C6", "remainder", getRemainder(), shape(getParam())))))
-    return failure();
-  if (failed(verifyScales(*this)))
+  if (failed(verifyRest(*this, /*moments=*/2)))
     return failure();
   return checkRange(*this, "C5", "epsilon", getEpsilon().convertToDouble(), 0, infinity);
+}
+
+LogicalResult LionOp::verify() {
+  if (failed(verifyUpdate(*this)) || failed(checkShape(*this, "C4", "exp_avg", getExpAvg(), shape(getParam()))) ||
+      failed(checkSameType(*this, "C4", "new_exp_avg", getNewExpAvg(), getExpAvg())) ||
+      failed(checkRange(*this, "C5", "beta1", getBeta1().convertToDouble(), 0, 1)) ||
+      failed(checkRange(*this, "C5", "beta2", getBeta2().convertToDouble(), 0, 1)) ||
+      failed(verifyOptions(*this, "C7", "C8")))
+    return failure();
+  return verifyRest(*this, /*moments=*/1);
 }
 
 LogicalResult SgdOp::verify() {

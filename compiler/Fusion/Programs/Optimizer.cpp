@@ -1,5 +1,6 @@
-// Optimizer steps over a flat bucket, as PyTorch computes them (torch/optim/adamw.py and sgd.py, single tensor). What
-// does not depend on the element is computed in f64 and rounded once to the compute type.
+// Optimizer steps over a flat bucket, as PyTorch computes them (torch/optim/adamw.py and sgd.py, single tensor), and
+// Lion as its authors do (google/automl, lion_pytorch.py). What does not depend on the element is computed in f64 and
+// rounded once to the compute type.
 #include "compiler/Fusion/MomentCodes.h"
 #include "compiler/Fusion/Programs/Rounding.h"
 
@@ -119,6 +120,8 @@ public:
   /// What gradients are multiplied by: min(1, maxNorm / (norm + 1e-6)), and where they are scaled, the inverse of that
   /// scale. Null: 1.
   Value factor(double maxNorm);
+  /// What decoupled decay multiplies parameters by, 1 − lr · weightDecay. Null: 1.
+  Value decay(Value learningRate, double weightDecay);
   /// Stores the parameter, in halves where it has a remainder, and, where there is one, its working copy, a rounding of
   /// what was stored.
   void storeParam(Value row);
@@ -170,6 +173,11 @@ Value BucketRow::factor(double maxNorm) {
   return round(inverse ? b.mul(clip, inverse) : clip);
 }
 
+Value BucketRow::decay(Value learningRate, double weightDecay) {
+  Type f64 = b.getF64Type();
+  return weightDecay == 0 ? Value() : round(b.sub(b.number(1.0, f64), b.mul(learningRate, b.number(weightDecay, f64))));
+}
+
 Value BucketRow::loadParam() {
   if (!memory.remainder)
     return load(memory.param);
@@ -214,13 +222,10 @@ RowProgram buildAdamw(OpBuilder &builder, StringRef name, const BucketLayout &bu
   {
     BucketRow row(p, bucket);
     const BucketMemory &memory = row.memory;
-    Type f64 = b.getF64Type();
     Value learningRate = p.runScalar(memory.scalars, plan::LEARNING_RATE);
     Value stepSize = row.round(b.div(learningRate, p.runScalar(memory.scalars, plan::BIAS_CORRECTION1)));
     Value rootCorrection = row.round(b.sqrt(p.runScalar(memory.scalars, plan::BIAS_CORRECTION2)));
-    Value factor = row.factor(options.maxNorm), decay; // p ← p · (1 − lr · decay)
-    if (options.weightDecay != 0)
-      decay = row.round(b.sub(b.number(1.0, f64), b.mul(learningRate, b.number(options.weightDecay, f64))));
+    Value factor = row.factor(options.maxNorm), decay = row.decay(learningRate, options.weightDecay);
     for (int64_t piece = 0; piece < row.pieces(); ++piece) {
       row.begin(piece);
       Value grad = times(b, row.load(memory.grad), factor), param = times(b, row.loadParam(), decay);
@@ -233,6 +238,37 @@ RowProgram buildAdamw(OpBuilder &builder, StringRef name, const BucketLayout &bu
       row.storeMoment(mean, memory.expAvg, memory.expAvgScales, meanMap, Rounded::ExpAvg);
       row.storeMoment(square, memory.expAvgSq, memory.expAvgSqScales, squareMap, Rounded::ExpAvgSq);
       row.storeParam(b.sub(param, b.mul(b.div(mean, root), stepSize)));
+    }
+  }
+  return p.finish(bucket.rows);
+}
+
+/// `size` with the sign of each element of a row; 0 where that is 0.
+static Value withSigns(RowBuilder &b, Value row, Value size) {
+  Value zero = b.number(0.0, row.getType());
+  auto is = [&](arith::CmpFPredicate predicate) -> Value { return arith::CmpFOp::create(b, predicate, row, zero); };
+  Value down = b.select(is(arith::CmpFPredicate::OLT), b.negate(size), zero);
+  return b.select(is(arith::CmpFPredicate::OGT), size, down);
+}
+
+RowProgram buildLion(OpBuilder &builder, StringRef name, const BucketLayout &bucket, const LionOptions &options) {
+  ProgramBuilder p(builder, name, argumentsOf(builder, bucket));
+  RowBuilder &b = p.b;
+  {
+    BucketRow row(p, bucket);
+    const BucketMemory &memory = row.memory;
+    Value learningRate = p.runScalar(memory.scalars, plan::LEARNING_RATE);
+    Value stepSize = row.round(learningRate), factor = row.factor(options.maxNorm);
+    Value decay = row.decay(learningRate, options.weightDecay);
+    for (int64_t piece = 0; piece < row.pieces(); ++piece) {
+      row.begin(piece);
+      Value grad = times(b, row.load(memory.grad), factor), param = times(b, row.loadParam(), decay);
+      Value mean = row.loadMoment(memory.expAvg, memory.expAvgScales, meanMap);
+      auto mixed = [&](double beta) {
+        return b.add(b.mul(mean, row.number(beta)), b.mul(grad, row.number(1.0 - beta)));
+      };
+      row.storeMoment(mixed(options.beta2), memory.expAvg, memory.expAvgScales, meanMap, Rounded::ExpAvg);
+      row.storeParam(b.sub(param, withSigns(b, mixed(options.beta1), stepSize)));
     }
   }
   return p.finish(bucket.rows);

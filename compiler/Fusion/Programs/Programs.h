@@ -111,6 +111,16 @@ struct AdamwOptions {
 RowProgram buildAdamw(mlir::OpBuilder &builder, mlir::StringRef name, const BucketLayout &bucket,
                       const AdamwOptions &options);
 
+/// Lion, as its authors compute it: param · (1 − lr · weightDecay) − lr · sign(c), where c is β1 · exp_avg + (1 − β1) ·
+/// g. Arguments: as buildAdamw's, without what is of exp_avg_sq, whose type in the bucket is null.
+struct LionOptions {
+  double beta1, beta2, weightDecay, maxNorm;
+
+  bool operator==(const LionOptions &) const = default;
+};
+RowProgram buildLion(mlir::OpBuilder &builder, mlir::StringRef name, const BucketLayout &bucket,
+                     const LionOptions &options);
+
 /// PyTorch's SGD; `expAvg` of the bucket is the type of the momentum buffer, null without one (it starts at zero, so
 /// that the first step makes it the first gradient). Arguments: param, grad, buffer (if any), copy (if any), norm and
 /// on as buildAdamw's.

@@ -77,6 +77,24 @@ void Interpreter::adamw(AdamwOp op) {
   }
 }
 
+void Interpreter::lion(LionOp op) {
+  if (op.getRemainder())
+    values[op.getNewRemainder()] = get(op.getRemainder());
+  ReferenceTensor &p = values[op.getNewParam()] = get(op.getParam());
+  ReferenceTensor &m = values[op.getNewExpAvg()] = get(op.getExpAvg());
+  if (get(op.getStatus()).integers[0])
+    return;
+  const double lr = get(op.getScalars()).numbers[plan::LEARNING_RATE], beta1 = op.getBeta1().convertToDouble(),
+               beta2 = op.getBeta2().convertToDouble();
+  const double clip = unscaling(op) * clipping(get(op.getNorm()).numbers[0], op.getMaxNorm().convertToDouble());
+  for (int64_t n = 0; n < p.size(); ++n) {
+    const double g = clip * get(op.getGrad()).numbers[n], c = beta1 * m.numbers[n] + (1 - beta1) * g;
+    p.numbers[n] *= 1 - lr * op.getWeightDecay().convertToDouble();
+    p.numbers[n] -= lr * double((c > 0) - (c < 0));
+    m.numbers[n] = beta2 * m.numbers[n] + (1 - beta2) * g;
+  }
+}
+
 void Interpreter::sgd(SgdOp op) {
   ReferenceTensor &p = values[op.getNewParam()] = get(op.getParam());
   ReferenceTensor *buffer = nullptr;
@@ -153,6 +171,12 @@ bool Interpreter::executeUpdate(Operation &operation) {
         if (!op.getScales().empty()) // moments in codes: what they round to is a kernel's to say
           return false;
         adamw(op);
+        return true;
+      })
+      .Case([&](LionOp op) {
+        if (!op.getScales().empty())
+          return false;
+        lion(op);
         return true;
       })
       .Case([&](SgdOp op) {

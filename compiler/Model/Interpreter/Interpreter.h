@@ -61,6 +61,7 @@ private:
   template <typename Op> double unscaling(Op op) const;
   void adjustScale(model::AdjustScaleOp op);
   void adamw(model::AdamwOp op);
+  void lion(model::LionOp op);
   void sgd(model::SgdOp op);
 
   mlir::ModuleOp module;

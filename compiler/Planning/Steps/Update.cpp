@@ -141,6 +141,8 @@ struct StateOperands {
 static StateOperands statesOf(Optimizer op) {
   if (auto adamw = dyn_cast<AdamwOp>(*op))
     return {{adamw.getExpAvg(), adamw.getExpAvgSq()}, adamw.getRemainder(), SmallVector<Value, 2>(adamw.getScales())};
+  if (auto lion = dyn_cast<LionOp>(*op))
+    return {{lion.getExpAvg()}, lion.getRemainder(), SmallVector<Value, 2>(lion.getScales())};
   StateOperands state;
   if (Value buffer = cast<SgdOp>(*op).getMomentumBuffer())
     state.moments.push_back(buffer);
@@ -234,6 +236,12 @@ static LogicalResult emitAdamw(AdamwOp op, StepEmitter &out) {
                      op.getMaxNorm().convertToDouble()});
 }
 
+static LogicalResult emitLion(LionOp op, StepEmitter &out) {
+  return emitUpdate(op, out, "lion", buildLion,
+                    {op.getBeta1().convertToDouble(), op.getBeta2().convertToDouble(),
+                     op.getWeightDecay().convertToDouble(), op.getMaxNorm().convertToDouble()});
+}
+
 static LogicalResult emitSgd(SgdOp op, StepEmitter &out) {
   return emitUpdate(
       op, out, "sgd", buildSgd,
@@ -278,6 +286,8 @@ void ft::attachUpdateSteps(MLIRContext &context) {
   attachSteps<GradNormOp, emitGradNorm>(context);
   attachSteps<AdamwOp, emitAdamw>(context);
   attachInPlace<AdamwOp, findUpdatePairs<AdamwOp>>(context);
+  attachSteps<LionOp, emitLion>(context);
+  attachInPlace<LionOp, findUpdatePairs<LionOp>>(context);
   attachSteps<SgdOp, emitSgd>(context);
   attachInPlace<SgdOp, findUpdatePairs<SgdOp>>(context);
   attachSteps<CastOp, emitCast>(context);

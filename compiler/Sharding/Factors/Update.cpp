@@ -93,15 +93,16 @@ template <typename Op> void step(Op op, unsigned elements, FactorRule &rule) {
     rule.parts(elements);
 }
 
-void adamw(AdamwOp op, FactorRule &rule) {
+/// Of so many moments, AdamW's two or Lion's one.
+template <typename Op, int moments> void momentUpdate(Op op, FactorRule &rule) {
   SmallVector<unsigned> letters = parameter(op.getParam(), rule);
   const int remainder = op.getRemainder() ? 1 : 0;
-  for (int i = 0; i < 4 + remainder; ++i) // param, grad, exp_avg, exp_avg_sq
+  for (int i = 0; i < 2 + moments + remainder; ++i) // param, grad, moments
     rule.operand(letters);
   for (size_t i = 0; i < op.getScales().size(); ++i)
     rule.parts(letters.front());
   step(op, letters.front(), rule);
-  for (int i = 0; i < 3 + remainder; ++i)
+  for (int i = 0; i < 1 + moments + remainder; ++i)
     rule.result(letters);
   for (size_t i = 0; i < op.getNewScales().size(); ++i)
     rule.resultParts(letters.front());
@@ -130,6 +131,7 @@ void ft::attachUpdateFactors(MLIRContext &context) {
   attachFactors<CheckFiniteOp, checkFinite>(context);
   attachFactors<AdjustScaleOp, adjustScale>(context);
   attachFactors<GradNormOp, gradNorm>(context);
-  attachFactors<AdamwOp, adamw>(context);
+  attachFactors<AdamwOp, momentUpdate<AdamwOp, 2>>(context);
+  attachFactors<LionOp, momentUpdate<LionOp, 1>>(context);
   attachFactors<SgdOp, sgd>(context);
 }

@@ -173,3 +173,51 @@ func.func @invalid(%param: tensor<512xbf16>, %grad: tensor<512xf32>, %m0: tensor
   %p, %m, %v, %a1, %b1, %r1 = ft.adamw %param, %grad, %m0, %v0 remainder %r scales (%a, %a), %norm, %status, %scalars {beta1 = 0.9 : f64, beta2 = 0.999 : f64, epsilon = 1.0e-8 : f64, weight_decay = 0.0 : f64, max_norm = 1.0 : f64} : (tensor<512xbf16>, tensor<512xf32>, tensor<512xi8>, tensor<512xi8>, tensor<512xi16>, tensor<2xf32>, tensor<2xf32>, tensor<1xf64>, tensor<4xi32>, tensor<8xf64>) -> (tensor<512xbf16>, tensor<512xi8>, tensor<512xi8>, tensor<2xf32>, tensor<2xf32>, tensor<512xi16>)
   return
 }
+
+// -----
+
+func.func @invalid(%param: tensor<8xf32>, %grad: tensor<8xf32>, %m0: tensor<7xf32>, %norm: tensor<1xf64>, %status: tensor<4xi32>, %scalars: tensor<8xf64>) {
+  // expected-error @+1 {{(C4) exp_avg has shape [7]; must be [8]}}
+  %p, %m = ft.lion %param, %grad, %m0, %norm, %status, %scalars {beta1 = 0.9 : f64, beta2 = 0.99 : f64, weight_decay = 0.0 : f64, max_norm = 1.0 : f64} : (tensor<8xf32>, tensor<8xf32>, tensor<7xf32>, tensor<1xf64>, tensor<4xi32>, tensor<8xf64>) -> (tensor<8xf32>, tensor<7xf32>)
+  return
+}
+
+// -----
+
+func.func @invalid(%param: tensor<8xf32>, %grad: tensor<8xf32>, %m0: tensor<8xf32>, %norm: tensor<1xf64>, %status: tensor<4xi32>, %scalars: tensor<8xf64>) {
+  // expected-error @+1 {{(C4) new_exp_avg has type 'tensor<8xbf16>'; must be 'tensor<8xf32>'}}
+  %p, %m = ft.lion %param, %grad, %m0, %norm, %status, %scalars {beta1 = 0.9 : f64, beta2 = 0.99 : f64, weight_decay = 0.0 : f64, max_norm = 1.0 : f64} : (tensor<8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<1xf64>, tensor<4xi32>, tensor<8xf64>) -> (tensor<8xf32>, tensor<8xbf16>)
+  return
+}
+
+// -----
+
+func.func @invalid(%param: tensor<8xf32>, %grad: tensor<8xf32>, %m0: tensor<8xf32>, %norm: tensor<1xf64>, %status: tensor<4xi32>, %scalars: tensor<8xf64>) {
+  // expected-error @+1 {{(C5) beta2 is 1; must be in [0, 1)}}
+  %p, %m = ft.lion %param, %grad, %m0, %norm, %status, %scalars {beta1 = 0.9 : f64, beta2 = 1.0 : f64, weight_decay = 0.0 : f64, max_norm = 1.0 : f64} : (tensor<8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<1xf64>, tensor<4xi32>, tensor<8xf64>) -> (tensor<8xf32>, tensor<8xf32>)
+  return
+}
+
+// -----
+
+func.func @invalid(%param: tensor<8xf32>, %grad: tensor<8xf32>, %m0: tensor<8xf32>, %r: tensor<8xi16>, %norm: tensor<1xf64>, %status: tensor<4xi32>, %scalars: tensor<8xf64>) {
+  // expected-error @+1 {{(C6) param has elements of type 'f32'; must be 'bf16'}}
+  %p, %m, %r1 = ft.lion %param, %grad, %m0 remainder %r, %norm, %status, %scalars {beta1 = 0.9 : f64, beta2 = 0.99 : f64, weight_decay = 0.0 : f64, max_norm = 1.0 : f64} : (tensor<8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<8xi16>, tensor<1xf64>, tensor<4xi32>, tensor<8xf64>) -> (tensor<8xf32>, tensor<8xf32>, tensor<8xi16>)
+  return
+}
+
+// -----
+
+func.func @invalid(%param: tensor<512xf32>, %grad: tensor<512xf32>, %m0: tensor<512xi8>, %a: tensor<2xf32>, %norm: tensor<1xf64>, %status: tensor<4xi32>, %scalars: tensor<8xf64>) {
+  // expected-error @+1 {{(C9) the number of scales is 2; must be 1}}
+  %p, %m, %a1, %b1 = ft.lion %param, %grad, %m0 scales (%a, %a), %norm, %status, %scalars {beta1 = 0.9 : f64, beta2 = 0.99 : f64, weight_decay = 0.0 : f64, max_norm = 1.0 : f64} : (tensor<512xf32>, tensor<512xf32>, tensor<512xi8>, tensor<2xf32>, tensor<2xf32>, tensor<1xf64>, tensor<4xi32>, tensor<8xf64>) -> (tensor<512xf32>, tensor<512xi8>, tensor<2xf32>, tensor<2xf32>)
+  return
+}
+
+// -----
+
+func.func @invalid(%param: tensor<512xf32>, %grad: tensor<512xf32>, %m0: tensor<512xi8>, %a: tensor<2xf32>, %norm: tensor<1xf64>, %status: tensor<4xi32>, %scalars: tensor<8xf64>) {
+  // expected-error @+1 {{(C10) the number of results in new_rest is 0; must be 1}}
+  %p, %m = ft.lion %param, %grad, %m0 scales (%a), %norm, %status, %scalars {beta1 = 0.9 : f64, beta2 = 0.99 : f64, weight_decay = 0.0 : f64, max_norm = 1.0 : f64} : (tensor<512xf32>, tensor<512xf32>, tensor<512xi8>, tensor<2xf32>, tensor<1xf64>, tensor<4xi32>, tensor<8xf64>) -> (tensor<512xf32>, tensor<512xi8>)
+  return
+}
