@@ -241,7 +241,8 @@ learning_rate: 1e-3
                      {{"parallelism.dp_replicate_size=2", "gradient_accumulation_steps=2"}, 5, 1},
                      {{"weight_decay=0.1", "parallelism.dp_replicate_size=2"}, 6, 2},
                      {{"parallelism.strategy=ZERO1", "parallelism.dp_shard_size=2"}, 5, 5},
-                     {{"optim=SGD", "sgd_momentum=0.9"}, 0, 1}};
+                     {{"optim=SGD", "sgd_momentum=0.9"}, 0, 1},
+                     {{"optim=LION", "weight_decay=0.1"}, 0, 2}};
   for (const auto &[sets, exchanged, updates] : cases) {
     const Inputs inputs = load(sets);
     const plan::Plan made = plan(inputs, choose(inputs));

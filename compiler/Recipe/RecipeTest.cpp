@@ -61,6 +61,29 @@ TEST_F(RecipeTest, FillsDefaults) {
   EXPECT_EQ(r.max_grad_norm(), 1.0);
 }
 
+// What AdamW has where the recipe says nothing is not Lion's.
+TEST_F(RecipeTest, LionHasItsOwnDefaults) {
+  auto lion = [&](const std::string &more) {
+    return loadRecipe(write("lion.textproto", std::string(full) + "optim: LION\n" + more), {});
+  };
+  const auto loaded = lion("");
+  ASSERT_TRUE(loaded.ok()) << loaded.status().message();
+  EXPECT_EQ(loaded->fields.adam_beta1(), 0.9);
+  EXPECT_EQ(loaded->fields.adam_beta2(), 0.99);
+  EXPECT_FALSE(loaded->fields.has_adam_epsilon());
+  const auto again = loadRecipe(write("again.textproto", loaded->resolvedText), {});
+  ASSERT_TRUE(again.ok()) << again.status().message();
+  EXPECT_EQ(again->resolvedText, loaded->resolvedText);
+  EXPECT_EQ(lion("adam_beta2: 0.999")->fields.adam_beta2(), 0.999);
+  auto refused = [&](const std::string &more) { return errorOf(std::string(full) + "optim: LION\n" + more); };
+  EXPECT_EQ(refused("adam_epsilon: 1e-8"),
+            "bad.textproto:7: adam_epsilon is set and optim is LION, which divides by nothing; leave it out");
+  EXPECT_EQ(refused("sgd_momentum: 0.9"),
+            "bad.textproto:7: sgd_momentum is set but optim is LION; set optim: SGD or leave it out");
+  EXPECT_EQ(refused("optimizer_state_dtype: INT8"), "accepted");
+  EXPECT_EQ(errorOf(full, {"optim=LION", "precision=BF16_MIXED", "master_dtype=BF16_REMAINDER"}), "accepted");
+}
+
 TEST_F(RecipeTest, ReadsBinary) {
   auto text = loadRecipe(write("good.textproto", good), {});
   ASSERT_TRUE(text.ok());
@@ -119,7 +142,8 @@ TEST_F(RecipeTest, NamesPlaceValueRangeAndWayOut) {
   EXPECT_EQ(errorOf("\n\twarmup_steps : -2 seed: 3"),
             "bad.textproto:2: warmup_steps is -2; must be an integer in [0, 1000000000]");
   EXPECT_EQ(errorOf("packing: maybe\n\nseed: 1"), "bad.textproto:1: packing is maybe; must be true or false");
-  EXPECT_EQ(errorOf("optim: ADAM\n\nseed: 1"), "bad.textproto:1: optim is ADAM; must be one of ADAMW, SGD, LION");
+  EXPECT_EQ(errorOf("optim: ADAM\n\nseed: 1"),
+            "bad.textproto:1: optim is ADAM; must be one of ADAMW, SGD, LION, ADAFACTOR, MUON");
   EXPECT_EQ(errorOf("lora: 16"), "bad.textproto:1: lora is 16; must be { … }, with fields of its own");
   EXPECT_EQ(errorOf("base_model: \"a\nseed: 1\n"),
             "bad.textproto:1: a text has no end: the quote behind it is missing");
@@ -176,9 +200,10 @@ TEST_F(RecipeTest, OverridesOfALoadedRecipeAreThoseOfItsFile) {
 }
 
 TEST_F(RecipeTest, RefusesValuesOfEnumsWithoutAName) {
-  EXPECT_EQ(errorOf(good + "optim: 17\n"), "bad.textproto:7: optim is 17; must be one of ADAMW, SGD, LION");
+  EXPECT_EQ(errorOf(good + "optim: 17\n"),
+            "bad.textproto:7: optim is 17; must be one of ADAMW, SGD, LION, ADAFACTOR, MUON");
   EXPECT_EQ(errorOf(good + "optim: UNSPECIFIED\n"),
-            "bad.textproto:7: optim is UNSPECIFIED; must be one of ADAMW, SGD, LION");
+            "bad.textproto:7: optim is UNSPECIFIED; must be one of ADAMW, SGD, LION, ADAFACTOR, MUON");
   EXPECT_EQ(errorOf(good, {"parallelism.strategy=9"}), "--set parallelism.strategy=9: parallelism.strategy is 9; must "
                                                        "be one of DDP, FSDP, ZERO1, ZERO2, ZERO3, HSDP, AUTO");
 }
@@ -243,7 +268,8 @@ TEST_F(RecipeTest, TakesAnOverrideAsAValueAndNothingElse) {
   EXPECT_EQ(errorOf(good, {"output_dir=\"a"}),
             "--set output_dir=\"a: output_dir is \"a; must be text with quotes at both ends or at none, or a list of "
             "such in [ ]");
-  EXPECT_EQ(errorOf(good, {"optim=a\nb"}), "--set optim=a\\x0ab: optim is a\\x0ab; must be one of ADAMW, SGD, LION");
+  EXPECT_EQ(errorOf(good, {"optim=a\nb"}),
+            "--set optim=a\\x0ab: optim is a\\x0ab; must be one of ADAMW, SGD, LION, ADAFACTOR, MUON");
   EXPECT_EQ(
       errorOf(good, {"offload_optimizer=1"}),
       "--set offload_optimizer=1: offload_optimizer has fields of its own, device, fraction, pin_memory; name one "
@@ -421,10 +447,15 @@ TEST_F(RecipeTest, RefusesWhatIsNotSupportedYetByName) {
   EXPECT_EQ(errorOf(good, {"parallelism.reduce_dtype=INT8"}),
             "--set parallelism.reduce_dtype=INT8: parallelism.reduce_dtype asks for INT8, which is not supported yet; "
             "use BF16");
+  for (const std::string name : {"MUON", "ADAFACTOR"})
+    EXPECT_EQ(with("optim: " + name),
+              "bad.textproto:6: optim asks for " + name +
+                  " (an update of whole matrices, where those here are of runs of elements), which is not supported "
+                  "yet; use ADAMW, LION or SGD");
   EXPECT_EQ(with("optimizer_state_dtype: INT8"), "accepted");
   EXPECT_EQ(with("optimizer_state_dtype: INT8 lora {}"), "accepted");
   EXPECT_EQ(with("optimizer_state_dtype: INT8 optim: SGD"),
-            "bad.textproto:6: optimizer_state_dtype is INT8, which is for optim ADAMW; use F32");
+            "bad.textproto:6: optimizer_state_dtype is INT8, which is for optim ADAMW or LION; use F32");
   EXPECT_EQ(
       errorOf(good, {"optimizer_state_dtype=INT8", "precision=FP64_TRUE"}),
       "--set optimizer_state_dtype=INT8: optimizer_state_dtype is INT8, which is for all precisions but FP64_TRUE; "

@@ -73,6 +73,14 @@ ModelOptions lora() {
   return options;
 }
 
+/// With masters in halves.
+ModelOptions lion() {
+  ModelOptions options = full(Precision::Bf16Mixed);
+  options.optimizer.kind = OptimizerOptions::Kind::Lion;
+  options.optimizer.splitMasters = true;
+  return options;
+}
+
 /// With values on the host between forward and backward.
 ModelOptions parked() {
   ModelOptions options = lora();
@@ -105,6 +113,7 @@ TEST_F(Sharding, EveryOperationHasARuleThatFits) {
   check(*adapters);
   check(*train("tiny-gqa", targets()));
   check(*train("tiny-gqa", parked()));
+  check(*train("tiny-gqa", lion()));
   check(*train("tiny-tied", full(Precision::Fp16Mixed)));
   OwningOpRef<ModuleOp> bordered = train("tiny-gqa", lora());
   LayoutOptions split;
@@ -199,7 +208,7 @@ TEST_F(Sharding, OneRankLeavesTheModuleAsItWas) {
 
 TEST_F(Sharding, SeveralRanksGiveAModuleThatVerifies) {
   for (Strategy strategy : {Strategy::Ddp, Strategy::Fsdp})
-    for (const ModelOptions &options : {full(), full(Precision::Bf16True, 1), lora(), targets()})
+    for (const ModelOptions &options : {full(), full(Precision::Bf16True, 1), lora(), lion(), targets()})
       for (StringRef model : {"tiny-gqa", "tiny-tied", "tiny-head-dim-100"}) {
         OwningOpRef<ModuleOp> module = train(model, options);
         ASSERT_TRUE(succeeded(partition(*module, MeshSpec{2}, strategy, true))) << model.str();

@@ -9,6 +9,7 @@ namespace {
 /// What of a recipe is no part of what a plan computes, or has a name of its own among a run's facts.
 constexpr std::string_view ofTheRun[] = {"base_model",
                                          "target",
+                                         "optim",
                                          "adam_beta1",
                                          "adam_beta2",
                                          "learning_rate",

@@ -52,6 +52,14 @@ std::string adapterOf(const plan::Plan &plan) {
   return "";
 }
 
+/// Whose moments the run has, as its recipe calls it: those of SGD and of LION have one name. Empty without a recipe.
+std::string optimizerOf(const plan::Plan &plan) {
+  for (const plan::Text &text : plan.texts())
+    if (text.file() == resolvedRecipeFile)
+      return recipeFields(text.content())["optim"];
+  return "";
+}
+
 std::string dataDigest(const PreparedData &data) {
   Checksum checksum;
   checksum.update(data.file->bytes());
@@ -69,6 +77,7 @@ std::vector<RunFact> ft::rt::inputFacts(const RunInputs &inputs) {
       {"model", toHex(inputs.model->digest())},
       {"architecture", hex(inputs.plan().model_sha256())},
       {"adapter", adapterOf(inputs.plan())},
+      {"optim", optimizerOf(inputs.plan())},
       {"program", programDigest(*inputs.file)},
       {"data", dataDigest(inputs.train)},
       {"eval_data", inputs.held.file ? dataDigest(inputs.held) : ""},
@@ -106,7 +115,8 @@ std::vector<FactDifference> ft::rt::differences(const std::vector<RunFact> &then
     const auto old = std::find_if(then.begin(), then.end(), [&](const RunFact &f) { return f.name == fact.name; });
     if (old == then.end() || old->value == fact.value)
       continue;
-    const bool forbidden = fact.name == "model" || fact.name == "architecture" || fact.name == "adapter";
+    const bool forbidden =
+        fact.name == "model" || fact.name == "architecture" || fact.name == "adapter" || fact.name == "optim";
     found.push_back({fact.name, old->value, fact.value, forbidden});
   }
   return found;

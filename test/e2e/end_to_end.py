@@ -25,7 +25,7 @@ class Compile(WorkshopTest):
             (dict(micro_batch_size=65536), ["micro_batch_size is 65536", "131072 tiles, must be at most 32768"]),
             (dict(learning_rate=0), ["learning_rate"]),
             (dict(precision=None), ["precision"]),
-            (dict(optim="LION"), ["LION"]),
+            (dict(optim="MUON"), ["optim asks for MUON", "use ADAMW, LION or SGD"]),
             (dict(optimizer_state_dtype="INT8", optim="SGD"), ["optimizer_state_dtype is INT8", "optim ADAMW"]),
             (dict(base_model=f'"{5000 * "a"}"'), ["base_model aaa", "neither a known model"]),
             (dict(base_model='"tiny-gqq"'), ["tiny-gqq", 'did you mean "tiny-gqa"?']),

@@ -85,6 +85,34 @@ TEST(TrainingStep, AdamwIsPyTorchs) {
               1e-15);
 }
 
+TEST(TrainingStep, LionMovesByTheSignOfItsMean) {
+  SetupOptions options;
+  options.optimizer.kind = OptimizerOptions::Kind::Lion;
+  options.optimizer.beta2 = 0.99;
+  options.optimizer.weightDecay = 0.1;
+  options.optimizer.maxGradNorm = 1e-2; // clips
+  TrainingSetup setup(config, options);
+  Interpreter step(setup.differentiated());
+  setup.fill(step);
+  run(step, "accumulate_first");
+  const double norm = gradientNorm(step, setup.differentiated()), clip = 1e-2 / (norm + 1e-6);
+  const std::vector<double> before = step[weight].numbers, gradient = step[std::string(weight) + ".gradient"].numbers;
+  // Means that the gradient turns, that it does not, and that are gone: c = 0.9 · m + 0.1 · g.
+  std::vector<double> &mean = step[std::string(weight) + ".exp_avg"].numbers;
+  mean[0] = -0.5 / 9 * clip * gradient[0], mean[1] = -2.0 / 9 * clip * gradient[1];
+  step[std::string(weight) + ".gradient"].numbers[2] = 0;
+  const std::vector<double> old = mean;
+  const double lr = step["scalars"].numbers[1];
+  run(step, "update");
+  ASSERT_NE(gradient[0] * gradient[1], 0);
+  const double signs[] = {gradient[0] > 0 ? 1.0 : -1.0, gradient[1] > 0 ? -1.0 : 1.0, 0};
+  for (int i = 0; i < 3; ++i) {
+    const double g = i == 2 ? 0 : clip * gradient[i];
+    EXPECT_NEAR(step[weight].numbers[i], before[i] * (1 - lr * 0.1) - lr * signs[i], 1e-6 * lr) << i;
+    EXPECT_NEAR(step[std::string(weight) + ".exp_avg"].numbers[i], 0.99 * old[i] + 0.01 * g, 1e-6 * std::abs(g)) << i;
+  }
+}
+
 TEST(TrainingStep, SgdStartsItsBufferAsTheGradient) {
   SetupOptions options;
   options.optimizer.kind = OptimizerOptions::Kind::Sgd;

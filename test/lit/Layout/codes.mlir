@@ -1,6 +1,7 @@
 // Moments in codes: members begin at whole blocks of 256 elements, scales lie by block, and each of two ranks has as many
 // blocks as fill 256 bytes with their scales. What is too small for codes has a bucket of its own.
 // RUN: ft-opt %s --ft-add-optimizer="int8-state" --ft-lay-out=ranks=2 | FileCheck %s
+// RUN: ft-opt %s --ft-add-optimizer="kind=LION int8-state" --ft-lay-out=ranks=2 | FileCheck %s --check-prefix=LION
 
 // CHECK: ft.variable trainable @bucket0.parameter : tensor<32768xf32> {bucket}
 // CHECK: ft.variable exp_avg @bucket0.exp_avg : tensor<32768xi8> {bucket, of = @bucket0.parameter}
@@ -20,6 +21,18 @@
 // CHECK-DAG: ft.write @bucket0.exp_avg_sq, %[[V]]
 // CHECK-DAG: ft.write @bucket0.exp_avg_scales, %[[NEXT]]#0
 // CHECK-DAG: ft.write @bucket0.exp_avg_sq_scales, %[[NEXT]]#1
+
+// One moment, so one of scales.
+// LION: ft.variable exp_avg @bucket0.exp_avg : tensor<32768xi8> {bucket, of = @bucket0.parameter}
+// LION-NOT: exp_avg_sq
+// LION: ft.variable exp_avg_scales @bucket0.exp_avg_scales : tensor<128xf32> {bucket, of = @bucket0.parameter}
+// LION-NOT: exp_avg_sq
+// LION-LABEL: func.func @update
+// LION: %{{.*}}, %[[M:.*]], %[[NEXT:.*]] = ft.lion {{.*}} scales(%{{.*}}), {{.*}} -> (tensor<32768xf32>, tensor<32768xi8>, tensor<128xf32>)
+// LION: ft.lion {{.*}} -> (tensor<2048xf32>, tensor<2048xf32>)
+// LION-NOT: ft.lion
+// LION-DAG: ft.write @bucket0.exp_avg, %[[M]]
+// LION-DAG: ft.write @bucket0.exp_avg_scales, %[[NEXT]]
 
 ft.variable trainable @w : tensor<66x64xf32> {key = "w"}
 ft.variable trainable @small : tensor<16x8xf32> {key = "small"}

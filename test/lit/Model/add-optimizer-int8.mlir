@@ -1,4 +1,5 @@
 // RUN: ft-opt %s --ft-add-optimizer="int8-state" | FileCheck %s
+// RUN: ft-opt %s --ft-add-optimizer="kind=LION int8-state" | FileCheck %s --check-prefix=LION
 
 // Moments of @w lie in codes, with a scale for each of 17 blocks, of which the last is short. @n is too small.
 
@@ -17,6 +18,17 @@
 // CHECK: ft.write @w.exp_avg_scales, %[[NEXT]]#0
 // CHECK: ft.write @w.exp_avg_sq_scales, %[[NEXT]]#1
 // CHECK: ft.write @w, %[[W]]
+
+// LION: ft.variable exp_avg @w.exp_avg : tensor<66x64xi8>
+// LION-NOT: exp_avg_sq
+// LION: ft.variable exp_avg_scales @w.exp_avg_scales : tensor<17xf32>
+// LION-NOT: exp_avg_sq
+// LION-LABEL: func.func @update()
+// LION: %[[A:.+]] = ft.read @w.exp_avg_scales
+// LION: %[[W:.+]], %[[M:.+]], %[[NEXT:.+]] = ft.lion {{.*}} scales(%[[A]]), {{.*}}
+// LION: ft.write @w.exp_avg, %[[M]]
+// LION: ft.write @w.exp_avg_scales, %[[NEXT]]
+// LION: ft.write @w, %[[W]]
 
 ft.variable trainable @w : tensor<66x64xf32> {key = "w"}
 ft.variable trainable @n : tensor<4095xf32> {key = "n"}

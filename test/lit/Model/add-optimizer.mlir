@@ -3,14 +3,18 @@
 // RUN: ft-opt %s --ft-add-optimizer="kind=SGD momentum=0.9 max-grad-norm=0" | FileCheck %s --check-prefixes=CHECK,MOMENTUM
 // RUN: ft-opt %s --ft-add-optimizer="kind=SGD" | FileCheck %s --check-prefix=SGD
 // RUN: ft-opt %s --ft-add-optimizer="bf16-state split-masters" | FileCheck %s --check-prefix=SPLIT
-// RUN: not ft-opt %s --ft-add-optimizer="kind=LION" 2>&1 | FileCheck %s --check-prefix=KIND
+// RUN: ft-opt %s --ft-add-optimizer="kind=LION beta2=0.99 weight-decay=0.1" | FileCheck %s --check-prefixes=CHECK,LION
+// RUN: ft-opt %s --ft-add-optimizer="kind=LION bf16-state split-masters" | FileCheck %s --check-prefix=LIONSPLIT
+// RUN: not ft-opt %s --ft-add-optimizer="kind=ADAGRAD" 2>&1 | FileCheck %s --check-prefix=KIND
 // RUN: echo 'module {}' | not ft-opt --ft-add-optimizer 2>&1 | FileCheck %s --check-prefix=EMPTY
 
-// KIND: kind is "LION"; must be ADAMW or SGD
+// KIND: kind is "ADAGRAD"; must be ADAMW, SGD or LION
 // EMPTY: the optimizer needs the input SCALARS and the output STATUS
 
 // ADAMW: ft.variable exp_avg @w.exp_avg : tensor<12x8xf32> {init = {kind = "zeros"}, key = "w", of = @w}
 // ADAMW: ft.variable exp_avg_sq @w.exp_avg_sq : tensor<12x8xf32> {init = {kind = "zeros"}, key = "w", of = @w}
+// LION: ft.variable exp_avg @w.exp_avg : tensor<12x8xf32> {init = {kind = "zeros"}, key = "w", of = @w}
+// LION-NOT: exp_avg_sq
 // MOMENTUM: ft.variable exp_avg @w.exp_avg : tensor<12x8xf32>
 // MOMENTUM-NOT: exp_avg_sq
 // CHECK-LABEL: func.func @update()
@@ -23,6 +27,8 @@
 // ADAMW: %[[W:.+]], %[[M:.+]], %[[V:.+]] = ft.adamw %{{.+}}, %[[DW]], %{{.+}}, %{{.+}}, %[[NORM]], %[[STATUS]], %{{.+}} {beta1 = 9.000000e-01 : f64, beta2 = 0.94999999999999996 : f64, epsilon = 1.000000e-08 : f64, max_norm = 2.000000e+00 : f64, weight_decay = 1.000000e-01 : f64}
 // ADAMW: ft.write @w.exp_avg, %[[M]]
 // ADAMW: ft.write @w.exp_avg_sq, %[[V]]
+// LION: %[[W:.+]], %[[M:.+]] = ft.lion %{{.+}}, %[[DW]], %{{.+}}, %[[NORM]], %[[STATUS]], %{{.+}} {beta1 = 9.000000e-01 : f64, beta2 = 9.900000e-01 : f64, max_norm = 1.000000e+00 : f64, weight_decay = 1.000000e-01 : f64}
+// LION: ft.write @w.exp_avg, %[[M]]
 // MOMENTUM: %[[W:.+]], %[[M:.+]] = ft.sgd %{{.+}}, %[[DW]] momentum %{{.+}}, %[[NORM]], %[[STATUS]], %{{.+}} {max_norm = 0.000000e+00 : f64, momentum = 9.000000e-01 : f64
 // MOMENTUM: ft.write @w.exp_avg, %[[M]]
 // CHECK: ft.write @w, %[[W]]
@@ -31,6 +37,8 @@
 // ADAMW: %[[N:.+]], %{{.+}}, %{{.+}} = ft.adamw %{{.+}}, %[[DN]]{{.*}} weight_decay = 0.000000e+00 : f64
 // ADAMW: ft.write @n, %[[N]]
 // ADAMW-NEXT: ft.write @n.working_copy, %[[N]]
+// LION: %[[N:.+]], %{{.+}} = ft.lion %{{.+}}, %[[DN]]{{.*}} weight_decay = 0.000000e+00 : f64
+// LION: ft.write @n, %[[N]]
 // CHECK-LABEL: func.func @initialize()
 // CHECK: %[[MASTER:.+]] = ft.read @w : tensor<12x8xf32>
 // CHECK: %[[FIRST:.+]] = ft.cast %[[MASTER]] {ties_away} : tensor<12x8xf32> to tensor<12x8xbf16>
@@ -57,6 +65,14 @@
 // SPLIT: %[[W:.+]], %{{.+}}, %{{.+}}, %[[NEXT:.+]] = ft.adamw {{.*}} remainder %[[R]], {{.*}} rounding
 // SPLIT: ft.write @w.remainder, %[[NEXT]]
 // SPLIT: ft.write @w, %[[W]] : tensor<12x8xbf16>
+
+// LIONSPLIT: ft.variable remainder @w.remainder : tensor<12x8xi16>
+// LIONSPLIT-LABEL: func.func @update()
+// LIONSPLIT: %[[R:.+]] = ft.read @w.remainder
+// LIONSPLIT: %[[W:.+]], %[[M:.+]], %[[NEXT:.+]] = ft.lion {{.*}} remainder %[[R]], {{.*}} rounding {{.*}} -> (tensor<12x8xbf16>, tensor<12x8xbf16>, tensor<12x8xi16>)
+// LIONSPLIT: ft.write @w.exp_avg, %[[M]]
+// LIONSPLIT: ft.write @w.remainder, %[[NEXT]]
+// LIONSPLIT: ft.write @w, %[[W]] : tensor<12x8xbf16>
 
 ft.variable input @scalars : tensor<8xf64> {io = "SCALARS"}
 ft.variable output @status : tensor<4xi32> {io = "STATUS"}
