@@ -262,6 +262,42 @@ class Damage(ResumeTest):
         self.assertSameRun("out", "whole")
         self.assertTrue((self.folder / "out" / "checkpoint-7.damaged").is_dir())
 
+    def test_what_says_whether_a_checkpoint_is_whole_may_be_damaged_itself(self):
+        """A checkpoint that was complete once is not taken for one that never was."""
+        plan = self.compile(lora=LORA, **RUN)
+        self.train(plan, "whole")
+        out = self.folder / "out"
+        for name in ("state.json", "complete"):
+            for what in ("changed", "cut", "absent", "unreadable"):
+                if (name, what) == ("complete", "absent"):
+                    continue # such a one was never complete
+                with self.subTest(f"{name} {what}"):
+                    self.forget("out")
+                    self.train(plan, "out", "--stop-after", "7")
+                    file = out / "checkpoint-7" / name
+                    data = file.read_bytes()
+                    file.unlink()
+                    if what == "unreadable":
+                        file.symlink_to(name)
+                    elif what != "absent":
+                        file.write_bytes(data[:9] + b"x" + data[10:] if what == "changed" else b"")
+                    self.refused(call(*self.command(plan, "other", "--resume", out / "checkpoint-7")), 1, name)
+                    said = self.train(plan, "out", "--resume", "auto")
+                    self.assertIn("checkpoint-7: is damaged and left aside", said.out)
+                    self.assertIn("checkpoint-6 behind step 6 of 10: continues bit for bit", said.out)
+                    self.assertSameRun("out", "whole")
+                    self.assertEqual(sorted(path.name for path in (out / "checkpoint-7.damaged").iterdir()),
+                                     sorted(path.name for path in (self.folder / "whole" / "checkpoint-3").iterdir()
+                                            if (path.name, what) != (name, "absent")))
+        self.forget("out")
+        self.train(plan, "out", "--stop-after", "4")
+        (out / "summary.json").unlink()
+        for folder in out.glob("checkpoint-*"):
+            (folder / "complete").write_text("x\n")
+        self.refused(call(*self.command(plan, "out", "--resume", "auto")), 1, "none of its 2 checkpoints can be read")
+        self.refused(call(*self.command(plan, "out")), 1, "unfinished run with checkpoint-4")
+        self.assertEqual(self.checkpoints("out"), ["checkpoint-3", "checkpoint-4"])
+
     def test_where_none_can_be_read_auto_does_not_start_anew(self):
         plan = self.compile(lora=LORA, **RUN)
         self.train(plan, "out", "--stop-after", "3")
