@@ -1,5 +1,6 @@
 #include "runtime/Text/ModelTemplate.h"
 
+#include "runtime/Support/FileKind.h"
 #include "runtime/Support/Json.h"
 #include "runtime/Support/MappedFile.h"
 #include "runtime/Template/Template.h"
@@ -54,8 +55,7 @@ Status readConfig(const std::string &path, ModelTemplate &model) {
 
 Expected<ModelTemplate> readFolder(const fs::path &folder) {
   ModelTemplate model;
-  std::error_code ignored;
-  if (const fs::path file = folder / "chat_template.jinja"; fs::exists(file, ignored)) {
+  if (const fs::path file = folder / "chat_template.jinja"; isNamed(file)) {
     FT_ASSIGN_OR_RETURN(const MappedFile mapped, MappedFile::open(file.string()));
     if (mapped.size() > Template::MaxBytes)
       return badInput(
@@ -63,7 +63,7 @@ Expected<ModelTemplate> readFolder(const fs::path &folder) {
     model.text.emplace(reinterpret_cast<const char *>(mapped.bytes().data()), mapped.size());
     model.source = file.string();
   }
-  if (const fs::path config = folder / "tokenizer_config.json"; fs::exists(config, ignored))
+  if (const fs::path config = folder / "tokenizer_config.json"; isNamed(config))
     FT_RETURN_IF_ERROR(readConfig(config.string(), model));
   return model;
 }

@@ -1,5 +1,6 @@
 #include "runtime/Tokenizer/TokenizerConfig.h"
 
+#include "runtime/Support/FileKind.h"
 #include "runtime/Support/Strings.h"
 #include "runtime/Tokenizer/JsonMembers.h"
 
@@ -74,9 +75,8 @@ void setBeginsWithBos(TokenizerSpec &spec, bool begins) {
 
 Status readTokenizerConfig(const std::string &folder, std::optional<bool> addBos, TokenizerSpec &spec) {
   const std::string path = (fs::path(folder) / "tokenizer_config.json").string();
-  std::error_code ignored;
   json config;
-  if (fs::exists(path, ignored)) {
+  if (isNamed(path)) {
     FT_ASSIGN_OR_RETURN(config, readJsonObject(path));
   }
   FT_RETURN_IF_ERROR(readAddedTokens(member(config, "added_tokens_decoder"), path, spec));
