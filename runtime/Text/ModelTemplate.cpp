@@ -4,6 +4,7 @@
 #include "runtime/Support/Json.h"
 #include "runtime/Support/MappedFile.h"
 #include "runtime/Template/Template.h"
+#include "runtime/Tokenizer/BesideJson.h"
 #include "runtime/Tokenizer/JsonMembers.h"
 #include "runtime/Weights/Gguf.h"
 
@@ -33,8 +34,9 @@ Expected<std::string> namedTemplate(const json &list, const std::string &path) {
                               path, names.empty() ? "none" : names));
 }
 
-Status readConfig(const std::string &path, ModelTemplate &model) {
-  FT_ASSIGN_OR_RETURN(const json config, readJsonObject(path));
+Status readConfig(const fs::path &folder, ModelTemplate &model) {
+  const std::string path = (folder / "tokenizer_config.json").string();
+  FT_ASSIGN_OR_RETURN(const json config, readNamedTokens(folder.string()));
   for (const char *name : TokenNames) {
     const json &token = member(config, name);
     const json &content = token.is_object() ? member(token, "content") : token;
@@ -63,8 +65,7 @@ Expected<ModelTemplate> readFolder(const fs::path &folder) {
     model.text.emplace(reinterpret_cast<const char *>(mapped.bytes().data()), mapped.size());
     model.source = file.string();
   }
-  if (const fs::path config = folder / "tokenizer_config.json"; isNamed(config))
-    FT_RETURN_IF_ERROR(readConfig(config.string(), model));
+  FT_RETURN_IF_ERROR(readConfig(folder, model));
   return model;
 }
 

@@ -337,6 +337,54 @@ class Damage(ResumeTest):
         self.assertEqual(self.summary("out")["checkpoints_lost"], 4)
 
 
+class PowerCuts(ResumeTest):
+    """Four ranks, each with a quarter of everything, whose machine loses its power around a checkpoint: ahead of an
+    evaluation that is due, in the middle of an epoch. What nobody synced is gone, or half there."""
+    # Of 256 rows 24 are in a step: the first epoch ends inside step 11.
+    FORM = dict(parallelism="{ strategy: FSDP dp_shard_size: 4 shard_frozen: TRUE }", lora=DROPOUT, save_steps=4, eval_steps=4,
+                max_steps=14, micro_batch_size=3, gradient_accumulation_steps=2,
+                data='{ train: "synthetic:7" eval: "synthetic:8" }')
+    CUTS = {
+        "while it is written aside": (True, lambda out, last: ((last / "complete").unlink(), (last / "state.json").write_bytes(b""),
+                                                            last.rename(f"{last}.tmp.99.0"))),
+        "in its renaming": (True, lambda out, last: ((last / "complete").unlink(), (last / "optimizer.safetensors").unlink())),
+        "ahead of its marker": (True, lambda out, last: (last / "complete").unlink()),
+        "ahead of the pointer": (False, lambda out, last: (out / "latest-checkpoint").write_text("checkpoint-4\n")),
+        "behind it": (False, lambda out, last: None),
+    }
+    LOGS = {"kept": lambda data: data, "gone": lambda data: None, "torn": lambda data: data[:len(data) // 2],
+            "zeros": lambda data: bytes(len(data))}
+
+    def test_a_cut_at_each_place_of_a_checkpoint(self):
+        plan = self.compile(**self.FORM)
+        self.train(plan, "whole", threads=4)
+        out = self.folder / "out"
+        for number, (where, (is_lost, cut)) in enumerate(self.CUTS.items()):
+            step = (8, 12)[number % 2] # an evaluation is due behind both; in the first epoch, and in the second
+            with self.subTest(where):
+                for log, change in list(self.LOGS.items())[:None if where == "behind it" else 1]:
+                    self.forget("out")
+                    self.train(plan, "out", "--stop-after", str(step), threads=4)
+                    for file in ("summary.json", "adapter_model.safetensors", "adapter_config.json"):
+                        (out / file).unlink() # of a process that dies there is none
+                    cut(out, out / f"checkpoint-{step}")
+                    lines = change(self.bytes("out", "metrics.jsonl"))
+                    (out / "metrics.jsonl").unlink()
+                    if lines is not None:
+                        (out / "metrics.jsonl").write_bytes(lines)
+                    said = self.train(plan, "out", "--resume", "auto", threads=4)
+                    begins = step - 4 if is_lost else step
+                    self.assertIn(f"checkpoint-{begins} behind step {begins} of 14: continues bit for bit", said.out)
+                    self.assertEqual(self.result("out"), self.result("whole"), log)
+                    for file in ("adapter_model", "optimizer"):
+                        self.assertEqual(*(self.bytes(name, "checkpoint-14", f"{file}.safetensors") for name in ("out", "whole")))
+                    rest = [[line for line in self.metrics(name) if line["step"] > begins or (line["step"] == begins and "eval_loss" in line)]
+                            for name in ("out", "whole")]
+                    self.assertEqual(*rest)
+                    if log == "kept":
+                        self.assertSameRun("out", "whole")
+
+
 class Policy(ResumeTest):
     HELD = dict(data='{ train: "synthetic:7" eval: "synthetic:8" }')
 
