@@ -18,7 +18,8 @@ std::string describe(int error) {
   return reinterpret_cast<const char *>(text.data());
 }
 
-constexpr uint32_t interpreterKib = 1 << 20; // for what a match may go back to
+// What a match may go back to, and the steps of it, which are some seconds.
+constexpr uint32_t interpreterKib = 1 << 20, interpreterSteps = 1 << 28;
 
 size_t behindCharacter(std::string_view text, size_t at) {
   do
@@ -57,7 +58,11 @@ Expected<Regex> Regex::compile(std::string_view pattern) {
   // The default of 10 million would refuse a run of blanks of that length. The patterns of tokenizers are linear; a
   // hostile one stops at 2³² steps.
   pcre2_set_match_limit(result.context.get(), UINT32_MAX);
-  pcre2_set_heap_limit(result.context.get(), interpreterKib);
+  result.interpreter.reset(pcre2_match_context_copy(result.context.get()), pcre2_match_context_free);
+  if (!result.interpreter)
+    return failed("PCRE2 has no memory for a match context");
+  pcre2_set_heap_limit(result.interpreter.get(), interpreterKib);
+  pcre2_set_match_limit(result.interpreter.get(), interpreterSteps);
   return result;
 }
 
@@ -72,7 +77,7 @@ Status Regex::find(std::string_view text, Work &work, std::vector<Span> &spans) 
     // Compiled code keeps what it may go back to on a stack of 32 KiB, the interpreter on the heap.
     if (found == PCRE2_ERROR_JIT_STACKLIMIT)
       found = pcre2_match(code.get(), subject, text.size(), from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, work.data,
-                          context.get());
+                          interpreter.get());
     if (found == PCRE2_ERROR_NOMATCH)
       break;
     if (found < 0)
