@@ -179,11 +179,13 @@ TEST_F(TokenFileOnDisk, WhatHappensToAnOpenFileChangesNothing) {
 /// What is well-formed and not what was written: a token that is another of the vocabulary, a digest, a counter.
 TEST(TokenFile, AChecksumTellsWhatNothingElseDoes) {
   const TokenFileSections at(2, 3, 12, 0);
-  for (const uint64_t offset :
-       {at.tokens + 4, uint64_t(offsetof(TokenFileHeader, tokenizer)), uint64_t(offsetof(TokenFileHeader, samples)),
-        uint64_t(offsetof(TokenFileHeader, checksum))}) {
+  const std::pair<uint64_t, uint8_t> changes[] = {{at.tokens + 6 * 4, 98}, // was 99, and is the largest still
+                                                  {offsetof(TokenFileHeader, tokenizer), 7},
+                                                  {offsetof(TokenFileHeader, samples), 7},
+                                                  {offsetof(TokenFileHeader, checksum), 7}};
+  for (const auto &[offset, value] : changes) {
     std::vector<std::byte> bytes = image();
-    bytes[offset] = std::byte(7);
+    bytes[offset] = std::byte(value);
     const auto file = TokenFile::fromImage(bytes, "m");
     ASSERT_FALSE(file.ok()) << offset;
     EXPECT_NE(file.status().message().find("m: its checksum is "), std::string::npos) << file.status().message();
@@ -216,9 +218,10 @@ TEST_F(TokenFileOnDisk, TruncatedAndFlippedFilesAreRefused) {
     });
     EXPECT_EQ(TokenFile::fromImage(bytes, "m").ok(), between) << offset;
     // With the right checksum it may be another file, or is refused for what it is.
-    if (auto file = TokenFile::fromImage(TokenFile::sealed(bytes), "m"); file.ok())
+    if (auto file = TokenFile::fromImage(TokenFile::sealed(bytes), "m"); file.ok()) {
       for (uint64_t r = 0; r < file->rows(); ++r)
         EXPECT_GT(file->row(r).targets, 0u);
+    }
   }
 }
 
