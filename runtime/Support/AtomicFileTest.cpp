@@ -5,6 +5,8 @@
 #include <csignal>
 #include <fcntl.h>
 #include <filesystem>
+#include <fmt/format.h>
+#include <fstream>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -70,6 +72,17 @@ TEST_F(AtomicFileTest, WhatIsNotFinishedHasNoName) {
   ASSERT_EQ(::waitpid(child, &status, 0), child);
   EXPECT_TRUE(WIFSIGNALED(status));
   EXPECT_EQ(fileCount(), 0u);
+  { // A process of the same number, in another container, that shares the folder.
+    auto file = AtomicFile::create(path);
+    ASSERT_TRUE(file.ok() && file->write("ours").ok());
+    const std::string taken = fmt::format("{}.tmp.{}.0", path, ::getpid());
+    std::ofstream(taken) << "theirs";
+    ASSERT_TRUE(file->commit().ok());
+    EXPECT_EQ(read(path), "ours");
+    EXPECT_EQ(read(taken), "theirs");
+    EXPECT_EQ(fileCount(), 2u);
+    fs::remove(taken);
+  }
   const mode_t before = ::umask(027);
   ASSERT_TRUE(writeFileAtomically(path, "whole").ok());
   ::umask(before);

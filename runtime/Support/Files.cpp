@@ -74,9 +74,13 @@ public:
   }
 
   std::error_code rename(const std::string &from, const std::string &to) override {
-    if (const std::error_code error = giveName(from))
+    std::string name = from;
+    if (const std::error_code error = giveName(name))
       return error;
-    return resultOf(::rename(from.c_str(), to.c_str()));
+    const std::error_code error = resultOf(::rename(name.c_str(), to.c_str()));
+    if (error && name != from) // nobody else knows of it
+      ::unlink(name.c_str());
+    return error;
   }
   std::error_code remove(const std::string &path) override {
     {
@@ -97,16 +101,21 @@ public:
   }
 
 private:
-  /// On the disk as well, so that the name that it is renamed to cannot be of a file that is not there.
-  std::error_code giveName(const std::string &path) {
+  /// `path`, or with digits behind it where another machine's or container's process of the same number has that. The
+  /// file is on the disk then, so that the name that it is renamed to cannot be of one that is not.
+  std::error_code giveName(std::string &path) {
     const std::lock_guard lock(mutex);
     const auto entry = unnamed.find(path);
     if (entry == unnamed.end())
       return {};
     const int file = entry->second;
-    if (::linkat(AT_FDCWD, nameOf(file).c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) != 0)
-      return lastError();
     unnamed.erase(entry);
+    for (int tries = 0; ::linkat(AT_FDCWD, nameOf(file).c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) != 0;
+         ++tries) {
+      if (errno != EEXIST || tries == 9)
+        return lastError();
+      path += '0';
+    }
     return resultOf(::fsync(file));
   }
 
