@@ -104,6 +104,17 @@ TEST_F(TokenizerReaders, BosIsOffWhereGgufDoesNotAsk) {
   EXPECT_TRUE(tokenizer->prefix().empty());
 }
 
+TEST_F(TokenizerReaders, TextsEndWhereGgufAsks) {
+  GgufBuilder gguf = tiny();
+  gguf.integer("eos_token_id", 0);
+  gguf.integer("eot_token_id", 4);
+  gguf.flag("add_eos_token", true);
+  write("m.gguf", gguf.file());
+  auto tokenizer = loadTokenizer((folder / "m.gguf").string());
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
+  EXPECT_EQ(std::vector<uint32_t>(tokenizer->suffix().begin(), tokenizer->suffix().end()), (std::vector<uint32_t>{0}));
+}
+
 TEST_F(TokenizerReaders, OtherFamiliesAreRefusedByName) {
   const std::string path = (folder / "m.gguf").string();
   write("m.gguf", tiny("t5").file());
@@ -135,6 +146,18 @@ TEST_F(TokenizerReaders, BrokenGgufMetadataIsNamed) {
   gguf.flag("add_space_prefix", true);
   write("m.gguf", gguf.file());
   EXPECT_EQ(refusal(path), path + ": tokenizer.ggml.add_space_prefix is true; must be false for byte-level BPE");
+  for (const char *key : {"add_bos_token", "add_eos_token", "add_space_prefix"}) {
+    gguf = tiny();
+    gguf.integer(key, 1);
+    write("m.gguf", gguf.file());
+    EXPECT_EQ(refusal(path),
+              path + ": metadata tokenizer.ggml." + key + " is missing or of the wrong kind; must be true or false");
+  }
+  gguf = tiny();
+  gguf.flag("lowercase", true);
+  write("m.gguf", gguf.file());
+  EXPECT_TRUE(refusal(path).starts_with(path + ": metadata tokenizer.ggml.lowercase is not known, and may change "))
+      << refusal(path);
 }
 
 /// The vocabulary of a tokenizer.model as GGUF's kind "llama" has it.
