@@ -4,6 +4,7 @@
 #include "runtime/Config/HubCache.h"
 #include "runtime/Config/TextPart.h"
 #include "runtime/Plan/Memory.h"
+#include "runtime/Support/FileKind.h"
 #include "runtime/Support/Strings.h"
 
 #include <algorithm>
@@ -42,7 +43,7 @@ static rt::Expected<std::string> findModel(const CompileRequest &request, const 
   const fs::path known = fs::path(request.recipesFolder) / "models" / named, beside = fs::path(recipe.folder) / named;
   std::error_code ignored; // a name that no file can have is an unknown model
   for (const fs::path &folder : {known, beside})
-    if (fs::exists(folder / "config.json", ignored))
+    if (rt::isNamed(folder / "config.json"))
       return folder.string();
   const std::optional<rt::HubName> hub = rt::parseHubName(named);
   if (!hub || fs::exists(beside, ignored))
@@ -52,7 +53,7 @@ static rt::Expected<std::string> findModel(const CompileRequest &request, const 
     return rt::badInput(fmt::format("{} (config.json is enough for ftc: {})",
                                     unknownModel(request, recipe, snapshot.status().message()).message(),
                                     rt::downloadLine(*hub, "config.json")));
-  if (!fs::exists(fs::path(*snapshot) / "config.json", ignored))
+  if (!rt::isNamed(fs::path(*snapshot) / "config.json"))
     return rt::badInput(fmt::format("{}: base_model {}: {} has no config.json; fetch it: {}",
                                     recipe.place("base_model"), named, *snapshot,
                                     rt::downloadLine(*hub, "config.json")));

@@ -395,6 +395,12 @@ void takeValue(Override &item, std::vector<std::string> &notes) {
   notes.push_back(noteOf(*alias));
 }
 
+std::string fieldOf(const Override &item) { return item.assignment.substr(0, item.assignment.find('=')); }
+
+Status setTwice(const std::string &place, const std::string &field, const std::string &first) {
+  return badInput(fmt::format("{}: {} is set in {} already; leave one out", place, field, first));
+}
+
 /// The text's own fields, then its aliases.
 Status parseText(std::string text, const std::string &path, recipe::Recipe &fields, FieldPlaces &places,
                  std::vector<std::string> &notes) {
@@ -414,12 +420,14 @@ Status parseText(std::string text, const std::string &path, recipe::Recipe &fiel
     std::optional<Override> alias = takeAlias(errors, text, notes);
     if (!alias)
       return badInput(errors.text);
+    for (const Override &before : taken) // at once: each alias costs a pass over the text
+      if (fieldOf(before) == fieldOf(*alias))
+        return setTwice(alias->place, fieldOf(before), before.place);
     taken.push_back(std::move(*alias));
   }
   for (Override &alias : taken) {
-    const std::string field = alias.assignment.substr(0, alias.assignment.find('='));
-    if (places.count(field))
-      return badInput(fmt::format("{}: {} is set in {} already; leave one out", alias.place, field, places[field]));
+    if (const auto place = places.find(fieldOf(alias)); place != places.end())
+      return setTwice(alias.place, place->first, place->second);
     takeValue(alias, notes);
     FT_RETURN_IF_ERROR(applyOverride(alias, fields, places));
   }

@@ -298,6 +298,10 @@ TEST_F(RecipeTest, TakesNamesOfOtherToolsWithANote) {
   EXPECT_EQ(errorOf(std::string(full) + "lora_r: 0\n"), "bad.textproto:6: lora.r is 0; must be in [1, 1024]");
   EXPECT_EQ(errorOf(std::string(full) + "lora_r: x\n"), "bad.textproto:6: r is x; must be an integer in [1, 1024]");
   EXPECT_EQ(errorOf(good + "lora_r: 2\n").substr(0, 33), "bad.textproto:7: lora.r is set in");
+  std::string many = good;
+  for (int i = 0; i < 60000; ++i)
+    many += "cutoff_len: 64\n"; // as many passes over the text would take minutes
+  EXPECT_EQ(errorOf(many), "bad.textproto:8: sequence_len is set in bad.textproto:7 already; leave one out");
   EXPECT_EQ(errorOf(std::string(full) + "lora_r: {}\n"),
             "bad.textproto:6: a recipe has no field lora_r; it is called lora.r here");
 }

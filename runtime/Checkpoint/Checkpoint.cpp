@@ -2,11 +2,13 @@
 
 #include "runtime/Plan/SavedState.h"
 #include "runtime/Support/MappedFile.h"
+#include "runtime/Support/Sha256.h"
 #include "runtime/Weights/Convert.h"
 #include "runtime/Weights/Model.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <set>
 
@@ -37,11 +39,14 @@ Expected<CheckpointState> readState(const std::string &folder) {
   std::error_code none;
   if (!std::filesystem::is_directory(folder, none))
     return badInput(fmt::format("{}: there is no such folder", folder));
-  if (!isComplete(folder))
-    return badInput(fmt::format("{}: is no complete checkpoint: \"{}\" is missing, or does not belong to {}", folder,
-                                completeFile, stateFile));
+  if (!isMarkedComplete(folder))
+    return badInput(fmt::format("{}: is no complete checkpoint: \"{}\" is missing", folder, completeFile));
   const std::string path = folder + "/" + stateFile;
+  FT_ASSIGN_OR_RETURN(const MappedFile marker, MappedFile::open(folder + "/" + completeFile));
   FT_ASSIGN_OR_RETURN(const MappedFile text, MappedFile::open(path));
+  const std::string digest = toHex(sha256(text.bytes())) + "\n";
+  if (!std::ranges::equal(marker.bytes(), std::as_bytes(std::span(digest))))
+    return badInput(fmt::format("{}: does not belong to {}: one of both was changed since", path, marker.path()));
   FT_ASSIGN_OR_RETURN(CheckpointState state,
                       parseCheckpointState({reinterpret_cast<const char *>(text.bytes().data()), text.size()}, path));
   const std::optional<uint64_t> named = checkpointStep(std::filesystem::path(folder).filename().string());

@@ -1,6 +1,6 @@
 #include "runtime/Checkpoint/CheckpointFolder.h"
 
-#include "runtime/Support/MappedFile.h"
+#include "runtime/Support/FileKind.h"
 #include "runtime/Support/Sha256.h"
 
 #include <fmt/format.h>
@@ -51,27 +51,21 @@ bool ft::rt::isUnfinishedCheckpoint(std::string_view name) {
   return mark != std::string_view::npos && checkpointStep(name.substr(0, mark)).has_value();
 }
 
-bool ft::rt::isComplete(const std::string &folder) {
-  const auto marker = MappedFile::open(folder + "/" + completeFile), state = MappedFile::open(folder + "/" + stateFile);
-  if (!marker.ok() || !state.ok())
-    return false;
-  const std::string wanted = toHex(sha256(state->bytes())) + "\n";
-  const std::span<const std::byte> found = marker->bytes();
-  return std::ranges::equal(found, std::as_bytes(std::span(wanted)));
-}
+bool ft::rt::isMarkedComplete(const std::string &folder) { return isNamed(folder + "/" + completeFile); }
 
-/// What has state.json or is empty; or the target of a renaming that a network file system did in part.
+/// What has state.json or its marker, or is empty; or the target of a renaming that a network file system did in part.
 bool ft::rt::isOwnCheckpoint(Files &files, const std::string &folder, uint64_t step) {
   const std::string name = checkpointName(step);
   const std::vector<std::string> held = files.list(folder + "/" + name), others = files.list(folder);
-  return held.empty() || std::ranges::find(held, stateFile) != held.end() ||
+  auto holds = [&](const char *file) { return std::ranges::find(held, file) != held.end(); };
+  return held.empty() || holds(stateFile) || holds(completeFile) ||
          std::ranges::any_of(others, [&](std::string_view other) { return other.starts_with(name + ".tmp."); });
 }
 
 std::vector<uint64_t> ft::rt::completeCheckpoints(const std::string &folder) {
   std::vector<uint64_t> steps;
   for (const std::string &name : systemFiles().list(folder))
-    if (const std::optional<uint64_t> step = checkpointStep(name); step && isComplete(folder + "/" + name))
+    if (const std::optional<uint64_t> step = checkpointStep(name); step && isMarkedComplete(folder + "/" + name))
       steps.push_back(*step);
   std::sort(steps.begin(), steps.end());
   return steps;

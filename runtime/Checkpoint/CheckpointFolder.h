@@ -2,8 +2,9 @@
 //
 // A checkpoint is a folder checkpoint-N. It is written aside, with every file synced, and renamed; then the file
 // "complete" in it, with the digest of state.json, which has those of all others, says that all of it is on the disk;
-// then latest-checkpoint in the run's folder names it. A folder without a valid "complete" is no checkpoint, whatever
-// else is in it: so a rename that a network file system does file by file shows nothing half.
+// then latest-checkpoint in the run's folder names it. A folder without "complete" is no checkpoint, whatever else is
+// in it: so a rename that a network file system does file by file shows nothing half. One whose "complete" does not fit
+// its state.json, or cannot be read, is a checkpoint that was damaged since.
 #pragma once
 
 #include "runtime/Checkpoint/CheckpointState.h"
@@ -23,11 +24,12 @@ std::string checkpointName(uint64_t step);
 std::optional<uint64_t> checkpointStep(std::string_view name);
 /// Whether it is the name of one that is being written or was being when its process died.
 bool isUnfinishedCheckpoint(std::string_view name);
-/// Whether all of the folder is there, as far as "complete" and state.json say.
-bool isComplete(const std::string &folder);
+/// Whether all of the folder was there once: whether it still is so, Checkpoint::open tells. What cannot be looked at
+/// counts as well.
+bool isMarkedComplete(const std::string &folder);
 /// Whether a run of ftrun has made the checkpoint of that step, which may be half: other trainers use these names too.
 bool isOwnCheckpoint(Files &files, const std::string &folder, uint64_t step);
-/// Steps of the complete checkpoints of a run's folder, ascending.
+/// Steps of the checkpoints of a run's folder that are marked as complete, ascending.
 std::vector<uint64_t> completeCheckpoints(const std::string &folder);
 
 /// Writes checkpoint-N into `folder`, with N of the state: Plan.texts, Plan.exports, moments, and the state itself,

@@ -95,8 +95,16 @@ TEST_F(CheckpointTest, RefusesDamageByName) {
   for (const char *file : {stateFile, completeFile}) {
     write(4);
     change(path(4, file), [](std::string &text) { text[5] ^= 1; });
-    EXPECT_NE(refusal(4).find("no complete checkpoint"), std::string::npos) << refusal(4);
-    EXPECT_TRUE(completeCheckpoints(folder).empty());
+    EXPECT_NE(refusal(4).find(fmt::format("{}: does not belong to {}", path(4, stateFile), path(4, completeFile))),
+              std::string::npos)
+        << refusal(4);
+    // It was complete once, and is not to be taken for one that never was.
+    EXPECT_EQ(completeCheckpoints(folder), (std::vector<uint64_t>{4}));
+    fs::remove(path(4, file));
+    EXPECT_NE(refusal(4).find(file), std::string::npos) << refusal(4);
+    EXPECT_EQ(completeCheckpoints(folder).empty(), file == std::string(completeFile));
+    if (file == std::string(stateFile))
+      fs::remove_all(path(4, ""));
   }
 }
 

@@ -60,8 +60,8 @@ AtomicFile &AtomicFile::operator=(AtomicFile &&other) noexcept {
 void AtomicFile::discard() {
   if (fd < 0)
     return;
+  (void)files->remove(aside); // first: the name may be another's once the file is closed
   files->close(std::exchange(fd, -1));
-  (void)files->remove(aside);
 }
 
 AtomicFile::~AtomicFile() { discard(); }

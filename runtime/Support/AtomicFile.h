@@ -13,8 +13,9 @@
 namespace ft::rt {
 
 /// A file under construction beside its final path. Until commit() the final path is untouched; an object that is
-/// destroyed uncommitted removes what it wrote. A process that is killed can leave "<path>.tmp.<pid>.<n>" behind, never
-/// a partial file at the path itself. Errors have code Failed and name path and cause.
+/// destroyed uncommitted removes what it wrote. A process that is killed can leave "<path>.tmp.<pid>.<n>" behind where
+/// the file system has no files without a name, never a partial file at the path itself. Errors have code Failed and
+/// name path and cause.
 class AtomicFile {
 public:
   /// The folder must exist. A link at `path` stays, and the file that it names is written. Errors also as

@@ -3,6 +3,7 @@
 #include "runtime/Support/Strings.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <fmt/format.h>
 #include <string_view>
 
@@ -69,6 +70,19 @@ std::string foreignKind(std::span<const std::byte> bytes) {
     if (text.starts_with(kind.start))
       return std::string(kind.text);
   return "";
+}
+
+bool isNamed(const std::string &path) {
+  std::error_code error;
+  const std::filesystem::file_type type = std::filesystem::symlink_status(path, error).type();
+  return type != std::filesystem::file_type::not_found && error != std::errc::filename_too_long;
+}
+
+std::string lostTarget(const std::string &path) {
+  std::error_code error, none;
+  const bool lost = std::filesystem::status(path, error).type() == std::filesystem::file_type::not_found;
+  const std::filesystem::path target = std::filesystem::read_symlink(path, none);
+  return lost && !none ? shown(target.string()) : "";
 }
 
 } // namespace ft::rt

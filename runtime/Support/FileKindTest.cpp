@@ -1,5 +1,7 @@
 #include "runtime/Support/FileKind.h"
+#include "runtime/Support/MappedFile.h"
 
+#include <filesystem>
 #include <gtest/gtest.h>
 #include <string_view>
 
@@ -25,4 +27,24 @@ TEST(FileKind, NamesWhatIsKnown) {
 TEST(FileKind, SaysNothingOfOthers) {
   for (std::string_view text : {"", "{", "{\"a\":1}", "version 3", "PK", "\x80"})
     EXPECT_EQ(kindOf(text), "") << text;
+}
+
+TEST(FileKind, WhatIsLostIsNotAbsent) {
+  const std::string folder = testing::TempDir() + "lost-test", link = folder + "/link", loop = folder + "/loop";
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directory(folder);
+  EXPECT_FALSE(isNamed(link));
+  EXPECT_FALSE(isNamed(link + "/inner"));
+  EXPECT_FALSE(isNamed(std::string(5000, 'a')));
+  std::filesystem::create_symlink("blobs/4f", link);
+  std::filesystem::create_symlink("loop", loop);
+  EXPECT_TRUE(isNamed(link));
+  EXPECT_TRUE(isNamed(loop));
+  EXPECT_EQ(lostTarget(link), "blobs/4f");
+  EXPECT_EQ(lostTarget(loop), "");
+  EXPECT_EQ(lostTarget(folder), "");
+  EXPECT_EQ(lostTarget(folder + "/absent"), "");
+  EXPECT_EQ(MappedFile::open(link).status().message(),
+            link + ": is a link to blobs/4f, where nothing is; copy or download it again");
+  EXPECT_NE(MappedFile::open(loop).status().message().find("levels of symbolic links"), std::string::npos);
 }

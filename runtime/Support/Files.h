@@ -16,7 +16,8 @@ namespace ft::rt {
 class Files {
 public:
   virtual ~Files() = default;
-  /// Opens a new file for writing; fails where the path is taken. `file` is then this layer's name of it.
+  /// Opens a new file for writing; fails where the path is taken. `file` is then this layer's name of it. The file need
+  /// not be seen there before it is renamed.
   virtual std::error_code create(const std::string &path, int &file) = 0;
   /// All of the bytes, at `offset`.
   virtual std::error_code write(int file, uint64_t offset, std::span<const std::byte> bytes) = 0;

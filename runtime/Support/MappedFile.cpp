@@ -1,5 +1,6 @@
 #include "runtime/Support/MappedFile.h"
 
+#include "runtime/Support/FileKind.h"
 #include "runtime/Support/Files.h"
 #include "runtime/Support/ScratchFile.h"
 
@@ -34,8 +35,12 @@ struct Descriptor {
 static Expected<Descriptor> openRegular(const std::string &path, size_t &size) {
   // O_NONBLOCK: opening a FIFO must fail below rather than wait for a writer.
   Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (file.fd < 0)
-    return mapFailure(path, "open", errno);
+  if (file.fd < 0) {
+    const int error = errno;
+    if (const std::string target = lostTarget(path); !target.empty())
+      return badInput(fmt::format("{}: is a link to {}, where nothing is; copy or download it again", path, target));
+    return mapFailure(path, "open", error);
+  }
   struct stat info {};
   if (::fstat(file.fd, &info) != 0)
     return mapFailure(path, "stat", errno);

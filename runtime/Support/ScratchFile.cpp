@@ -9,30 +9,33 @@
 
 namespace ft::rt {
 
-static Status scratchFailure(const char *what, int error) {
-  return failed(fmt::format("a scratch file cannot be {}: {}", what, std::strerror(error)));
+static Status scratchFailure(const std::string &place, const char *what, int error) {
+  return failed(fmt::format("a scratch file in {} cannot be {}: {}{}", place, what, std::strerror(error),
+                            error == ENOSPC ? "; make room there" : ""));
 }
 
 Expected<ScratchFile> ScratchFile::create(const std::string &folder) {
-  const int fd = ::open(folder.empty() ? "." : folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  const std::string place = folder.empty() ? "." : folder;
+  const int fd = ::open(place.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
   if (fd < 0)
     return inMemory();
-  return ScratchFile(fd);
+  return ScratchFile(fd, place);
 }
 
 Expected<ScratchFile> ScratchFile::inMemory() {
   const int fd = ::memfd_create("scratch", MFD_CLOEXEC);
   if (fd < 0)
-    return scratchFailure("made", errno);
-  return ScratchFile(fd);
+    return scratchFailure("memory", "made", errno);
+  return ScratchFile(fd, "memory");
 }
 
 ScratchFile::ScratchFile(ScratchFile &&other) noexcept
-    : fd(std::exchange(other.fd, -1)), appended(std::exchange(other.appended, 0)) {}
+    : fd(std::exchange(other.fd, -1)), appended(std::exchange(other.appended, 0)), place(other.place) {}
 
 ScratchFile &ScratchFile::operator=(ScratchFile &&other) noexcept {
   std::swap(fd, other.fd);
   std::swap(appended, other.appended);
+  std::swap(place, other.place);
   return *this;
 }
 
@@ -53,7 +56,7 @@ Status ScratchFile::writeAt(uint64_t offset, std::span<const std::byte> bytes) c
     if (put < 0 && errno == EINTR)
       continue;
     if (put <= 0)
-      return scratchFailure("written", put < 0 ? errno : ENOSPC);
+      return scratchFailure(place, "written", put < 0 ? errno : ENOSPC);
     offset += uint64_t(put);
     bytes = bytes.subspan(size_t(put));
   }
@@ -66,7 +69,7 @@ Status ScratchFile::readAt(uint64_t offset, std::span<std::byte> out) const {
     if (got < 0 && errno == EINTR)
       continue;
     if (got <= 0)
-      return scratchFailure("read", got < 0 ? errno : ENODATA);
+      return scratchFailure(place, "read", got < 0 ? errno : ENODATA);
     offset += uint64_t(got);
     out = out.subspan(size_t(got));
   }

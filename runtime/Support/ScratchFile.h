@@ -31,9 +31,10 @@ public:
   Expected<MappedFile> map(const std::string &name) const;
 
 private:
-  explicit ScratchFile(int fd) : fd(fd) {}
+  ScratchFile(int fd, std::string place) : fd(fd), place(std::move(place)) {}
   int fd;
   uint64_t appended = 0;
+  std::string place; ///< for messages
 };
 
 } // namespace ft::rt

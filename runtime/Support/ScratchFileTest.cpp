@@ -10,7 +10,7 @@ using namespace ft::rt;
 namespace {
 std::span<const std::byte> bytesOf(std::string_view text) { return std::as_bytes(std::span(text)); }
 
-void check(Expected<ScratchFile> file) {
+void check(Expected<ScratchFile> file, const std::string &place) {
   ASSERT_TRUE(file.ok()) << file.status().message();
   ASSERT_TRUE(file->append(bytesOf("abc")).ok());
   ASSERT_TRUE(file->append(bytesOf("def")).ok());
@@ -26,18 +26,20 @@ void check(Expected<ScratchFile> file) {
   EXPECT_EQ(std::string_view(reinterpret_cast<const char *>(mapped->bytes().data()), mapped->size()),
             std::string_view("abcdef\0\0x", 9));
   EXPECT_EQ(mapped->path(), "name");
+  EXPECT_NE(file->append(bytesOf("g")).message().find("a scratch file in " + place + " cannot be written"),
+            std::string::npos);
 }
 
 TEST(ScratchFile, HasNoNameInItsFolder) {
   const std::string folder = testing::TempDir() + "scratch-file";
   std::filesystem::create_directories(folder);
-  check(ScratchFile::create(folder));
+  check(ScratchFile::create(folder), folder);
   EXPECT_TRUE(std::filesystem::is_empty(folder));
 }
 
 TEST(ScratchFile, IsInMemoryWhereAFolderTakesNone) {
-  check(ScratchFile::create("/proc/self"));
-  check(ScratchFile::inMemory());
+  check(ScratchFile::create("/proc/self"), "memory");
+  check(ScratchFile::inMemory(), "memory");
 }
 
 uint64_t residentPages() {

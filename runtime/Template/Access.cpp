@@ -38,7 +38,7 @@ Expected<Value> rangeFunction(Context &context, const Value &, const Arguments &
 
 Expected<Value> namespaceFunction(Context &context, const Value &, const Arguments &a) {
   auto made = std::make_shared<Namespace>();
-  context.namespaces.push_back(made);
+  context.changing.push_back(made);
   if (a.positional.size() > 1 || (a.positional.size() == 1 && !a.positional[0].is(Kind::Dict)))
     return badInput("namespace takes named values, or one dict of them");
   if (!a.positional.empty())

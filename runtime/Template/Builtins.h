@@ -28,17 +28,23 @@ private:
 
 struct Context {
   Budget budget;
-  std::optional<std::tm> now;                               ///< what strftime_now says; nothing: it is refused
-  std::vector<std::shared_ptr<class Namespace>> namespaces; ///< all, emptied at the end: they may hold each other
+  std::optional<std::tm> now;                            ///< what strftime_now says; nothing: it is refused
+  std::vector<std::shared_ptr<class Changing>> changing; ///< all, emptied at the end: they may hold each other
+};
+
+/// An object whose values change: one may come to hold itself, or a chain of others that has no bound.
+class Changing : public Object {
+public:
+  virtual void clear() = 0;
 };
 
 /// namespace(): the one thing that changes.
-class Namespace : public Object {
+class Namespace : public Changing {
 public:
   std::string kindName() const override { return "namespace"; }
   std::optional<Value> attribute(std::string_view name) override;
   void set(const std::string &name, Value value);
-  void clear() { attributes.clear(); }
+  void clear() override { attributes.clear(); }
 
 private:
   std::vector<std::pair<std::string, Value>> attributes;
@@ -51,6 +57,7 @@ public:
   Function(std::string_view name, Value self, Body body) : name(name), self(std::move(self)), body(body) {}
   std::string kindName() const override { return "function " + std::string(name); }
   bool callable() const override { return true; }
+  uint32_t depth() const override { return self.depth(); }
   Expected<Value> call(Context &context, const Arguments &arguments) const;
 
 private:

@@ -2,6 +2,7 @@
 #include "runtime/Template/Print.h"
 #include "runtime/Template/Token.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace ft::rt::jinja {
@@ -15,7 +16,7 @@ Expected<Value> cycleLoop(Context &, const Value &self, const Arguments &argumen
 Expected<Value> changedLoop(Context &context, const Value &self, const Arguments &arguments) {
   for (const Value &value : arguments.positional)
     FT_RETURN_IF_ERROR(context.budget.spend(value.weight()));
-  return Value(static_cast<Loop &>(*self.object()).changed(arguments));
+  return Value(static_cast<Loop &>(*self.object()).changed(context, arguments));
 }
 } // namespace
 
@@ -36,6 +37,16 @@ void Scope::set(std::string_view name, Value value) {
       return;
     }
   values.emplace_back(name, std::move(value));
+}
+
+Expected<std::shared_ptr<Loop>> Loop::over(const std::vector<Value> &items) {
+  uint32_t deep = 0;
+  for (const Value &item : items)
+    deep = std::max(deep, item.depth() + 1);
+  // A list of them is as deep, so these are only loops over loops.
+  if (deep > Value::MaxDepth)
+    return badInput(fmt::format("a loop is nested more than {} deep in loops", Value::MaxDepth));
+  return std::shared_ptr<Loop>(new Loop(items, deep));
 }
 
 std::optional<Value> Loop::attribute(std::string_view name) {
@@ -65,7 +76,9 @@ Expected<Value> Loop::cycle(const Arguments &arguments) const {
   return arguments.positional[index % arguments.positional.size()];
 }
 
-bool Loop::changed(const Arguments &arguments) {
+bool Loop::changed(Context &context, const Arguments &arguments) {
+  if (!last)
+    context.changing.push_back(shared_from_this());
   const bool differs = !last || !(*last == arguments.positional);
   last = arguments.positional;
   return differs;
@@ -77,7 +90,7 @@ Evaluator::Evaluator(std::string_view source, std::optional<std::tm> now, uint64
     : source(source), context{Budget(work), now, {}} {}
 
 Evaluator::~Evaluator() {
-  for (const auto &made : context.namespaces)
+  for (const auto &made : context.changing)
     made->clear();
 }
 
@@ -197,7 +210,10 @@ Expected<Evaluator::Flow> Evaluator::runFor(const Statement &statement, Scope &s
   }
   if (items->empty())
     return statement.bodies.size() > 1 ? run(statement.bodies[1], scope, out) : Flow::Normal;
-  const auto loop = std::make_shared<Loop>(*items);
+  const auto over = Loop::over(*items);
+  if (!over)
+    return placed(statement.value->at, over.status());
+  const std::shared_ptr<Loop> &loop = *over;
   for (size_t i = 0; i < items->size(); ++i) {
     loop->moveTo(i);
     Scope inner(&scope);

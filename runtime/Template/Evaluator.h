@@ -83,19 +83,24 @@ private:
 };
 
 /// `loop` inside of a for loop.
-class Loop : public Object, public std::enable_shared_from_this<Loop> {
+class Loop : public Changing, public std::enable_shared_from_this<Loop> {
 public:
-  explicit Loop(const std::vector<Value> &items) : items(items) {}
+  /// Fails where the items are nested too deep for one level more.
+  static Expected<std::shared_ptr<Loop>> over(const std::vector<Value> &items);
   std::string kindName() const override { return "loop"; }
+  uint32_t depth() const override { return deep; }
+  void clear() override { last.reset(); }
   std::optional<Value> attribute(std::string_view name) override;
   void moveTo(size_t item) { index = item; }
   /// loop.cycle(a, b): one of the arguments after the other.
   Expected<Value> cycle(const Arguments &arguments) const;
   /// loop.changed(value): not what it was when it was asked last.
-  bool changed(const Arguments &arguments);
+  bool changed(Context &context, const Arguments &arguments);
 
 private:
+  Loop(const std::vector<Value> &items, uint32_t deep) : items(items), deep(deep) {}
   std::vector<Value> items; ///< a copy: a loop may outlive its iteration in a namespace
+  uint32_t deep;
   size_t index = 0;
   std::optional<std::vector<Value>> last;
 };

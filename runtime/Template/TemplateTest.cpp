@@ -80,6 +80,14 @@ TEST(Template, WorkDepthAndSizeAreBounded) {
     EXPECT_NE(refusal("{% macro f(x=1) %}" + form + "{% endmacro %}{{ f() }}").find("nested more than 400 levels deep"),
               std::string::npos)
         << form;
+  // What holds values without being a list: methods of a dict, loops over loops.
+  for (const std::string chain :
+       {"{% set ns.x = {'a': ns.x}.get %}", "{% for y in [ns.x] %}{% set ns.x = loop %}{% endfor %}",
+        "{% for y in [ns.x] %}{% set ns.x = loop.cycle %}{% endfor %}"})
+    EXPECT_NE(refusal("{% set ns = namespace(x=1) %}{% for i in range(99999) %}" + chain + "{% endfor %}")
+                  .find("nested more than 128 deep"),
+              std::string::npos)
+        << chain;
   EXPECT_NE(refusal("{{ range(1000000) }}").find("more than 100000 items"), std::string::npos);
   EXPECT_NE(refusal("{{ 9223372036854775807 + 1 }}").find("beyond 64 bits"), std::string::npos);
   for (const std::string &deep :
@@ -91,15 +99,21 @@ TEST(Template, WorkDepthAndSizeAreBounded) {
   EXPECT_NE(refusal(repeated("x", Template::MaxBytes + 1)).find("at most 1048576"), std::string::npos);
 }
 
-/// What a template holds of itself is let go of.
-TEST(Template, NamespacesMayHoldEachOther) {
-  auto parsed = Template::parse("{% set a = namespace() %}{% set b = namespace(x=a) %}{% set a.x = [b, loop] %}"
-                                "{% for i in [1] %}{% set a.loop = loop %}{% endfor %}{{ a.loop.last }}",
-                                "t");
-  ASSERT_TRUE(parsed.ok()) << parsed.status().message();
-  auto text = parsed->render({});
-  ASSERT_TRUE(text.ok()) << text.status().message();
-  EXPECT_EQ(*text, "True");
+/// What a template holds of itself is let go of, one by one however long the chain is.
+TEST(Template, WhatChangesMayHoldEachOther) {
+  for (const std::string text :
+       {"{% set a = namespace() %}{% set b = namespace(x=a) %}{% set a.x = [b, loop] %}"
+        "{% for i in [1] %}{% set a.loop = loop %}{% endfor %}{{ a.loop.last }}",
+        "{% for i in [1] %}{{ loop.changed(loop) }}{% endfor %}",
+        "{% set ns = namespace() %}{% for i in range(99999) %}{% set ns.x = namespace(x=ns.x) %}{% endfor %}{{ true }}",
+        "{% set ns = namespace() %}{% for i in range(99999) %}{% for y in [1] %}"
+        "{% if loop.changed(ns.x) %}{% set ns.x = loop %}{% endif %}{% endfor %}{% endfor %}{{ true }}"}) {
+    auto parsed = Template::parse(text, "t");
+    ASSERT_TRUE(parsed.ok()) << parsed.status().message();
+    auto rendered = parsed->render({});
+    ASSERT_TRUE(rendered.ok()) << rendered.status().message();
+    EXPECT_EQ(*rendered, "True") << text;
+  }
 }
 
 } // namespace

@@ -20,6 +20,8 @@ Expected<Value> Value::of(Kind kind, std::vector<Value> items) {
 }
 
 uint32_t Value::depth() const {
+  if (is(Kind::Object))
+    return object()->depth();
   return isSequence() || is(Kind::Dict) ? std::get<std::shared_ptr<const Items>>(held)->depth : 0;
 }
 

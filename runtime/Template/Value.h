@@ -66,7 +66,7 @@ public:
   const std::string &text() const { return *std::get<std::shared_ptr<const std::string>>(held); }
   const std::string &undefinedName() const { return text(); }
   const std::vector<Value> &items() const { return std::get<std::shared_ptr<const Items>>(held)->values; }
-  uint32_t depth() const;
+  uint32_t depth() const; ///< of lists and dicts inside of each other, and of what holds them: a method, a loop
   /// Bytes of a text, items of all levels of a list: what it costs to copy, compare or print it. Saturates.
   uint64_t weight() const;
   const std::shared_ptr<Object> &object() const { return std::get<std::shared_ptr<Object>>(held); }
@@ -107,6 +107,8 @@ public:
   /// Null where there is none.
   virtual std::optional<Value> attribute(std::string_view) { return std::nullopt; }
   virtual bool callable() const { return false; }
+  /// Of the values that it holds for good: who frees it goes as deep.
+  virtual uint32_t depth() const { return 0; }
 };
 
 /// Python's ordering. TypeError's words where there is none.

@@ -1,5 +1,7 @@
 #include "runtime/Text/DataSources.h"
 
+#include "runtime/Support/FileKind.h"
+
 #include <algorithm>
 #include <filesystem>
 #include <fmt/format.h>
@@ -38,7 +40,8 @@ Status addFolder(const fs::path &folder, DataFiles &files) {
   size_t others = 0;
   for (const fs::directory_entry &entry : fs::directory_iterator(folder, error)) {
     std::error_code ignored;
-    const bool file = entry.is_regular_file(ignored), data = file && isData(entry.path().filename().string());
+    // A link that leads nowhere is data that was lost.
+    const bool data = !entry.is_directory(ignored) && isData(entry.path().filename().string());
     if (data)
       found.push_back(entry.path().lexically_normal().string());
     others += !data;
@@ -81,9 +84,8 @@ Sha256Digest joined(const std::vector<std::string> &files, const std::vector<Sha
 } // namespace
 
 std::string findData(const std::string &source, const std::string &baseFolder) {
-  std::error_code ignored;
   for (const std::string &place : placesOf(source, baseFolder))
-    if (!source.empty() && fs::exists(place, ignored))
+    if (!source.empty() && isNamed(place))
       return place;
   return "";
 }

@@ -1,8 +1,10 @@
 #include "runtime/Text/ModelTemplate.h"
 
+#include "runtime/Support/FileKind.h"
 #include "runtime/Support/Json.h"
 #include "runtime/Support/MappedFile.h"
 #include "runtime/Template/Template.h"
+#include "runtime/Tokenizer/BesideJson.h"
 #include "runtime/Tokenizer/JsonMembers.h"
 #include "runtime/Weights/Gguf.h"
 
@@ -32,8 +34,9 @@ Expected<std::string> namedTemplate(const json &list, const std::string &path) {
                               path, names.empty() ? "none" : names));
 }
 
-Status readConfig(const std::string &path, ModelTemplate &model) {
-  FT_ASSIGN_OR_RETURN(const json config, readJsonObject(path));
+Status readConfig(const fs::path &folder, ModelTemplate &model) {
+  const std::string path = (folder / "tokenizer_config.json").string();
+  FT_ASSIGN_OR_RETURN(const json config, readNamedTokens(folder.string()));
   for (const char *name : TokenNames) {
     const json &token = member(config, name);
     const json &content = token.is_object() ? member(token, "content") : token;
@@ -54,8 +57,7 @@ Status readConfig(const std::string &path, ModelTemplate &model) {
 
 Expected<ModelTemplate> readFolder(const fs::path &folder) {
   ModelTemplate model;
-  std::error_code ignored;
-  if (const fs::path file = folder / "chat_template.jinja"; fs::exists(file, ignored)) {
+  if (const fs::path file = folder / "chat_template.jinja"; isNamed(file)) {
     FT_ASSIGN_OR_RETURN(const MappedFile mapped, MappedFile::open(file.string()));
     if (mapped.size() > Template::MaxBytes)
       return badInput(
@@ -63,8 +65,7 @@ Expected<ModelTemplate> readFolder(const fs::path &folder) {
     model.text.emplace(reinterpret_cast<const char *>(mapped.bytes().data()), mapped.size());
     model.source = file.string();
   }
-  if (const fs::path config = folder / "tokenizer_config.json"; fs::exists(config, ignored))
-    FT_RETURN_IF_ERROR(readConfig(config.string(), model));
+  FT_RETURN_IF_ERROR(readConfig(folder, model));
   return model;
 }
 

@@ -1,5 +1,6 @@
 #include "runtime/Text/PromptTemplate.h"
 
+#include "runtime/Support/FileKind.h"
 #include "runtime/Support/MappedFile.h"
 #include "runtime/Support/Strings.h"
 
@@ -75,9 +76,8 @@ Expected<Given> readVariables(const std::vector<std::string> &settings, const Mo
 
 Expected<Template> readFile(const std::string &name, const std::string &baseFolder) {
   const fs::path relative = fs::path(baseFolder.empty() ? "." : baseFolder) / name;
-  std::error_code ignored;
-  const std::string path = fs::exists(relative, ignored) ? relative.lexically_normal().string() : name;
-  if (!fs::exists(path, ignored))
+  const std::string path = isNamed(relative) ? relative.lexically_normal().string() : name;
+  if (!isNamed(path))
     return badInput(
         fmt::format("template \"{}\" not found; tried {}, {}", name, relative.lexically_normal().string(), name));
   FT_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(path));

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <bit>
 #include <cmath>
+#include <cstddef>
 #include <cstring>
 #include <fmt/format.h>
 
@@ -102,7 +103,15 @@ Status TokenFile::parseHeader(TokenFileHeader &header) const {
   return {};
 }
 
-Status TokenFile::parse() {
+std::vector<std::byte> TokenFile::sealed(std::vector<std::byte> bytes) {
+  TokenFile file;
+  file.image = std::make_shared<const std::vector<std::byte>>(bytes);
+  if (uint64_t found = 0; file.parse(&found).ok())
+    std::memcpy(bytes.data() + offsetof(TokenFileHeader, checksum), &found, sizeof found);
+  return bytes;
+}
+
+Status TokenFile::parse(uint64_t *checksum) {
   TokenFileHeader header;
   FT_RETURN_IF_ERROR(parseHeader(header));
   RowShape &shape = fileIdentity.shape;
@@ -148,19 +157,29 @@ Status TokenFile::parse() {
   packing.sources = std::move(*sources);
   if (rowDocuments[0] != 0 || rowDocuments[rowCount] != documentCount)
     return damaged(fileName, "the document table does not start at 0 and end at the number of documents");
-  return checkRows();
+  const std::span<const std::byte> report = bytes().subspan(at.report, header.reportBytes);
+  std::atomic<uint64_t> sum = headerChecksum(header, report);
+  FT_RETURN_IF_ERROR(checkRows(sum));
+  if (checksum)
+    *checksum = sum;
+  else if (sum != header.checksum)
+    return damaged(
+        fileName, fmt::format("its checksum is {:016x}; was {:016x} when it was written", sum.load(), header.checksum));
+  return {};
 }
 
-Status TokenFile::checkRows() {
+Status TokenFile::checkRows(std::atomic<uint64_t> &checksum) {
   constexpr uint64_t block = 256;
   std::atomic<uint64_t> usedTokens = 0, targets = 0;
   FT_RETURN_IF_ERROR(parallelUntilFailure((rowCount + block - 1) / block, [&](uint64_t item) -> Status {
     const uint64_t first = item * block, end = std::min(first + block, rowCount);
     for (uint64_t index = first; index < end; ++index) {
       FT_RETURN_IF_ERROR(checkRow(index));
-      for (uint32_t length : row(index).documentLens)
+      const TokenRow view = row(index);
+      for (uint32_t length : view.documentLens)
         usedTokens += length;
-      targets += rowTargets[index];
+      targets += view.targets;
+      checksum += rowChecksum(index, view);
     }
     release(first, end - first);
     return {};

@@ -6,6 +6,7 @@
 #include "runtime/Text/Packer.h"
 
 #include <array>
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -72,15 +73,18 @@ struct TokenRow {
 };
 
 /// Immutable; readable from several threads. Everything is checked when it is opened (one pass over the file, on all
-/// cores): ids below vocabSize, documents within the shape, targets inside documents, positions sorted.
+/// cores): ids below vocabSize, documents within the shape, targets inside documents, positions sorted, and all of it
+/// as its checksum says.
 class TokenFile {
 public:
-  /// Refuses with BadInput, naming file, place and value, everything that is not a well-formed version 2 file. What is
+  /// Refuses with BadInput, naming file, place and value, everything that is not a well-formed version 3 file. What is
   /// used is a copy that nobody else can change, so that what was checked holds for the whole run.
   static Expected<TokenFile> open(const std::string &path);
   /// The same of a file that nobody else can reach, and from memory; `name` is for messages.
   static Expected<TokenFile> fromMapping(MappedFile mapped, const std::string &name);
   static Expected<TokenFile> fromImage(std::vector<std::byte> image, const std::string &name);
+  /// An image that something was changed in, with the checksum that it has now; unchanged where it is not well-formed.
+  static std::vector<std::byte> sealed(std::vector<std::byte> image);
   /// True where the file starts as a token file does, well-formed or not.
   static bool looksLikeOne(const std::string &path);
 
@@ -94,9 +98,10 @@ public:
 
 private:
   TokenFile() = default;
-  Status parse();
+  /// Puts the checksum that the file has into `checksum`, or compares it with the one that it should have.
+  Status parse(uint64_t *checksum = nullptr);
   Status parseHeader(struct TokenFileHeader &header) const;
-  Status checkRows();
+  Status checkRows(std::atomic<uint64_t> &checksum);
   Status checkRow(uint64_t index) const;
   void release(uint64_t firstRow, uint64_t count) const;
 

@@ -1,12 +1,14 @@
-// The bytes of a token file, version 2 (docs/token-file.md). Private to its reader and writer.
+// The bytes of a token file, version 3 (docs/token-file.md). Private to its reader and writer.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace ft::rt {
 
 inline constexpr char TokenFileMagic[8] = {'F', 'T', 'C', 'T', 'O', 'K', 'E', 'N'};
-inline constexpr uint32_t TokenFileVersion = 2;
+inline constexpr uint32_t TokenFileVersion = 3;
 
 /// Little-endian, as the processors that this runs on.
 struct TokenFileHeader {
@@ -22,8 +24,17 @@ struct TokenFileHeader {
   uint64_t samples, truncated, dropped, endTrained, tokenCount, targets;
   uint64_t droppedPlaces[3];
   uint8_t tokenizer[32], promptTemplate[32], data[32];
+  uint64_t checksum;
 };
-static_assert(sizeof(TokenFileHeader) == 240);
+static_assert(sizeof(TokenFileHeader) == 248);
+
+struct TokenRow;
+
+/// The file's checksum is the sum, modulo 2⁶⁴, of the header's part, which has the report in it, and of each row's: so
+/// that all cores can add to it, in any order.
+uint64_t headerChecksum(const TokenFileHeader &header, std::span<const std::byte> report);
+/// Of what is not checked against something else: positions are sorted by what is in it.
+uint64_t rowChecksum(uint64_t index, const TokenRow &row);
 
 /// Where the sections lie; each starts at a multiple of 64 bytes. Nothing in the file says where: counts do.
 struct TokenFileSections {

@@ -6,6 +6,8 @@
 #include "runtime/Text/TokenFileLayout.h"
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <functional>
 
@@ -121,11 +123,11 @@ TEST(TokenFile, EachDamageHasItsMessage) {
   auto u32 = [](std::vector<std::byte> &bytes, uint64_t offset, uint64_t index) -> uint32_t & {
     return reinterpret_cast<uint32_t *>(bytes.data() + offset)[index];
   };
-  refuses([](auto &b, auto &) { b.resize(100); }, "has 100 bytes; a token file has at least 240");
+  refuses([](auto &b, auto &) { b.resize(100); }, "has 100 bytes; a token file has at least 248");
   refuses([](auto &, auto &h) { h.magic[0] = 'X'; }, "does not start with FTCTOKEN");
-  refuses([](auto &, auto &h) { h.version = 3; },
-          "is a token file of version 3; must be 2, make it again with ftc data", false);
-  refuses([](auto &, auto &h) { h.flags = 8; }, "flags 8, split 0, val_set_size 0 are not of version 2");
+  refuses([](auto &, auto &h) { h.version = 2; },
+          "is a token file of version 2; must be 3, make it again with ftc data", false);
+  refuses([](auto &, auto &h) { h.flags = 8; }, "flags 8, split 0, val_set_size 0 are not of version 3");
   refuses([](auto &, auto &h) { h.sequenceLen = 1u << 25; },
           "sequence_len is 33554432, vocab_size 100; at most 16777216 each");
   refuses([](auto &, auto &h) { h.maxDocumentLen = 13; }, "max_document_len is 13; must be in [1, sequence_len = 12]");
@@ -174,27 +176,53 @@ TEST_F(TokenFileOnDisk, WhatHappensToAnOpenFileChangesNothing) {
   EXPECT_TRUE(std::equal(whole.begin(), whole.end(), file->bytes().begin(), file->bytes().end()));
 }
 
-/// No truncation and no flipped byte may lead outside the file, whatever else it does. Digests, counters of the report
-/// and the bytes between sections (about half of so small a file) can be anything.
-TEST_F(TokenFileOnDisk, TruncatedAndFlippedFilesStayInside) {
+/// What is well-formed and not what was written: a token that is another of the vocabulary, a digest, a counter.
+TEST(TokenFile, AChecksumTellsWhatNothingElseDoes) {
+  const TokenFileSections at(2, 3, 12, 0);
+  const std::pair<uint64_t, uint8_t> changes[] = {{at.tokens + 6 * 4, 98}, // was 99, and is the largest still
+                                                  {offsetof(TokenFileHeader, tokenizer), 7},
+                                                  {offsetof(TokenFileHeader, samples), 7},
+                                                  {offsetof(TokenFileHeader, checksum), 7}};
+  for (const auto &[offset, value] : changes) {
+    std::vector<std::byte> bytes = image();
+    bytes[offset] = std::byte(value);
+    const auto file = TokenFile::fromImage(bytes, "m");
+    ASSERT_FALSE(file.ok()) << offset;
+    EXPECT_NE(file.status().message().find("m: its checksum is "), std::string::npos) << file.status().message();
+    EXPECT_NE(file.status().message().find(" when it was written; the file is damaged"), std::string::npos);
+    EXPECT_TRUE(TokenFile::fromImage(TokenFile::sealed(bytes), "m").ok()) << offset;
+  }
+  EXPECT_EQ(TokenFile::sealed(image()), image());
+  std::vector<std::byte> broken = image();
+  broken[0] = std::byte();
+  EXPECT_EQ(TokenFile::sealed(broken), broken);
+}
+
+/// No truncation and no flipped byte is taken, but of the bytes between sections, and none leads outside the file.
+TEST_F(TokenFileOnDisk, TruncatedAndFlippedFilesAreRefused) {
   const std::vector<std::byte> whole = image();
   for (size_t size = 0; size < whole.size(); ++size) {
     auto file = TokenFile::open(write("t.tokens", std::string(reinterpret_cast<const char *>(whole.data()), size)));
     EXPECT_FALSE(file.ok()) << size;
   }
+  const TokenFileSections at(2, 3, 12, 0);
+  const std::pair<uint64_t, uint64_t> sections[] = {
+      {0, sizeof(TokenFileHeader)}, {at.tokens, 96},    {at.sortedPositions, 96}, {at.rowDocuments, 24},
+      {at.documentLens, 12},        {at.rowTargets, 8}, {at.targetMask, 4}};
   DataRandom random(3, "flips");
-  size_t refused = 0;
-  for (size_t at = 0; at < whole.size(); ++at) {
+  for (size_t offset = 0; offset < whole.size(); ++offset) {
     std::vector<std::byte> bytes = whole;
-    bytes[at] ^= std::byte(1 + random.below(255));
-    auto file = TokenFile::fromImage(bytes, "m");
-    refused += !file.ok();
-    if (file.ok()) {
+    bytes[offset] ^= std::byte(1 + random.below(255));
+    const bool between = std::none_of(std::begin(sections), std::end(sections), [&](const auto &section) {
+      return offset >= section.first && offset < section.first + section.second;
+    });
+    EXPECT_EQ(TokenFile::fromImage(bytes, "m").ok(), between) << offset;
+    // With the right checksum it may be another file, or is refused for what it is.
+    if (auto file = TokenFile::fromImage(TokenFile::sealed(bytes), "m"); file.ok()) {
       for (uint64_t r = 0; r < file->rows(); ++r)
         EXPECT_GT(file->row(r).targets, 0u);
     }
   }
-  EXPECT_GT(refused, whole.size() / 3);
 }
 
 } // namespace

@@ -64,7 +64,9 @@ public:
       FT_ASSIGN_OR_RETURN(const Block block,
                           makeBlock(item * size, std::min<uint64_t>(size, rows.size() - item * size)));
       FT_RETURN_IF_ERROR(write(block));
+      const uint64_t sum = checksumOf(block);
       std::lock_guard lock(mutex);
+      checksum += sum;
       stats.endTrained += block.stats.endTrained;
       stats.tokens += block.stats.tokens;
       stats.targets += block.stats.targets;
@@ -75,7 +77,26 @@ public:
     });
   }
 
+  /// Of the rows.
+  uint64_t rowsChecksum() const { return checksum; }
+
 private:
+  uint64_t checksumOf(const Block &block) const {
+    uint64_t sum = 0;
+    size_t documents = 0;
+    for (size_t r = 0; r < block.targets.size(); ++r) {
+      const size_t count = rows[block.firstRow + r].size();
+      const TokenRow row = {std::span(block.tokens).subspan(r * length, length),
+                            {},
+                            std::span(block.lens).subspan(documents, count),
+                            std::span(block.mask).subspan(r * maskBytes(), maskBytes()),
+                            block.targets[r]};
+      sum += rowChecksum(block.firstRow + r, row);
+      documents += count;
+    }
+    return sum;
+  }
+
   Expected<Block> makeBlock(uint64_t first, uint64_t count) const {
     Block block;
     block.firstRow = first;
@@ -146,7 +167,7 @@ private:
   const uint64_t length;
   WorkProgress *progress;
   std::mutex mutex; ///< of what follows, and of `progress`
-  uint64_t done = 0;
+  uint64_t done = 0, checksum = 0;
 };
 } // namespace
 
@@ -158,8 +179,10 @@ Status writeTokenFile(const TokenFileIdentity &identity, PackingStats stats, con
   const std::byte zero{}; // the file has its size even where its last section is empty
   FT_RETURN_IF_ERROR(ends.write(at.end - 1, {&zero, 1}));
   stats.endTrained = stats.tokens = stats.targets = 0;
-  FT_RETURN_IF_ERROR(Writer(identity, rows, ends, at, progress).writeRows(stats));
-  const TokenFileHeader header = headerOf(identity, stats, rows.size(), documents, report.size());
+  Writer writer(identity, rows, ends, at, progress);
+  FT_RETURN_IF_ERROR(writer.writeRows(stats));
+  TokenFileHeader header = headerOf(identity, stats, rows.size(), documents, report.size());
+  header.checksum = headerChecksum(header, std::as_bytes(std::span(report))) + writer.rowsChecksum();
   FT_RETURN_IF_ERROR(ends.write(at.report, std::as_bytes(std::span(report))));
   return ends.write(0, std::as_bytes(std::span(&header, 1)));
 }

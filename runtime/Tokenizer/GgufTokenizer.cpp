@@ -1,5 +1,6 @@
 // The tokenizer in a GGUF file's metadata (ggml's docs/gguf.md): kinds "gpt2" and "llama".
 
+#include "runtime/Support/Strings.h"
 #include "runtime/Tokenizer/GgufPreTokenizers.h"
 #include "runtime/Tokenizer/TokenizerConfig.h"
 #include "runtime/Weights/Gguf.h"
@@ -19,9 +20,61 @@ std::string textOf(const GgufFile &file, std::string_view key) {
   return value && value->text() ? *value->text() : std::string();
 }
 
-bool flagOf(const GgufFile &file, std::string_view key, bool fallback) {
+Expected<bool> flagOf(const GgufFile &file, std::string_view key, bool fallback) {
   const GgufValue *value = file.find(key);
-  return value ? value->flag().value_or(fallback) : fallback;
+  if (value && !value->flag())
+    return missing(key, "true or false");
+  return value ? *value->flag() : fallback;
+}
+
+constexpr std::string_view Prefix = "tokenizer.ggml.";
+/// Behind the prefix: what llama.cpp's kinds of tokenizers look at (its gguf-py/gguf/constants.py names the keys). What
+/// is not read here is for other kinds, for generation, or a name of a token that has its place in texts by its type.
+constexpr std::string_view KnownKeys[] = {"model",
+                                          "pre",
+                                          "tokens",
+                                          "token_type",
+                                          "token_type_count",
+                                          "scores",
+                                          "merges",
+                                          "bos_token_id",
+                                          "eos_token_id",
+                                          "eos_token_ids",
+                                          "eot_token_id",
+                                          "eom_token_id",
+                                          "unknown_token_id",
+                                          "seperator_token_id", // as ggml spells it
+                                          "separator_token_id",
+                                          "padding_token_id",
+                                          "mask_token_id",
+                                          "cls_token_id",
+                                          "add_bos_token",
+                                          "add_eos_token",
+                                          "add_sep_token",
+                                          "add_space_prefix",
+                                          "remove_extra_whitespaces",
+                                          "precompiled_charsmap",
+                                          "prefix_token_id",
+                                          "suffix_token_id",
+                                          "middle_token_id",
+                                          "fim_pre_token_id",
+                                          "fim_suf_token_id",
+                                          "fim_mid_token_id",
+                                          "fim_pad_token_id",
+                                          "fim_rep_token_id",
+                                          "fim_sep_token_id"};
+
+Status checkKeys(const GgufFile &file) {
+  for (auto entry = file.metadata().lower_bound(Prefix); entry != file.metadata().end(); ++entry) {
+    if (!entry->first.starts_with(Prefix))
+      break;
+    const std::string_view key = std::string_view(entry->first).substr(Prefix.size());
+    if (std::find(std::begin(KnownKeys), std::end(KnownKeys), key) == std::end(KnownKeys))
+      return badInput(fmt::format("metadata {} is not known, and may change how texts are cut; remove it where it does "
+                                  "not, or give the model's folder with tokenizer.json",
+                                  shown(entry->first)));
+  }
+  return {};
 }
 
 Expected<std::optional<uint32_t>> readId(const GgufFile &file, std::string_view key) {
@@ -73,6 +126,16 @@ void addTokens(const std::vector<PieceType> &types, std::initializer_list<PieceT
   }
 }
 
+/// What stands around every text.
+Status readEnds(const GgufFile &file, bool addBos, TokenizerSpec &spec) {
+  FT_ASSIGN_OR_RETURN(const bool begins, flagOf(file, "tokenizer.ggml.add_bos_token", addBos));
+  FT_ASSIGN_OR_RETURN(const bool ends, flagOf(file, "tokenizer.ggml.add_eos_token", false));
+  setBeginsWithBos(spec, begins);
+  if (ends && spec.eos)
+    spec.suffix.push_back(*spec.eos);
+  return {};
+}
+
 /// Byte-level BPE.
 Status readGpt2(const GgufFile &file, TokenizerSpec &spec) {
   const std::string pre = textOf(file, "tokenizer.ggml.pre");
@@ -85,10 +148,10 @@ Status readGpt2(const GgufFile &file, TokenizerSpec &spec) {
   pairs.ignoreMerges = steps.ignoreMerges;
   spec.model = std::move(pairs);
   addTokens(types, {PieceType::Control}, PieceType::UserDefined, spec);
-  if (flagOf(file, "tokenizer.ggml.add_space_prefix", false))
+  FT_ASSIGN_OR_RETURN(const bool spacePrefix, flagOf(file, "tokenizer.ggml.add_space_prefix", false));
+  if (spacePrefix)
     return badInput("tokenizer.ggml.add_space_prefix is true; must be false for byte-level BPE");
-  setBeginsWithBos(spec, flagOf(file, "tokenizer.ggml.add_bos_token", steps.addBos));
-  return {};
+  return readEnds(file, steps.addBos, spec);
 }
 
 /// Leaves one token of type unknown. Some converters give that type to none, others also to what fills the vocabulary
@@ -119,8 +182,8 @@ Status readLlama(const GgufFile &file, TokenizerSpec &spec) {
   pieces.byteFallback = std::count(pieces.types.begin(), pieces.types.end(), PieceType::Byte) > 0;
   FT_RETURN_IF_ERROR(chooseUnknown(file, pieces.types));
   SentencePieceStep step;
-  step.addDummyPrefix = flagOf(file, "tokenizer.ggml.add_space_prefix", true);
-  step.removeExtraSpaces = flagOf(file, "tokenizer.ggml.remove_extra_whitespaces", false);
+  FT_ASSIGN_OR_RETURN(step.addDummyPrefix, flagOf(file, "tokenizer.ggml.add_space_prefix", true));
+  FT_ASSIGN_OR_RETURN(step.removeExtraSpaces, flagOf(file, "tokenizer.ggml.remove_extra_whitespaces", false));
   for (uint32_t id = 0; id < spec.tokens.size(); ++id)
     if (pieces.types[id] == PieceType::UserDefined)
       step.fixed.push_back(spec.tokens[id]);
@@ -128,11 +191,11 @@ Status readLlama(const GgufFile &file, TokenizerSpec &spec) {
   spec.normalizer.push_back(std::move(step));
   addTokens(pieces.types, {PieceType::Control, PieceType::Unknown}, PieceType::Control, spec);
   spec.model = std::move(pieces);
-  setBeginsWithBos(spec, flagOf(file, "tokenizer.ggml.add_bos_token", true));
-  return {};
+  return readEnds(file, true, spec);
 }
 
 Status readTokenizer(const GgufFile &file, TokenizerSpec &spec) {
+  FT_RETURN_IF_ERROR(checkKeys(file));
   const std::string model = textOf(file, "tokenizer.ggml.model");
   if (model != "gpt2" && model != "llama")
     return badInput(fmt::format("tokenizer.ggml.model is \"{}\"; must be \"gpt2\" (byte-level BPE) or \"llama\" "

@@ -1,3 +1,4 @@
+#include "runtime/Support/FileKind.h"
 #include "runtime/Tokenizer/Tokenizer.h"
 #include "runtime/Weights/Gguf.h"
 #include "runtime/Weights/ModelPath.h"
@@ -19,11 +20,11 @@ Expected<TokenizerSpec> readSpec(const std::string &modelPath) {
     FT_ASSIGN_OR_RETURN(const GgufFile file, GgufFile::open(modelPath));
     return readGgufTokenizer(file);
   }
-  if (fs::exists(folder / "tokenizer.json", ignored))
+  if (isNamed(folder / "tokenizer.json"))
     return readJsonTokenizer(folder.string());
-  if (fs::exists(folder / "tokenizer.model", ignored))
+  if (isNamed(folder / "tokenizer.model"))
     return readSentencePieceTokenizer(folder.string());
-  if (fs::exists(folder / "tekken.json", ignored))
+  if (isNamed(folder / "tekken.json"))
     return readTekkenTokenizer(folder.string());
   return badInput(fmt::format("{}: holds no tokenizer.json, tokenizer.model or tekken.json; put the model's tokenizer "
                               "files there",

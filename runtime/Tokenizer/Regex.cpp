@@ -18,6 +18,9 @@ std::string describe(int error) {
   return reinterpret_cast<const char *>(text.data());
 }
 
+// What a match may go back to, and the steps of it, which are some seconds.
+constexpr uint32_t interpreterKib = 1 << 20, interpreterSteps = 1 << 28;
+
 size_t behindCharacter(std::string_view text, size_t at) {
   do
     ++at;
@@ -55,6 +58,11 @@ Expected<Regex> Regex::compile(std::string_view pattern) {
   // The default of 10 million would refuse a run of blanks of that length. The patterns of tokenizers are linear; a
   // hostile one stops at 2³² steps.
   pcre2_set_match_limit(result.context.get(), UINT32_MAX);
+  result.interpreter.reset(pcre2_match_context_copy(result.context.get()), pcre2_match_context_free);
+  if (!result.interpreter)
+    return failed("PCRE2 has no memory for a match context");
+  pcre2_set_heap_limit(result.interpreter.get(), interpreterKib);
+  pcre2_set_match_limit(result.interpreter.get(), interpreterSteps);
   return result;
 }
 
@@ -65,7 +73,11 @@ Status Regex::find(std::string_view text, Work &work, std::vector<Span> &spans) 
   size_t from = 0, covered = 0;
   bool any = false;
   while (from <= text.size()) {
-    const int found = pcre2_match(code.get(), subject, text.size(), from, PCRE2_NO_UTF_CHECK, work.data, context.get());
+    int found = pcre2_match(code.get(), subject, text.size(), from, PCRE2_NO_UTF_CHECK, work.data, context.get());
+    // Compiled code keeps what it may go back to on a stack of 32 KiB, the interpreter on the heap.
+    if (found == PCRE2_ERROR_JIT_STACKLIMIT)
+      found = pcre2_match(code.get(), subject, text.size(), from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, work.data,
+                          interpreter.get());
     if (found == PCRE2_ERROR_NOMATCH)
       break;
     if (found < 0)

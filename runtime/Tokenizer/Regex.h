@@ -45,7 +45,7 @@ public:
 private:
   Regex() = default;
   std::shared_ptr<const pcre2_real_code_8> code;
-  std::shared_ptr<pcre2_real_match_context_8> context;
+  std::shared_ptr<pcre2_real_match_context_8> context, interpreter; ///< limits of compiled code, and of the interpreter
 };
 
 } // namespace ft::rt

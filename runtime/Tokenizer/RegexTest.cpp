@@ -36,6 +36,16 @@ TEST(Regex, EmptyMatchesArePlaces) {
   EXPECT_EQ(marked("(?=(\\d{3})+(?!\\d))", "1234567"), "1[]234[]567");
 }
 
+/// However much a match may go back to.
+TEST(Regex, LongMatchesOfGroups) {
+  const std::string text(100000, 'a');
+  EXPECT_EQ(marked("(?:ab?)+", text), "[" + text + "]");
+  std::string digits(3001, '7'), groups = "7";
+  for (int i = 0; i < 1000; ++i)
+    groups += "[]777";
+  EXPECT_EQ(marked("(?=(\\d{3})+(?!\\d))", digits), groups);
+}
+
 TEST(Regex, MeansWhatOnigurumaMeans) {
   EXPECT_EQ(marked("\\s", "a\u180eb\u2003c\u0085"), "a\u180eb[\u2003]c[\u0085]"); // U+180E is no space
   EXPECT_EQ(marked("[^\\S\\n]", " \n\u3000x"), "[ ]\n[\u3000]x");

@@ -1,6 +1,7 @@
 #include "runtime/Tokenizer/TokenizerConfig.h"
 
 #include "runtime/Support/Strings.h"
+#include "runtime/Tokenizer/BesideJson.h"
 #include "runtime/Tokenizer/JsonMembers.h"
 
 #include <algorithm>
@@ -23,8 +24,6 @@ std::optional<uint32_t> named(const json &config, const char *key, const Tokeniz
 
 /// Tokens that were added to a tokenizer.model. What the model already has is not added again.
 Status readAddedTokens(const json &added, const std::string &path, TokenizerSpec &spec) {
-  if (!std::holds_alternative<PieceSpec>(spec.model))
-    return {}; // tokenizer.json has its own
   std::vector<AddedToken> tokens;
   std::set<uint32_t> ids;
   for (const auto &[key, value] : added.items()) {
@@ -33,13 +32,13 @@ Status readAddedTokens(const json &added, const std::string &path, TokenizerSpec
                                                                                                      : std::stoull(key);
     const json &content = member(value, "content");
     if (id >= 2 * spec.tokens.size() + 1024 || id >= MaxVocabulary || !content.is_string())
-      return badInput(fmt::format("{}: added_tokens_decoder has \"{}\": {}; must be an id near the vocabulary's {} "
+      return badInput(fmt::format("{}: added token \"{}\" is {}; must be an id near the vocabulary's {} "
                                   "tokens, and an object with content",
                                   path, shown(key), shownJson(value), spec.tokens.size()));
     token.id = uint32_t(id);
     token.content = content.get<std::string>();
     if (id < spec.tokens.size() && spec.tokens[id] != token.content)
-      return badInput(fmt::format("{}: added_tokens_decoder has \"{}\" at {}, where tokenizer.model has \"{}\"", path,
+      return badInput(fmt::format("{}: added token \"{}\" is at {}, where tokenizer.model has \"{}\"", path,
                                   shown(token.content), id, shown(spec.tokens[id])));
     for (auto [flag, to] : {std::pair("special", &AddedToken::special),
                             {"single_word", &AddedToken::singleWord},
@@ -74,12 +73,13 @@ void setBeginsWithBos(TokenizerSpec &spec, bool begins) {
 
 Status readTokenizerConfig(const std::string &folder, std::optional<bool> addBos, TokenizerSpec &spec) {
   const std::string path = (fs::path(folder) / "tokenizer_config.json").string();
-  std::error_code ignored;
-  json config;
-  if (fs::exists(path, ignored)) {
-    FT_ASSIGN_OR_RETURN(config, readJsonObject(path));
+  FT_ASSIGN_OR_RETURN(const json config, readNamedTokens(folder));
+  if (std::holds_alternative<PieceSpec>(spec.model)) {
+    FT_RETURN_IF_ERROR(readAddedTokens(member(config, "added_tokens_decoder"), path, spec));
+    FT_RETURN_IF_ERROR(readAddedTokens(member(config, addedFileKey), (fs::path(folder) / addedFileKey).string(), spec));
   }
-  FT_RETURN_IF_ERROR(readAddedTokens(member(config, "added_tokens_decoder"), path, spec));
+  if (fs::path(spec.source).filename() == "tokenizer.json")
+    FT_RETURN_IF_ERROR(readBesideJson(folder, config, spec));
   if (auto bos = named(config, "bos_token", spec))
     spec.bos = bos;
   if (auto eos = named(config, "eos_token", spec))

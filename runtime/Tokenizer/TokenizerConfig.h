@@ -10,7 +10,7 @@ constexpr uint64_t MaxVocabulary = 1u << 24;
 
 /// Puts bos_token, eos_token, add_bos_token and add_eos_token of the folder's tokenizer_config.json into `spec`, whose
 /// vocabulary is there; `addBos`: what holds where the file does not say, nothing for what `spec.prefix` has. A folder
-/// without the file changes nothing but that.
+/// without the file changes nothing but that. Beside a tokenizer.json, also what BesideJson.h says.
 Status readTokenizerConfig(const std::string &folder, std::optional<bool> addBos, TokenizerSpec &spec);
 
 /// The id of a token of the vocabulary or of an added one.

@@ -1,5 +1,6 @@
 #include "runtime/Tokenizer/TokenizerFiles.h"
 
+#include "runtime/Support/FileKind.h"
 #include "runtime/Support/MappedFile.h"
 #include "runtime/Tokenizer/JsonSteps.h"
 #include "runtime/Tokenizer/sentencepiece.pb.h"
@@ -46,7 +47,7 @@ Expected<std::vector<NamedFile>> filesOf(const std::string &folder) {
        {"tokenizer.json", "tokenizer_config.json", "tokenizer.model", "tekken.json", "special_tokens_map.json",
         "added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja", "generation_config.json"}) {
     const fs::path path = fs::path(folder) / name;
-    if (!fs::is_regular_file(path, ignored))
+    if (!isNamed(path) || fs::is_directory(path, ignored))
       continue;
     FT_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(path.string()));
     if (file.size() > maxFileBytes)

@@ -104,6 +104,17 @@ TEST_F(TokenizerReaders, BosIsOffWhereGgufDoesNotAsk) {
   EXPECT_TRUE(tokenizer->prefix().empty());
 }
 
+TEST_F(TokenizerReaders, TextsEndWhereGgufAsks) {
+  GgufBuilder gguf = tiny();
+  gguf.integer("eos_token_id", 0);
+  gguf.integer("eot_token_id", 4);
+  gguf.flag("add_eos_token", true);
+  write("m.gguf", gguf.file());
+  auto tokenizer = loadTokenizer((folder / "m.gguf").string());
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
+  EXPECT_EQ(std::vector<uint32_t>(tokenizer->suffix().begin(), tokenizer->suffix().end()), (std::vector<uint32_t>{0}));
+}
+
 TEST_F(TokenizerReaders, OtherFamiliesAreRefusedByName) {
   const std::string path = (folder / "m.gguf").string();
   write("m.gguf", tiny("t5").file());
@@ -135,6 +146,18 @@ TEST_F(TokenizerReaders, BrokenGgufMetadataIsNamed) {
   gguf.flag("add_space_prefix", true);
   write("m.gguf", gguf.file());
   EXPECT_EQ(refusal(path), path + ": tokenizer.ggml.add_space_prefix is true; must be false for byte-level BPE");
+  for (const char *key : {"add_bos_token", "add_eos_token", "add_space_prefix"}) {
+    gguf = tiny();
+    gguf.integer(key, 1);
+    write("m.gguf", gguf.file());
+    EXPECT_EQ(refusal(path),
+              path + ": metadata tokenizer.ggml." + key + " is missing or of the wrong kind; must be true or false");
+  }
+  gguf = tiny();
+  gguf.flag("lowercase", true);
+  write("m.gguf", gguf.file());
+  EXPECT_TRUE(refusal(path).starts_with(path + ": metadata tokenizer.ggml.lowercase is not known, and may change "))
+      << refusal(path);
 }
 
 /// The vocabulary of a tokenizer.model as GGUF's kind "llama" has it.
@@ -231,9 +254,9 @@ TEST_F(TokenizerReaders, SentencePieceTakesItsFlagsFromTheConfiguration) {
   EXPECT_EQ(ids, plain);
   write("tokenizer_config.json", R"({"added_tokens_decoder":{"2":{"content":"</t>"}}})");
   EXPECT_EQ(refusal(folder), (folder / "tokenizer_config.json").string() +
-                                 ": added_tokens_decoder has \"</t>\" at 2, where tokenizer.model has \"</s>\"");
+                                 ": added token \"</t>\" is at 2, where tokenizer.model has \"</s>\"");
   write("tokenizer_config.json", R"({"added_tokens_decoder":{"-1":{"content":"x"}}})");
-  EXPECT_NE(refusal(folder).find("added_tokens_decoder has \"-1\""), std::string::npos);
+  EXPECT_NE(refusal(folder).find("added token \"-1\" is "), std::string::npos);
 }
 
 /// Every prefix and every flipped byte of a small model: read or refused, never more.
@@ -271,6 +294,64 @@ TEST_F(TokenizerReaders, JsonWithTokenizerConfig) {
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
   EXPECT_EQ(tokenizer->eos(), 3u);
   EXPECT_EQ(tokenizer->prefix().size(), 1u);
+}
+
+/// As transformers has it: each text's ids are its.
+TEST_F(TokenizerReaders, FilesBesideAJsonChangeItsTokens) {
+  auto idsOf = [&](const char *text) {
+    auto tokenizer = loadTokenizer(folder.string());
+    EXPECT_TRUE(tokenizer.ok()) << tokenizer.status().message();
+    std::vector<uint32_t> ids;
+    EXPECT_TRUE(!tokenizer.ok() || tokenizer->encode(text, ids).ok());
+    return ids;
+  };
+  using Ids = std::vector<uint32_t>;
+  write("tokenizer.json", replaced(GoodJson, "\"b\":1", "\"b\":1,\"\u0120\":4"));
+  EXPECT_EQ(idsOf("ab <e> ab"), (Ids{2, 4, 3, 4, 2}));
+  const std::string config = (folder / "tokenizer_config.json").string() + ": ";
+  // The flags of added_tokens_decoder go before those of tokenizer.json.
+  write("tokenizer_config.json", R"({"added_tokens_decoder":{"3":{"content":"<e>","special":true,"rstrip":true}}})");
+  EXPECT_EQ(idsOf("ab <e> ab"), (Ids{2, 4, 3, 2}));
+  write("special_tokens_map.json", R"({"eos_token":"a","additional_special_tokens":["<new>"]})"); // does not count then
+  EXPECT_EQ(idsOf("ab <e> ab"), (Ids{2, 4, 3, 2}));
+  write("tokenizer_config.json", R"({"added_tokens_decoder":{"5":{"content":"<new>"}}})");
+  EXPECT_TRUE(refusal(folder).starts_with(config + "added_tokens_decoder.5 is \"<new>\", which ")) << refusal(folder);
+  // Without that member it does, and goes before the configuration.
+  write("tokenizer_config.json", R"({"eos_token":"<e>"})");
+  EXPECT_TRUE(refusal(folder).starts_with(config + "additional_special_tokens.0 is \"<new>\"")) << refusal(folder);
+  write("special_tokens_map.json", R"({"eos_token":{"content":"a"},"pad_token":"<pad>"})");
+  EXPECT_EQ(loadTokenizer(folder.string())->eos(), 0u);
+  EXPECT_EQ(idsOf("ab"), (Ids{0, 1})); // a token that is named stands for itself wherever it is
+  fs::remove(folder / "special_tokens_map.json");
+  EXPECT_EQ(idsOf("ab"), (Ids{2}));
+  write("added_tokens.json", R"({"<e>":3,"b":1})");
+  EXPECT_EQ(idsOf("ab <e>"), (Ids{2, 4, 3}));
+  write("added_tokens.json", R"({"<new>":5})");
+  EXPECT_NE(refusal(folder).find("added_tokens.json: token 5 is \"<new>\", which "), std::string::npos)
+      << refusal(folder);
+  fs::remove(folder / "added_tokens.json");
+  write("tokenizer_config.json", R"({"eos_token":"<new>"})");
+  EXPECT_TRUE(refusal(folder).starts_with(config + "eos_token is \"<new>\"")) << refusal(folder);
+  write("tokenizer_config.json", R"({"extra_special_tokens":{"image":"<new>"}})");
+  EXPECT_TRUE(refusal(folder).starts_with(config + "extra_special_tokens.image is \"<new>\"")) << refusal(folder);
+  write("tokenizer_config.json", R"({"split_special_tokens":true})");
+  EXPECT_TRUE(refusal(folder).starts_with(config + "split_special_tokens is true")) << refusal(folder);
+  write("tokenizer_config.json", R"({"added_tokens.json":7,"added_tokens_decoder":[7]})");
+  EXPECT_TRUE(refusal(folder).starts_with(config + "added_tokens_decoder.0 is 7; must be")) << refusal(folder);
+}
+
+TEST_F(TokenizerReaders, SentencePieceHasTokensOfFilesOfOld) {
+  std::ifstream model("test/goldens/text/forms/sp_llama/tokenizer.model", std::ios::binary);
+  write("tokenizer.model", std::string(std::istreambuf_iterator<char>(model), {}));
+  write("special_tokens_map.json", R"({"eos_token":"<|im_end|>"})");
+  write("added_tokens.json", R"({"<|im_end|>":900})");
+  auto tokenizer = loadTokenizer(folder.string());
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
+  EXPECT_EQ(tokenizer->special("<|im_end|>"), 900u);
+  EXPECT_EQ(tokenizer->eos(), 900u);
+  write("added_tokens.json", R"({"<|im_end|>":"x"})");
+  EXPECT_TRUE(refusal(folder).starts_with((folder / "added_tokens.json").string() + ": added token "))
+      << refusal(folder);
 }
 
 TEST_F(TokenizerReaders, AddedTokensAreNormalizedUnlessSpecialOrSaidOtherwise) {

@@ -77,7 +77,7 @@ void removeCheckpoints(Files &files, const std::string &folder, bool all) {
     const std::optional<uint64_t> step = checkpointStep(name);
     if (isUnfinishedCheckpoint(name))
       unfinished.push_back(name);
-    else if (step && (all || !isComplete(folder + "/" + name)))
+    else if (step && (all || !isMarkedComplete(folder + "/" + name)))
       (void)removeCheckpoint(files, folder, *step);
   }
   for (const std::string &name : unfinished) // last: they tell whose the others are

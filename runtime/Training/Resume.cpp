@@ -1,15 +1,14 @@
 #include "runtime/Training/Resume.h"
 
+#include "runtime/Support/FileKind.h"
 #include "runtime/Training/RunFacts.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 
 using namespace ft;
 using namespace ft::rt;
-namespace fs = std::filesystem;
 
 namespace {
 Status refuseAnother(const std::string &path, const std::vector<RunFact> &then, const std::vector<RunFact> &now) {
@@ -72,11 +71,10 @@ Status ft::rt::findCheckpoint(RunInputs &inputs) {
       inputs.resumeNotes.push_back(fmt::format("--resume auto: {} holds no checkpoint; starts at step 1", out));
     return {};
   }
-  std::error_code none;
-  if (!fs::exists(options.resume, none))
+  if (!isNamed(options.resume))
     return badInput(fmt::format("--resume {}: no such folder; must be auto, none, a checkpoint-N or a run's folder",
                                 options.resume));
-  if (fs::exists(options.resume + "/" + stateFile, none)) {
+  if (isNamed(options.resume + "/" + stateFile) || isMarkedComplete(options.resume)) {
     FT_ASSIGN_OR_RETURN(std::unique_ptr<Checkpoint> checkpoint, Checkpoint::open(options.resume));
     return take(inputs, std::move(checkpoint));
   }

@@ -1,6 +1,7 @@
 #include "runtime/Weights/Adapter.h"
 
 #include "runtime/Config/AdapterConfig.h"
+#include "runtime/Support/FileKind.h"
 #include "runtime/Support/Strings.h"
 #include "runtime/Weights/Convert.h"
 #include "runtime/Weights/Model.h"
@@ -77,8 +78,7 @@ Expected<AdapterSource> AdapterSource::open(const std::string &folder, const pla
                                 "--adapter out",
                                 folder, plan.name()));
   std::filesystem::path base(folder);
-  std::error_code ignored;
-  if (!std::filesystem::exists(base / weightsName, ignored) && std::filesystem::exists(base / pickleName, ignored))
+  if (!isNamed(base / weightsName) && isNamed(base / pickleName))
     return badInput(
         fmt::format("adapter {}: holds {}, a pickle of Python, which is not read; load it with PEFT and save it "
                     "again with save_pretrained(…, safe_serialization=True)",

@@ -1,5 +1,6 @@
 #include "runtime/Weights/ModelPath.h"
 
+#include "runtime/Support/FileKind.h"
 #include "runtime/Support/Strings.h"
 
 #include <algorithm>
@@ -30,9 +31,7 @@ std::vector<std::string> ggufModels(const fs::path &folder) {
 }
 
 bool hasSafetensors(const fs::path &folder) {
-  std::error_code ignored;
-  return fs::exists(folder / "model.safetensors", ignored) ||
-         fs::exists(folder / "model.safetensors.index.json", ignored);
+  return isNamed(folder / "model.safetensors") || isNamed(folder / "model.safetensors.index.json");
 }
 
 /// The folder itself, or the GGUF file that is meant.
@@ -56,10 +55,12 @@ Expected<std::string> modelIn(const std::string &folder) {
 
 Expected<ModelPath> ModelPath::find(const std::string &named) {
   ModelPath found{named, std::nullopt};
-  std::error_code ignored;
   if (named.starts_with("seeded:"))
     return found;
-  if (!fs::exists(named, ignored)) {
+  if (const std::string target = lostTarget(named); !target.empty())
+    return badInput(
+        fmt::format("model {}: is a link to {}, where nothing is; copy or download it again", named, target));
+  if (!isNamed(named)) {
     found.hub = parseHubName(named);
     if (!found.hub)
       return badInput(fmt::format("model {}: no such file or folder; give a Hugging Face model folder, a .safetensors "

@@ -1,6 +1,7 @@
 #include "runtime/Weights/RunTexts.h"
 
 #include "runtime/Config/TextPart.h"
+#include "runtime/Support/FileKind.h"
 #include "runtime/Support/Json.h"
 
 #include <algorithm>
@@ -51,11 +52,10 @@ Status takeOwnConfig(plan::Text &text, const ModelSource &model) {
     return {};
   FT_ASSIGN_OR_RETURN(Json config, objectOf(text));
   const Json planned = config;
-  std::error_code ignored;
   const std::string own = (std::filesystem::path(model.folder()) / "config.json").string();
   if (model.gguf()) {
     takeGgufIds(*model.gguf(), config);
-  } else if (std::filesystem::exists(own, ignored)) {
+  } else if (isNamed(own)) {
     FT_ASSIGN_OR_RETURN(config, readJsonObject(own));
     config = textPart(config).value_or(config);
     config.erase("dtype"); // the newer name of the other, and of the weights that the run started from

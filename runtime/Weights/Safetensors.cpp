@@ -176,7 +176,7 @@ Status SafetensorsSet::addIndexed(const std::string &folder, const std::string &
   }
   for (const auto &[file, names] : namesOfShard) {
     const fs::path shard = fs::path(folder) / file;
-    if (std::error_code error; !fs::exists(shard, error) && !error)
+    if (!isNamed(shard))
       return badInput(
           fmt::format("{}: {}, which it names for {} tensors, is not there; copy or download the whole model",
                       indexPath, shown(file), names.size()));
@@ -231,9 +231,9 @@ Expected<SafetensorsSet> SafetensorsSet::open(const std::string &path) {
   std::error_code ignored;
   if (!fs::is_directory(path, ignored)) {
     FT_RETURN_IF_ERROR(set.add(path));
-  } else if (std::string single = (fs::path(path) / "model.safetensors").string(); fs::exists(single, ignored)) {
+  } else if (std::string single = (fs::path(path) / "model.safetensors").string(); isNamed(single)) {
     FT_RETURN_IF_ERROR(set.add(single));
-  } else if (std::string index = single + ".index.json"; fs::exists(index, ignored)) {
+  } else if (std::string index = single + ".index.json"; isNamed(index)) {
     FT_RETURN_IF_ERROR(set.addIndexed(path, index));
   } else {
     return nothingIn(path);

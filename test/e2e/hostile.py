@@ -297,6 +297,18 @@ class CommandLines(Hostile):
             self.judge(f"ftrun {[str(a).replace(str(self.folder), '') for a in arguments]!r:.100}", FTRUN, *arguments,
                        codes=(1, 2), out="out")
 
+    def test_an_environment_that_changes_what_is_computed(self):
+        plan = self.compile(lora=LORA, max_steps=2)
+        for name, value in (("OMP_THREAD_LIMIT", "1"), ("OMP_MAX_ACTIVE_LEVELS", "0")):
+            self.judge(name, *self.command(plan, "out", threads=2), codes=(2,), environment={name: value}, place=name,
+                       parts=["a team of 2 threads cannot be started: the OpenMP runtime gives 1", "--threads"], out="out")
+        self.judge("one", *self.command(plan, "one"), codes=(0,), environment={"OMP_THREAD_LIMIT": "1"})
+        self.train(plan, "whole", threads=2)
+        for name, value in (("OMP_DYNAMIC", "true"), ("OMP_NUM_THREADS", "1"), ("OMP_SCHEDULE", "dynamic,1"),
+                            ("OMP_NESTED", "true"), ("ONEDNN_DEFAULT_FPMATH_MODE", "ANY"), ("LC_ALL", "de_DE.UTF-8")):
+            self.judge(name, *self.command(plan, "out", "--overwrite", threads=2), codes=(0,), environment={name: value})
+            self.assertEqual(self.bytes("out", "adapter_model.safetensors"), self.bytes("whole", "adapter_model.safetensors"))
+
     def test_standard_streams_that_are_closed_full_or_left(self):
         plan = self.compile(lora=LORA, max_steps=1)
         recipe, again = self.folder / "plan.textproto", self.folder / "again.bin"

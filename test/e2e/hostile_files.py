@@ -46,6 +46,36 @@ class Tokenizers(Hostile):
         self.judge("none", FTC, "tokenize", "--model", self.folder / "t", codes=(1,), place="tokenizer.json")
 
 
+class Lost(Hostile):
+    def test_links_that_lead_nowhere(self):
+        """As in a cache whose blobs were removed or not copied: such a file is not absent."""
+        model = self.model()
+        self.write("model/chat_template.jinja", "{{ messages[0].content }}{% generation %}{{ messages[1].content }}{% endgeneration %}")
+        self.write("model/generation_config.json", "{}")
+        plan = self.compile("plan", **{**BASE, "template": '"model"'})
+        self.judge("as it is", *self.command(plan, "ok", model=model), codes=(0,))
+        for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "model.safetensors",
+                     "generation_config.json"):
+            for target, reason in (("../blobs/4f", "is a link to ../blobs/4f, where nothing is"), (name, "levels of symbolic links"),
+                                   ("/dev/zero", "is a device, pipe or socket")):
+                file, aside = model / name, self.folder / "aside"
+                file.rename(aside)
+                file.symlink_to(target)
+                self.judge(f"{name} -> {target}", *self.command(plan, "out", model=model), codes=(1,), place=name,
+                           parts=[reason], out="out")
+                file.unlink()
+                aside.rename(file)
+        data = self.folder / "parts"
+        data.mkdir()
+        self.write("parts/a.jsonl", SAMPLE * 4)
+        (data / "b.jsonl").symlink_to("absent")
+        self.judge("a part of the data", *self.command(plan, "out", "--data", data, model=model), codes=(1,),
+                   place="b.jsonl", parts=["is a link to absent"], out="out")
+        (self.folder / "gone").symlink_to("absent")
+        self.judge("the model", *self.command(plan, "out", model=self.folder / "gone"), codes=(1,), place="gone",
+                   parts=["is a link to absent"], out="out")
+
+
 class Weights(Hostile):
     def flips(self, data, end, number):
         """Copies with one to four bytes changed ahead of `end`, and copies that are cut."""

@@ -267,6 +267,42 @@ class Damage(ResumeTest):
         self.assertSameRun("out", "whole")
         self.assertTrue((self.folder / "out" / "checkpoint-7.damaged").is_dir())
 
+    def test_what_says_whether_a_checkpoint_is_whole_may_be_damaged_itself(self):
+        """A checkpoint that was complete once is not taken for one that never was."""
+        plan = self.compile(lora=LORA, **RUN)
+        self.train(plan, "whole")
+        out = self.folder / "out"
+        for name in ("state.json", "complete"):
+            for what in ("changed", "cut", "absent", "unreadable"):
+                if (name, what) == ("complete", "absent"):
+                    continue # such a one was never complete
+                with self.subTest(f"{name} {what}"):
+                    self.forget("out")
+                    self.train(plan, "out", "--stop-after", "7")
+                    file = out / "checkpoint-7" / name
+                    data = file.read_bytes()
+                    file.unlink()
+                    if what == "unreadable":
+                        file.symlink_to(name)
+                    elif what != "absent":
+                        file.write_bytes(data[:9] + b"x" + data[10:] if what == "changed" else b"")
+                    self.refused(call(*self.command(plan, "other", "--resume", out / "checkpoint-7")), 1, name)
+                    said = self.train(plan, "out", "--resume", "auto")
+                    self.assertIn("checkpoint-7: is damaged and left aside", said.out)
+                    self.assertIn("checkpoint-6 behind step 6 of 10: continues bit for bit", said.out)
+                    self.assertSameRun("out", "whole")
+                    self.assertEqual(sorted(path.name for path in (out / "checkpoint-7.damaged").iterdir()),
+                                     sorted(path.name for path in (self.folder / "whole" / "checkpoint-3").iterdir()
+                                            if (path.name, what) != (name, "absent")))
+        self.forget("out")
+        self.train(plan, "out", "--stop-after", "4")
+        (out / "summary.json").unlink()
+        for folder in out.glob("checkpoint-*"):
+            (folder / "complete").write_text("x\n")
+        self.refused(call(*self.command(plan, "out", "--resume", "auto")), 1, "none of its 2 checkpoints can be read")
+        self.refused(call(*self.command(plan, "out")), 1, "unfinished run with checkpoint-4")
+        self.assertEqual(self.checkpoints("out"), ["checkpoint-3", "checkpoint-4"])
+
     def test_where_none_can_be_read_auto_does_not_start_anew(self):
         plan = self.compile(lora=LORA, **RUN)
         self.train(plan, "out", "--stop-after", "3")
@@ -304,6 +340,54 @@ class Damage(ResumeTest):
         self.assertEqual(self.checkpoints("out"), [])
         self.assertEqual(self.result("out"), self.result("whole"))
         self.assertEqual(self.summary("out")["checkpoints_lost"], 4)
+
+
+class PowerCuts(ResumeTest):
+    """Four ranks, each with a quarter of everything, whose machine loses its power around a checkpoint: ahead of an
+    evaluation that is due, in the middle of an epoch. What nobody synced is gone, or half there."""
+    # Of 256 rows 24 are in a step: the first epoch ends inside step 11.
+    FORM = dict(parallelism="{ strategy: FSDP dp_shard_size: 4 shard_frozen: TRUE }", lora=DROPOUT, save_steps=4, eval_steps=4,
+                max_steps=14, micro_batch_size=3, gradient_accumulation_steps=2,
+                data='{ train: "synthetic:7" eval: "synthetic:8" }')
+    CUTS = {
+        "while it is written aside": (True, lambda out, last: ((last / "complete").unlink(), (last / "state.json").write_bytes(b""),
+                                                            last.rename(f"{last}.tmp.99.0"))),
+        "in its renaming": (True, lambda out, last: ((last / "complete").unlink(), (last / "optimizer.safetensors").unlink())),
+        "ahead of its marker": (True, lambda out, last: (last / "complete").unlink()),
+        "ahead of the pointer": (False, lambda out, last: (out / "latest-checkpoint").write_text("checkpoint-4\n")),
+        "behind it": (False, lambda out, last: None),
+    }
+    LOGS = {"kept": lambda data: data, "gone": lambda data: None, "torn": lambda data: data[:len(data) // 2],
+            "zeros": lambda data: bytes(len(data))}
+
+    def test_a_cut_at_each_place_of_a_checkpoint(self):
+        plan = self.compile(**self.FORM)
+        self.train(plan, "whole", threads=4)
+        out = self.folder / "out"
+        for number, (where, (is_lost, cut)) in enumerate(self.CUTS.items()):
+            step = (8, 12)[number % 2] # an evaluation is due behind both; in the first epoch, and in the second
+            with self.subTest(where):
+                for log, change in list(self.LOGS.items())[:None if where == "behind it" else 1]:
+                    self.forget("out")
+                    self.train(plan, "out", "--stop-after", str(step), threads=4)
+                    for file in ("summary.json", "adapter_model.safetensors", "adapter_config.json"):
+                        (out / file).unlink() # of a process that dies there is none
+                    cut(out, out / f"checkpoint-{step}")
+                    lines = change(self.bytes("out", "metrics.jsonl"))
+                    (out / "metrics.jsonl").unlink()
+                    if lines is not None:
+                        (out / "metrics.jsonl").write_bytes(lines)
+                    said = self.train(plan, "out", "--resume", "auto", threads=4)
+                    begins = step - 4 if is_lost else step
+                    self.assertIn(f"checkpoint-{begins} behind step {begins} of 14: continues bit for bit", said.out)
+                    self.assertEqual(self.result("out"), self.result("whole"), log)
+                    for file in ("adapter_model", "optimizer"):
+                        self.assertEqual(*(self.bytes(name, "checkpoint-14", f"{file}.safetensors") for name in ("out", "whole")))
+                    rest = [[line for line in self.metrics(name) if line["step"] > begins or (line["step"] == begins and "eval_loss" in line)]
+                            for name in ("out", "whole")]
+                    self.assertEqual(*rest)
+                    if log == "kept":
+                        self.assertSameRun("out", "whole")
 
 
 class Policy(ResumeTest):

@@ -1,4 +1,4 @@
-// A token file: what opens has rows that can be read.
+// A token file, given the checksum that its content has: what opens has rows that can be read.
 #include "runtime/Text/TokenFile.h"
 
 #include <cstdlib>
@@ -7,7 +7,7 @@ using namespace ft;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   const auto *bytes = reinterpret_cast<const std::byte *>(data);
-  const auto file = rt::TokenFile::fromImage({bytes, bytes + size}, "input");
+  const auto file = rt::TokenFile::fromImage(rt::TokenFile::sealed({bytes, bytes + size}), "input");
   if (!file.ok())
     return 0;
   for (uint64_t row = 0; row < file->rows(); ++row)

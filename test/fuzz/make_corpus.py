@@ -123,6 +123,7 @@ PIECES = pieces()
 TEMPLATES = ["{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m['content'] | trim }}{% endfor %}",
              "{%- set ns = namespace(n=0) %}{% macro f(x, y=1) %}{{ x ~ y }}{% endmacro %}{{ f(messages[1:] | length) }}",
              "{% macro f(x=1) %}{% for i in [1] if f() == 1 %}{{ 'a' ~ [{'b': f([f()|length], x=1)}] }}{% endfor %}{% endmacro %}{{ f() }}",
+             "{% set ns = namespace(x=1) %}{% for i in range(99999) %}{% for y in [ns.x] %}{% set ns.x = loop.cycle %}{% set ns.y = {'a': loop.changed(ns.y)}.get %}{% endfor %}{% endfor %}",
              "{% if add_generation_prompt and not tools is defined %}{{ messages | tojson(indent=2) }}{% endif %}"]
 RECIPES = ['base_model: "tiny-gqa" precision: FP32_TRUE learning_rate: 1e-3 sequence_len: 64 micro_batch_size: 1\n'
            'lora { r: 8 target_modules: "q_proj" lora_dropout: 0.1 }\ndata { train: "synthetic:1" }\0lora.r=4',

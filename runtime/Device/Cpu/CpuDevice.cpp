@@ -44,6 +44,15 @@ public:
         gemms(libraries, team, bf16Products) {}
 
   const DeviceInfo &info() const override { return information; }
+  /// Whether the team is as large as it was asked to be.
+  Status checkTeam() const {
+    const uint32_t given = team.given();
+    if (given == team.threads())
+      return {};
+    return cannotRun(fmt::format("a team of {} threads cannot be started: the OpenMP runtime gives {}; unset "
+                                 "OMP_THREAD_LIMIT and OMP_MAX_ACTIVE_LEVELS, or ask for fewer with --threads",
+                                 team.threads(), given));
+  }
 
   Expected<void *> reserve(plan::Arena::Space, uint64_t size, uint64_t alignment) override {
     return reservations.reserve(size, alignment);
@@ -253,8 +262,9 @@ Expected<std::unique_ptr<Device>> ft::rt::openCpuDevice(uint32_t threads) {
   const uint32_t count = threads ? threads : usableProcessors();
   FT_RETURN_IF_ERROR(checkThreads(count));
   info.name += fmt::format(", {} thread{}", count, count == 1 ? "" : "s");
-  return std::unique_ptr<Device>(
-      std::make_unique<CpuDevice>(std::move(info), std::move(libraries), count, hasBf16Products(level)));
+  auto device = std::make_unique<CpuDevice>(std::move(info), std::move(libraries), count, hasBf16Products(level));
+  FT_RETURN_IF_ERROR(device->checkTeam());
+  return std::unique_ptr<Device>(std::move(device));
 }
 
 DeviceList ft::rt::listCpuDevices() {

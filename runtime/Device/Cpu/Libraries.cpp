@@ -67,6 +67,9 @@ Status resolveDnnl(void *handle, const std::string &path, CpuLibraries &librarie
                     "libdnnl2)",
                     path, version->major, version->minor, version->patch,
                     version->cpu_runtime == DNNL_RUNTIME_OMP ? "OpenMP" : "other"));
+  // A variable of the environment may ask for products of f32 that are rounded to bf16 first.
+  if (libraries.dnnl.dnnl_set_default_fpmath_mode(dnnl_fpmath_mode_strict) != dnnl_success)
+    return cannotRun(fmt::format("{}: cannot be told to multiply f32 as such", path));
   libraries.description = fmt::format("oneDNN {}.{}.{} ({})", version->major, version->minor, version->patch, path);
   libraries.hasDnnl = true;
   return {};

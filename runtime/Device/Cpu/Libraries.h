@@ -14,6 +14,7 @@ namespace ft::rt {
 #define FT_DNNL_FUNCTIONS(X)                                                                                           \
   X(dnnl_version)                                                                                                      \
   X(dnnl_set_max_cpu_isa)                                                                                              \
+  X(dnnl_set_default_fpmath_mode)                                                                                      \
   X(dnnl_sgemm)                                                                                                        \
   X(dnnl_engine_create)                                                                                                \
   X(dnnl_engine_destroy)                                                                                               \

@@ -22,6 +22,22 @@ public:
   }
   uint32_t threads() const { return threadCount; }
 
+  /// Members that the runtime gives: fewer than threads() where its environment bounds them. What products compute
+  /// depends on it.
+  uint32_t given() const {
+    struct Asked {
+      const OpenMpApi &api;
+      int members;
+    } asked{api, 1};
+    auto member = [](void *data) {
+      Asked &asked = *static_cast<Asked *>(data);
+      if (asked.api.threadNum() == 0) // the caller itself
+        asked.members = asked.api.numThreads();
+    };
+    api.parallel(member, &asked, threadCount, 0);
+    return static_cast<uint32_t>(asked.members);
+  }
+
   /// Calls body(begin, end) on the members for ranges that cover [0, items). Each member has a contiguous share, the
   /// same for the same number of items, and takes it piece by piece; who is done helps those that the machine holds up
   /// with something else. What the caller computes must not depend on where the ranges end.

@@ -79,7 +79,7 @@ class TokenFile:
 
     def __init__(self, path):
         data = pathlib.Path(path).read_bytes()
-        assert data[:8] == b"FTCTOKEN" and struct.unpack_from("<I", data, 8)[0] == 2, path
+        assert data[:8] == b"FTCTOKEN" and struct.unpack_from("<I", data, 8)[0] == 3, path
         self.digest = hashlib.sha256(data).hexdigest()
         length, = struct.unpack_from("<I", data, 16)
         rows, documents = struct.unpack_from("<QQ", data, 56)
