@@ -60,7 +60,7 @@ TEST_F(Samples, ErrorsNamePlaceFieldAndValue) {
   EXPECT_EQ(refusal("{\"messages\":[1],\"messages\":[]}"), ":1: field \"messages\" is there twice; leave one out");
   const auto table = readSamples(write("twice.csv", "instruction,output,output\na,b,c\n"));
   EXPECT_NE(table.status().message().find("twice.csv:2: field \"output\" is there twice"), std::string::npos);
-  EXPECT_EQ(refusal("{\"messages\":[]}"), ":1: field \"messages\" is []; must be a list of messages, and not empty");
+  EXPECT_EQ(refusal("{\"messages\":{}}"), ":1: field \"messages\" is {}; must be a list of messages");
   EXPECT_EQ(refusal("[7]"), ": sample 0: is of type number; must be an object with fields, as instruction and output");
   EXPECT_EQ(refusal(""), ": is empty; must hold a JSON array, lines of JSON objects, or a table");
   EXPECT_EQ(refusal("[]"), ": holds no samples");
