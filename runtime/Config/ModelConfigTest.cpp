@@ -90,6 +90,12 @@ TEST(ModelConfig, TakesWhatChangesNothing) {
   window["use_sliding_window"] = false;
   window["max_window_layers"] = 2;
   EXPECT_EQ(errorOf(parse(window)), "no error");
+  window["model_type"] = "qwen2"; // from the first layer on
+  window["use_sliding_window"] = true;
+  window["max_window_layers"] = 0;
+  auto all = parse(window);
+  ASSERT_TRUE(all.ok()) << all.status().message();
+  EXPECT_EQ(all->perLayer.at(0).window, 4096);
 }
 
 TEST(ModelConfig, ReadsRopeThetaWhereverItIs) {
@@ -379,6 +385,12 @@ TEST(Families, RefuseWhatIsNotTheirs) {
             "config.json: no_rope_layers is [1,2]; must be of 0 and 1");
   EXPECT_NE(errorOfFamily("gemma3_text", "attn_logit_softcapping", 50.0).find("capped logits"), std::string::npos);
   EXPECT_NE(errorOfFamily("gemma3_text", "hidden_act", "silu").find("hidden_act is \"silu\""), std::string::npos);
+  EXPECT_EQ(errorOfFamily("mistral", "layer_types", Json::array({"sliding_attention", "full_attention"})),
+            "config.json: layer_types is [\"sliding_attention\",\"full_attention\"]; must be of \"sliding_attention\", "
+            "where there is a sliding_window: a Mistral's layers are alike");
+  EXPECT_EQ(errorOfFamily("mistral", "layer_types", Json::array({"sliding_attention", "sliding_attention"})),
+            "no error");
+  EXPECT_NE(errorOfFamily("gemma4_text", "hidden_size", 64).find("layers that share keys"), std::string::npos);
   EXPECT_EQ(errorOfFamily("mistral", "architectures", Json::array({"LlamaForCausalLM"})),
             "config.json: architectures is [\"LlamaForCausalLM\"]; must be [\"MistralForCausalLM\"]: nothing else is "
             "supported");

@@ -105,6 +105,9 @@ Expected<Value> markupMethod(Context &context, std::string_view name, const Valu
 /// str.format() of "{}", "{0}" and "{name}", also with "!s" and "!r".
 Expected<Value> formatMethod(Context &context, const Value &self, const Arguments &arguments);
 
+/// `form` % `argument`, where `form` is a text: %s, %r, %c and the forms of numbers.
+Expected<Value> percentFormat(Context &context, const Value &form, const Value &argument);
+
 /// A text that is charged for.
 Expected<Value> textValue(Context &context, std::string text);
 /// An integer argument. `fallback` where it was not given or is None.

@@ -174,20 +174,4 @@ Expected<Value> Evaluator::evaluateFilter(const Expression &expression, const Va
   return result ? std::move(result) : placed(expression.at, result.status());
 }
 
-Expected<Value> Evaluator::evaluateCall(const Expression &expression, Scope &scope) {
-  FT_ASSIGN_OR_RETURN(const Value callee, evaluate(*expression.parts[0], scope));
-  FT_ASSIGN_OR_RETURN(const Arguments arguments, evaluateArguments(expression, scope));
-  if (callee.is(Value::Kind::Object)) {
-    if (const auto *macro = dynamic_cast<const Macro *>(callee.object().get()))
-      return callMacro(macro->definition(), arguments, expression.at);
-    if (const auto *function = dynamic_cast<const Function *>(callee.object().get())) {
-      auto result = function->call(context, arguments);
-      return result ? std::move(result) : placed(expression.at, result.status());
-    }
-  }
-  return placed(expression.at, badInput(callee.is(Value::Kind::Undefined)
-                                            ? fmt::format("{} is undefined", callee.undefinedName())
-                                            : fmt::format("a value of type {} cannot be called", callee.typeName())));
-}
-
 } // namespace ft::rt::jinja

@@ -183,6 +183,12 @@ Expected<Evaluator::Flow> Evaluator::run(const Statement &statement, Scope &scop
     out += text;
     break;
   }
+  case Kind::Call:
+    FT_RETURN_IF_ERROR(runCall(statement, scope, out));
+    break;
+  case Kind::With:
+    flow = runWith(statement, scope, out);
+    break;
   case Kind::Break:
   case Kind::Continue:
     flow = statement.kind == Kind::Break ? Flow::Break : Flow::Continue;
@@ -262,36 +268,6 @@ Status Evaluator::assign(const Target &target, const Value &value, size_t at, Sc
   for (size_t i = 0; i < items->size(); ++i)
     FT_RETURN_IF_ERROR(assign(target.parts[i], (*items)[i], at, scope));
   return {};
-}
-
-Expected<Value> Evaluator::callMacro(const Statement &macro, const Arguments &arguments, size_t at) {
-  if (arguments.positional.size() > macro.parameters.size())
-    return placed(at, badInput(fmt::format("macro {} takes at most {} arguments; {} are given", macro.text,
-                                           macro.parameters.size(), arguments.positional.size())));
-  Scope inner(&top);
-  size_t named = 0;
-  for (size_t i = 0; i < macro.parameters.size(); ++i) {
-    const auto &[name, fallback] = macro.parameters[i];
-    std::optional<Value> value;
-    if (i < arguments.positional.size())
-      value = arguments.positional[i];
-    for (const auto &[given, held] : arguments.named)
-      if (given == name) {
-        if (value)
-          return placed(at, badInput(fmt::format("macro {}: argument {} is given twice", macro.text, name)));
-        value = held;
-        ++named;
-      }
-    if (!value && fallback) {
-      FT_ASSIGN_OR_RETURN(value, evaluate(*fallback, inner));
-    }
-    inner.set(name, value ? std::move(*value) : Value::undefined(fmt::format("parameter '{}'", name)));
-  }
-  if (named < arguments.named.size())
-    return placed(at, badInput(fmt::format("macro {} has no parameter of a name that is given", macro.text)));
-  std::string out;
-  FT_RETURN_IF_ERROR(run(macro.bodies[0], inner, out).status());
-  return Value(std::move(out));
 }
 
 } // namespace ft::rt::jinja

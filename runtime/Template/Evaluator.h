@@ -45,7 +45,11 @@ private:
   Status runSet(const Statement &statement, Scope &scope);
   Status assign(const Target &target, const Value &value, size_t at, Scope &scope);
   Expected<std::string> runBlock(const Body &body, Scope &scope);
-  Expected<Value> callMacro(const Statement &macro, const Arguments &arguments, size_t at);
+  Status runCall(const Statement &statement, Scope &scope, std::string &out);
+  Expected<Flow> runWith(const Statement &statement, Scope &scope, std::string &out);
+  /// `outer`: what its body sees beside its parameters. `caller` may be null.
+  Expected<Value> callMacro(const Statement &macro, const Arguments &arguments, size_t at, Scope &outer,
+                            const Value *caller);
 
   Expected<Value> evaluate(const Expression &expression, Scope &scope);
   Expected<Value> evaluateNode(const Expression &expression, Scope &scope);
@@ -53,7 +57,8 @@ private:
   Expected<Value> evaluateItems(const Expression &expression, Scope &scope);
   Expected<Value> evaluateCompare(const Expression &expression, Scope &scope);
   Expected<Value> evaluateConcat(const Expression &expression, Scope &scope);
-  Expected<Value> evaluateCall(const Expression &expression, Scope &scope);
+  /// `caller`: of a call block, which calls a macro; else null.
+  Expected<Value> evaluateCall(const Expression &expression, Scope &scope, const Value *caller = nullptr);
   Expected<Value> evaluateSlice(const Expression &expression, Scope &scope);
   /// A filter whose input is `block` where parts[0] is null at the chain's start.
   Expected<Value> evaluateFilter(const Expression &expression, const Value *block, Scope &scope);
@@ -80,6 +85,22 @@ public:
 
 private:
   const Statement &statement;
+};
+
+/// The body of a call block, as the macro sees it that is called: it sees what is around the block.
+class Caller : public Object {
+public:
+  Caller(const Statement &statement, Scope &scope) : statement(statement), scope(&scope) {}
+  std::string kindName() const override { return "caller"; }
+  bool callable() const override { return true; }
+  const Statement &definition() const { return statement; }
+  /// Null behind the block, which a namespace may carry it to.
+  Scope *around() const { return scope; }
+  void end() { scope = nullptr; }
+
+private:
+  const Statement &statement;
+  Scope *scope;
 };
 
 /// `loop` inside of a for loop.

@@ -25,7 +25,9 @@ Expected<Value> absFilter(Context &, const Value &input, const Bound &) {
     return badInput(fmt::format("a value of type {} has no absolute value", input.typeName()));
   if (input.is(Kind::Boolean)) // is a number to Python
     return Value(input.integer());
-  return (input.is(Kind::Real) ? input.real() < 0 : input.integer() < 0) ? negative(input) : Expected<Value>(input);
+  if (input.is(Kind::Real))
+    return Value(std::fabs(input.real()));
+  return input.integer() < 0 ? negative(input) : Expected<Value>(input);
 }
 
 template <std::string (*change)(std::string_view)>
@@ -247,9 +249,9 @@ constexpr std::string_view KeepSafe[] = {"capitalize", "center", "indent", "last
                                          "reverse",    "string", "trim",   "upper"};
 
 /// Jinja's others.
-constexpr std::string_view NotSupported[] = {
-    "attr",   "e",     "escape",    "filesizeformat", "forceescape", "format", "groupby",  "pprint",
-    "random", "slice", "striptags", "truncate",       "urlencode",   "urlize", "wordwrap", "xmlattr"};
+constexpr std::string_view NotSupported[] = {"attr",     "e",         "escape", "filesizeformat", "forceescape",
+                                             "groupby",  "pprint",    "random", "slice",          "striptags",
+                                             "truncate", "urlencode", "urlize", "wordwrap",       "xmlattr"};
 
 const Filter *find(std::span<const Filter> filters, std::string_view name) {
   for (const Filter &filter : filters)
@@ -260,7 +262,7 @@ const Filter *find(std::span<const Filter> filters, std::string_view name) {
 } // namespace
 
 bool isFilter(std::string_view name) {
-  return find(ValueFilters, name) || find(sequenceFilters(), name) || isSelectingFilter(name);
+  return name == "format" || find(ValueFilters, name) || find(sequenceFilters(), name) || isSelectingFilter(name);
 }
 
 std::string unknownFilter(std::string_view name) {
@@ -278,6 +280,8 @@ Expected<Value> applyFilter(Context &context, std::string_view name, const Value
   FT_RETURN_IF_ERROR(context.budget.spend(input.weight()));
   if (isSelectingFilter(name))
     return applySelecting(context, name, input, arguments);
+  if (name == "format")
+    return formatFilter(context, input, arguments);
   const Filter *filter = find(ValueFilters, name);
   if (!filter)
     filter = find(sequenceFilters(), name);

@@ -17,6 +17,9 @@ std::span<const Filter> sequenceFilters();
 bool isSelectingFilter(std::string_view name);
 Expected<Value> applySelecting(Context &context, std::string_view name, const Value &input, const Arguments &arguments);
 
+/// `form|format(values…)` or `form|format(name=value…)`: Python's '%'.
+Expected<Value> formatFilter(Context &context, const Value &input, const Arguments &arguments);
+
 /// item.a.b along a path "a.b", whose integer parts are indices. None or nothing: the item itself.
 Expected<Value> alongPath(const Value &item, const std::optional<Value> &path);
 

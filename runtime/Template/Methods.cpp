@@ -178,6 +178,23 @@ constexpr Method TextMethods[] = {
     {"upper", changeMethod<upper>},
 };
 
+/// Python's others, which no chat template has been seen to use.
+constexpr std::string_view OtherTextMethods[] = {"casefold", "encode",       "expandtabs", "format_map", "isascii",
+                                                 "islower",  "isidentifier", "isnumeric",  "istitle",    "isprintable",
+                                                 "isupper",  "maketrans",    "partition",  "rindex",     "rpartition",
+                                                 "swapcase", "translate",    "zfill"};
+
+/// What can neither be called nor printed, rather than be undefined.
+class UnsupportedMethod : public Object {
+public:
+  explicit UnsupportedMethod(std::string_view name) : name(name) {}
+  std::string kindName() const override { return fmt::format("method {} of a str, which is not supported,", name); }
+  bool callable() const override { return true; }
+
+private:
+  std::string_view name;
+};
+
 Expected<Value> getMethod(Context &context, const Value &self, const Arguments &a) {
   FT_ASSIGN_OR_RETURN(const Bound bound, bind("get", "key default?", a));
   FT_RETURN_IF_ERROR(context.budget.spend(self.items().size() / 2));
@@ -237,8 +254,12 @@ std::optional<Value> find(std::span<const Method> methods, const Value &self, st
 } // namespace
 
 std::optional<Value> methodOf(const Value &value, std::string_view name) {
-  if (value.is(Kind::Text))
-    return find(TextMethods, value, name);
+  if (value.is(Kind::Text)) {
+    const auto *other = std::find(std::begin(OtherTextMethods), std::end(OtherTextMethods), name);
+    return other == std::end(OtherTextMethods)
+               ? find(TextMethods, value, name)
+               : std::optional(Value(std::static_pointer_cast<Object>(std::make_shared<UnsupportedMethod>(*other))));
+  }
   if (!value.is(Kind::Dict) && !value.isSequence())
     return std::nullopt;
   if (std::find(std::begin(Changing), std::end(Changing), name) != std::end(Changing))

@@ -123,7 +123,7 @@ Expected<Value> binary(Context &context, std::string_view operation, const Value
   if (operation == "*" && repeats(right) && left.isInteger())
     return repeated(context, right, left.integer());
   if (operation == "%" && left.is(Kind::Text))
-    return badInput("'%' of a text is not supported; join with '~'");
+    return percentFormat(context, left, right);
   return noOperator(operation, left, right);
 }
 

@@ -8,8 +8,8 @@ namespace ft::rt::jinja {
 
 namespace {
 /// Jinja has them, and no chat template needs them.
-constexpr std::string_view Refused[] = {"include", "import", "from",       "extends", "block", "call",
-                                        "with",    "do",     "autoescape", "trans",   "debug", "print"};
+constexpr std::string_view Refused[] = {"include", "import",     "from",  "extends", "block",
+                                        "do",      "autoescape", "trans", "debug",   "print"};
 
 std::string shownToken(const Token &token) {
   switch (token.kind) {
@@ -140,6 +140,10 @@ Expected<Statement> Parser::parseStatement() {
     FT_RETURN_IF_ERROR(parseSet(statement));
   } else if (tag == "macro") {
     FT_RETURN_IF_ERROR(parseMacro(statement));
+  } else if (tag == "call") {
+    FT_RETURN_IF_ERROR(parseCallBlock(statement));
+  } else if (tag == "with") {
+    FT_RETURN_IF_ERROR(parseWith(statement));
   } else if (tag == "filter") {
     FT_RETURN_IF_ERROR(parseFilterBlock(statement));
   } else if (tag == "generation") {
@@ -222,51 +226,6 @@ Status Parser::parseSet(Statement &statement) {
   }
   ++nested;
   FT_ASSIGN_OR_RETURN(Body body, parseBlock({"endset"}));
-  --nested;
-  statement.bodies.push_back(std::move(body));
-  step();
-  return refuseUnknown(known);
-}
-
-/// A macro sees the template's own variables, so it stands where no others are.
-Status Parser::parseMacro(Statement &statement) {
-  statement.kind = Statement::Kind::Macro;
-  if (nested > 0)
-    return error(statement.at, "a macro inside of a loop, a macro or another block is not supported; move it to the "
-                               "template's start");
-  const size_t known = unknown.size();
-  FT_ASSIGN_OR_RETURN(statement.text, expectName("the macro's name"));
-  FT_RETURN_IF_ERROR(expectOperator("("));
-  while (!isOperator(")")) {
-    if (!statement.parameters.empty())
-      FT_RETURN_IF_ERROR(expectOperator(","));
-    FT_ASSIGN_OR_RETURN(std::string name, expectName("a parameter's name"));
-    ExpressionPtr fallback;
-    if (takeOperator("=")) {
-      FT_ASSIGN_OR_RETURN(fallback, parseExpression());
-    } else if (!statement.parameters.empty() && statement.parameters.back().second) {
-      return error(current().at, "a parameter without a default stands behind one that has one");
-    }
-    statement.parameters.emplace_back(std::move(name), std::move(fallback));
-  }
-  step();
-  const uint32_t outer = std::exchange(loops, 0);
-  ++nested;
-  FT_ASSIGN_OR_RETURN(Body body, parseBlock({"endmacro"}));
-  --nested;
-  loops = outer;
-  statement.bodies.push_back(std::move(body));
-  step();
-  return refuseUnknown(known);
-}
-
-Status Parser::parseFilterBlock(Statement &statement) {
-  statement.kind = Statement::Kind::Filter;
-  const size_t known = unknown.size();
-  FT_ASSIGN_OR_RETURN(ExpressionPtr first, parseFilter(nullptr));
-  FT_ASSIGN_OR_RETURN(statement.value, parseFilters(std::move(first)));
-  ++nested;
-  FT_ASSIGN_OR_RETURN(Body body, parseBlock({"endfilter"}));
   --nested;
   statement.bodies.push_back(std::move(body));
   step();

@@ -27,6 +27,9 @@ private:
   Status parseFor(Statement &statement);
   Status parseSet(Statement &statement);
   Status parseMacro(Statement &statement);
+  Status parseCallBlock(Statement &statement);
+  Status parseWith(Statement &statement);
+  Status parseParameters(Statement &statement);
   Status parseFilterBlock(Statement &statement);
   Expected<Target> parseTarget(bool attributes);
   Expected<Target> parseOneTarget(bool attributes);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <fmt/format.h>
+#include <numeric>
 
 namespace ft::rt::jinja {
 
@@ -26,18 +27,25 @@ Expected<std::vector<Value>> keysOf(const std::vector<Value> &items, const std::
   return keys;
 }
 
-/// The order of keys that are all numbers or all texts: then no comparison fails.
-Expected<std::vector<size_t>> sortedOrder(const std::vector<Value> &keys, bool reverse) {
-  for (const Value &key : keys)
-    if (!(keys[0].isNumber() && key.isNumber()) && !(keys[0].is(Kind::Text) && key.is(Kind::Text)))
-      return badInput(fmt::format("values of type {} and {} are not sorted; must be all numbers or all texts",
-                                  keys[0].typeName(), key.typeName()));
-  std::vector<size_t> order(keys.size());
-  for (size_t i = 0; i < order.size(); ++i)
-    order[i] = i;
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-    return reverse ? *lessThan(keys[b], keys[a]) : *lessThan(keys[a], keys[b]);
-  });
+/// A stable order, by merging: a comparison may fail.
+Expected<std::vector<size_t>> sortedOrder(Context &context, const std::vector<Value> &keys, bool reverse) {
+  std::vector<size_t> order(keys.size()), merged;
+  std::iota(order.begin(), order.end(), size_t(0));
+  for (size_t run = 1; run < order.size(); run *= 2, order.swap(merged)) {
+    merged.clear();
+    for (size_t begin = 0; begin < order.size(); begin += 2 * run) {
+      size_t left = begin, right = std::min(begin + run, order.size());
+      const size_t middle = right, end = std::min(begin + 2 * run, order.size());
+      while (left < middle && right < end) {
+        const Value &first = keys[order[left]], &second = keys[order[right]];
+        FT_RETURN_IF_ERROR(context.budget.spend(std::min(first.weight(), second.weight())));
+        FT_ASSIGN_OR_RETURN(const bool swaps, reverse ? lessThan(first, second) : lessThan(second, first));
+        merged.push_back(order[swaps ? right++ : left++]);
+      }
+      merged.insert(merged.end(), order.begin() + ptrdiff_t(left), order.begin() + ptrdiff_t(middle));
+      merged.insert(merged.end(), order.begin() + ptrdiff_t(right), order.begin() + ptrdiff_t(end));
+    }
+  }
   return order;
 }
 
@@ -58,7 +66,7 @@ Expected<Value> batchFilter(Context &, const Value &input, const Bound &a) {
   return Value::of(Kind::List, std::move(lines));
 }
 
-Expected<Value> dictSortFilter(Context &, const Value &input, const Bound &a) {
+Expected<Value> dictSortFilter(Context &context, const Value &input, const Bound &a) {
   if (!input.is(Kind::Dict))
     return badInput(fmt::format("dictsort takes a dict, not a value of type {}", input.typeName()));
   const std::string by = a[1] && a[1]->is(Kind::Text) ? a[1]->text() : "key";
@@ -71,7 +79,7 @@ Expected<Value> dictSortFilter(Context &, const Value &input, const Bound &a) {
   }
   FT_ASSIGN_OR_RETURN(const std::vector<Value> keys,
                       keysOf(pairs, Value(int64_t(by == "value")), a[0] && a[0]->truthy()));
-  FT_ASSIGN_OR_RETURN(const std::vector<size_t> order, sortedOrder(keys, a[2] && a[2]->truthy()));
+  FT_ASSIGN_OR_RETURN(const std::vector<size_t> order, sortedOrder(context, keys, a[2] && a[2]->truthy()));
   for (size_t i : order)
     sorted.push_back(pairs[i]);
   return Value::of(Kind::List, std::move(sorted));
@@ -122,12 +130,12 @@ Expected<Value> listFilter(Context &, const Value &input, const Bound &) {
   return Value::of(Kind::List, std::move(items));
 }
 
-template <bool largest> Expected<Value> extremeFilter(Context &, const Value &input, const Bound &a) {
+template <bool largest> Expected<Value> extremeFilter(Context &context, const Value &input, const Bound &a) {
   FT_ASSIGN_OR_RETURN(const std::vector<Value> items, iterate(input));
   if (items.empty())
     return Value::undefined("the extreme of nothing");
   FT_ASSIGN_OR_RETURN(const std::vector<Value> keys, keysOf(items, a[1], a[0] && a[0]->truthy()));
-  FT_ASSIGN_OR_RETURN(const std::vector<size_t> order, sortedOrder(keys, largest));
+  FT_ASSIGN_OR_RETURN(const std::vector<size_t> order, sortedOrder(context, keys, largest));
   return items[order[0]]; // the first of equals, as Python takes it
 }
 
@@ -142,12 +150,12 @@ Expected<Value> reverseFilter(Context &, const Value &input, const Bound &) {
   return Value(std::move(text));
 }
 
-Expected<Value> sortFilter(Context &, const Value &input, const Bound &a) {
+Expected<Value> sortFilter(Context &context, const Value &input, const Bound &a) {
   FT_ASSIGN_OR_RETURN(const std::vector<Value> items, iterate(input));
   if (isGiven(a[2]) && a[2]->is(Kind::Text) && a[2]->text().find(',') != std::string::npos)
     return badInput("sort: several attributes are not supported");
   FT_ASSIGN_OR_RETURN(const std::vector<Value> keys, keysOf(items, a[2], a[1] && a[1]->truthy()));
-  FT_ASSIGN_OR_RETURN(const std::vector<size_t> order, sortedOrder(keys, a[0] && a[0]->truthy()));
+  FT_ASSIGN_OR_RETURN(const std::vector<size_t> order, sortedOrder(context, keys, a[0] && a[0]->truthy()));
   std::vector<Value> sorted;
   for (size_t i : order)
     sorted.push_back(items[i]);

@@ -60,6 +60,8 @@ struct Statement {
     Macro,  ///< text (its name), parameters, bodies[0]
     Filter, ///< value (a filter without its input), bodies[0]
     Scope,  ///< bodies[0]: {% generation %}
+    Call,   ///< value (a call of a macro), parameters, bodies[0], which the macro calls as caller()
+    With,   ///< parameters: names and values; bodies[0]
     Break,
     Continue
   };

@@ -95,18 +95,23 @@ TEST(ChatMessages, NullsGoAndThoughtsHaveTheNamesThatTemplatesKnow) {
 }
 
 TEST(ChatMessages, RefusalsNameTheMessage) {
-  EXPECT_EQ(refusal("[]"), "field \"messages\" is []; must be a list of messages, and not empty");
+  EXPECT_TRUE(chat("[]").messages.empty()); // which is counted, and not trained
+  EXPECT_TRUE(chat("\"\"").messages.empty());
   EXPECT_EQ(refusal("\"hello\""),
             "field \"messages\" is the text \"hello\"; must be a list, or a text that is JSON of one");
   EXPECT_EQ(refusal(R"([{"role":"user","content":[{"type":"text","text":"a"},{"type":"image_url"}]}])"),
             "message 0: part 1 of the content is of type \"image_url\"; must be \"text\": models are trained on text "
             "alone, and a template may leave out other parts without a word");
-  EXPECT_EQ(refusal("{}"), "field \"messages\" is {}; must be a list of messages, and not empty");
+  EXPECT_EQ(refusal("{}"), "field \"messages\" is {}; must be a list of messages");
   EXPECT_EQ(refusal("[1]"), "message 0: is of type number; must be an object with role and content");
   EXPECT_EQ(refusal(R"([{"role":"user","content":"x"},{"role":"critic","content":"x"}])"),
             "message 1: role is critic; must be system, user, assistant or tool");
-  EXPECT_EQ(refusal(R"([{"content":"x"}])"), "message 0: field \"role\" is missing");
-  EXPECT_EQ(refusal(R"([{"role":"user"}])"), "message 0: field \"content\" is missing");
+  EXPECT_EQ(refusal(R"([{"content":"x"}])"),
+            "message 0: field \"role\" is missing (other names: data { columns { role: … content: … } }); "
+            "found: content");
+  EXPECT_EQ(refusal(R"([{"role":"user"}])"),
+            "message 0: field \"content\" is missing (other names: data { columns { role: … content: … } }); "
+            "found: role");
   EXPECT_EQ(refusal(R"([{"role":"user","content":7}])"), "message 0: field \"content\" is 7; must be a text");
   EXPECT_EQ(refusal(R"([{"role":"user","content":"x","train":true}])"),
             "message 0: a turn of user shall be trained; only those of the assistant can be");
@@ -253,8 +258,10 @@ TEST(ChatCodec, IdsAreTheWholeTextsAndTurnsEndWithTheirToken) {
   EXPECT_TRUE(cut->truncated);
   sample.train[3] = sample.train[1] = false;
   EXPECT_TRUE(codec.encodeSample(sample, 1000)->targets(false).empty());
-  EXPECT_EQ(testCodec("alpaca").encodeSample(sample, 1000).status().message(),
-            "is a chat, and template alpaca has no turns; use template model or chatml");
+  EXPECT_EQ(
+      testCodec("alpaca").encodeSample(sample, 1000).status().message(),
+      "has turns (a chat, or an instruction with a system prompt, history or tools), and template alpaca has none; "
+      "use template model or chatml");
 }
 
 /// The ids are those of the whole text, and nothing behind a mark is counted in front of it; at a control token's

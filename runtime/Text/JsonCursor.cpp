@@ -200,6 +200,9 @@ Status JsonCursor::skip() {
       FT_RETURN_IF_ERROR(expect("null"));
       break;
     case Kind::None:
+      for (std::string_view name : {"NaN", "Infinity"})
+        if (text.substr(offset).starts_with(name))
+          return badInput(fmt::format("{} is none of JSON's numbers; must be null", name));
       return badInput(offset == text.size() ? "a value is cut off" : "a value is missing");
     }
   } while (levels.size() > depth);

@@ -158,8 +158,7 @@ std::vector<Value> PromptTemplate::messagesOf(const Sample &sample) const {
     messages.insert(messages.end(), sample.messages.begin(), sample.messages.end());
     return messages;
   }
-  messages.push_back(
-      chatMessage("user", sample.input.empty() ? sample.instruction : sample.instruction + "\n" + sample.input));
+  messages.push_back(chatMessage("user", sample.request()));
   messages.push_back(chatMessage("assistant", sample.output));
   return messages;
 }

@@ -8,7 +8,8 @@
 
 namespace ft::rt {
 
-/// Takes the fields by name, in any order, and makes a sample of those that belong together.
+/// Takes the fields by name, in any order, and makes a sample of those that belong together. Where a sample has the
+/// fields of several forms, messages come before instruction, that before prompt, and that before text.
 class SampleFields {
 public:
   /// `columns` outlives the object.
@@ -18,17 +19,28 @@ public:
   std::optional<std::string> *field(std::string_view name);
   /// Where the JSON of a field goes that a chat has; null for any other.
   std::string *chatField(std::string_view name);
-  /// BadInput, without a place, where a required field is missing.
+  /// Where the JSON goes of a field that is a text in one form and a list of messages in another; null for any other.
+  std::string *listField(std::string_view name);
+  /// Of a field that no form has: it is a truth value.
+  void truth(std::string_view name) { graded |= name == "label"; }
+  /// The field that was named last is null.
+  void null();
+  /// BadInput, without a place, where a required field is missing, or where what is there belongs to a form of training
+  /// that ftc does not have.
   Expected<Sample> sample();
 
 private:
-  Expected<Sample> chat() const;
+  Expected<Sample> chat();
+  Expected<Sample> conversation();
+  Expected<Sample> instruction();
+  Status system(Sample &chat) const;
+  Status missing(std::string_view name) const;
 
-  static constexpr std::array<std::string_view, 6> Names = {"instruction", "input",      "output",
-                                                            "prompt",      "completion", "text"};
+  enum Text : uint8_t { Instruction, Input, Output, Prompt, Completion, Whole, System };
   const ColumnNames &columns;
-  std::array<std::optional<std::string>, Names.size()> texts;
-  std::string messages, tools; ///< JSON; empty: absent
+  std::array<std::optional<std::string>, 7> texts;                     ///< by Text
+  std::string messages, prompt, completion, tools, functions, history; ///< JSON; empty: absent
+  bool preferred = false, rejected = false, graded = false;            ///< of preference data
   std::string found;
 };
 

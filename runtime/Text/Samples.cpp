@@ -1,6 +1,7 @@
 #include "runtime/Text/Samples.h"
 
 #include "runtime/Support/Strings.h"
+#include "runtime/Text/FileShape.h"
 #include "runtime/Text/SampleFields.h"
 #include "runtime/Tokenizer/Utf8.h"
 
@@ -14,8 +15,10 @@ namespace {
 using Kind = JsonCursor::Kind;
 
 /// One field that is read; null counts as absent.
-Status readField(JsonCursor &json, const std::string &name, std::optional<std::string> &out) {
+Status readField(JsonCursor &json, const std::string &name, std::optional<std::string> &out, SampleFields &fields) {
   const Kind kind = json.kind();
+  if (kind == Kind::Null)
+    fields.null();
   if (kind == Kind::Null || kind == Kind::None)
     return json.skip(); // which says what is wrong where nothing starts
   if (kind != Kind::String)
@@ -43,15 +46,21 @@ Expected<Sample> readSample(JsonCursor &json, std::string_view text, const Colum
       break;
     FT_ASSIGN_OR_RETURN(const std::string name, json.key());
     std::optional<std::string> *field = fields.field(name);
-    std::string *chat = fields.chatField(name);
+    std::string *chat = field ? fields.listField(name) : fields.chatField(name);
     if ((field && *field) || (chat && !chat->empty())) { // readers differ in which of the two they take
       syntax = false;
       return twice(name);
     }
     const Kind kind = json.kind();
+    if (chat && kind == Kind::Array)
+      field = nullptr;
+    else if (field)
+      chat = nullptr;
+    if (kind == Kind::Boolean && !field)
+      fields.truth(name);
     const size_t begin = json.at();
     syntax = !field || kind == Kind::String || kind == Kind::None;
-    FT_RETURN_IF_ERROR(field ? readField(json, name, *field) : json.skip());
+    FT_RETURN_IF_ERROR(field ? readField(json, name, *field, fields) : json.skip());
     if (chat && kind != Kind::Null)
       *chat = text.substr(begin, json.at() - begin);
     syntax = true;
@@ -60,24 +69,8 @@ Expected<Sample> readSample(JsonCursor &json, std::string_view text, const Colum
   return fields.sample();
 }
 
-/// The whole text is one object over several lines: people save a sample prettily printed.
-bool isOneObject(std::string_view text) {
-  JsonCursor json(text);
-  return json.kind() == Kind::Object && json.skip().ok() && json.at() > text.find('\n') && json.finished();
-}
-
-/// A file's name without a packer's ending.
-std::string_view unpackedName(std::string_view path) {
-  for (std::string_view packed : {".gz", ".zst"})
-    if (path.ends_with(packed))
-      path.remove_suffix(packed.size());
-  return path;
-}
-
-/// The separator of a table; zero: no table.
-char separatorOf(std::string_view name) { return name.ends_with(".csv") ? ',' : name.ends_with(".tsv") ? '\t' : '\0'; }
-
 bool isPlainText(std::string_view name) { return name.ends_with(".txt") || name.ends_with(".md"); }
+
 /// Where a document that goes on behind `most` bytes is cut: behind a line feed that no white space follows, where
 /// every pre-tokenizer in use cuts as well; else in front of a character.
 size_t stretchOf(std::string_view text, size_t most) {
@@ -103,7 +96,7 @@ Expected<SampleSource> SampleSource::open(const std::string &path, const ColumnN
   if (first == std::string_view::npos)
     return badInput(fmt::format("{}: is empty; must hold a JSON array, lines of JSON objects, or a table", path));
   const std::string_view name = unpackedName(path);
-  source.separator = separatorOf(name);
+  source.separator = separatorOf(name, text);
   source.form = isPlainText(name)    ? Form::Text
                 : source.separator   ? Form::Table
                 : text[first] == '{' ? Form::Lines
@@ -122,6 +115,8 @@ Status SampleSource::readHeader() {
   table = TableReader(text(), separator);
   if (auto more = table.next(header); !more)
     return badInput(fmt::format("{}:{}: {}", name, table.line(), more.status().message()));
+  if (text().find('\n') == std::string_view::npos && text().find('\r') != std::string_view::npos)
+    return badInput(fmt::format("{}: its lines end with CR alone; convert it (tr '\\r' '\\n' < in > out)", name));
   return {};
 }
 
@@ -173,13 +168,16 @@ bool SampleSource::Reader::nextLine(Record &record) {
 }
 
 Expected<bool> SampleSource::Reader::nextRow(Record &record) {
-  const size_t begin = table.offset();
   std::vector<std::string> cells;
-  auto more = table.next(cells);
-  if (!more)
-    return badInput(fmt::format("{}:{}: {}", source->name, table.line(), more.status().message()));
-  record = {source->text().substr(begin, table.offset() - begin), table.line()};
-  return more;
+  while (true) {
+    const size_t begin = table.offset();
+    const auto more = table.next(cells);
+    if (!more)
+      return badInput(fmt::format("{}:{}: {}", source->name, table.line(), more.status().message()));
+    record = {source->text().substr(begin, table.offset() - begin), table.line()};
+    if (!*more || std::any_of(cells.begin(), cells.end(), [](const std::string &cell) { return !cell.empty(); }))
+      return more; // else ",,", which is how programs write an empty row
+  }
 }
 
 bool SampleSource::Reader::nextStretch(Record &record) {
@@ -214,17 +212,18 @@ Expected<Sample> SampleSource::object(const Record &record) const {
   bool syntax;
   auto sample = readSample(json, record.text, columns, syntax);
   if (sample && !json.finished()) {
-    sample = badInput("something follows the object");
+    sample = badInput(record.text[json.at()] == ',' ? "a comma follows the object; lines of JSON have none between them"
+                                                    : "something follows the object");
     syntax = true;
   }
   if (sample)
     return sample;
-  if (syntax && record.place == 1 && isOneObject(text()))
-    return badInput(fmt::format("{}: is one JSON object over several lines; must be an array of objects, or one object "
-                                "a line",
-                                name));
-  return badInput(
-      fmt::format("{}:{}: {}{}", name, record.place, syntax ? "not JSON: " : "", sample.status().message()));
+  const bool first = text().substr(0, size_t(record.text.data() - text().data())).find('{') == std::string_view::npos;
+  const std::string what = first ? asObjects(text()) : "";
+  if (syntax && !what.empty())
+    return badInput(fmt::format("{}: {}", name, what));
+  return badInput(fmt::format("{}:{}: {}{}{}{}", name, record.place, syntax ? "not JSON: " : "",
+                              sample.status().message(), what.empty() ? "" : "; the file ", what));
 }
 
 /// A row of a table with a header: its columns are a sample's fields, empty cells empty texts.

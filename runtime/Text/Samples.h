@@ -27,6 +27,8 @@ struct Sample {
   jinja::Value tools = jinja::Value::none();
   /// Of a document: whether the text starts and ends here, or goes on from the sample before and to the one behind.
   bool starts = true, ends = true;
+  /// What a user's turn of it says: the instruction, and the input below.
+  std::string request() const { return input.empty() ? instruction : instruction + "\n" + input; }
 };
 
 /// What the data calls a sample's fields; empty: its own name.
@@ -44,9 +46,9 @@ struct Record {
 /// The samples of one file: a JSON array of objects, JSONL (one object a line; blank lines are skipped): the first
 /// character decides; or, by the name's ending, a .csv or .tsv with a header, or a .txt or .md, which is one document.
 /// A file may be packed (see DataFile). A sample has `instruction` and `output`, and may have `input` (Alpaca's form);
-/// or has `prompt` and `completion`, which are taken as they are; or `messages` (OpenAI's form) or `conversations`
-/// (ShareGPT's), and may have `tools`; or `text`. Null counts as absent; other fields are not read, whatever they hold.
-/// Errors name file, line or index, field and what was found.
+/// or has `prompt` and `completion`, which are taken as they are, or are lists of messages; or `messages` (OpenAI's
+/// form) or `conversations` (ShareGPT's), and may have `tools`, `functions` or `system`; or `text`. Null counts as
+/// absent; other fields are not read, whatever they hold. Errors name file, line or index, field and what was found.
 ///
 /// Reading is in two: records are found one after the other, which is quick, and what they say may be read on several
 /// threads. Nothing is kept.

@@ -60,7 +60,7 @@ TEST_F(Samples, ErrorsNamePlaceFieldAndValue) {
   EXPECT_EQ(refusal("{\"messages\":[1],\"messages\":[]}"), ":1: field \"messages\" is there twice; leave one out");
   const auto table = readSamples(write("twice.csv", "instruction,output,output\na,b,c\n"));
   EXPECT_NE(table.status().message().find("twice.csv:2: field \"output\" is there twice"), std::string::npos);
-  EXPECT_EQ(refusal("{\"messages\":[]}"), ":1: field \"messages\" is []; must be a list of messages, and not empty");
+  EXPECT_EQ(refusal("{\"messages\":{}}"), ":1: field \"messages\" is {}; must be a list of messages");
   EXPECT_EQ(refusal("[7]"), ": sample 0: is of type number; must be an object with fields, as instruction and output");
   EXPECT_EQ(refusal(""), ": is empty; must hold a JSON array, lines of JSON objects, or a table");
   EXPECT_EQ(refusal("[]"), ": holds no samples");
@@ -75,7 +75,21 @@ TEST_F(Samples, ErrorsNamePlaceFieldAndValue) {
   EXPECT_EQ(refusal("{\"instruction\":\"i\",\"output\":\"o\"} {}"), ":1: not JSON: something follows the object");
   EXPECT_EQ(refusal("[{\"instruction\":\"i\",\"output\":\"o\"}]]"), ":1: not JSON: something follows the array");
   EXPECT_EQ(refusal("{\n\"instruction\":\"i\",\n\"output\":\"o\"\n}\n"),
-            ": is one JSON object over several lines; must be an array of objects, or one object a line");
+            ": is one JSON object over several lines; must be an array of objects, or one object a line (jq -c . in > "
+            "out.jsonl)");
+  EXPECT_EQ(refusal("{\n\"instruction\":\"i\"\n}\n{\n\"instruction\":\"j\"\n}\n"),
+            ": is JSON objects over several lines; must be an array of objects, or one object a line (jq -c . in > "
+            "out.jsonl)");
+  EXPECT_EQ(refusal("{\"version\":1,\n\"data\":[\n{\"instruction\":\"i\",\"output\":\"o\"}]}\n"),
+            ": is one JSON object; its samples may be the list \"data\": jq -c '.[\"data\"][]' in > out.jsonl");
+  EXPECT_TRUE(refusal("{\"data\":[{\"instruction\":\"i\",\"output\":\"o\"}]}\n")
+                  .ends_with("found: data; the file is one JSON object; its samples may be the list \"data\": jq -c "
+                             "'.[\"data\"][]' in > out.jsonl"));
+  EXPECT_EQ(refusal("{\"instruction\":\"i\",\"output\":\"o\"},\n{\"instruction\":\"i\",\"output\":\"o\"}\n"),
+            ":1: not JSON: a comma follows the object; lines of JSON have none between them");
+  EXPECT_EQ(refusal("{\"instruction\":\"i\",\"output\":\"o\",\"score\":NaN}\n"),
+            ":1: not JSON: NaN is none of JSON's numbers; must be null");
+  EXPECT_TRUE(refusal("{\"instruction\":\"i\",\"output\":null}\n").ends_with("found: instruction, output (null)"));
   refusal(std::string(2000000, '['));
 }
 
@@ -174,6 +188,23 @@ TEST_F(Samples, TablesHaveAHeader) {
       ":2: field \"instruction\" is missing; must have instruction and output, and may have input, or have prompt "
       "and completion, or messages, or text (other names: data { columns { … } }); found: question, output");
   EXPECT_EQ(broken("instruction,output\n"), ": holds no samples");
+  EXPECT_EQ(broken("instruction,output\ra,b\r"),
+            ": its lines end with CR alone; convert it (tr '\\r' '\\n' < in > out)");
+}
+
+/// As spreadsheets write them: semicolons where the comma marks decimals, and rows of nothing.
+TEST_F(Samples, TablesOfSpreadsheets) {
+  for (const std::string separator : {";", "\t", ","}) {
+    const std::string text = "instruction" + separator + "output\r\na" + separator + "\"b;\tc,\"\r\n" + separator +
+                             "\r\n\r\nd" + separator + "\r\n";
+    auto file = readSamples(write("a.csv", text));
+    ASSERT_TRUE(file.ok()) << file.status().message();
+    ASSERT_EQ(file->samples.size(), 2u) << text;
+    EXPECT_EQ(file->samples[0].output, "b;\tc,");
+    EXPECT_EQ(file->samples[1].instruction, "d");
+    EXPECT_EQ(file->samples[1].output, "");
+    EXPECT_EQ(file->samples[1].place, 5u);
+  }
 }
 
 /// Cut behind a line, or where there is none in front of a character; all of it comes back.

@@ -136,7 +136,10 @@ Expected<Document> TextCodec::encodePair(const Sample &sample, Tokenizer::Scratc
 Expected<Document> TextCodec::encodeChat(const Sample &sample, Tokenizer::Scratch &scratch) const {
   const ChatTemplate *chat = prompts.chat();
   if (!chat)
-    return badInput("is a chat, and template alpaca has no turns; use template model or chatml");
+    return badInput("has turns (a chat, or an instruction with a system prompt, history or tools), and template alpaca "
+                    "has none; use template model or chatml");
+  if (sample.messages.empty() && sample.form == Sample::Form::Chat)
+    return Document();
   const std::vector<jinja::Value> messages = prompts.messagesOf(sample);
   FT_ASSIGN_OR_RETURN(const ChatText text, chat->encode(messages, sample.tools, prompts.targetsOf(sample, messages)));
   std::vector<size_t> marks;

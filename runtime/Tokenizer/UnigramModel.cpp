@@ -16,8 +16,10 @@ Expected<UnigramModel> UnigramModel::create(PieceVocabulary given) {
       lowest = std::min(lowest, vocabulary.score(id));
     if (type == PieceType::Normal || type == PieceType::UserDefined)
       entries.emplace_back(vocabulary.piece(id), id);
-    // A user-defined piece costs nothing, whatever its own score is.
-    made.scores.push_back(type == PieceType::UserDefined ? 0 : vocabulary.score(id));
+    // A user-defined piece gains by its bytes, whatever its own score is (SentencePiece 0.2.3; up to 0.2.1 it was
+    // -0.1).
+    made.scores.push_back(type == PieceType::UserDefined ? 0.1f * float(vocabulary.piece(id).size()) - 0.1f
+                                                         : vocabulary.score(id));
   }
   FT_ASSIGN_OR_RETURN(made.trie, PrefixTrie::of(std::move(entries)));
   made.unknownScore = lowest - unknownPenalty;

@@ -50,6 +50,7 @@ constexpr Absent absent[] = {
     {"granite", "multipliers of embeddings, residuals and logits"},
     {"cohere", "norms without a root mean square, and blocks in parallel"},
     {"phi3", "weights of q, k and v (and of gate and up) that are one tensor"},
+    {"gemma4", "layers that share keys, embeddings for each layer, and heads of two widths"},
     {"gemma", "the form of the first Gemma"},
 };
 
@@ -137,7 +138,8 @@ int64_t optionalWindow(FieldReader &fields, std::optional<int64_t> absentSize) {
 }
 
 void readUpperWindows(FieldReader &fields, ModelConfig &config) {
-  const int64_t first = fields.size("max_window_layers", 28, maxSize);
+  const Json *given = fields.find("max_window_layers");
+  const int64_t first = given && *given == 0 ? 0 : fields.size("max_window_layers", 28, maxSize); // 0: in all
   readLayerTypes(fields, config, optionalWindow(fields, 4096), [&](int64_t layer) { return layer >= first; });
 }
 

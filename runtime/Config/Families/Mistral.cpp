@@ -15,6 +15,10 @@ void setDefaults(ModelConfig &config) {
 void readLayers(FieldReader &fields, ModelConfig &config) {
   const int64_t window = fields.isNull("sliding_window") ? 0 : fields.size("sliding_window", absentWindow, maxSize);
   readLayerTypes(fields, config, window, [](int64_t) { return true; });
+  for (const LayerConfig &layer : config.perLayer) // Transformers reads no layer_types of a Mistral
+    if (layer.window != window)
+      return fields.refuse("layer_types", shownJson(*fields.find("layer_types")),
+                           "of \"sliding_attention\", where there is a sliding_window: a Mistral's layers are alike");
 }
 
 } // namespace

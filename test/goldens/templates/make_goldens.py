@@ -233,6 +233,28 @@ c{#- close -#}   d
 {% if missing %}{% generation %}{{ s|nosuch }}{% endgeneration %}{% endif %}
 {% macro f() %}{{ 1|nosuch }}{% endmacro %}
 {{ [s|nosuch] if missing }}d{{ (1 if missing else 2)|nosuch }}
+{{ d.items()|list|sort }}{{ {'b': 1, 'a': 'x', 'c': none}.items()|sort }}{{ [(2, 'a'), (1, 'b'), (1, 'a')]|sort(reverse=true) }}{{ [none]|sort }}{{ [(1, 2), (0, 9)]|max }}
+{{ [(1, 'a'), (1, 2)]|sort }}
+{{ [1, 'a', 2]|sort }}
+{{ ['b', 'a', 'B', 'A']|sort }}{{ [3, 1.5, true]|sort }}{{ range(40)|map('string')|sort|join }}{{ m|sort(attribute='r', reverse=true)|map(attribute='r')|list }}
+{{ '%s is %d, %5.2f|%-6s|%06d|%x' % ('a', 3.9, f, 'b', -42, 255) }}{{ '%s' % n }}{{ '%r %s %%' % (s, l) }}{{ '%(a)s-%(b)s' % {'a': 1, 'b': none} }}{{ '%c%c' % (65, 'é') }}{{ '%.3s|%5s|%-5s|' % (u, 'é', 'é') }}{{ '%e %G %+d % d' % (1234.5, 0.00001, 3, 4) }}{{ '%.3d %o' % (7, 8) }}
+{{ '%s %s'|format('a', 1) }}{{ '%(x)05d'|format(x=3) }}{{ 'a'|format }}{{ '%d%%'|format(n) }}{{ '%s' % (missing,) }}
+{{ '%d' % 'a' }}
+{{ '%s %s' % 'a' }}
+{{ '%s' % (1, 2) }}
+{{ 'a' % 1 }}
+{{ '%(a)s' % 1 }}
+{{ '%y' % 1 }}
+{{ '%' % 1 }}
+{{ '%x' % 2.5 }}
+{% macro box(a) %}<{{ a }}:{{ caller() }}>{% endmacro %}{% call box(1) %}in {{ n }}{% endcall %}{% for i in l %}{% call box(i) %}{{ i * 2 }}{% endcall %}{% endfor %}
+{% macro row(xs) %}{% for x in xs %}{{ caller(x, loop.index) }}{% endfor %}{% endmacro %}{% call(x, k=0) row(l) %}[{{ x }}@{{ k }}]{% endcall %}{% macro opt() %}{{ caller() if caller else 'none' }}{% endmacro %}{{ opt() }}{% call opt() %}some{% endcall %}
+{% macro o(a) %}({{ caller() }}){% endmacro %}{% macro i() %}[{{ caller() }}]{% endmacro %}{% call o(1) %}{% call i() %}x{% endcall %}{% endcall %}
+{% call range(3) %}a{% endcall %}
+{% call n %}a{% endcall %}
+{% macro q(a) %}{{ varargs }}{{ kwargs }}{{ caller is defined }}{% endmacro %}{{ q(1) }}
+{% with a = 1, b = n + 1 %}{{ a }}{{ b }}{% set c = 9 %}{% endwith %}{{ a is defined }}{{ c is defined }}{% with %}x{% endwith %}{% set a = 5 %}{% with a = a + 1 %}{{ a }}{% endwith %}{{ a }}{% for x in l %}{% with y = x %}{% if y == 1 %}{% continue %}{% endif %}{{ y }}{% endwith %}{% endfor %}
+{{ (0 / -4)|abs }}{{ (-2.5)|abs }}
 {{ (1, 2) in d }}{{ none in d }}{{ t|abs }}{{ (n == 3)|abs }}{{ u|title }} {{ 'ΟΔΟΣ ΟΔΟΣ-ΣΑΣ'|title }}{{ 'aB cD(eF'|title }}
 """
 
