@@ -46,7 +46,8 @@ constexpr int64_t mostExchangedBytes = 128 << 20;
 /// which a bucket has as many for each rank, so that no block is of two members or of two ranks.
 ///
 /// On the host lie a bucket's parameters and moments. What segments read of it is on the device: the copies, and of
-/// parameters that are read as they are stored (norms, embeddings, and in FP32_TRUE all) a mirror.
+/// parameters that are read as they are stored (norms, embeddings, and in FP32_TRUE all) a mirror. Its gradient is
+/// there too, if it does not leave.
 struct Bucket {
   struct Member {
     model::VariableOp parameter, gradient, expAvg, expAvgSq; ///< null where absent
@@ -64,7 +65,8 @@ struct Bucket {
   llvm::SmallVector<Inserted> inserted; ///< those of one kind and group are neighbours
   int64_t elements = 0;
   bool host = false;
-  int64_t firstRow = -1; ///< the number of its first row, where its update rounds; else −1
+  bool gradientLeaves = false; ///< lies on the host as well
+  int64_t firstRow = -1;       ///< the number of its first row, where its update rounds; else −1
 };
 
 /// The buckets of a training module in the order of its variables; parameters that one linear reads together, or whose

@@ -4,6 +4,7 @@
 #include "compiler/Layout/FormBuckets.h"
 #include "compiler/Layout/MirrorMasters.h"
 #include "compiler/Layout/UseBuckets.h"
+#include "runtime/Plan/Kinds.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/StringSet.h"
@@ -51,6 +52,10 @@ LogicalResult ft::layOut(ModuleOp module, const LayoutOptions &options) {
       dropCopy(module, copy);
   SmallVector<Bucket> buckets =
       formBuckets(module, options, inBorder, options.splitFrozen ? groups : ArrayRef<BorderedGroup>());
+  // Of several micro-batches the sum would leave; it lies where it is added to.
+  const bool sums = module.lookupSymbol(plan::segmentName(plan::Segment::ACCUMULATE_NEXT)) != nullptr;
+  for (Bucket &bucket : buckets)
+    bucket.gradientLeaves = bucket.host && options.gradientsLeave && !sums;
   mirrorMasters(module, buckets);
   return useBuckets(module, buckets, options.ranks);
 }

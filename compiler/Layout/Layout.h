@@ -11,6 +11,7 @@ struct LayoutOptions {
   bool splitParameters = false; ///< trained parameters that are no adapters are gathered where they are used
   bool splitFrozen = false;     ///< frozen weights are, and so lie in buckets as well
   double hostFraction = 0;      ///< share of trained parameters, in [0, 1], whose masters and moments lie on the host
+  bool gradientsLeave = false;  ///< theirs lie there as well, where a step is one micro-batch
 };
 
 /// Puts the trained parameters, and frozen weights that are split, of a training module (buildTrainingModule), their

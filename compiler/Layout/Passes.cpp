@@ -15,6 +15,7 @@ struct LayOutPass : impl::LayOutPassBase<LayOutPass> {
     LayoutOptions options;
     options.foldAdapters = fold;
     options.hostFraction = host;
+    options.gradientsLeave = leave;
     options.ranks = ranks;
     options.splitParameters = split;
     if (failed(layOut(getOperation(), options)))

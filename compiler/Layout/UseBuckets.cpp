@@ -84,6 +84,8 @@ private:
       *slot = VariableOp::create(builder, NameLoc::get(builder.getStringAttr(name)), name, type, first.getRole());
       slot->setBucket(true);
       slot->setHost(bucket.host && (isState(first.getRole()) || slot == &flat.parameter));
+      if (slot == &flat.gradient)
+        slot->setHost(bucket.gradientLeaves);
       if (first.getOf())
         slot->setOf(flat.parameter.getSymName());
       if (slot == &flat.parameter)

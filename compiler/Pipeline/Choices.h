@@ -19,6 +19,7 @@ struct Choices {
   bool keepTransposes = false;   ///< of these codes, in memory of their own
   int64_t headLanes = 0;         ///< elements of a head in memory; 0: head_dim
   double hostFraction = 0;       ///< share of trained parameters whose optimizer states lie on the host
+  bool gradientsLeave = false;   ///< theirs lie there as well, where a step is one micro-batch
   RecomputePolicy recompute;
   bool deterministic = true; ///< take deterministic engines where the target has them
 };

@@ -402,33 +402,41 @@ static void noteQuantization(plan::Plan &plan) {
         weights, double(bytes) / (1 << 30), 8.0 * double(bytes) / double(elements)));
 }
 
-/// Whose optimizer states lie on the host.
+static const plan::Arena &arenaOf(const plan::Plan &plan, uint32_t buffer) {
+  return plan.arenas(int(plan.buffers(int(buffer)).arena()));
+}
+
+/// Whose optimizer states lie on the host, and whether their gradients do.
 static void noteHost(plan::Plan &plan) {
   uint64_t there = 0, all = 0;
-  for (const plan::Tensor &tensor : plan.tensors())
+  bool leave = false;
+  for (const plan::Tensor &tensor : plan.tensors()) {
+    const bool onHost = arenaOf(plan, tensor.buffer()).space() != plan::Arena::DEVICE;
+    leave |= onHost && tensor.role() == plan::Tensor::GRADIENT;
     if (tensor.role() == plan::Tensor::TRAINABLE || tensor.role() == plan::Tensor::ADAPTER) {
       const uint64_t elements =
           std::accumulate(tensor.shape().begin(), tensor.shape().end(), uint64_t(1), std::multiplies<>());
-      const plan::Arena &arena = plan.arenas(int(plan.buffers(int(tensor.buffer())).arena()));
       all += elements;
-      there += arena.space() == plan::Arena::DEVICE ? 0 : elements;
+      there += onHost ? elements : 0;
     }
+  }
   if (there)
     plan.mutable_stats()->add_notes(
         fmt::format("optimizer on the host: masters and moments of {} of {} trained parameters ({:.0f} %), whose "
-                    "updates run beside the next forward pass, each in front of its first use",
-                    there, all, 100.0 * double(there) / double(all)));
+                    "updates run beside the next forward pass, each in front of its first use{}",
+                    there, all, 100.0 * double(there) / double(all),
+                    leave ? "; their gradients leave during the backward pass" : ""));
 }
 
 /// What the host holds between forward and backward of a micro-batch: an update's transfers are in no segment on
-/// tokens.
+/// tokens, and gradients are there to stay.
 static void noteParked(plan::Plan &plan) {
   uint64_t values = 0, bytes = 0;
   for (const plan::Segment &segment : plan.segments())
     if (segment.kind() == plan::Segment::ACCUMULATE_FIRST)
       for (const plan::Step &step : segment.steps())
-        if (step.has_copy() &&
-            plan.arenas(int(plan.buffers(int(step.copy().dst().buffer())).arena())).space() == plan::Arena::PINNED) {
+        if (const plan::Arena &to = arenaOf(plan, step.copy().dst().buffer());
+            step.has_copy() && to.space() == plan::Arena::PINNED && to.transient()) {
           values += 1;
           bytes += step.copy().dst().rows() * step.copy().dst().row_bytes();
         }

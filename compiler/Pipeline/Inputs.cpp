@@ -89,6 +89,8 @@ rt::Expected<Inputs> ft::loadInputs(const CompileRequest &request) {
     inputs.headLanes = request.headLanes;
   if (request.park != "auto")
     inputs.park = request.park == "stream" ? Park::Stream : request.park == "inputs" ? Park::Inputs : Park::Nothing;
+  if (request.gradients != "auto")
+    inputs.gradientsLeave = request.gradients == "leave";
   FT_ASSIGN_OR_RETURN(inputs.recipe, loadRecipe(request.recipePath, request.overrides));
   rt::Expected<recipe::TargetSpec> target =
       loadTarget(request.recipesFolder, request.gpu.empty() ? inputs.recipe.fields.target() : request.gpu);

@@ -16,8 +16,9 @@ struct CompileRequest {
   std::vector<std::string> overrides; ///< "lora.r=16"
   std::string gpu;                    ///< a target's name; empty: the recipe's
   std::string loraForm = "auto";      ///< "folded", "unfolded", or "auto": what pays on the target
-  int64_t headLanes = 0;     ///< elements of a head in memory; 0: head_dim, or what the target's attention takes
-  std::string park = "auto"; ///< "nothing", "inputs", "stream" (Park), or "auto": what the recipe says
+  int64_t headLanes = 0;          ///< elements of a head in memory; 0: head_dim, or what the target's attention takes
+  std::string park = "auto";      ///< "nothing", "inputs", "stream" (Park), or "auto": what the recipe says
+  std::string gradients = "auto"; ///< of buckets on the host: "stay" on the device, "leave", or "auto": what pays
   std::string recipesFolder;
   std::string planFolder = "."; ///< where -o lies: data paths are stored relative to it
   std::string dumpDir;          ///< if not empty: numbered IR after each phase
@@ -29,9 +30,10 @@ struct Inputs {
   recipe::TargetSpec target;
   ModelConfig model;
   std::string planFolder = ".";
-  std::optional<bool> foldAdapters; ///< asked for on the command line
-  std::optional<int64_t> headLanes; ///< the same
-  std::optional<Park> park;         ///< the same
+  std::optional<bool> foldAdapters;   ///< asked for on the command line
+  std::optional<int64_t> headLanes;   ///< the same
+  std::optional<Park> park;           ///< the same
+  std::optional<bool> gradientsLeave; ///< the same, of buckets on the host where a step is one micro-batch
 };
 
 /// Reads recipe, target and model configuration. BadInput where one cannot be read or is wrong, CannotRun for what the

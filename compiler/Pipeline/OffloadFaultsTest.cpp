@@ -12,6 +12,8 @@
 
 #include <algorithm>
 #include <functional>
+#include <string>
+#include <utility>
 
 using namespace ft;
 
@@ -22,21 +24,30 @@ using Change = std::function<void(plan::Plan &)>;
 class OffloadFaults : public testing::Test {
 protected:
   static void SetUpTestSuite() {
-    CompileRequest request;
-    request.recipePath = "recipes/tiny_llama_cpu.textproto";
-    request.recipesFolder = "recipes";
-    request.overrides = {"precision=BF16_MIXED", "offload_optimizer.device=CPU", "offload_optimizer.fraction=1"};
-    auto inputs = loadInputs(request);
-    ASSERT_TRUE(inputs.ok()) << inputs.status().message();
-    auto compiled = planFrom(*inputs, choose(*inputs));
-    ASSERT_TRUE(compiled.ok()) << compiled.status().message();
-    compilation = new Compilation(std::move(*compiled));
+    compile(2, compilation);
+    compile(1, leaving);
+    ASSERT_TRUE(compilation && leaving);
     const rt::Status code = generateCode(*compilation, "");
     ASSERT_TRUE(code.ok()) << code.message();
   }
   static void TearDownTestSuite() {
-    delete compilation;
-    compilation = nullptr;
+    delete std::exchange(compilation, nullptr);
+    delete std::exchange(leaving, nullptr);
+  }
+
+  /// With so many micro-batches a step.
+  static void compile(int steps, Compilation *&result) {
+    CompileRequest request;
+    request.recipePath = "recipes/tiny_llama_cpu.textproto";
+    request.recipesFolder = "recipes";
+    request.overrides = {"precision=BF16_MIXED", "offload_optimizer.device=CPU", "offload_optimizer.fraction=1",
+                         "gradient_accumulation_steps=" + std::to_string(steps)};
+    request.gradients = "leave";
+    auto inputs = loadInputs(request);
+    ASSERT_TRUE(inputs.ok()) << inputs.status().message();
+    auto compiled = planFrom(*inputs, choose(*inputs));
+    ASSERT_TRUE(compiled.ok()) << compiled.status().message();
+    result = new Compilation(std::move(*compiled));
   }
 
   static rt::Status check(const plan::Plan &plan) {
@@ -45,14 +56,19 @@ protected:
       sections.push_back({compilation->sections.kinds[i], std::as_bytes(std::span(compilation->sections.bytes[i]))});
     return rt::checkPlan(plan, sections);
   }
-  static void expect(rt::Status (*judge)(const plan::Plan &), const std::string &part, const Change &change) {
-    plan::Plan plan = compilation->plan;
+  static void expect(rt::Status (*judge)(const plan::Plan &), const std::string &part, const Change &change,
+                     const Compilation *of = compilation) {
+    plan::Plan plan = of->plan;
     ASSERT_TRUE(judge(plan).ok()) << judge(plan).message();
     change(plan);
     const rt::Status status = judge(plan);
     EXPECT_NE(status.message().find(part), std::string::npos) << "wanted: " << part << "\n   got: " << status.message();
   }
   static void expectRefused(const std::string &part, const Change &change) { expect(rt::verifyPlan, part, change); }
+  /// The same of a plan whose gradients leave.
+  static void expectLeavingRefused(const std::string &part, const Change &change) {
+    expect(rt::verifyPlan, part, change, leaving);
+  }
   static void expectBad(const std::string &part, const Change &change) { expect(check, part, change); }
 
   static plan::Segment &segment(plan::Plan &plan, plan::Segment::Kind kind = plan::Segment::FINISH_FIRST) {
@@ -88,6 +104,15 @@ protected:
     for (int i = segment.steps_size() - 1; i > place + 1; --i)
       segment.mutable_steps()->SwapElements(i, i - 1);
   }
+  /// A step on stream 0 that overwrites what `operand` reads.
+  static plan::Step clearing(const plan::Operand &operand) {
+    plan::Step clear;
+    clear.set_name("clear");
+    *clear.mutable_memset()->mutable_dst() = operand;
+    clear.mutable_memset()->mutable_dst()->set_write(operand.read());
+    clear.mutable_memset()->mutable_dst()->set_read(0);
+    return clear;
+  }
   static void forget(plan::Segment &segment, uint32_t event) {
     for (plan::Step &step : *segment.mutable_steps())
       step.mutable_wait()->erase(std::remove(step.mutable_wait()->begin(), step.mutable_wait()->end(), event),
@@ -96,10 +121,25 @@ protected:
   static plan::Step &hostLaunch(plan::Plan &plan) {
     return find(plan, [](const plan::Plan &, const plan::Step &step) { return step.has_host_launch(); });
   }
-  static Compilation *compilation;
+  /// The launch of the host that reads a gradient, and that operand.
+  static plan::Operand &gradientOf(plan::Plan &plan, plan::Segment::Kind kind) {
+    for (plan::Step &step : *segment(plan, kind).mutable_steps())
+      for (plan::Operand &operand : *step.mutable_host_launch()->mutable_operands())
+        if (step.has_host_launch() && isGradient(plan, operand))
+          return operand;
+    ADD_FAILURE() << "no update of a gradient";
+    return *segment(plan, kind).add_steps()->mutable_host_launch()->add_operands();
+  }
+  static bool isGradient(const plan::Plan &plan, const plan::Operand &operand) {
+    return plan.buffers(int(operand.buffer())).class_() == plan::Buffer::GRADIENT;
+  }
+  static bool leaves(const plan::Plan &plan, const plan::Step &step) {
+    return goesToHost(plan, step) && isGradient(plan, step.copy().dst());
+  }
+  static Compilation *compilation, *leaving;
 };
 
-Compilation *OffloadFaults::compilation = nullptr;
+Compilation *OffloadFaults::compilation = nullptr, *OffloadFaults::leaving = nullptr;
 
 TEST_F(OffloadFaults, AnUpdateBeforeItsGradientHasArrived) {
   // As if it waited for what the gradient's copy waits for.
@@ -151,13 +191,53 @@ TEST_F(OffloadFaults, WeightsThatNobodyWaitsFor) {
 TEST_F(OffloadFaults, AGradientThatIsOverwrittenWhileItLeaves) {
   expectRefused("which reads bytes of buffer \"bucket", [](plan::Plan &p) {
     const plan::Step &sent = find(p, goesToHost);
-    plan::Step clear;
-    clear.set_name("clear");
-    *clear.mutable_memset()->mutable_dst() = sent.copy().src();
-    clear.mutable_memset()->mutable_dst()->set_write(sent.copy().src().read());
-    clear.mutable_memset()->mutable_dst()->set_read(0);
-    insertBehind(segment(p), sent, clear);
+    insertBehind(segment(p), sent, clearing(sent.copy().src()));
   });
+}
+
+//===-- gradients that leave during the backward pass ------------------------------------------------------------===//
+
+constexpr plan::Segment::Kind first[] = {plan::Segment::ACCUMULATE_FIRST, plan::Segment::FINISH_FIRST};
+
+TEST_F(OffloadFaults, AGradientThatDoesNotArrive) {
+  for (const plan::Segment::Kind kind : first) // another's bytes do
+    expectLeavingRefused("reads version", [=](plan::Plan &p) {
+      find(p, leaves, kind).mutable_copy()->mutable_dst()->set_write(1 << 20);
+    });
+}
+
+TEST_F(OffloadFaults, ASegmentThatEndsBeforeAGradientHasArrived) {
+  for (const plan::Segment::Kind kind : first)
+    expectLeavingRefused("stream", [=](plan::Plan &p) {
+      uint32_t event = 0;
+      for (const plan::Step &step : segment(p, kind).steps())
+        event = leaves(p, step) && step.record() ? step.record() : event; // of the last
+      forget(segment(p, kind), event);
+    });
+}
+
+TEST_F(OffloadFaults, AnUpdateOfTheGradientThatIsOnItsWay) {
+  // As it is where @update has not yet seen it: in front of the norm that it is clipped by.
+  expectLeavingRefused("reads version", [](plan::Plan &p) {
+    plan::Operand &gradient = gradientOf(p, plan::Segment::FINISH_FIRST);
+    gradient.set_read(find(p, leaves).copy().dst().write());
+  });
+  expectLeavingRefused("reads version", [](plan::Plan &p) { segment(p, plan::Segment::UPDATE).clear_renames(); });
+}
+
+TEST_F(OffloadFaults, AGradientThatArrivesBeforeTheLastOneIsUsed) {
+  expectLeavingRefused("which reads bytes of buffer \"bucket", [](plan::Plan &p) {
+    const plan::Operand gradient = gradientOf(p, plan::Segment::FINISH_FIRST);
+    insertBehind(segment(p), hostLaunch(p), clearing(gradient));
+  });
+}
+
+TEST_F(OffloadFaults, AGradientsBufferThatIsTakenWhileItLeaves) {
+  for (const plan::Segment::Kind kind : first)
+    expectLeavingRefused("which reads bytes of buffer \"", [=](plan::Plan &p) {
+      const plan::Step &sent = find(p, leaves, kind);
+      insertBehind(segment(p, kind), sent, clearing(sent.copy().src()));
+    });
 }
 
 TEST_F(OffloadFaults, AnEvaluationOfWhatIsNotFinished) {

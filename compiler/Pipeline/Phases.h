@@ -26,6 +26,7 @@ struct PhaseOptions {
   Strategy strategy = Strategy::Ddp;
   bool splitFrozen = false;
   double hostFraction = 0;     ///< of trained parameters: LayoutOptions
+  bool gradientsLeave = false; ///< LayoutOptions
   bool multiplyCodes = false;  ///< products of weights in FP8 multiply codes
   bool keepTransposes = false; ///< of these codes, in memory of their own
   int64_t columnPartials = 64; ///< items of persistent column reductions

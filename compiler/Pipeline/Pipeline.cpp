@@ -86,6 +86,7 @@ rt::Expected<Compilation> planOnce(const Inputs &inputs, const Choices &choices,
   options.mesh = choices.mesh;
   options.strategy = choices.strategy;
   options.hostFraction = choices.hostFraction;
+  options.gradientsLeave = choices.gradientsLeave;
   options.splitFrozen = choices.splitFrozen;
   options.multiplyCodes = choices.multiplyCodes;
   options.keepTransposes = choices.keepTransposes;

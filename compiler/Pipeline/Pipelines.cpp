@@ -59,6 +59,8 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
                            llvm::cl::init(false)};
   Option<double> host{*this, "host", llvm::cl::desc("share of trained parameters with optimizer states on the host"),
                       llvm::cl::init(0.0)};
+  Option<bool> gradientsLeave{*this, "gradients-leave",
+                              llvm::cl::desc("for the host, where their optimizer states lie"), llvm::cl::init(false)};
   Option<bool> foldAdapters{*this, "fold-adapters", llvm::cl::desc("adapters in the borders of their base weights"),
                             llvm::cl::init(false)};
   Option<bool> libraryAttention{*this, "library-attention", llvm::cl::desc("by the library, else tiled"),
@@ -81,6 +83,7 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
     options.splitFrozen = splitFrozen;
     options.strategy = strategy;
     options.hostFraction = host;
+    options.gradientsLeave = gradientsLeave;
     options.planning.foldAdapters = foldAdapters;
     options.planning.libraryAttention = libraryAttention;
     return options;

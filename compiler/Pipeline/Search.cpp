@@ -15,6 +15,9 @@
 
 using namespace ft;
 
+/// A plan that takes more of the host's memory must be so much faster: predictions may be wrong by less.
+constexpr double worthwhile = 0.98;
+
 static bool fits(const Compilation &c) { return rt::fitOf(c.plan).fits(); }
 
 /// Deterministic first; the other engine as well where the recipe leaves that open and the target has two.
@@ -142,7 +145,6 @@ static rt::Expected<Compilation> planLeastShare(const Inputs &inputs, const Choi
 static rt::Expected<Compilation> planFastestShare(const Inputs &inputs, const Choices &choices,
                                                   const std::string &dumpDir) {
   constexpr int parts = 4;
-  constexpr double worthwhile = 0.98;
   FT_ASSIGN_OR_RETURN(Compilation smallest, planLeastShare(inputs, choices, dumpDir));
   const double least = smallest.choices.hostFraction, leastUs = usOf(smallest);
   const bool open = isOpen(inputs), more = memoryOf(inputs) && fits(smallest) && least < 1 && (least > 0 || open);
@@ -170,9 +172,44 @@ static rt::Expected<Compilation> planFastestShare(const Inputs &inputs, const Ch
   return smallest;
 }
 
-rt::Expected<Compilation> ft::planFrom(const Inputs &inputs, const Choices &choices, const std::string &dumpDir) {
+static rt::Expected<Compilation> planStates(const Inputs &inputs, const Choices &choices, const std::string &dumpDir) {
   const recipe::Recipe &r = inputs.recipe.fields;
   if (r.has_offload_optimizer() && !r.offload_optimizer().has_fraction())
     return planFastestShare(inputs, choices, dumpDir);
   return planShare(inputs, choices, choices.hostFraction, dumpDir);
+}
+
+/// With gradients that stay on the device until the host takes them, or with such that leave as soon as they are final,
+/// if that is the only one that fits or is predicted to be worth more than predictions may be wrong by: it takes memory
+/// of the host. On the cpu, whose memory is one and where plans for GPUs are proved, they leave.
+static rt::Expected<Compilation> planGradients(const Inputs &inputs, const Choices &choices,
+                                               const std::string &dumpDir) {
+  Choices leaving = choices;
+  leaving.gradientsLeave = true;
+  if (inputs.gradientsLeave.value_or(inputs.target.driver() == "cpu"))
+    return planStates(inputs, leaving, dumpDir);
+  FT_ASSIGN_OR_RETURN(Compilation stay, planStates(inputs, choices, dumpDir));
+  const bool allFits = fits(stay) && stay.choices.hostFraction == 0 && !isOpen(inputs);
+  if (inputs.gradientsLeave || allFits)
+    return stay;
+  FT_ASSIGN_OR_RETURN(Compilation leave, planStates(inputs, leaving, ""));
+  const bool alone = !fits(stay), leaves = leave.choices.hostFraction > 0 && leave.choices.accumulationSteps == 1;
+  if (!leaves || !fits(leave) || !(alone || usOf(leave) < worthwhile * usOf(stay)))
+    return stay;
+  if (!dumpDir.empty())
+    FT_RETURN_IF_ERROR(planExactly(inputs, leave.choices, dumpDir).status());
+  leave.plan.mutable_stats()->add_notes(
+      alone ? "gradients of what the host updates leave during the backward pass: where they stay it does not fit"
+            : fmt::format("gradients of what the host updates leave during the backward pass: where they stay the step "
+                          "is predicted to take ×{:.3f} of its time",
+                          usOf(stay) / usOf(leave)));
+  return leave;
+}
+
+rt::Expected<Compilation> ft::planFrom(const Inputs &inputs, const Choices &choices, const std::string &dumpDir) {
+  const recipe::Recipe &r = inputs.recipe.fields;
+  const bool oneMicroBatch = choices.accumulationSteps == 1 || r.micro_batch_size() == recipe::MicroBatchSize::AUTO;
+  if (r.has_offload_optimizer() && oneMicroBatch)
+    return planGradients(inputs, choices, dumpDir);
+  return planStates(inputs, choices, dumpDir);
 }

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <random>
 
 using namespace ft;
@@ -248,6 +249,29 @@ TEST_F(SearchTest, TheHostTakesTheLeastThatFitsOrMoreWhereThatIsFaster) {
         plan({open, host, std::string("offload_optimizer.fraction=") + share, budget(tight)}, fullText);
     EXPECT_LT(us(chosen), 1.021 * us(other)) << share;
   }
+}
+
+TEST_F(SearchTest, GradientsLeaveWhereTheirMemoryIsWanted) {
+  const std::string host = "offload_optimizer.device=CPU", all = "offload_optimizer.fraction=1";
+  Inputs inputs = load({host, all, "gradient_accumulation_steps=1"}, fullText);
+  const auto with = [&](std::optional<bool> leave) {
+    inputs.gradientsLeave = leave;
+    rt::Expected<Compilation> compiled = planFrom(inputs, choose(inputs));
+    EXPECT_TRUE(compiled.ok()) << compiled.status().message();
+    return std::move(*compiled);
+  };
+  const Compilation stay = with(false), leave = with(true);
+  EXPECT_TRUE(leave.choices.gradientsLeave);
+  const double gradients = 2.0 * double(stay.plan.stats().trainable_parameters()); // in bf16
+  EXPECT_LT(double(needs(leave)), double(needs(stay)) - 0.8 * gradients);
+  EXPECT_GT(double(rt::fitOf(leave.plan).host), double(rt::fitOf(stay.plan).host) + 0.8 * gradients);
+  inputs.target.set_memory_bytes(needs(stay) - 1);
+  const Compilation alone = with(std::nullopt);
+  EXPECT_TRUE(alone.choices.gradientsLeave);
+  EXPECT_EQ(needs(alone), needs(leave));
+  EXPECT_NE(alone.plan.stats().notes().rbegin()->find("where they stay it does not fit"), std::string::npos);
+  inputs.target.set_host_memory_bytes(rt::fitOf(leave.plan).host - 1);
+  EXPECT_FALSE(with(std::nullopt).choices.gradientsLeave) << "the host has no room for them";
 }
 
 TEST_F(SearchTest, ManyRanksChooseAlike) {

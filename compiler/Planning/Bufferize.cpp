@@ -2,6 +2,7 @@
 
 #include "compiler/Planning/InsertDequantization.h"
 #include "compiler/Planning/InsertTransfers.h"
+#include "compiler/Planning/LeavingNorm.h"
 #include "compiler/Planning/SegmentEmitter.h"
 #include "compiler/Planning/SplitUpdate.h"
 #include "compiler/Planning/Steps/Steps.h"
@@ -33,6 +34,7 @@ static void createTileBases(ModuleOp module, OpBuilder &builder, VariableLayout 
 }
 
 LogicalResult ft::bufferize(ModuleOp module, const PlanningOptions &options) {
+  takeLeavingNorm(module);
   splitUpdate(module);
   FailureOr<VariableLayout> variables = VariableLayout::create(module, options.foldAdapters, options.pinMoments);
   if (failed(variables))

@@ -8,9 +8,10 @@ namespace ft {
 /// The buffers that a stream's library calls share.
 inline constexpr char gemmWorkspace[] = "gemm.workspace", attentionWorkspace[] = "attention.workspace";
 
-/// The arenas in the host's memory: parameters, their moments, and values on their way to an update or from it.
+/// The arenas in the host's memory: parameters, their moments, gradients that have left, and values on their way to an
+/// update or from it.
 inline constexpr char hostMasters[] = "host_masters", hostMoments[] = "host_moments",
-                      hostTransfers[] = "host_transfers";
+                      hostGradients[] = "host_gradients", hostTransfers[] = "host_transfers";
 
 struct PlanningOptions {
   bool libraryAttention = false; ///< attention by the library; else tiled

@@ -36,7 +36,7 @@ static bool mayOverlap(plan::OperandAttr a, plan::OperandAttr b) {
          meet(a.getOffset() / pitch, a.getRows(), b.getOffset() / pitch, b.getRows());
 }
 
-/// Parked values that are on their way at most, each way: those of a layer.
+/// Values that are on their way at most, each way: what a layer parks.
 constexpr int64_t parkedDepth = 3;
 
 /// Bytes that are worth a stream: a scalar has left before an event would have happened.
@@ -164,14 +164,22 @@ private:
     }
   }
 
-  /// Transposes, and values that are parked: what leaves and comes back in one segment. The host has room for all, and
-  /// keepNearCompute sees to it that the device has.
+  /// Made in the course of the segment, and there to stay: a gradient.
+  bool leavesForGood(int64_t i) const {
+    auto copy = dyn_cast<plan::CopyOp>(*steps[i]);
+    return copy && arenaOf(copy.getSrc()).getTransient() && !arenaOf(copy.getDst()).getTransient();
+  }
+
+  /// Transposes, and values that leave: those that are parked, which come back in the same segment, and gradients. The
+  /// host has room for all, and keepNearCompute sees to it that the device has.
   Movements findMovements() {
     Movements movements;
     auto runsOn = [&](int64_t i, Resource resource) { return tasks[i].stream == static_cast<unsigned>(resource); };
     for (auto [i, task] : llvm::enumerate(tasks)) {
       if (runsOn(i, Resource::Ahead))
         movements.fetches.push_back(i);
+      if (runsOn(i, Resource::Leave) && leavesForGood(i))
+        movements.leaves.push_back(i);
       if (!runsOn(i, Resource::Copy))
         continue;
       for (int64_t input : task.inputs)

@@ -564,26 +564,33 @@ void SegmentLayout::createBuffers() {
     }
 }
 
-/// What @finish makes anew of buckets, in the order of the program; nothing where there is no @finish.
-static llvm::SmallSetVector<StringAttr, 8> madeByFinish(func::FuncOp segment) {
-  llvm::SmallSetVector<StringAttr, 8> made;
+/// What @finish makes anew of buckets, in the order of the program, and the gradients that it makes it of, where they
+/// have left and the next micro-batch's are to come; nothing where there is no @finish.
+static llvm::SmallSetVector<StringAttr, 8> endedByFinish(func::FuncOp segment) {
+  llvm::SmallSetVector<StringAttr, 8> ended;
   auto module = segment->getParentOfType<ModuleOp>();
-  if (auto finish = module.lookupSymbol<func::FuncOp>(plan::segmentName(plan::Segment::FINISH)))
-    for (auto write : finish.getOps<model::WriteOp>())
-      if (module.lookupSymbol<model::VariableOp>(write.getVariable()).getBucket())
-        made.insert(write.getVariableAttr().getAttr());
-  return made;
+  auto finish = module.lookupSymbol<func::FuncOp>(plan::segmentName(plan::Segment::FINISH));
+  if (!finish)
+    return ended;
+  for (auto write : finish.getOps<model::WriteOp>())
+    if (module.lookupSymbol<model::VariableOp>(write.getVariable()).getBucket())
+      ended.insert(write.getVariableAttr().getAttr());
+  for (auto read : finish.getOps<model::ReadOp>())
+    if (auto variable = module.lookupSymbol<model::VariableOp>(read.getVariable());
+        variable.getHost() && variable.getRole() == model::Role::Gradient)
+      ended.insert(read.getVariableAttr().getAttr());
+  return ended;
 }
 
-/// What a variable holds between @update and @finish, which makes it anew. Versions mean nothing but equality: this is
-/// above those that are counted, and below that of workspaces.
+/// What a variable holds between @update and @finish, which makes it anew or needs it last. Versions mean nothing but
+/// equality: this is above those that are counted, and below that of workspaces.
 static int64_t betweenBoth(int64_t version) { return version + (1 << 29); }
 
-/// Weights that @update gathers, or that come back from the host; and what @finish makes anew in its place.
+/// Weights that @update gathers, or that come back from the host; and what is @finish's in its place.
 void SegmentLayout::findStale() {
   if (plan::segmentKind(segment.getSymName()) != plan::Segment::UPDATE)
     return;
-  for (StringAttr variable : madeByFinish(segment)) {
+  for (StringAttr variable : endedByFinish(segment)) {
     const int64_t version = variables.version(variable.getValue());
     stale.push_back({variables.place(variable.getValue()).buffer, version, betweenBoth(version)});
   }
@@ -601,7 +608,7 @@ void SegmentLayout::findStale() {
 /// What a variable holds has the variable's version, whoever reads or writes it; members have their bucket's.
 void SegmentLayout::assignVersions() {
   const auto unfinished = plan::finishes(plan::segmentKind(segment.getSymName()))
-                              ? madeByFinish(segment)
+                              ? endedByFinish(segment)
                               : llvm::SmallSetVector<StringAttr, 8>();
   auto versionBefore = [&](FlatSymbolRefAttr symbol) {
     const StringRef variable = symbol.getValue();

@@ -40,6 +40,18 @@ struct AttentionSpec {
   int64_t workspaceVersion = 0; ///< that nobody reads
 };
 
+/// What a norm adds up: sums of squares of each gradient, side by side.
+struct NormSums {
+  struct Part {
+    mlir::Value gradient;
+    const RowProgram *program;
+    int64_t first;        ///< element of `all`
+    bool isThere = false; ///< computed in front of the norm's own steps
+  };
+  PlaceUse all; ///< as the norm reads it
+  llvm::SmallVector<Part, 0> parts;
+};
+
 /// A run that ranks exchange.
 struct CollectiveSpec {
   plan::CollectiveKind kind;
@@ -86,6 +98,9 @@ public:
 
   /// True for the first operation of the segment that claims `buffer`: its launch does the work of all that do.
   bool claim(mlir::Attribute buffer) { return claimed.insert(buffer).second; }
+
+  /// Of the segment's norms, by operation, from the first step of each on.
+  llvm::DenseMap<mlir::Operation *, NormSums> normSums;
 
   mlir::OpBuilder &builder;
   KernelPool &kernels, &hostKernels;

@@ -62,10 +62,15 @@ private:
     };
     for (StringRef name : {"weights", "optimizer", "gradients", "io"})
       arena(plan::Space::Device, name);
-    const bool updates = llvm::any_of(variables, [](auto &entry) { return VariableOp(entry.second).getHost(); });
+    auto isThere = [](VariableOp v) { return v.getHost(); };
+    auto leaves = [](VariableOp v) { return v.getHost() && v.getRole() == Role::Gradient; };
+    auto any = [&](auto is) { return llvm::any_of(variables, [&](auto &entry) { return is(entry.second); }); };
+    const bool updates = any(isThere);
     if (updates) {
       arena(plan::Space::Pinned, hostMasters);
       arena(pinMoments ? plan::Space::Pinned : plan::Space::Host, hostMoments);
+      if (any(leaves))
+        arena(plan::Space::Pinned, hostGradients);
     }
     if (updates || parks())
       arena(plan::Space::Pinned, hostTransfers, /*transient=*/true);
@@ -141,8 +146,8 @@ private:
     return symbol;
   }
 
-  /// The padding between a bucket's members is read as zeros by the norm and the update; a working copy is written
-  /// whole before it is read.
+  /// The padding between a bucket's members is read as zeros by the norm and the update; a working copy, and a gradient
+  /// that leaves, is written whole before it is read.
   void placeBucket(VariableOp v) {
     const auto run = runs.find(v.getSymName());
     if (run != runs.end() && VariableOp(run->second.first) != v)
@@ -155,8 +160,9 @@ private:
                                             : plan::BufferClass::Weight;
     StringRef arena = gradient ? "gradients" : state ? "optimizer" : "weights";
     if (v.getHost())
-      arena = state ? hostMoments : hostMasters;
-    placeAt(v, createBuffer(v.getSymName(), arena, kind, size, role != Role::WorkingCopy), 0);
+      arena = gradient ? hostGradients : state ? hostMoments : hostMasters;
+    const bool loaded = role != Role::WorkingCopy && !(gradient && v.getHost());
+    placeAt(v, createBuffer(v.getSymName(), arena, kind, size, loaded), 0);
     layout.places[v.getSymName()].host = v.getHost();
     if (v.getShares() > 1)
       sayShares(v, bytes(v) * static_cast<int64_t>(v.getShares()));

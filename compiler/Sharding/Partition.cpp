@@ -161,7 +161,10 @@ LogicalResult ft::partition(ModuleOp module, const MeshSpec &mesh, Strategy stra
     return failure();
   // Here, before anything is moved for the sake of a collective that one rank does not have.
   removeTrivial(module);
-  // A gathered weight or a whole gradient in flight is what sharding saves; replicas hold both anyway.
-  overlap(module, strategy >= Strategy::Zero2 || splitFrozen ? splitInFlight : 0);
+  // A gathered weight or a whole gradient in flight is what sharding saves; replicas hold both anyway, unless gradients
+  // leave for the host.
+  const bool leave = llvm::any_of(module.getOps<VariableOp>(),
+                                  [](VariableOp v) { return v.getRole() == Role::Gradient && v.getHost(); });
+  overlap(module, strategy >= Strategy::Zero2 || splitFrozen || leave ? splitInFlight : 0);
   return success();
 }

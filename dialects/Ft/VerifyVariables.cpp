@@ -120,10 +120,11 @@ LogicalResult VariableOp::verify() {
   if (getQuantization() && (role != Role::Frozen || tensor.getRank() != 2))
     return emitOpError("(C10) quantization belongs to the role frozen and rank 2; it is ")
            << stringifyRole(role) << " of rank " << tensor.getRank();
-  if (getHost() && role != Role::RowNumbers && (!getBucket() || !(isTrained() || state)))
+  const bool mayBeThere = isTrained() || state || role == Role::Gradient;
+  if (getHost() && role != Role::RowNumbers && !(getBucket() && mayBeThere))
     return emitOpError(
-               "(C11) host belongs to buckets of trained parameters, moments, their scales and remainders, and to row "
-               "numbers; it is ")
+               "(C11) host belongs to buckets of trained parameters, their gradients, moments, scales and remainders, "
+               "and to row numbers; it is ")
            << stringifyRole(role) << (getBucket() ? "" : " and no bucket");
   return success();
 }

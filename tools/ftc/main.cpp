@@ -29,6 +29,11 @@ static void addRecipeOptions(CLI::App &command, CompileRequest &request) {
       .add_option("--park", request.park,
                   "values on the host between forward and backward: inputs of blocks, or of the residual stream all")
       ->check(CLI::IsMember({"auto", "nothing", "inputs", "stream"}));
+  command
+      .add_option(
+          "--gradients", request.gradients,
+          "of what the host updates, where a step is one micro-batch: on the device until then, or there at once")
+      ->check(CLI::IsMember({"auto", "stay", "leave"}));
   command.add_option("--dump-dir", request.dumpDir, "write numbered IR after each phase here")->check(named);
 }
 

@@ -11,6 +11,7 @@ void ft::registerSteps(mlir::DialectRegistry &registry) {
     attachDequantizeSteps(*context);
     attachEmbeddingSteps(*context);
     attachHeadLossSteps(*context);
+    attachNormSteps(*context);
     attachProductSteps(*context);
     attachScalarSteps(*context);
     attachUpdateSteps(*context);

@@ -2,6 +2,7 @@
 // dialects. One file a family of operations; each answers all three for them.
 #pragma once
 
+#include "compiler/Fusion/Programs/Programs.h"
 #include "compiler/Planning/PlaceRequests.h"
 #include "compiler/Planning/StepEmitter.h"
 
@@ -19,6 +20,7 @@ void attachDequantizeSteps(mlir::MLIRContext &context);
 void attachEmbeddingSteps(mlir::MLIRContext &context);
 void attachFusedSteps(mlir::MLIRContext &context);
 void attachHeadLossSteps(mlir::MLIRContext &context);
+void attachNormSteps(mlir::MLIRContext &context);
 void attachProductSteps(mlir::MLIRContext &context);
 void attachScalarSteps(mlir::MLIRContext &context);
 void attachUpdateSteps(mlir::MLIRContext &context);
@@ -60,6 +62,12 @@ template <typename Op> void sumInPlace(Op op, InPlacePairs &pairs) {
   if (model::Accumulating sum = op; sum.getStart())
     pairs.push_back({sum.getAccumulateMutable()[0].getOperandNumber(), sum.getSumNumber()});
 }
+
+/// A whole bucket as rows of so many elements.
+PlaceUse inRows(PlaceUse bucket, int64_t length = bucketRow);
+
+/// The squares that a norm wants of a gradient that leaves for the host, in front of that.
+void emitLeavingSquares(model::TransferOp leaving, StepEmitter &out);
 
 /// The constant table i32[tiles] that tiled attention reads its tile bases from, and its version.
 constexpr llvm::StringLiteral tileBases = "attention.tile_bases";

@@ -19,16 +19,8 @@ using namespace mlir;
 using namespace ft;
 using namespace ft::model;
 
-constexpr int64_t partialsAlignment = 64; // elements
 static_assert(bucketAlignment % bucketRow == 0);
 static_assert(momentBlock == plan::momentBlock);
-
-/// A whole bucket as rows of so many elements.
-static PlaceUse inRows(PlaceUse bucket, int64_t length = bucketRow) {
-  bucket.place.rows = bucket.place.columns / length;
-  bucket.place.columns = bucket.place.pitch = length;
-  return bucket;
-}
 
 /// The elements of a bucket that are no member's.
 static SmallVector<Place> gapsOf(AssembleOp op, const Place &bucket) {
@@ -81,37 +73,6 @@ static LogicalResult emitAccumulate(AccumulateOp op, StepEmitter &out) {
   PlaceUse total = before;
   total.write = out.values.version(op.getTotal());
   out.launch("", out.kernels.get("accumulate", buildRankSum, share), {total, part});
-  return success();
-}
-
-static LogicalResult emitGradNorm(GradNormOp norm, StepEmitter &out) {
-  SegmentLayout &values = out.values;
-  struct Part {
-    PlaceUse gradient;
-    const RowProgram *program;
-  };
-  SmallVector<Part> parts;
-  int64_t count = 0;
-  Type statistic;
-  for (Value gradient : norm.getGrads()) {
-    const PlaceUse use = inRows(out.reading(gradient));
-    const Type type = use.place.elementType;
-    statistic = getComputeType(type);
-    parts.push_back(
-        {use, &out.kernels.get("sum_of_squares", buildSumOfSquares, type, use.place.rows, bucketRow, bucketPartials)});
-    // Parts start at multiples of 256 bytes; what lies between them is zero and adds nothing.
-    count += llvm::alignTo(parts.back().program->items, partialsAlignment);
-  }
-  Place partials = values.scratch("norm.partials", 1, count, statistic);
-  int64_t version = values.freshVersion(), first = 0;
-  out.memset("clear", {partials, 0, version});
-  for (const Part &part : parts) {
-    out.launch("squares", *part.program,
-               {part.gradient, {partials.slice(0, 1, first, part.program->items), 0, version}});
-    first += llvm::alignTo(part.program->items, partialsAlignment);
-  }
-  const RowProgram &total = out.kernels.get("norm", buildNorm, statistic, count);
-  out.launch("", total, {{partials, version, 0}, {values.place(norm.getNorm()), 0, values.version(norm.getNorm())}});
   return success();
 }
 
@@ -266,6 +227,7 @@ static LogicalResult emitCast(CastOp op, StepEmitter &out) {
 }
 
 static LogicalResult emitTransfer(TransferOp op, StepEmitter &out) {
+  emitLeavingSquares(op, out);
   out.copy(op.getToHost() ? "to_host" : "from_host", out.reading(op.getX()), out.writing(op.getResult()));
   return success();
 }
@@ -283,7 +245,6 @@ void ft::attachUpdateSteps(MLIRContext &context) {
   attachInPlace<AccumulateOp, findAccumulatePairs>(context);
   attachSteps<AssembleOp, emitAssemble>(context);
   attachSteps<InsertOp, emitInsert>(context);
-  attachSteps<GradNormOp, emitGradNorm>(context);
   attachSteps<AdamwOp, emitAdamw>(context);
   attachInPlace<AdamwOp, findUpdatePairs<AdamwOp>>(context);
   attachSteps<LionOp, emitLion>(context);

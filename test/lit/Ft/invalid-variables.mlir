@@ -150,10 +150,10 @@ ft.variable frozen @a : tensor<64xf32> {key = "a", quantization = #ft.nf4<double
 
 // -----
 
-// expected-error @+1 {{(C11) host belongs to buckets of trained parameters, moments, their scales and remainders, and to row numbers; it is trainable and no bucket}}
+// expected-error @+1 {{(C11) host belongs to buckets of trained parameters, their gradients, moments, scales and remainders, and to row numbers; it is trainable and no bucket}}
 ft.variable trainable @w : tensor<8xf32> {host, init = {kind = "ones"}, key = "w"}
 
 // -----
 
-// expected-error @+1 {{(C11) host belongs to buckets of trained parameters, moments, their scales and remainders, and to row numbers; it is frozen}}
+// expected-error @+1 {{(C11) host belongs to buckets of trained parameters, their gradients, moments, scales and remainders, and to row numbers; it is frozen}}
 ft.variable frozen @b : tensor<8xf32> {bucket, host}

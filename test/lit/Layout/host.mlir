@@ -3,6 +3,9 @@
 // RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-tied rows=2" --ftc-to-model="precision=BF16_MIXED" --ft-lay-out=host=1 | FileCheck %s
 // RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-tied rows=2" --ftc-to-model="precision=BF16_MIXED" --ft-lay-out=host=0.5 | FileCheck %s --check-prefix=HALF
 // RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-tied rows=2" --ftc-to-model="precision=BF16_MIXED" --ft-lay-out | FileCheck %s --check-prefix=NONE
+// RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-tied rows=2" --ftc-to-model="precision=BF16_MIXED" --ft-lay-out="host=1 gradients-leave" | FileCheck %s --check-prefix=LEAVE
+// RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-tied rows=2" --ftc-to-model="precision=BF16_MIXED steps=2" --ft-lay-out="host=1 gradients-leave" | FileCheck %s --check-prefix=SUM
+// RUN: ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-tied rows=2" --ftc-to-model="precision=BF16_MIXED" --ft-lay-out="host=0.5 gradients-leave" | FileCheck %s --check-prefix=SOME
 
 module {}
 
@@ -36,3 +39,11 @@ module {}
 // NONE: @bucket2.parameter : tensor<9216xf32> {bucket}
 // NONE-NOT: host
 // NONE-NOT: mirror
+
+// Of one micro-batch a gradient may leave for the host; a sum of several is where it is added to.
+// LEAVE: ft.variable gradient @bucket0.gradient : tensor<2048xf32> {bucket, host, of = @bucket0.parameter}
+// LEAVE: ft.variable gradient @bucket2.gradient : tensor<9216xf32> {bucket, host, of = @bucket2.parameter}
+// SUM: ft.variable gradient @bucket0.gradient : tensor<2048xf32> {bucket, of = @bucket0.parameter}
+// SUM: ft.variable gradient @bucket2.gradient : tensor<9216xf32> {bucket, of = @bucket2.parameter}
+// SOME: ft.variable gradient @bucket0.gradient : tensor<2048xf32> {bucket, of = @bucket0.parameter}
+// SOME: ft.variable gradient @bucket2.gradient : tensor<9216xf32> {bucket, host, of = @bucket2.parameter}
