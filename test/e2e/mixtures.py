@@ -8,6 +8,7 @@ import concurrent.futures
 import json
 import pathlib
 import random
+import re
 import shutil
 import sys
 import unittest
@@ -46,7 +47,7 @@ class Draw:
         return self.rng.random() < share
 
     def world(self):
-        strategy = self.rng.choice(["DDP", "ZERO1", "ZERO2", "ZERO3", "FSDP", "FSDP", "HSDP"])
+        strategy = self.rng.choice(["DDP", "ZERO1", "ZERO2", "ZERO3", "FSDP", "FSDP", "HSDP", "AUTO"])
         shard, replicate = self.rng.choice([1, 2, 2, 3, 4, 5, 8]), self.rng.choice([1, 2, 3])
         if strategy == "HSDP":
             shard, replicate = self.rng.choice([2, 2, 3, 4]), self.rng.choice([2, 2, 3])
@@ -83,7 +84,7 @@ class Draw:
     def method(self):
         rng = self.rng
         fields = dict(gradient_checkpointing=rng.choice([None, "NONE", "SELECTIVE", "FULL"]),
-                      activation_offload=rng.choice([None, None, "TRUE"]))
+                      activation_offload=rng.choice([None, None, "TRUE"]), deterministic=rng.choice([None, None, "FALSE"]))
         if not self.lora:
             return fields
         modules = '"all-linear"' if self.chance(0.5) else "[" + ", ".join(rng.sample(TARGETS, rng.randint(1, 7))) + "]"
@@ -91,7 +92,10 @@ class Draw:
                                  lora_dropout=rng.choice([0, 0, 0.1, 0.4]))
         if self.chance(0.25):
             kind = rng.choice(["NF4", "NF4", "FP8"]) if self.precision != "FP64_TRUE" else "NF4"
-            fields["quantization"] = message(type=kind, double_quant=rng.choice([None, "true"]) if kind == "NF4" else None)
+            fields["quantization"] = message(
+                type=kind, double_quant=rng.choice([None, "true"]) if kind == "NF4" else None,
+                products=rng.choice([None, "DEQUANTIZED"]) if kind == "FP8" else None,
+                resident_transposes=rng.choice([None, "TRUE", "FALSE"]) if kind == "FP8" else None)
         return fields
 
     def optimizer(self):
@@ -107,6 +111,8 @@ class Draw:
             fields.update(sgd_momentum=0.9)
         if full and self.precision in ("BF16_TRUE", "BF16_MIXED") and self.chance(0.4):
             fields.update(optimizer_state_dtype="BF16")
+        elif adamw and self.precision != "FP64_TRUE" and self.chance(0.3):
+            fields.update(optimizer_state_dtype="INT8")
         if full and self.precision == "BF16_MIXED" and adamw and self.chance(0.4):
             fields.update(master_dtype="BF16_REMAINDER")
         if self.chance(0.25):
@@ -126,6 +132,11 @@ class Mixtures(WorkshopTest):
             config = json.loads(pathlib.Path("recipes/models", name, "config.json").read_text())
         if draw.generates:
             config["vocab_size"] = 700
+        elif draw.chance(0.04):
+            config["vocab_size"] = 32003
+        width = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
+        draw.options = [*(["--lora-form", "unfolded"] if draw.lora and draw.chance(0.2) else []),
+                        *(["--head-lanes", str(-(-width // 16) * 16)] if draw.chance(0.15) else [])]
         (folder / "config.json").write_text(json.dumps(config))
         draw.fields["base_model"] = f'"{folder}"'
         if not draw.generates:
@@ -154,6 +165,18 @@ class Mixtures(WorkshopTest):
             self.assertEqual(one[1], several[1])
         self.assertLess(worst(tensors(several[2]), tensors(one[2])), (weights, ""))
 
+    def as_planned(self, plan, out, ranks):
+        """The arenas are those of the table; another number of ranks is refused."""
+        table = call(FTC, "explain", plan).out
+        needs, outside = (int(re.search(pattern, table)[1]) for pattern in (r"needs +(\d+)", r"outside .*? (\d{5,})"))
+        others = int(re.search(r"other ranks .*? (\d{4,})", table)[1]) if ranks > 1 else 0
+        memory = self.summary(out)["memory"]
+        self.assertEqual(memory["predicted_arenas_bytes"], ranks * (needs - outside - others))
+        self.assertLess(memory["measured_arenas_bytes"], 1.02 * memory["predicted_arenas_bytes"] + ranks * 2**16)
+        other = call(*self.command(plan, f"{out}-other", "--ranks", ranks + 1))
+        self.refused(other, 1, f"--ranks {ranks + 1}: the plan is for {ranks}")
+        self.assertFalse((self.folder / f"{out}-other").exists())
+
     def same_bits(self, name, one, other):
         self.assertEqual(one[:2], other[:2], name)
         self.assertEqual(one[2].read_bytes(), other[2].read_bytes(), name)
@@ -162,10 +185,10 @@ class Mixtures(WorkshopTest):
         draw = Draw(number)
         model = self.model(draw, number)
         normal = ("--overwrite", "--init-adapters", "normal") if draw.lora else ("--overwrite",)
-        one = self.compile(f"one-{number}", micro_batch_size=draw.rows * draw.ranks, **draw.fields)
+        one = self.compile(f"one-{number}", *draw.options, micro_batch_size=draw.rows * draw.ranks, **draw.fields)
         split = dict(draw.fields, micro_batch_size=draw.rows, parallelism=draw.parallelism)
         plan = self.folder / f"several-{number}.bin"
-        said = call(FTC, "compile", self.recipe(f"several-{number}", **split), "-o", plan)
+        said = call(FTC, "compile", self.recipe(f"several-{number}", **split), *draw.options, "-o", plan)
         if said.code == 1 and any(part in said.err for part in REFUSED):
             return "refused"
         self.assertEqual(said.code, 0, said.text)
@@ -174,6 +197,7 @@ class Mixtures(WorkshopTest):
         self.train(plan, name, *normal, model=model)
         several = self.left(name)
         self.same(draw, self.left(f"{name}-one"), several)
+        self.as_planned(plan, name, draw.ranks)
         if draw.chance(0.5):
             # Which fills each rank's workspace around each product.
             poison = ["--poison"] if draw.ranks < 4 and not draw.evaluates else []

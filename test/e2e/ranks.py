@@ -2,6 +2,7 @@
 """Several ranks: so many ranks of one row each are one rank of so many rows, and say so before and after."""
 import json
 import os
+import pathlib
 import re
 import unittest
 
@@ -222,12 +223,49 @@ class Said(WorkshopTest):
         self.assertGreater(fsdp["ACCUMULATE_FIRST"]["ALL_GATHER"], blocks)
         self.assertLess(fsdp["ACCUMULATE_FIRST"]["ALL_GATHER"], 2 * blocks)
 
+    def test_copies_of_shares_exchange_what_rings_do(self):
+        """HSDP of P parameters in S shares and R copies, by the literature: gradients are reduced to shares, 4 P bytes, of
+        which a rank sends and receives (S - 1) / S; shares are reduced over the copies, 4 P / S bytes, both ways around
+        the ring; weights are gathered at most twice. And a step's exchange lasts what those bytes take."""
+        target = pathlib.Path("recipes/targets/h200.textproto").read_text()
+        rate, each, launch = (float(re.search(rf"^{name}: ([\d.]+)", target, re.M).group(1))
+                              for name in ("peer_gb_per_s", "collective_us", "launch_us"))
+        for shards, copies in ((2, 2), (4, 2), (2, 4)):
+            sets = ["precision=BF16_MIXED", "optimizer_state_dtype=F32", "parallelism.strategy=HSDP",
+                    f"parallelism.dp_shard_size={shards}", f"parallelism.dp_replicate_size={copies}"]
+            text = call(FTC, "check", "recipes/bench_full_1b.textproto", "--gpu", "h200",
+                        *(part for item in sets for part in ("--set", item))).out
+            parameters = int(re.search(r": (\d+) parameters", text).group(1))
+            found = {kind: (int(number), int(size), float(ms)) for kind, number, size, ms in
+                     re.findall(r"^  (\w+) +(\d+) × +(\d+) bytes +([\d.]+) ms", text, re.M)}
+            ring = lambda members: (members - 1) / members
+            with self.subTest(shards=shards, copies=copies):
+                scattered, copied, gathered = (found[kind][1] for kind in ("REDUCE_SCATTER", "ALL_REDUCE", "ALL_GATHER"))
+                self.assertGreaterEqual(scattered, 4 * parameters)
+                self.assertLess(scattered, 4.01 * parameters)  # buckets are padded to equal shares
+                self.assertEqual(copied, scattered // shards + 16)  # and loss and norm
+                embedding = 32000 * 2048
+                forward = 2 * parameters + 2 * embedding  # in bf16, but the embedding in f32, which backward needs not
+                self.assertGreater(gathered, forward)
+                self.assertLess(gathered, 1.01 * (2 * forward - 4 * embedding))
+                for kind, moved in (("REDUCE_SCATTER", ring(shards) * scattered),
+                                    ("ALL_REDUCE", 2 * ring(copies) * copied), ("ALL_GATHER", ring(shards) * gathered)):
+                    number, _, ms = found[kind]
+                    self.assertAlmostEqual(ms, number * (each + launch) / 1e3 + moved / rate / 1e6, delta=0.06, msg=kind)
+
     def test_says_that_ranks_share_processors(self):
         plan = self.compile(micro_batch_size=1, parallelism=over(64))
         said = self.train(plan, "out", "--stop-after", "1").text
         if (os.cpu_count() or 64) < 64:
             self.assertIn("note: 64 ranks share", said)
         self.assertEqual(len(list((self.folder / "out").glob("rank-*.log"))), 63)
+
+    def test_every_rank_says_what_it_waits_for(self):
+        plan = self.compile(precision="FP32_TRUE", parallelism="{ strategy: FSDP dp_shard_size: 3 }")
+        said = self.train(plan, "out", "--profile").text
+        for text in (said, *((self.folder / "out" / f"rank-{rank}.log").read_text() for rank in (1, 2))):
+            self.assertEqual(text.count("time by kind of step"), 1, text)
+            self.assertRegex(text, r"\nexposed/ALL_GATHER +\d+ +[\d.]+ ")
 
     def test_check_and_explain_speak_of_ranks(self):
         plan = self.compile(lora=LORA, parallelism=over(3))
