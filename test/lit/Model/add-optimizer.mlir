@@ -27,7 +27,7 @@
 // ADAMW: %[[W:.+]], %[[M:.+]], %[[V:.+]] = ft.adamw %{{.+}}, %[[DW]], %{{.+}}, %{{.+}}, %[[NORM]], %[[STATUS]], %{{.+}} {beta1 = 9.000000e-01 : f64, beta2 = 0.94999999999999996 : f64, epsilon = 1.000000e-08 : f64, max_norm = 2.000000e+00 : f64, weight_decay = 1.000000e-01 : f64}
 // ADAMW: ft.write @w.exp_avg, %[[M]]
 // ADAMW: ft.write @w.exp_avg_sq, %[[V]]
-// LION: %[[W:.+]], %[[M:.+]] = ft.lion %{{.+}}, %[[DW]], %{{.+}}, %[[NORM]], %[[STATUS]], %{{.+}} {beta1 = 9.000000e-01 : f64, beta2 = 9.900000e-01 : f64, max_norm = 1.000000e+00 : f64, weight_decay = 1.000000e-01 : f64}
+// LION: %[[W:.+]], %[[M:.+]] = ft.lion %{{.+}}, %[[DW]], %{{.+}}, %[[NORM]], %[[STATUS]], %{{.+}} {beta1 = 9.000000e-01 : f64, beta2 = 0.98999999999999999 : f64, max_norm = 1.000000e+00 : f64, weight_decay = 1.000000e-01 : f64}
 // LION: ft.write @w.exp_avg, %[[M]]
 // MOMENTUM: %[[W:.+]], %[[M:.+]] = ft.sgd %{{.+}}, %[[DW]] momentum %{{.+}}, %[[NORM]], %[[STATUS]], %{{.+}} {max_norm = 0.000000e+00 : f64, momentum = 9.000000e-01 : f64
 // MOMENTUM: ft.write @w.exp_avg, %[[M]]
