@@ -471,6 +471,20 @@ TEST_F(RecipeTest, RefusesTargetsWithoutRates) {
   refused(rates + "documents_multiple: 1 reduction_takes: 11", "reduction_takes is 11; must be in [0, 10]");
   refused(rates + "documents_multiple: 1 f16_tflops: -1", "f16_tflops is -1; must be in [1e-06, 1000000000000]");
   refused(rates + "documents_multiple: 1 gather_takes: -1", "gather_takes is -1; must be in [0, 10]");
+  for (const char *field :
+       {"memory_bytes", "outside_arenas_bytes", "outside_bytes_per_exchange", "gemm_workspace_bytes",
+        "host_memory_bytes", "nccl_bytes", "multiprocessors", "padded_head_dim"})
+    refused(rates + fmt::format("documents_multiple: 1 {}: 18446744073709551615", field),
+            fmt::format("{} is 1.8446744073709552e+19; must be in [0, ", field));
+  refused(std::string((1 << 20) + 1, '#'), "has 1048577 bytes; a target file has at most 1048576");
+  fs::remove(folder / "targets/mine.textproto");
+  fs::create_symlink("mine.textproto", folder / "targets/mine.textproto");
+  EXPECT_NE(loadTarget(folder.string(), "mine").status().message().find("mine.textproto: cannot open: "),
+            std::string::npos);
+  fs::remove(folder / "targets/mine.textproto");
+  EXPECT_NE(
+      loadTarget(folder.string(), "mine").status().message().find("targets holds no target files; set FTC_RECIPES_DIR"),
+      std::string::npos);
   write("targets/mine.textproto", rates + "documents_multiple: 1"); // what is not there needs no numbers
   EXPECT_TRUE(loadTarget(folder.string(), "mine").ok());
   refused("name: \"mine\"\nf32_tflop: 1", "mine.textproto:2: Message type \"ft.recipe.TargetSpec\" has no field");
