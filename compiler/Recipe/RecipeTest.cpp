@@ -296,6 +296,25 @@ TEST_F(RecipeTest, NotesAWarmUpAsLongAsTheRun) {
     EXPECT_TRUE(notes(part).empty()) << part;
 }
 
+TEST_F(RecipeTest, NotesNumbersWithWhichNothingIsTrained) {
+  auto notes = [&](const std::vector<std::string> &sets) {
+    auto loaded = loadRecipe(write("slip.textproto", good), sets);
+    EXPECT_TRUE(loaded.ok()) << loaded.status().message();
+    return loaded->notes;
+  };
+  for (const auto &[set, part] :
+       {std::pair("learning_rate=1e-50", "learning_rate is 1e-50: next to no weight moves"),
+        {"max_grad_norm=1e-45", "max_grad_norm is 1e-45: next to nothing is left of a gradient"},
+        {"lora.lora_dropout=0.9999999999", "lora.lora_dropout is 0.9999999999: next to nothing reaches"},
+        {"lora.lora_alpha=1e-45", "lora.lora_alpha is 1e-45: the adapters add next to nothing"}}) {
+    const std::vector<std::string> found = notes({set, "lora.r=4"});
+    ASSERT_EQ(found.size(), 1u) << set;
+    EXPECT_TRUE(found[0].starts_with(part)) << found[0];
+  }
+  for (const char *set : {"learning_rate=1e-8", "max_grad_norm=0", "lora.lora_dropout=0.9", "lora.lora_alpha=0.01"})
+    EXPECT_TRUE(notes({set, "lora.r=4"}).empty()) << set;
+}
+
 TEST_F(RecipeTest, ReadsFilesWithAByteOrderMark) { EXPECT_EQ(errorOf("\xEF\xBB\xBF" + good), "accepted"); }
 
 TEST_F(RecipeTest, AQuantisedBaseIsNamedFrozenAndReplicated) {
