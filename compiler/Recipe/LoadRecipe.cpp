@@ -34,6 +34,24 @@ static std::string warmUpNote(const recipe::Recipe &r) {
              : "";
 }
 
+/// Numbers with which a run goes through and nothing comes of it: most are slips of an exponent.
+static void noteWhatTrainsNothing(const recipe::Recipe &r, std::vector<std::string> &notes) {
+  if (r.learning_rate() < 1e-9)
+    notes.push_back(
+        fmt::format("learning_rate is {}: next to no weight moves; is its exponent right?", r.learning_rate()));
+  if (r.max_grad_norm() > 0 && r.max_grad_norm() < 1e-6)
+    notes.push_back(fmt::format("max_grad_norm is {}: next to nothing is left of a gradient that is clipped to it; 0 "
+                                "does not clip",
+                                r.max_grad_norm()));
+  if (!r.has_lora())
+    return;
+  if (r.lora().lora_dropout() > 0.9)
+    notes.push_back(
+        fmt::format("lora.lora_dropout is {}: next to nothing reaches the adapters", r.lora().lora_dropout()));
+  if (r.lora().lora_alpha() < 1e-3)
+    notes.push_back(fmt::format("lora.lora_alpha is {}: the adapters add next to nothing", r.lora().lora_alpha()));
+}
+
 static Expected<LoadedRecipe> resolve(WrittenRecipe written) {
   LoadedRecipe loaded;
   loaded.fields = written.fields;
@@ -51,6 +69,7 @@ static Expected<LoadedRecipe> resolve(WrittenRecipe written) {
   loaded.printResolved();
   if (std::string note = warmUpNote(loaded.fields); !note.empty())
     loaded.notes.push_back(std::move(note));
+  noteWhatTrainsNothing(loaded.fields, loaded.notes);
   return loaded;
 }
 

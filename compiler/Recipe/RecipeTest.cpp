@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fmt/format.h>
 #include <fstream>
 
 using namespace ft;
@@ -321,6 +322,25 @@ TEST_F(RecipeTest, NotesAWarmUpAsLongAsTheRun) {
     EXPECT_TRUE(notes(part).empty()) << part;
 }
 
+TEST_F(RecipeTest, NotesNumbersWithWhichNothingIsTrained) {
+  auto notes = [&](const std::vector<std::string> &sets) {
+    auto loaded = loadRecipe(write("slip.textproto", good), sets);
+    EXPECT_TRUE(loaded.ok()) << loaded.status().message();
+    return loaded->notes;
+  };
+  for (const auto &[set, part] :
+       {std::pair("learning_rate=1e-50", "learning_rate is 1e-50: next to no weight moves"),
+        {"max_grad_norm=1e-45", "max_grad_norm is 1e-45: next to nothing is left of a gradient"},
+        {"lora.lora_dropout=0.9999999999", "lora.lora_dropout is 0.9999999999: next to nothing reaches"},
+        {"lora.lora_alpha=1e-45", "lora.lora_alpha is 1e-45: the adapters add next to nothing"}}) {
+    const std::vector<std::string> found = notes({set, "lora.r=4"});
+    ASSERT_EQ(found.size(), 1u) << set;
+    EXPECT_TRUE(found[0].starts_with(part)) << found[0];
+  }
+  for (const char *set : {"learning_rate=1e-8", "max_grad_norm=0", "lora.lora_dropout=0.9", "lora.lora_alpha=0.01"})
+    EXPECT_TRUE(notes({set, "lora.r=4"}).empty()) << set;
+}
+
 TEST_F(RecipeTest, ReadsFilesWithAByteOrderMark) { EXPECT_EQ(errorOf("\xEF\xBB\xBF" + good), "accepted"); }
 
 TEST_F(RecipeTest, AQuantisedBaseIsNamedFrozenAndReplicated) {
@@ -502,6 +522,20 @@ TEST_F(RecipeTest, RefusesTargetsWithoutRates) {
   refused(rates + "documents_multiple: 1 reduction_takes: 11", "reduction_takes is 11; must be in [0, 10]");
   refused(rates + "documents_multiple: 1 f16_tflops: -1", "f16_tflops is -1; must be in [1e-06, 1000000000000]");
   refused(rates + "documents_multiple: 1 gather_takes: -1", "gather_takes is -1; must be in [0, 10]");
+  for (const char *field :
+       {"memory_bytes", "outside_arenas_bytes", "outside_bytes_per_exchange", "gemm_workspace_bytes",
+        "host_memory_bytes", "nccl_bytes", "multiprocessors", "padded_head_dim"})
+    refused(rates + fmt::format("documents_multiple: 1 {}: 18446744073709551615", field),
+            fmt::format("{} is 1.8446744073709552e+19; must be in [0, ", field));
+  refused(std::string((1 << 20) + 1, '#'), "has 1048577 bytes; a target file has at most 1048576");
+  fs::remove(folder / "targets/mine.textproto");
+  fs::create_symlink("mine.textproto", folder / "targets/mine.textproto");
+  EXPECT_NE(loadTarget(folder.string(), "mine").status().message().find("mine.textproto: cannot open: "),
+            std::string::npos);
+  fs::remove(folder / "targets/mine.textproto");
+  EXPECT_NE(
+      loadTarget(folder.string(), "mine").status().message().find("targets holds no target files; set FTC_RECIPES_DIR"),
+      std::string::npos);
   write("targets/mine.textproto", rates + "documents_multiple: 1"); // what is not there needs no numbers
   EXPECT_TRUE(loadTarget(folder.string(), "mine").ok());
   refused("name: \"mine\"\nf32_tflop: 1", "mine.textproto:2: Message type \"ft.recipe.TargetSpec\" has no field");

@@ -1,5 +1,6 @@
 #include "compiler/Recipe/TargetFile.h"
 
+#include "runtime/Support/MappedFile.h"
 #include "runtime/Support/Strings.h"
 
 #include <fmt/format.h>
@@ -10,8 +11,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
 using namespace ft;
 namespace fs = std::filesystem;
@@ -39,13 +38,13 @@ public:
 };
 } // namespace
 
-/// What phases divide by or step with.
+/// What phases divide by, step with or add up.
 static rt::Status checkNumbers(const std::string &file, const recipe::TargetSpec &spec) {
   struct Number {
     const char *field;
     double value, low, high;
   };
-  constexpr double huge = 1e12;
+  constexpr double huge = 1e12, mostBytes = 1e15;
   std::vector<Number> numbers{{"f32_tflops", spec.f32_tflops(), 1e-6, huge},
                               {"sustained_share", spec.sustained_share(), 1e-3, 1},
                               {"gemm_memory_share", spec.gemm_memory_share(), 1e-3, 1},
@@ -57,6 +56,16 @@ static rt::Status checkNumbers(const std::string &file, const recipe::TargetSpec
                               {"head_chunk_tokens", double(spec.head_chunk_tokens()), 1, 1 << 30},
                               {"attention_tile_rows", double(spec.attention_tile_rows()), 1, 1 << 20},
                               {"documents_multiple", double(spec.documents_multiple()), 1, 1 << 20},
+                              {"memory_bytes", double(spec.memory_bytes()), 0, mostBytes},
+                              {"outside_arenas_bytes", double(spec.outside_arenas_bytes()), 0, mostBytes},
+                              {"outside_bytes_per_exchange", double(spec.outside_bytes_per_exchange()), 0, 1e9},
+                              {"gemm_workspace_bytes", double(spec.gemm_workspace_bytes()), 0, huge},
+                              {"host_memory_bytes", double(spec.host_memory_bytes()), 0, mostBytes},
+                              {"nccl_bytes", double(spec.nccl_bytes()), 0, mostBytes},
+                              {"multiprocessors", double(spec.multiprocessors()), 0, 1 << 20},
+                              {"padded_head_dim", double(spec.padded_head_dim()), 0, 1 << 16},
+                              {"launch_us", spec.launch_us(), 0, 1e6},
+                              {"bf16_tflops", spec.bf16_tflops(), 0, huge},
                               {"cards_per_host", double(spec.cards_per_host()), 0, 1 << 10},
                               {"collective_us", spec.collective_us(), 0, 1e6},
                               {"reduction_takes", spec.reduction_takes(), 0, 10},
@@ -90,18 +99,26 @@ static rt::Status checkNumbers(const std::string &file, const recipe::TargetSpec
 
 rt::Expected<recipe::TargetSpec> ft::loadTarget(const std::string &folder, const std::string &name) {
   std::vector<std::string> names = targetNames(folder);
+  if (names.empty())
+    return rt::badInput(
+        fmt::format("target {} is not known: {} holds no target files; set FTC_RECIPES_DIR to the folder "
+                    "recipes of ftc's sources, or unset it",
+                    name, (fs::path(folder) / "targets").string()));
   if (std::find(names.begin(), names.end(), name) == names.end())
     return rt::badInput(fmt::format("target {} is not known; known are {}{}", name, fmt::join(names, ", "),
                                     rt::suggestion(name, std::span<const std::string>(names))));
   fs::path path = fs::path(folder) / "targets" / (name + ".textproto");
-  std::ifstream file(path);
-  std::stringstream content;
-  content << file.rdbuf();
+  FT_ASSIGN_OR_RETURN(const rt::MappedFile file, rt::MappedFile::open(path.string()));
+  constexpr uint64_t mostFileBytes = 1 << 20;
+  if (file.size() > mostFileBytes)
+    return rt::badInput(
+        fmt::format("{}: has {} bytes; a target file has at most {}", path.string(), file.size(), mostFileBytes));
+  const std::string content(reinterpret_cast<const char *>(file.bytes().data()), file.size());
   recipe::TargetSpec spec;
   FirstError error;
   google::protobuf::TextFormat::Parser parser;
   parser.RecordErrorsTo(&error);
-  if (!parser.ParseFromString(content.str(), &spec))
+  if (!parser.ParseFromString(content, &spec))
     return rt::badInput(fmt::format("{}:{}: {}; recipes/target.proto says what a target file holds", path.string(),
                                     error.line, error.text));
   if (spec.name() != name)

@@ -29,17 +29,17 @@ private:
 struct Context {
   Budget budget;
   std::optional<std::tm> now;                            ///< what strftime_now says; nothing: it is refused
-  std::vector<std::shared_ptr<class Changing>> changing; ///< all, emptied at the end: they may hold each other
+  std::vector<std::shared_ptr<class Mutable>> changing; ///< all, emptied at the end: they may hold each other
 };
 
 /// An object whose values change: one may come to hold itself, or a chain of others that has no bound.
-class Changing : public Object {
+class Mutable : public Object {
 public:
   virtual void clear() = 0;
 };
 
 /// namespace(): the one thing that changes.
-class Namespace : public Changing {
+class Namespace : public Mutable {
 public:
   std::string kindName() const override { return "namespace"; }
   std::optional<Value> attribute(std::string_view name) override;

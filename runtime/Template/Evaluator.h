@@ -104,7 +104,7 @@ private:
 };
 
 /// `loop` inside of a for loop.
-class Loop : public Changing, public std::enable_shared_from_this<Loop> {
+class Loop : public Mutable, public std::enable_shared_from_this<Loop> {
 public:
   /// Fails where the items are nested too deep for one level more.
   static Expected<std::shared_ptr<Loop>> over(const std::vector<Value> &items);

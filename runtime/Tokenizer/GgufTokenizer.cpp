@@ -207,6 +207,10 @@ Status readTokenizer(const GgufFile &file, TokenizerSpec &spec) {
   spec.tokens = *tokens->texts();
   FT_ASSIGN_OR_RETURN(spec.bos, readId(file, "tokenizer.ggml.bos_token_id"));
   FT_ASSIGN_OR_RETURN(spec.eos, readId(file, "tokenizer.ggml.eos_token_id"));
+  for (const auto &[what, id] : {std::pair("beginning-of-text", spec.bos), {"end-of-text", spec.eos}})
+    if (id && *id >= spec.tokens.size())
+      return badInput(
+          fmt::format("the {} id is {}; must be below the vocabulary's {} tokens", what, *id, spec.tokens.size()));
   return model == "gpt2" ? readGpt2(file, spec) : readLlama(file, spec);
 }
 } // namespace

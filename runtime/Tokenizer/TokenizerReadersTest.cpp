@@ -1,4 +1,5 @@
 #include "runtime/Tokenizer/Tokenizer.h"
+#include "runtime/Weights/Gguf.h"
 
 #include <cstdint>
 #include <ctime>
@@ -142,6 +143,15 @@ TEST_F(TokenizerReaders, BrokenGgufMetadataIsNamed) {
   gguf.integer("eos_token_id", 99);
   write("m.gguf", gguf.file());
   EXPECT_EQ(refusal(path), path + ": the end-of-text id is 99; must be below the vocabulary's 5 tokens");
+  // Whoever writes a tokenizer of it believes its ids.
+  gguf = tiny();
+  gguf.integer("bos_token_id", 5);
+  gguf.flag("add_bos_token", true);
+  write("m.gguf", gguf.file());
+  const auto file = GgufFile::open(path);
+  ASSERT_TRUE(file.ok()) << file.status().message();
+  EXPECT_EQ(readGgufTokenizer(*file).status().message(),
+            path + ": the beginning-of-text id is 5; must be below the vocabulary's 5 tokens");
   gguf = tiny();
   gguf.flag("add_space_prefix", true);
   write("m.gguf", gguf.file());

@@ -62,6 +62,9 @@ Expected<TrainingResult> train(Rank &rank) {
         fmt::format("note: warm-up takes {} steps, and the run has {}: the learning rate never reaches {}; "
                     "shorten warmup_steps or warmup_ratio",
                     schedule.warmupSteps(), inputs.steps, run.learning_rate()));
+  if (run.learning_rate() < 1e-9)
+    rank.journal.line(
+        fmt::format("note: learning_rate is {}: next to no weight moves; is its exponent right?", run.learning_rate()));
   TrainerOptions options;
   options.totalSteps = inputs.steps;
   options.stopAfter = inputs.options.stopAfter;

@@ -92,6 +92,13 @@ TEST_F(RunTest, StopAfterAndMaxSteps) {
   EXPECT_EQ(summary["max_steps"], 9);
 }
 
+TEST_F(RunTest, SaysWhereARateMovesNothing) {
+  options.settings = {"learning_rate=1e-50"};
+  ASSERT_TRUE(run().ok());
+  EXPECT_NE(text("stdout").find("note: learning_rate is 1e-50: next to no weight moves; is its exponent right?"),
+            std::string::npos);
+}
+
 TEST_F(RunTest, SaysWhereWarmUpTakesTheWholeRun) {
   options.settings = {"warmup_steps=60"};
   ASSERT_TRUE(run().ok());

@@ -51,11 +51,9 @@ class Lost(Hostile):
         """As in a cache whose blobs were removed or not copied: such a file is not absent."""
         model = self.model()
         self.write("model/chat_template.jinja", "{{ messages[0].content }}{% generation %}{{ messages[1].content }}{% endgeneration %}")
-        self.write("model/generation_config.json", "{}")
         plan = self.compile("plan", **{**BASE, "template": '"model"'})
         self.judge("as it is", *self.command(plan, "ok", model=model), codes=(0,))
-        for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "model.safetensors",
-                     "generation_config.json"):
+        for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "model.safetensors"):
             for target, reason in (("../blobs/4f", "is a link to ../blobs/4f, where nothing is"), (name, "levels of symbolic links"),
                                    ("/dev/zero", "is a device, pipe or socket")):
                 file, aside = model / name, self.folder / "aside"
@@ -148,6 +146,24 @@ class Weights(Hostile):
                                            values + (2 if len(added) % 32 == 0 and self.filled else 1)) + added + whole[24:]
             file = self.write("m.gguf", data)
             self.judge(key, *self.command(plan, "out", model=file), codes=(1,), place="m.gguf", out="out")
+
+    def test_gguf_tokenizer_that_goes_with_a_trained_model(self):
+        """The whole model is trained, so that its tokenizer is written again, and no text is read."""
+        folder = os.path.abspath("test/goldens/checkpoints/llama3")
+        plan = self.compile("plan", **{**BASE, "base_model": json.dumps(folder), "data": '{ train: "synthetic:1" }', "lora": None})
+        whole = pathlib.Path(folder, "model.gguf").read_bytes()
+        key = b"tokenizer.ggml.eos_token_id" + struct.pack("<I", 4)
+        self.assertEqual(whole.count(key), 1)
+        at = whole.index(key) + len(key)
+        asks = b"tokenizer.ggml.add_bos_token" + struct.pack("<I", 7) + b"\0"
+        self.assertEqual(whole.count(asks), 1)
+        for number in (499, 500, 9999999, 0xffffffff):
+            for add in (0, 1):
+                data = whole[:at] + struct.pack("<I", number) + whole[at + 4:]
+                data = data.replace(key, key.replace(b"eos", b"bos")).replace(asks, asks[:-1] + bytes([add]))
+                result = self.judge(f"{number} {add}", *self.command(plan, "out", "--overwrite",
+                                                                     model=self.write("m.gguf", data)), codes=(0,))
+                self.assertEqual(number >= 500, "no tokenizer goes with the trained model: " in result.out, result.text)
 
     def filler(self, room):
         """A note of a tool, as long as keeps the alignment of what follows."""

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """A run that is stopped and continued is the run that was never stopped: the same bits in weights, losses and metrics."""
+import hashlib
 import json
 import re
 import shutil
@@ -224,6 +225,30 @@ class Said(ResumeTest):
         said = self.train(self.plan, "threads", "--resume", checkpoint, threads=2)
         self.assertIn("continues, not bit-identical: ", said.out)
         self.assertIn("threads is 1 there and 2 now", said.out)
+
+    def test_names_another_machine_or_library(self):
+        """A checkpoint that says that it was made elsewhere: what cannot be had here is named, and the run goes on."""
+        self.train(self.plan, "out", "--stop-after", "4")
+        folder = self.folder / "out" / "checkpoint-4"
+        state = json.loads((folder / "state.json").read_text())
+        for key, value in (("processor", "PDP-11, 1 thread (x86-64-v3)"), ("libraries", "oneDNN 9.9.9"), ("ftrun", "9.9"),
+                           ("threads", "64"), ("target", "h200"), ("products", ["oneDNN of next year"] + state["products"][1:]),
+                           ("products", state["products"][1:])):
+            with self.subTest(f"{key} {value!r:.30}"):
+                other = json.loads(json.dumps(state))
+                part = f"{key} is {value} there and "
+                if key != "products":
+                    other["facts"][key] = value
+                else:
+                    other[key] = value
+                    part = ('"oneDNN of next year" there and ' if len(value) == len(state["products"])
+                            else f"{len(value)} products were prepared there and {len(value) + 1} now")
+                text = json.dumps(other)
+                (folder / "state.json").write_text(text)
+                (folder / "complete").write_text(hashlib.sha256(text.encode()).hexdigest() + "\n")
+                said = self.train(self.plan, "moved", "--overwrite", "--resume", folder)
+                self.assertIn("continues, not bit-identical: ", said.out)
+                self.assertIn(part, said.out)
 
     def test_refuses_options_that_contradict(self):
         self.train(self.plan, "out", "--stop-after", "4")
