@@ -32,7 +32,9 @@ Expected<Value> Evaluator::evaluateCall(const Expression &expression, Scope &sco
 Status Evaluator::runCall(const Statement &statement, Scope &scope, std::string &out) {
   const auto caller = std::make_shared<Caller>(statement, scope);
   const Value given(std::static_pointer_cast<Object>(caller));
+  FT_RETURN_IF_ERROR(enter(statement.value->at, 1)); // as every call of a macro is an expression's
   const auto value = evaluateCall(*statement.value, scope, &given);
+  --depth;
   caller->end();
   if (!value)
     return value.status();

@@ -9,7 +9,6 @@
 #include "runtime/Tokenizer/Utf8.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <fmt/format.h>
 #include <utility>
@@ -64,22 +63,6 @@ Expected<Value> centerFilter(Context &context, const Value &input, const Bound &
 Expected<Value> defaultFilter(Context &, const Value &input, const Bound &a) {
   const bool replaces = input.is(Kind::Undefined) || (a[1] && a[1]->truthy() && !input.truthy());
   return replaces ? a[0].value_or(Value("")) : input;
-}
-
-std::optional<double> realOf(std::string_view text) {
-  text = strip(text, true, true);
-  text.remove_prefix(text.starts_with('+'));
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc() && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
-}
-
-std::optional<int64_t> integerOf(std::string_view text, int base) {
-  text = strip(text, true, true);
-  text.remove_prefix(text.starts_with('+'));
-  int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
-  return error == std::errc() && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
 }
 
 Expected<Value> intFilter(Context &, const Value &input, const Bound &a) {

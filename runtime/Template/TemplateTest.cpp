@@ -76,7 +76,10 @@ TEST(Template, WorkDepthAndSizeAreBounded) {
   for (const std::string form :
        {"{{ f() }}", "{{ f([f()|length], x=1) }}", "{% for i in [1] %}{{ 'a' ~ [{'b': f()}] }}{% endfor %}",
         "{% for i in [1] if f() == 1 %}{% endfor %}", "{% filter upper %}{{ f()|trim|upper }}{% endfilter %}",
-        "{% set x %}{{ 'a'.strip(f())[f():] }}{% endset %}", "{% if 1 is divisibleby(f()) %}{% endif %}"})
+        "{% set x %}{{ 'a'.strip(f())[f():] }}{% endset %}", "{% if 1 is divisibleby(f()) %}{% endif %}",
+        "{% call f() %}{% endcall %}", "{% call f() %}{{ f() }}{% endcall %}{{ caller() }}",
+        "{% call f(f()) %}{% endcall %}", "{% with y = 1 %}{{ '%s' % f() }}{% endwith %}",
+        "{% with y = f() %}{% endwith %}"})
     EXPECT_NE(refusal("{% macro f(x=1) %}" + form + "{% endmacro %}{{ f() }}").find("nested more than 400 levels deep"),
               std::string::npos)
         << form;

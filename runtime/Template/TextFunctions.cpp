@@ -5,6 +5,7 @@
 #include "runtime/Tokenizer/Utf8.h"
 
 #include <algorithm>
+#include <charconv>
 #include <fmt/format.h>
 
 namespace ft::rt::jinja {
@@ -60,6 +61,20 @@ std::vector<std::string_view> parts(std::string_view text, std::string_view sepa
   if (fromRight)
     std::reverse(out.begin(), out.end());
   return out;
+}
+
+bool isAlnum(char c) { return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z'); }
+
+/// What Python reads as a number, as std::from_chars takes it: without white space around it, a plus, and single
+/// underscores between digits.
+std::string plainNumber(std::string_view text) {
+  text = strip(text, true, true);
+  text.remove_prefix(text.starts_with('+') && !text.substr(1).starts_with('-'));
+  std::string plain;
+  for (size_t at = 0; at < text.size(); ++at)
+    if (text[at] != '_' || at == 0 || at + 1 == text.size() || !isAlnum(text[at - 1]) || !isAlnum(text[at + 1]))
+      plain += text[at];
+  return plain;
 }
 } // namespace
 
@@ -143,6 +158,24 @@ Expected<Value> padded(Context &context, std::string_view text, int64_t width, s
   for (int64_t i = front; i < missing; ++i)
     out += fill;
   return textValue(context, std::move(out));
+}
+
+std::optional<double> realOf(std::string_view given) {
+  const std::string text = plainNumber(given);
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
+}
+
+std::optional<int64_t> integerOf(std::string_view given, int base) {
+  std::string text = plainNumber(given);
+  const size_t sign = text.starts_with('-');
+  const char letter = base == 16 ? 'x' : base == 8 ? 'o' : base == 2 ? 'b' : '\0';
+  if (letter && text.size() > sign + 2 && text[sign] == '0' && (text[sign + 1] | 0x20) == letter)
+    text.erase(sign, 2);
+  int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+  return error == std::errc() && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
 }
 
 } // namespace ft::rt::jinja

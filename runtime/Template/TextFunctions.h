@@ -19,4 +19,8 @@ Expected<Value> joined(Context &context, std::string_view separator, const std::
 Expected<Value> padded(Context &context, std::string_view text, int64_t width, std::string_view fill, bool left,
                        bool right);
 
+/// int() and float() of a text; nothing where Python has none. Of a base of 16, 8 or 2 a prefix may say so ("0x1f").
+std::optional<int64_t> integerOf(std::string_view text, int base);
+std::optional<double> realOf(std::string_view text);
+
 } // namespace ft::rt::jinja

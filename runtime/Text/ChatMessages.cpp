@@ -5,6 +5,7 @@
 #include "runtime/Text/ChatTemplate.h"
 #include "runtime/Text/JsonCursor.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace ft::rt {
@@ -21,6 +22,12 @@ constexpr std::pair<std::string_view, std::string_view> Roles[] = {
     {"ipython", "tool"},  {"tool_response", "tool"}, {"function_response", "tool"}, {"developer", "system"},
 };
 
+/// "User" is "user".
+bool isNamed(std::string_view given, std::string_view known) {
+  return std::equal(given.begin(), given.end(), known.begin(), known.end(),
+                    [](char a, char b) { return (a >= 'A' && a <= 'Z' ? char(a | 0x20) : a) == b; });
+}
+
 /// Turns of the assistant whose text is the JSON of what they call.
 bool isCall(std::string_view role) { return role == "function_call" || role == "tool_call"; }
 
@@ -29,7 +36,7 @@ std::string dumped(const Json &json) { return json.dump(-1, ' ', true, Json::err
 Expected<std::string> roleOf(const Json &name) {
   const std::string given = name.is_string() ? name.get<std::string>() : dumped(name);
   for (const auto &[known, role] : Roles)
-    if (known == given)
+    if (isNamed(given, known))
       return std::string(role);
   return isCall(given) ? Expected<std::string>("assistant")
                        : badInput(fmt::format("role is {}; must be system, user, assistant or tool", shown(given)));

@@ -121,6 +121,14 @@ TEST_F(ChatRows, CallsOfOlderFormsAreToolCalls) {
   EXPECT_TRUE(row(R"({"messages":[],"tools":""})").tools == jinja::Value::none());
 }
 
+TEST_F(ChatRows, RolesHaveManyNames) {
+  EXPECT_EQ(shape(row(R"({"messages":[{"role":"System","content":"S"},{"role":"Human","content":"A"},
+      {"role":"AI","content":"B"},{"role":"ipython","content":"C"},{"role":"gpt","content":"D"}]})")),
+            "system:S user:A assistant:B tool:C assistant:D");
+  EXPECT_EQ(refusal(R"({"messages":[{"role":"users","content":"A"}]})"),
+            ":1: message 0: role is users; must be system, user, assistant or tool");
+}
+
 TEST_F(ChatRows, TurnsSayWhetherTheyAreTrained) {
   EXPECT_EQ(shape(row(R"({"messages":[{"role":"assistant","content":"A","training":false},
       {"role":"assistant","content":"B","weight":1},{"role":"assistant","content":"C","train":true}]})")),

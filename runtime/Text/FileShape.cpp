@@ -8,6 +8,15 @@
 
 namespace ft::rt {
 
+namespace {
+/// What a chat's own lists are called.
+bool isOfChats(std::string_view name) {
+  constexpr std::string_view names[] = {"messages",  "conversations", "prompt", "completion", "tools",
+                                        "functions", "history",       "chosen", "rejected"};
+  return std::find(std::begin(names), std::end(names), name) != std::end(names);
+}
+} // namespace
+
 std::string asObjects(std::string_view text) {
   text.remove_prefix(std::min(text.find_first_not_of(" \t\r\n"), text.size()));
   JsonCursor json(text);
@@ -20,7 +29,7 @@ std::string asObjects(std::string_view text) {
     const auto name = members.key();
     if (!name)
       break;
-    if (members.kind() == JsonCursor::Kind::Array)
+    if (members.kind() == JsonCursor::Kind::Array && !isOfChats(*name))
       if (const size_t first = text.find_first_not_of(" \t\r\n", members.at() + 1); text[first] == '{')
         return fmt::format("is one JSON object; its samples may be the list \"{}\": jq -c '.[\"{}\"][]' in > out.jsonl",
                            shown(*name, 40), shown(*name, 40));

@@ -255,6 +255,7 @@ c{#- close -#}   d
 {% macro q(a) %}{{ varargs }}{{ kwargs }}{{ caller is defined }}{% endmacro %}{{ q(1) }}
 {% with a = 1, b = n + 1 %}{{ a }}{{ b }}{% set c = 9 %}{% endwith %}{{ a is defined }}{{ c is defined }}{% with %}x{% endwith %}{% set a = 5 %}{% with a = a + 1 %}{{ a }}{% endwith %}{{ a }}{% for x in l %}{% with y = x %}{% if y == 1 %}{% continue %}{% endif %}{{ y }}{% endwith %}{% endfor %}
 {{ (0 / -4)|abs }}{{ (-2.5)|abs }}
+{{ '0x1f'|int(0, 16) }} {{ '-0X1F'|int(0, 16) }} {{ '0b11'|int(7, 2) }} {{ '0o17'|int(0, 8) }} {{ '0x'|int(5, 16) }} {{ '0x1f'|int(9) }} {{ '1_000'|int }} {{ '1__0'|int(9) }} {{ '_1'|int(9) }} {{ '1_'|int(9) }} {{ '+-3'|int(9) }} {{ ' +3 '|int }} {{ '1_0.5_0'|float }} {{ 'f_f'|int(0, 16) }} {{ '-x1'|int(5, 16) }}
 {{ (1, 2) in d }}{{ none in d }}{{ t|abs }}{{ (n == 3)|abs }}{{ u|title }} {{ 'ΟΔΟΣ ΟΔΟΣ-ΣΑΣ'|title }}{{ 'aB cD(eF'|title }}
 """
 
