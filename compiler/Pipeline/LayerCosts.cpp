@@ -72,6 +72,13 @@ rt::Status LayerCosts::addBorder(const Inputs &inputs, const Choices &choices, c
   return {};
 }
 
+rt::Status LayerCosts::addWhole(const Inputs &inputs, const Choices &choices, const RecomputePolicy &policy) {
+  FT_ASSIGN_OR_RETURN(const Probe whole, probe(inputs, choices, layers, policy));
+  wholeUs = whole.us - us(policy);
+  elsewhere = {layers, whole.elsewhere, 0};
+  return {};
+}
+
 rt::Expected<LayerCosts> LayerCosts::measure(const Inputs &inputs, const Choices &choices,
                                              const std::vector<RecomputePolicy> &policies) {
   LayerCosts costs;
@@ -84,6 +91,8 @@ rt::Expected<LayerCosts> LayerCosts::measure(const Inputs &inputs, const Choices
   for (const RecomputePolicy &policy : policies)
     if (!opensPark(inputs) || costs.isHidden(policy)) // else it is no candidate
       FT_RETURN_IF_ERROR(costs.addBorder(inputs, choices, policy));
+  if (choices.hostFraction > 0)
+    FT_RETURN_IF_ERROR(costs.addWhole(inputs, choices, policies.front()));
   return costs;
 }
 
@@ -106,7 +115,7 @@ double LayerCosts::lineUs(const RecomputePolicy &policy, int64_t of) const {
 double LayerCosts::us(const RecomputePolicy &policy) const {
   const RecomputePolicy as = timed(policy);
   const double border = as.earlyLayers ? borders.at({keyOf(as.rest, as.park), as.early}) : 0;
-  return lineUs(as, layers) + border;
+  return lineUs(as, layers) + border + wholeUs;
 }
 
 /// Most is live where backward begins, or where it comes to the early layers, which may need more at once.

@@ -46,6 +46,9 @@ private:
   }
 
   rt::Status add(const Inputs &inputs, const Choices &choices, const Key &key);
+  /// What lines are wrong by where the host updates: of a bucket that is as large as several layers it has all or
+  /// nothing, and it works beside a forward pass.
+  rt::Status addWhole(const Inputs &inputs, const Choices &choices, const RecomputePolicy &policy);
   rt::Status addBorder(const Inputs &inputs, const Choices &choices, const RecomputePolicy &policy);
   /// `policy` with what the host holds as far as it takes time.
   RecomputePolicy timed(const RecomputePolicy &policy) const;
@@ -56,6 +59,7 @@ private:
   std::map<Key, Uniform> uniform;
   std::map<std::pair<Key, Recompute>, double> borders; ///< microseconds beside these lines; of `rest`, and of `early`
   Line elsewhere;                                      ///< bytes of all other arenas and outside
+  double wholeUs = 0;                                  ///< that a plan of all layers takes longer than its line
   double other = 0; ///< bytes of transient values where none are made: evaluation, update
 };
 

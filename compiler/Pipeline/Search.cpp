@@ -146,18 +146,27 @@ static rt::Expected<Compilation> planFastestShare(const Inputs &inputs, const Ch
                                                   const std::string &dumpDir) {
   constexpr int parts = 4;
   FT_ASSIGN_OR_RETURN(Compilation smallest, planLeastShare(inputs, choices, dumpDir));
-  const double least = smallest.choices.hostFraction, leastUs = usOf(smallest);
+  const double least = smallest.choices.hostFraction, leastUs = usOf(smallest), part = (1 - least) / parts;
   const bool open = isOpen(inputs), more = memoryOf(inputs) && fits(smallest) && least < 1 && (least > 0 || open);
   double share = least, shareUs = leastUs, slowestUs = leastUs;
-  for (int i = 1; more && i <= parts; ++i) {
-    const double larger = least + (1 - least) * i / parts;
+  // False where a still larger one would be of no use.
+  auto take = [&](double larger) -> rt::Expected<bool> {
     FT_ASSIGN_OR_RETURN(const Compilation some, planShare(inputs, choices, larger, ""));
     if (!fits(some) || (usOf(some) > slowestUs && !open)) // more exposed, and the memory is of no use
-      break;
+      return false;
     slowestUs = std::max(slowestUs, usOf(some));
     if (usOf(some) < worthwhile * shareUs)
       share = larger, shareUs = usOf(some);
+    return true;
+  };
+  bool goesOn = more;
+  for (int i = 1; goesOn && i <= parts; ++i) {
+    FT_ASSIGN_OR_RETURN(goesOn, take(least + part * i));
   }
+  const double coarse = share;
+  for (const double finer : {coarse - part / 2, coarse + part / 2})
+    if (more && open && finer > least && finer < 1)
+      FT_RETURN_IF_ERROR(take(finer).status());
   if (share > least) {
     FT_ASSIGN_OR_RETURN(Compilation best, planShare(inputs, choices, share, dumpDir));
     best.plan.mutable_stats()->add_notes(
