@@ -126,6 +126,11 @@ class Runs:
     def log(self, name):
         return (self.work / f"{name}.log").read_text(errors="replace")
 
+    def profiles(self, name):
+        """What each rank of a stamped run has printed."""
+        logs = [self.log(name), *(log.read_text(errors="replace") for log in sorted((self.work / name).glob("rank-*.log")))]
+        return logs if len(logs) > 1 and all("time by kind of step" in log for log in logs) else None
+
     def until(self, running, done):
         """Ends the processes once each of `running`'s names is done; true where all came so far."""
         while self.left() > 0 and not all(done(name) for name in running):
@@ -148,14 +153,12 @@ class Runs:
         running = {}
         for card, each in enumerate(names):
             running[each] = self.start(each, "--max-steps", "100", "--stop-after", str(steps), "--gpu", str(card), *extra)
-        done = (lambda each: "time by kind of step" in self.log(each)) if extra else (
-            lambda each: len(self.steps(each)) >= steps)
+        done = self.profiles if extra else lambda each: len(self.steps(each)) >= steps
         begun = time.monotonic()
         if not self.until(running, done):
             return dict(failed=" | ".join(self.log(each).strip().splitlines()[-1] for each in names if self.log(each)))
         if extra:
-            time.sleep(0.2)
-            return dict(profile=profiled(self.log(name), steps))
+            return dict(profile=profiled(self.profiles(name), steps))
         times = [statistics.median(step["step_ms"] for step in self.steps(each)[SETTLED:]) for each in names]
         return dict(step_ms=times, memory=max(step["memory_bytes"] for each in names for step in self.steps(each)),
                     seconds=round(time.monotonic() - begun, 1))

@@ -21,13 +21,16 @@ def compiled(file):
                 needs=int(re.search(r"^  needs +(\d+)", text, re.M).group(1)), exchange=kinds)
 
 
-def profiled(log, steps):
-    """Milliseconds of a step by kind of collective: how long it lasts, and how long the device waits for it."""
+def profiled(logs, steps):
+    """Milliseconds of a step by kind of collective that each rank's device waits; of the first rank, before which steps.
+    What all ranks wait is the exchange, what one waits more it waits for the others."""
     found = {}
-    for kind, calls, ms in re.findall(r"^exposed/(\w+) +(\d+) +([\d.]+) ", log, re.M):
-        found[kind] = dict(waits=int(calls) / steps, exposed=float(ms) / steps)
+    for number, log in enumerate(logs):
+        for kind, calls, ms in re.findall(r"^exposed/(\w+) +(\d+) +([\d.]+) ", log, re.M):
+            of = found.setdefault(kind, dict(waits=int(calls) / steps, exposed=[0.0] * len(logs)))
+            of["exposed"][number] = float(ms) / steps
     before = [(float(ms) / steps, f"{kind} before {step}") for kind, step, ms in
-              re.findall(r"^exposed/(\w+) before (\S+) +\d+ +([\d.]+) ", log, re.M)]
+              re.findall(r"^exposed/(\w+) before (\S+) +\d+ +([\d.]+) ", logs[0], re.M)]
     return dict(exposed=found, before=sorted(before, reverse=True)[:6])
 
 
@@ -54,13 +57,13 @@ def speed_table(found, tokens):
 
 
 def exposed_table(found):
-    rows = ["", "| a step, ms | kind | lasts, predicted | exposed, predicted | taken, predicted | device waits, measured |",
+    rows = ["", "| a step, ms | kind | lasts, predicted | exposed, predicted | taken, predicted | each rank's device waits, measured |",
             "|---|---|---|---|---|---|"]
     for name, of in found.items():
         for kind, predicted in of["exchange"].items() if "profile" in of else ():
-            measured = of["profile"]["exposed"].get(kind, dict(exposed=0.0))
+            measured = of["profile"]["exposed"].get(kind, dict(exposed=[0.0]))
             rows.append(f"| {name.split('+')[0]} | {kind} | {predicted['ms']:.1f} | {predicted['exposed']:.1f} | "
-                        f"{predicted['taken']:.1f} | {measured['exposed']:.2f} |")
+                        f"{predicted['taken']:.1f} | {', '.join(f'{ms:.2f}' for ms in measured['exposed'])} |")
         if "profile" in of:
             rows += [f"| {name.split('+')[0]} | … {what} | | | | {ms:.2f} |" for ms, what in of["profile"]["before"]]
     return rows if len(rows) > 3 else []

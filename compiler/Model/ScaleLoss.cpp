@@ -23,11 +23,13 @@ static VariableOp declareScale(ModuleOp module) {
 }
 
 LogicalResult ft::scaleLoss(ModuleOp module) {
-  auto segment = findSegment(module, plan::Segment::ACCUMULATE_FIRST);
-  if (!segment)
+  auto first = findSegment(module, plan::Segment::ACCUMULATE_FIRST);
+  if (!first)
     return module.emitError("loss scaling needs @accumulate_first: differentiation comes before it");
   VariableOp scale = declareScale(module);
-  for (auto head : segment.getOps<HeadLossGradOp>())
-    head.getLossScaleMutable().assign(readWhole(segment, scale));
+  for (func::FuncOp segment : {first, findSegment(module, plan::Segment::ACCUMULATE_FIRST_TARGETS)})
+    if (segment)
+      for (auto head : segment.getOps<HeadLossGradOp>())
+        head.getLossScaleMutable().assign(readWhole(segment, scale));
   return success();
 }

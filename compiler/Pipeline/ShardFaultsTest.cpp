@@ -108,6 +108,15 @@ TEST(ShardFaults, AShareThatIsReadAsIfItWereAll) {
   });
 }
 
+TEST(ShardFaults, AShareThatIsNotBroughtToItsWhole) {
+  expectRefused(fsdp(), "of buffer \"accumulate_first.0.", [](plan::Plan &p) {
+    for (plan::Step &step : *segmentOf(p, plan::Segment::ACCUMULATE_FIRST).mutable_steps())
+      if (step.has_copy() && step.copy().dst().rank_pitch_size() > 0)
+        return forget(p, step);
+    ADD_FAILURE() << "no share is copied";
+  });
+}
+
 TEST(ShardFaults, AGatherThatNobodyWaitsFor) {
   expectRefused(fsdp(), "an event must order them", [](plan::Plan &p) {
     plan::Segment &segment = segmentOf(p, plan::Segment::ACCUMULATE_FIRST);

@@ -5,9 +5,11 @@
 #include "llvm/ADT/STLExtras.h"
 
 #include <deque>
+#include <map>
 #include <optional>
 #include <set>
 #include <tuple>
+#include <utility>
 
 using namespace llvm;
 using namespace ft;
@@ -19,7 +21,10 @@ constexpr int64_t nobody = -1;
 class Scheduler {
 public:
   Scheduler(ArrayRef<Task> t, unsigned s, int64_t depth)
-      : tasks(t), states(t.size()), freeAt(s, 0.0), ready(s), room(s, std::deque<int64_t>(depth, nobody)), happens(s) {}
+      : tasks(t), states(t.size()), freeAt(s, 0.0), ready(s), happens(s) {
+    for (const Task &task : tasks)
+      rooms.try_emplace({task.stream, task.room}, std::deque<int64_t>(depth, nobody));
+  }
 
   TaskOrder run() {
     linkTasks();
@@ -68,14 +73,16 @@ private:
   }
 
   bool fetches(int64_t i) const { return tasks[i].stream != 0 && tasks[i].takesRoom && states[i].readers > 0; }
-  bool hasRoom(int64_t i) const { return !fetches(i) || !room[tasks[i].stream].empty(); }
+  const std::deque<int64_t> &roomOf(int64_t i) const { return rooms.at({tasks[i].stream, tasks[i].room}); }
+  std::deque<int64_t> &roomOf(int64_t i) { return rooms.at({tasks[i].stream, tasks[i].room}); }
+  bool hasRoom(int64_t i) const { return !fetches(i) || !roomOf(i).empty(); }
 
   double startOf(int64_t i) const {
     double start = freeAt[tasks[i].stream];
     for (int64_t before : concat<const int64_t>(tasks[i].inputs, tasks[i].after))
       start = std::max(start, states[before].end);
-    if (fetches(i) && hasRoom(i) && room[tasks[i].stream].front() != nobody)
-      start = std::max(start, states[room[tasks[i].stream].front()].end);
+    if (fetches(i) && hasRoom(i) && roomOf(i).front() != nobody)
+      start = std::max(start, states[roomOf(i).front()].end);
     return start;
   }
 
@@ -99,9 +106,9 @@ private:
       before.push_back(states[earlier].place);
     state.end = startOf(i) + task.us;
     if (fetches(i) && hasRoom(i)) {
-      if (int64_t lastReader = room[task.stream].front(); lastReader != nobody)
+      if (int64_t lastReader = roomOf(i).front(); lastReader != nobody)
         before.push_back(states[lastReader].place);
-      room[task.stream].pop_front();
+      roomOf(i).pop_front();
       state.takesRoom = true;
     }
     SmallVector<int64_t, 2> waits = happens.waitsFor(task.stream, before);
@@ -119,15 +126,16 @@ private:
         ready[tasks[follower].stream].insert(follower);
     for (int64_t input : task.inputs)
       if (tasks[input].stream != task.stream && --states[input].readers == 0 && states[input].takesRoom)
-        room[tasks[input].stream].push_back(i);
+        roomOf(input).push_back(i);
   }
 
   ArrayRef<Task> tasks;
   SmallVector<State, 0> states;
   SmallVector<double> freeAt;
-  SmallVector<std::set<int64_t>, 3> ready;  // by stream
-  SmallVector<std::deque<int64_t>, 3> room; // by stream: who has read what was there, for each free place
-  SmallVector<int64_t> computing;           // tasks of stream 0
+  SmallVector<std::set<int64_t>, 3> ready; // by stream
+  /// By stream and number: who has read what was there, for each free place.
+  std::map<std::pair<unsigned, unsigned>, std::deque<int64_t>> rooms;
+  SmallVector<int64_t> computing; // tasks of stream 0
   size_t computed = 0;
   HappensBefore happens;
   TaskOrder result;

@@ -17,6 +17,7 @@ struct Task {
   llvm::SmallVector<int64_t, 4> inputs = {}, after = {};
   /// Of a value that others wait for: it needs room until it is read. False: it has a place of its own.
   bool takesRoom = true;
+  unsigned room = 0; ///< which of the stream's: values of each are counted by themselves
 };
 
 struct TaskOrder {
@@ -29,8 +30,9 @@ struct TaskOrder {
 ///
 /// Stream 0, which computes, keeps the order of the program: its total is the sum of its tasks whatever their order,
 /// and lifetimes are best as the program has them. The other streams move what it needs and are free to run ahead of
-/// it, but each by at most `depth` tasks whose values have not been read: further ones wait for the last reader of an
-/// earlier one, so that what is fetched ahead has room for `depth` values and no more. What has a place is not counted.
+/// it, but each by at most `depth` tasks of a room whose values have not been read: further ones wait for the last
+/// reader of an earlier one, so that what is fetched ahead has room for `depth` values and no more. What has a place is
+/// not counted.
 ///
 /// Waits are the fewest that the order needs: an edge that the order of a stream or other waits imply gets none.
 /// Deterministic. Cost: n · (tasks of the other streams that are ready).

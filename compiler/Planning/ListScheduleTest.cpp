@@ -93,6 +93,14 @@ TEST(ListSchedule, FetchesNoFurtherAheadThanThereIsRoom) {
   EXPECT_EQ(two.us, 1 + 2 + 3 * 9);
 }
 
+TEST(ListSchedule, CountsValuesOfEachRoomByThemselves) {
+  // One stream brings two values, read in the end, and behind them one of another room.
+  Task tasks[] = {{0, 1}, {1, 2, {}, {0}}, {1, 2, {}, {0}, true, 1}, {0, 9}, {0, 9, {2}}, {0, 9, {1}}};
+  EXPECT_EQ(listSchedule(tasks, 2, 1).us, 1 + 3 * 9);
+  tasks[2].room = 0;
+  EXPECT_GT(listSchedule(tasks, 2, 1).us, 1 + 3 * 9);
+}
+
 TEST(ListSchedule, FetchesWhatHasAPlaceOfItsOwnAsFarAheadAsItCan) {
   Task tasks[] = {
       {0, 1},     {1, 2, {}, {0}, false}, {1, 2, {}, {0}, false}, {1, 2, {}, {0}, false}, {0, 9, {1}}, {0, 9, {2}},

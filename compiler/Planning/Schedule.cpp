@@ -39,6 +39,9 @@ static bool mayOverlap(plan::OperandAttr a, plan::OperandAttr b) {
 /// Values that are on their way at most, each way: what a layer parks.
 constexpr int64_t parkedDepth = 3;
 
+/// What is fetched before or behind something so many times as large is not counted where room is.
+constexpr int64_t smallShare = 64;
+
 /// Bytes that are worth a stream: a scalar has left before an event would have happened.
 constexpr int64_t leastLeaving = 4096;
 
@@ -90,10 +93,42 @@ private:
 
   /// Weights that come back and what is exchanged where it lies have a place; what is on its way to be used once has
   /// not.
-  bool takesRoom(int64_t i) const {
-    return !isInPlace(steps[i]) && llvm::any_of(operands[i], [&](plan::OperandAttr operand) {
-      return operand.getWrite() != 0 && arenaOf(operand).getTransient();
-    });
+  bool takesRoom(int64_t i) const { return !isInPlace(steps[i]) && roomOf(i) > 0; }
+
+  /// Bytes of transient memory that a step writes.
+  int64_t roomOf(int64_t i) const {
+    int64_t bytes = 0;
+    for (plan::OperandAttr operand : operands[i])
+      if (operand.getWrite() != 0 && arenaOf(operand).getTransient())
+        bytes += operand.getRows() * operand.getRowBytes() * operand.getBatch();
+    return bytes;
+  }
+
+  /// A layer's norms are read until its last products: counted as its matrices are, they would keep the next layer's
+  /// from being fetched until these are needed.
+  void forgetSmall() {
+    llvm::DenseMap<std::pair<unsigned, unsigned>, int64_t> before; // of those that take room, by stream and room
+    SmallVector<int64_t> small;
+    auto isSmall = [&](int64_t i, int64_t other) { return roomOf(i) * smallShare <= roomOf(other); };
+    for (int64_t i = 0, count = steps.size(); i < count; ++i) {
+      if (tasks[i].stream == 0 || !tasks[i].takesRoom)
+        continue;
+      auto [earlier, first] = before.try_emplace({tasks[i].stream, tasks[i].room}, i);
+      if (!first && isSmall(i, earlier->second))
+        small.push_back(i);
+      if (!first && isSmall(earlier->second, i))
+        small.push_back(earlier->second);
+      earlier->second = i;
+    }
+    for (int64_t i : small)
+      tasks[i].takesRoom = false;
+  }
+
+  /// What is reduced goes another way than what is gathered: if both had one room, a gather would wait until a
+  /// reduction before it has been added to what was accumulated.
+  static unsigned roomNumberOf(Operation *step) {
+    auto collective = dyn_cast<plan::CollectiveOp>(step);
+    return collective && collective.getKind() != plan::CollectiveKind::AllGather;
   }
 
   /// An exchange of what lies there already.
@@ -122,8 +157,10 @@ private:
       if (std::optional<Resource> resource = resourceOf(i)) {
         tasks[i].stream = static_cast<unsigned>(*resource);
         tasks[i].takesRoom = takesRoom(i);
+        tasks[i].room = roomNumberOf(steps[i]);
         streams = std::max(streams, tasks[i].stream + 1);
       }
+    forgetSmall();
     return streams > 1;
   }
 

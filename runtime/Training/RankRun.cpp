@@ -2,6 +2,7 @@
 
 #include "runtime/Plan/Kinds.h"
 #include "runtime/Training/Rank.h"
+#include "runtime/Training/RunReport.h"
 
 #include <fmt/format.h>
 
@@ -120,6 +121,8 @@ Status runAll(Rank &rank) {
   }
   if (!ended && rank.plan().run().load_best_model_at_end())
     FT_RETURN_IF_ERROR(loadBest(rank, result));
+  if (rank.inputs.options.profile && !rank.outputs)
+    rank.journal.line(formatProfile(rank.program->profile()));
   const Status status = rank.outputs ? rank.outputs->finish(*rank.program, rank.reader(), result)
                                      : exportFiles(rank.plan(), rank.reader(), "").status();
   FT_RETURN_IF_ERROR(lockstep.meet()); // no rank's memory goes before it is measured

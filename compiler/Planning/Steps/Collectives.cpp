@@ -4,6 +4,8 @@
 #include "compiler/Planning/Steps/Steps.h"
 #include "dialects/Dist/Dist.h"
 
+#include <utility>
+
 using namespace mlir;
 using namespace ft;
 
@@ -111,11 +113,21 @@ static LogicalResult emitReduceScatter(dist::StartReduceScatterOp op, StepEmitte
   return success();
 }
 
+/// Gathers in place. Where a share lies apart from the whole, computation copies it to the rank's own run: copies
+/// inside a device are kernels, which beside products wait for multiprocessors and hold up the exchange, and take from
+/// the products more than they last (docs/rationale/collectives.md).
 static LogicalResult emitAllGather(dist::StartAllGatherOp op, StepEmitter &out) {
   CollectiveSpec spec = specOf(op, plan::CollectiveKind::AllGather);
+  auto mesh = SymbolTable::lookupNearestSymbolFrom<dist::MeshOp>(op, op.getMeshAttr());
   for (auto [value, result] : runsOf(op)) {
     spec.part = out.reading(value);
     spec.whole = out.writing(result);
+    if (spec.part->place.buffer != spec.whole.place.buffer) {
+      PlaceUse own{sharePlace(spec.whole.place, mesh, dist::axesOf(op.getAxes())), 0, out.values.freshVersion()};
+      out.copy("own", *spec.part, own);
+      std::swap(own.read, own.write);
+      spec.part = own;
+    }
     out.collective("all_gather", spec);
   }
   return success();
