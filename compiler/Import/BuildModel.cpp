@@ -194,7 +194,7 @@ std::optional<FieldError> ft::checkShape(const ModelConfig &config, const BatchS
   constexpr int64_t maxTokens = int64_t(1) << 30; // token indices are i32
   if (shape.sequenceLen < 1 || shape.sequenceLen > config.maxPositions)
     return FieldError{"sequence_len",
-                      llvm::formatv("sequence_len is {0}; must be in [1, {1}], the model's max_position_embeddings",
+                      llvm::formatv("sequence_len is {0}; must be at most {1}, the model's max_position_embeddings",
                                     shape.sequenceLen, config.maxPositions)};
   const int64_t mostRows = maxTokens / shape.sequenceLen;
   if (shape.microBatchSize < 1 || shape.microBatchSize > mostRows)

@@ -49,7 +49,7 @@ TEST(BuildModel, WhatItRefusesNamesTheFieldOfTheRecipe) {
   EXPECT_EQ(fieldOf({4, 8, 3}), "max_documents_per_row");
   EXPECT_EQ(fieldOf({1, 8, 1, false, 12}), ""); // lanes of a head are no field
   EXPECT_EQ(checkShape(config, {2, 129, 2})->message,
-            "sequence_len is 129; must be in [1, 128], the model's max_position_embeddings");
+            "sequence_len is 129; must be at most 128, the model's max_position_embeddings");
 }
 
 } // namespace

@@ -43,9 +43,13 @@ public:
       return module.emitError("the optimizer needs the input SCALARS and the output STATUS");
     SmallVector<std::pair<VariableOp, VariableOp>> trained;
     SmallVector<Value> gradients;
+    const SymbolTable symbols(module);
+    for (auto variable : module.getOps<VariableOp>())
+      if (variable.getRole() == Role::WorkingCopy)
+        copies[builder.getStringAttr(*variable.getOf())] = variable;
     for (auto gradient : module.getOps<VariableOp>())
       if (gradient.getRole() == Role::Gradient) {
-        trained.push_back({module.lookupSymbol<VariableOp>(*gradient.getOf()), gradient});
+        trained.push_back({symbols.lookup<VariableOp>(*gradient.getOf()), gradient});
         gradients.push_back(read(gradient));
       }
     if (trained.empty())
@@ -237,13 +241,15 @@ private:
 
   void updateParameter(VariableOp parameter, Value gradient) {
     VariableOp remainder = options.splitMasters ? splitMaster(module, parameter) : nullptr;
+    if (remainder) // which takes the place of the copy
+      copies.erase(parameter.getSymNameAttr());
     Value before = read(parameter);
     const bool decays = parameter.getTensorType().getRank() >= 2 || options.decayNorms;
     Location here = loc("update." + parameter.getSymName());
     Value after = updated({parameter, remainder, before, gradient, roundingFor(parameter, remainder),
                            APFloat(decays ? options.weightDecay : 0.0), APFloat(options.maxGradNorm), here});
     write(parameter, after);
-    if (VariableOp copy = findDerived(module, parameter.getSymName(), Role::WorkingCopy))
+    if (VariableOp copy = copies.lookup(parameter.getSymNameAttr()))
       write(copy, inTypeOf(copy, parameter, after, here, builder));
   }
 
@@ -252,6 +258,7 @@ private:
   func::FuncOp update;
   OpBuilder builder;
   Value scalars, norm, status, inverseScale, roundingKey;
+  llvm::DenseMap<StringAttr, VariableOp> copies; ///< working copies, by their parameter's name
 };
 
 void buildInitialize(ModuleOp module) {

@@ -46,7 +46,10 @@ LogicalResult checkSegment(func::FuncOp function) {
 
 LogicalResult ft::checkTrainingModule(ModuleOp module) {
   llvm::StringMap<llvm::StringSet<>> writes;
-  llvm::StringSet<> used;
+  llvm::StringSet<> used, differentiated;
+  for (auto variable : module.getOps<VariableOp>())
+    if (variable.getRole() == Role::Gradient)
+      differentiated.insert(*variable.getOf());
   for (auto function : module.getOps<func::FuncOp>()) {
     if (failed(checkSegment(function)))
       return failure();
@@ -63,7 +66,7 @@ LogicalResult ft::checkTrainingModule(ModuleOp module) {
   for (auto variable : module.getOps<VariableOp>()) {
     if (variable.getPlace()) // its bucket is what segments use
       continue;
-    if (variable.isTrained() && (!findDerived(module, variable.getSymName(), Role::Gradient) ||
+    if (variable.isTrained() && (!differentiated.contains(variable.getSymName()) ||
                                  !writes[plan::segmentName(plan::Segment::UPDATE)].contains(variable.getSymName())))
       return variable.emitOpError("is trained, but has no gradient or no update");
     if (!used.contains(variable.getSymName()))

@@ -278,13 +278,14 @@ rt::Status ft::checkSize(const Inputs &inputs, const Choices &choices) {
     return rt::badInput(fmt::format("{}: {}", recipe.place(error->field), error->message));
   if (choices.libraryAttention)
     return rt::Status();
-  const int64_t tiles =
-      inputs.model.layers * choices.rows * llvm::divideCeil(shape.sequenceLen, inputs.target.attention_tile_rows());
-  if (tiles <= mostAttentionTiles)
+  const int64_t tilesOfRow =
+      inputs.model.layers * llvm::divideCeil(shape.sequenceLen, inputs.target.attention_tile_rows());
+  const int64_t mostRows = mostAttentionTiles / tilesOfRow;
+  if (choices.rows <= mostRows || mostRows == 0)
     return checkTilePairs(inputs, choices, shape.sequenceLen);
   return rt::badInput(
-      fmt::format("{}: micro_batch_size is {}; with sequence_len {} and {} layers attention has {} tiles, "
-                  "must be at most {}: lower it, and raise gradient_accumulation_steps",
-                  recipe.place("micro_batch_size"), choices.rows, shape.sequenceLen, inputs.model.layers, tiles,
+      fmt::format("{}: micro_batch_size is {}; must be at most {} with sequence_len {} and {} layers: attention is "
+                  "tiled, and a plan has room for {} tiles; lower it, and raise gradient_accumulation_steps",
+                  recipe.place("micro_batch_size"), choices.rows, mostRows, shape.sequenceLen, inputs.model.layers,
                   mostAttentionTiles));
 }

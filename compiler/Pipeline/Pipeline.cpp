@@ -8,6 +8,7 @@
 #include "compiler/Planning/Steps/Steps.h"
 #include "runtime/Plan/CheckPlan.h"
 #include "runtime/Plan/Kinds.h"
+#include "runtime/Plan/Memory.h"
 #include "runtime/Plan/Verify.h"
 
 #include "mlir/IR/Diagnostics.h"
@@ -27,18 +28,20 @@ namespace {
 /// Runs phases one after the other, keeps the first diagnostic and dumps the module after each.
 class Runner {
 public:
-  Runner(ModuleOp m, std::string dumpDir, bool verifies)
-      : module(m), folder(std::move(dumpDir)), verifies(verifies),
-        handler(m.getContext(), [this](Diagnostic &diagnostic) {
+  Runner(ModuleOp m, std::string dumpDir)
+      : module(m), folder(std::move(dumpDir)), handler(m.getContext(), [this](Diagnostic &diagnostic) {
           if (message.empty() && diagnostic.getSeverity() == DiagnosticSeverity::Error)
             message = diagnostic.str();
         }) {}
 
   rt::Status run(const Phase &phase) {
-    if (failed(phase.run(module)) || (verifies && failed(verify(module))) || !message.empty())
-      return rt::badInput(fmt::format("ftc: {}: {}", phase.name, message.empty() ? "failed" : message));
+    if (failed(phase.run(module)) || (!folder.empty() && failed(verify(module))) || !message.empty())
+      return refuse(phase.name);
     return dump(phase.name);
   }
+
+  /// What each phase has left in the module, behind the last one.
+  rt::Status verifyModule() { return failed(verify(module)) ? refuse("plan") : rt::Status(); }
 
   rt::Status dump(const char *name) {
     if (folder.empty())
@@ -54,9 +57,12 @@ public:
   }
 
 private:
+  rt::Status refuse(const char *phase) const {
+    return rt::badInput(fmt::format("ftc: {}: {}", phase, message.empty() ? "failed" : message));
+  }
+
   ModuleOp module;
   std::string folder, message;
-  bool verifies;
   int count = 0;
   ScopedDiagnosticHandler handler;
 };
@@ -94,15 +100,17 @@ rt::Expected<Compilation> planOnce(const Inputs &inputs, const Choices &choices,
   options.planning = planningOptions(inputs, choices);
   options.target = &inputs.target;
   options.peak = &c.peak;
-  Runner runner(*c.module, dumpDir, verifies);
+  Runner runner(*c.module, dumpDir);
   FT_RETURN_IF_ERROR(runner.dump("import"));
   for (const Phase &phase : phasesTo(Border::Plan, options))
     FT_RETURN_IF_ERROR(runner.run(phase));
+  if (verifies)
+    FT_RETURN_IF_ERROR(runner.verifyModule());
   describePlan(inputs, choices, c.plan);
   if (failed(exportModule(*c.module, c.plan, c.sections)))
     return rt::failed("ftc: export: a constant of an unknown kind");
   finishPlan(inputs.target, c.peak, c.plan);
-  if (verifies)
+  if (verifies && rt::fitOf(c.plan).fits())
     FT_RETURN_IF_ERROR(rt::verifyPlan(c.plan));
   return c;
 }

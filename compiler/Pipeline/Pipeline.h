@@ -20,9 +20,9 @@ struct Compilation {
   PlanSections sections;
 };
 
-/// Runs every phase up to the placement of the last byte, and the independent verifier. BadInput for a shape that the
-/// model or a plan cannot have; whether the plan fits is the caller's question. `dumpDir`: if not empty, numbered IR
-/// after each phase.
+/// Runs every phase up to the placement of the last byte; verifies the module behind the last one, and the plan, if it
+/// fits, by the independent verifier. BadInput for a shape that the model or a plan cannot have; whether the plan fits
+/// is the caller's question. `dumpDir`: if not empty, numbered IR after each phase, which is verified as well.
 rt::Expected<Compilation> planExactly(const Inputs &inputs, const Choices &choices, const std::string &dumpDir = "");
 
 /// The same plan for its numbers alone, in two thirds of the time: neither the module nor the plan is verified. Of
@@ -33,6 +33,10 @@ rt::Expected<Compilation> estimate(const Inputs &inputs, const Choices &choices)
 /// does not fit is given up; of strategies the one that splits least is taken; of rows of a micro-batch and of what
 /// backward makes again the fastest by prediction. Notes of the plan say which.
 rt::Expected<Compilation> planFrom(const Inputs &inputs, const Choices &choices, const std::string &dumpDir = "");
+
+/// The same, of a recipe that is tried since another one does not fit: CannotRun where no plan fits, without making
+/// those that surely do not.
+rt::Expected<Compilation> planFitting(const Inputs &inputs, const Choices &choices);
 
 /// Compiles the distinct kernels and adds their images.
 rt::Status generateCode(Compilation &compilation, const std::string &dumpDir);

@@ -303,10 +303,10 @@ TEST_F(PipelineTest, AutoSplitsTheLeastThatFits) {
 
 TEST_F(PipelineTest, AnErrorOfTheShapeHasThePlaceOfItsField) {
   EXPECT_EQ(errorOf(load({"sequence_len=256", "max_document_len=256"})),
-            "--set sequence_len=256: sequence_len is 256; must be in [1, 128], the model's max_position_embeddings");
+            "--set sequence_len=256: sequence_len is 256; must be at most 128, the model's max_position_embeddings");
   std::ofstream(request.recipePath) << "base_model: \"tiny-gqa\" precision: FP32_TRUE learning_rate: 1\n"
                                        "\nsequence_len: 136 micro_batch_size: 1\n";
-  EXPECT_EQ(errorOf(load()), request.recipePath + ":3: sequence_len is 136; must be in [1, 128], the model's "
+  EXPECT_EQ(errorOf(load()), request.recipePath + ":3: sequence_len is 136; must be at most 128, the model's "
                                                   "max_position_embeddings");
   request.headLanes = 10;
   EXPECT_EQ(errorOf(load({"sequence_len=64"})), request.recipePath +

@@ -7,6 +7,7 @@
 #include "runtime/Plan/Memory.h"
 
 #include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/STLExtras.h"
 
 #include <fmt/format.h>
 
@@ -31,19 +32,61 @@ static std::vector<Choices> enginesToTry(const Inputs &inputs, const Choices &ch
   return engines;
 }
 
-/// Who holds what by the number of alternatives, then the engine: the first that fits, or the last.
-static rt::Expected<Compilation> planInTurn(const Inputs &inputs, const Choices &choices, const std::string &dumpDir) {
+/// Who holds what by the number of alternatives, then the engine, then where transposes lie.
+static std::vector<Choices> alternativesOf(const Inputs &inputs, const Choices &choices) {
   std::vector<Choices> all;
   for (const Choices &split : splitsToTry(inputs, choices))
     for (const Choices &engine : enginesToTry(inputs, split))
       for (const Choices &transposes : transposesToTry(inputs, engine))
         all.push_back(transposes);
-  for (size_t i = 0; i + 1 < all.size(); ++i) {
-    rt::Expected<Compilation> compiled = planExactly(inputs, all[i], dumpDir);
-    if (!compiled.ok() || fits(*compiled))
+  return all;
+}
+
+/// Whether so many bytes are too many even if they are counted too high: a plan has been within a layer of them. What
+/// lies on the host in whole buckets is counted in other shares than it has.
+static bool surelyTooMuch(const Inputs &inputs, const Choices &choices, uint64_t needs) {
+  constexpr int64_t leastLayers = 16; // of which twenty can be that wrong
+  constexpr double sure = 0.95;
+  const bool counts = choices.hostFraction == 0 || choices.hostFraction == 1;
+  const uint64_t has = memoryOf(inputs);
+  return has && counts && inputs.model.layers >= leastLayers && sure * double(needs) > double(has);
+}
+
+/// Whether planning can be spared, since the plan would not fit: by two plans of shallow models.
+static bool isHopeless(const Inputs &inputs, const Choices &choices) {
+  if (!surelyTooMuch(inputs, choices, UINT64_MAX))
+    return false;
+  const rt::Expected<LayerCosts> costs = LayerCosts::measure(inputs, choices, {choices.recompute});
+  return costs.ok() && surelyTooMuch(inputs, choices, costs->needs(choices.recompute));
+}
+
+namespace {
+/// What a search is for.
+struct Asked {
+  const Inputs &inputs;
+  std::string dumpDir;
+  /// Most plans are expected not to fit: each is counted before it is made.
+  bool counts = false;
+  /// A plan that does not fit is no answer.
+  bool fittingOnly = false;
+};
+} // namespace
+
+static rt::Status nothingFits() { return rt::cannotRun("no plan of these choices fits"); }
+
+/// The first that fits, or the last.
+static rt::Expected<Compilation> planInTurn(const Asked &asked, const Choices &choices) {
+  const std::vector<Choices> all = alternativesOf(asked.inputs, choices);
+  for (const Choices &next : all) {
+    const bool isLast = &next == &all.back(), isNeeded = isLast && !asked.fittingOnly;
+    const bool counts = asked.counts || &next != &all.front();
+    if (!isNeeded && counts && isHopeless(asked.inputs, next))
+      continue;
+    rt::Expected<Compilation> compiled = planExactly(asked.inputs, next, asked.dumpDir);
+    if (!compiled.ok() || fits(*compiled) || isLast)
       return compiled;
   }
-  return planExactly(inputs, all.back(), dumpDir);
+  return nothingFits();
 }
 
 /// What was settled, and what it costs beside the fastest that there is.
@@ -72,18 +115,21 @@ static double usOf(const Compilation &c) { return c.plan.stats().predicted_step_
 /// Of candidates in the order of counted time, the fastest that fits, each judged by its own plan. Not planned are
 /// those that are counted to be slower than a plan that was found, or faster than `least`, or whose counted memory is
 /// too much.
-static rt::Expected<std::optional<Compilation>> fastestOf(const Inputs &inputs, llvm::ArrayRef<Candidate> candidates,
-                                                          double least, const std::string &dumpDir) {
+static rt::Expected<std::optional<Compilation>> fastestOf(const Asked &asked, llvm::ArrayRef<Candidate> candidates,
+                                                          double least) {
   constexpr double rounding = 1e-6; // of what is counted
+  const Inputs &inputs = asked.inputs;
   const uint64_t has = memoryOf(inputs);
   std::optional<Compilation> best;
   for (const Candidate &candidate : candidates) {
     if (best && usOf(*best) <= (1 + rounding) * candidate.us)
       break;
     const bool isLast = &candidate == &candidates.back();
-    if (candidate.us < least || (has && candidate.needs > has && !isLast))
+    const bool tooMuch =
+        isLast ? surelyTooMuch(inputs, candidate.choices, candidate.needs) : has && candidate.needs > has;
+    if (candidate.us < least || tooMuch)
       continue;
-    FT_ASSIGN_OR_RETURN(Compilation c, planExactly(inputs, candidate.choices, dumpDir));
+    FT_ASSIGN_OR_RETURN(Compilation c, planExactly(inputs, candidate.choices, asked.dumpDir));
     // Plans of each of its policies alone wait for nothing that the host holds; this one may after all.
     const bool waits = opensPark(inputs) && waitsForParked(c.plan);
     if (fits(c) && !waits && (!best || usOf(c) < usOf(*best)))
@@ -94,45 +140,46 @@ static rt::Expected<std::optional<Compilation>> fastestOf(const Inputs &inputs, 
 
 /// By predicted time. Of the second engine candidates are left out that would be faster than all of the first, which
 /// more memory would have given.
-static rt::Expected<Compilation> planFastest(const Inputs &inputs, const Choices &choices, const std::string &dumpDir) {
+static rt::Expected<Compilation> planFastest(const Asked &asked, const Choices &choices) {
   double slowest = 0;
   std::optional<Candidate> fastest, last;
-  for (const Choices &engine : enginesToTry(inputs, choices)) {
-    FT_ASSIGN_OR_RETURN(const std::vector<Candidate> candidates, candidatesOf(inputs, engine));
+  for (const Choices &engine : enginesToTry(asked.inputs, choices)) {
+    FT_ASSIGN_OR_RETURN(const std::vector<Candidate> candidates, candidatesOf(asked.inputs, engine));
     if (!fastest)
       fastest = candidates.front();
-    FT_ASSIGN_OR_RETURN(std::optional<Compilation> best, fastestOf(inputs, candidates, slowest, dumpDir));
+    FT_ASSIGN_OR_RETURN(std::optional<Compilation> best, fastestOf(asked, candidates, slowest));
     if (best) {
-      addNotes(inputs, *fastest, *best);
+      addNotes(asked.inputs, *fastest, *best);
       return std::move(*best);
     }
     slowest = candidates.back().us;
     last = candidates.back();
   }
-  return planExactly(inputs, last->choices, dumpDir);
+  if (asked.fittingOnly)
+    return nothingFits();
+  return planExactly(asked.inputs, last->choices, asked.dumpDir);
 }
 
-static rt::Expected<Compilation> planShare(const Inputs &inputs, Choices choices, double hostFraction,
-                                           const std::string &dumpDir) {
+static rt::Expected<Compilation> planShare(const Asked &asked, Choices choices, double hostFraction) {
   choices.hostFraction = hostFraction;
-  return isOpen(inputs) ? planFastest(inputs, choices, dumpDir) : planInTurn(inputs, choices, dumpDir);
+  return isOpen(asked.inputs) ? planFastest(asked, choices) : planInTurn(asked, choices);
 }
 
 /// The least share of optimizer states on the host that fits: what is over divided by what all of it would save, and
 /// what rounding to whole buckets has left over again.
-static rt::Expected<Compilation> planLeastShare(const Inputs &inputs, const Choices &choices,
-                                                const std::string &dumpDir) {
+static rt::Expected<Compilation> planLeastShare(Asked asked, const Choices &choices) {
   constexpr int attempts = 4;
-  FT_ASSIGN_OR_RETURN(Compilation none, planShare(inputs, choices, 0, dumpDir));
+  asked.fittingOnly = false; // what is over says how large a share has to be
+  FT_ASSIGN_OR_RETURN(Compilation none, planShare(asked, choices, 0));
   const rt::Fit most = rt::fitOf(none.plan);
   if (most.fitsDevice())
     return none;
-  FT_ASSIGN_OR_RETURN(Compilation all, planShare(inputs, choices, 1, dumpDir));
+  FT_ASSIGN_OR_RETURN(Compilation all, planShare(asked, choices, 1));
   const double saved = double(most.needs()) - double(rt::fitOf(all.plan).needs());
   double share = 0, over = double(most.needs()) - double(most.has);
   for (int i = 0; rt::fitOf(all.plan).fitsDevice() && saved > 0 && i < attempts && share + over / saved < 1; ++i) {
     share += over / saved;
-    FT_ASSIGN_OR_RETURN(Compilation some, planShare(inputs, choices, share, dumpDir));
+    FT_ASSIGN_OR_RETURN(Compilation some, planShare(asked, choices, share));
     if (rt::fitOf(some.plan).fitsDevice())
       return some;
     over = double(rt::fitOf(some.plan).needs()) - double(most.has);
@@ -140,18 +187,27 @@ static rt::Expected<Compilation> planLeastShare(const Inputs &inputs, const Choi
   return all;
 }
 
+/// Whether it is no use to put all states of the optimizer on the host.
+static bool isHopelessOnHost(const Inputs &inputs, Choices choices) {
+  choices.hostFraction = 1;
+  return !isOpen(inputs) &&
+         llvm::all_of(alternativesOf(inputs, choices), [&](const Choices &next) { return isHopeless(inputs, next); });
+}
+
 /// Of the least share that fits and larger ones, whose memory may spare recomputation, the one that is predicted to be
 /// the fastest. A larger one must be worth more than predictions may be wrong by.
-static rt::Expected<Compilation> planFastestShare(const Inputs &inputs, const Choices &choices,
-                                                  const std::string &dumpDir) {
+static rt::Expected<Compilation> planFastestShare(const Asked &asked, const Choices &choices) {
   constexpr int parts = 4;
-  FT_ASSIGN_OR_RETURN(Compilation smallest, planLeastShare(inputs, choices, dumpDir));
+  const Inputs &inputs = asked.inputs;
+  if (asked.fittingOnly && isHopelessOnHost(inputs, choices))
+    return nothingFits();
+  FT_ASSIGN_OR_RETURN(Compilation smallest, planLeastShare(asked, choices));
   const double least = smallest.choices.hostFraction, leastUs = usOf(smallest), part = (1 - least) / parts;
   const bool open = isOpen(inputs), more = memoryOf(inputs) && fits(smallest) && least < 1 && (least > 0 || open);
   double share = least, shareUs = leastUs, slowestUs = leastUs;
   // False where a still larger one would be of no use.
   auto take = [&](double larger) -> rt::Expected<bool> {
-    FT_ASSIGN_OR_RETURN(const Compilation some, planShare(inputs, choices, larger, ""));
+    FT_ASSIGN_OR_RETURN(const Compilation some, planShare({inputs, "", asked.counts}, choices, larger));
     if (!fits(some) || (usOf(some) > slowestUs && !open)) // more exposed, and the memory is of no use
       return false;
     slowestUs = std::max(slowestUs, usOf(some));
@@ -168,7 +224,7 @@ static rt::Expected<Compilation> planFastestShare(const Inputs &inputs, const Ch
     if (more && open && finer > least && finer < 1)
       FT_RETURN_IF_ERROR(take(finer).status());
   if (share > least) {
-    FT_ASSIGN_OR_RETURN(Compilation best, planShare(inputs, choices, share, dumpDir));
+    FT_ASSIGN_OR_RETURN(Compilation best, planShare(asked, choices, share));
     best.plan.mutable_stats()->add_notes(
         fmt::format("offload_optimizer.fraction AUTO took {:.3f}; the least that fits, "
                     "{:.3f}, is predicted to take ×{:.3f} of its time",
@@ -181,44 +237,54 @@ static rt::Expected<Compilation> planFastestShare(const Inputs &inputs, const Ch
   return smallest;
 }
 
-static rt::Expected<Compilation> planStates(const Inputs &inputs, const Choices &choices, const std::string &dumpDir) {
-  const recipe::Recipe &r = inputs.recipe.fields;
+static rt::Expected<Compilation> planStates(const Asked &asked, const Choices &choices) {
+  const recipe::Recipe &r = asked.inputs.recipe.fields;
   if (r.has_offload_optimizer() && !r.offload_optimizer().has_fraction())
-    return planFastestShare(inputs, choices, dumpDir);
-  return planShare(inputs, choices, choices.hostFraction, dumpDir);
+    return planFastestShare(asked, choices);
+  return planShare(asked, choices, choices.hostFraction);
 }
 
 /// With gradients that stay on the device until the host takes them, or with such that leave as soon as they are final,
 /// if that is the only one that fits or is predicted to be worth more than predictions may be wrong by: it takes memory
 /// of the host. On the cpu, whose memory is one and where plans for GPUs are proved, they leave.
-static rt::Expected<Compilation> planGradients(const Inputs &inputs, const Choices &choices,
-                                               const std::string &dumpDir) {
+static rt::Expected<Compilation> planGradients(const Asked &asked, const Choices &choices) {
+  const Inputs &inputs = asked.inputs;
   Choices leaving = choices;
   leaving.gradientsLeave = true;
   if (inputs.gradientsLeave.value_or(inputs.target.driver() == "cpu"))
-    return planStates(inputs, leaving, dumpDir);
-  FT_ASSIGN_OR_RETURN(Compilation stay, planStates(inputs, choices, dumpDir));
-  const bool allFits = fits(stay) && stay.choices.hostFraction == 0 && !isOpen(inputs);
+    return planStates(asked, leaving);
+  rt::Expected<Compilation> stay = planStates(asked, choices);
+  if (!stay.ok())
+    return asked.fittingOnly && !inputs.gradientsLeave ? planStates(asked, leaving) : std::move(stay);
+  const bool allFits = fits(*stay) && stay->choices.hostFraction == 0 && !isOpen(inputs);
   if (inputs.gradientsLeave || allFits)
     return stay;
-  FT_ASSIGN_OR_RETURN(Compilation leave, planStates(inputs, leaving, ""));
-  const bool alone = !fits(stay), leaves = leave.choices.hostFraction > 0 && leave.choices.accumulationSteps == 1;
-  if (!leaves || !fits(leave) || !(alone || usOf(leave) < worthwhile * usOf(stay)))
+  FT_ASSIGN_OR_RETURN(Compilation leave, planStates({inputs, "", asked.counts}, leaving));
+  const bool alone = !fits(*stay), leaves = leave.choices.hostFraction > 0 && leave.choices.accumulationSteps == 1;
+  if (!leaves || !fits(leave) || !(alone || usOf(leave) < worthwhile * usOf(*stay)))
     return stay;
-  if (!dumpDir.empty())
-    FT_RETURN_IF_ERROR(planExactly(inputs, leave.choices, dumpDir).status());
+  if (!asked.dumpDir.empty())
+    FT_RETURN_IF_ERROR(planExactly(inputs, leave.choices, asked.dumpDir).status());
   leave.plan.mutable_stats()->add_notes(
       alone ? "gradients of what the host updates leave during the backward pass: where they stay it does not fit"
             : fmt::format("gradients of what the host updates leave during the backward pass: where they stay the step "
                           "is predicted to take ×{:.3f} of its time",
-                          usOf(stay) / usOf(leave)));
+                          usOf(*stay) / usOf(leave)));
   return leave;
 }
 
-rt::Expected<Compilation> ft::planFrom(const Inputs &inputs, const Choices &choices, const std::string &dumpDir) {
-  const recipe::Recipe &r = inputs.recipe.fields;
+static rt::Expected<Compilation> planAsked(const Asked &asked, const Choices &choices) {
+  const recipe::Recipe &r = asked.inputs.recipe.fields;
   const bool oneMicroBatch = choices.accumulationSteps == 1 || r.micro_batch_size() == recipe::MicroBatchSize::AUTO;
   if (r.has_offload_optimizer() && oneMicroBatch)
-    return planGradients(inputs, choices, dumpDir);
-  return planStates(inputs, choices, dumpDir);
+    return planGradients(asked, choices);
+  return planStates(asked, choices);
+}
+
+rt::Expected<Compilation> ft::planFrom(const Inputs &inputs, const Choices &choices, const std::string &dumpDir) {
+  return planAsked({inputs, dumpDir}, choices);
+}
+
+rt::Expected<Compilation> ft::planFitting(const Inputs &inputs, const Choices &choices) {
+  return planAsked({inputs, "", /*counts=*/true, /*fittingOnly=*/true}, choices);
 }

@@ -52,8 +52,11 @@ int64_t SegmentLayout::aliasOf(Value result) const {
 }
 
 void SegmentLayout::numberOperations() {
-  for (auto [i, op] : llvm::enumerate(segment.getBody().front()))
+  for (auto [i, op] : llvm::enumerate(segment.getBody().front())) {
     indexOf[&op] = i;
+    if (auto read = dyn_cast<model::ReadOp>(op))
+      readsOf[variables.place(read.getVariable()).buffer].push_back(read);
+  }
 }
 
 int64_t SegmentLayout::lastUse(Value value) const {
@@ -317,7 +320,10 @@ bool SegmentLayout::mayOverwrite(Operation *op, Value result, const Place &place
   if (!endsAt(result, place))
     return false;
   const int64_t limit = indexOf.lookup(op) + (atOp ? 1 : 0);
-  for (auto read : func::FuncOp(segment).getOps<model::ReadOp>()) {
+  const auto reads = readsOf.find(place.buffer);
+  if (reads == readsOf.end())
+    return true;
+  for (model::ReadOp read : reads->second) {
     const Place &whole = variables.place(read.getVariable());
     if (!overlap(whole, place))
       continue;
@@ -380,8 +386,10 @@ void SegmentLayout::grantRequests(const PlanningOptions &options) {
     if (auto placement = dyn_cast<model::Placement>(op))
       placement.requestPlaces(requests);
   auto storage = [&](Value v) -> Storage & { return storages[storageOf.lookup(v)]; };
+  // Also of a value whose place another takes behind it: a product made again lies as its original, which nothing
+  // overwrites, and so has its bits.
   for (auto [value, columns] : requests.borders)
-    if (!storage(value).persistent && storage(value).chain.back() == value)
+    if (!storage(value).persistent && (storage(value).border == 0 || storage(value).chain.back() == value))
       storage(value).border = columns;
   for (auto [value, like] : requests.alike)
     if (!storage(value).persistent)
@@ -572,11 +580,12 @@ static llvm::SmallSetVector<StringAttr, 8> endedByFinish(func::FuncOp segment) {
   auto finish = module.lookupSymbol<func::FuncOp>(plan::segmentName(plan::Segment::FINISH));
   if (!finish)
     return ended;
+  SymbolTable symbols(module);
   for (auto write : finish.getOps<model::WriteOp>())
-    if (module.lookupSymbol<model::VariableOp>(write.getVariable()).getBucket())
+    if (symbols.lookup<model::VariableOp>(write.getVariable()).getBucket())
       ended.insert(write.getVariableAttr().getAttr());
   for (auto read : finish.getOps<model::ReadOp>())
-    if (auto variable = module.lookupSymbol<model::VariableOp>(read.getVariable());
+    if (auto variable = symbols.lookup<model::VariableOp>(read.getVariable());
         variable.getHost() && variable.getRole() == model::Role::Gradient)
       ended.insert(read.getVariableAttr().getAttr());
   return ended;

@@ -71,6 +71,7 @@ private:
     int64_t border = 0; ///< columns behind each row
   };
 
+  /// Fills `indexOf` and `readsOf`.
   void numberOperations();
   void assignStorages();
   void assignRead(model::ReadOp read);
@@ -111,6 +112,7 @@ private:
   int64_t &nextVersion;
   int64_t bufferCount = 0;
   llvm::DenseMap<mlir::Operation *, int64_t> indexOf;
+  llvm::DenseMap<mlir::Attribute, llvm::SmallVector<model::ReadOp, 1>> readsOf; ///< by the buffer of what is read
   std::vector<Storage> storages;
   llvm::DenseMap<mlir::Value, int64_t> storageOf;
   llvm::DenseMap<mlir::Value, int64_t> aliases;

@@ -26,7 +26,7 @@ public:
     const rt::Expected<Inputs> changed = withOverrides(inputs, way);
     if (!changed.ok())
       return std::nullopt;
-    rt::Expected<Compilation> compiled = planFrom(*changed, choose(*changed));
+    rt::Expected<Compilation> compiled = planFitting(*changed, choose(*changed));
     if (!compiled.ok() || !rt::fitOf(compiled->plan).fits())
       return std::nullopt;
     return std::move(compiled->plan);

@@ -22,7 +22,7 @@ class Compile(WorkshopTest):
             (dict(precison="FP32_TRUE"), ["no field precison", 'did you mean "precision"?']),
             (dict(sequence_len=25), ["sequence_len is 25", "multiple of 8"]),
             (dict(micro_batch_size=0), ["micro_batch_size", "0"]),
-            (dict(micro_batch_size=65536), ["micro_batch_size is 65536", "131072 tiles, must be at most 32768"]),
+            (dict(micro_batch_size=65536), ["micro_batch_size is 65536; must be at most 16384", "tiled"]),
             (dict(learning_rate=0), ["learning_rate"]),
             (dict(precision=None), ["precision"]),
             (dict(optim="MUON"), ["optim asks for MUON", "use ADAMW, LION or SGD"]),

@@ -47,8 +47,9 @@ LogicalResult emitLinear(LinearOp linear, StepEmitter &out) {
   const SegmentLayout &values = out.values;
   const double alpha = linear.getAlpha().convertToDouble();
   const SmallVector<OperandRun> runs = gemmRuns(linear.getWeights(), linear.getResults(), values);
-  std::optional<Place> border = borderColumns(linear, values) ? values.border(linear.getX()) : std::nullopt;
-  if (border && alpha == 1 && runs.size() == 1) {
+  const int64_t columns = borderColumns(linear, values);
+  std::optional<Place> border = columns ? values.border(linear.getX()) : std::nullopt;
+  if (border && border->columns == columns && alpha == 1 && runs.size() == 1) {
     emitFolded(linear, *border, out);
     return success();
   }

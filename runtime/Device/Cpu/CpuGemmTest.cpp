@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <random>
 
 using namespace ft;
@@ -26,6 +27,20 @@ std::vector<double> randomNumbers(size_t count, uint64_t seed) {
   for (double &number : numbers)
     number = double(random() >> 11) * 0x1p-52 - 1;
   return numbers;
+}
+
+uint64_t sizeOf(plan::DType type) { return type == plan::BF16 ? 2 : 4; }
+
+/// The same numbers whatever `spare` columns lie behind each row; bf16 ones are the upper halves of f32's.
+std::vector<char> matrix(plan::DType type, uint64_t rows, uint64_t columns, uint64_t spare, uint64_t seed) {
+  std::vector<char> bytes(rows * (columns + spare) * sizeOf(type));
+  const std::vector<double> numbers = randomNumbers(rows * columns, seed);
+  for (uint64_t i = 0; i < numbers.size(); ++i) {
+    const float number = static_cast<float>(numbers[i]);
+    const char *upper = reinterpret_cast<const char *>(&number) + sizeof(float) - sizeOf(type);
+    std::memcpy(&bytes[(i / columns * (columns + spare) + i % columns) * sizeOf(type)], upper, sizeOf(type));
+  }
+  return bytes;
 }
 
 std::string refusal(Device &device, const plan::Gemm &gemm, Code code) {
@@ -162,6 +177,49 @@ TEST(CpuGemm, CodesAreDividedOverAnyTeam) {
             << c.m << "x" << c.n << "x" << c.k << " on " << threads << " threads, element " << i;
       }
     }
+}
+
+// What backward makes again, or packing elsewhere, gives an operand another pitch; the numbers must stay.
+TEST(CpuGemm, ThePitchDoesNotChangeTheBits) {
+  struct Types {
+    plan::DType in, out;
+  };
+  auto device = openCpuDevice(1);
+  ASSERT_TRUE(device.ok()) << device.status().message();
+  std::vector<char> workspace(16 << 20);
+  for (const Types types : {Types{plan::F32, plan::F32}, {plan::BF16, plan::F32}, {plan::BF16, plan::BF16}})
+    for (const uint64_t m : {1, 5, 56, 168, 333})
+      for (const uint64_t n : {1, 2, 3, 4, 8, 16, 31, 47, 48, 96})
+        for (const uint64_t k : {1, 4, 30, 64, 168})
+          for (const int form : {0, 1, 2}) { // NN, NT, TN
+            std::vector<std::vector<char>> results;
+            for (const uint64_t spare : {0, 8, 64}) {
+              plan::Gemm gemm = makeGemm(m, n, k, types.in);
+              gemm.set_d_type(types.out), gemm.set_compute_type(plan::F32);
+              gemm.set_trans_a(form == 2), gemm.set_trans_b(form == 1);
+              const uint64_t rowsA = form == 2 ? k : m, rowsB = form == 1 ? n : k;
+              const uint64_t columnsA = form == 2 ? m : k, columnsB = form == 1 ? k : n;
+              gemm.set_lda(columnsA + spare), gemm.set_ldb(columnsB + spare), gemm.set_ldd(n + spare);
+              gemm.mutable_workspace()->set_row_bytes(workspace.size());
+              auto handle = (*device)->prepareGemm(gemm);
+              ASSERT_TRUE(handle.ok()) << handle.status().message();
+              const std::vector<char> a = matrix(types.in, rowsA, columnsA, spare, 1);
+              const std::vector<char> b = matrix(types.in, rowsB, columnsB, spare, 2);
+              std::vector<char> d = matrix(types.out, m, n, spare, 3);
+              ASSERT_TRUE((*device)->gemm(0, *handle, a.data(), b.data(), d.data(), workspace.data()).ok());
+              const uint64_t width = n * sizeOf(types.out), pitch = (n + spare) * sizeOf(types.out);
+              std::vector<char> &dense = results.emplace_back();
+              for (uint64_t row = 0; row < m; ++row)
+                dense.insert(dense.end(), d.begin() + long(row * pitch), d.begin() + long(row * pitch + width));
+            }
+            for (const std::vector<char> &other : results)
+              EXPECT_EQ(other == results.front(), true)
+                  << m << "x" << n << "x" << k << " of " << plan::DType_Name(types.in) << " to "
+                  << plan::DType_Name(types.out)
+                  << (form == 0   ? " NN"
+                      : form == 1 ? " NT"
+                                  : " TN");
+          }
 }
 
 TEST(CpuGemm, RefusesCodesWithoutScalesAndAWorkspaceForNoPanel) {

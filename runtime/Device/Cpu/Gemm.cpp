@@ -130,8 +130,10 @@ Expected<std::unique_ptr<PreparedGemm>> GemmCache::make(const plan::Gemm &gemm) 
   if ((allF32 || native) && !thin)
     if (auto divided = makeTeamGemm(gemm, *context, team); divided.ok())
       return divided;
+  // Of one column oneDNN's first form depends on the pitch; a value has the same bits wherever it lies.
+  const std::string_view form = gemm.n() == 1 ? "gemm:jit" : "";
   if (allF32)
-    return makeDnnlGemm(gemm, *context);
+    return makeDnnlGemm(gemm, *context, form);
   if (native)
     if (auto direct = makeDnnlGemm(gemm, *context); direct.ok())
       return direct;

@@ -6,7 +6,7 @@
 // RUN: not ft-opt %s --ft-build-model="config=%source_root/recipes/models/tiny-gqa head-lanes=12" 2>&1 | FileCheck %s --check-prefix=LANES
 // RUN: not ft-opt %s --ft-build-model="config=%source_root/recipes/models/no-such-model" 2>&1 | FileCheck %s --check-prefix=MISSING
 
-// LONG: sequence_len is 129; must be in [1, 128], the model's max_position_embeddings
+// LONG: sequence_len is 129; must be at most 128, the model's max_position_embeddings
 // DOCUMENTS: the cap on documents of a micro-batch is 3; must be at least micro_batch_size, which is 4
 // MISSING: no-such-model: cannot open
 
