@@ -121,6 +121,11 @@ TEST_F(ChatRows, CallsOfOlderFormsAreToolCalls) {
   EXPECT_TRUE(row(R"({"messages":[],"tools":""})").tools == jinja::Value::none());
 }
 
+TEST_F(ChatRows, FieldsThatAreNotReadAreNamed) {
+  EXPECT_EQ(row("{\"id\":1," + Chat + ",\"system\":\"\",\"tools\":null,\"score\":true}").unread, "id, score");
+  EXPECT_EQ(row(R"({"instruction":"i","context":"c","output":"o","text":"t"})").unread, "context");
+}
+
 TEST_F(ChatRows, RolesHaveManyNames) {
   EXPECT_EQ(shape(row(R"({"messages":[{"role":"System","content":"S"},{"role":"Human","content":"A"},
       {"role":"AI","content":"B"},{"role":"ipython","content":"C"},{"role":"gpt","content":"D"}]})")),

@@ -51,6 +51,8 @@ std::string sourceLine(const SourceStats &source) {
   out += fmt::format(", end trained in {}", source.endTrained);
   if (source.duplicates)
     out += fmt::format(", duplicates {}", source.duplicates);
+  if (!source.unread.empty())
+    out += fmt::format(", not read: {}", shown(source.unread, 240));
   return out + "\n";
 }
 } // namespace

@@ -43,6 +43,7 @@ struct EncodedSample {
   };
   std::vector<Part> parts; ///< those that are trained
   bool truncated = false;
+  std::string unread; ///< see Sample
 };
 
 /// What goes through all cores.
@@ -71,7 +72,8 @@ public:
 private:
   Status encode(const SampleSource &source, const Record &record, Tokenizer::Scratch &scratch,
                 EncodedSample &out) const {
-    FT_ASSIGN_OR_RETURN(const Sample sample, source.sample(record));
+    FT_ASSIGN_OR_RETURN(Sample sample, source.sample(record));
+    out.unread = std::move(sample.unread);
     std::vector<Document> documents;
     Status status = codec.encode(sample, identity.shape.maxDocumentLen, scratch, documents);
     for (Document &document : documents) {
@@ -104,7 +106,7 @@ public:
       : sources(sources), data(data), progress(progress) {
     data.stats.lines = sources[0].lines();
     for (const SampleSource &source : sources) {
-      data.stats.sources.push_back({std::filesystem::path(source.path()).filename().string()});
+      data.stats.sources.emplace_back().name = std::filesystem::path(source.path()).filename().string();
       total += source.text().size();
     }
   }
@@ -133,6 +135,8 @@ private:
       digests.push_back(part.digest);
       FT_RETURN_IF_ERROR(data.documents.append(part.document));
     }
+    if (source.samples == 0)
+      source.unread = sample.unread;
     ++source.samples;
     ++data.stats.samples;
     source.truncated += sample.truncated;

@@ -287,7 +287,8 @@ TEST_F(PreparedDataTest, ReportCountsEverySource) {
   const std::string flagged =
       R"({"messages":[{"role":"user","content":"A?"},{"role":"assistant","content":"B.","train":false}]})";
   write("train.jsonl", line + line + "{\"instruction\":\"" + longPrompt + "\",\"output\":\"y\"}\n" + many);
-  write("more.jsonl", line + flagged + "\n");
+  write("more.jsonl",
+        "{\"id\":7,\"instruction\":\"Ask.\",\"context\":\"c\",\"output\":\"Answer.\"}\n" + line + flagged + "\n");
   run.add_data_train("more.jsonl");
   auto data = prepare();
   ASSERT_TRUE(data.ok()) << data.status().message();
@@ -309,6 +310,8 @@ TEST_F(PreparedDataTest, ReportCountsEverySource) {
             std::string::npos)
       << text;
   EXPECT_NE(text.find("dropped 1 of which nothing is trained"), std::string::npos) << text;
+  EXPECT_EQ(sources[0].unread, "");
+  EXPECT_NE(text.find(", not read: id, context\n"), std::string::npos) << text;
   EXPECT_NE(text.find("  tokens a document:\n"), std::string::npos) << text;
   // The same from the cache.
   EXPECT_EQ(prepare()->file->stats().sources, sources);

@@ -48,6 +48,12 @@ std::optional<std::string> *SampleFields::field(std::string_view name) {
   return nullptr;
 }
 
+void SampleFields::other(std::string_view name, bool truth) {
+  graded |= truth && name == "label";
+  if (unread.size() < 200)
+    unread += fmt::format("{}{}", unread.empty() ? "" : ", ", shown(name, 40));
+}
+
 void SampleFields::null() {
   if (found.size() < 400)
     found += " (null)";
@@ -156,6 +162,12 @@ Status SampleFields::missing(std::string_view name) const {
 }
 
 Expected<Sample> SampleFields::sample() {
+  FT_ASSIGN_OR_RETURN(Sample sample, ofForm());
+  sample.unread = std::move(unread);
+  return sample;
+}
+
+Expected<Sample> SampleFields::ofForm() {
   if (!messages.empty())
     return chat();
   if (!texts[Instruction] && (!prompt.empty() || !completion.empty()))

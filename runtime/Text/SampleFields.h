@@ -21,8 +21,8 @@ public:
   std::string *chatField(std::string_view name);
   /// Where the JSON goes of a field that is a text in one form and a list of messages in another; null for any other.
   std::string *listField(std::string_view name);
-  /// Of a field that no form has: it is a truth value.
-  void truth(std::string_view name) { graded |= name == "label"; }
+  /// A field that no form has; whether it is a truth value.
+  void other(std::string_view name, bool truth);
   /// The field that was named last is null.
   void null();
   /// BadInput, without a place, where a required field is missing, or where what is there belongs to a form of training
@@ -30,6 +30,7 @@ public:
   Expected<Sample> sample();
 
 private:
+  Expected<Sample> ofForm();
   Expected<Sample> chat();
   Expected<Sample> conversation();
   Expected<Sample> instruction();
@@ -41,7 +42,7 @@ private:
   std::array<std::optional<std::string>, 7> texts;                     ///< by Text
   std::string messages, prompt, completion, tools, functions, history; ///< JSON; empty: absent
   bool preferred = false, rejected = false, graded = false;            ///< of preference data
-  std::string found;
+  std::string found, unread;
 };
 
 } // namespace ft::rt

@@ -56,8 +56,8 @@ Expected<Sample> readSample(JsonCursor &json, std::string_view text, const Colum
       field = nullptr;
     else if (field)
       chat = nullptr;
-    if (kind == Kind::Boolean && !field)
-      fields.truth(name);
+    if (!field && !chat)
+      fields.other(name, kind == Kind::Boolean);
     const size_t begin = json.at();
     syntax = !field || kind == Kind::String || kind == Kind::None;
     FT_RETURN_IF_ERROR(field ? readField(json, name, *field, fields) : json.skip());
@@ -246,6 +246,8 @@ Expected<Sample> SampleSource::row(const Record &record) const {
       *to = std::move(cells[column]);
     else if (chat)
       *chat = std::move(cells[column]);
+    else
+      fields.other(header[column], false);
   }
   auto sample = fields.sample();
   return sample ? std::move(sample) : named(sample.status().message());

@@ -27,6 +27,7 @@ struct Sample {
   jinja::Value tools = jinja::Value::none();
   /// Of a document: whether the text starts and ends here, or goes on from the sample before and to the one behind.
   bool starts = true, ends = true;
+  std::string unread; ///< the names of its other fields, "id, source"; cut where there are many
   /// What a user's turn of it says: the instruction, and the input below.
   std::string request() const { return input.empty() ? instruction : instruction + "\n" + input; }
 };

@@ -24,6 +24,8 @@ std::string writeSources(std::span<const SourceStats> sources) {
     Json item = {{"name", source.name}};
     for (const auto &[name, count] : Counts)
       item[name] = source.*count;
+    if (!source.unread.empty())
+      item["unread"] = source.unread;
     list.push_back(std::move(item));
   }
   return list.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
@@ -48,6 +50,8 @@ Expected<std::vector<SourceStats>> readSources(std::string_view text) {
         return badInput(fmt::format("source {} has no {}", sources.size(), key));
       source.*count = value->get<uint64_t>();
     }
+    if (const Json *unread = findMember(item, "unread"); unread && unread->is_string())
+      source.unread = unread->get<std::string>();
     sources.push_back(std::move(source));
   }
   return sources;

@@ -45,6 +45,7 @@ struct SourceStats {
   uint64_t untrained = 0;  ///< dropped: nothing of it is trained
   uint64_t endTrained = 0; ///< documents whose end is trained
   uint64_t duplicates = 0; ///< documents that another one before is equal to, in whatever file
+  std::string unread;      ///< fields of the first sample that are not read
   bool operator==(const SourceStats &) const = default;
 };
 
