@@ -269,12 +269,15 @@ template <typename Op> void placeHeads(Op op, PlaceRequests &requests) {
     requests.atOnePitch({op.getQ(), op.getK(), op.getV()});
 }
 
-/// The library writes dq, dk and dv into one buffer, at the pitch of q, k and v where documents are ragged; it takes
-/// one pitch for the output and its gradient.
+/// The library writes dq, dk and dv into one buffer, at the pitch of q, k and v where documents are ragged, or apart at
+/// one pitch, where no one product reads them; it takes one pitch for the output and its gradient.
 void placeAttentionBackward(AttentionBwdOp op, PlaceRequests &requests) {
   placeHeads(op, requests);
   requests.borderLike(op.getDO(), op.getO());
-  requests.sideBySideIfFree(op->getResults());
+  if (requests.options.libraryAttention)
+    requests.atOnePitch(op->getResults());
+  else
+    requests.sideBySideIfFree(op->getResults());
   if (requests.options.raggedAttention)
     requests.apart(op->getResults());
 }

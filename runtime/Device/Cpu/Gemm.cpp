@@ -131,10 +131,11 @@ Expected<std::unique_ptr<PreparedGemm>> GemmCache::make(const plan::Gemm &gemm) 
     if (auto divided = makeTeamGemm(gemm, *context, team); divided.ok())
       return divided;
   // Of one column oneDNN's first form depends on the pitch; a value has the same bits wherever it lies.
-  const std::string_view form = gemm.n() == 1 ? "gemm:jit" : "";
+  const bool oneColumn = gemm.n() == 1;
+  const std::string_view form = oneColumn ? "gemm:jit" : "";
   if (allF32)
     return makeDnnlGemm(gemm, *context, form);
-  if (native)
+  if (native && !oneColumn)
     if (auto direct = makeDnnlGemm(gemm, *context); direct.ok())
       return direct;
   return makePanelGemm(gemm, *context, team);
