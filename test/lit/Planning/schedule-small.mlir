@@ -29,10 +29,13 @@ plan.segment @evaluate {
   plan.copy "matrix1" <buffer = @a, offset = 0, rows = 1, rowBytes = 1024, pitch = 1024, read = 1>
               to <buffer = @first, offset = 0, rows = 1, rowBytes = 1024, pitch = 1024, write = 1>
     {predicted_us = 5.0 : f64}
-  plan.launch "multiply1" @k items 1 [#plan.operand<buffer = @first, offset = 0, rows = 1, rowBytes = 1024, pitch = 1024, read = 1>,
-                                      #plan.operand<buffer = @sum, offset = 0, rows = 1, rowBytes = 8, pitch = 8, read = 1, write = 2>]
-    {predicted_us = 20.0 : f64}
   plan.launch "normalise1" @k items 1 [#plan.operand<buffer = @norm, offset = 0, rows = 1, rowBytes = 16, pitch = 16, read = 1>,
+                                       #plan.operand<buffer = @sum, offset = 0, rows = 1, rowBytes = 8, pitch = 8, read = 1, write = 5>]
+    {predicted_us = 20.0 : f64}
+  plan.launch "multiply1" @k items 1 [#plan.operand<buffer = @first, offset = 0, rows = 1, rowBytes = 1024, pitch = 1024, read = 1>,
+                                      #plan.operand<buffer = @sum, offset = 0, rows = 1, rowBytes = 8, pitch = 8, read = 5, write = 2>]
+    {predicted_us = 20.0 : f64}
+  plan.launch "normalise2" @k items 1 [#plan.operand<buffer = @norm, offset = 0, rows = 1, rowBytes = 16, pitch = 16, read = 1>,
                                        #plan.operand<buffer = @sum, offset = 0, rows = 1, rowBytes = 8, pitch = 8, read = 2, write = 3>]
     {predicted_us = 20.0 : f64}
   plan.copy "matrix2" <buffer = @b, offset = 0, rows = 1, rowBytes = 1024, pitch = 1024, read = 1>
