@@ -130,12 +130,15 @@ Expected<std::unique_ptr<PreparedGemm>> GemmCache::make(const plan::Gemm &gemm) 
   if ((allF32 || native) && !thin)
     if (auto divided = makeTeamGemm(gemm, *context, team); divided.ok())
       return divided;
-  // Of one column oneDNN's first form depends on the pitch; a value has the same bits wherever it lies.
-  const bool oneColumn = gemm.n() == 1;
-  const std::string_view form = oneColumn ? "gemm:jit" : "";
+  // Of one column, or of few rows, the form that oneDNN takes depends on the pitch. A value has the same bits wherever
+  // it lies: panels are dense.
+  constexpr uint64_t fewRows = 16;
+  if ((allF32 || native) && thin && (gemm.n() == 1 || gemm.m() < fewRows))
+    if (auto panels = makePanelGemm(gemm, *context, team); panels.ok())
+      return panels;
   if (allF32)
-    return makeDnnlGemm(gemm, *context, form);
-  if (native && !oneColumn)
+    return makeDnnlGemm(gemm, *context);
+  if (native)
     if (auto direct = makeDnnlGemm(gemm, *context); direct.ok())
       return direct;
   return makePanelGemm(gemm, *context, team);
