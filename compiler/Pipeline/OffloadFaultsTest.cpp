@@ -124,9 +124,10 @@ protected:
   /// The launch of the host that reads a gradient, and that operand.
   static plan::Operand &gradientOf(plan::Plan &plan, plan::Segment::Kind kind) {
     for (plan::Step &step : *segment(plan, kind).mutable_steps())
-      for (plan::Operand &operand : *step.mutable_host_launch()->mutable_operands())
-        if (step.has_host_launch() && isGradient(plan, operand))
-          return operand;
+      if (step.has_host_launch())
+        for (plan::Operand &operand : *step.mutable_host_launch()->mutable_operands())
+          if (isGradient(plan, operand))
+            return operand;
     ADD_FAILURE() << "no update of a gradient";
     return *segment(plan, kind).add_steps()->mutable_host_launch()->add_operands();
   }

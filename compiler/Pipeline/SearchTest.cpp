@@ -263,7 +263,7 @@ TEST_F(SearchTest, GradientsLeaveWhereTheirMemoryIsWanted) {
   const Compilation stay = with(false), leave = with(true);
   EXPECT_TRUE(leave.choices.gradientsLeave);
   const double gradients = 2.0 * double(stay.plan.stats().trainable_parameters()); // in bf16
-  EXPECT_LT(double(needs(leave)), double(needs(stay)) - 0.8 * gradients);
+  EXPECT_LT(double(needs(leave)), double(needs(stay)) - 0.75 * gradients);
   EXPECT_GT(double(rt::fitOf(leave.plan).host), double(rt::fitOf(stay.plan).host) + 0.8 * gradients);
   inputs.target.set_memory_bytes(needs(stay) - 1);
   const Compilation alone = with(std::nullopt);

@@ -101,7 +101,8 @@ TEST(Safetensors, RefusesBadFolders) {
   expectError(index(R"({"weight_map":{"a":"a.safetensors","b":"a.safetensors"}})"),
               "model.safetensors.index.json: a.safetensors, which it names for 2 tensors, is not there");
   std::filesystem::create_symlink("blob", scratch.path() + "/a.safetensors"); // as in a cache that lost its files
-  expectError(index(R"({"weight_map":{"a":"a.safetensors"}})"), "is not there; copy or download the whole model");
+  expectError(index(R"({"weight_map":{"a":"a.safetensors"}})"),
+              "is a link to blob, where nothing is; copy or download it again");
   std::filesystem::remove(scratch.path() + "/a.safetensors");
   const std::string one = safetensorsText(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})", "x");
   scratch.write("a.safetensors", one);
