@@ -28,7 +28,7 @@ private:
 
 struct Context {
   Budget budget;
-  std::optional<std::tm> now;                            ///< what strftime_now says; nothing: it is refused
+  std::optional<std::tm> now;                           ///< what strftime_now says; nothing: it is refused
   std::vector<std::shared_ptr<class Mutable>> changing; ///< all, emptied at the end: they may hold each other
 };
 
