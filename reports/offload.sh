@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The optimizer on the host of the GPU of this machine: bits with and without, the rate of updates, and time by step beside
 # what ftc predicts.
-# offload.sh plans BIN_DIR OUT_DIR    compiles the plans, on any machine
+# offload.sh plans BIN_DIR OUT_DIR [tiny] [large] [thirteen] [f32]   compiles the plans, on any machine
 # offload.sh run BIN_DIR OUT_DIR [NAME…]   runs them, or those of these names in this order, where "bits" stands for the tiny
 # plans; OUT_DIR/table is what reports/offload.md has. BIN_DIR holds ftc or ftrun. Nothing else should use the processors.
 set -eu
@@ -45,6 +45,7 @@ RECIPE
     compile "tiny.$form.device" "$out/tiny.textproto" "${set[@]}"
     compile "tiny.$form.half" "$out/tiny.textproto" "${set[@]}" "${host[@]}" --set offload_optimizer.fraction=0.5
     compile "tiny.$form.all" "$out/tiny.textproto" "${set[@]}" "${all[@]}"
+    compile "tiny.$form.leave" "$out/tiny.textproto" "${set[@]}" "${all[@]}" --gradients leave
   done
 }
 
@@ -66,22 +67,60 @@ largePlans() {
   compile 7b.f32 recipes/bench_full_7b.textproto "${all[@]}" --set precision=BF16_MIXED --set optimizer_state_dtype=F32
 }
 
+# 13B with remainders and moments in bf16: 32,768 tokens in one micro-batch, in the form that AUTO takes and in the other,
+# and 131,072 in four; and bf16 alone.
+thirteenPlans() {
+  cat > "$out/full13.textproto" <<RECIPE
+base_model: "open-llama-13b"
+precision: BF16_TRUE
+sequence_len: 2048
+micro_batch_size: 16
+max_documents_per_row: 1
+gradient_checkpointing: AUTO
+optimizer_state_dtype: BF16
+adam_beta2: 0.95
+deterministic: FALSE
+learning_rate: 1e-4
+lr_scheduler_type: CONSTANT
+max_steps: 20
+data { train: "synthetic:1" }
+RECIPE
+  local mixed=(--set precision=BF16_MIXED --set master_dtype=BF16_REMAINDER) many=(--set gradient_accumulation_steps=4)
+  compile 13b.one "$out/full13.textproto" "${host[@]}" "${mixed[@]}"
+  compile 13b.stay "$out/full13.textproto" "${host[@]}" "${mixed[@]}" --gradients stay
+  compile 13b.four "$out/full13.textproto" "${host[@]}" "${mixed[@]}" "${many[@]}"
+  compile 13b.bf16 "$out/full13.textproto" "${host[@]}"
+  compile 13b.bf16x4 "$out/full13.textproto" "${host[@]}" "${many[@]}"
+}
+
+# 7B with masters and moments in f32, 65,536 tokens a step in four micro-batches, and in as many as AUTO takes.
+f32Plans() {
+  local f32=(--set precision=BF16_MIXED --set optimizer_state_dtype=F32) many=(--set gradient_accumulation_steps=4)
+  local recipe=recipes/bench_full_7b.textproto
+  compile 7b.f32auto "$recipe" "${host[@]}" "${f32[@]}" "${many[@]}" --set gradient_checkpointing=AUTO
+  compile 7b.f32all "$recipe" "${all[@]}" "${f32[@]}" "${many[@]}"
+  compile 7b.f32x80 "$recipe" "${host[@]}" "${f32[@]}" "${many[@]}" --set gradient_checkpointing=AUTO --set memory_budget=80GB
+  compile 7b.f32rows "$recipe" "${host[@]}" "${f32[@]}" --set gradient_checkpointing=AUTO --set micro_batch_size=AUTO --set global_batch_size=32
+}
+
 if [ "$what" = plans ]; then
-  tinyPlans
-  largePlans
+  [ $# = 0 ] && set -- tiny large thirteen f32
+  for group; do
+    "${group}Plans"
+  done
   exit 0
 fi
 
 compareBits() {
   local form share name file
   for form in plain accumulated clipped lora; do
-    for share in device half all; do
+    for share in device half all leave; do
       name=tiny.$form.$share
       "$bin/ftrun" "$out/$name.bin" --model seeded:1 --init-adapters normal --overwrite --out "$out/run.$share" > "$out/$name.log" 2>&1
     done
     file=model.safetensors
     [ $form = lora ] && file=adapter_model.safetensors
-    for share in half all; do
+    for share in half all leave; do
       cmp "$out/run.device/$file" "$out/run.$share/$file" && echo "tiny $form, $share on the host: same bits" ||
         echo "tiny $form, $share on the host: OTHER BITS"
     done
