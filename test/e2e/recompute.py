@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """What backward makes again, and what the host holds meanwhile, has the bits that it had: trained weights under each
 policy against those of NONE."""
+import json
+import pathlib
 import re
 import unittest
 
@@ -20,6 +22,7 @@ SETTINGS = {
     "LoRA, BF16_MIXED, dropout": dict(lora=DROPOUT, precision="BF16_MIXED"),
     "LoRA, of q and v alone": dict(lora="{ r: 4 }"),
     "LoRA, odd sizes": dict(base_model='"tiny-odd"', lora=DROPOUT),
+    "LoRA of one column, unfolded": dict(lora='{ r: 1 target_modules: "all-linear" }', quantization="{ type: FP8 }"),
     "QLoRA": dict(lora=LORA, quantization="{ type: NF4 }"),
     "DDP": dict(lora=DROPOUT, parallelism="{ dp_replicate_size: 2 }"),
     "FSDP": dict(parallelism="{ strategy: FSDP dp_shard_size: 2 }"),
@@ -62,6 +65,26 @@ class SameBits(WorkshopTest):
 
     def test_of_several_windows_and_of_targets(self):
         self.same(base_model='"tiny-gemma3"', max_target_tokens=16, lora=DROPOUT, data='{ train: "synthetic:7:50" }')
+
+    def test_products_made_again_are_folded_as_their_originals(self):
+        """Also where dropout's gradient takes the place of what they read."""
+        plan = self.folder / "plan.bin"
+        result = call(FTC, "compile", "recipes/tinyllama_qlora.textproto", "--gpu", "rtx4090",
+                      "--set", "gradient_checkpointing=SELECTIVE", "-o", plan)
+        self.assertEqual(result.code, 0, result.text)
+        steps = call(FTC, "explain", plan).out
+        self.assertRegex(steps, r"again\.folded")
+        self.assertNotRegex(steps, r"again\.low_rank")
+
+    def test_heads_whose_products_are_two(self):
+        """Rows of weights of 56 bytes: v's does not lie behind q's and k's, and the library reads all at one pitch."""
+        config = json.loads(pathlib.Path("recipes/models/tiny-gqa/config.json").read_text())
+        config.update(hidden_size=28, num_attention_heads=6, num_key_value_heads=3, head_dim=8)
+        (self.folder / "config.json").write_text(json.dumps(config))
+        recipe = self.recipe(base_model=f'"{self.folder}"', precision="BF16_TRUE", sequence_len=40,
+                             max_document_len=10, max_documents_per_row=7)
+        result = call(FTC, "check", recipe, "--gpu", "h200")
+        self.assertEqual(result.code, 0, result.text)
 
     def test_whether_adapters_are_folded_or_not(self):
         for form in ("folded", "unfolded"):
