@@ -26,7 +26,7 @@ using Variables = std::vector<std::pair<std::string, Value>>;
 /// EvaluateExpression.cpp over expressions.
 class Evaluator {
 public:
-  /// Levels of the tree that are walked at once, macros in macros included. Together they take at most 3 MiB of the
+  /// Levels of the tree that are walked at once, macros in macros included. Together they take less than 4 MiB of the
   /// stack under AddressSanitizer.
   static constexpr uint32_t MaxDepth = 400;
   static constexpr uint64_t Work = uint64_t(1) << 24;

@@ -50,7 +50,8 @@ class Lost(Hostile):
     def test_links_that_lead_nowhere(self):
         """As in a cache whose blobs were removed or not copied: such a file is not absent."""
         model = self.model()
-        self.write("model/chat_template.jinja", "{{ messages[0].content }}{% generation %}{{ messages[1].content }}{% endgeneration %}")
+        self.write("model/chat_template.jinja", "{% for m in messages %}{% if m.role == 'assistant' %}{% generation %}{{ m.content }}"
+                   "{{ eos_token }}{% endgeneration %}{% else %}{{ m.content }}{% endif %}{% endfor %}")
         plan = self.compile("plan", **{**BASE, "template": '"model"'})
         self.judge("as it is", *self.command(plan, "ok", model=model), codes=(0,))
         for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "model.safetensors"):

@@ -126,7 +126,7 @@ class Mixtures(WorkshopTest):
         """A folder with a config.json, and what --model names."""
         folder = self.folder / f"model-{number}"
         folder.mkdir()
-        config = model_of(draw.rng)
+        config = model_of(draw.rng, 1)
         if draw.chance(0.3):
             name = draw.rng.choice(["tiny-gemma3", "tiny-smollm3", "tiny-mistral", "tiny-odd"])
             config = json.loads(pathlib.Path("recipes/models", name, "config.json").read_text())

@@ -13,6 +13,7 @@ NUMBERS = """lora.lora_alpha lora.lora_dropout adam_beta1 adam_beta2 adam_epsilo
 learning_rate warmup_ratio num_epochs val_set_size offload_optimizer.fraction""".split()
 # What else a field asks for, so that nothing but its own range speaks.
 BESIDE = {
+    "micro_batch_size": ['target="h200"', "precision=BF16_TRUE"], # attention that is no library's has steps for each row
     "sgd_momentum": ["optim=SGD"],
     "max_documents_per_row": ["max_document_len=64"],
     "max_document_len": ["max_documents_per_row=64"],
