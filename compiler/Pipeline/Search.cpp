@@ -165,6 +165,19 @@ static rt::Expected<Compilation> planShare(const Asked &asked, Choices choices, 
   return isOpen(asked.inputs) ? planFastest(asked, choices) : planInTurn(asked, choices);
 }
 
+/// The least share that fits, within a sixteenth, where a plan takes what memory there is, so that what it leaves over
+/// says nothing of another share. All must fit.
+static rt::Expected<Compilation> bisectShare(const Asked &asked, const Choices &choices) {
+  constexpr int halvings = 4;
+  double tooLittle = 0, enough = 1;
+  for (int i = 0; i < halvings; ++i) {
+    const double middle = (tooLittle + enough) / 2;
+    FT_ASSIGN_OR_RETURN(const Compilation some, planShare({asked.inputs, "", asked.counts}, choices, middle));
+    (rt::fitOf(some.plan).fitsDevice() ? enough : tooLittle) = middle;
+  }
+  return planShare(asked, choices, enough);
+}
+
 /// The least share of optimizer states on the host that fits: what is over divided by what all of it would save, and
 /// what rounding to whole buckets has left over again.
 static rt::Expected<Compilation> planLeastShare(Asked asked, const Choices &choices) {
@@ -175,6 +188,8 @@ static rt::Expected<Compilation> planLeastShare(Asked asked, const Choices &choi
   if (most.fitsDevice())
     return none;
   FT_ASSIGN_OR_RETURN(Compilation all, planShare(asked, choices, 1));
+  if (isOpen(asked.inputs) && rt::fitOf(all.plan).fitsDevice())
+    return bisectShare(asked, choices);
   const double saved = double(most.needs()) - double(rt::fitOf(all.plan).needs());
   double share = 0, over = double(most.needs()) - double(most.has);
   for (int i = 0; rt::fitOf(all.plan).fitsDevice() && saved > 0 && i < attempts && share + over / saved < 1; ++i) {
