@@ -30,7 +30,7 @@ Expected<ScratchFile> ScratchFile::inMemory() {
 }
 
 ScratchFile::ScratchFile(ScratchFile &&other) noexcept
-    : fd(std::exchange(other.fd, -1)), appended(std::exchange(other.appended, 0)), place(other.place) {}
+    : fd(std::exchange(other.fd, -1)), appended(std::exchange(other.appended, 0)), place(std::move(other.place)) {}
 
 ScratchFile &ScratchFile::operator=(ScratchFile &&other) noexcept {
   std::swap(fd, other.fd);
