@@ -5,6 +5,15 @@
 
 namespace ft::rt::jinja {
 
+Status Parser::parseScope(Statement &statement, std::string_view end, size_t known) {
+  ++nested;
+  FT_ASSIGN_OR_RETURN(Body body, parseBlock({end}));
+  --nested;
+  statement.bodies.push_back(std::move(body));
+  step();
+  return refuseUnknown(known);
+}
+
 /// A macro sees the template's own variables, so it stands where no others are.
 Status Parser::parseMacro(Statement &statement) {
   statement.kind = Statement::Kind::Macro;
@@ -15,13 +24,9 @@ Status Parser::parseMacro(Statement &statement) {
   FT_ASSIGN_OR_RETURN(statement.text, expectName("the macro's name"));
   FT_RETURN_IF_ERROR(parseParameters(statement));
   const uint32_t outer = std::exchange(loops, 0);
-  ++nested;
-  FT_ASSIGN_OR_RETURN(Body body, parseBlock({"endmacro"}));
-  --nested;
+  FT_RETURN_IF_ERROR(parseScope(statement, "endmacro", known));
   loops = outer;
-  statement.bodies.push_back(std::move(body));
-  step();
-  return refuseUnknown(known);
+  return {};
 }
 
 Status Parser::parseParameters(Statement &statement) {
@@ -54,13 +59,9 @@ Status Parser::parseCallBlock(Statement &statement) {
   if (statement.value->kind != Expression::Kind::Call)
     return error(at, "a call block needs a call of a macro");
   const uint32_t outer = std::exchange(loops, 0);
-  ++nested;
-  FT_ASSIGN_OR_RETURN(Body body, parseBlock({"endcall"}));
-  --nested;
+  FT_RETURN_IF_ERROR(parseScope(statement, "endcall", known));
   loops = outer;
-  statement.bodies.push_back(std::move(body));
-  step();
-  return refuseUnknown(known);
+  return {};
 }
 
 Status Parser::parseWith(Statement &statement) {
@@ -74,12 +75,7 @@ Status Parser::parseWith(Statement &statement) {
     FT_ASSIGN_OR_RETURN(ExpressionPtr value, parseExpression());
     statement.parameters.emplace_back(std::move(name), std::move(value));
   }
-  ++nested;
-  FT_ASSIGN_OR_RETURN(Body body, parseBlock({"endwith"}));
-  --nested;
-  statement.bodies.push_back(std::move(body));
-  step();
-  return refuseUnknown(known);
+  return parseScope(statement, "endwith", known);
 }
 
 Status Parser::parseFilterBlock(Statement &statement) {
@@ -87,12 +83,7 @@ Status Parser::parseFilterBlock(Statement &statement) {
   const size_t known = unknown.size();
   FT_ASSIGN_OR_RETURN(ExpressionPtr first, parseFilter(nullptr));
   FT_ASSIGN_OR_RETURN(statement.value, parseFilters(std::move(first)));
-  ++nested;
-  FT_ASSIGN_OR_RETURN(Body body, parseBlock({"endfilter"}));
-  --nested;
-  statement.bodies.push_back(std::move(body));
-  step();
-  return refuseUnknown(known);
+  return parseScope(statement, "endfilter", known);
 }
 
 } // namespace ft::rt::jinja

@@ -224,12 +224,7 @@ Status Parser::parseSet(Statement &statement) {
   if (isOperator("|")) {
     FT_ASSIGN_OR_RETURN(statement.value, parseFilters(nullptr));
   }
-  ++nested;
-  FT_ASSIGN_OR_RETURN(Body body, parseBlock({"endset"}));
-  --nested;
-  statement.bodies.push_back(std::move(body));
-  step();
-  return refuseUnknown(known);
+  return parseScope(statement, "endset", known);
 }
 
 Expected<Target> Parser::parseOneTarget(bool attributes) {

@@ -22,6 +22,8 @@ private:
   // Statements.
   Expected<Body> parseBody(std::initializer_list<std::string_view> ends);
   Expected<Body> parseBlock(std::initializer_list<std::string_view> ends);
+  /// The body of a block that opens a scope, up to behind its end. `known`: names unknown before the block.
+  Status parseScope(Statement &statement, std::string_view end, size_t known);
   Expected<Statement> parseStatement();
   Status parseIf(Statement &statement);
   Status parseFor(Statement &statement);
