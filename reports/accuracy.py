@@ -162,6 +162,12 @@ base in bf16, by its norm; before training, the loss says what quantisation did 
 {table(result)}
 ![held-out loss along the runs](accuracy.svg)
 
+Weights and activations in E4M3 each cost the same before training: `test/numerics/fp8_emulated.py` rounds them in `transformers` in
+f32, on every second row of the held-out data, without a line of this project: 3.9146 without, 3.9367 (+0.56 %) with weights rounded, 3.9587
+(+1.12 %) with activations too, here 4.2240, 4.2494 and 4.2834 on all of it in FP32_TRUE on the CPU. Training makes up for what
+became of the weights, which stays the same, and not for what becomes of each activation. The gate was set from 60 steps of two seeds
+(+0.4 % of bf16).
+
 The model has no outliers that models of a billion parameters and more have: for these FP8 is untested.
 """.replace("{1124}", "1,124"))
     print("wrote reports/accuracy.md and reports/accuracy.svg")

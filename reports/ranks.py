@@ -151,8 +151,9 @@ class Runs:
         names = [f"{name}@{card}" for card in (0, 1)] if name.endswith(".one") else [name]
         extra = ["--profile"] if name.endswith("+profile") else []
         running = {}
+        last = steps if extra else steps + 40 # stamps are printed at the end; anything else is ended once it took its steps
         for card, each in enumerate(names):
-            running[each] = self.start(each, "--max-steps", "100", "--stop-after", str(steps), "--gpu", str(card), *extra)
+            running[each] = self.start(each, "--max-steps", "100", "--stop-after", str(last), "--gpu", str(card), *extra)
         done = self.profiles if extra else lambda each: len(self.steps(each)) >= steps
         begun = time.monotonic()
         if not self.until(running, done):
