@@ -36,6 +36,10 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
                                        llvm::cl::values(clEnumValN(OptimizerOptions::Kind::AdamW, "ADAMW", ""),
                                                         clEnumValN(OptimizerOptions::Kind::Sgd, "SGD", ""),
                                                         clEnumValN(OptimizerOptions::Kind::Lion, "LION", ""))};
+  using Moments = OptimizerOptions::Moments;
+  Option<Moments> moments{*this, "moments", llvm::cl::desc("storage of moments"), llvm::cl::init(Moments::F32),
+                          llvm::cl::values(clEnumValN(Moments::F32, "F32", ""), clEnumValN(Moments::Bf16, "BF16", ""),
+                                           clEnumValN(Moments::Codes, "INT8", ""))};
   Option<int64_t> steps{*this, "steps", llvm::cl::desc("micro-batches per step"), llvm::cl::init(1)};
   ListOption<std::string> targets{*this, "targets", llvm::cl::desc("of adapters; none: every parameter is trained")};
   Option<double> dropout{*this, "dropout", llvm::cl::desc("before adapters"), llvm::cl::init(0.0)};
@@ -65,11 +69,14 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
                             llvm::cl::init(false)};
   Option<bool> libraryAttention{*this, "library-attention", llvm::cl::desc("by the library, else tiled"),
                                 llvm::cl::init(false)};
+  Option<bool> raggedAttention{*this, "ragged-attention", llvm::cl::desc("by the library, of documents"),
+                               llvm::cl::init(false)};
 
   PhaseOptions phases() const {
     PhaseOptions options;
     options.model.precision = precision;
     options.model.optimizer.kind = optim;
+    options.model.optimizer.moments = moments;
     options.model.accumulationSteps = steps;
     options.model.copyAdapters = foldAdapters;
     options.model.recompute = {recompute, early, earlyLayers, park};
@@ -85,7 +92,8 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
     options.hostFraction = host;
     options.gradientsLeave = gradientsLeave;
     options.planning.foldAdapters = foldAdapters;
-    options.planning.libraryAttention = libraryAttention;
+    options.planning.libraryAttention = libraryAttention || raggedAttention;
+    options.planning.raggedAttention = raggedAttention;
     return options;
   }
 };
