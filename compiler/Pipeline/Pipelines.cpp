@@ -65,6 +65,8 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
                       llvm::cl::init(0.0)};
   Option<bool> gradientsLeave{*this, "gradients-leave",
                               llvm::cl::desc("for the host, where their optimizer states lie"), llvm::cl::init(false)};
+  Option<int64_t> bucketBytes{*this, "bucket-bytes", llvm::cl::desc("of gradients that are exchanged at once"),
+                              llvm::cl::init(defaultExchangedBytes)};
   Option<bool> foldAdapters{*this, "fold-adapters", llvm::cl::desc("adapters in the borders of their base weights"),
                             llvm::cl::init(false)};
   Option<bool> libraryAttention{*this, "library-attention", llvm::cl::desc("by the library, else tiled"),
@@ -91,6 +93,7 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
     options.strategy = strategy;
     options.hostFraction = host;
     options.gradientsLeave = gradientsLeave;
+    options.mostExchangedBytes = bucketBytes;
     options.planning.foldAdapters = foldAdapters;
     options.planning.libraryAttention = libraryAttention || raggedAttention;
     options.planning.raggedAttention = raggedAttention;
