@@ -26,10 +26,16 @@ class Offload(OffloadTest):
         self.same(lora='{ r: 64 target_modules: "all-linear" }', **fields)
 
     def test_bits_as_users_compile(self):
-        self.form = ()
         for form in ("full", "full, one micro-batch", "LoRA"):
             with self.subTest(form=form):
-                self.same(fractions=(0.05, 1), precision="BF16_MIXED", **FORMS[form])
+                fields = dict(FORMS[form], precision="BF16_MIXED")
+                self.form = ()
+                self.same(fractions=(0.05, 1), **fields)
+                whole = self.left("host", offload_optimizer=offload(1), **fields)
+                self.form = ("--cpu-code", "avx2")
+                self.assertEqual(self.left("less", offload_optimizer=offload(1), **fields), whole)
+                sizes = [len(self.bytes(f"{name}.bin")) for name in ("less", "host")]
+                self.assertLess(sizes[0], 0.9 * sizes[1])
 
     def test_moments_need_not_be_pinned(self):
         numbers = self.left("device", **FORMS["full"])
