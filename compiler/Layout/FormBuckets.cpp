@@ -226,7 +226,7 @@ private:
 
   bool isFull(const Bucket &bucket, VariableOp v, int64_t elements) {
     const VariableOp gradient = companion(v, Role::Gradient), exchanged = gradient ? gradient : v;
-    return (nextPlace(bucket) + elements) * element(exchanged).getIntOrFloatBitWidth() > 8 * mostExchangedBytes;
+    return (nextPlace(bucket) + elements) * element(exchanged).getIntOrFloatBitWidth() > 8 * options.mostExchangedBytes;
   }
 
   /// The last bucket of the parameter's kind, if `elements` more leave it small enough to be exchanged at once, and a

@@ -14,11 +14,6 @@ constexpr int64_t bucketAlignment = 1024;
 /// The same where moments are in codes: a rank's scales then fill what buffers are aligned to, 256 bytes.
 constexpr int64_t codedBucketAlignment = 64 * model::momentBlock;
 
-/// Bytes of gradients that ranks exchange, or the host takes, at once: enough to fill a link, few enough that the first
-/// exchange begins early in the backward pass, and that little is left behind the last. Of one rank as of several: what
-/// a norm sums up, and so its last bits, does not depend on where an update runs.
-constexpr int64_t mostExchangedBytes = 128 << 20;
-
 /// Trained parameters of one kind: of the same types, gradients' and moments' included, and the same update. Their
 /// masters, gradients, moments and working copies are five flat variables with the members at the same offsets.
 ///
@@ -71,10 +66,10 @@ struct Bucket {
 
 /// The buckets of a training module in the order of its variables; parameters that one linear reads together, or whose
 /// working copies it does, are neighbours. A bucket divides into equal parts for all ranks; what is exchanged of it
-/// (gradients, or frozen weights) is at most mostExchangedBytes, if it is more than one parameter's or one group's, and
-/// where parameters are gathered, all of one block of the model. On the host are the last buckets, as few as make the
-/// fraction that options ask for: a forward pass needs them last. `liesElsewhere`: working copies that have a place
-/// outside of buckets. `bordered`: frozen weights that lie in buckets as in these groups.
+/// (gradients, or frozen weights) is at most LayoutOptions' mostExchangedBytes, if it is more than one parameter's or
+/// one group's, and where parameters are gathered, all of one block of the model. On the host are the last buckets, as
+/// few as make the fraction that options ask for: a forward pass needs them last. `liesElsewhere`: working copies that
+/// have a place outside of buckets. `bordered`: frozen weights that lie in buckets as in these groups.
 llvm::SmallVector<Bucket> formBuckets(mlir::ModuleOp module, const LayoutOptions &options,
                                       llvm::function_ref<bool(model::VariableOp)> liesElsewhere,
                                       llvm::ArrayRef<BorderedGroup> bordered);

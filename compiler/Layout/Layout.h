@@ -5,6 +5,11 @@
 
 namespace ft {
 
+/// Bytes of gradients that ranks exchange, or the host takes, at once: enough to fill a link, few enough that the first
+/// exchange begins early in the backward pass, and that little is left behind the last. Of one rank as of several: what
+/// a norm sums up, and so its last bits, does not depend on where an update runs.
+constexpr int64_t defaultExchangedBytes = 128 << 20;
+
 struct LayoutOptions {
   bool foldAdapters = false; ///< adapters' working copies lie in borders of their base weights, where that is possible
   int64_t ranks = 1;         ///< that may share a bucket in equal parts
@@ -12,6 +17,7 @@ struct LayoutOptions {
   bool splitFrozen = false;     ///< frozen weights are, and so lie in buckets as well
   double hostFraction = 0;      ///< share of trained parameters, in [0, 1], whose masters and moments lie on the host
   bool gradientsLeave = false;  ///< theirs lie there as well, where a step is one micro-batch
+  int64_t mostExchangedBytes = defaultExchangedBytes; ///< of a bucket's gradients, or frozen weights
 };
 
 /// Puts the trained parameters, and frozen weights that are split, of a training module (buildTrainingModule), their

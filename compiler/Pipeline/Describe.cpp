@@ -15,6 +15,7 @@
 #include "runtime/Support/Strings.h"
 
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/MathExtras.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -149,13 +150,21 @@ static void describeBatch(const Inputs &inputs, const Choices &choices, plan::Ba
   batch.set_max_eval_target_tokens(bounds.evaluation);
 }
 
+/// Of all hosts that so many ranks are on; 0: not known.
+static uint64_t hostMemoryOf(const recipe::TargetSpec &spec, uint64_t ranks) {
+  if (spec.driver() == "cpu")
+    return 0;
+  const uint64_t hosts = llvm::divideCeil(ranks, std::max<uint64_t>(spec.cards_per_host(), 1));
+  return llvm::SaturatingMultiply<uint64_t>(spec.host_memory_bytes(), hosts);
+}
+
 static void describeTarget(const recipe::TargetSpec &spec, const Choices &choices, plan::Target &target) {
   target.set_name(spec.name());
   target.set_driver(spec.driver() == "cpu" ? plan::CPU : plan::CUDA);
   target.set_arch(spec.arch());
   target.set_memory(spec.memory_bytes());
   target.set_outside_measured(spec.outside_arenas_measured());
-  target.set_host_memory(spec.driver() == "cpu" ? 0 : spec.host_memory_bytes());
+  target.set_host_memory(hostMemoryOf(spec, static_cast<uint64_t>(choices.mesh.dp)));
   target.set_title(spec.title());
   target.set_rates_provenance(spec.rates_provenance());
   target.set_reduction_takes(spec.reduction_takes());

@@ -1,6 +1,7 @@
 #include "compiler/Pipeline/Inputs.h"
 
 #include "compiler/Pipeline/Options.h"
+#include "compiler/Recipe/ByteSize.h"
 #include "runtime/Config/HubCache.h"
 #include "runtime/Config/TextPart.h"
 #include "runtime/Plan/Memory.h"
@@ -80,9 +81,25 @@ static rt::Status join(Inputs &inputs) {
   return checkTarget(inputs.recipe, inputs.target);
 }
 
+/// A target file describes a card; of what host it is a part only the caller knows.
+static rt::Status setHostMemory(const std::string &text, recipe::TargetSpec &target) {
+  if (target.driver() == "cpu")
+    return rt::badInput(fmt::format("--host-memory is of the host beside a GPU, and target {} has none: memory_budget "
+                                    "says how much of its memory a plan may need",
+                                    target.name()));
+  const std::optional<uint64_t> bytes = parseByteSize(text);
+  if (!bytes)
+    return rt::badInput(fmt::format("--host-memory is \"{}\"; must be bytes in [1, 2^63), or a number with a unit: "
+                                    "\"256GiB\" (2^30), \"256GB\" (10^9), also MB, MiB, TB, TiB",
+                                    text));
+  target.set_host_memory_bytes(*bytes);
+  return {};
+}
+
 rt::Expected<Inputs> ft::loadInputs(const CompileRequest &request) {
   Inputs inputs;
   inputs.planFolder = request.planFolder;
+  inputs.mostExchangedBytes = request.mostExchangedBytes;
   if (request.loraForm != "auto")
     inputs.foldAdapters = request.loraForm == "folded";
   if (request.headLanes != 0)
@@ -100,6 +117,8 @@ rt::Expected<Inputs> ft::loadInputs(const CompileRequest &request) {
                                   request.gpu.empty() ? inputs.recipe.place("target") : "--gpu " + request.gpu,
                                   target.status().message()));
   inputs.target = std::move(*target);
+  if (!request.hostMemory.empty())
+    FT_RETURN_IF_ERROR(setHostMemory(request.hostMemory, inputs.target));
   std::string hubName;
   FT_ASSIGN_OR_RETURN(const std::string folder, findModel(request, inputs.recipe, hubName));
   llvm::Expected<ModelConfig> model = readModelConfig(folder);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "compiler/Import/ModelConfig.h"
+#include "compiler/Layout/Layout.h"
 #include "compiler/Model/RecomputePolicy.h"
 #include "compiler/Recipe/Recipe.h"
 #include "compiler/Recipe/TargetFile.h"
@@ -19,6 +20,8 @@ struct CompileRequest {
   int64_t headLanes = 0;          ///< elements of a head in memory; 0: head_dim, or what the target's attention takes
   std::string park = "auto";      ///< "nothing", "inputs", "stream" (Park), or "auto": what the recipe says
   std::string gradients = "auto"; ///< of buckets on the host: "stay" on the device, "leave", or "auto": what pays
+  int64_t mostExchangedBytes = defaultExchangedBytes; ///< LayoutOptions
+  std::string hostMemory; ///< "256GiB" of each host, as parseByteSize() reads it; empty: what the target file says
   std::string recipesFolder;
   std::string planFolder = "."; ///< where -o lies: data paths are stored relative to it
   std::string dumpDir;          ///< if not empty: numbered IR after each phase
@@ -30,9 +33,10 @@ struct Inputs {
   recipe::TargetSpec target;
   ModelConfig model;
   std::string planFolder = ".";
-  std::optional<bool> foldAdapters;   ///< asked for on the command line
-  std::optional<int64_t> headLanes;   ///< the same
-  std::optional<Park> park;           ///< the same
+  std::optional<bool> foldAdapters;                   ///< asked for on the command line
+  std::optional<int64_t> headLanes;                   ///< the same
+  std::optional<Park> park;                           ///< the same
+  int64_t mostExchangedBytes = defaultExchangedBytes; ///< the same, of LayoutOptions
   std::optional<bool> gradientsLeave; ///< the same, of buckets on the host where a step is one micro-batch
 };
 

@@ -55,8 +55,8 @@ std::vector<Phase> ft::phasesTo(Border border, const PhaseOptions &o) {
   if (border == Border::Model)
     return phases;
   // Layout: trained parameters, and what is split, in buckets, which collectives move and the optimizer updates.
-  const LayoutOptions layout{o.planning.foldAdapters, o.mesh.dp,      o.strategy == Strategy::Fsdp,
-                             o.splitFrozen,           o.hostFraction, o.gradientsLeave};
+  const LayoutOptions layout{o.planning.foldAdapters, o.mesh.dp,        o.strategy == Strategy::Fsdp, o.splitFrozen,
+                             o.hostFraction,          o.gradientsLeave, o.mostExchangedBytes};
   phases.push_back({"layout", [=](ModuleOp m) { return layOut(m, layout); }});
   // Sharding: who holds what. One rank is a mesh of size 1, whose collectives canonicalise away.
   auto split = [=](ModuleOp m) { return partition(m, o.mesh, o.strategy, o.splitFrozen); };

@@ -1,6 +1,7 @@
 // The phases between Import and Export as a list: what ftc runs, and what ft-opt's named pipelines run.
 #pragma once
 
+#include "compiler/Layout/Layout.h"
 #include "compiler/Model/ModelOptions.h"
 #include "compiler/Planning/AssignMemory.h"
 #include "compiler/Planning/PlanningOptions.h"
@@ -25,11 +26,12 @@ struct PhaseOptions {
   MeshSpec mesh;
   Strategy strategy = Strategy::Ddp;
   bool splitFrozen = false;
-  double hostFraction = 0;     ///< of trained parameters: LayoutOptions
-  bool gradientsLeave = false; ///< LayoutOptions
-  bool multiplyCodes = false;  ///< products of weights in FP8 multiply codes
-  bool keepTransposes = false; ///< of these codes, in memory of their own
-  int64_t columnPartials = 64; ///< items of persistent column reductions
+  double hostFraction = 0;                            ///< of trained parameters: LayoutOptions
+  bool gradientsLeave = false;                        ///< LayoutOptions
+  int64_t mostExchangedBytes = defaultExchangedBytes; ///< LayoutOptions
+  bool multiplyCodes = false;                         ///< products of weights in FP8 multiply codes
+  bool keepTransposes = false;                        ///< of these codes, in memory of their own
+  int64_t columnPartials = 64;                        ///< items of persistent column reductions
   PlanningOptions planning;
   const recipe::TargetSpec *target = nullptr; ///< whose rates predict times; null: none are predicted
   MemoryPeak *peak = nullptr;                 ///< receives the fullest moment; null: nobody asks

@@ -93,6 +93,7 @@ rt::Expected<Compilation> planOnce(const Inputs &inputs, const Choices &choices,
   options.strategy = choices.strategy;
   options.hostFraction = choices.hostFraction;
   options.gradientsLeave = choices.gradientsLeave;
+  options.mostExchangedBytes = inputs.mostExchangedBytes;
   options.splitFrozen = choices.splitFrozen;
   options.multiplyCodes = choices.multiplyCodes;
   options.keepTransposes = choices.keepTransposes;
@@ -125,11 +126,13 @@ rt::Expected<Compilation> ft::estimate(const Inputs &inputs, const Choices &choi
   return planOnce(inputs, choices, "", /*verifies=*/false);
 }
 
-rt::Status ft::generateCode(Compilation &c, const std::string &dumpDir) {
+rt::Status ft::generateCode(Compilation &c, const std::string &dumpDir, ProcessorCode code) {
   CodegenTarget target;
   target.driver = c.plan.target().driver() == plan::CPU ? CodegenTarget::Driver::Cpu : CodegenTarget::Driver::Cuda;
   target.archs = {c.plan.target().arch()};
-  const std::vector<std::string> processors{plan::hostArch, "x86-64-v4"};
+  std::vector<std::string> processors{plan::hostArch};
+  if (code == ProcessorCode::Avx2AndAvx512)
+    processors.push_back("x86-64-v4");
   if (target.driver == CodegenTarget::Driver::Cpu)
     target.archs = processors;
   std::string message;

@@ -38,8 +38,12 @@ rt::Expected<Compilation> planFrom(const Inputs &inputs, const Choices &choices,
 /// those that surely do not.
 rt::Expected<Compilation> planFitting(const Inputs &inputs, const Choices &choices);
 
+/// Which processors' instructions kernels for them are compiled to. Those with AVX-512 run either, with the same bits.
+enum class ProcessorCode { Avx2AndAvx512, Avx2 };
+
 /// Compiles the distinct kernels and adds their images.
-rt::Status generateCode(Compilation &compilation, const std::string &dumpDir);
+rt::Status generateCode(Compilation &compilation, const std::string &dumpDir,
+                        ProcessorCode code = ProcessorCode::Avx2AndAvx512);
 
 /// Writes plan.bin, then reads it back as ftrun would, with both checks.
 rt::Status writePlan(const Compilation &compilation, const std::string &path);

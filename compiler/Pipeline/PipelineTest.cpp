@@ -179,9 +179,11 @@ TEST_F(PipelineTest, GraphsOverSeveralCardsTakeMemoryByTheirExchanges) {
 TEST_F(PipelineTest, APlanDoesNotGrowWithItsHosts) {
   size_t bytes = 0;
   for (const uint64_t ranks : {16, 128, 1024}) {
-    const Inputs inputs = load({"parallelism.strategy=FSDP", "parallelism.dp_shard_size=" + std::to_string(ranks),
-                                "parallelism.shard_frozen=TRUE"});
+    Inputs inputs = load({"parallelism.strategy=FSDP", "parallelism.dp_shard_size=" + std::to_string(ranks),
+                          "parallelism.shard_frozen=TRUE"});
+    inputs.target.set_host_memory_bytes(256ull << 30);
     const plan::Plan hosts = plan(inputs, choose(inputs));
+    EXPECT_EQ(hosts.target().host_memory(), (ranks / inputs.target.cards_per_host()) * (256ull << 30));
     EXPECT_EQ(hosts.target().outside_arenas(), inputs.target.outside_arenas_bytes() + inputs.target.nccl_bytes());
     EXPECT_TRUE(rt::countsNccl(hosts));
     for (const plan::Segment &segment : hosts.segments())

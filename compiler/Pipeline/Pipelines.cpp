@@ -36,6 +36,10 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
                                        llvm::cl::values(clEnumValN(OptimizerOptions::Kind::AdamW, "ADAMW", ""),
                                                         clEnumValN(OptimizerOptions::Kind::Sgd, "SGD", ""),
                                                         clEnumValN(OptimizerOptions::Kind::Lion, "LION", ""))};
+  using Moments = OptimizerOptions::Moments;
+  Option<Moments> moments{*this, "moments", llvm::cl::desc("storage of moments"), llvm::cl::init(Moments::F32),
+                          llvm::cl::values(clEnumValN(Moments::F32, "F32", ""), clEnumValN(Moments::Bf16, "BF16", ""),
+                                           clEnumValN(Moments::Codes, "INT8", ""))};
   Option<int64_t> steps{*this, "steps", llvm::cl::desc("micro-batches per step"), llvm::cl::init(1)};
   ListOption<std::string> targets{*this, "targets", llvm::cl::desc("of adapters; none: every parameter is trained")};
   Option<double> dropout{*this, "dropout", llvm::cl::desc("before adapters"), llvm::cl::init(0.0)};
@@ -61,15 +65,20 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
                       llvm::cl::init(0.0)};
   Option<bool> gradientsLeave{*this, "gradients-leave",
                               llvm::cl::desc("for the host, where their optimizer states lie"), llvm::cl::init(false)};
+  Option<int64_t> bucketBytes{*this, "bucket-bytes", llvm::cl::desc("of gradients that are exchanged at once"),
+                              llvm::cl::init(defaultExchangedBytes)};
   Option<bool> foldAdapters{*this, "fold-adapters", llvm::cl::desc("adapters in the borders of their base weights"),
                             llvm::cl::init(false)};
   Option<bool> libraryAttention{*this, "library-attention", llvm::cl::desc("by the library, else tiled"),
                                 llvm::cl::init(false)};
+  Option<bool> raggedAttention{*this, "ragged-attention", llvm::cl::desc("by the library, of documents"),
+                               llvm::cl::init(false)};
 
   PhaseOptions phases() const {
     PhaseOptions options;
     options.model.precision = precision;
     options.model.optimizer.kind = optim;
+    options.model.optimizer.moments = moments;
     options.model.accumulationSteps = steps;
     options.model.copyAdapters = foldAdapters;
     options.model.recompute = {recompute, early, earlyLayers, park};
@@ -84,8 +93,10 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
     options.strategy = strategy;
     options.hostFraction = host;
     options.gradientsLeave = gradientsLeave;
+    options.mostExchangedBytes = bucketBytes;
     options.planning.foldAdapters = foldAdapters;
-    options.planning.libraryAttention = libraryAttention;
+    options.planning.libraryAttention = libraryAttention || raggedAttention;
+    options.planning.raggedAttention = raggedAttention;
     return options;
   }
 };

@@ -251,6 +251,39 @@ TEST_F(SearchTest, TheHostTakesTheLeastThatFitsOrMoreWhereThatIsFaster) {
   }
 }
 
+// With little on the card AUTO takes all there is of the host rather than make values again; a host that lacks a byte
+// for that gets less of the states, and where it lacks one for the least that the card needs, nothing fits.
+TEST_F(SearchTest, TheHostTakesNoMoreThanItHas) {
+  Inputs inputs = load({"gradient_checkpointing=FULL", "offload_optimizer.device=CPU"}, fullText);
+  const auto planned = [&] {
+    rt::Expected<Compilation> compiled = planFrom(inputs, choose(inputs));
+    EXPECT_TRUE(compiled.ok()) << compiled.status().message();
+    return std::move(*compiled);
+  };
+  const uint64_t most = needs(planned());
+  inputs = load({"gradient_checkpointing=AUTO", "offload_optimizer.device=CPU",
+                 "memory_budget=" + std::to_string(most * 101 / 100)},
+                fullText);
+  const Compilation free = planned();
+  const uint64_t taken = rt::fitOf(free.plan).host;
+  ASSERT_GT(free.choices.hostFraction, 0);
+  inputs.target.set_host_memory_bytes(taken - 1);
+  const Compilation less = planned();
+  EXPECT_TRUE(rt::fitOf(less.plan).fits());
+  EXPECT_LT(rt::fitOf(less.plan).host, taken);
+  EXPECT_LT(less.choices.hostFraction, free.choices.hostFraction);
+  EXPECT_GE(us(less), us(free));
+
+  inputs = load({"gradient_checkpointing=FULL", "offload_optimizer.device=CPU",
+                 "memory_budget=" + std::to_string(most - (1 << 20))},
+                fullText);
+  const uint64_t least = rt::fitOf(planned().plan).host;
+  inputs.target.set_host_memory_bytes(least - 1);
+  const rt::Fit none = rt::fitOf(planned().plan);
+  EXPECT_FALSE(none.fitsHost());
+  EXPECT_EQ(none.host, least) << "what it would take";
+}
+
 TEST_F(SearchTest, GradientsLeaveWhereTheirMemoryIsWanted) {
   const std::string host = "offload_optimizer.device=CPU", all = "offload_optimizer.fraction=1";
   Inputs inputs = load({host, all, "gradient_accumulation_steps=1"}, fullText);

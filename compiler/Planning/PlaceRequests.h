@@ -22,16 +22,28 @@ struct PlaceRequests {
   void sideBySide(mlir::ValueRange matrices) { bundles.push_back(llvm::to_vector(matrices)); }
   /// One step takes these side by side, where no product decided how they lie.
   void sideBySideIfFree(mlir::ValueRange matrices) { ifFree.push_back({llvm::to_vector(matrices), false}); }
-  /// One step takes these at one pitch: those that are free lie at that of the others, or, where all are, side by side.
-  void atOnePitch(mlir::ValueRange matrices) { ifFree.push_back({llvm::to_vector(matrices), true}); }
-  /// These share a buffer with nothing but each other.
-  void apart(mlir::ValueRange matrices) { closed.insert_range(matrices); }
+  /// One step takes these at one pitch: those that are free lie at that of the others, or, where all are, side by side;
+  /// where several products decided how they lie, columns behind the rows of the narrower ones make up for it.
+  void atOnePitch(mlir::ValueRange matrices) {
+    ifFree.push_back({llvm::to_vector(matrices), true});
+    level(matrices);
+  }
+  /// The pitch of these is one, wherever they lie.
+  void level(mlir::ValueRange matrices) { levels.push_back(llvm::to_vector(matrices)); }
+  /// These share a buffer with nothing but each other: no product has some of them side by side, but none or all.
+  void together(mlir::ValueRange matrices) {
+    for (mlir::Value value : matrices)
+      groupOf[value] = {groups, matrices.size()};
+    ++groups;
+  }
 
   llvm::SmallVector<std::pair<mlir::Value, int64_t>> borders = {};
   llvm::SmallVector<std::pair<mlir::Value, mlir::Value>> alike = {};
   std::vector<llvm::SmallVector<mlir::Value>> bundles = {};
   std::vector<std::pair<llvm::SmallVector<mlir::Value>, bool>> ifFree = {}; ///< true: of those that are, at one pitch
-  llvm::DenseSet<mlir::Value> closed = {};
+  llvm::SmallVector<llvm::SmallVector<mlir::Value>> levels = {};
+  llvm::DenseMap<mlir::Value, std::pair<int64_t, size_t>> groupOf{}; ///< number of the group, and how many are in it
+  int64_t groups = 0;
 };
 
 } // namespace ft

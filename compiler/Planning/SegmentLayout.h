@@ -97,6 +97,7 @@ private:
   size_t extendBundle(mlir::ValueRange values);
   void bundle(mlir::ValueRange values);
   void bundleAtOnePitch(mlir::ValueRange values);
+  void level(llvm::ArrayRef<llvm::SmallVector<mlir::Value>> groups);
   void addBundle(llvm::ArrayRef<mlir::Value> values, int64_t spare);
   /// Of all that lies in a bundle, and behind.
   int64_t columnsOf(int64_t number) const;

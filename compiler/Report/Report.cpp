@@ -126,8 +126,11 @@ std::string ft::verdict(const plan::Plan &plan) {
     return fmt::format("ftc: {} needs {} on {}; what the machine has free is compared before the run", name, gib(needs),
                        target);
   if (!fit.fitsHost())
-    return fmt::format("ftc: {} does not fit a host of {}: needs {} of its memory, has {} (over by {})", name, target,
-                       gib(fit.host), gib(fit.hostHas), gib(fit.host - fit.hostHas));
+    return fmt::format("ftc: {} does not fit a host of {}: needs {} of its memory, has {} (over by {}){}", name,
+                       plan.target().name(), gib(fit.host), gib(fit.hostHas), gib(fit.host - fit.hostHas),
+                       fit.fitsDevice() ? ""
+                                        : fmt::format("; nor {}: needs {}, has {} (over by {})", target, gib(needs),
+                                                      gib(fit.has), gib(needs - fit.has)));
   if (fit.fits())
     return fmt::format("ftc: {} fits {}: needs {}, has {} ({:.0f} MiB left)", name, target, gib(needs), gib(fit.has),
                        (fit.has - needs) / 0x1p20);

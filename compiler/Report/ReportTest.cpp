@@ -164,6 +164,34 @@ TEST(WaysOut, OfferTheHostsMemoryToOptimizers) {
   EXPECT_NE(verdict(planOf(*offloaded)).find("does not fit a host of h200: needs "), std::string::npos);
 }
 
+TEST(WaysOut, TakeLessOfAHostThatIsFull) {
+  Inputs inputs = inputsOf("tiny_llama_cpu", {"offload_optimizer.device=CPU", "offload_optimizer.fraction=1"}, "h200");
+  const rt::Fit all = rt::fitOf(planOf(inputs));
+  inputs.target.set_host_memory_bytes(all.host - 1);
+  const plan::Plan plan = planOf(inputs);
+  EXPECT_EQ(verdict(plan), "ftc: tiny_llama_cpu does not fit a host of h200: needs " + gib(all.host) +
+                               " of its memory, has " + gib(all.host - 1) + " (over by 0.00 GiB)");
+  const std::string ways = waysOut(plan, inputs), way = "  fits with --set offload_optimizer.fraction=";
+  ASSERT_EQ(ways.find(way), 0u) << ways;
+  const std::string share = ways.substr(way.size(), ways.find(':') - way.size());
+  auto followed = withOverrides(inputs, {"offload_optimizer.fraction=" + share});
+  ASSERT_TRUE(followed.ok());
+  const rt::Fit less = rt::fitOf(planOf(*followed));
+  EXPECT_LT(less.host, all.host);
+  EXPECT_EQ(ways.substr(0, ways.find('\n')), way + share + ": " + gib(less.needs()) + ", and " + gib(less.host) +
+                                                 " of the host (" + gib(all.host - less.host) +
+                                                 " of the host saved, predicted step ×" +
+                                                 ways.substr(ways.find("×") + 2, 5));
+  // Both are too small: both are said.
+  inputs.target.set_memory_bytes(1 << 20);
+  const std::string both = verdict(planOf(inputs));
+  EXPECT_NE(both.find("(over by 0.00 GiB); nor h200: needs " + gib(all.needs()) + ", has 0.00 GiB (over by "),
+            std::string::npos)
+      << both;
+  EXPECT_NE(waysOut(planOf(inputs), inputs).find("; take a larger target, or a host with more memory"),
+            std::string::npos);
+}
+
 TEST(WaysOut, OfferNoMoreCardsThanAHostHas) {
   Inputs inputs = inputsOf("tiny_llama_cpu", {"parallelism.strategy=FSDP", "parallelism.dp_shard_size=2"}, "h200");
   inputs.target.set_outside_bytes_per_exchange(0);

@@ -38,15 +38,19 @@ public:
     const std::optional<plan::Plan> plan = fitting(way);
     if (!plan)
       return false;
+    const rt::Fit over = rt::fitOf(tooLarge);
     const uint64_t needs = rt::fitOf(*plan).needs();
     const double slower = plan->stats().predicted_step_us() / tooLarge.stats().predicted_step_us();
     if (slower >= most)
       return false;
     lastSlower = slower;
     const uint32_t ranks = plan::Mesh(*plan).ranks();
-    text += fmt::format("{}  fits with --set {}: {}{} ({} saved, predicted step ×{:.2f})", text.empty() ? "" : "\n",
+    text += fmt::format("{}  fits with --set {}: {}{}{} ({} saved, predicted step ×{:.2f})", text.empty() ? "" : "\n",
                         fmt::join(way, " --set "), gib(needs), ranks > 1 ? fmt::format(" on each of {}", ranks) : "",
-                        gib(rt::fitOf(tooLarge).needs() - needs), slower);
+                        over.fitsHost() ? "" : fmt::format(", and {} of the host", gib(rt::fitOf(*plan).host)),
+                        over.fitsDevice() ? gib(over.host - rt::fitOf(*plan).host) + " of the host"
+                                          : gib(over.needs() - needs),
+                        slower);
     return true;
   }
 
@@ -127,11 +131,26 @@ void trySmallerBases(const Inputs &inputs, const Way &first, Search &search) {
   }
 }
 
+/// Less on the host, where that is what has too little memory.
+void trySmallerShares(const recipe::Recipe &r, Search &search) {
+  if (r.activation_offload() != recipe::ActivationOffload::FALSE)
+    search.attempt({"activation_offload=FALSE"});
+  if (!r.offload_optimizer().has_fraction()) // AUTO has taken the least that fits the card
+    return;
+  for (const double share : {0.75, 0.5, 0.25, 0.0})
+    if (share < r.offload_optimizer().fraction() &&
+        search.attempt({fmt::format("offload_optimizer.fraction={}", share)}))
+      return;
+}
+
 } // namespace
 
 std::string ft::waysOut(const plan::Plan &tooLarge, const Inputs &inputs) {
   const recipe::Recipe &r = inputs.recipe.fields;
   Search search(tooLarge, inputs);
+  const bool hostIsFull = !rt::fitOf(tooLarge).fitsHost();
+  if (hostIsFull)
+    trySmallerShares(r, search);
   if (r.precision() == recipe::Precision::FP32_TRUE)
     search.attempt({inputs.target.bf16() ? "precision=BF16_TRUE" : "precision=FP16_MIXED"});
   for (const Way &way : smallerBatches(inputs.recipe))
@@ -171,9 +190,9 @@ std::string ft::waysOut(const plan::Plan &tooLarge, const Inputs &inputs) {
   for (const Way &way : severalCards(inputs))
     if (search.attempt(way))
       break;
-  return search.text.empty() ? "  none of: a smaller micro-batch, bf16, values made again or on the host, another "
-                               "optimizer, its states on the host, "
-                               "adapters, a base in fewer bits, several cards; "
-                               "take a larger target"
-                             : search.text;
+  if (!search.text.empty())
+    return search.text;
+  return std::string("  none of: a smaller micro-batch, bf16, values made again or on the host, another optimizer, its "
+                     "states on the host, adapters, a base in fewer bits, several cards; take a larger target") +
+         (hostIsFull ? ", or a host with more memory" : "");
 }

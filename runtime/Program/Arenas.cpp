@@ -16,7 +16,8 @@ Status ft::rt::checkHostMemory(const plan::Plan &plan, uint32_t ranks, uint64_t 
   if (needs <= freeBytes)
     return {};
   return cannotRun(fmt::format("{} needs {} of the host's memory ({}{}), and {} are free, of the system or of this "
-                               "process's cgroup: end other programs, or compile with a smaller "
+                               "process's cgroup: end other programs, or compile with --host-memory, within which an "
+                               "offload_optimizer without a fraction stays, with a smaller "
                                "offload_optimizer.fraction, or without activation_offload",
                                plan.name(), formatBytes(needs), describeHostArenas(plan),
                                ranks > 1 ? fmt::format(", for each of {} ranks", ranks) : "", formatBytes(freeBytes)));

@@ -22,6 +22,9 @@ RECIPES, SEED, FIRST, JOBS = 8, 1, 0, 1
 TOLERANCE = {"FP64_TRUE": (1e-12, 1e-11), "FP32_TRUE": (1e-5, 1e-4), "BF16_MIXED": (1e-2, 5e-2), "BF16_TRUE": (1e-2, 5e-2),
              "FP16_MIXED": (1e-2, 2e-2)}
 TARGETS = '"q_proj" "k_proj" "v_proj" "o_proj" "gate_proj" "up_proj" "down_proj"'.split()
+# Lion's steps have one size and a sign, which rounding decides where a sum is little more than that: of such tensors no
+# relative error is bounded, but how many of all elements are elsewhere is, and how far.
+TURNED = {"FP64_TRUE": 1e-4, "FP32_TRUE": 1e-3, "BF16_MIXED": 0.02, "BF16_TRUE": 0.02, "FP16_MIXED": 0.02}
 # What several ranks refuse and one does not.
 REFUSED = ("quantization", )
 
@@ -40,6 +43,9 @@ class Draw:
         self.micro_batches = self.rng.choice([1, 1, 2, 3])
         self.generates = self.chance(0.15)
         self.saves, self.evaluates = self.chance(0.4), self.chance(0.5)
+        others = random.Random(f"Lion and host {SEED} {number}") # which leave the draws above as they are
+        self.lion, self.gradients = others.random() < 0.35, others.choice(["auto", "stay", "leave"])
+        self.compares_hosts = others.random() < 0.5
         self.world()
         self.fields = {**self.shape(), **self.method(), **self.optimizer()}
 
@@ -101,7 +107,8 @@ class Draw:
     def optimizer(self):
         rng, full = self.rng, not self.lora
         adamw = self.chance(0.7)
-        fields = dict(optim="ADAMW" if adamw else "SGD", weight_decay=rng.choice([0, 0.1]),
+        self.lion &= adamw
+        fields = dict(optim="LION" if self.lion else "ADAMW" if adamw else "SGD", weight_decay=rng.choice([0, 0.1]),
                       weight_decay_norms=rng.choice([None, "true"]), max_grad_norm=rng.choice([0, 0.05, 1]),
                       learning_rate=1e-3, lr_scheduler_type=rng.choice(["CONSTANT", "LINEAR", "COSINE"]),
                       warmup_steps=rng.choice([None, 1]), save_steps=1 if self.saves else None)
@@ -109,6 +116,8 @@ class Draw:
             fields.update(adam_beta1=rng.choice([0, 0.9]), adam_beta2=rng.choice([0.95, 0.999]), adam_epsilon=1e-6)
         elif self.chance(0.6):
             fields.update(sgd_momentum=0.9)
+        if self.lion:
+            fields.update(adam_epsilon=None, learning_rate=3e-4)
         if full and self.precision in ("BF16_TRUE", "BF16_MIXED") and self.chance(0.4):
             fields.update(optimizer_state_dtype="BF16")
         elif adamw and self.precision != "FP64_TRUE" and self.chance(0.3):
@@ -138,6 +147,8 @@ class Mixtures(WorkshopTest):
         draw.options = [*(["--lora-form", "unfolded"] if draw.lora and draw.chance(0.2) else []),
                         *(["--head-lanes", str(-(-width // 16) * 16)] if draw.chance(0.15) else [])]
         (folder / "config.json").write_text(json.dumps(config))
+        if "offload_optimizer" in draw.fields:
+            draw.options += ["--gradients", draw.gradients]
         draw.fields["base_model"] = f'"{folder}"'
         if not draw.generates:
             return "seeded:11"
@@ -163,7 +174,19 @@ class Mixtures(WorkshopTest):
                     self.assertLess(abs(x - y), (min(100 * losses, 0.3) if y == b[2] else losses) * abs(x), f"{a} {b}")
         if draw.precision == "FP64_TRUE":
             self.assertEqual(one[1], several[1])
+        if draw.lion:
+            return self.turned(draw, tensors(one[2]), tensors(several[2]))
         self.assertLess(worst(tensors(several[2]), tensors(one[2])), (weights, ""))
+
+    def turned(self, draw, one, several):
+        """Of elements that took another step few there are, and none is farther away than steps reach."""
+        self.assertEqual(one.keys(), several.keys())
+        reach = 2.5 * draw.fields["max_steps"] * draw.fields["learning_rate"]
+        apart = [abs(a - b) for name in one for a, b in zip(one[name], several[name], strict=True)]
+        far = 0.01 if draw.precision in ("BF16_MIXED", "BF16_TRUE") else 0 # a rounding of a weight beside it
+        largest = max(abs(x) for name in one for x in one[name])
+        self.assertLess(max(apart), reach + far * largest)
+        self.assertLess(sum(x > draw.fields["learning_rate"] / 2 for x in apart) / len(apart), TURNED[draw.precision])
 
     def as_planned(self, plan, out, ranks):
         """The arenas are those of the table; another number of ranks is refused."""
@@ -198,6 +221,8 @@ class Mixtures(WorkshopTest):
         several = self.left(name)
         self.same(draw, self.left(f"{name}-one"), several)
         self.as_planned(plan, name, draw.ranks)
+        if "offload_optimizer" in draw.fields and draw.compares_hosts:
+            self.on_the_device(draw, number, split, normal, model, several)
         if draw.chance(0.5):
             # Which fills each rank's workspace around each product.
             poison = ["--poison"] if draw.ranks < 4 and not draw.evaluates else []
@@ -212,6 +237,13 @@ class Mixtures(WorkshopTest):
             said = call(FTC, "compile", self.folder / f"several-{number}.textproto", "--gpu", "h200", "-o", plan)
             self.assertEqual(said.code, 0, said.text)
         return "ran"
+
+    def on_the_device(self, draw, number, fields, normal, model, several):
+        """Where an optimizer runs moves no bit."""
+        options = draw.options[:draw.options.index("--gradients")]
+        plan = self.compile(f"device-{number}", *options, **dict(fields, offload_optimizer=None))
+        self.train(plan, f"device-{number}", *normal, model=model)
+        self.same_bits("on the device", self.left(f"device-{number}"), several)
 
     def told(self, number):
         try:

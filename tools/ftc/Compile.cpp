@@ -45,7 +45,7 @@ rt::Status ft::checkOutput(const std::string &path, std::string_view begin) {
   return rt::Status();
 }
 
-rt::Status ft::compileCommand(CompileRequest request, const std::string &output) {
+rt::Status ft::compileCommand(CompileRequest request, const std::string &output, ProcessorCode code) {
   FT_RETURN_IF_ERROR(checkOutput(output, planBegin));
   fs::path folder = fs::path(output).parent_path();
   request.planFolder = folder.empty() ? "." : folder.string();
@@ -57,7 +57,7 @@ rt::Status ft::compileCommand(CompileRequest request, const std::string &output)
   if (!inputs.target.plans())
     return rt::cannotRun(fmt::format("{}\nftc: no plan can be made for {}: {}", verdict(c.plan), inputs.target.name(),
                                      inputs.target.plans_reason()));
-  FT_RETURN_IF_ERROR(generateCode(c, request.dumpDir));
+  FT_RETURN_IF_ERROR(generateCode(c, request.dumpDir, code));
   FT_RETURN_IF_ERROR(writePlan(c, output));
   fmt::print("{}\nwrote {} ({} bytes, {} kernels)\n", verdict(c.plan), output, fs::file_size(output),
              c.plan.kernels_size());

@@ -34,6 +34,14 @@ static void addRecipeOptions(CLI::App &command, CompileRequest &request) {
           "--gradients", request.gradients,
           "of what the host updates, where a step is one micro-batch: on the device until then, or there at once")
       ->check(CLI::IsMember({"auto", "stay", "leave"}));
+  command
+      .add_option("--bucket-bytes", request.mostExchangedBytes,
+                  "of gradients, or of weights that are split, that ranks exchange, or the host takes, at once")
+      ->check(CLI::Range(int64_t(1), int64_t(1) << 40));
+  command
+      .add_option("--host-memory", request.hostMemory,
+                  "of each host, for all its ranks (\"256GiB\"): a plan that needs more of it does not fit")
+      ->check(named);
   command.add_option("--dump-dir", request.dumpDir, "write numbered IR after each phase here")->check(named);
 }
 
@@ -46,11 +54,15 @@ int main(int argc, char **argv) {
   app.set_version_flag("--version", "ftc " FTC_VERSION);
   CompileRequest request;
   request.recipesFolder = recipesFolder(argv[0]);
-  std::string output = "plan.bin", plan, model, dataOutput;
+  std::string output = "plan.bin", cpuCode = "all", plan, model, dataOutput;
 
   CLI::App *compile = app.add_subcommand("compile", "recipe → plan.bin");
   addRecipeOptions(*compile, request);
   compile->add_option("-o", output, "plan file")->check(named);
+  compile
+      ->add_option("--cpu-code", cpuCode,
+                   "for AVX2 and for AVX-512, or for AVX2 alone, in half the time: it runs on both, with the same bits")
+      ->check(CLI::IsMember({"all", "avx2"}));
   CLI::App *check = app.add_subcommand("check", "does it fit, and what holds the memory? Exit 2 if not");
   addRecipeOptions(*check, request);
   CLI::App *explain = app.add_subcommand("explain", "a plan for people");
@@ -80,7 +92,8 @@ int main(int argc, char **argv) {
     return app.exit(error) == 0 ? 0 : 1;
   }
 
-  rt::Status status = compile->parsed()   ? compileCommand(request, output)
+  const ProcessorCode code = cpuCode == "avx2" ? ProcessorCode::Avx2 : ProcessorCode::Avx2AndAvx512;
+  rt::Status status = compile->parsed()   ? compileCommand(request, output, code)
                       : check->parsed()   ? checkCommand(request)
                       : explain->parsed() ? explainCommand(plan)
                       : data->parsed()    ? dataCommand(request, model, dataOutput)

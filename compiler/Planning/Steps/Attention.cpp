@@ -153,22 +153,21 @@ LogicalResult checkNoWindow(Operation *op, bool hasWindow) {
   return hasWindow ? op->emitOpError("has a window, which library attention does not take; must be tiled") : success();
 }
 
-/// cuDNN reads q, k and v at one token pitch and writes dq, dk and dv side by side.
-LogicalResult checkSideBySide(Operation *op, const SegmentLayout &values, ValueRange three) {
-  int64_t pitches[3];
-  for (int i = 0; i < 3; ++i)
-    pitches[i] = values.place(three[i]).pitch;
-  if (pitches[0] == pitches[1] && pitches[1] == pitches[2])
+/// cuDNN reads q, k and v at one token pitch, writes dq, dk and dv at one, and of documents all six.
+LogicalResult checkOnePitch(Operation *op, const SegmentLayout &values, ValueRange matrices) {
+  const auto pitches = llvm::map_to_vector(matrices, [&](Value v) { return values.place(v).pitch; });
+  if (llvm::all_equal(pitches))
     return success();
-  return op->emitOpError("library attention takes q, k and v (and their gradients) at one pitch; they lie at ")
-         << pitches[0] << ", " << pitches[1] << " and " << pitches[2];
+  auto error = op->emitOpError("library attention takes q, k and v (and their gradients) at one pitch; they lie at ");
+  llvm::interleaveComma(pitches, error);
+  return error;
 }
 
 LogicalResult emitAttention(model::AttentionOp op, StepEmitter &out) {
   SegmentLayout &values = out.values;
   if (out.options.libraryAttention) {
     if (failed(checkNoWindow(op, op.getWindow().has_value())) ||
-        failed(checkSideBySide(op, values, {op.getQ(), op.getK(), op.getV()})))
+        failed(checkOnePitch(op, values, {op.getQ(), op.getK(), op.getV()})))
       return failure();
     emitLibraryStep(out, op, out.writing(op.getO()), out.writing(op.getLse()), {});
     return success();
@@ -198,8 +197,9 @@ LogicalResult emitAttentionBackward(AttentionBwdOp op, StepEmitter &out) {
   SegmentLayout &values = out.values;
   const Place &dq = values.place(op.getDQ()), &dk = values.place(op.getDK()), &dv = values.place(op.getDV());
   if (out.options.libraryAttention) {
-    if (failed(checkSideBySide(op, values, {op.getQ(), op.getK(), op.getV()})) ||
-        failed(checkSideBySide(op, values, {op.getDQ(), op.getDK(), op.getDV()})))
+    const Value read[] = {op.getQ(), op.getK(), op.getV()};
+    if (failed(checkOnePitch(op, values, read)) || failed(checkOnePitch(op, values, op->getResults())) ||
+        (out.options.raggedAttention && failed(checkOnePitch(op, values, {read[0], op.getDQ()}))))
       return failure();
     emitLibraryStep(out, op, out.reading(op.getO()), out.reading(op.getLse()),
                     AttentionSpec::Gradients{out.reading(op.getDO()), out.writing(op.getDQ()), out.writing(op.getDK()),
@@ -269,17 +269,21 @@ template <typename Op> void placeHeads(Op op, PlaceRequests &requests) {
     requests.atOnePitch({op.getQ(), op.getK(), op.getV()});
 }
 
-/// The library writes dq, dk and dv into one buffer, at the pitch of q, k and v where documents are ragged, or apart at
-/// one pitch, where no one product reads them; it takes one pitch for the output and its gradient.
+/// Of documents the library writes dq, dk and dv into one buffer, whatever products read them, at the pitch of q, k and
+/// v. Of whole rows it may write them apart at one pitch, where no one product reads them. It takes one pitch for the
+/// output and its gradient.
 void placeAttentionBackward(AttentionBwdOp op, PlaceRequests &requests) {
   placeHeads(op, requests);
   requests.borderLike(op.getDO(), op.getO());
-  if (requests.options.libraryAttention)
-    requests.atOnePitch(op->getResults());
-  else
+  if (requests.options.raggedAttention) {
     requests.sideBySideIfFree(op->getResults());
-  if (requests.options.raggedAttention)
-    requests.apart(op->getResults());
+    requests.together(op->getResults());
+    requests.level({op.getQ(), op.getDQ()});
+  } else if (requests.options.libraryAttention) {
+    requests.atOnePitch(op->getResults());
+  } else {
+    requests.sideBySideIfFree(op->getResults());
+  }
 }
 
 } // namespace
