@@ -100,20 +100,22 @@ class Draw:
 
     def optimizer(self):
         rng, full = self.rng, not self.lora
-        adamw = self.chance(0.7)
-        fields = dict(optim="ADAMW" if adamw else "SGD", weight_decay=rng.choice([0, 0.1]),
+        self.optim = rng.choice(["ADAMW"] * 4 + ["LION"] + ["SGD"] * 2)
+        adamw, sgd = self.optim == "ADAMW", self.optim == "SGD"
+        fields = dict(optim=self.optim, weight_decay=rng.choice([0, 0.1]),
                       weight_decay_norms=rng.choice([None, "true"]), max_grad_norm=rng.choice([0, 0.05, 1]),
                       learning_rate=1e-3, lr_scheduler_type=rng.choice(["CONSTANT", "LINEAR", "COSINE"]),
                       warmup_steps=rng.choice([None, 1]), save_steps=1 if self.saves else None)
-        if adamw:
-            fields.update(adam_beta1=rng.choice([0, 0.9]), adam_beta2=rng.choice([0.95, 0.999]), adam_epsilon=1e-6)
+        if not sgd:
+            fields.update(adam_beta1=rng.choice([0, 0.9]), adam_beta2=rng.choice([0.95, 0.999]),
+                          adam_epsilon=1e-6 if adamw else None)
         elif self.chance(0.6):
             fields.update(sgd_momentum=0.9)
         if full and self.precision in ("BF16_TRUE", "BF16_MIXED") and self.chance(0.4):
             fields.update(optimizer_state_dtype="BF16")
-        elif adamw and self.precision != "FP64_TRUE" and self.chance(0.3):
+        elif not sgd and self.precision != "FP64_TRUE" and self.chance(0.3):
             fields.update(optimizer_state_dtype="INT8")
-        if full and self.precision == "BF16_MIXED" and adamw and self.chance(0.4):
+        if full and self.precision == "BF16_MIXED" and not sgd and self.chance(0.4):
             fields.update(master_dtype="BF16_REMAINDER")
         if self.chance(0.25):
             fields.update(offload_optimizer=message(device="CPU", fraction=rng.choice([0.3, 0.5, 1]),
@@ -163,6 +165,8 @@ class Mixtures(WorkshopTest):
                     self.assertLess(abs(x - y), (min(100 * losses, 0.3) if y == b[2] else losses) * abs(x), f"{a} {b}")
         if draw.precision == "FP64_TRUE":
             self.assertEqual(one[1], several[1])
+        if draw.optim == "LION" and draw.precision != "FP64_TRUE":
+            return # whose steps are signs: where a gradient is rounding, ranks go the other way
         self.assertLess(worst(tensors(several[2]), tensors(one[2])), (weights, ""))
 
     def as_planned(self, plan, out, ranks):
