@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Random recipes over all options that ranks meet: several ranks train as one rank of all their rows, with the same bits again,
-poisoned and continued from a checkpoint; and the same recipe is planned and proved for GPUs.
+poisoned and continued from a checkpoint; what one world began another ends; and the same recipe is planned and proved for GPUs.
 
   mixtures.py [RECIPES [SEED [FIRST [JOBS]]]]     eight by default, one after the other; each takes five seconds of a core
 """
@@ -185,6 +185,15 @@ class Mixtures(WorkshopTest):
         self.assertEqual(one[:2], other[:2], name)
         self.assertEqual(one[2].read_bytes(), other[2].read_bytes(), name)
 
+    def moved(self, draw, name, here, there, options, model):
+        """Begun in one world and ended in another."""
+        self.train(here, f"{name}-moved", *options, "--stop-after", 1, model=model)
+        said = self.train(there, f"{name}-moved", *options[1:], "--resume", "auto", model=model).out
+        if draw.ranks > 1:
+            self.assertRegex(said, r"continues, not bit-identical: .*ranks is \d+ there and \d+ now")
+        one, moved = self.left(f"{name}-one"), self.left(f"{name}-moved")
+        self.same(draw, one, (moved[0], one[1], moved[2]))
+
     def one(self, number):
         draw = Draw(number)
         model = self.model(draw, number)
@@ -212,6 +221,7 @@ class Mixtures(WorkshopTest):
             self.train(plan, f"{name}-resumed", *normal[1:], "--resume", "auto", model=model)
             resumed = self.left(f"{name}-resumed")
             self.same_bits("resumed", (resumed[0], several[1], resumed[2]), several)
+            self.moved(draw, name, *draw.rng.sample([one, plan], 2), normal, model)
         if draw.precision != "FP64_TRUE" and draw.ranks <= 8:
             said = call(FTC, "compile", self.folder / f"several-{number}.textproto", "--gpu", "h200", "-o", plan)
             self.assertEqual(said.code, 0, said.text)
