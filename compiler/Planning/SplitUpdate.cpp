@@ -1,5 +1,6 @@
 #include "compiler/Planning/SplitUpdate.h"
 
+#include "compiler/Planning/ValuePlaces.h"
 #include "dialects/Dist/Dist.h"
 #include "dialects/Ft/Ft.h"
 #include "dialects/TypeBytes.h"
@@ -69,14 +70,6 @@ private:
     return llvm::none_of(func::FuncOp(update).getOps<WriteOp>(), [&](WriteOp write) {
       return write.getVariable() == read.getVariable() && !isMoved.contains(write);
     });
-  }
-
-  /// The variable that @update leaves the value in; none where it leaves it nowhere.
-  static WriteOp writerOf(Value value) {
-    for (Operation *user : value.getUsers())
-      if (auto write = dyn_cast<WriteOp>(user))
-        return write;
-    return nullptr;
   }
 
   /// Values of @update that @finish needs. False where one is too large to be kept.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <utility>
 
 namespace ft::rt {
 
@@ -348,6 +349,21 @@ void subtract(const ByteRegion &a, const ByteRegion &b, std::vector<ByteRegion> 
     rest.push_back(rows(hit.last + 1, a.count - hit.last - 1));
   for (int64_t i = hit.first; i <= hit.last && budget.spend(); ++i)
     subtract(rows(i, 1), b, rest, budget);
+}
+
+int64_t sharedBytes(const ByteRegion &a, const ByteRegion &b, WorkBudget &budget) {
+  if (contains(b, a))
+    return a.bytes();
+  if (contains(a, b))
+    return b.bytes();
+  if (!intersects(a, b, budget))
+    return 0;
+  std::vector<ByteRegion> rest;
+  subtract(a, b, rest, budget);
+  int64_t bytes = a.bytes();
+  for (const ByteRegion &piece : rest)
+    bytes -= piece.bytes();
+  return bytes;
 }
 
 } // namespace ft::rt

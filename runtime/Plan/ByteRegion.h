@@ -55,6 +55,9 @@ struct WorkBudget {
 /// budget is exhausted it answers true.
 bool intersects(const ByteRegion &a, const ByteRegion &b, WorkBudget &budget);
 
+/// The bytes that the two share; costs and budget are those of subtract().
+int64_t sharedBytes(const ByteRegion &a, const ByteRegion &b, WorkBudget &budget);
+
 /// Sufficient, O(1): true only if `outer` holds every byte of `inner`. For regions of one level it is exact where the
 /// pitches agree or either is contiguous.
 bool contains(const ByteRegion &outer, const ByteRegion &inner);

@@ -1,34 +1,12 @@
-#include "runtime/Plan/ByteRegion.h"
+#include "runtime/Plan/Lanes.h"
+#include "runtime/Plan/TestRegions.h"
 
 #include <gtest/gtest.h>
-#include <random>
-#include <set>
 
 using namespace ft::rt;
+using namespace ft::rt::test;
 
 namespace {
-
-std::set<int64_t> bytesOf(const ByteRegion &r) {
-  std::set<int64_t> bytes;
-  for (int64_t j = 0; j < r.outerCount; ++j)
-    for (int64_t i = 0; i < r.count; ++i)
-      for (int64_t b = 0; b < r.rowBytes; ++b)
-        bytes.insert(r.start + j * r.outerPitch + i * r.pitch + b);
-  return bytes;
-}
-
-/// Small regions of every form. A few common pitches, so that equal ones meet often.
-ByteRegion randomRegion(std::mt19937 &random) {
-  auto below = [&](uint64_t n) { return random() % n; };
-  while (true) {
-    const uint64_t pitches[] = {5, 6, 8, 12, 16, 1 + below(20)};
-    const uint64_t outerPitches[] = {24, 36, 48, 60, 1 + below(80), 2 + below(4)};
-    auto region = makeRegion(below(60), 1 + below(9), 1 + below(below(3) ? 7 : 1), pitches[below(6)],
-                             1 + below(below(2) ? 4 : 1), outerPitches[below(6)]);
-    if (region.ok())
-      return *region;
-  }
-}
 
 void expectMessage(const Expected<ByteRegion> &region, const char *part) {
   ASSERT_FALSE(region.ok());
@@ -70,7 +48,7 @@ TEST(ByteRegion, IllFormedIsRefused) {
 TEST(ByteRegion, AlgebraAgreesWithSets) {
   std::mt19937 random(11);
   WorkBudget budget;
-  int touching = 0, contained = 0, twoLevels = 0;
+  int touching = 0, contained = 0, twoLevels = 0, apartByLanes = 0;
   for (int trial = 0; trial < 20000; ++trial) {
     const ByteRegion a = randomRegion(random), b = randomRegion(random);
     const std::set<int64_t> setA = bytesOf(a), setB = bytesOf(b);
@@ -86,6 +64,11 @@ TEST(ByteRegion, AlgebraAgreesWithSets) {
     const bool touch = difference.size() != setA.size();
     ASSERT_EQ(intersects(a, b, budget), touch) << show();
     ASSERT_EQ(intersects(b, a, budget), touch) << show();
+    ASSERT_EQ(sharedBytes(a, b, budget), int64_t(setA.size() - difference.size())) << show();
+    const bool apart = Lanes(a).apartFrom(Lanes(b));
+    ASSERT_EQ(apart, Lanes(b).apartFrom(Lanes(a))) << show();
+    ASSERT_FALSE(apart && touch) << show();
+    apartByLanes += apart;
     const bool inside = contains(b, a), oneLevel = a.outerCount == 1 && b.outerCount == 1;
     ASSERT_TRUE(!inside || difference.empty()) << show();
     if (oneLevel && (a.contiguous() || b.contiguous() || a.pitch == b.pitch)) {
@@ -108,6 +91,7 @@ TEST(ByteRegion, AlgebraAgreesWithSets) {
   EXPECT_GT(touching, 5000);
   EXPECT_GT(contained, 100);
   EXPECT_GT(twoLevels, 2000);
+  EXPECT_GT(apartByLanes, 100);
   EXPECT_FALSE(budget.exhausted());
 }
 
@@ -140,4 +124,15 @@ TEST(ByteRegion, AdversarialGeometryRunsIntoTheBudget) {
   const ByteRegion b = *makeRegion(2, 1, 1 << 16, 12, 1 << 20, (1 << 24) + 4);
   EXPECT_TRUE(intersects(a, b, budget)); // the answer of an exhausted budget
   EXPECT_TRUE(budget.exhausted());
+}
+
+TEST(ByteRegion, HeadsSideBySideAreToldApartByTheirLanes) {
+  // Rows of 5120 bytes: queries of 32 heads, every eighth of which is one product's, and then keys of 4.
+  const auto queries = [](uint64_t head) { return Lanes(*makeRegion(128 * head, 128, 64, 5120, 4, 1024)); };
+  const Lanes keys(*makeRegion(4096, 128, 2048, 5120, 4, 128));
+  EXPECT_TRUE(queries(0).apartFrom(queries(1)));
+  EXPECT_TRUE(queries(7).apartFrom(queries(0)));
+  EXPECT_FALSE(queries(3).apartFrom(queries(3)));
+  EXPECT_TRUE(queries(7).apartFrom(keys));
+  EXPECT_FALSE(keys.apartFrom(Lanes(*makeRegion(0, 5120 * 64, 1, 0, 1, 0)))); // what is contiguous has no lane
 }

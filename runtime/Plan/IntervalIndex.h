@@ -37,6 +37,11 @@ public:
     visitNode(root, start, end, visit);
   }
 
+  /// Calls visit(id) for each interval that begins in [start, end). The set must not change meanwhile.
+  template <typename Visit> void visitBegun(int64_t start, int64_t end, Visit &&visit) const {
+    visitBegunNode(root, start, end, visit);
+  }
+
   void clear() {
     nodes.clear();
     spare.clear();
@@ -98,6 +103,19 @@ private:
       if (node.start >= end)
         return;
       if (node.end > start)
+        visit(node.id);
+      n = node.right;
+    }
+  }
+
+  template <typename Visit> void visitBegunNode(int32_t n, int64_t start, int64_t end, Visit &visit) const {
+    while (n >= 0) {
+      const Node &node = nodes[n];
+      if (node.start >= start)
+        visitBegunNode(node.left, start, end, visit);
+      if (node.start >= end)
+        return;
+      if (node.start >= start)
         visit(node.id);
       n = node.right;
     }

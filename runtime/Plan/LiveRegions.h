@@ -3,6 +3,7 @@
 
 #include "runtime/Plan/ByteRegion.h"
 #include "runtime/Plan/IntervalIndex.h"
+#include "runtime/Plan/Lanes.h"
 
 #include <cstdint>
 #include <optional>
@@ -39,6 +40,10 @@ struct Conflict {
 
 /// Writes as records in order of time. Records overlap: later ones hide earlier ones, and what is hidden whole is
 /// dropped. Reads are kept for the current run of a segment only, because segments follow each other.
+///
+/// A tensor may be thousands of tiles, each a record. So a read counts bytes where it can: if all that it finds from
+/// the latest record back is what it wants, and none of these hides another in part, they are disjoint, and they are
+/// all that it reads if they have as many bytes. Otherwise it takes each record's bytes from what is left.
 class LiveRegions {
 public:
   /// Whether `earlier` has finished when `later` starts: by streams and events.
@@ -49,10 +54,11 @@ public:
 
   /// Checks that every byte holds `touch.version` of `touch.buffer`, written before.
   std::optional<Conflict> checkRead(const Touch &touch);
-  /// Checks that everybody who touches these bytes has finished, and drops what `touch` hides whole.
-  std::optional<Conflict> checkWrite(const Touch &touch);
+  /// Checks that everybody who touches these bytes has finished, drops what `touch` hides whole, and adds it.
+  std::optional<Conflict> write(const Touch &touch);
   void addRead(const Touch &touch);
-  void addWrite(const Touch &touch);
+  /// A value that is there before anything runs.
+  void fill(const Touch &touch);
 
   /// Bytes that hold version `from` of `buffer`, which lies at `region`, hold version `to`.
   void rename(const ByteRegion &region, uint32_t buffer, uint32_t from, uint32_t to);
@@ -64,19 +70,31 @@ private:
   struct Record {
     Touch touch;
     uint64_t time = 0;
-    bool dead = false; ///< hides earlier records, but holds no value
+    uint64_t hides = 0; ///< the time of the latest before it that it hides in part; 0: none
+    bool dead = false;  ///< hides earlier records, but holds no value
   };
   struct Table {
     std::vector<Record> records;
+    std::vector<Lanes> lanes; ///< of the records
     std::vector<uint32_t> spare;
     IntervalIndex index;
 
-    void add(const Touch &touch, uint64_t time);
+    /// `instead`: of a record with the same bytes that it takes the place of.
+    void add(const Touch &touch, uint64_t time, uint64_t hides, std::optional<uint32_t> instead);
     void drop(uint32_t id);
+    /// Drops a record that `touch` covers; if it has the same bytes it stays, to be taken over by add().
+    void cover(uint32_t id, const Touch &touch, std::optional<uint32_t> &instead);
   };
 
   std::vector<uint32_t> &touching(const Table &table, const ByteRegion &region);
-  std::optional<Conflict> checkOrder(Table &table, const Touch &touch, Conflict::Kind kind);
+  /// What a write finds among earlier touches of its bytes.
+  struct Earlier {
+    uint64_t hides = 0;              ///< the time of the latest that it covers in part
+    std::optional<uint32_t> instead; ///< a record with the same bytes
+  };
+  std::optional<Conflict> checkOrder(Table &table, const Touch &touch, Conflict::Kind kind, Earlier &earlier);
+  bool isRead(const Record &record, const Touch &touch) const;
+  bool countsAll(const std::vector<uint32_t> &ids, const Touch &touch);
 
   Ordered ordered;
   const void *context;

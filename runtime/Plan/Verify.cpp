@@ -119,7 +119,7 @@ void Verifier::fillInitialValues() {
     touch.version = buffer.initial_version();
     touch.segment = initialFill;
     if (touch.version != 0)
-      arenas[buffer.arena()].addWrite(touch);
+      arenas[buffer.arena()].fill(touch);
   }
 }
 
@@ -370,16 +370,12 @@ Status Verifier::runStep(const FlatSegment &flat, uint32_t index) {
       return badInput(fmt::format("{}: {} writes buffer \"{}\" of class {}, which {} must not write",
                                   nameOf(flat.index, index), operandNameOf(as(operand, 0), i - first), buffer.name(),
                                   Buffer::Class_Name(buffer.class_()), kindName(flat.segment->kind())));
-    if (auto conflict = arenas[operand.arena].checkWrite(as(operand, operand.write)))
+    if (auto conflict = arenas[operand.arena].write(as(operand, operand.write)))
       return report(*conflict, touch, i - first);
   }
-  for (size_t i = first; i < end; ++i) {
-    const FlatOperand &operand = flat.operands[i];
-    if (operand.write != 0) // stands for the read of an operand in place as well
-      arenas[operand.arena].addWrite(as(operand, operand.write));
-    else
+  for (size_t i = first; i < end; ++i) // a write stands for the read of an operand in place as well
+    if (const FlatOperand &operand = flat.operands[i]; operand.write == 0)
       arenas[operand.arena].addRead(as(operand, operand.read));
-  }
   return {};
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Random recipes over all options that ranks meet: several ranks train as one rank of all their rows, with the same bits again,
-poisoned and continued from a checkpoint; and the same recipe is planned and proved for GPUs.
+poisoned and continued from a checkpoint; what one world began another ends; and the same recipe is planned and proved for GPUs.
 
   mixtures.py [RECIPES [SEED [FIRST [JOBS]]]]     eight by default, one after the other; each takes five seconds of a core
 """
@@ -106,23 +106,24 @@ class Draw:
 
     def optimizer(self):
         rng, full = self.rng, not self.lora
-        adamw = self.chance(0.7)
-        self.lion &= adamw
-        fields = dict(optim="LION" if self.lion else "ADAMW" if adamw else "SGD", weight_decay=rng.choice([0, 0.1]),
+        sgd = not self.chance(0.7)
+        self.lion &= not sgd
+        fields = dict(optim="SGD" if sgd else "LION" if self.lion else "ADAMW", weight_decay=rng.choice([0, 0.1]),
                       weight_decay_norms=rng.choice([None, "true"]), max_grad_norm=rng.choice([0, 0.05, 1]),
                       learning_rate=1e-3, lr_scheduler_type=rng.choice(["CONSTANT", "LINEAR", "COSINE"]),
                       warmup_steps=rng.choice([None, 1]), save_steps=1 if self.saves else None)
-        if adamw:
-            fields.update(adam_beta1=rng.choice([0, 0.9]), adam_beta2=rng.choice([0.95, 0.999]), adam_epsilon=1e-6)
+        if not sgd:
+            fields.update(adam_beta1=rng.choice([0, 0.9]), adam_beta2=rng.choice([0.95, 0.999]),
+                          adam_epsilon=1e-6)
         elif self.chance(0.6):
             fields.update(sgd_momentum=0.9)
         if self.lion:
             fields.update(adam_epsilon=None, learning_rate=3e-4)
         if full and self.precision in ("BF16_TRUE", "BF16_MIXED") and self.chance(0.4):
             fields.update(optimizer_state_dtype="BF16")
-        elif adamw and self.precision != "FP64_TRUE" and self.chance(0.3):
+        elif not sgd and self.precision != "FP64_TRUE" and self.chance(0.3):
             fields.update(optimizer_state_dtype="INT8")
-        if full and self.precision == "BF16_MIXED" and adamw and self.chance(0.4):
+        if full and self.precision == "BF16_MIXED" and not sgd and self.chance(0.4):
             fields.update(master_dtype="BF16_REMAINDER")
         if self.chance(0.25):
             fields.update(offload_optimizer=message(device="CPU", fraction=rng.choice([0.3, 0.5, 1]),
@@ -204,6 +205,15 @@ class Mixtures(WorkshopTest):
         self.assertEqual(one[:2], other[:2], name)
         self.assertEqual(one[2].read_bytes(), other[2].read_bytes(), name)
 
+    def moved(self, draw, name, here, there, options, model):
+        """Begun in one world and ended in another."""
+        self.train(here, f"{name}-moved", *options, "--stop-after", 1, model=model)
+        said = self.train(there, f"{name}-moved", *options[1:], "--resume", "auto", model=model).out
+        if draw.ranks > 1:
+            self.assertRegex(said, r"continues, not bit-identical: .*ranks is \d+ there and \d+ now")
+        one, moved = self.left(f"{name}-one"), self.left(f"{name}-moved")
+        self.same(draw, one, (moved[0], one[1], moved[2]))
+
     def one(self, number):
         draw = Draw(number)
         model = self.model(draw, number)
@@ -233,6 +243,7 @@ class Mixtures(WorkshopTest):
             self.train(plan, f"{name}-resumed", *normal[1:], "--resume", "auto", model=model)
             resumed = self.left(f"{name}-resumed")
             self.same_bits("resumed", (resumed[0], several[1], resumed[2]), several)
+            self.moved(draw, name, *draw.rng.sample([one, plan], 2), normal, model)
         if draw.precision != "FP64_TRUE" and draw.ranks <= 8:
             said = call(FTC, "compile", self.folder / f"several-{number}.textproto", "--gpu", "h200", "-o", plan)
             self.assertEqual(said.code, 0, said.text)

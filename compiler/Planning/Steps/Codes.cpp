@@ -29,8 +29,7 @@ LogicalResult emitScaledLinear(ScaledLinearOp linear, StepEmitter &out) {
 }
 
 void placeScaledLinear(ScaledLinearOp linear, PlaceRequests &requests) {
-  for (OperandRun run : weightRuns(linear.getWeights(), requests.values))
-    requests.sideBySide(run.of(linear.getResults()));
+  requestRuns(linear.getWeights(), linear.getResults(), requests);
 }
 
 /// Sums are added up in f32 to the end: a gradient's terms cancel.
@@ -58,8 +57,7 @@ LogicalResult emitScaledBackward(ScaledLinearBwdInputOp backward, StepEmitter &o
 
 void placeScaledBackward(ScaledLinearBwdInputOp backward, PlaceRequests &requests) {
   requests.sideBySide(backward.getGrads());
-  for (OperandRun run : weightRuns(backward.getLowRankWeights(), requests.values))
-    requests.sideBySide(run.of(backward.getLowRank()));
+  requestRuns(backward.getLowRankWeights(), backward.getLowRank(), requests);
 }
 
 LogicalResult emitTranspose(TransposeOp transpose, StepEmitter &out) {

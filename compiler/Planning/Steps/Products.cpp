@@ -70,8 +70,7 @@ LogicalResult emitLinear(LinearOp linear, StepEmitter &out) {
 void placeLinear(LinearOp linear, PlaceRequests &requests) {
   if (int64_t columns = borderColumns(linear, requests.values))
     requests.border(linear.getX(), columns);
-  for (OperandRun run : weightRuns(linear.getWeights(), requests.values))
-    requests.sideBySide(run.of(linear.getResults()));
+  requestRuns(linear.getWeights(), linear.getResults(), requests);
 }
 
 LogicalResult emitBackwardInput(LinearBwdInputOp backward, StepEmitter &out) {
@@ -90,8 +89,7 @@ LogicalResult emitBackwardInput(LinearBwdInputOp backward, StepEmitter &out) {
 }
 
 void placeBackwardInput(LinearBwdInputOp backward, PlaceRequests &requests) {
-  for (OperandRun run : weightRuns(backward.getWeights(), requests.values))
-    requests.sideBySide(run.of(backward.getGrads()));
+  requestRuns(backward.getWeights(), backward.getGrads(), requests);
 }
 
 /// True if the gradients of two weights are one product: of one x, with what it is multiplied by side by side and the

@@ -1,6 +1,7 @@
 // Values of an operation that one product can take together.
 #pragma once
 
+#include "compiler/Planning/PlaceRequests.h"
 #include "compiler/Planning/StepEmitter.h"
 
 namespace ft {
@@ -35,6 +36,12 @@ inline llvm::SmallVector<OperandRun> gemmRuns(mlir::ValueRange weights, mlir::Va
       else
         runs.push_back({i, i + 1});
   return runs;
+}
+
+/// Asks that what goes with weights below each other lies side by side, so that it is one product's.
+inline void requestRuns(mlir::ValueRange weights, mlir::ValueRange sides, PlaceRequests &requests) {
+  for (OperandRun run : weightRuns(weights, requests.values))
+    requests.sideBySide(run.of(sides));
 }
 
 /// The operands of a run as one: stacked rows of weights, or adjacent columns of activations.
