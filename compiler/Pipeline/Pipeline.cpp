@@ -80,8 +80,11 @@ std::unique_ptr<MLIRContext> createContext() {
   return context;
 }
 
+/// What is looked at beside the checks at the borders.
+enum class Proof { Nothing, Plan, All };
+
 rt::Expected<Compilation> planOnce(const Inputs &inputs, const Choices &choices, const std::string &dumpDir,
-                                   bool verifies) {
+                                   Proof proof) {
   FT_RETURN_IF_ERROR(checkSize(inputs, choices));
   Compilation c;
   c.choices = choices;
@@ -100,17 +103,18 @@ rt::Expected<Compilation> planOnce(const Inputs &inputs, const Choices &choices,
   options.planning = planningOptions(inputs, choices);
   options.target = &inputs.target;
   options.peak = &c.peak;
+  options.verifies = proof == Proof::All;
   Runner runner(*c.module, dumpDir);
   FT_RETURN_IF_ERROR(runner.dump("import"));
   for (const Phase &phase : phasesTo(Border::Plan, options))
     FT_RETURN_IF_ERROR(runner.run(phase));
-  if (verifies)
+  if (proof == Proof::All)
     FT_RETURN_IF_ERROR(runner.verifyModule());
   describePlan(inputs, choices, c.plan);
   if (failed(exportModule(*c.module, c.plan, c.sections)))
     return rt::failed("ftc: export: a constant of an unknown kind");
   finishPlan(inputs.target, c.peak, c.plan);
-  if (verifies && rt::fitOf(c.plan).fits())
+  if (proof != Proof::Nothing && rt::fitOf(c.plan).fits())
     FT_RETURN_IF_ERROR(rt::verifyPlan(c.plan));
   return c;
 }
@@ -118,14 +122,19 @@ rt::Expected<Compilation> planOnce(const Inputs &inputs, const Choices &choices,
 } // namespace
 
 rt::Expected<Compilation> ft::planExactly(const Inputs &inputs, const Choices &choices, const std::string &dumpDir) {
-  return planOnce(inputs, choices, dumpDir, /*verifies=*/true);
+  return planOnce(inputs, choices, dumpDir, Proof::All);
+}
+
+rt::Expected<Compilation> ft::planOffer(const Inputs &inputs, const Choices &choices) {
+  return planOnce(inputs, choices, "", Proof::Plan);
 }
 
 rt::Expected<Compilation> ft::estimate(const Inputs &inputs, const Choices &choices) {
-  return planOnce(inputs, choices, "", /*verifies=*/false);
+  return planOnce(inputs, choices, "", Proof::Nothing);
 }
 
 rt::Status ft::generateCode(Compilation &c, const std::string &dumpDir) {
+  fillConstants(*c.module, c.plan, c.sections);
   CodegenTarget target;
   target.driver = c.plan.target().driver() == plan::CPU ? CodegenTarget::Driver::Cpu : CodegenTarget::Driver::Cuda;
   target.archs = {c.plan.target().arch()};

@@ -25,8 +25,11 @@ struct Compilation {
 /// is the caller's question. `dumpDir`: if not empty, numbered IR after each phase, which is verified as well.
 rt::Expected<Compilation> planExactly(const Inputs &inputs, const Choices &choices, const std::string &dumpDir = "");
 
-/// The same plan for its numbers alone, in two thirds of the time: neither the module nor the plan is verified. Of
-/// models that stand for a larger one, whose own plan is.
+/// The same plan for a line that offers it: verified if it fits, while its module is not.
+rt::Expected<Compilation> planOffer(const Inputs &inputs, const Choices &choices);
+
+/// The same plan for its numbers alone, in half of the time: neither the module nor the plan is verified. Of models
+/// that stand for a larger one, whose own plan is.
 rt::Expected<Compilation> estimate(const Inputs &inputs, const Choices &choices);
 
 /// The same as planExactly, where the recipe says AUTO with what fits of it: a deterministic engine whose workspace

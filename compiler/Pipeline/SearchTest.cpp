@@ -110,7 +110,8 @@ TEST_F(SearchTest, TheFastestThatFitsIsTaken) {
 
 TEST_F(SearchTest, WhatIsCountedIsWhatIsPlanned) {
   const Inputs inputs = load({"gradient_checkpointing=AUTO"});
-  rt::Expected<std::vector<Candidate>> candidates = candidatesOf(inputs, choose(inputs));
+  MeasuredCosts measured(inputs);
+  rt::Expected<std::vector<Candidate>> candidates = candidatesOf(inputs, choose(inputs), measured);
   ASSERT_TRUE(candidates.ok()) << candidates.status().message();
   EXPECT_EQ(candidates->size(), 1 + 3 * size_t(inputs.model.layers));
   for (size_t i = 0; i < candidates->size(); i += 16) {
@@ -134,7 +135,8 @@ TEST_F(SearchTest, WhatIsTakenIsTheFastestOfAllPlans) {
     for (const char *set : {"gradient_checkpointing=AUTO", "sequence_len=128", "base_model=tiny-gqa"})
       form.push_back(set);
     const Inputs inputs = load(form);
-    rt::Expected<std::vector<Candidate>> candidates = candidatesOf(inputs, choose(inputs));
+    MeasuredCosts measured(inputs);
+    rt::Expected<std::vector<Candidate>> candidates = candidatesOf(inputs, choose(inputs), measured);
     ASSERT_TRUE(candidates.ok()) << candidates.status().message();
     std::vector<std::pair<uint64_t, double>> plans; // bytes, counted or planned, and time of what may be taken
     for (const Candidate &candidate : *candidates) {
@@ -198,7 +200,8 @@ TEST_F(SearchTest, ValuesAreParkedWhereThatIsHiddenAndNeeded) {
 TEST_F(SearchTest, WhatIsNotHiddenIsNotTaken) {
   Inputs inputs = load({"gradient_checkpointing=AUTO", "activation_offload=AUTO"});
   inputs.target.set_link_gb_per_s(0.5);
-  rt::Expected<std::vector<Candidate>> candidates = candidatesOf(inputs, choose(inputs));
+  MeasuredCosts measured(inputs);
+  rt::Expected<std::vector<Candidate>> candidates = candidatesOf(inputs, choose(inputs), measured);
   ASSERT_TRUE(candidates.ok()) << candidates.status().message();
   EXPECT_EQ(candidates->size(), 1 + 3 * size_t(inputs.model.layers));
   for (const Candidate &candidate : *candidates)

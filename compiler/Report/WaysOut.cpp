@@ -4,9 +4,13 @@
 #include "runtime/Plan/Memory.h"
 #include "runtime/Plan/Mesh.h"
 
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/Parallel.h"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <functional>
 #include <limits>
 #include <optional>
 
@@ -115,30 +119,10 @@ void tryParking(const Inputs &inputs, double again, Search &search) {
     search.attempt({"gradient_checkpointing=AUTO", "activation_offload=AUTO"}, again - worthIt);
 }
 
-/// Each behind `first`; where that is not enough, with values made again as well.
-void trySmallerBases(const Inputs &inputs, const Way &first, Search &search) {
-  for (const Way &base : smallerBases(inputs)) {
-    Way way = first;
-    way.insert(way.end(), base.begin(), base.end());
-    if (search.attempt(way) || inputs.recipe.fields.gradient_checkpointing() == recipe::GradientCheckpointing::AUTO)
-      continue;
-    way.push_back("gradient_checkpointing=AUTO");
-    search.attempt(way);
-  }
-}
-
-} // namespace
-
-std::string ft::waysOut(const plan::Plan &tooLarge, const Inputs &inputs) {
-  const recipe::Recipe &r = inputs.recipe.fields;
-  Search search(tooLarge, inputs);
-  if (r.precision() == recipe::Precision::FP32_TRUE)
-    search.attempt({inputs.target.bf16() ? "precision=BF16_TRUE" : "precision=FP16_MIXED"});
-  for (const Way &way : smallerBatches(inputs.recipe))
-    if (search.attempt(way))
-      break;
+/// Values made again, of smaller micro-batches where that is not enough, or on the host.
+void tryRecomputation(const Inputs &inputs, Search &search) {
   double again = std::numeric_limits<double>::infinity(); // what it costs to make values again
-  if (r.gradient_checkpointing() != recipe::GradientCheckpointing::AUTO) {
+  if (inputs.recipe.fields.gradient_checkpointing() != recipe::GradientCheckpointing::AUTO) {
     if (search.attempt({"gradient_checkpointing=AUTO"}))
       again = search.lastSlower;
     else
@@ -149,31 +133,86 @@ std::string ft::waysOut(const plan::Plan &tooLarge, const Inputs &inputs) {
       }
   }
   tryParking(inputs, again, search);
-  const bool bf16 = r.precision() == recipe::Precision::BF16_TRUE || r.precision() == recipe::Precision::BF16_MIXED;
-  if (r.optim() != recipe::Optimizer::SGD && !r.has_lora() && bf16 &&
-      r.optimizer_state_dtype() == recipe::StateDtype::F32)
-    search.attempt({"optimizer_state_dtype=BF16"});
-  if (r.optim() != recipe::Optimizer::SGD && !r.has_lora() && r.precision() != recipe::Precision::FP64_TRUE &&
-      r.optimizer_state_dtype() != recipe::StateDtype::INT8)
-    search.attempt({"optimizer_state_dtype=INT8"});
-  if (r.optim() != recipe::Optimizer::SGD && !r.has_lora() && r.precision() == recipe::Precision::BF16_MIXED &&
-      r.master_dtype() == recipe::MasterDtype::F32)
-    search.attempt({"master_dtype=BF16_REMAINDER"});
-  if (!r.has_offload_optimizer())
-    search.attempt({"offload_optimizer.device=CPU"});
-  if (!r.has_lora()) {
-    search.attempt({"optim=SGD"});
-    if (const Way adapters{"lora.r=16", "optimizer_state_dtype=F32"}; !search.attempt(adapters))
-      trySmallerBases(inputs, adapters, search);
-  } else {
-    trySmallerBases(inputs, {}, search);
-  }
-  for (const Way &way : severalCards(inputs))
+}
+
+/// Behind `first`; where that is not enough, with values made again as well.
+void trySmallerBase(const Inputs &inputs, Way way, const Way &base, Search &search) {
+  way.insert(way.end(), base.begin(), base.end());
+  if (search.attempt(way) || inputs.recipe.fields.gradient_checkpointing() == recipe::GradientCheckpointing::AUTO)
+    return;
+  way.push_back("gradient_checkpointing=AUTO");
+  search.attempt(way);
+}
+
+void tryAdapters(const Inputs &inputs, Search &search) {
+  const Way adapters{"lora.r=16", "optimizer_state_dtype=F32"};
+  if (!search.attempt(adapters))
+    for (const Way &base : smallerBases(inputs))
+      trySmallerBase(inputs, adapters, base, search);
+}
+
+/// The first that fits.
+void tryInTurn(const std::vector<Way> &ways, Search &search) {
+  for (const Way &way : ways)
     if (search.attempt(way))
-      break;
-  return search.text.empty() ? "  none of: a smaller micro-batch, bf16, values made again or on the host, another "
-                               "optimizer, its states on the host, "
-                               "adapters, a base in fewer bits, several cards; "
-                               "take a larger target"
-                             : search.text;
+      return;
+}
+
+/// What states of the optimizer cost, where it has such as can be stored in less.
+std::vector<Way> smallerStates(const Inputs &inputs) {
+  const recipe::Recipe &r = inputs.recipe.fields;
+  std::vector<Way> ways;
+  if (r.optim() == recipe::Optimizer::SGD || r.has_lora())
+    return ways;
+  const bool mixed = r.precision() == recipe::Precision::BF16_MIXED;
+  const bool bf16 = mixed || r.precision() == recipe::Precision::BF16_TRUE;
+  if (bf16 && r.optimizer_state_dtype() == recipe::StateDtype::F32)
+    ways.push_back({"optimizer_state_dtype=BF16"});
+  if (r.precision() != recipe::Precision::FP64_TRUE && r.optimizer_state_dtype() != recipe::StateDtype::INT8)
+    ways.push_back({"optimizer_state_dtype=INT8"});
+  if (mixed && r.master_dtype() == recipe::MasterDtype::F32)
+    ways.push_back({"master_dtype=BF16_REMAINDER"});
+  return ways;
+}
+
+/// One or several ways of which each follows from those before it; others do not depend on them.
+using Attempts = std::function<void(Search &)>;
+
+/// In the order of the lines.
+std::vector<Attempts> attemptsOf(const Inputs &inputs) {
+  const recipe::Recipe &r = inputs.recipe.fields;
+  std::vector<Attempts> all;
+  auto add = [&](const Way &way) { all.push_back([way](Search &search) { search.attempt(way); }); };
+  if (r.precision() == recipe::Precision::FP32_TRUE)
+    add({inputs.target.bf16() ? "precision=BF16_TRUE" : "precision=FP16_MIXED"});
+  all.push_back([&](Search &search) { tryInTurn(smallerBatches(inputs.recipe), search); });
+  all.push_back([&](Search &search) { tryRecomputation(inputs, search); });
+  llvm::for_each(smallerStates(inputs), add);
+  if (!r.has_offload_optimizer())
+    add({"offload_optimizer.device=CPU"});
+  if (!r.has_lora()) {
+    add({"optim=SGD"});
+    all.push_back([&](Search &search) { tryAdapters(inputs, search); });
+  } else {
+    for (const Way &base : smallerBases(inputs))
+      all.push_back([&inputs, base](Search &search) { trySmallerBase(inputs, {}, base, search); });
+  }
+  all.push_back([&](Search &search) { tryInTurn(severalCards(inputs), search); });
+  return all;
+}
+
+} // namespace
+
+std::string ft::waysOut(const plan::Plan &tooLarge, const Inputs &inputs) {
+  const std::vector<Attempts> all = attemptsOf(inputs);
+  std::vector<Search> searches(all.size(), Search(tooLarge, inputs));
+  llvm::parallelFor(0, all.size(), [&](size_t i) { all[i](searches[i]); });
+  std::string text;
+  for (const Search &search : searches)
+    text += (text.empty() || search.text.empty() ? "" : "\n") + search.text;
+  return text.empty() ? "  none of: a smaller micro-batch, bf16, values made again or on the host, another "
+                        "optimizer, its states on the host, "
+                        "adapters, a base in fewer bits, several cards; "
+                        "take a larger target"
+                      : text;
 }
