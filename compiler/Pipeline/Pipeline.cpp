@@ -80,11 +80,8 @@ std::unique_ptr<MLIRContext> createContext() {
   return context;
 }
 
-/// What is looked at beside the checks at the borders.
-enum class Proof { Nothing, Plan, All };
-
 rt::Expected<Compilation> planOnce(const Inputs &inputs, const Choices &choices, const std::string &dumpDir,
-                                   Proof proof) {
+                                   bool verifies) {
   FT_RETURN_IF_ERROR(checkSize(inputs, choices));
   Compilation c;
   c.choices = choices;
@@ -103,18 +100,18 @@ rt::Expected<Compilation> planOnce(const Inputs &inputs, const Choices &choices,
   options.planning = planningOptions(inputs, choices);
   options.target = &inputs.target;
   options.peak = &c.peak;
-  options.verifies = proof == Proof::All;
+  options.verifies = verifies;
   Runner runner(*c.module, dumpDir);
   FT_RETURN_IF_ERROR(runner.dump("import"));
   for (const Phase &phase : phasesTo(Border::Plan, options))
     FT_RETURN_IF_ERROR(runner.run(phase));
-  if (proof == Proof::All)
+  if (verifies)
     FT_RETURN_IF_ERROR(runner.verifyModule());
   describePlan(inputs, choices, c.plan);
   if (failed(exportModule(*c.module, c.plan, c.sections)))
     return rt::failed("ftc: export: a constant of an unknown kind");
   finishPlan(inputs.target, c.peak, c.plan);
-  if (proof != Proof::Nothing && rt::fitOf(c.plan).fits())
+  if (verifies && rt::fitOf(c.plan).fits())
     FT_RETURN_IF_ERROR(rt::verifyPlan(c.plan));
   return c;
 }
@@ -122,15 +119,11 @@ rt::Expected<Compilation> planOnce(const Inputs &inputs, const Choices &choices,
 } // namespace
 
 rt::Expected<Compilation> ft::planExactly(const Inputs &inputs, const Choices &choices, const std::string &dumpDir) {
-  return planOnce(inputs, choices, dumpDir, Proof::All);
-}
-
-rt::Expected<Compilation> ft::planOffer(const Inputs &inputs, const Choices &choices) {
-  return planOnce(inputs, choices, "", Proof::Plan);
+  return planOnce(inputs, choices, dumpDir, /*verifies=*/true);
 }
 
 rt::Expected<Compilation> ft::estimate(const Inputs &inputs, const Choices &choices) {
-  return planOnce(inputs, choices, "", Proof::Nothing);
+  return planOnce(inputs, choices, "", /*verifies=*/false);
 }
 
 rt::Status ft::generateCode(Compilation &c, const std::string &dumpDir) {

@@ -66,15 +66,15 @@ struct Asked {
   const Inputs &inputs;
   MeasuredCosts &measured;
   std::string dumpDir;
-  /// Most plans are expected not to fit: each is counted before it is made.
+  /// Most plans are expected not to fit: each is counted before it is made, and none is verified.
   bool counts = false;
-  /// A plan that does not fit is no answer, and one that does is offered, not run.
+  /// A plan that does not fit is no answer.
   bool fittingOnly = false;
 
   /// The same where the plan is one of several that are compared, and says something if it does not fit.
   Asked onTheWay() const { return {inputs, measured, "", counts}; }
   rt::Expected<Compilation> plan(const Choices &choices) const {
-    return counts ? planOffer(inputs, choices) : planExactly(inputs, choices, dumpDir);
+    return counts ? estimate(inputs, choices) : planExactly(inputs, choices, dumpDir);
   }
 };
 } // namespace

@@ -3,6 +3,7 @@
 #include "compiler/Report/Report.h"
 #include "runtime/Plan/Memory.h"
 #include "runtime/Plan/Mesh.h"
+#include "runtime/Plan/Verify.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Parallel.h"
@@ -44,7 +45,7 @@ public:
       return false;
     const uint64_t needs = rt::fitOf(*plan).needs();
     const double slower = plan->stats().predicted_step_us() / tooLarge.stats().predicted_step_us();
-    if (slower >= most)
+    if (slower >= most || !rt::verifyPlan(*plan).ok())
       return false;
     lastSlower = slower;
     const uint32_t ranks = plan::Mesh(*plan).ranks();
