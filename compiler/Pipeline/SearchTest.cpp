@@ -108,6 +108,27 @@ TEST_F(SearchTest, TheFastestThatFitsIsTaken) {
   EXPECT_FALSE(rt::fitOf(tooLarge.plan).fits());
 }
 
+/// Gradients that leave are another choice only where the host updates and a step is one micro-batch.
+TEST_F(SearchTest, WhatIsMeasuredOnceIsMeasured) {
+  const std::vector<std::string> tiny{"base_model=tiny-gqa", "offload_optimizer.device=CPU"};
+  const Inputs inputs = load(tiny, fullText);
+  MeasuredCosts measured(inputs);
+  for (const double onHost : {0.0, 1.0})
+    for (const int64_t steps : {1, 2})
+      for (const bool leave : {false, true}) {
+        Choices choices = choose(inputs);
+        choices.hostFraction = onHost;
+        choices.accumulationSteps = steps;
+        choices.gradientsLeave = leave;
+        const RecomputePolicy policy = choices.recompute;
+        rt::Expected<LayerCosts> costs = measured.of(choices, {policy}),
+                                 alone = LayerCosts::measure(inputs, choices, {policy});
+        ASSERT_TRUE(costs.ok() && alone.ok());
+        EXPECT_EQ(costs->needs(policy), alone->needs(policy)) << onHost << ' ' << steps << ' ' << leave;
+        EXPECT_EQ(costs->us(policy), alone->us(policy)) << onHost << ' ' << steps << ' ' << leave;
+      }
+}
+
 TEST_F(SearchTest, WhatIsCountedIsWhatIsPlanned) {
   const Inputs inputs = load({"gradient_checkpointing=AUTO"});
   MeasuredCosts measured(inputs);
