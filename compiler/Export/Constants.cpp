@@ -28,6 +28,15 @@ static std::string ropeTable(bool cosine, DictionaryAttr init, bool wide, int64_
   return bytes;
 }
 
+uint64_t ft::constantSize(StringRef kind, DictionaryAttr init, Type type, ArrayRef<int64_t> shape) {
+  if (kind == "numbers")
+    return init.getAs<DenseF64ArrayAttr>("numbers").size() * sizeof(double);
+  if (kind == "values")
+    return init.getAs<DenseI32ArrayAttr>("values").size() * sizeof(int32_t);
+  const uint64_t width = type.isF64() ? sizeof(double) : sizeof(float);
+  return uint64_t(shape[0]) * uint64_t(init.getAs<DenseF64ArrayAttr>("frequencies").size()) * width;
+}
+
 std::string ft::constantBytes(StringRef kind, DictionaryAttr init, Type type, ArrayRef<int64_t> shape) {
   std::string bytes;
   if (kind == "numbers") {

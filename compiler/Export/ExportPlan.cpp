@@ -161,14 +161,13 @@ private:
       return op.emitOpError("has an unknown init kind ") << kind;
     if (init.kind() != plan::Init::CONSTANT)
       return success();
-    std::string bytes = constantBytes(kind, attributes, op.getType(), op.getShape());
     if (!constants)
       constants = sections.add(rt::SectionKind::Constants, "");
     std::string &section = sections.bytes[*constants - 1];
     section.resize((section.size() + 63) / 64 * 64);
     init.set_section(*constants);
     init.set_section_offset(section.size());
-    section += bytes;
+    section.resize(section.size() + constantSize(kind, attributes, op.getType(), op.getShape()));
     return success();
   }
 
@@ -347,6 +346,18 @@ private:
 
 LogicalResult ft::exportModule(ModuleOp module, plan::Plan &plan, PlanSections &sections) {
   return Exporter(module, plan, sections).run();
+}
+
+void ft::fillConstants(ModuleOp module, const plan::Plan &plan, PlanSections &sections) {
+  for (auto [op, tensor] : llvm::zip_equal(module.getOps<plan::TensorOp>(), plan.tensors())) {
+    if (tensor.init().kind() != plan::Init::CONSTANT)
+      continue;
+    DictionaryAttr init = *op.getInit();
+    const std::string bytes =
+        constantBytes(init.getAs<StringAttr>("kind").getValue(), init, op.getType(), op.getShape());
+    std::string &section = sections.bytes[tensor.init().section() - 1];
+    section.replace(tensor.init().section_offset(), bytes.size(), bytes);
+  }
 }
 
 void ft::addImages(const CompiledKernels &compiled, plan::Plan &plan, PlanSections &sections) {

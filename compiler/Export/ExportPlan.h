@@ -23,8 +23,11 @@ struct PlanSections {
 
 /// Fills arenas, buffers, tensors, segments, inputs, outputs, kernels and constants of `plan` from `module`;
 /// `plan.batch` must be set. Segments refer to kernels by the module's order of kernel.func, those for the device
-/// before those for the host. Images are added by addImages.
+/// before those for the host. Images are added by addImages; constants have their place, and zeros in it.
 mlir::LogicalResult exportModule(mlir::ModuleOp module, plan::Plan &plan, PlanSections &sections);
+
+/// Writes the constants of `module`, which exportModule has made `plan` and `sections` of: a search asks for no angle.
+void fillConstants(mlir::ModuleOp module, const plan::Plan &plan, PlanSections &sections);
 
 /// Adds what code generation made: of kernels for the device, then of those for the host.
 void addImages(const CompiledKernels &compiled, plan::Plan &plan, PlanSections &sections);

@@ -4,6 +4,8 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/STLExtras.h"
 
 using namespace mlir;
 using namespace ft;
@@ -22,15 +24,24 @@ static func::FuncOp initializeOf(ModuleOp module) {
   return segment;
 }
 
-static SmallVector<ReadOp> readsOnTokens(ModuleOp module, VariableOp parameter) {
-  SmallVector<ReadOp> reads;
-  for (auto segment : module.getOps<func::FuncOp>())
-    if (plan::runsOnTokens(plan::segmentKind(segment.getSymName())))
-      for (auto read : segment.getOps<ReadOp>())
-        if (read.getVariable() == parameter.getSymName())
-          reads.push_back(read);
-  return reads;
-}
+namespace {
+/// What segments do with each variable, by its name.
+struct Uses {
+  explicit Uses(ModuleOp module) {
+    for (auto segment : module.getOps<func::FuncOp>()) {
+      const bool onTokens = plan::runsOnTokens(plan::segmentKind(segment.getSymName()));
+      for (Operation &op : segment.getBody().front())
+        if (auto read = dyn_cast<ReadOp>(op); read && onTokens)
+          readsOnTokens[read.getVariableAttr().getAttr()].push_back(read);
+        else if (auto write = dyn_cast<WriteOp>(op))
+          writes[write.getVariableAttr().getAttr()].push_back(write);
+    }
+  }
+
+  llvm::DenseMap<StringAttr, SmallVector<ReadOp>> readsOnTokens;
+  llvm::DenseMap<StringAttr, SmallVector<WriteOp>> writes;
+};
+} // namespace
 
 static VariableOp declareMirror(VariableOp parameter) {
   OpBuilder builder(parameter);
@@ -44,31 +55,35 @@ static VariableOp declareMirror(VariableOp parameter) {
 }
 
 /// The mirror of a parameter, or null where no segment needs one.
-static VariableOp mirror(ModuleOp module, VariableOp parameter) {
-  const SmallVector<ReadOp> reads = readsOnTokens(module, parameter);
-  if (reads.empty())
+static VariableOp mirror(const Uses &uses, func::FuncOp &initialize, VariableOp parameter) {
+  const auto reads = uses.readsOnTokens.find(parameter.getSymNameAttr());
+  if (reads == uses.readsOnTokens.end())
     return nullptr;
   VariableOp mirror = declareMirror(parameter);
-  for (ReadOp read : reads)
+  for (ReadOp read : reads->second)
     read.setVariable(mirror.getSymName());
-  for (auto segment : module.getOps<func::FuncOp>())
-    for (auto write : llvm::make_early_inc_range(segment.getOps<WriteOp>()))
-      if (write.getVariable() == parameter.getSymName()) {
-        OpBuilder builder(write);
-        builder.setInsertionPointAfter(write);
-        WriteOp::create(builder, write.getLoc(), mirror.getSymName(), write.getValue());
-      }
-  OpBuilder builder(initializeOf(module).getBody().front().getTerminator());
+  for (WriteOp write : uses.writes.lookup(parameter.getSymNameAttr())) {
+    OpBuilder builder(write);
+    builder.setInsertionPointAfter(write);
+    WriteOp::create(builder, write.getLoc(), mirror.getSymName(), write.getValue());
+  }
+  if (!initialize)
+    initialize = initializeOf(parameter->getParentOfType<ModuleOp>());
+  OpBuilder builder(initialize.getBody().front().getTerminator());
   Value value = ReadOp::create(builder, parameter.getLoc(), parameter.getTensorType(), parameter.getSymName());
   WriteOp::create(builder, parameter.getLoc(), mirror.getSymName(), value);
   return mirror;
 }
 
 void ft::mirrorMasters(ModuleOp module, MutableArrayRef<Bucket> buckets) {
+  if (llvm::none_of(buckets, [](const Bucket &bucket) { return bucket.host; }))
+    return;
+  const Uses uses(module);
+  func::FuncOp initialize;
   llvm::DenseMap<Operation *, VariableOp> mirrors; // by parameter
   for (Bucket &bucket : buckets)
     for (Bucket::Member &member : bucket.members)
-      if (bucket.host && (member.mirror = mirror(module, member.parameter)))
+      if (bucket.host && (member.mirror = mirror(uses, initialize, member.parameter)))
         mirrors[member.parameter] = member.mirror;
   for (Bucket &bucket : buckets)
     for (Bucket::Inserted &inserted : bucket.inserted)

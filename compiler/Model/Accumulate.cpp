@@ -61,9 +61,12 @@ static void addNext(func::FuncOp first, plan::Segment::Kind kind, VariableOp los
   builder.setInsertionPointAfter(first);
   auto next = cast<func::FuncOp>(builder.clone(*first));
   next.setSymName(plan::segmentName(kind));
+  llvm::StringMap<WriteOp> writes;
+  for (auto write : next.getOps<WriteOp>())
+    writes.insert({write.getVariable(), write});
   for (auto variable : module.getOps<VariableOp>())
     if (variable.getRole() == Role::Gradient)
-      if (WriteOp write = findWrite(next, variable))
+      if (WriteOp write = writes.lookup(variable.getSymName()))
         addToVariable(write, readWhole(next, variable));
   WriteOp write = findWrite(next, loss);
   Value before = readWhole(next, loss);

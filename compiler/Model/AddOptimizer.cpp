@@ -270,8 +270,9 @@ void buildInitialize(ModuleOp module) {
     return;
   auto function = createSegment(module, plan::Segment::INITIALIZE);
   OpBuilder builder(function.getBody().front().getTerminator());
+  const SymbolTable symbols(module);
   for (VariableOp copy : copies) {
-    auto master = module.lookupSymbol<VariableOp>(*copy.getOf());
+    auto master = symbols.lookup<VariableOp>(*copy.getOf());
     Location loc = placed(module.getContext(), copy.getSymName());
     Value value = ReadOp::create(builder, loc, master.getTensorType(), master.getSymName());
     WriteOp::create(builder, loc, copy.getSymName(), inTypeOf(copy, master, value, loc, builder));

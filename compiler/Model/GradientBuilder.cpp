@@ -3,6 +3,7 @@
 #include "compiler/Model/Variables.h"
 
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringMap.h"
 
 using namespace mlir;
 using namespace ft;
@@ -99,13 +100,17 @@ FailureOr<Value> GradientBuilder::input(Operation *op, plan::BatchInput::Kind ki
 }
 
 LogicalResult GradientBuilder::writeGradients() {
+  llvm::StringMap<VariableOp> declared; // by another function, by their parameter's name
+  for (auto variable : module.getOps<VariableOp>())
+    if (variable.getRole() == Role::Gradient)
+      declared[*variable.getOf()] = variable;
   for (auto parameter : module.getOps<VariableOp>()) {
     if (!parameter.isTrained())
       continue;
     Value gradient = gradients.lookup(parameter);
     if (!gradient)
       return parameter.emitOpError("is trained, but the loss does not depend on it");
-    VariableOp variable = findDerived(module, parameter.getSymName(), Role::Gradient); // of another function
+    VariableOp variable = declared.lookup(parameter.getSymName());
     if (!variable)
       variable = declareDerived(parameter, Role::Gradient, cast<RankedTensorType>(gradient.getType()).getElementType());
     ops.setInsertionPointAfter(gradient.getDefiningOp());

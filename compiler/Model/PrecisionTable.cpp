@@ -66,7 +66,17 @@ void PrecisionTable::readCopy(OpOperand &operand) {
     copy = declareDerived(parameter, Role::WorkingCopy, types.work);
     symbols.insert(copy);
   }
-  operand.set(readWhole(read->getParentOfType<func::FuncOp>(), copy));
+  auto function = read->getParentOfType<func::FuncOp>();
+  ReadOp &ofCopy = copyReads[{function, copy}];
+  Block &block = function.getBody().front();
+  if (ofCopy) {
+    ofCopy->moveBefore(&block, block.begin());
+  } else {
+    OpBuilder builder = OpBuilder::atBlockBegin(&block);
+    ofCopy = ReadOp::create(builder, placed(function.getContext(), copy.getSymName()), copy.getTensorType(),
+                            copy.getSymName());
+  }
+  operand.set(ofCopy);
 }
 
 void PrecisionTable::head(Value weight) {

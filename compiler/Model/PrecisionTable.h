@@ -49,6 +49,7 @@ private:
   } types;
   static Types typesOf(mlir::Builder &&builder, Precision precision, bool accumulates, bool bf16Gradients);
   llvm::DenseMap<mlir::Operation *, model::VariableOp> copies;
+  llvm::DenseMap<std::pair<mlir::Operation *, mlir::Operation *>, model::ReadOp> copyReads; ///< by function and copy
 };
 
 /// Attaches the policies of PrecisionPolicies.cpp to the ops of ft.

@@ -29,6 +29,8 @@ struct RecomputePolicy {
   int64_t earlyLayers = 0;
   Park park = Park::Nothing; ///< of all layers but the last, to whose values backward comes at once
 
+  bool operator==(const RecomputePolicy &) const = default;
+
   /// Of a layer; of what is in none, where nothing repeats, as far as Rows.
   Recompute of(std::optional<int64_t> layer) const {
     if (layer)

@@ -75,26 +75,27 @@ LogicalResult ft::checkTrainingModule(ModuleOp module) {
   return success();
 }
 
-LogicalResult ft::buildTrainingModule(ModuleOp module, const ModelOptions &options) {
-  if (options.lora && (failed(insertAdapters(module, *options.lora)) || failed(verify(module))))
+LogicalResult ft::buildTrainingModule(ModuleOp module, const ModelOptions &options, bool verifies) {
+  auto isBroken = [&] { return verifies && failed(verify(module)); };
+  if (options.lora && (failed(insertAdapters(module, *options.lora)) || isBroken()))
     return failure();
   if (options.quantization && failed(quantizeBase(module, *options.quantization)))
     return failure();
   if (failed(applyPrecision(module, options.precision, options.accumulationSteps > 1, options.copyAdapters,
                             options.bf16Gradients)) ||
-      failed(verify(module)))
+      failed(verify(module))) // also the model as it was imported
     return failure();
-  if (failed(selectTargets(module, options.targetBounds)) || failed(verify(module)))
+  if (failed(selectTargets(module, options.targetBounds)) || isBroken())
     return failure();
-  if (failed(differentiate(module)) || failed(verify(module)))
+  if (failed(differentiate(module)) || isBroken())
     return failure();
-  if (failed(recompute(module, options.recompute)) || failed(verify(module)))
+  if (failed(recompute(module, options.recompute)) || isBroken())
     return failure();
-  if (options.precision == Precision::Fp16Mixed && (failed(scaleLoss(module)) || failed(verify(module))))
+  if (options.precision == Precision::Fp16Mixed && (failed(scaleLoss(module)) || isBroken()))
     return failure();
-  if (failed(accumulate(module, options.accumulationSteps)) || failed(verify(module)))
+  if (failed(accumulate(module, options.accumulationSteps)) || isBroken())
     return failure();
-  if (failed(addOptimizer(module, options.optimizer)) || failed(verify(module)))
+  if (failed(addOptimizer(module, options.optimizer)) || isBroken())
     return failure();
   removeUnused(module);
   return checkTrainingModule(module);

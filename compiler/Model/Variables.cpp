@@ -29,11 +29,11 @@ VariableOp ft::findDerived(ModuleOp module, StringRef parameter, Role role) {
 VariableOp ft::declareVariable(ModuleOp module, StringRef name, RankedTensorType type, Role role) {
   OpBuilder builder(module.getBodyRegion());
   builder.setInsertionPointToEnd(module.getBody());
-  for (Operation &op : *module.getBody())
-    if (isa<func::FuncOp>(op)) {
-      builder.setInsertionPoint(&op);
+  for (Operation &op : llvm::reverse(*module.getBody())) { // segments come last
+    if (!isa<func::FuncOp>(op))
       break;
-    }
+    builder.setInsertionPoint(&op);
+  }
   return VariableOp::create(builder, placed(module.getContext(), name), name, type, role);
 }
 

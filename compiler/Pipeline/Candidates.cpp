@@ -68,7 +68,8 @@ static std::vector<Choices> rowsToTry(const Recipe &r, const Choices &choices) {
   return all;
 }
 
-rt::Expected<std::vector<Candidate>> ft::candidatesOf(const Inputs &inputs, const Choices &choices) {
+rt::Expected<std::vector<Candidate>> ft::candidatesOf(const Inputs &inputs, const Choices &choices,
+                                                      MeasuredCosts &measured) {
   const Recipe &r = inputs.recipe.fields;
   std::vector<Candidate> all;
   rt::Status refusal;
@@ -79,7 +80,7 @@ rt::Expected<std::vector<Candidate>> ft::candidatesOf(const Inputs &inputs, cons
   for (const Choices &place : places)
     for (const Choices &rows : rowsToTry(r, place)) {
       const std::vector<RecomputePolicy> policies = policiesToTry(inputs, rows.recompute);
-      const rt::Expected<LayerCosts> costs = LayerCosts::measure(inputs, rows, policies);
+      const rt::Expected<LayerCosts> costs = measured.of(rows, policies);
       if (!costs.ok()) {
         refusal = costs.status(); // rows that are too many leave fewer
         continue;

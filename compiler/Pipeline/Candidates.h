@@ -7,6 +7,8 @@
 
 namespace ft {
 
+class MeasuredCosts;
+
 struct Candidate {
   Choices choices;
   double us = 0;      ///< of a step
@@ -23,7 +25,8 @@ bool opensPark(const Inputs &inputs);
 /// that depends on no amount of memory, so that with less of it never a faster one is the first that fits. `choices`
 /// says what else is settled, determinism among it. Where the host may hold values, candidates whose transfers are
 /// hidden stand behind their like that keeps them: they take the same time. Refuses what planning refuses of each.
-rt::Expected<std::vector<Candidate>> candidatesOf(const Inputs &inputs, const Choices &choices);
+rt::Expected<std::vector<Candidate>> candidatesOf(const Inputs &inputs, const Choices &choices,
+                                                  MeasuredCosts &measured);
 
 /// "layers 0 to 7 as FULL, the others as SELECTIVE".
 std::string policyText(const RecomputePolicy &policy, int64_t layers);

@@ -22,6 +22,8 @@ struct Choices {
   bool gradientsLeave = false;   ///< theirs lie there as well, where a step is one micro-batch
   RecomputePolicy recompute;
   bool deterministic = true; ///< take deterministic engines where the target has them
+
+  bool operator==(const Choices &) const = default;
 };
 
 /// The strategy as recipes call it.

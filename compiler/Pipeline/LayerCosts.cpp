@@ -127,3 +127,15 @@ uint64_t LayerCosts::needs(const RecomputePolicy &policy) const {
   const double comes = policy.earlyLayers ? early.at(layers) - behind * early.perLayer : 0;
   return static_cast<uint64_t>(elsewhere.at(layers) + std::max({begins, comes, other}));
 }
+
+rt::Expected<LayerCosts> MeasuredCosts::of(const Choices &choices, const std::vector<RecomputePolicy> &policies) {
+  Choices key = choices;
+  key.recompute = {};                                                       // policies say it
+  key.gradientsLeave &= key.hostFraction > 0 && key.accumulationSteps == 1; // else none do: layOut
+  for (const Entry &entry : entries)
+    if (entry.choices == key && entry.policies == policies)
+      return entry.costs;
+  FT_ASSIGN_OR_RETURN(LayerCosts costs, LayerCosts::measure(inputs, choices, policies));
+  entries.push_back({std::move(key), policies, costs});
+  return costs;
+}

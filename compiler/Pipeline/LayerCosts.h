@@ -63,4 +63,23 @@ private:
   double other = 0; ///< bytes of transient values where none are made: evaluation, update
 };
 
+/// What one search has measured, which comes to the same choices again.
+class MeasuredCosts {
+public:
+  /// `inputs` must outlive it.
+  explicit MeasuredCosts(const Inputs &inputs) : inputs(inputs) {}
+
+  /// LayerCosts::measure, once.
+  rt::Expected<LayerCosts> of(const Choices &choices, const std::vector<RecomputePolicy> &policies);
+
+private:
+  struct Entry {
+    Choices choices;
+    std::vector<RecomputePolicy> policies;
+    LayerCosts costs;
+  };
+  const Inputs &inputs;
+  std::vector<Entry> entries;
+};
+
 } // namespace ft

@@ -51,7 +51,8 @@ template <typename Body> static auto checked(Body phase, LogicalResult (*check)(
 std::vector<Phase> ft::phasesTo(Border border, const PhaseOptions &o) {
   std::vector<Phase> phases;
   // Model: adapters, precision, gradients, accumulation, update.
-  phases.push_back({"model", checked([=](ModuleOp m) { return buildTrainingModule(m, o.model); }, checkModel)});
+  auto train = [=](ModuleOp m) { return buildTrainingModule(m, o.model, o.verifies); };
+  phases.push_back({"model", checked(train, checkModel)});
   if (border == Border::Model)
     return phases;
   // Layout: trained parameters, and what is split, in buckets, which collectives move and the optimizer updates.

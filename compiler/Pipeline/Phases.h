@@ -35,6 +35,7 @@ struct PhaseOptions {
   PlanningOptions planning;
   const recipe::TargetSpec *target = nullptr; ///< whose rates predict times; null: none are predicted
   MemoryPeak *peak = nullptr;                 ///< receives the fullest moment; null: nobody asks
+  bool verifies = true;                       ///< the module after each pass of compiler/Model
 };
 
 /// A phase or a part of one: the name of its dump and in its errors, and what it does to a module.

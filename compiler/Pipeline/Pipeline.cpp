@@ -101,6 +101,7 @@ rt::Expected<Compilation> planOnce(const Inputs &inputs, const Choices &choices,
   options.planning = planningOptions(inputs, choices);
   options.target = &inputs.target;
   options.peak = &c.peak;
+  options.verifies = verifies;
   Runner runner(*c.module, dumpDir);
   FT_RETURN_IF_ERROR(runner.dump("import"));
   for (const Phase &phase : phasesTo(Border::Plan, options))
@@ -126,7 +127,12 @@ rt::Expected<Compilation> ft::estimate(const Inputs &inputs, const Choices &choi
   return planOnce(inputs, choices, "", /*verifies=*/false);
 }
 
+<<<<<<< HEAD
 rt::Status ft::generateCode(Compilation &c, const std::string &dumpDir, ProcessorCode code) {
+=======
+rt::Status ft::generateCode(Compilation &c, const std::string &dumpDir) {
+  fillConstants(*c.module, c.plan, c.sections);
+>>>>>>> fp8
   CodegenTarget target;
   target.driver = c.plan.target().driver() == plan::CPU ? CodegenTarget::Driver::Cpu : CodegenTarget::Driver::Cuda;
   target.archs = {c.plan.target().arch()};

@@ -25,8 +25,8 @@ struct Compilation {
 /// is the caller's question. `dumpDir`: if not empty, numbered IR after each phase, which is verified as well.
 rt::Expected<Compilation> planExactly(const Inputs &inputs, const Choices &choices, const std::string &dumpDir = "");
 
-/// The same plan for its numbers alone, in two thirds of the time: neither the module nor the plan is verified. Of
-/// models that stand for a larger one, whose own plan is.
+/// The same plan for its numbers alone, in half of the time: neither the module nor the plan is verified. Of what is
+/// compared, and of models that stand for a larger one, whose own plan is.
 rt::Expected<Compilation> estimate(const Inputs &inputs, const Choices &choices);
 
 /// The same as planExactly, where the recipe says AUTO with what fits of it: a deterministic engine whose workspace
@@ -35,7 +35,7 @@ rt::Expected<Compilation> estimate(const Inputs &inputs, const Choices &choices)
 rt::Expected<Compilation> planFrom(const Inputs &inputs, const Choices &choices, const std::string &dumpDir = "");
 
 /// The same, of a recipe that is tried since another one does not fit: CannotRun where no plan fits, without making
-/// those that surely do not.
+/// those that surely do not. Who offers the plan verifies it.
 rt::Expected<Compilation> planFitting(const Inputs &inputs, const Choices &choices);
 
 /// Which processors' instructions kernels for them are compiled to. Those with AVX-512 run either, with the same bits.

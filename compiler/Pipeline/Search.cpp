@@ -53,10 +53,10 @@ static bool surelyTooMuch(const Inputs &inputs, const Choices &choices, uint64_t
 }
 
 /// Whether planning can be spared, since the plan would not fit: by two plans of shallow models.
-static bool isHopeless(const Inputs &inputs, const Choices &choices) {
+static bool isHopeless(const Inputs &inputs, const Choices &choices, MeasuredCosts &measured) {
   if (!surelyTooMuch(inputs, choices, UINT64_MAX))
     return false;
-  const rt::Expected<LayerCosts> costs = LayerCosts::measure(inputs, choices, {choices.recompute});
+  const rt::Expected<LayerCosts> costs = measured.of(choices, {choices.recompute});
   return costs.ok() && surelyTooMuch(inputs, choices, costs->needs(choices.recompute));
 }
 
@@ -64,11 +64,18 @@ namespace {
 /// What a search is for.
 struct Asked {
   const Inputs &inputs;
+  MeasuredCosts &measured;
   std::string dumpDir;
-  /// Most plans are expected not to fit: each is counted before it is made.
+  /// Most plans are expected not to fit: each is counted before it is made, and none is verified.
   bool counts = false;
   /// A plan that does not fit is no answer.
   bool fittingOnly = false;
+
+  /// The same where the plan is one of several that are compared, and says something if it does not fit.
+  Asked onTheWay() const { return {inputs, measured, "", counts}; }
+  rt::Expected<Compilation> plan(const Choices &choices) const {
+    return counts ? estimate(inputs, choices) : planExactly(inputs, choices, dumpDir);
+  }
 };
 } // namespace
 
@@ -80,9 +87,9 @@ static rt::Expected<Compilation> planInTurn(const Asked &asked, const Choices &c
   for (const Choices &next : all) {
     const bool isLast = &next == &all.back(), isNeeded = isLast && !asked.fittingOnly;
     const bool counts = asked.counts || &next != &all.front();
-    if (!isNeeded && counts && isHopeless(asked.inputs, next))
+    if (!isNeeded && counts && isHopeless(asked.inputs, next, asked.measured))
       continue;
-    rt::Expected<Compilation> compiled = planExactly(asked.inputs, next, asked.dumpDir);
+    rt::Expected<Compilation> compiled = asked.plan(next);
     if (!compiled.ok() || fits(*compiled) || isLast)
       return compiled;
   }
@@ -129,7 +136,7 @@ static rt::Expected<std::optional<Compilation>> fastestOf(const Asked &asked, ll
         isLast ? surelyTooMuch(inputs, candidate.choices, candidate.needs) : has && candidate.needs > has;
     if (candidate.us < least || tooMuch)
       continue;
-    FT_ASSIGN_OR_RETURN(Compilation c, planExactly(inputs, candidate.choices, asked.dumpDir));
+    FT_ASSIGN_OR_RETURN(Compilation c, asked.plan(candidate.choices));
     // Plans of each of its policies alone wait for nothing that the host holds; this one may after all.
     const bool waits = opensPark(inputs) && waitsForParked(c.plan);
     if (fits(c) && !waits && (!best || usOf(c) < usOf(*best)))
@@ -144,7 +151,7 @@ static rt::Expected<Compilation> planFastest(const Asked &asked, const Choices &
   double slowest = 0;
   std::optional<Candidate> fastest, last;
   for (const Choices &engine : enginesToTry(asked.inputs, choices)) {
-    FT_ASSIGN_OR_RETURN(const std::vector<Candidate> candidates, candidatesOf(asked.inputs, engine));
+    FT_ASSIGN_OR_RETURN(const std::vector<Candidate> candidates, candidatesOf(asked.inputs, engine, asked.measured));
     if (!fastest)
       fastest = candidates.front();
     FT_ASSIGN_OR_RETURN(std::optional<Compilation> best, fastestOf(asked, candidates, slowest));
@@ -157,7 +164,7 @@ static rt::Expected<Compilation> planFastest(const Asked &asked, const Choices &
   }
   if (asked.fittingOnly)
     return nothingFits();
-  return planExactly(asked.inputs, last->choices, asked.dumpDir);
+  return asked.plan(last->choices);
 }
 
 static rt::Expected<Compilation> planShare(const Asked &asked, Choices choices, double hostFraction) {
@@ -172,7 +179,7 @@ static rt::Expected<Compilation> bisectShare(const Asked &asked, const Choices &
   double tooLittle = 0, enough = 1;
   for (int i = 0; i < halvings; ++i) {
     const double middle = (tooLittle + enough) / 2;
-    FT_ASSIGN_OR_RETURN(const Compilation some, planShare({asked.inputs, "", asked.counts}, choices, middle));
+    FT_ASSIGN_OR_RETURN(const Compilation some, planShare(asked.onTheWay(), choices, middle));
     (rt::fitOf(some.plan).fitsDevice() ? enough : tooLittle) = middle;
   }
   return planShare(asked, choices, enough);
@@ -203,10 +210,11 @@ static rt::Expected<Compilation> planLeastShare(Asked asked, const Choices &choi
 }
 
 /// Whether it is no use to put all states of the optimizer on the host.
-static bool isHopelessOnHost(const Inputs &inputs, Choices choices) {
+static bool isHopelessOnHost(const Asked &asked, Choices choices) {
   choices.hostFraction = 1;
-  return !isOpen(inputs) &&
-         llvm::all_of(alternativesOf(inputs, choices), [&](const Choices &next) { return isHopeless(inputs, next); });
+  return !isOpen(asked.inputs) && llvm::all_of(alternativesOf(asked.inputs, choices), [&](const Choices &next) {
+    return isHopeless(asked.inputs, next, asked.measured);
+  });
 }
 
 /// Of the least share that fits and larger ones, whose memory may spare recomputation, the one that is predicted to be
@@ -214,7 +222,7 @@ static bool isHopelessOnHost(const Inputs &inputs, Choices choices) {
 static rt::Expected<Compilation> planFastestShare(const Asked &asked, const Choices &choices) {
   constexpr int parts = 4;
   const Inputs &inputs = asked.inputs;
-  if (asked.fittingOnly && isHopelessOnHost(inputs, choices))
+  if (asked.fittingOnly && isHopelessOnHost(asked, choices))
     return nothingFits();
   FT_ASSIGN_OR_RETURN(Compilation smallest, planLeastShare(asked, choices));
   const double least = smallest.choices.hostFraction, leastUs = usOf(smallest), part = (1 - least) / parts;
@@ -222,7 +230,7 @@ static rt::Expected<Compilation> planFastestShare(const Asked &asked, const Choi
   double share = least, shareUs = leastUs, slowestUs = leastUs;
   // False where a still larger one would be of no use.
   auto take = [&](double larger) -> rt::Expected<bool> {
-    FT_ASSIGN_OR_RETURN(const Compilation some, planShare({inputs, "", asked.counts}, choices, larger));
+    FT_ASSIGN_OR_RETURN(const Compilation some, planShare(asked.onTheWay(), choices, larger));
     if (!fits(some) || (usOf(some) > slowestUs && !open)) // more exposed, and the memory is of no use
       return false;
     slowestUs = std::max(slowestUs, usOf(some));
@@ -274,7 +282,7 @@ static rt::Expected<Compilation> planGradients(const Asked &asked, const Choices
   const bool allFits = fits(*stay) && stay->choices.hostFraction == 0 && !isOpen(inputs);
   if (inputs.gradientsLeave || allFits)
     return stay;
-  FT_ASSIGN_OR_RETURN(Compilation leave, planStates({inputs, "", asked.counts}, leaving));
+  FT_ASSIGN_OR_RETURN(Compilation leave, planStates(asked.onTheWay(), leaving));
   const bool alone = !fits(*stay), leaves = leave.choices.hostFraction > 0 && leave.choices.accumulationSteps == 1;
   if (!leaves || !fits(leave) || !(alone || usOf(leave) < worthwhile * usOf(*stay)))
     return stay;
@@ -297,9 +305,11 @@ static rt::Expected<Compilation> planAsked(const Asked &asked, const Choices &ch
 }
 
 rt::Expected<Compilation> ft::planFrom(const Inputs &inputs, const Choices &choices, const std::string &dumpDir) {
-  return planAsked({inputs, dumpDir}, choices);
+  MeasuredCosts measured(inputs);
+  return planAsked({inputs, measured, dumpDir}, choices);
 }
 
 rt::Expected<Compilation> ft::planFitting(const Inputs &inputs, const Choices &choices) {
-  return planAsked({inputs, "", /*counts=*/true, /*fittingOnly=*/true}, choices);
+  MeasuredCosts measured(inputs);
+  return planAsked({inputs, measured, "", /*counts=*/true, /*fittingOnly=*/true}, choices);
 }

@@ -108,9 +108,31 @@ TEST_F(SearchTest, TheFastestThatFitsIsTaken) {
   EXPECT_FALSE(rt::fitOf(tooLarge.plan).fits());
 }
 
+/// Gradients that leave are another choice only where the host updates and a step is one micro-batch.
+TEST_F(SearchTest, WhatIsMeasuredOnceIsMeasured) {
+  const std::vector<std::string> tiny{"base_model=tiny-gqa", "offload_optimizer.device=CPU"};
+  const Inputs inputs = load(tiny, fullText);
+  MeasuredCosts measured(inputs);
+  for (const double onHost : {0.0, 1.0})
+    for (const int64_t steps : {1, 2})
+      for (const bool leave : {false, true}) {
+        Choices choices = choose(inputs);
+        choices.hostFraction = onHost;
+        choices.accumulationSteps = steps;
+        choices.gradientsLeave = leave;
+        const RecomputePolicy policy = choices.recompute;
+        rt::Expected<LayerCosts> costs = measured.of(choices, {policy}),
+                                 alone = LayerCosts::measure(inputs, choices, {policy});
+        ASSERT_TRUE(costs.ok() && alone.ok());
+        EXPECT_EQ(costs->needs(policy), alone->needs(policy)) << onHost << ' ' << steps << ' ' << leave;
+        EXPECT_EQ(costs->us(policy), alone->us(policy)) << onHost << ' ' << steps << ' ' << leave;
+      }
+}
+
 TEST_F(SearchTest, WhatIsCountedIsWhatIsPlanned) {
   const Inputs inputs = load({"gradient_checkpointing=AUTO"});
-  rt::Expected<std::vector<Candidate>> candidates = candidatesOf(inputs, choose(inputs));
+  MeasuredCosts measured(inputs);
+  rt::Expected<std::vector<Candidate>> candidates = candidatesOf(inputs, choose(inputs), measured);
   ASSERT_TRUE(candidates.ok()) << candidates.status().message();
   EXPECT_EQ(candidates->size(), 1 + 3 * size_t(inputs.model.layers));
   for (size_t i = 0; i < candidates->size(); i += 16) {
@@ -134,7 +156,8 @@ TEST_F(SearchTest, WhatIsTakenIsTheFastestOfAllPlans) {
     for (const char *set : {"gradient_checkpointing=AUTO", "sequence_len=128", "base_model=tiny-gqa"})
       form.push_back(set);
     const Inputs inputs = load(form);
-    rt::Expected<std::vector<Candidate>> candidates = candidatesOf(inputs, choose(inputs));
+    MeasuredCosts measured(inputs);
+    rt::Expected<std::vector<Candidate>> candidates = candidatesOf(inputs, choose(inputs), measured);
     ASSERT_TRUE(candidates.ok()) << candidates.status().message();
     std::vector<std::pair<uint64_t, double>> plans; // bytes, counted or planned, and time of what may be taken
     for (const Candidate &candidate : *candidates) {
@@ -198,7 +221,8 @@ TEST_F(SearchTest, ValuesAreParkedWhereThatIsHiddenAndNeeded) {
 TEST_F(SearchTest, WhatIsNotHiddenIsNotTaken) {
   Inputs inputs = load({"gradient_checkpointing=AUTO", "activation_offload=AUTO"});
   inputs.target.set_link_gb_per_s(0.5);
-  rt::Expected<std::vector<Candidate>> candidates = candidatesOf(inputs, choose(inputs));
+  MeasuredCosts measured(inputs);
+  rt::Expected<std::vector<Candidate>> candidates = candidatesOf(inputs, choose(inputs), measured);
   ASSERT_TRUE(candidates.ok()) << candidates.status().message();
   EXPECT_EQ(candidates->size(), 1 + 3 * size_t(inputs.model.layers));
   for (const Candidate &candidate : *candidates)

@@ -6,6 +6,7 @@
 
 #include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 using namespace ft;
@@ -24,16 +25,22 @@ void SegmentLayout::grantRequests(const PlanningOptions &options) {
   for (auto [value, like] : requests.alike)
     if (!storage(value).persistent)
       storage(value).border = storage(like).border;
-  // A value in place of one that stays apart stays apart.
-  auto isClosed = [&](Value v) { return requests.closed.contains(storage(v).chain.front()); };
+  // A value in place of one of a group is of the group.
+  auto groupOf = [&](Value v) {
+    const auto it = requests.groupOf.find(storage(v).chain.front());
+    return it == requests.groupOf.end() ? std::pair<int64_t, size_t>(-1, 0) : it->second;
+  };
   for (ValueRange values : requests.bundles)
     for (size_t begin = 0, end; begin < values.size(); begin = end) {
-      for (end = begin + 1; end < values.size() && isClosed(values[end]) == isClosed(values[begin]); ++end)
+      const auto [group, size] = groupOf(values[begin]);
+      for (end = begin + 1; end < values.size() && groupOf(values[end]).first == group; ++end)
         ;
-      bundle(values.slice(begin, end - begin));
+      if (group < 0 || end - begin == size)
+        bundle(values.slice(begin, end - begin));
     }
   for (const auto &[values, onePitch] : requests.ifFree)
     onePitch ? bundleAtOnePitch(values) : bundle(values);
+  level(requests.levels);
 }
 
 std::optional<Place> SegmentLayout::border(Value value) const {
@@ -124,14 +131,17 @@ int64_t SegmentLayout::columnsOf(int64_t number) const {
 
 /// Example: q and k of normalised heads beside v, which a product of q, k and v has written. q and k lie in one buffer
 /// that has v's columns behind each row; where only q's heads had to go elsewhere, q lies in a buffer that has k's as
-/// well.
+/// well. A value that is wider than what others lie in gets a buffer of its own, and level() those their columns.
 void SegmentLayout::bundleAtOnePitch(ValueRange values) {
-  int64_t pitch = 0;
-  for (Value v : values)
-    if (const int64_t number = storages[storageOf.lookup(v)].bundle; number >= 0 && pitch == 0)
-      pitch = columnsOf(number);
+  int64_t pitch = 0, widest = 0;
+  for (Value v : values) {
+    if (const int64_t number = storages[storageOf.lookup(v)].bundle; number >= 0)
+      pitch = std::max(pitch, columnsOf(number));
+    widest = std::max(widest, placeOfType(v).columns);
+  }
   if (pitch == 0)
     return bundle(values);
+  pitch = std::max(pitch, widest);
   SmallVector<Value> tuple;
   int64_t columns = 0;
   auto close = [&] {
@@ -142,7 +152,7 @@ void SegmentLayout::bundleAtOnePitch(ValueRange values) {
   };
   for (Value v : values) {
     const int64_t own = placeOfType(v).columns;
-    if (!fits(v, tuple, placeOfType(values[0])) || own > pitch) {
+    if (!fits(v, tuple, placeOfType(values[0]))) {
       close();
       continue;
     }
@@ -152,6 +162,28 @@ void SegmentLayout::bundleAtOnePitch(ValueRange values) {
     columns += own;
   }
   close();
+}
+
+/// Example: moments of q's weights are in codes, those of k's and v's, which are smaller, are not. So they lie in two
+/// buckets, and are two products. [k v] gets columns behind each row until its pitch is q's, or q's that of [k v].
+void SegmentLayout::level(ArrayRef<SmallVector<Value>> groups) {
+  for (bool even = false; !even;) { // a bundle may be in several groups, of forward and of backward
+    even = true;
+    for (ArrayRef<Value> group : groups) {
+      llvm::SmallSetVector<int64_t, 6> numbers;
+      for (Value v : group)
+        if (const int64_t number = storages[storageOf.lookup(v)].bundle; number >= 0)
+          numbers.insert(number);
+      int64_t pitch = 0;
+      for (int64_t number : numbers)
+        pitch = std::max(pitch, columnsOf(number));
+      for (int64_t number : numbers) {
+        const int64_t missing = pitch - columnsOf(number);
+        bundles[number].second += missing;
+        even = even && missing == 0;
+      }
+    }
+  }
 }
 
 void SegmentLayout::createBuffers() {

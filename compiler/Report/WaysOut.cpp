@@ -3,10 +3,15 @@
 #include "compiler/Report/Report.h"
 #include "runtime/Plan/Memory.h"
 #include "runtime/Plan/Mesh.h"
+#include "runtime/Plan/Verify.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/Parallel.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <functional>
 #include <limits>
 #include <optional>
 
@@ -41,7 +46,7 @@ public:
     const rt::Fit over = rt::fitOf(tooLarge);
     const uint64_t needs = rt::fitOf(*plan).needs();
     const double slower = plan->stats().predicted_step_us() / tooLarge.stats().predicted_step_us();
-    if (slower >= most)
+    if (slower >= most || !rt::verifyPlan(*plan).ok())
       return false;
     lastSlower = slower;
     const uint32_t ranks = plan::Mesh(*plan).ranks();
@@ -119,6 +124,7 @@ void tryParking(const Inputs &inputs, double again, Search &search) {
     search.attempt({"gradient_checkpointing=AUTO", "activation_offload=AUTO"}, again - worthIt);
 }
 
+<<<<<<< HEAD
 /// Each behind `first`; where that is not enough, with values made again as well.
 void trySmallerBases(const Inputs &inputs, const Way &first, Search &search) {
   for (const Way &base : smallerBases(inputs)) {
@@ -156,8 +162,12 @@ std::string ft::waysOut(const plan::Plan &tooLarge, const Inputs &inputs) {
   for (const Way &way : smallerBatches(inputs.recipe))
     if (search.attempt(way))
       break;
+=======
+/// Values made again, of smaller micro-batches where that is not enough, or on the host.
+void tryRecomputation(const Inputs &inputs, Search &search) {
+>>>>>>> fp8
   double again = std::numeric_limits<double>::infinity(); // what it costs to make values again
-  if (r.gradient_checkpointing() != recipe::GradientCheckpointing::AUTO) {
+  if (inputs.recipe.fields.gradient_checkpointing() != recipe::GradientCheckpointing::AUTO) {
     if (search.attempt({"gradient_checkpointing=AUTO"}))
       again = search.lastSlower;
     else
@@ -168,6 +178,7 @@ std::string ft::waysOut(const plan::Plan &tooLarge, const Inputs &inputs) {
       }
   }
   tryParking(inputs, again, search);
+<<<<<<< HEAD
   const bool bf16 = r.precision() == recipe::Precision::BF16_TRUE || r.precision() == recipe::Precision::BF16_MIXED;
   if (r.optim() != recipe::Optimizer::SGD && !r.has_lora() && bf16 &&
       r.optimizer_state_dtype() == recipe::StateDtype::F32)
@@ -195,4 +206,88 @@ std::string ft::waysOut(const plan::Plan &tooLarge, const Inputs &inputs) {
   return std::string("  none of: a smaller micro-batch, bf16, values made again or on the host, another optimizer, its "
                      "states on the host, adapters, a base in fewer bits, several cards; take a larger target") +
          (hostIsFull ? ", or a host with more memory" : "");
+=======
+}
+
+/// Behind `first`; where that is not enough, with values made again as well.
+void trySmallerBase(const Inputs &inputs, Way way, const Way &base, Search &search) {
+  way.insert(way.end(), base.begin(), base.end());
+  if (search.attempt(way) || inputs.recipe.fields.gradient_checkpointing() == recipe::GradientCheckpointing::AUTO)
+    return;
+  way.push_back("gradient_checkpointing=AUTO");
+  search.attempt(way);
+}
+
+void tryAdapters(const Inputs &inputs, Search &search) {
+  const Way adapters{"lora.r=16", "optimizer_state_dtype=F32"};
+  if (!search.attempt(adapters))
+    for (const Way &base : smallerBases(inputs))
+      trySmallerBase(inputs, adapters, base, search);
+}
+
+/// The first that fits.
+void tryInTurn(const std::vector<Way> &ways, Search &search) {
+  for (const Way &way : ways)
+    if (search.attempt(way))
+      return;
+}
+
+/// What states of the optimizer cost, where it has such as can be stored in less.
+std::vector<Way> smallerStates(const Inputs &inputs) {
+  const recipe::Recipe &r = inputs.recipe.fields;
+  std::vector<Way> ways;
+  if (r.optim() == recipe::Optimizer::SGD || r.has_lora())
+    return ways;
+  const bool mixed = r.precision() == recipe::Precision::BF16_MIXED;
+  const bool bf16 = mixed || r.precision() == recipe::Precision::BF16_TRUE;
+  if (bf16 && r.optimizer_state_dtype() == recipe::StateDtype::F32)
+    ways.push_back({"optimizer_state_dtype=BF16"});
+  if (r.precision() != recipe::Precision::FP64_TRUE && r.optimizer_state_dtype() != recipe::StateDtype::INT8)
+    ways.push_back({"optimizer_state_dtype=INT8"});
+  if (mixed && r.master_dtype() == recipe::MasterDtype::F32)
+    ways.push_back({"master_dtype=BF16_REMAINDER"});
+  return ways;
+}
+
+/// One or several ways of which each follows from those before it; others do not depend on them.
+using Attempts = std::function<void(Search &)>;
+
+/// In the order of the lines.
+std::vector<Attempts> attemptsOf(const Inputs &inputs) {
+  const recipe::Recipe &r = inputs.recipe.fields;
+  std::vector<Attempts> all;
+  auto add = [&](const Way &way) { all.push_back([way](Search &search) { search.attempt(way); }); };
+  if (r.precision() == recipe::Precision::FP32_TRUE)
+    add({inputs.target.bf16() ? "precision=BF16_TRUE" : "precision=FP16_MIXED"});
+  all.push_back([&](Search &search) { tryInTurn(smallerBatches(inputs.recipe), search); });
+  all.push_back([&](Search &search) { tryRecomputation(inputs, search); });
+  llvm::for_each(smallerStates(inputs), add);
+  if (!r.has_offload_optimizer())
+    add({"offload_optimizer.device=CPU"});
+  if (!r.has_lora()) {
+    add({"optim=SGD"});
+    all.push_back([&](Search &search) { tryAdapters(inputs, search); });
+  } else {
+    for (const Way &base : smallerBases(inputs))
+      all.push_back([&inputs, base](Search &search) { trySmallerBase(inputs, {}, base, search); });
+  }
+  all.push_back([&](Search &search) { tryInTurn(severalCards(inputs), search); });
+  return all;
+}
+
+} // namespace
+
+std::string ft::waysOut(const plan::Plan &tooLarge, const Inputs &inputs) {
+  const std::vector<Attempts> all = attemptsOf(inputs);
+  std::vector<Search> searches(all.size(), Search(tooLarge, inputs));
+  llvm::parallelFor(0, all.size(), [&](size_t i) { all[i](searches[i]); });
+  std::string text;
+  for (const Search &search : searches)
+    text += (text.empty() || search.text.empty() ? "" : "\n") + search.text;
+  return text.empty() ? "  none of: a smaller micro-batch, bf16, values made again or on the host, another "
+                        "optimizer, its states on the host, "
+                        "adapters, a base in fewer bits, several cards; "
+                        "take a larger target"
+                      : text;
+>>>>>>> fp8
 }

@@ -24,6 +24,7 @@
 #include "llvm/Support/InterleavedRange.h"
 
 #include <algorithm>
+#include <optional>
 
 using namespace mlir;
 using namespace ft;
@@ -90,6 +91,7 @@ public:
       if (variable.getRole() == Role::WorkingCopy)
         copied.insert(*variable.getOf());
     }
+    symbols.emplace(module);
     for (auto variable : module.getOps<VariableOp>())
       if (failed(annotate(variable)))
         return failure();
@@ -177,9 +179,7 @@ private:
     return strategy >= Strategy::Zero1 && (parameter.getHost() || copied.contains(parameter.getSymName()));
   }
 
-  bool isOfAdapter(VariableOp copy) {
-    return cast<VariableOp>(module.lookupSymbol(*copy.getOf())).getRole() == Role::Adapter;
-  }
+  bool isOfAdapter(VariableOp copy) { return symbols->lookup<VariableOp>(*copy.getOf()).getRole() == Role::Adapter; }
 
   LogicalResult annotateInput(VariableOp variable) {
     const int64_t size = variable.getTensorType().getDimSize(0), share = tokens / ranks;
@@ -210,6 +210,7 @@ private:
   const int64_t ranks;
   int64_t tokens = 0;
   bool accumulates = false;
+  std::optional<SymbolTable> symbols;
   llvm::StringSet<> copied; ///< parameters with working copies
   OpBuilder builder;
   FlatSymbolRefAttr mesh;

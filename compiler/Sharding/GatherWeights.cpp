@@ -18,7 +18,8 @@ namespace {
 
 class WeightGatherer {
 public:
-  WeightGatherer(func::FuncOp segment, const SymbolTable &symbols) : segment(segment), builder(segment.getContext()) {
+  WeightGatherer(func::FuncOp segment, const SymbolTable &symbols)
+      : segment(segment), symbols(symbols), builder(segment.getContext()) {
     for (auto read : segment.getOps<ReadOp>())
       if (auto variable = symbols.lookup<VariableOp>(read.getVariable()); variable && isSplitWeight(variable)) {
         split.insert(read);
@@ -106,7 +107,7 @@ private:
   }
 
   FlatSymbolRefAttr meshOf(ReadOp weight) {
-    auto variable = SymbolTable::lookupNearestSymbolFrom<VariableOp>(weight, weight.getVariableAttr());
+    auto variable = symbols.lookup<VariableOp>(weight.getVariable());
     return variable->getAttrOfType<ShardingAttr>(shardingName).getMesh();
   }
 
@@ -122,6 +123,7 @@ private:
   }
 
   func::FuncOp segment;
+  const SymbolTable &symbols;
   OpBuilder builder;
   llvm::DenseSet<Operation *> split;        ///< reads
   llvm::MapVector<Operation *, Whole> held; ///< by read, the last used last

@@ -13,6 +13,8 @@ struct MeshSpec {
   int64_t dp = 1;    ///< ranks, at least 1
   int64_t shard = 0; ///< of these, so many neighbours hold one copy of the states together; 0: all
 
+  bool operator==(const MeshSpec &) const = default;
+
   struct Axis {
     llvm::StringLiteral name;
     int64_t size;

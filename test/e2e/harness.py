@@ -18,6 +18,7 @@ import unittest
 FTC = os.environ.get("FTC_FTC", "build/bin/ftc")
 FTRUN = os.environ.get("FTC_FTRUN", "build/bin/ftrun")
 PLANS = os.environ.get("FTC_PLANS")
+SECONDS = float(os.environ.get("FTC_TEST_SECONDS", "120"))  # that a call may take; more where other work takes the processors
 
 # The two-layer model on packed synthetic tokens; a field of None is left out.
 TINY = {
@@ -46,7 +47,7 @@ class Result:
         return self.out + self.err
 
 
-def call(*arguments, environment=None, timeout=120):
+def call(*arguments, environment=None, timeout=SECONDS):
     variables = dict(os.environ, **(environment or {}))
     return Result(subprocess.run([str(argument) for argument in arguments], env=variables, timeout=timeout,
                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace"))

@@ -6,8 +6,8 @@ checkpoints. Every operation is rounded to f32, as IEEE says; two things are our
 the 8-bit values is exact before it is rounded, and the mean of the scales is summed in order, in f64.
 
 "numbers" are what was quantised: random blocks, and blocks of zeros, one outlier, subnormals, one element, halves of
-thresholds, and a last one that is not whole. "plain.weight" and "nested.weight" are published checkpoints of it, and
-"plain.numbers" (f32) and "nested.numbers" (bf16) what they mean.
+thresholds, the thresholds themselves and their neighbours, and a last one that is not whole. "plain.weight" and
+"nested.weight" are published checkpoints of it, and "plain.numbers" (f32) and "nested.numbers" (bf16) what they mean.
 """
 import json
 import os
@@ -29,6 +29,14 @@ def f32(x):
         return INFINITY if x > 0 else -INFINITY
 
 
+def literal(text):
+    """What a compiler makes of a decimal with the suffix f: rounded once, where f32(float(text)) may land on the other side."""
+    near = struct.unpack("<I", struct.pack("<f", abs(float(text))))[0]
+    nearby = [struct.unpack("<f", struct.pack("<I", bits))[0] for bits in (near - 1, near, near + 1)]
+    nearest = min(nearby, key=lambda x: abs(Fraction(x) - abs(Fraction(text))))
+    return -nearest if text.startswith("-") else nearest
+
+
 def bf16(x):
     bits = struct.unpack("<I", struct.pack("<f", x))[0]
     return (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
@@ -42,22 +50,34 @@ def times(x, y):
     return NAN if 0 in (x, y) and INFINITY in (abs(x), abs(y)) else f32(x * y)
 
 
+THRESHOLDS = [literal(text) for text in (
+    "-0.8480964004993439", "-0.6106329262256622", "-0.4599952697753906", "-0.33967943489551544", "-0.23460740596055984",
+    "-0.13791173323988914", "-0.045525018125772476", "0.03979014977812767", "0.1202552504837513", "0.2035212516784668",
+    "0.2920137718319893", "0.3893125355243683", "0.5016634166240692", "0.6427869200706482", "0.8614784181118011")]
+
+
+def above(x):
+    """The next number of f32 towards infinity, of one that is not 0."""
+    bits = struct.unpack("<i", struct.pack("<f", x))[0]
+    return struct.unpack("<f", struct.pack("<i", bits + (1 if x > 0 else -1)))[0]
+
+
 def tree(x):
-    if x > f32(0.03979014977812767):
-        if x > f32(0.3893125355243683):
-            if x > f32(0.6427869200706482):
-                return 15 if x > f32(0.8614784181118011) else 14
-            return 13 if x > f32(0.5016634166240692) else 12
-        if x > f32(0.2035212516784668):
-            return 11 if x > f32(0.2920137718319893) else 10
-        return 9 if x > f32(0.1202552504837513) else 8
-    if x > f32(-0.33967943489551544):
-        if x > f32(-0.13791173323988914):
-            return 7 if x > f32(-0.045525018125772476) else 6
-        return 5 if x > f32(-0.23460740596055984) else 4
-    if x > f32(-0.6106329262256622):
-        return 3 if x > f32(-0.4599952697753906) else 2
-    return 1 if x > f32(-0.8480964004993439) else 0
+    if x > THRESHOLDS[7]:
+        if x > THRESHOLDS[11]:
+            if x > THRESHOLDS[13]:
+                return 15 if x > THRESHOLDS[14] else 14
+            return 13 if x > THRESHOLDS[12] else 12
+        if x > THRESHOLDS[9]:
+            return 11 if x > THRESHOLDS[10] else 10
+        return 9 if x > THRESHOLDS[8] else 8
+    if x > THRESHOLDS[3]:
+        if x > THRESHOLDS[5]:
+            return 7 if x > THRESHOLDS[6] else 6
+        return 5 if x > THRESHOLDS[4] else 4
+    if x > THRESHOLDS[1]:
+        return 3 if x > THRESHOLDS[2] else 2
+    return 1 if x > THRESHOLDS[0] else 0
 
 
 def quantize(numbers):
@@ -123,7 +143,8 @@ def make_numbers():
                [f32(rng.uniform(-1, 1) * 2.0**-128) for _ in range(64)],
                [-0.0, smallest] + [0.0] * 62,
                [f32(rng.choice(VALUES)) * 0.0625 for _ in range(63)] + [0.0625],
-               [0.11, -0.11] * 32]
+               [0.11, -0.11] * 32,
+               [1.0, *THRESHOLDS, *map(above, THRESHOLDS), *(-above(-x) for x in THRESHOLDS)] + [0.0] * 18]
     for at, block in enumerate(special):
         numbers[64 * (3 * at + 5):64 * (3 * at + 6)] = map(f32, block)
     return numbers
