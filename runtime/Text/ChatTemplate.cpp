@@ -39,6 +39,41 @@ bool holdsTurn(std::string_view text, const Value &message) {
   return text.find(words) != text.npos;
 }
 
+/// No text of a chat has it. Python prints it as it is.
+constexpr std::string_view Mark = "\u16B8\u2E3B";
+
+/// The same value with Mark for each text in it, but for what says the type of a part.
+Expected<Value> marked(const Value &value, size_t &texts) {
+  if (value.is(Value::Kind::Text)) {
+    ++texts;
+    return Value(Mark);
+  }
+  if (!value.isSequence() && !value.is(Value::Kind::Dict))
+    return value;
+  std::vector<Value> items = value.items();
+  const bool isDict = value.is(Value::Kind::Dict);
+  for (size_t i = isDict; i < items.size(); i += 1 + isDict)
+    if (!isDict || !(items[i - 1] == Value("type"))) {
+      FT_ASSIGN_OR_RETURN(items[i], marked(items[i], texts));
+    }
+  return Value::of(value.kind(), std::move(items));
+}
+
+Expected<Value> withContent(const Value &message, Value content) {
+  std::vector<Value> items = message.items();
+  for (size_t i = 0; i + 1 < items.size(); i += 2)
+    if (items[i] == Value("content"))
+      items[i + 1] = content;
+  return Value::of(Value::Kind::Dict, std::move(items));
+}
+
+size_t countMarks(std::string_view text) {
+  size_t count = 0;
+  for (size_t at = text.find(Mark); at != text.npos; at = text.find(Mark, at + Mark.size()))
+    ++count;
+  return count;
+}
+
 /// A template that joins texts says of another content what its '+' cannot do.
 Status explained(const Status &status, std::span<const Value> messages) {
   for (size_t i = 0; i < messages.size(); ++i)
@@ -64,15 +99,47 @@ Expected<std::string> ChatTemplate::render(std::span<const Value> messages, cons
   return form.render(given, now);
 }
 
+/// Templates that know texts alone leave parts out without a word, or write them as Python prints a list. What one
+/// makes of a text in its place tells what it does with a text. (Tools answer with data, which templates write as
+/// such.)
+Status ChatTemplate::checkParts(std::span<const Value> messages, const Value &tools) const {
+  std::vector<Value> others(messages.begin(), messages.end());
+  for (size_t i = 0; i < messages.size(); ++i) {
+    const Value *content = messages[i].find("content"), *role = messages[i].find("role");
+    if (!content || !(content->isSequence() || content->is(Value::Kind::Dict)) || (role && *role == Value("tool")))
+      continue;
+    size_t texts = 0, wanted = 0;
+    FT_ASSIGN_OR_RETURN(Value parts, marked(*content, texts));
+    std::string joined;
+    while (wanted < texts)
+      joined += Mark, ++wanted;
+    FT_ASSIGN_OR_RETURN(others[i], withContent(messages[i], joined));
+    if (const auto asText = render(others, tools, /*generates=*/false); asText.ok())
+      wanted = std::min(wanted, countMarks(*asText));
+    FT_ASSIGN_OR_RETURN(others[i], withContent(messages[i], parts));
+    const auto given = render(others, tools, /*generates=*/false);
+    others[i] = messages[i];
+    if (!given.ok()) // as the words were not: it looks at them
+      continue;
+    const bool printed = given->find(fmt::format("'{}'", Mark)) != given->npos ||
+                         given->find(fmt::format("\"{}\"", Mark)) != given->npos;
+    if (printed || countMarks(*given) < wanted)
+      return badInput(
+          fmt::format("message {}: its content is in parts, which the chat template {}; give it as one text", i,
+                      printed ? "writes as a list, with brackets and quotes" : "leaves out"));
+  }
+  return {};
+}
+
 /// Of a chat that begins with the assistant. What generation starts with is found behind another message: many
 /// templates render no empty chat, and some put a system turn in front of the first message.
 Expected<size_t> ChatTemplate::beginOfFirst(const std::string &whole, std::span<const Value> messages,
                                             const Value &tools) const {
-  const Value asked[] = {chatMessage("user", "\uE000")};
+  const Value asked[] = {chatMessage("user", Mark)};
   FT_ASSIGN_OR_RETURN(const std::string prompt, render(asked, tools, /*generates=*/true));
   FT_ASSIGN_OR_RETURN(const std::string before, render(asked, tools, /*generates=*/false));
   std::vector<Value> others(messages.begin(), messages.end());
-  others[0] = chatMessage("assistant", "\uE000");
+  others[0] = chatMessage("assistant", Mark);
   FT_ASSIGN_OR_RETURN(const std::string other, render(others, tools, /*generates=*/false));
   const std::string_view upToAnswer = std::string_view(whole).substr(0, commonPrefix(whole, other));
   if (!prompt.starts_with(before))
@@ -99,7 +166,7 @@ Expected<size_t> ChatTemplate::beginOfTurn(const std::string &whole, std::span<c
   FT_ASSIGN_OR_RETURN(const std::string before, render(messages.first(index), tools, /*generates=*/false));
   // Another answer in its place tells the template's words from the answer's first ones.
   std::vector<Value> others(messages.begin(), messages.end());
-  others[index] = chatMessage("assistant", "\uE000");
+  others[index] = chatMessage("assistant", Mark);
   FT_ASSIGN_OR_RETURN(const std::string other, render(others, tools, /*generates=*/false));
   const size_t shared = std::min(commonPrefix(prompt, whole), commonPrefix(prompt, other));
   if (!whole.starts_with(before) || shared <= before.size())
@@ -127,6 +194,7 @@ Expected<ChatText> ChatTemplate::encode(std::span<const Value> messages, const V
   auto text = render(messages, tools, /*generates=*/false);
   if (!text.ok())
     return explained(text.status(), messages);
+  FT_RETURN_IF_ERROR(checkParts(messages, tools));
   result.text = std::move(*text);
   for (size_t i = 0; i < messages.size(); ++i) {
     if (!targets[i])

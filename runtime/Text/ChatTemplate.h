@@ -34,7 +34,7 @@ public:
   /// by rendering what comes before it, to where the turn ends, found by rendering it as the last. What was rendered
   /// apart must be a prefix of the whole. Where a template renders a turn differently when others follow (Qwen3 drops
   /// what was thought), the turn ends with the first end of turn, as it does in generation. BadInput where neither can
-  /// be told.
+  /// be told, and where content in parts is lost or printed as a list.
   Expected<ChatText> encode(std::span<const jinja::Value> messages, const jinja::Value &tools,
                             const std::vector<bool> &targets) const;
 
@@ -43,6 +43,7 @@ public:
 private:
   Expected<TextSpan> turn(const std::string &whole, std::span<const jinja::Value> messages, size_t index,
                           const jinja::Value &tools) const;
+  Status checkParts(std::span<const jinja::Value> messages, const jinja::Value &tools) const;
   Expected<size_t> beginOfFirst(const std::string &whole, std::span<const jinja::Value> messages,
                                 const jinja::Value &tools) const;
   Expected<size_t> beginOfTurn(const std::string &whole, std::span<const jinja::Value> messages, size_t index,

@@ -177,6 +177,16 @@ TEST(ChatTemplate, ContentInPartsIsForTemplatesThatTakeIt) {
                                             "it as one text)"),
             std::string::npos)
       << refused.status().message();
+  EXPECT_EQ(trained("qwen3", parts).status().message(),
+            "message 0: its content is in parts, which the chat template leaves out; give it as one text");
+  EXPECT_EQ(trained("llama3", parts).status().message(),
+            "message 0: its content is in parts, which the chat template writes as a list, with brackets and quotes; "
+            "give it as one text");
+  EXPECT_EQ(trained("qwen3", R"([{"role":"user","content":"A?"},{"role":"assistant","content":{"text":"B."}}])")
+                .status()
+                .message(),
+            "message 1: its content is in parts, which the chat template leaves out; give it as one text");
+  EXPECT_TRUE(trained("qwen3", R"([{"role":"user","content":"A?"},{"role":"assistant","content":[]}])").ok());
 }
 
 TEST(ChatTargets, TheLastTurnOrThoseThatSaySo) {

@@ -37,14 +37,16 @@ bool isData(std::string_view name) {
 Status addFolder(const fs::path &folder, DataFiles &files) {
   std::error_code error;
   std::vector<std::string> found;
-  size_t others = 0;
+  size_t others = 0, folders = 0;
   for (const fs::directory_entry &entry : fs::directory_iterator(folder, error)) {
     std::error_code ignored;
     // A link that leads nowhere is data that was lost.
-    const bool data = !entry.is_directory(ignored) && isData(entry.path().filename().string());
+    const std::string name = entry.path().filename().string();
+    const bool isFolder = entry.is_directory(ignored) && !name.starts_with('.'), data = !isFolder && isData(name);
     if (data)
       found.push_back(entry.path().lexically_normal().string());
-    others += !data;
+    folders += isFolder;
+    others += !data && !isFolder;
   }
   if (error)
     return badInput(fmt::format("{}: cannot be read: {}", folder.string(), error.message()));
@@ -56,6 +58,10 @@ Status addFolder(const fs::path &folder, DataFiles &files) {
   if (others)
     files.notes.push_back(fmt::format("{}: {} of {} entries are left out: their names are not those of data",
                                       folder.string(), others, others + found.size()));
+  if (folders)
+    files.notes.push_back(fmt::format("{}: {} in it {} left out; name what shall be read", folder.string(),
+                                      folders == 1 ? "a folder" : fmt::format("{} folders", folders),
+                                      folders == 1 ? "is" : "are"));
   files.paths.insert(files.paths.end(), found.begin(), found.end());
   return {};
 }

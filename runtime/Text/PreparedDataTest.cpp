@@ -323,11 +323,15 @@ TEST_F(PreparedDataTest, SeveralFilesAndFolders) {
   std::ofstream(folder / "more/b.jsonl") << "{\"instruction\":\"b\",\"output\":\"B\"}\n";
   std::ofstream(folder / "more/a.csv") << "instruction,output\na,A\n";
   std::ofstream(folder / "more/notes.pdf") << "x";
+  fs::create_directories(folder / "more/older");
+  fs::create_directories(folder / "more/.git");
   run.add_data_train("more");
   auto data = prepare();
   ASSERT_TRUE(data.ok()) << data.status().message();
   EXPECT_EQ(data->file->documents(), 42u);
-  EXPECT_NE(data->notes.at(0).find("1 of 3 entries are left out"), std::string::npos) << data->notes.at(0);
+  EXPECT_NE(data->notes.at(0).find("2 of 4 entries are left out"), std::string::npos) << data->notes.at(0);
+  EXPECT_TRUE(data->notes.at(1).ends_with("more: a folder in it is left out; name what shall be read"))
+      << data->notes.at(1);
   const Sha256Digest before = data->file->identity().data;
   std::ofstream(folder / "more/b.jsonl") << "{\"instruction\":\"b\",\"output\":\"C\"}\n";
   EXPECT_NE(prepare()->file->identity().data, before);

@@ -20,6 +20,9 @@ public:
   /// Rewrites `text` in place, one step after the other. BadInput where that makes it 64 times as long, which no
   /// normalizer does.
   Status apply(std::string &text, Regex::Work &work) const;
+  /// `first`: the text starts where the whole input does. It no longer does where what it started with was stripped, or
+  /// replaced by nothing or by what stands for a later character.
+  Status apply(std::string &text, Regex::Work &work, bool &first) const;
   bool empty() const { return stages.empty(); }
   /// The first step reads ill-formed UTF-8 itself.
   bool readsBytes() const;
@@ -31,6 +34,8 @@ private:
     CharsMap charsMap;
     ByteTrie fixed;
   };
+  Status apply(std::string &text, Regex::Work &work, size_t &front) const;
+
   std::vector<Stage> stages;
 };
 

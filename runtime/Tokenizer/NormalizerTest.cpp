@@ -107,6 +107,41 @@ TEST(CharsMap, FollowsItsArrayAndNothingElse) {
   EXPECT_TRUE(CharsMap::read("")->empty());
 }
 
+/// As the prefix tells that `tokenizers` puts in front of the text behind each of these.
+TEST(Normalizer, SaysWhetherATextStillStartsWhereItStarted) {
+  auto isFirst = [](std::vector<NormalizerStep> steps, std::string text) {
+    auto normalizer = Normalizer::create(steps);
+    EXPECT_TRUE(normalizer.ok()) << normalizer.status().message();
+    Regex::Work work;
+    bool first = true, never = false;
+    std::string same = text;
+    EXPECT_TRUE(normalizer->apply(text, work, first).ok());
+    EXPECT_TRUE(normalizer->apply(same, work, never).ok());
+    EXPECT_EQ(same, text);
+    EXPECT_FALSE(never);
+    return first;
+  };
+  const NormalizerStep strip = StripStep{true, true}, blanks = ReplaceStep{{"\\s+", true}, ""};
+  EXPECT_TRUE(isFirst({strip}, "ab "));
+  EXPECT_FALSE(isFirst({strip}, " ab"));
+  EXPECT_FALSE(isFirst({strip}, "\u3000ab"));
+  EXPECT_TRUE(isFirst({StripStep{false, true}}, " ab "));
+  EXPECT_TRUE(isFirst({blanks}, "a b"));
+  EXPECT_FALSE(isFirst({blanks}, " a"));
+  EXPECT_TRUE(isFirst({ReplaceStep{{" a", false}, "q"}}, "b a"));
+  EXPECT_FALSE(isFirst({ReplaceStep{{" a", false}, "q"}}, " ab")); // it stands where the a stood
+  EXPECT_TRUE(isFirst({ReplaceStep{{"\u00e1", false}, "qq"}}, "\u00e1b"));
+  EXPECT_TRUE(isFirst({ReplaceStep{{"^", true}, "q"}}, "ab"));
+  EXPECT_FALSE(isFirst({ReplaceStep{{" ", false}, "_"}, ReplaceStep{{"_", false}, ""}}, " ab"));
+  EXPECT_FALSE(isFirst({strip, PrependStep{"x"}}, " ab"));
+  EXPECT_TRUE(isFirst({PrependStep{"x"}, strip}, " ab"));
+  EXPECT_TRUE(isFirst({NormalForm::Nfd, ReplaceStep{{"\u0301", false}, ""}}, "\u00e1b"));
+  EXPECT_FALSE(isFirst({NormalForm::Nfd, ReplaceStep{{"\u0301", false}, ""}}, "\u0301ab"));
+  EXPECT_TRUE(isFirst({NormalForm::Nfc, strip}, "a\u0301b"));
+  EXPECT_TRUE(isFirst({NormalForm::Nfkc}, "\u3000a"));
+  EXPECT_TRUE(isFirst({LowercaseStep(), strip}, "\u0130b"));
+}
+
 TEST(Normalizer, WhatAStepMayCostIsBounded) {
   const NormalizerStep twice = ReplaceStep{{"a", false}, "aa"}, far = ReplaceStep{{"a", false}, std::string(256, 'a')};
   auto problem = [](const std::vector<NormalizerStep> &steps) {

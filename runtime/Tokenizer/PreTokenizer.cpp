@@ -31,18 +31,6 @@ template <typename Matches> void findCharacters(std::string_view text, Matches m
     spans.push_back({covered, text.size(), false});
 }
 
-void findText(std::string_view text, std::string_view what, std::vector<Span> &spans) {
-  size_t covered = 0;
-  for (size_t at = text.find(what); at != text.npos && !what.empty(); at = text.find(what, covered)) {
-    if (at > covered)
-      spans.push_back({covered, at, false});
-    spans.push_back({at, at + what.size(), true});
-    covered = at + what.size();
-  }
-  if (covered < text.size())
-    spans.push_back({covered, text.size(), false});
-}
-
 /// Runs of words and of what is neither word nor space; spaces count as matched, that is, as what is removed.
 void findWords(std::string_view text, std::vector<Span> &spans) {
   enum class Class { None, Space, Word, Other } before = Class::None;
@@ -114,9 +102,12 @@ Expected<PreTokenizer> PreTokenizer::create(std::span<const PreTokenizerStep> st
   if (steps.size() > MaxSteps)
     return badInput(fmt::format("the pre-tokenizer has {} steps; at most {}", steps.size(), MaxSteps));
   for (const PreTokenizerStep &step : steps) {
-    if (const auto *space = std::get_if<MetaspaceStep>(&step); space && space->replacement.size() > MaxWritten)
+    const auto *space = std::get_if<MetaspaceStep>(&step);
+    if (space && space->replacement.size() > MaxWritten)
       return badInput(fmt::format("the pre-tokenizer writes a text of {} bytes; at most {}", space->replacement.size(),
                                   MaxWritten));
+    if (space && space->prepend == MetaspaceStep::Prepend::First)
+      result.first = true;
     if (result.bytes)
       return badInput("the pre-tokenizer ByteLevel is followed by another one; must be the last");
     Stage stage{step, {}};

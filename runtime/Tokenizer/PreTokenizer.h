@@ -35,6 +35,8 @@ public:
 
   /// The model sees bytes as characters of GPT-2's alphabet.
   bool byteLevel() const { return bytes; }
+  /// A step asks whether a piece starts where the whole input starts.
+  bool asksForFirst() const { return first; }
 
 private:
   struct Stage {
@@ -44,7 +46,7 @@ private:
   Status cut(const Stage &stage, Piece piece, Scratch &scratch) const;
 
   std::vector<Stage> stages;
-  bool bytes = false;
+  bool bytes = false, first = false;
 };
 
 } // namespace ft::rt

@@ -99,4 +99,16 @@ Status Regex::find(std::string_view text, Work &work, std::vector<Span> &spans) 
   return {};
 }
 
+void findText(std::string_view text, std::string_view what, std::vector<Span> &spans) {
+  size_t covered = 0;
+  for (size_t at = text.find(what); at != text.npos && !what.empty(); at = text.find(what, covered)) {
+    if (at > covered)
+      spans.push_back({covered, at, false});
+    spans.push_back({at, at + what.size(), true});
+    covered = at + what.size();
+  }
+  if (covered < text.size())
+    spans.push_back({covered, text.size(), false});
+}
+
 } // namespace ft::rt

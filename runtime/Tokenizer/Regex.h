@@ -48,4 +48,7 @@ private:
   std::shared_ptr<pcre2_real_match_context_8> context, interpreter; ///< limits of compiled code, and of the interpreter
 };
 
+/// As Regex::find, for a text that is matched as it is; an empty one matches nowhere.
+void findText(std::string_view text, std::string_view what, std::vector<Span> &spans);
+
 } // namespace ft::rt

@@ -1,5 +1,6 @@
 #include "runtime/Tokenizer/Tokenizer.h"
 
+#include "runtime/Support/Strings.h"
 #include "runtime/Tokenizer/Decoder.h"
 #include "runtime/Tokenizer/Utf8.h"
 
@@ -71,6 +72,10 @@ Status Tokenizer::takeTokens(const TokenizerSpec &spec) {
     std::string pattern = token.content;
     if (token.normalized)
       FT_RETURN_IF_ERROR(normalizer.apply(pattern, work));
+    if (pattern.empty() && !token.content.empty())
+      return badInput(fmt::format("added token {} (\"{}\") is empty once it is normalised, and would be found "
+                                  "everywhere; set its \"normalized\" to false",
+                                  token.id, shown(token.content)));
     texts[token.id] = pattern;
     control[token.id] = token.special;
     specials[token.content] = token.id;
@@ -126,7 +131,8 @@ Status Tokenizer::encodeText(std::string_view text, bool first, Specials matched
                              std::vector<uint32_t> &ids) const {
   if (!normalizer.empty()) {
     scratch.normalized = text;
-    FT_RETURN_IF_ERROR(normalizer.apply(scratch.normalized, scratch.pre.work));
+    FT_RETURN_IF_ERROR(pre.asksForFirst() ? normalizer.apply(scratch.normalized, scratch.pre.work, first)
+                                          : normalizer.apply(scratch.normalized, scratch.pre.work));
     text = scratch.normalized;
   }
   scratch.normalizedParts.clear();

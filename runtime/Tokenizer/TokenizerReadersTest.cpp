@@ -448,6 +448,11 @@ TEST_F(TokenizerReaders, WhatIsNotUnderstoodIsNamed) {
           "MergedWithNext, Contiguous");
   refuses("\"id\":3", "\"id\":1032", "token \"<e>\" has id 1032; must be an integer below 1032");
   refuses("\"id\":3", "\"id\":2", "added token \"<e>\" has id 2, which is \"ab\" in the vocabulary");
+  write("tokenizer.json", replaced(replaced(GoodJson, "\"normalizer\":null",
+                                            R"("normalizer":{"type":"Strip","strip_left":true,"strip_right":true})"),
+                                   R"({"id":3)", R"({"id":4,"content":"\n ","normalized":true},{"id":3)"));
+  EXPECT_EQ(refusal(folder), path + ": added token 4 (\"\\x0a \") is empty once it is normalised, and would be found "
+                                    "everywhere; set its \"normalized\" to false");
   refuses("\"a b\"", "7", "model.merges[0] is 7; must be two tokens");
   refuses("\"normalizer\":null", "\"post_processor\":{\"type\":\"Custom\"}",
           "post_processor: Custom is not supported; those supported are TemplateProcessing, ByteLevel, BertProcessing, "
