@@ -189,6 +189,11 @@ std::string asideOf(const std::string &checkpoint) {
 Status OutputFolder::check(const std::string &path, const plan::Plan &plan, bool overwrite) {
   std::error_code error;
   const fs::path there = nearestFolder(path);
+  if (fs::path(path).is_relative() && fs::current_path(error).empty())
+    return badInput(
+        fmt::format("--out {}: the working folder was removed; change into one that is there, or give a path "
+                    "from the root",
+                    path));
   if (!fs::is_directory(there, error))
     return badInput(fmt::format("--out {}: {} is no folder; must be a folder or a new name", path, there.string()));
   FT_RETURN_IF_ERROR(checkTakeable(path));

@@ -11,7 +11,7 @@ import subprocess
 import time
 import unittest
 
-from harness import LORA, WorkshopTest, call
+from harness import FTRUN, LORA, WorkshopTest, call
 
 RUN = dict(lora=LORA, save_steps=2, max_steps=2000)
 PATIENT = 60 # seconds for what takes none
@@ -99,6 +99,25 @@ class Disks(WorkshopTest):
         self.assertFalse((self.folder / "out").exists())
 
 
+class Mixups(WorkshopTest):
+    def test_an_adapter_where_a_model_is_named(self):
+        full, plan = self.compile("full", max_steps=1), self.compile(lora=LORA, max_steps=1)
+        self.train(full, "model")
+        self.train(plan, "adapter", model=self.folder / "model")
+        adapter, model = self.folder / "adapter", self.folder / "model"
+        for named in (adapter, adapter / "adapter_model.safetensors"):
+            self.refused(call(*self.command(plan, "out", model=named)), 1, "an adapter, not a model", "--adapter")
+        self.refused(call(*self.command(plan, "out", model=model / "config.json")), 1, "is one file of a model; name the folder")
+        self.refused(call(*self.command(plan, "out", "--adapter", model, model=model)), 1, "holds no adapter_config.json; name")
+        self.refused(call(*self.command(plan, "out", "--adapter", adapter / "adapter_model.safetensors", model=model)), 1,
+                     "is a file; name the folder that holds it")
+        for name in ("adapter_config.json", "adapter_model.safetensors"):
+            shutil.copy(adapter / name, model)
+        self.assertIn("model holds an adapter beside the model, which transformers would load and this run does not",
+                      self.train(plan, "beside", model=model).out)
+        self.assertNotIn("beside the model", self.train(plan, "on", "--adapter", model, model=model).out)
+
+
 class Ends(WorkshopTest):
     def model(self):
         """A folder with a tokenizer of the goldens, and samples that take a while to read."""
@@ -134,6 +153,13 @@ class Ends(WorkshopTest):
                 self.assertLess(time.monotonic() - begin, 5)
                 self.assertFalse((self.folder / "out").exists())
                 self.assertEqual([path for path in (self.folder / "cache").rglob("*") if path.is_file()], [])
+
+    def test_a_working_folder_that_is_gone(self):
+        plan, gone = self.compile(max_steps=1), self.folder / "gone"
+        gone.mkdir()
+        result = call("bash", "-c", f"cd '{gone}'; rmdir '{gone}'; exec \"$@\"", "bash", os.path.abspath(FTRUN), plan,
+                      "--model", "seeded:1", "--out", "out")
+        self.refused(result, 1, "--out out: the working folder was removed; change into one that is there")
 
     def test_a_second_run_into_the_folder_is_told_of_the_first(self):
         plan = self.compile(**RUN | dict(max_steps=100000))
