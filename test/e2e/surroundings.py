@@ -24,6 +24,23 @@ def until(condition):
     return condition()
 
 
+class SurroundedTest(WorkshopTest):
+    def model(self, samples):
+        """A folder with a tokenizer of the goldens, and samples."""
+        config = json.loads(pathlib.Path("recipes/models/tiny-gqa/config.json").read_text())
+        (self.folder / "model").mkdir()
+        (self.folder / "model" / "config.json").write_text(json.dumps({**config, "vocab_size": 1000}))
+        plan = self.compile("full", base_model='"model"', max_steps=1)
+        self.train(plan, "trained", "--stop-after", "1")
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            shutil.copy(pathlib.Path("test/goldens/text/digits", name), self.folder / "model")
+        shutil.copy(self.folder / "trained" / "model.safetensors", self.folder / "model")
+        with open(self.folder / "data.jsonl", "w", encoding="utf-8") as file:
+            for i in range(samples):
+                file.write(json.dumps({"instruction": f"{i}", "output": f"{i * i} " * 8}) + "\n")
+        return self.folder / "model"
+
+
 class Readers(WorkshopTest):
     """Nobody reads what it prints: the run goes on, and ends when it is asked to."""
 
@@ -70,7 +87,7 @@ class Readers(WorkshopTest):
                          list(range(1, 1501)))
 
 
-class Disks(WorkshopTest):
+class Disks(SurroundedTest):
     def test_checkpoints_do_not_take_the_room_of_the_results(self):
         """A disk of 100 KiB, which checkpoints fill."""
         unshare = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-Urm"]
@@ -90,6 +107,25 @@ class Disks(WorkshopTest):
                 self.assertIn("could not be written", result.out) # the disk was full, else this shows nothing
                 self.assertEqual((kept / "adapter_model.safetensors").read_bytes(),
                                  self.bytes("whole", "adapter_model.safetensors"))
+
+    def test_a_cache_that_is_full_costs_no_run(self):
+        """What text becomes on its way has no room in the cache, and finds some where temporary files are; or nowhere."""
+        unshare = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-Urm"]
+        cache, other = self.folder / "cache", self.folder / "other"
+        cache.mkdir()
+        other.mkdir()
+        mount = f"mount -t tmpfs -o size=64k tmpfs {cache}"
+        if not shutil.which("unshare") or call(*unshare, "sh", "-c", mount).code != 0:
+            self.skipTest("no disk can be mounted here")
+        model = self.model(samples=5000)
+        plan = self.compile(base_model='"model"', template='"chatml"', lora=LORA, data='{ train: "data.jsonl" }', sequence_len=64,
+                            max_documents_per_row=None, max_document_len=None, max_steps=1)
+        command = " ".join(f"'{word}'" for word in self.command(plan, "out", "--overwrite", model=model))
+        run = f"{mount} && export XDG_CACHE_HOME={cache} && "
+        result = call(*unshare, "sh", "-c", f"{run} TMPDIR={other} {command}")
+        self.assertEqual(result.code, 0, result.text)
+        result = call(*unshare, "sh", "-c", f"{run} TMPDIR={cache} {command}")
+        self.refused(result, 2, "a scratch file in ", "No space left on device; make room there, or let TMPDIR name a folder")
 
     def test_a_file_that_may_not_grow_as_long_is_told_before_the_first_step(self):
         plan = self.compile(max_steps=1)
@@ -118,24 +154,9 @@ class Mixups(WorkshopTest):
         self.assertNotIn("beside the model", self.train(plan, "on", "--adapter", model, model=model).out)
 
 
-class Ends(WorkshopTest):
-    def model(self):
-        """A folder with a tokenizer of the goldens, and samples that take a while to read."""
-        config = json.loads(pathlib.Path("recipes/models/tiny-gqa/config.json").read_text())
-        (self.folder / "model").mkdir()
-        (self.folder / "model" / "config.json").write_text(json.dumps({**config, "vocab_size": 1000}))
-        plan = self.compile("full", base_model='"model"', max_steps=1)
-        self.train(plan, "trained", "--stop-after", "1")
-        for name in ("tokenizer.json", "tokenizer_config.json"):
-            shutil.copy(pathlib.Path("test/goldens/text/digits", name), self.folder / "model")
-        shutil.copy(self.folder / "trained" / "model.safetensors", self.folder / "model")
-        with open(self.folder / "data.jsonl", "w", encoding="utf-8") as file:
-            for i in range(150000):
-                file.write(json.dumps({"instruction": f"{i}", "output": f"{i * i} " * 8}) + "\n")
-        return self.folder / "model"
-
+class Ends(SurroundedTest):
     def test_a_signal_while_text_is_read_ends_it_at_once(self):
-        model = self.model()
+        model = self.model(samples=150000) # which take a while to read
         plan = self.compile(base_model='"model"', template='"chatml"', lora=LORA, data='{ train: "data.jsonl" }', sequence_len=64,
                             max_documents_per_row=None, max_document_len=None, max_steps=2)
         environment = dict(os.environ, XDG_CACHE_HOME=str(self.folder / "cache"))
