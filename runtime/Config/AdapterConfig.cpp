@@ -70,18 +70,28 @@ Json normalised(const Json &config, std::string_view field) {
   return sorted;
 }
 
+/// What to do about an adapter whose field is another than the plan's.
+std::string_view wayOut(std::string_view field) {
+  if (field == "r" || field == "lora_alpha")
+    return "compile the recipe with the adapter's own, under lora";
+  if (field == "target_modules")
+    return "compile the recipe with lora.target_modules as the adapter has them";
+  return "no recipe makes such adapters; merge it into its base with PEFT's merge_and_unload, and start from that";
+}
+
 void compareField(const std::string &place, std::string_view field, const Json &has, const Json &expected,
                   std::vector<std::string> &problems) {
   const Json a = normalised(has, field), b = normalised(expected, field);
   if (a != b)
-    problems.push_back(
-        fmt::format("{}: {} is {}; the plan was compiled for {}", place, field, shownJson(a), shownJson(b)));
+    problems.push_back(fmt::format("{}: {} is {}; the plan was compiled {}: {}", place, field,
+                                   a.is_null() ? "absent" : shownJson(a),
+                                   b.is_null() ? "without" : "for " + shownJson(b), wayOut(field)));
 }
 
 /// PiSSA, OLoRA and their like move a part of the base into the adapter: their tensors belong to another base.
 void checkInit(const std::string &place, const Json &config, std::vector<std::string> &problems) {
   const Json *init = findMember(config, "init_lora_weights");
-  if (init && !init->is_boolean() && *init != "gaussian" && *init != "eva" && *init != "orthogonal")
+  if (init && !init->is_null() && !init->is_boolean() && *init != "gaussian" && *init != "eva" && *init != "orthogonal")
     problems.push_back(fmt::format("{}: init_lora_weights is {}, which changes the base's weights; save the adapter as "
                                    "plain LoRA with PEFT's path_initial_model_for_weight_conversion",
                                    place, shownJson(*init)));

@@ -32,6 +32,7 @@ TEST(AdapterConfig, TakesWhatChangesNothing) {
       {"megatron_core", "\"m\""},
       {"qalora_group_size", "16"},
       {"init_lora_weights", "\"gaussian\""},
+      {"init_lora_weights", "null"},
       {"some_new_field", "null"},
       {"some_new_field", "false"},
       {"some_new_field", "[]"},
@@ -42,8 +43,12 @@ TEST(AdapterConfig, TakesWhatChangesNothing) {
 }
 
 TEST(AdapterConfig, NamesWhatMeansOtherTensors) {
-  EXPECT_EQ(errorWith("r", 16), "a: r is 16; the plan was compiled for 8");
-  EXPECT_EQ(errorWith("use_dora", true), "a: use_dora is true; the plan was compiled for null");
+  EXPECT_EQ(errorWith("r", 16),
+            "a: r is 16; the plan was compiled for 8: compile the recipe with the adapter's own, under lora");
+  EXPECT_EQ(errorWith("use_dora", true),
+            "a: use_dora is true; the plan was compiled without: no recipe makes such adapters; merge it into its base "
+            "with PEFT's merge_and_unload, and start from that");
+  EXPECT_EQ(errorWith("r", nullptr).substr(0, 42), "a: r is absent; the plan was compiled for ");
   EXPECT_EQ(errorWith("init_lora_weights", "pissa"),
             "a: init_lora_weights is \"pissa\", which changes the base's weights; save the adapter as plain LoRA with "
             "PEFT's path_initial_model_for_weight_conversion");
@@ -71,7 +76,9 @@ TEST(AdapterConfig, ComparesPlacesOnlyWhereAsked) {
   EXPECT_TRUE(problems.empty());
   compareAdapterPlaces("a", config, planned, problems);
   ASSERT_EQ(problems.size(), 1u);
-  EXPECT_EQ(problems[0], "a: layers_to_transform is [0,1]; the plan was compiled for null");
+  EXPECT_EQ(problems[0], "a: layers_to_transform is [0,1]; the plan was compiled without: no recipe makes such "
+                         "adapters; merge it into its "
+                         "base with PEFT's merge_and_unload, and start from that");
 }
 
 } // namespace

@@ -15,39 +15,30 @@
 using namespace ft::rt;
 
 namespace {
+/// To the line's beginning, and the rest of it away.
+const std::string clear = "\r\033[K";
+
 unsigned terminalColumns(int descriptor) {
   winsize size{};
   return ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
 }
 } // namespace
 
-Console::Console(int descriptor) : descriptor(descriptor), terminal(isatty(descriptor)) {}
-
-void Console::put(std::string_view text) {
-  while (!text.empty()) {
-    ssize_t written = ::write(descriptor, text.data(), text.size());
-    if (written < 0 && errno == EINTR)
-      continue;
-    if (written <= 0)
-      return; // a closed pipe must not end the training
-    text.remove_prefix(static_cast<size_t>(written));
-  }
-}
+Console::Console(int descriptor, std::function<bool()> hurry)
+    : descriptor(descriptor), terminal(isatty(descriptor)), outlet(descriptor, std::move(hurry)) {}
 
 void Console::line(std::string_view text) {
+  std::string all = barShown ? clear : "";
+  all += printable(text) + "\n";
+  outlet.put(all);
   if (barShown)
-    put("\r\033[K");
-  put(printable(text));
-  put("\n");
-  if (barShown)
-    put(formatBar(last, terminalColumns(descriptor)));
+    bar(formatBar(last, terminalColumns(descriptor)));
 }
 
 void Console::step(const StepMetrics &metrics, uint64_t loggingSteps) {
   last = metrics;
   if (terminal) {
-    put("\r\033[K");
-    put(formatBar(metrics, terminalColumns(descriptor)));
+    bar(formatBar(metrics, terminalColumns(descriptor)));
     barShown = true;
     return;
   }
@@ -59,19 +50,26 @@ void Console::step(const StepMetrics &metrics, uint64_t loggingSteps) {
   line(formatStep(metrics));
 }
 
+/// Of the moment: it waits for nobody.
+void Console::bar(const std::string &drawn) {
+  if (outlet.isClear())
+    outlet.put(clear + drawn);
+}
+
 void Console::bar(double share, std::string_view text) {
-  put("\r\033[K");
-  put(formatBar(share, " " + printable(text), terminalColumns(descriptor)));
+  std::string behind = " ";
+  behind += printable(text);
+  bar(formatBar(share, behind, terminalColumns(descriptor)));
 }
 
 void Console::clearBar() {
   if (terminal)
-    put("\r\033[K");
+    outlet.put(clear);
 }
 
 void Console::finish() {
   if (std::exchange(barShown, false))
-    put("\n");
+    outlet.put("\n");
 }
 
 Expected<JsonLines> JsonLines::create(const std::string &path) {

@@ -1,18 +1,24 @@
 // The lines of a run: a bar on a terminal, plain lines elsewhere, and metrics.jsonl.
 #pragma once
 
+#include "runtime/Metrics/Outlet.h"
 #include "runtime/Metrics/StepMetrics.h"
 #include "runtime/Support/Status.h"
 
+#include <cstdint>
+#include <functional>
+#include <string>
 #include <string_view>
 
 namespace ft::rt {
 
-/// Prints to one file descriptor. Takes no large memory, so that it may be used between steps.
+/// Prints to one file descriptor, whose reader the work never waits for (Outlet). Takes no large memory, so that it may
+/// be used between steps.
 class Console {
 public:
-  /// `descriptor` stays the caller's. A bar is drawn where it is a terminal.
-  explicit Console(int descriptor);
+  /// `descriptor` stays the caller's. A bar is drawn where it is a terminal. `hurry`: whether the program was asked to
+  /// end, and must not wait for long at its own end either.
+  explicit Console(int descriptor, std::function<bool()> hurry = {});
 
   /// A line of its own, without what would drive a terminal; a bar in its way is redrawn behind it.
   void line(std::string_view text);
@@ -24,14 +30,17 @@ public:
   void clearBar();
   /// Ends the bar, so that what follows starts on a new line.
   void finish();
+  /// Waits until what nobody has read yet is read; the destructor does it as well.
+  void drain() { outlet.drain(); }
 
 private:
-  void put(std::string_view text);
+  void bar(const std::string &drawn);
 
   int descriptor;
   bool terminal;
   bool headerShown = false, barShown = false;
   StepMetrics last;
+  Outlet outlet;
 };
 
 /// Appends one JSON object a line to a file; each line is one write, so that readers and crashes see whole lines.

@@ -50,8 +50,10 @@ TEST(ProgressLine, IsALineElsewhereAndNothingOfShortWork) {
 TEST(ProgressLine, IsABarOnATerminal) {
   int master, terminal;
   ASSERT_EQ(openpty(&master, &terminal, nullptr, nullptr, nullptr), 0);
-  Console console(terminal);
-  work(console, /*slowly=*/true);
+  {
+    Console console(terminal); // which opens it once more
+    work(console, /*slowly=*/true);
+  }
   close(terminal);
   const std::string text = readAll(master);
   EXPECT_NE(text.find("━ "), std::string::npos) << text;

@@ -20,7 +20,8 @@ public:
   ScratchFile &operator=(ScratchFile &&other) noexcept;
   ~ScratchFile();
 
-  /// Failed where the disk is full.
+  /// Where the disk is full, what there is moves to the folder for temporary files (TMPDIR, or /tmp), once, if that is
+  /// on another one; CannotRun where there is no room either.
   Status append(std::span<const std::byte> bytes);
   Status writeAt(uint64_t offset, std::span<const std::byte> bytes) const;
   /// All of `out`; Failed beyond the end.
@@ -32,6 +33,8 @@ public:
 
 private:
   ScratchFile(int fd, std::string place) : fd(fd), place(std::move(place)) {}
+  bool moveTo(const std::string &folder);
+
   int fd;
   uint64_t appended = 0;
   std::string place; ///< for messages

@@ -42,8 +42,9 @@ void stopHere(int, siginfo_t *info, void *) {
 }
 } // namespace
 
-Expected<std::unique_ptr<Interrupts>> Interrupts::create(std::function<void()> onSecond) {
-  std::unique_ptr<Interrupts> interrupts(new Interrupts(std::move(onSecond)));
+Expected<std::unique_ptr<Interrupts>> Interrupts::create(std::function<void()> onSecond,
+                                                         std::function<void()> onFirst) {
+  std::unique_ptr<Interrupts> interrupts(new Interrupts(std::move(onSecond), std::move(onFirst)));
   const sigset_t set = handledSignals();
   interrupts->creator = pthread_self();
   if (pthread_sigmask(SIG_BLOCK, &set, nullptr) != 0)
@@ -69,11 +70,15 @@ void Interrupts::watch() {
     // Kernel and shell may both say that the terminal is gone, and systems repeat themselves: never a second request.
     if (std::ranges::find(warnings, int(info.ssi_signo)) != std::end(warnings)) {
       int none = 0;
-      count.compare_exchange_strong(none, 1);
+      if (count.compare_exchange_strong(none, 1) && onFirst)
+        onFirst();
       continue;
     }
-    if (count.fetch_add(1) + 1 < 2)
+    if (count.fetch_add(1) + 1 < 2) {
+      if (onFirst)
+        onFirst();
       continue;
+    }
     freezeCreator();
     onSecond();
   }

@@ -18,8 +18,10 @@ class Interrupts {
 public:
   /// `onSecond` runs on that thread at the second SIGINT or SIGTERM; it is meant to end the process. Before that the
   /// thread that called create is stopped for good (or 5 s have passed), so that it starts no file that nobody would
-  /// finish.
-  static Expected<std::unique_ptr<Interrupts>> create(std::function<void()> onSecond);
+  /// finish. `onFirst` runs there at the first signal that counts, of any kind, and may end the process where it has
+  /// made nothing yet.
+  static Expected<std::unique_ptr<Interrupts>> create(std::function<void()> onSecond,
+                                                      std::function<void()> onFirst = {});
   ~Interrupts();
   Interrupts(const Interrupts &) = delete;
   Interrupts &operator=(const Interrupts &) = delete;
@@ -30,11 +32,12 @@ public:
   void request() { asked.store(true, std::memory_order_relaxed); }
 
 private:
-  explicit Interrupts(std::function<void()> onSecond) : onSecond(std::move(onSecond)) {}
+  Interrupts(std::function<void()> onSecond, std::function<void()> onFirst)
+      : onSecond(std::move(onSecond)), onFirst(std::move(onFirst)) {}
   void watch();
   void freezeCreator();
 
-  std::function<void()> onSecond;
+  std::function<void()> onSecond, onFirst;
   std::atomic<int> count{0};
   std::atomic<bool> frozen{false}, asked{false};
   pthread_t creator{};

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <initializer_list>
 #include <unistd.h>
 
 using namespace ft::rt;
@@ -53,6 +54,23 @@ TEST(InterruptsDeathTest, AClosedTerminalAndABatchSystemsWarningAreOneRequestUnl
     EXPECT_EXIT(child(number, false), testing::ExitedWithCode(0), "") << number;
     EXPECT_EXIT(child(number, true), testing::ExitedWithCode(0), "") << number;
   }
+}
+
+TEST(InterruptsDeathTest, TheFirstOfAnyKindMayEndTheProcess) {
+  auto child = [](std::initializer_list<int> numbers) {
+    std::atomic<int> firsts{0};
+    auto interrupts = Interrupts::create([&] { _exit(firsts + 10); }, [&] { ++firsts; });
+    if (!interrupts.ok())
+      _exit(2);
+    for (const int number : numbers) {
+      kill(getpid(), number);
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    _exit(firsts);
+  };
+  EXPECT_EXIT(child({SIGTERM}), testing::ExitedWithCode(1), "");
+  EXPECT_EXIT(child({SIGUSR1, SIGHUP}), testing::ExitedWithCode(1), "");
+  EXPECT_EXIT(child({SIGINT, SIGINT}), testing::ExitedWithCode(11), "");
 }
 
 TEST(InterruptsDeathTest, ARequestFromElsewhereIsNoSignal) {

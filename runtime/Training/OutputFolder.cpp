@@ -1,7 +1,6 @@
 #include "runtime/Training/OutputFolder.h"
 
 #include "runtime/Checkpoint/CheckpointFolder.h"
-#include "runtime/Plan/Kinds.h"
 #include "runtime/Plan/Mesh.h"
 #include "runtime/Support/Files.h"
 #include "runtime/Support/Json.h"
@@ -15,8 +14,6 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <filesystem>
-#include <functional>
-#include <numeric>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -112,20 +109,6 @@ Status checkWritable(const std::string &path, const fs::path &there) {
   return {};
 }
 
-/// The bytes of the tensors that a run of the plan leaves.
-uint64_t exportedBytes(const plan::Plan &plan) {
-  uint64_t bytes = 0;
-  for (const plan::ExportFile &file : plan.exports())
-    for (const plan::ExportTensor &exported : file.tensors()) {
-      if (exported.tensor() >= static_cast<uint32_t>(plan.tensors_size()))
-        continue; // the export says so
-      const plan::Tensor &tensor = plan.tensors(static_cast<int>(exported.tensor()));
-      bytes += std::accumulate(tensor.shape().begin(), tensor.shape().end(), dtypeBytes(exported.dtype()),
-                               std::multiplies<uint64_t>());
-    }
-  return bytes;
-}
-
 /// Whether a run may take the folder without being told to overwrite.
 Status checkContent(const std::string &path, const plan::Plan &plan) {
   std::error_code error;
@@ -168,27 +151,52 @@ fs::path nearestFolder(const std::string &path) {
 /// A disk that is full behind the last step would cost the whole run. What an earlier run left there makes room.
 Status checkRoom(const std::string &path, const fs::path &there, const plan::Plan &plan) {
   std::error_code error;
-  const fs::space_info space = fs::space(there, error);
-  if (error)
-    return {}; // a file system that does not tell
-  uint64_t room = space.available;
+  uint64_t replaced = 0;
   for (const std::string &name : OutputFolder::names(plan))
     if (const uintmax_t size = fs::file_size(fs::path(path) / name, error); !error)
-      room += size;
-  const uint64_t needs = exportedBytes(plan);
-  if (needs <= room)
+      replaced += size;
+  return checkResultRoom(path, there.string(), replaced, plan);
+}
+
+/// What no run takes, whatever it was told: a link that leads nowhere, a folder that a run is writing to now, a
+/// checkpoint of another run.
+Status checkTakeable(const std::string &path) {
+  std::error_code error;
+  if (fs::is_symlink(fs::symlink_status(path, error)) && !fs::exists(path, error))
+    return badInput(fmt::format("--out {}: is a link to {}, which is not there; make that folder, or name another",
+                                path, fs::read_symlink(path, error).string()));
+  if (!fs::is_directory(path, error))
     return {};
-  return cannotRun(
-      fmt::format("--out {}: the results take {}, and {} are free there; make room, or name another folder", path,
-                  formatBytes(needs), formatBytes(room)));
+  FT_RETURN_IF_ERROR(FolderLock::take(path).status());
+  // Of the canonical path: "out/checkpoint-5/." and links are the same folder.
+  const fs::path folder = fs::canonical(path, error);
+  if (checkpointStep(folder.filename().string()) && isMarkedComplete(folder.string()))
+    return badInput(fmt::format("--out {}: is a checkpoint of the run in {}; name another folder", path,
+                                folder.parent_path().string()));
+  return {};
+}
+
+/// Where a damaged checkpoint goes: what lies there of earlier ones stays.
+std::string asideOf(const std::string &checkpoint) {
+  std::string aside = checkpoint + ".damaged";
+  std::error_code error;
+  for (int n = 2; fs::exists(fs::symlink_status(aside, error)); ++n)
+    aside = fmt::format("{}.damaged.{}", checkpoint, n);
+  return aside;
 }
 } // namespace
 
 Status OutputFolder::check(const std::string &path, const plan::Plan &plan, bool overwrite) {
   std::error_code error;
   const fs::path there = nearestFolder(path);
+  if (fs::path(path).is_relative() && fs::current_path(error).empty())
+    return badInput(
+        fmt::format("--out {}: the working folder was removed; change into one that is there, or give a path "
+                    "from the root",
+                    path));
   if (!fs::is_directory(there, error))
     return badInput(fmt::format("--out {}: {} is no folder; must be a folder or a new name", path, there.string()));
+  FT_RETURN_IF_ERROR(checkTakeable(path));
   FT_RETURN_IF_ERROR(checkWritable(path, there));
   FT_RETURN_IF_ERROR(checkForeign(path));
   if (!overwrite)
@@ -216,16 +224,18 @@ Expected<OutputFolder> OutputFolder::prepare(const std::string &path, const plan
   std::error_code error;
   fs::create_directories(path, error);
   if (error)
-    return badInput(fmt::format("--out {}: cannot be created: {}", path, error.message()));
+    return badInput(fmt::format("--out {}: cannot be created: {}; name another folder", path, error.message()));
   OutputFolder taken(path);
   FT_ASSIGN_OR_RETURN(taken.lock, FolderLock::take(path));
   removeLeftovers(path, names(plan));
   removeOwnFiles(files, path, plan);
+  taken.room = std::make_shared<ReservedRoom>(path, resultBytes(plan));
   return taken;
 }
 
 Status OutputFolder::checkReopen(const std::string &path, const plan::Plan &plan, uint64_t step,
                                  const std::vector<uint64_t> &damaged) {
+  FT_RETURN_IF_ERROR(checkTakeable(path));
   for (const uint64_t found : completeCheckpoints(path))
     if (found > step && std::find(damaged.begin(), damaged.end(), found) == damaged.end())
       return badInput(fmt::format("--out {}: holds {}, which is newer than the checkpoint of step {} that is resumed; "
@@ -244,14 +254,14 @@ Expected<OutputFolder> OutputFolder::reopen(const std::string &path, const plan:
   std::error_code error;
   for (const uint64_t found : damaged) {
     const std::string name = path + "/" + checkpointName(found);
-    fs::remove_all(name + ".damaged", error);
-    fs::rename(name, name + ".damaged", error);
+    fs::rename(name, asideOf(name), error);
     if (error)
       return badInput(fmt::format("{}: cannot be renamed: {}", name, error.message()));
   }
   removeLeftovers(path, names(plan));
   removeCheckpoints(systemFiles(), path, /*all=*/false);
   fs::remove(path + "/" + summaryFile, error);
+  taken.room = std::make_shared<ReservedRoom>(path, resultBytes(plan));
   return taken;
 }
 

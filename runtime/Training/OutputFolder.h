@@ -4,6 +4,7 @@
 #include "runtime/Plan/plan.pb.h"
 #include "runtime/Support/Files.h"
 #include "runtime/Support/Status.h"
+#include "runtime/Training/ResultRoom.h"
 
 #include <memory>
 #include <string>
@@ -31,11 +32,12 @@ public:
   /// Whether prepare() would take the folder: one that is not there, is empty or holds an unfinished run (metrics.jsonl
   /// of a run, without summary.json and results, or a run that was interrupted ahead of its first step) without
   /// checkpoints. A finished run, checkpoints or anything else is
-  /// refused with BadInput unless `overwrite`; CannotRun where the disk has no room for the plan's exports.
+  /// refused with BadInput unless `overwrite`, and a checkpoint, a link to nothing and a folder that another run writes
+  /// always; CannotRun where there is no room for the results.
   static Status check(const std::string &path, const plan::Plan &plan, bool overwrite);
   /// Creates the folder, or takes one that check() allows, from which it removes what a run of this plan writes and
-  /// nothing else. Where it refuses all is left as it is. A process that dies in it leaves a folder that the next call
-  /// takes. `files` is what removes.
+  /// nothing else, and keeps room there for the results. Where it refuses all is left as it is. A process that dies in
+  /// it leaves a folder that the next call takes. `files` is what removes.
   static Expected<OutputFolder> prepare(const std::string &path, const plan::Plan &plan, bool overwrite,
                                         Files &files = systemFiles());
 
@@ -57,6 +59,8 @@ public:
   std::string file(const std::string &name) const { return folder + "/" + name; }
   /// Creates the folder again where somebody has removed it: what a night has made wants a place. True where it did.
   bool makeAgain() const;
+  /// Gives up the room that has been kept for the results: they are written next.
+  void releaseRoom() { room.reset(); }
   /// "failed-step-7", created.
   Expected<std::string> failedStepFolder(uint64_t step) const;
 
@@ -64,6 +68,7 @@ private:
   explicit OutputFolder(std::string folder) : folder(std::move(folder)) {}
   std::string folder;
   std::shared_ptr<const FolderLock> lock;
+  std::shared_ptr<ReservedRoom> room;
 };
 
 } // namespace ft::rt

@@ -191,6 +191,43 @@ TEST_F(OutputFolderTest, RefusesADiskWithoutRoomForTheResultsAndLeavesWhatIsTher
   EXPECT_TRUE(fs::exists(path + "/summary.json"));
 }
 
+TEST_F(OutputFolderTest, RefusesWhatNobodyMayTake) {
+  touch("checkpoint-5/state.json", "{}");
+  touch("checkpoint-5/complete");
+  fs::create_directory_symlink("checkpoint-5", path + "/newest");
+  for (const char *name : {"checkpoint-5", "checkpoint-5/.", "newest"}) {
+    const std::string message = OutputFolder::check(path + "/" + name, plan, /*overwrite=*/true).message();
+    EXPECT_NE(message.find("is a checkpoint of the run in "), std::string::npos) << name << ": " << message;
+  }
+  EXPECT_TRUE(fs::exists(path + "/checkpoint-5/complete"));
+
+  fs::create_symlink("nowhere", path + "/dangling");
+  fs::create_symlink("loop", path + "/loop");
+  for (const char *name : {"dangling", "loop"}) {
+    const std::string message = OutputFolder::check(path + "/" + name, plan, /*overwrite=*/true).message();
+    EXPECT_NE(message.find("which is not there; make that folder, or name another"), std::string::npos) << message;
+  }
+  fs::create_directory(path + "/checkpoint-7"); // a name alone is none
+  EXPECT_TRUE(OutputFolder::check(path + "/checkpoint-7", plan, false).ok());
+}
+
+TEST_F(OutputFolderTest, SaysFirstThatAnotherRunWritesThere) {
+  auto running = OutputFolder::prepare(path, plan, false);
+  ASSERT_TRUE(running.ok());
+  touch("checkpoint-8/complete");
+  touch("checkpoint-8/state.json");
+  for (const Status &refused : {OutputFolder::check(path, plan, false), OutputFolder::checkReopen(path, plan, 6, {})})
+    EXPECT_NE(refused.message().find("another run writes there"), std::string::npos) << refused.message();
+}
+
+TEST_F(OutputFolderTest, WhatWasDamagedEarlierStays) {
+  for (const char *folder : {"checkpoint-3.damaged", "checkpoint-3.damaged.2", "checkpoint-3"})
+    touch(std::string(folder) + "/state.json", folder);
+  ASSERT_TRUE(OutputFolder::reopen(path, plan, 2, {3}).ok());
+  for (const char *folder : {"checkpoint-3.damaged", "checkpoint-3.damaged.2", "checkpoint-3.damaged.3"})
+    EXPECT_TRUE(fs::exists(path + "/" + folder + "/state.json")) << folder;
+}
+
 TEST_F(OutputFolderTest, RefusesAFile) {
   std::ofstream(path) << "x";
   EXPECT_NE(refusal().find(path + " is no folder"), std::string::npos);

@@ -4,6 +4,7 @@
 #include "runtime/Plan/Mesh.h"
 #include "runtime/Plan/SavedState.h"
 #include "runtime/Plan/Verify.h"
+#include "runtime/Support/FileKind.h"
 #include "runtime/Text/BatchSource.h"
 #include "runtime/Tokenizer/TokenizerFiles.h"
 #include "runtime/Training/Resume.h"
@@ -248,6 +249,12 @@ Status completeFiles(RunInputs &inputs, Console &console) {
   if (inputs.model->isTextPart())
     console.line(fmt::format("note: {} holds a model of text and images; its text part alone is loaded and trained",
                              inputs.options.model));
+  if (const std::string folder = inputs.model->folder();
+      !folder.empty() && inputs.options.adapter.empty() && isNamed(folder + "/adapter_config.json"))
+    console.line(
+        fmt::format("note: {} holds an adapter beside the model, which transformers would load and this run does "
+                    "not; --adapter starts from one",
+                    folder));
   FT_ASSIGN_OR_RETURN(const std::vector<std::string> notes, completeTexts(inputs.file->plan, *inputs.model, end));
   for (const std::string &note : notes)
     console.line("note: " + note);

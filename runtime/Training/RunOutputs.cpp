@@ -141,6 +141,7 @@ Status RunOutputs::finish(RankProgram &program, const BufferReader &read, const 
   if (bad) {
     FT_ASSIGN_OR_RETURN(place, folder->failedStepFolder(bad->step));
   }
+  folder->releaseRoom();
   FT_RETURN_IF_ERROR(exportFiles(inputs.plan(), read, place).status());
   const MemoryOutcome memory = memoryOutcome(inputs, program, arenas);
   FT_RETURN_IF_ERROR(

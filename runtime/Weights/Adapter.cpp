@@ -83,6 +83,12 @@ Expected<AdapterSource> AdapterSource::open(const std::string &folder, const pla
         fmt::format("adapter {}: holds {}, a pickle of Python, which is not read; load it with PEFT and save it "
                     "again with save_pretrained(…, safe_serialization=True)",
                     folder, pickleName));
+  std::error_code ignored;
+  if (std::filesystem::is_regular_file(base, ignored))
+    return badInput(fmt::format("adapter {}: is a file; name the folder that holds it", folder));
+  if (!isNamed(base / configName))
+    return badInput(fmt::format("adapter {}: holds no {}; name the folder of an adapter that PEFT or ftrun saved",
+                                folder, configName));
   std::string configPath = (base / configName).string();
   FT_ASSIGN_OR_RETURN(Json expected, parseJson(text->content(), "plan: adapter_config.json"));
   FT_ASSIGN_OR_RETURN(Json config, readJsonObject(configPath));

@@ -188,7 +188,7 @@ TEST(Adapter, ComparesTheConfigFieldByField) {
   Status status = statusFor(R"({"peft_type":"LORA","r":8,"lora_alpha":16,"use_dora":true})");
   expectError(status, "adapter_config.json: r is 8; the plan was compiled for 4");
   expectError(status, "lora_alpha is 16; the plan was compiled for 8");
-  expectError(status, "use_dora is true; the plan was compiled for null");
+  expectError(status, "use_dora is true; the plan was compiled without: no recipe makes such adapters");
   expectError(status, "3 problems");
   expectError(statusFor("[]"), "must be an object");
   const std::string plain = R"({"peft_type":"LORA","r":4,"lora_alpha":8,)";
@@ -230,7 +230,10 @@ TEST(Adapter, NamesTensorsThatDoNotFit) {
   expectError(statusFor([](plan::Plan &p) { p.mutable_tensors(0)->set_shape(0, 5); }),
               "has shape [4, 24]; the plan needs [5, 24]");
   expectError(statusFor([](plan::Plan &p) { p.clear_texts(); }), "trains no adapter");
-  expectError(AdapterSource::open(scratch.path("absent"), f.plan).status(), "adapter_config.json");
+  expectError(AdapterSource::open(scratch.path("absent"), f.plan).status(),
+              "holds no adapter_config.json; name the folder of an adapter that PEFT or ftrun saved");
+  expectError(AdapterSource::open(scratch.path("adapter_config.json"), f.plan).status(),
+              "is a file; name the folder that holds it");
 }
 
 } // namespace

@@ -34,6 +34,22 @@ bool hasSafetensors(const fs::path &folder) {
   return isNamed(folder / "model.safetensors") || isNamed(folder / "model.safetensors.index.json");
 }
 
+/// What is named in a model's place and belongs to one, or stands on one: with the way out. Empty of anything else.
+std::string mistaken(const fs::path &named) {
+  const std::string name = named.filename().string();
+  std::error_code ignored;
+  if (fs::is_directory(named, ignored)) {
+    if (isNamed(named / "adapter_config.json") && !isNamed(named / "config.json") && !hasSafetensors(named))
+      return "holds an adapter, not a model; name it with --adapter, and with --model what it was trained on";
+    return "";
+  }
+  if (name == "adapter_model.safetensors")
+    return "is an adapter, not a model; name its folder with --adapter, and with --model what it was trained on";
+  if (name == "config.json" || name.ends_with(".safetensors.index.json"))
+    return "is one file of a model; name the folder that holds it";
+  return "";
+}
+
 /// The folder itself, or the GGUF file that is meant.
 Expected<std::string> modelIn(const std::string &folder) {
   std::error_code ignored;
@@ -72,6 +88,8 @@ Expected<ModelPath> ModelPath::find(const std::string &named) {
           fmt::format("model {}: there is no such file or folder, and {}", named, snapshot.status().message()));
     found.path = std::move(*snapshot);
   }
+  if (const std::string what = mistaken(found.path); !what.empty())
+    return badInput(fmt::format("model {}: {}", named, what));
   FT_ASSIGN_OR_RETURN(found.path, modelIn(found.path));
   return found;
 }

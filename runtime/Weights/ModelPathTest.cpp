@@ -44,6 +44,19 @@ TEST(ModelPath, AFolderStandsForItsOneGgufModel) {
   EXPECT_EQ(ModelPath::find(scratch.path())->path, scratch.path());
 }
 
+TEST(ModelPath, SaysWhatIsNamedInAModelsPlace) {
+  ScratchFolder scratch;
+  const std::string adapter = scratch.write("adapter_model.safetensors", "x");
+  scratch.write("adapter_config.json", "{}");
+  expectError(ModelPath::find(scratch.path()).status(), "holds an adapter, not a model; name it with --adapter");
+  expectError(ModelPath::find(adapter).status(), "is an adapter, not a model; name its folder with --adapter");
+  const std::string config = scratch.write("config.json", "{}");
+  const std::string index = scratch.write("model.safetensors.index.json", "{}");
+  for (const std::string &part : {config, index})
+    expectError(ModelPath::find(part).status(), "is one file of a model; name the folder that holds it");
+  EXPECT_TRUE(ModelPath::find(scratch.path()).ok()); // a model, and an adapter beside it
+}
+
 TEST(ModelPath, FindsAModelOfTheHub) {
   ScratchFolder scratch;
   const char *before = getenv("HF_HUB_CACHE");

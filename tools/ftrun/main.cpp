@@ -10,6 +10,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
 #include <mutex>
@@ -126,8 +127,20 @@ static void complain(const RunOptions &options, const std::string &message) {
   fmt::print(stderr, "ftrun{}: {}\n", speaker(options), printable(message));
 }
 
-static Status launchAndRun(RunOptions &options, Interrupts &interrupts, Console &console) {
+/// Of the process, should nobody read the line that says why.
+static std::atomic<int> endCode = 0;
+
+/// From here on the process ends within three seconds, with that code.
+static void endSoon(Code code) {
+  endCode = static_cast<int>(code);
+  std::signal(SIGALRM, [](int) { _exit(endCode); });
+  alarm(3);
+}
+
+/// `alone` is whether no other process waits for this one.
+static Status launchAndRun(RunOptions &options, std::atomic<bool> &alone, Interrupts &interrupts, Console &console) {
   FT_ASSIGN_OR_RETURN(options.launch, readLaunch([](const char *name) { return std::getenv(name); }));
+  alone = !options.launch;
   return runPlan(options, interrupts, console);
 }
 
@@ -159,14 +172,27 @@ int main(int argc, char **argv) {
     return static_cast<int>(Code::BadInput);
   }
   OutputPlace place;
-  options.onFolder = [&](const std::string &folder) { place.set(folder); };
+  std::atomic<bool> endsAtOnce = false; // nothing is made yet, and nobody waits
+  options.onFolder = [&](const std::string &folder) {
+    endsAtOnce = false;
+    place.set(folder);
+  };
   endOnUncaught("ftrun", [&] { return static_cast<int>(place.clean() ? Code::Failed : Code::CannotRun); });
-  auto interrupts = Interrupts::create([&] {
+  const auto stop = [&] {
     // Should the stopped thread hold a lock that cleaning needs, the process ends all the same.
     std::signal(SIGALRM, [](int) { _exit(130); });
     alarm(3);
     place.clean();
     _exit(130); // other threads still run: nothing of theirs may be destroyed
+  };
+  // Reading text and loading weights may take many minutes, and whoever asks for an end does not wait as long.
+  auto interrupts = Interrupts::create(stop, [&] {
+    if (!endsAtOnce)
+      return;
+    endSoon(Code::Interrupted);
+    fmt::print(stderr, "{}ftrun: interrupted before the first step; nothing was trained\n",
+               isatty(STDERR_FILENO) ? "\n" : "");
+    _exit(static_cast<int>(Code::Interrupted)); // as above
   });
   std::mutex ending;
   options.onOverdue = [&](const std::string &reason) {
@@ -175,12 +201,15 @@ int main(int argc, char **argv) {
     place.clean();
     _exit(static_cast<int>(Code::Failed)); // as above
   };
-  Console console(STDOUT_FILENO);
-  Status status = interrupts.ok() ? launchAndRun(options, **interrupts, console) : interrupts.status();
+  Console console(STDOUT_FILENO, [&] { return interrupts.ok() && (*interrupts)->requested(); });
+  Status status = interrupts.ok() ? launchAndRun(options, endsAtOnce, **interrupts, console) : interrupts.status();
   // A launcher that ends what is left of a run must not change how this process says that it ended.
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU})
     std::signal(number, SIG_IGN);
   console.finish();
+  console.drain();
+  if (interrupts.ok() && (*interrupts)->requested())
+    endSoon(status.code());
   if (!status.ok())
     complain(options, status.message());
   return static_cast<int>(status.code());

@@ -12,6 +12,7 @@
 #include <optional>
 #include <sstream>
 #include <sys/mman.h>
+#include <sys/sysinfo.h>
 #include <thread>
 #include <unistd.h>
 
@@ -75,6 +76,9 @@ HostMemory ft::rt::readHostMemory(const std::string &proc, const std::string &cg
   HostMemory memory;
   memory.totalBytes = readField(proc + "/meminfo", "MemTotal:") * 1024;
   memory.freeBytes = readField(proc + "/meminfo", "MemAvailable:") * 1024;
+  // A container without /proc, or a kernel that does not say what is available: what is free, without what could be.
+  if (struct sysinfo told = {}; (memory.totalBytes == 0 || memory.freeBytes == 0) && sysinfo(&told) == 0)
+    memory = {uint64_t(told.totalram) * told.mem_unit, uint64_t(told.freeram + told.bufferram) * told.mem_unit};
   std::ifstream file(proc + "/self/cgroup");
   for (std::string line; std::getline(file, line);) {
     size_t first = line.find(':'), second = line.find(':', first + 1);

@@ -14,8 +14,8 @@ struct HostMemory {
   uint64_t freeBytes = 0; ///< the smaller of MemAvailable and what each enclosing cgroup leaves
 };
 
-/// Reads <proc>/meminfo, <proc>/self/cgroup and the cgroup files (version 2, or 1) under `cgroups`. Caches of files
-/// count as free, as in MemAvailable: the kernel gives them up.
+/// Reads <proc>/meminfo (where it is absent, asks the kernel), <proc>/self/cgroup and the cgroup files (version 2, or
+/// 1) under `cgroups`. Caches of files count as free, as in MemAvailable: the kernel gives them up.
 HostMemory readHostMemory(const std::string &proc = "/proc", const std::string &cgroups = "/sys/fs/cgroup");
 
 /// Sets every byte, with as many threads as pay.

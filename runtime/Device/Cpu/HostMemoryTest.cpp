@@ -30,6 +30,13 @@ TEST_F(HostMemoryTest, WithoutCgroupsMemAvailableCounts) {
   EXPECT_EQ(readHostMemory(root + "/proc", root + "/cgroup").totalBytes, 1000u * 1024);
 }
 
+TEST_F(HostMemoryTest, WithoutProcTheKernelIsAsked) {
+  fs::remove_all(root);
+  const HostMemory memory = readHostMemory(root + "/proc", root + "/cgroup");
+  EXPECT_GT(memory.freeBytes, 0u);
+  EXPECT_GT(memory.totalBytes, memory.freeBytes);
+}
+
 TEST_F(HostMemoryTest, SmallestLimitOfTheHierarchyCounts) {
   write("proc/self/cgroup", "0::/slice/job\n");
   write("cgroup/slice/memory.max", "500000\n");
