@@ -127,12 +127,8 @@ rt::Expected<Compilation> ft::estimate(const Inputs &inputs, const Choices &choi
   return planOnce(inputs, choices, "", /*verifies=*/false);
 }
 
-<<<<<<< HEAD
 rt::Status ft::generateCode(Compilation &c, const std::string &dumpDir, ProcessorCode code) {
-=======
-rt::Status ft::generateCode(Compilation &c, const std::string &dumpDir) {
   fillConstants(*c.module, c.plan, c.sections);
->>>>>>> fp8
   CodegenTarget target;
   target.driver = c.plan.target().driver() == plan::CPU ? CodegenTarget::Driver::Cpu : CodegenTarget::Driver::Cuda;
   target.archs = {c.plan.target().arch()};

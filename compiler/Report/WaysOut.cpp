@@ -124,48 +124,8 @@ void tryParking(const Inputs &inputs, double again, Search &search) {
     search.attempt({"gradient_checkpointing=AUTO", "activation_offload=AUTO"}, again - worthIt);
 }
 
-<<<<<<< HEAD
-/// Each behind `first`; where that is not enough, with values made again as well.
-void trySmallerBases(const Inputs &inputs, const Way &first, Search &search) {
-  for (const Way &base : smallerBases(inputs)) {
-    Way way = first;
-    way.insert(way.end(), base.begin(), base.end());
-    if (search.attempt(way) || inputs.recipe.fields.gradient_checkpointing() == recipe::GradientCheckpointing::AUTO)
-      continue;
-    way.push_back("gradient_checkpointing=AUTO");
-    search.attempt(way);
-  }
-}
-
-/// Less on the host, where that is what has too little memory.
-void trySmallerShares(const recipe::Recipe &r, Search &search) {
-  if (r.activation_offload() != recipe::ActivationOffload::FALSE)
-    search.attempt({"activation_offload=FALSE"});
-  if (!r.offload_optimizer().has_fraction()) // AUTO has taken the least that fits the card
-    return;
-  for (const double share : {0.75, 0.5, 0.25, 0.0})
-    if (share < r.offload_optimizer().fraction() &&
-        search.attempt({fmt::format("offload_optimizer.fraction={}", share)}))
-      return;
-}
-
-} // namespace
-
-std::string ft::waysOut(const plan::Plan &tooLarge, const Inputs &inputs) {
-  const recipe::Recipe &r = inputs.recipe.fields;
-  Search search(tooLarge, inputs);
-  const bool hostIsFull = !rt::fitOf(tooLarge).fitsHost();
-  if (hostIsFull)
-    trySmallerShares(r, search);
-  if (r.precision() == recipe::Precision::FP32_TRUE)
-    search.attempt({inputs.target.bf16() ? "precision=BF16_TRUE" : "precision=FP16_MIXED"});
-  for (const Way &way : smallerBatches(inputs.recipe))
-    if (search.attempt(way))
-      break;
-=======
 /// Values made again, of smaller micro-batches where that is not enough, or on the host.
 void tryRecomputation(const Inputs &inputs, Search &search) {
->>>>>>> fp8
   double again = std::numeric_limits<double>::infinity(); // what it costs to make values again
   if (inputs.recipe.fields.gradient_checkpointing() != recipe::GradientCheckpointing::AUTO) {
     if (search.attempt({"gradient_checkpointing=AUTO"}))
@@ -178,35 +138,6 @@ void tryRecomputation(const Inputs &inputs, Search &search) {
       }
   }
   tryParking(inputs, again, search);
-<<<<<<< HEAD
-  const bool bf16 = r.precision() == recipe::Precision::BF16_TRUE || r.precision() == recipe::Precision::BF16_MIXED;
-  if (r.optim() != recipe::Optimizer::SGD && !r.has_lora() && bf16 &&
-      r.optimizer_state_dtype() == recipe::StateDtype::F32)
-    search.attempt({"optimizer_state_dtype=BF16"});
-  if (r.optim() != recipe::Optimizer::SGD && !r.has_lora() && r.precision() != recipe::Precision::FP64_TRUE &&
-      r.optimizer_state_dtype() != recipe::StateDtype::INT8)
-    search.attempt({"optimizer_state_dtype=INT8"});
-  if (r.optim() != recipe::Optimizer::SGD && !r.has_lora() && r.precision() == recipe::Precision::BF16_MIXED &&
-      r.master_dtype() == recipe::MasterDtype::F32)
-    search.attempt({"master_dtype=BF16_REMAINDER"});
-  if (!r.has_offload_optimizer())
-    search.attempt({"offload_optimizer.device=CPU"});
-  if (!r.has_lora()) {
-    search.attempt({"optim=SGD"});
-    if (const Way adapters{"lora.r=16", "optimizer_state_dtype=F32"}; !search.attempt(adapters))
-      trySmallerBases(inputs, adapters, search);
-  } else {
-    trySmallerBases(inputs, {}, search);
-  }
-  for (const Way &way : severalCards(inputs))
-    if (search.attempt(way))
-      break;
-  if (!search.text.empty())
-    return search.text;
-  return std::string("  none of: a smaller micro-batch, bf16, values made again or on the host, another optimizer, its "
-                     "states on the host, adapters, a base in fewer bits, several cards; take a larger target") +
-         (hostIsFull ? ", or a host with more memory" : "");
-=======
 }
 
 /// Behind `first`; where that is not enough, with values made again as well.
@@ -249,14 +180,28 @@ std::vector<Way> smallerStates(const Inputs &inputs) {
   return ways;
 }
 
+/// Less on the host, where that is what has too little memory.
+void trySmallerShares(const recipe::Recipe &r, Search &search) {
+  if (r.activation_offload() != recipe::ActivationOffload::FALSE)
+    search.attempt({"activation_offload=FALSE"});
+  if (!r.offload_optimizer().has_fraction()) // AUTO has taken the least that fits the card
+    return;
+  for (const double share : {0.75, 0.5, 0.25, 0.0})
+    if (share < r.offload_optimizer().fraction() &&
+        search.attempt({fmt::format("offload_optimizer.fraction={}", share)}))
+      return;
+}
+
 /// One or several ways of which each follows from those before it; others do not depend on them.
 using Attempts = std::function<void(Search &)>;
 
 /// In the order of the lines.
-std::vector<Attempts> attemptsOf(const Inputs &inputs) {
+std::vector<Attempts> attemptsOf(const Inputs &inputs, bool hostIsFull) {
   const recipe::Recipe &r = inputs.recipe.fields;
   std::vector<Attempts> all;
   auto add = [&](const Way &way) { all.push_back([way](Search &search) { search.attempt(way); }); };
+  if (hostIsFull)
+    all.push_back([&r](Search &search) { trySmallerShares(r, search); });
   if (r.precision() == recipe::Precision::FP32_TRUE)
     add({inputs.target.bf16() ? "precision=BF16_TRUE" : "precision=FP16_MIXED"});
   all.push_back([&](Search &search) { tryInTurn(smallerBatches(inputs.recipe), search); });
@@ -278,16 +223,16 @@ std::vector<Attempts> attemptsOf(const Inputs &inputs) {
 } // namespace
 
 std::string ft::waysOut(const plan::Plan &tooLarge, const Inputs &inputs) {
-  const std::vector<Attempts> all = attemptsOf(inputs);
+  const bool hostIsFull = !rt::fitOf(tooLarge).fitsHost();
+  const std::vector<Attempts> all = attemptsOf(inputs, hostIsFull);
   std::vector<Search> searches(all.size(), Search(tooLarge, inputs));
   llvm::parallelFor(0, all.size(), [&](size_t i) { all[i](searches[i]); });
   std::string text;
   for (const Search &search : searches)
     text += (text.empty() || search.text.empty() ? "" : "\n") + search.text;
-  return text.empty() ? "  none of: a smaller micro-batch, bf16, values made again or on the host, another "
-                        "optimizer, its states on the host, "
-                        "adapters, a base in fewer bits, several cards; "
-                        "take a larger target"
-                      : text;
->>>>>>> fp8
+  if (!text.empty())
+    return text;
+  return std::string("  none of: a smaller micro-batch, bf16, values made again or on the host, another optimizer, its "
+                     "states on the host, adapters, a base in fewer bits, several cards; take a larger target") +
+         (hostIsFull ? ", or a host with more memory" : "");
 }
