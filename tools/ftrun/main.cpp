@@ -61,7 +61,8 @@ void addOptions(CLI::App &app, RunOptions &options, bool &devices) {
                  "folder or file of the base model (safetensors, GGUF), owner/name of the Hub's cache, or seeded:SEED");
   app.add_option("--adapter", options.adapter, "folder of a PEFT adapter to start from");
   app.add_option("--data", options.data,
-                 "training data instead of the recipe's: JSON, JSONL, tokens or synthetic:SEED");
+                 "training data instead of the recipe's: a file or folder (JSON, JSONL, CSV, TSV, text), tokens or "
+                 "synthetic:SEED");
   app.add_option("--out", options.out, "output folder (default: out/<recipe name>)");
   app.add_flag("--overwrite", options.overwrite, "replace what an earlier run left in the output folder");
   // An empty variable of a script is no wish.
