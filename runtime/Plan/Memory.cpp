@@ -1,6 +1,7 @@
 #include "runtime/Plan/Memory.h"
 
 #include "runtime/Plan/Mesh.h"
+#include "runtime/Plan/Nf4.h"
 #include "runtime/Plan/SavedState.h"
 #include "runtime/Plan/Staging.h"
 #include "runtime/Support/Strings.h"
@@ -8,7 +9,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
+#include <numeric>
 
 using namespace ft;
 using namespace ft::rt;
@@ -26,6 +29,23 @@ uint64_t ft::rt::allowedOf(uint64_t memory, uint64_t budget) {
   return memory && budget ? std::min(memory, budget) : memory + budget;
 }
 
+uint64_t ft::rt::weightBytes(const plan::Plan &plan) {
+  uint64_t bytes = 0;
+  for (const plan::Tensor &tensor : plan.tensors())
+    if (tensor.role() == plan::Tensor::FROZEN || tensor.role() == plan::Tensor::TRAINABLE) {
+      const uint64_t elements =
+          std::accumulate(tensor.shape().begin(), tensor.shape().end(), uint64_t(1), std::multiplies<uint64_t>());
+      bytes += tensor.dtype() == plan::U4 ? plan::Nf4Layout(elements, tensor.quantization().double_quant()).bytes
+                                          : elements * plan::dtypeBytes(tensor.dtype());
+    }
+  return bytes;
+}
+
+uint64_t ft::rt::weightStagingBytes(const plan::Plan &plan) {
+  constexpr uint64_t least = 1 << 20, most = 48 << 20; // 24 slots of 2 MiB, see SlotQueue
+  return plan.target().driver() == plan::CPU ? 0 : std::clamp(weightBytes(plan), least, most);
+}
+
 Fit ft::rt::fitOf(const plan::Plan &plan) {
   Fit fit;
   for (const plan::Arena &arena : plan.arenas())
@@ -33,6 +53,7 @@ Fit ft::rt::fitOf(const plan::Plan &plan) {
       fit.arenas += arena.size() * ranksOfMemory(plan);
     else
       fit.host += arena.size() * plan::Mesh(plan).ranks();
+  fit.host += weightStagingBytes(plan) * plan::Mesh(plan).ranks();
   fit.hostHas = plan.target().host_memory();
   fit.outside = plan.target().outside_arenas();
   fit.has = allowedOf(plan.target().memory(), plan.target().memory_budget());
@@ -129,6 +150,8 @@ void addHost(const plan::Plan &plan, const Fit &fit, Table &table) {
                                   arena.name() == plan::checkpointArena ? " for checkpoints" : "", arena.size());
       any |= worksThere(i);
     }
+  if (const uint64_t bytes = weightStagingBytes(plan))
+    table.text += fmt::format("  pinned host memory for weights on their way: {} bytes\n", bytes);
   if (!any)
     return;
   const uint32_t ranks = plan::Mesh(plan).ranks();

@@ -34,6 +34,12 @@ Fit fitOf(const plan::Plan &plan);
 /// what others hold.
 bool countsNccl(const plan::Plan &plan);
 
+/// Bytes of a plan's frozen and trained weights.
+uint64_t weightBytes(const plan::Plan &plan);
+/// Pinned memory of the host, of each rank, through which weights go to a device whose memory the host cannot write; it
+/// is held as long as the run. None on a processor.
+uint64_t weightStagingBytes(const plan::Plan &plan);
+
 /// A row for each arena of a rank, or for each class of buffers in it; the other ranks' where they share the memory;
 /// what lies outside; what the plan needs and the target has.
 std::string memoryTable(const plan::Plan &plan);

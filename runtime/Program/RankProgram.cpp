@@ -49,6 +49,8 @@ Status RankProgram::prepare(const PlanFile &file, const RankProgramOptions &opti
   uint32_t events = queues.events + stamps, nextEvent = events + 1;
   for (const plan::Segment &segment : source.segments())
     events += timed ? ExchangeTimer::eventsNeeded(segment) : 0;
+  loadMark = events + 1;
+  events += driver->hostAccessible() ? 0 : LoadMarks;
   FT_RETURN_IF_ERROR(driver->createQueues(queues.streams, events));
   std::vector<ImageView> images;
   for (const plan::Image &image : source.images())

@@ -37,6 +37,11 @@ public:
   StagingArea &staging() { return *stagingArea; }
   bool has(plan::Segment::Kind kind) const;
 
+  /// Events of stream 0 beside the plan's, for whoever loads weights: LoadMarks from the first on, where the host
+  /// cannot write the device's memory.
+  static constexpr uint32_t LoadMarks = 24;
+  uint32_t firstLoadMark() const { return loadMark; }
+
   /// The host's turn on the next batch record: waits until the device has no use for the bytes that it held before.
   Status beginRecord();
   /// Ends the host's turn: the record is on its way to the device, behind nothing but what still reads its slot. A
@@ -97,6 +102,7 @@ private:
   std::vector<SegmentRunner> segments;
   Communicator *communicator = nullptr;
   Progress *progress = nullptr;
+  uint32_t loadMark = 0;
   uint64_t stepNow = 0; ///< that is enqueued
   Profile measured;
   double waited = 0;

@@ -1,10 +1,11 @@
 // From a plan on disk to a rank that may train.
 #include "runtime/Training/Rank.h"
 
-#include "runtime/Plan/Nf4.h"
+#include "runtime/Plan/Memory.h"
 #include "runtime/Plan/Staging.h"
 #include "runtime/Support/Strings.h"
 #include "runtime/Weights/Load.h"
+#include "runtime/Weights/SlotQueue.h"
 
 #include <fmt/format.h>
 
@@ -33,19 +34,6 @@ Expected<std::unique_ptr<Device>> openDevice(Rank &rank) {
   const uint32_t threads =
       options.threads ? options.threads / rank.inputs.ranksHere : usableProcessors() / rank.inputs.ranksOnProcessors;
   return openCpuDevice(std::max<uint32_t>(threads, 1));
-}
-
-/// Of the base, as the plan holds it.
-uint64_t weightBytes(const plan::Plan &plan) {
-  uint64_t bytes = 0;
-  for (const plan::Tensor &tensor : plan.tensors())
-    if (tensor.role() == plan::Tensor::FROZEN || tensor.role() == plan::Tensor::TRAINABLE) {
-      const uint64_t elements =
-          std::accumulate(tensor.shape().begin(), tensor.shape().end(), uint64_t(1), std::multiplies<uint64_t>());
-      bytes += tensor.dtype() == plan::U4 ? plan::Nf4Layout(elements, tensor.quantization().double_quant()).bytes
-                                          : elements * plan::dtypeBytes(tensor.dtype());
-    }
-  return bytes;
 }
 
 /// Tells whoever watches this rank of each chunk that is there.
@@ -92,16 +80,19 @@ Status ft::rt::openProgram(Rank &rank) {
 }
 
 /// Weights are made in pinned memory of the host, as much as is on its way to the device at a time.
-static Status uploadTo(RankProgram &program, uint64_t bytes, LoadTarget &target) {
-  constexpr uint64_t least = 1 << 20, most = 32 << 20;
+static Status uploadTo(RankProgram &program, LoadTarget &target) {
+  static_assert(RankProgram::LoadMarks >= SlotQueue::MostSlots);
   Device &device = program.device();
-  const uint64_t size = std::clamp(bytes, least, most);
+  const uint64_t size = weightStagingBytes(program.plan());
   FT_ASSIGN_OR_RETURN(void *const staging, device.reserve(plan::Arena::PINNED, size, 4096));
   target.staging = {static_cast<std::byte *>(staging), size};
   target.sink = [&, &arenas = program.arenas()](uint32_t buffer, uint64_t offset, std::span<const std::byte> from) {
     return device.upload(0, arenas.bufferAddress(buffer) + offset, from.data(), from.size());
   };
   target.arrived = [&] { return device.synchronize(); };
+  const uint32_t first = program.firstLoadMark();
+  target.mark = [&device, first](uint32_t slot) { return device.record(0, first + slot); };
+  target.reached = [&device, first](uint32_t slot) { return device.synchronizeEvent(first + slot); };
   return {};
 }
 
@@ -125,7 +116,7 @@ Status ft::rt::loadWeights(Rank &rank, const TensorSource *before) {
   if (program.device().hostAccessible())
     target.hostBuffer = [&](uint32_t buffer) { return reinterpret_cast<std::byte *>(arenas.bufferAddress(buffer)); };
   else
-    FT_RETURN_IF_ERROR(uploadTo(program, weightBytes(rank.plan()), target));
+    FT_RETURN_IF_ERROR(uploadTo(program, target));
   FT_RETURN_IF_ERROR(loadModel(rank.plan(), *inputs.model, options, target));
   progress.reset();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

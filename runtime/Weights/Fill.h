@@ -36,6 +36,9 @@ struct LoadTarget {
   /// Returns when all that `sink` got has arrived: bytes stay where they are until then. Empty: it has when `sink`
   /// returns. Called from the thread that loads.
   std::function<Status()> arrived;
+  /// mark(i) marks what `sink` has got so far, and reached(i) returns when that has arrived; i is below
+  /// SlotQueue::MostSlots, and is marked again when it has been reached. Both may be empty: then arrived() is asked.
+  std::function<Status(uint32_t)> mark, reached;
   /// Memory for what `sink` gets, pinned for fast uploads; unused below 1 MiB.
   std::span<std::byte> staging;
   /// Hears of bytes that have been made, from several threads. May be empty.

@@ -124,23 +124,25 @@ Status sendLoads(const std::vector<Load> &loads, SlotQueue &slots, const LoadTar
         reads.back().push_back(read);
   }
   ReadAhead ahead(std::move(reads));
-  return slots.run(
-      threads, loads.size(),
-      [&](uint64_t load, std::byte *slot) {
-        const ReadAhead::Reading reading = ahead.begin(load);
-        uint64_t made = 0;
-        for (const Part &part : loads[load])
-          made += make(part, slot, bad);
-        if (target.made)
-          target.made(made);
-      },
-      [&](uint64_t load, std::byte *slot) -> Status {
-        for (const Part &part : loads[load])
-          FT_RETURN_IF_ERROR(
-              target.sink(part.region->buffer, part.begin, std::span(slot + part.at, part.end - part.begin)));
-        return {};
-      },
-      [&] { return target.arrived ? target.arrived() : Status(); });
+  return slots.run(threads, loads.size(),
+                   [&](uint64_t load, std::byte *slot) {
+                     const ReadAhead::Reading reading = ahead.begin(load);
+                     uint64_t made = 0;
+                     for (const Part &part : loads[load])
+                       made += make(part, slot, bad);
+                     if (target.made)
+                       target.made(made);
+                   },
+                   {[&](uint64_t load, std::byte *slot) -> Status {
+                      for (const Part &part : loads[load])
+                        FT_RETURN_IF_ERROR(target.sink(part.region->buffer, part.begin,
+                                                       std::span(slot + part.at, part.end - part.begin)));
+                      return {};
+                    },
+                    [&](uint32_t slot) { return target.mark ? target.mark(slot) : Status(); },
+                    [&](uint32_t slot) {
+                      return target.mark ? target.reached(slot) : target.arrived ? target.arrived() : Status();
+                    }});
 }
 
 } // namespace

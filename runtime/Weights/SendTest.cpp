@@ -4,6 +4,7 @@
 #include "runtime/Weights/SlotQueue.h"
 #include "runtime/Weights/WeightsTesting.h"
 
+#include <map>
 #include <set>
 
 namespace ft::rt {
@@ -45,6 +46,33 @@ struct LateDevice {
     };
     return target;
   }
+  /// With a mark for each slot: only what lies in front of one arrives.
+  LoadTarget marked(std::span<std::byte> staging) {
+    LoadTarget made = target(staging);
+    made.mark = [this](uint32_t slot) {
+      EXPECT_LT(slot, SlotQueue::MostSlots);
+      EXPECT_FALSE(marks.contains(slot)) << "marked again before it was reached";
+      marks[slot] = sent + underWay.size();
+      return Status();
+    };
+    made.reached = [this](uint32_t slot) {
+      for (; sent < marks.at(slot); ++sent) {
+        const Copy copy = underWay.front();
+        std::copy(copy.bytes.begin(), copy.bytes.end(), buffers[copy.buffer].begin() + ptrdiff_t(copy.offset));
+        underWay.erase(underWay.begin());
+      }
+      marks.erase(slot);
+      return Status();
+    };
+    made.arrived = [this, all = made.arrived] { // asked for what no slot holds alone
+      EXPECT_TRUE(marks.empty()) << "everything is waited for";
+      sent += underWay.size();
+      return all();
+    };
+    return made;
+  }
+  std::map<uint32_t, size_t> marks; ///< by slot: how many copies are in front
+  size_t sent = 0;
 };
 
 /// A model of bf16: an embedding of 3 MiB, one weight bordered by adapters, one that needs other bytes, a norm.
@@ -122,6 +150,20 @@ TEST(Send, SlotsAreFilledAgainOnlyWhenTheirBytesHaveArrived) {
   }
 }
 
+TEST(Send, ASlotIsFilledAgainWhenItsOwnMarkIsReached) {
+  const Model model;
+  const std::vector<Bytes> expected = model.direct();
+  for (const uint32_t threads : {1, 3, 8}) {
+    Bytes staging(4 * mebi);
+    LateDevice device(model.plan);
+    FT_EXPECT_OK(model.load(device.marked(staging), threads));
+    EXPECT_TRUE(device.underWay.empty() && device.marks.empty());
+    for (const size_t whole : {2, 3, 4})
+      EXPECT_TRUE(device.buffers[whole] == expected[whole]) << "buffer " << whole << " by " << threads;
+    EXPECT_TRUE(std::equal(expected[1].begin(), expected[1].end() - 2 * Model::rank, device.buffers[1].begin()));
+  }
+}
+
 TEST(Send, LittleMemoryChangesNothing) {
   const Model model;
   const std::vector<Bytes> expected = model.direct();
@@ -152,15 +194,29 @@ TEST(SlotQueue, MakesAndSendsEachItemOnce) {
     SlotQueue slots(memory);
     EXPECT_EQ(slots.slotBytes(), mebi / 4);
     std::multiset<uint64_t> sent;
-    const Status status = slots.run(
-        threads, 100, [](uint64_t item, std::byte *slot) { std::memcpy(slot, &item, sizeof(item)); },
-        [&](uint64_t item, std::byte *slot) {
-          EXPECT_EQ(std::memcmp(slot, &item, sizeof(item)), 0);
-          sent.insert(item);
-          return Status();
-        },
-        [] { return Status(); });
+    std::set<uint32_t> marked;
+    size_t most = 0;
+    const Status status =
+        slots.run(threads, 100, [](uint64_t item, std::byte *slot) { std::memcpy(slot, &item, sizeof(item)); },
+                  {[&](uint64_t item, std::byte *slot) {
+                     EXPECT_EQ(std::memcmp(slot, &item, sizeof(item)), 0);
+                     sent.insert(item);
+                     return Status();
+                   },
+                   [&](uint32_t slot) {
+                     EXPECT_TRUE(marked.insert(slot).second) << "marked again before it was reached";
+                     most = std::max(most, marked.size());
+                     return Status();
+                   },
+                   [&](uint32_t slot) {
+                     EXPECT_EQ(marked.erase(slot), 1u);
+                     return Status();
+                   }});
     FT_EXPECT_OK(status);
+    EXPECT_TRUE(marked.empty());
+    EXPECT_LE(most, 3u); // of four, one is free for whoever fills
+    if (threads == 0)
+      EXPECT_EQ(most, 3u) << "others stay on their way while one is filled";
     EXPECT_EQ(sent.size(), 100u);
     EXPECT_EQ(std::set<uint64_t>(sent.begin(), sent.end()).size(), 100u);
   }

@@ -2,71 +2,87 @@
 
 #include <algorithm>
 #include <system_error>
-#include <utility>
 
 namespace ft::rt {
 
 namespace {
-/// What is sent at a time: large enough for the rate of the bus, small enough that the slots of many threads fit.
-constexpr uint64_t usualSlot = 1 << 20;
-constexpr uint64_t leastSlots = 4, ownBytes = 16 << 20, pageBytes = 4096;
+constexpr uint64_t leastBytes = 1 << 20, leastSlots = 4, ownBytes = 16 << 20, pageBytes = 4096;
 } // namespace
 
 SlotQueue::SlotQueue(std::span<std::byte> memory) {
-  if (memory.size() < usualSlot) {
+  if (memory.size() < leastBytes) {
     own.resize(ownBytes);
     memory = own;
   }
-  bytesOfSlot = std::min(usualSlot, memory.size() / leastSlots / pageBytes * pageBytes);
-  for (uint64_t at = 0; at + bytesOfSlot <= memory.size(); at += bytesOfSlot)
-    unused.push_back(memory.data() + at);
+  first = memory.data();
+  bytesOfSlot = std::min(UsualSlot, memory.size() / leastSlots / pageBytes * pageBytes);
+  slots = uint32_t(std::min<uint64_t>(memory.size() / bytesOfSlot, MostSlots));
+  for (uint32_t slot = slots; slot > 0; --slot)
+    unused.push_back(slot - 1);
 }
 
 /// False where no item is left.
 bool SlotQueue::fillNext(const std::function<void(uint64_t, std::byte *)> &fill) {
   std::unique_lock lock(mutex);
-  wasEmptied.wait(lock, [&] { return next >= end || !unused.empty(); });
+  wasReached.wait(lock, [&] { return next >= end || !unused.empty(); });
   if (next >= end)
     return false;
   const Filled mine{next++, unused.back()};
   unused.pop_back();
   lock.unlock();
-  fill(mine.item, mine.slot);
+  fill(mine.item, at(mine.slot));
   lock.lock();
   filled.push_back(mine);
   wasFilled.notify_one();
   return true;
 }
 
-std::vector<SlotQueue::Filled> SlotQueue::takeFilled() {
+/// Nothing where none is filled and `waits` is false.
+std::optional<SlotQueue::Filled> SlotQueue::takeFilled(bool waits) {
   std::unique_lock lock(mutex);
-  wasFilled.wait(lock, [&] { return !filled.empty(); });
-  return std::exchange(filled, {});
+  if (waits)
+    wasFilled.wait(lock, [&] { return !filled.empty(); });
+  if (filled.empty())
+    return std::nullopt;
+  const Filled one = filled.front();
+  filled.pop_front();
+  return one;
+}
+
+/// The slot that was sent first of those under way.
+Status SlotQueue::takeBack(const SlotWay &way) {
+  const uint32_t slot = underWay.front();
+  FT_RETURN_IF_ERROR(way.reached(slot));
+  underWay.pop_front();
+  const std::lock_guard lock(mutex);
+  unused.push_back(slot);
+  wasReached.notify_one();
+  return {};
 }
 
 /// `alone`: nobody else fills.
-Status SlotQueue::empty(uint64_t items, bool alone, const std::function<void(uint64_t, std::byte *)> &fill,
-                        const std::function<Status(uint64_t, std::byte *)> &send,
-                        const std::function<Status()> &arrived) {
-  for (uint64_t done = 0; done < items;) {
-    if (alone)
-      fillNext(fill);
-    const std::vector<Filled> ready = takeFilled();
-    for (const Filled &one : ready)
-      FT_RETURN_IF_ERROR(send(one.item, one.slot));
-    FT_RETURN_IF_ERROR(arrived());
-    done += ready.size();
-    const std::lock_guard lock(mutex);
-    for (const Filled &one : ready)
-      unused.push_back(one.slot);
-    wasEmptied.notify_all();
+Status SlotQueue::sendAll(uint64_t items, bool alone, const std::function<void(uint64_t, std::byte *)> &fill,
+                          const SlotWay &way) {
+  for (uint64_t sent = 0; sent < items || !underWay.empty();) {
+    if (alone && sent < items)
+      fillNext(fill); // a slot is unused: at most half of them are under way
+    const std::optional<Filled> one = takeFilled(/*waits=*/underWay.empty());
+    if (!one) {
+      FT_RETURN_IF_ERROR(takeBack(way));
+      continue;
+    }
+    FT_RETURN_IF_ERROR(way.send(one->item, at(one->slot)));
+    FT_RETURN_IF_ERROR(way.mark(one->slot));
+    underWay.push_back(one->slot);
+    ++sent;
+    if (underWay.size() * 2 > slots) // enough for the bus; those who fill wait for the rest
+      FT_RETURN_IF_ERROR(takeBack(way));
   }
   return {};
 }
 
 Status SlotQueue::run(uint32_t threads, uint64_t items, const std::function<void(uint64_t, std::byte *)> &fill,
-                      const std::function<Status(uint64_t, std::byte *)> &send,
-                      const std::function<Status()> &arrived) {
+                      const SlotWay &way) {
   next = 0, end = items;
   std::vector<std::thread> fillers;
   try {
@@ -77,11 +93,11 @@ Status SlotQueue::run(uint32_t threads, uint64_t items, const std::function<void
       });
   } catch (const std::system_error &) { // threads that the machine does not give are done without
   }
-  const Status status = empty(items, fillers.empty(), fill, send, arrived);
+  const Status status = sendAll(items, fillers.empty(), fill, way);
   {
     const std::lock_guard lock(mutex);
     end = 0; // also after an error
-    wasEmptied.notify_all();
+    wasReached.notify_all();
   }
   for (std::thread &filler : fillers)
     filler.join();
