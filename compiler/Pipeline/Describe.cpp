@@ -206,8 +206,9 @@ static std::string digest(const std::string &text) {
 static void addSplitNotes(const Inputs &inputs, const Choices &choices, plan::Stats &stats) {
   const recipe::Recipe &r = inputs.recipe.fields;
   if (r.parallelism().strategy() == recipe::Strategy::AUTO)
-    stats.add_notes(fmt::format("strategy AUTO took {}: of {} the first that fits, or the last", strategyName(choices),
-                                "DDP, ZERO1, ZERO2, FSDP"));
+    stats.add_notes(
+        fmt::format("strategy AUTO took {}: of {} the first that fits, or the last", strategyName(choices),
+                    r.parallelism().dp_replicate_size() > 1 ? "DDP, ZERO1, ZERO2, HSDP" : "DDP, ZERO1, ZERO2, FSDP"));
   if (r.has_lora() && r.parallelism().shard_frozen() == recipe::ShardFrozen::AUTO)
     stats.add_notes(choices.splitFrozen ? "shard_frozen AUTO: frozen weights are split, since whole they do not fit"
                                         : "shard_frozen AUTO: frozen weights are whole on each rank, since they fit");

@@ -221,8 +221,8 @@ static rt::Status checkHosts(const LoadedRecipe &recipe, const recipe::TargetSpe
           ? fmt::format(", with dp_replicate_size {} ranks", ranks)
           : "",
       hosts
-          ? fmt::format("at most {}, as many {} as one host has, or such that there are a multiple of them", cards,
-                        target.name())
+          ? fmt::format("at most {}, as many {} as one host has, or make a multiple of {} ranks", cards, target.name(),
+                        cards)
           : fmt::format("at most {}, as many {} as one host has: of several nothing is known", cards, target.name())));
 }
 

@@ -192,15 +192,17 @@ Status resolveRanks(recipe::Parallelism &p, const Checker &check) {
                        fmt::format("is {}; strategy DDP shards nothing: set dp_replicate_size", p.dp_shard_size()));
   if (strategy != recipe::Strategy::DDP && !p.has_dp_shard_size())
     return check.error("parallelism.dp_shard_size",
-                       fmt::format("is missing; strategy {} needs the number of ranks that share states", name));
-  if (strategy != recipe::Strategy::DDP && !both && p.has_dp_replicate_size())
+                       fmt::format("is missing; strategy {} needs the number of ranks that share states, in [{}, {}]",
+                                   name, strategy == recipe::Strategy::HSDP ? 2 : 1, mostRanks));
+  if (strategy != recipe::Strategy::DDP && !both && p.dp_replicate_size() > 1)
     return check.error("parallelism.dp_replicate_size",
                        fmt::format("is {}; strategy {} has one copy of what it splits: leave it out, or use HSDP",
                                    p.dp_replicate_size(), name));
   const uint64_t least = strategy == recipe::Strategy::HSDP ? 2 : 1;
   if (strategy == recipe::Strategy::HSDP && !p.has_dp_replicate_size())
-    return check.error("parallelism.dp_replicate_size",
-                       "is missing; strategy HSDP needs the number of copies of what it splits");
+    return check.error(
+        "parallelism.dp_replicate_size",
+        fmt::format("is missing; strategy HSDP needs the number of copies of what it splits, in [2, {}]", mostRanks));
   FT_DEFAULT(p, dp_replicate_size, 1);
   FT_RETURN_IF_ERROR(check.integer("parallelism.dp_replicate_size", p.dp_replicate_size(), least, mostRanks));
   if (strategy == recipe::Strategy::DDP)

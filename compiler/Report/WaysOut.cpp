@@ -97,18 +97,24 @@ std::vector<Way> smallerBases(const Inputs &inputs) {
   return ways;
 }
 
-/// Shares on as few cards as it takes, at most those of one host: of a recipe for one, or for fewer that share.
+/// Shares on as few cards as it takes, at most those of one host: of a recipe for one, for fewer that share, or for
+/// several that hold everything, which then share first.
 std::vector<Way> severalCards(const Inputs &inputs) {
   std::vector<Way> ways;
   const recipe::Recipe &r = inputs.recipe.fields;
-  const bool shares = r.parallelism().dp_shard_size() > 1, one = !r.has_parallelism();
-  const uint64_t most = inputs.target.cards_per_host() / std::max<uint64_t>(r.parallelism().dp_replicate_size(), 1);
-  if (inputs.target.driver() != "cuda" || !(one || shares))
+  const bool whole = r.parallelism().strategy() == recipe::Strategy::DDP || !r.has_parallelism();
+  const uint64_t copies = std::max<uint64_t>(r.parallelism().dp_replicate_size(), 1);
+  const uint64_t most = inputs.target.cards_per_host() / (whole ? 1 : copies);
+  const uint64_t first =
+      whole ? std::max<uint64_t>(copies, 2) : 2 * std::max<uint64_t>(r.parallelism().dp_shard_size(), 1);
+  if (inputs.target.driver() != "cuda")
     return ways;
-  for (uint64_t cards = 2 * std::max<uint64_t>(r.parallelism().dp_shard_size(), 1); cards <= most; cards *= 2) {
+  for (uint64_t cards = first; cards <= most; cards *= 2) {
     ways.push_back({fmt::format("parallelism.dp_shard_size={}", cards)});
-    if (one)
+    if (whole)
       ways.back().insert(ways.back().begin(), "parallelism.strategy=FSDP");
+    if (whole && copies > 1)
+      ways.back().push_back("parallelism.dp_replicate_size=1");
   }
   return ways;
 }

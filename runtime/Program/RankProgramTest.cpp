@@ -1,4 +1,5 @@
 #include "runtime/Program/RankProgram.h"
+#include "runtime/Plan/Memory.h"
 #include "runtime/Program/TinyPlan.h"
 
 #include <gtest/gtest.h>
@@ -155,7 +156,7 @@ TEST(RankProgram, ComparesTheHostsMemoryForAllRanksOnIt) {
   plan::Plan plan = TinyPlan::makeForGpu(1);
   plan::Arena &masters = *plan.add_arenas();
   masters.set_name("host_masters"), masters.set_space(plan::Arena::PINNED), masters.set_size(uint64_t(1) << 30);
-  const uint64_t one = (uint64_t(1) << 30) + arenaNamed(plan, "staging")->size();
+  const uint64_t one = (uint64_t(1) << 30) + arenaNamed(plan, "staging")->size() + weightStagingBytes(plan);
   EXPECT_TRUE(checkHostMemory(plan, 1, one).ok());
   EXPECT_TRUE(checkHostMemory(plan, 2, 2 * one).ok());
   const Status status = checkHostMemory(plan, 2, 2 * one - 1);

@@ -112,6 +112,13 @@ Status checkCollectives(const RunInputs &inputs) {
                               legal.empty() ? "leave it out" : fmt::format("must be {}, or left out", legal)));
 }
 
+/// How the recipe of a plan for `world` ranks gets others: a plan does not say which strategy made it.
+static std::string anotherWorld(uint64_t world, uint64_t ranks) {
+  if (world == 1)
+    return fmt::format("compile the recipe with --set parallelism.dp_replicate_size={}", ranks);
+  return fmt::format("compile the recipe for {} ranks (parallelism.dp_shard_size × dp_replicate_size)", ranks);
+}
+
 Status checkLaunch(const RunInputs &inputs, const Launch &launch) {
   const uint64_t each = inputs.ranksHere, started = launch.world * each;
   if (started == inputs.world)
@@ -122,10 +129,9 @@ Status checkLaunch(const RunInputs &inputs, const Launch &launch) {
                                   ? fmt::format(", or give each process {} with --ranks {}",
                                                 inputs.world / launch.world, inputs.world / launch.world)
                                   : "";
-  return badInput(fmt::format(
-      "{} started {}, and the plan is for {}: start as many, each a process{}{}, or compile the recipe with "
-      "--set parallelism.dp_replicate_size={}",
-      launch.launcher, what, inputs.world, onGpus(inputs) ? " with one GPU" : "", instead, started));
+  return badInput(fmt::format("{} started {}, and the plan is for {}: start as many, each a process{}{}, or {}",
+                              launch.launcher, what, inputs.world, onGpus(inputs) ? " with one GPU" : "", instead,
+                              anotherWorld(inputs.world, started)));
 }
 
 Status readPlan(RunInputs &inputs) {
@@ -135,9 +141,8 @@ Status readPlan(RunInputs &inputs) {
   inputs.world = plan::Mesh(inputs.plan()).ranks();
   const bool launched = inputs.options.launch.has_value();
   if (!launched && inputs.options.ranks.value_or(inputs.world) != inputs.world)
-    return badInput(fmt::format("--ranks {}: the plan is for {}; leave --ranks out, or compile the recipe with --set "
-                                "parallelism.dp_replicate_size={}",
-                                *inputs.options.ranks, inputs.world, *inputs.options.ranks));
+    return badInput(fmt::format("--ranks {}: the plan is for {}; leave --ranks out, or {}", *inputs.options.ranks,
+                                inputs.world, anotherWorld(inputs.world, *inputs.options.ranks)));
   const uint32_t here = launched ? inputs.options.ranks.value_or(1) : inputs.world;
   inputs.ranksHere = inputs.ranksOnHost = inputs.ranksOnProcessors = here;
   plan::Run &run = *inputs.file->plan.mutable_run();

@@ -155,7 +155,7 @@ class Said(WorkshopTest):
     def test_refuses_ranks_that_do_not_fill_hosts(self):
         recipe = self.recipe(lora=LORA, parallelism=over(12))
         self.refused(call(FTC, "check", recipe, "--gpu", "h200"), 2, "parallelism.dp_replicate_size is 12", "at most 8",
-                     "a multiple of them")
+                     "a multiple of 8")
         recipe = self.recipe(parallelism="{ strategy: FSDP dp_shard_size: 9 }")
         self.refused(call(FTC, "check", recipe, "--gpu", "h200"), 2, "parallelism.dp_shard_size is 9", "at most 8")
         recipe = self.recipe(lora=LORA, parallelism=over(2))
