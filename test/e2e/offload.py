@@ -74,7 +74,7 @@ class Offload(OffloadTest):
         enough = check("1GiB", "--gpu", "h200")
         self.assertEqual(enough.code, 0, enough.text)
         self.assertRegex(enough.out, r"host has +1073741824 +1\.000\n")
-        self.refused(check("0.1MiB", "--gpu", "h200"), 2, "host does not fit a host of h200: needs 0.00 GiB of its memory, has",
+        self.refused(check("1.2MiB", "--gpu", "h200"), 2, "host does not fit a host of h200: needs 0.00 GiB of its memory, has",
                      "  fits with --set offload_optimizer.fraction=0: ", " of the host saved")
         for size in ("lots", "0", "-1", "1GiB1"):
             self.refused(check(size, "--gpu", "h200"), 1, f'--host-memory is "{size}"; must be bytes in [1, 2^63)', '"256GiB"')
