@@ -179,7 +179,7 @@ class Bases(mixtures.Mixtures):
 
     def equal(self, actual, expected, precision):
         """Losses, norms, held-out losses, answers and adapters, within the tolerance of a precision."""
-        self.same(types.SimpleNamespace(precision=precision), expected, actual)
+        self.same(types.SimpleNamespace(precision=precision, lion=False), expected, actual)
 
     def one(self, number):
         case = Case(number)

@@ -36,6 +36,8 @@ def message(**fields):
 class Draw:
     """A recipe of one rank, and what makes it one of several."""
 
+    lion, gradients, compares_hosts = False, "auto", False
+
     def __init__(self, number):
         self.rng = random.Random(f"{SEED} {number}")
         self.precision = self.rng.choice(["FP64_TRUE"] * 5 + ["FP32_TRUE", "BF16_MIXED", "BF16_TRUE", "FP16_MIXED"])
