@@ -223,10 +223,12 @@ Status resolveParallelism(Recipe &r, const Checker &check) {
   recipe::Parallelism &p = *r.mutable_parallelism();
   FT_DEFAULT(p, strategy, recipe::Strategy::DDP);
   if (p.has_shard_frozen() && p.strategy() == recipe::Strategy::DDP)
-    return check.error("parallelism.shard_frozen", "is set; strategy DDP shards nothing: leave it out");
+    return check.error("parallelism.shard_frozen", "is " + recipe::ShardFrozen::Mode_Name(p.shard_frozen()) +
+                                                       "; strategy DDP shards nothing: leave it out");
   if (p.has_shard_frozen() && !r.has_lora())
     return check.error("parallelism.shard_frozen",
-                       "is set; without lora nothing is frozen, and the strategy says what is split: leave it out");
+                       "is " + recipe::ShardFrozen::Mode_Name(p.shard_frozen()) +
+                           "; without lora nothing is frozen, and the strategy says what is split: leave it out");
   if (r.has_lora() && p.strategy() != recipe::Strategy::DDP)
     FT_DEFAULT(p, shard_frozen, recipe::ShardFrozen::AUTO);
   if (p.has_reduce_dtype() && (r.has_lora() || r.precision() != recipe::Precision::BF16_MIXED))
