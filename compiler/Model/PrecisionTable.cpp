@@ -69,13 +69,10 @@ void PrecisionTable::readCopy(OpOperand &operand) {
   auto function = read->getParentOfType<func::FuncOp>();
   ReadOp &ofCopy = copyReads[{function, copy}];
   Block &block = function.getBody().front();
-  if (ofCopy) {
+  if (ofCopy)
     ofCopy->moveBefore(&block, block.begin());
-  } else {
-    OpBuilder builder = OpBuilder::atBlockBegin(&block);
-    ofCopy = ReadOp::create(builder, placed(function.getContext(), copy.getSymName()), copy.getTensorType(),
-                            copy.getSymName());
-  }
+  else
+    ofCopy = addRead(function, copy);
   operand.set(ofCopy);
 }
 

@@ -59,7 +59,11 @@ Value ft::readWhole(func::FuncOp function, VariableOp variable) {
       read->moveBefore(&block, block.begin());
       return read;
     }
-  OpBuilder builder = OpBuilder::atBlockBegin(&block);
+  return addRead(function, variable);
+}
+
+ReadOp ft::addRead(func::FuncOp function, VariableOp variable) {
+  OpBuilder builder = OpBuilder::atBlockBegin(&function.getBody().front());
   return ReadOp::create(builder, placed(function.getContext(), variable.getSymName()), variable.getTensorType(),
                         variable.getSymName());
 }

@@ -30,6 +30,9 @@ model::VariableOp declareDerived(model::VariableOp parameter, model::Role role, 
 /// The whole of `variable`: the function's first read of it, moved to its start, or a new one there.
 mlir::Value readWhole(mlir::func::FuncOp function, model::VariableOp variable);
 
+/// A read of the whole of `variable` at the function's start.
+model::ReadOp addRead(mlir::func::FuncOp function, model::VariableOp variable);
+
 /// The variable behind `value`, where that is a read; a working copy's parameter in the copy's place. Null otherwise.
 model::VariableOp parameterOf(mlir::Value value, mlir::SymbolTable &symbols);
 

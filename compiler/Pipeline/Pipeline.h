@@ -41,7 +41,8 @@ rt::Expected<Compilation> planFitting(const Inputs &inputs, const Choices &choic
 /// Which processors' instructions kernels for them are compiled to. Those with AVX-512 run either, with the same bits.
 enum class ProcessorCode { Avx2AndAvx512, Avx2 };
 
-/// Compiles the distinct kernels and adds their images.
+/// Fills in the constants, compiles the distinct kernels and adds their images: what a plan that is written needs and
+/// one that is compared does not.
 rt::Status generateCode(Compilation &compilation, const std::string &dumpDir,
                         ProcessorCode code = ProcessorCode::Avx2AndAvx512);
 

@@ -43,19 +43,17 @@ public:
     const std::optional<plan::Plan> plan = fitting(way);
     if (!plan)
       return false;
-    const rt::Fit over = rt::fitOf(tooLarge);
-    const uint64_t needs = rt::fitOf(*plan).needs();
+    const rt::Fit over = rt::fitOf(tooLarge), fit = rt::fitOf(*plan);
     const double slower = plan->stats().predicted_step_us() / tooLarge.stats().predicted_step_us();
     if (slower >= most || !rt::verifyPlan(*plan).ok())
       return false;
     lastSlower = slower;
     const uint32_t ranks = plan::Mesh(*plan).ranks();
-    text += fmt::format("{}  fits with --set {}: {}{}{} ({} saved, predicted step ×{:.2f})", text.empty() ? "" : "\n",
-                        fmt::join(way, " --set "), gib(needs), ranks > 1 ? fmt::format(" on each of {}", ranks) : "",
-                        over.fitsHost() ? "" : fmt::format(", and {} of the host", gib(rt::fitOf(*plan).host)),
-                        over.fitsDevice() ? gib(over.host - rt::fitOf(*plan).host) + " of the host"
-                                          : gib(over.needs() - needs),
-                        slower);
+    text += fmt::format(
+        "{}  fits with --set {}: {}{}{} ({} saved, predicted step ×{:.2f})", text.empty() ? "" : "\n",
+        fmt::join(way, " --set "), gib(fit.needs()), ranks > 1 ? fmt::format(" on each of {}", ranks) : "",
+        over.fitsHost() ? "" : fmt::format(", and {} of the host", gib(fit.host)),
+        over.fitsDevice() ? gib(over.host - fit.host) + " of the host" : gib(over.needs() - fit.needs()), slower);
     return true;
   }
 

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <filesystem>
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -21,11 +21,6 @@ Status scratchFailure(const std::string &place, const char *what, int error) {
   const std::string text = fmt::format("a scratch file in {} cannot be {}: {}", place, what, std::strerror(error));
   return isFull(error) ? cannotRun(text + "; make room there, or let TMPDIR name a folder that has some")
                        : failed(text);
-}
-
-std::string temporaryFolder() {
-  const char *named = std::getenv("TMPDIR");
-  return named && *named ? named : "/tmp";
 }
 
 /// All of the bytes; 0 or errno.
@@ -75,7 +70,8 @@ ScratchFile::~ScratchFile() {
 
 Status ScratchFile::append(std::span<const std::byte> bytes) {
   int error = put(fd, appended, bytes);
-  if (isFull(error) && moveTo(temporaryFolder()))
+  std::error_code none;
+  if (isFull(error) && moveTo(std::filesystem::temp_directory_path(none)))
     error = put(fd, appended, bytes);
   if (error != 0)
     return scratchFailure(place, "written", error);

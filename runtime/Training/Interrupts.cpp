@@ -70,13 +70,12 @@ void Interrupts::watch() {
     // Kernel and shell may both say that the terminal is gone, and systems repeat themselves: never a second request.
     if (std::ranges::find(warnings, int(info.ssi_signo)) != std::end(warnings)) {
       int none = 0;
-      if (count.compare_exchange_strong(none, 1) && onFirst)
+      if (count.compare_exchange_strong(none, 1))
         onFirst();
       continue;
     }
     if (count.fetch_add(1) + 1 < 2) {
-      if (onFirst)
-        onFirst();
+      onFirst();
       continue;
     }
     freezeCreator();

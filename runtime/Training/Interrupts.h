@@ -20,8 +20,8 @@ public:
   /// thread that called create is stopped for good (or 5 s have passed), so that it starts no file that nobody would
   /// finish. `onFirst` runs there at the first signal that counts, of any kind, and may end the process where it has
   /// made nothing yet.
-  static Expected<std::unique_ptr<Interrupts>> create(std::function<void()> onSecond,
-                                                      std::function<void()> onFirst = {});
+  static Expected<std::unique_ptr<Interrupts>> create(
+      std::function<void()> onSecond, std::function<void()> onFirst = [] {});
   ~Interrupts();
   Interrupts(const Interrupts &) = delete;
   Interrupts &operator=(const Interrupts &) = delete;

@@ -115,8 +115,7 @@ class Draw:
                       learning_rate=1e-3, lr_scheduler_type=rng.choice(["CONSTANT", "LINEAR", "COSINE"]),
                       warmup_steps=rng.choice([None, 1]), save_steps=1 if self.saves else None)
         if not sgd:
-            fields.update(adam_beta1=rng.choice([0, 0.9]), adam_beta2=rng.choice([0.95, 0.999]),
-                          adam_epsilon=1e-6)
+            fields.update(adam_beta1=rng.choice([0, 0.9]), adam_beta2=rng.choice([0.95, 0.999]), adam_epsilon=1e-6)
         elif self.chance(0.6):
             fields.update(sgd_momentum=0.9)
         if self.lion:

@@ -88,21 +88,28 @@ class Readers(WorkshopTest):
 
 
 class Disks(SurroundedTest):
-    def test_checkpoints_do_not_take_the_room_of_the_results(self):
-        """A disk of 100 KiB, which checkpoints fill."""
+    def quoted(self, *arguments, **options):
+        """The words of a run for a shell."""
+        return " ".join(f"'{word}'" for word in self.command(*arguments, **options))
+
+    def disk(self, name, size):
+        """What runs a line of a shell that has a small disk of its own at this folder."""
+        (self.folder / name).mkdir()
         unshare = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-Urm"]
-        disk = self.folder / "disk"
-        disk.mkdir()
-        mount = f"mount -t tmpfs -o size=100k tmpfs {disk}"
+        mount = f"mount -t tmpfs -o size={size} tmpfs {self.folder / name}"
         if not shutil.which("unshare") or call(*unshare, "sh", "-c", mount).code != 0:
             self.skipTest("no disk can be mounted here")
+        return lambda line: call(*unshare, "sh", "-c", f"{mount} && {line}")
+
+    def test_checkpoints_do_not_take_the_room_of_the_results(self):
+        """A disk of 100 KiB, which checkpoints fill."""
+        disk = self.disk("disk", "100k")
         plan = self.compile(lora=LORA, save_steps=1, max_steps=6)
         self.train(plan, "whole")
         for name in ("disk/a", "disk"): # a folder of its own, and the disk itself
             with self.subTest(name):
                 kept = self.folder / f"kept-{name.replace('/', '-')}"
-                command = " ".join(f"'{word}'" for word in self.command(plan, name))
-                result = call(*unshare, "sh", "-c", f"{mount} && {command} && cp -r {self.folder / name} {kept}")
+                result = disk(f"{self.quoted(plan, name)} && cp -r {self.folder / name} {kept}")
                 self.assertEqual(result.code, 0, result.text)
                 self.assertIn("could not be written", result.out) # the disk was full, else this shows nothing
                 self.assertEqual((kept / "adapter_model.safetensors").read_bytes(),
@@ -110,27 +117,20 @@ class Disks(SurroundedTest):
 
     def test_a_cache_that_is_full_costs_no_run(self):
         """What text becomes on its way has no room in the cache, and finds some where temporary files are; or nowhere."""
-        unshare = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-Urm"]
-        cache, other = self.folder / "cache", self.folder / "other"
-        cache.mkdir()
+        disk, cache, other = self.disk("cache", "64k"), self.folder / "cache", self.folder / "other"
         other.mkdir()
-        mount = f"mount -t tmpfs -o size=64k tmpfs {cache}"
-        if not shutil.which("unshare") or call(*unshare, "sh", "-c", mount).code != 0:
-            self.skipTest("no disk can be mounted here")
         model = self.model(samples=5000)
         plan = self.compile(base_model='"model"', template='"chatml"', lora=LORA, data='{ train: "data.jsonl" }', sequence_len=64,
                             max_documents_per_row=None, max_document_len=None, max_steps=1)
-        command = " ".join(f"'{word}'" for word in self.command(plan, "out", "--overwrite", model=model))
-        run = f"{mount} && export XDG_CACHE_HOME={cache} && "
-        result = call(*unshare, "sh", "-c", f"{run} TMPDIR={other} {command}")
+        command = self.quoted(plan, "out", "--overwrite", model=model)
+        result = disk(f"XDG_CACHE_HOME={cache} TMPDIR={other} {command}")
         self.assertEqual(result.code, 0, result.text)
-        result = call(*unshare, "sh", "-c", f"{run} TMPDIR={cache} {command}")
+        result = disk(f"XDG_CACHE_HOME={cache} TMPDIR={cache} {command}")
         self.refused(result, 2, "a scratch file in ", "No space left on device; make room there, or let TMPDIR name a folder")
 
     def test_a_file_that_may_not_grow_as_long_is_told_before_the_first_step(self):
         plan = self.compile(max_steps=1)
-        command = " ".join(f"'{word}'" for word in self.command(plan, "out"))
-        result = call("bash", "-c", f"ulimit -f 1; {command}")
+        result = call("bash", "-c", f"ulimit -f 1; {self.quoted(plan, 'out')}")
         self.refused(result, 2, "out: model.safetensors takes ", "may write no file beyond 1.00 KiB; raise ulimit -f")
         self.assertFalse((self.folder / "out").exists())
 

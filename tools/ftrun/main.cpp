@@ -132,8 +132,8 @@ static void complain(const RunOptions &options, const std::string &message) {
 static std::atomic<int> endCode = 0;
 
 /// From here on the process ends within three seconds, with that code.
-static void endSoon(Code code) {
-  endCode = static_cast<int>(code);
+static void endSoon(int code) {
+  endCode = code;
   std::signal(SIGALRM, [](int) { _exit(endCode); });
   alarm(3);
 }
@@ -181,8 +181,7 @@ int main(int argc, char **argv) {
   endOnUncaught("ftrun", [&] { return static_cast<int>(place.clean() ? Code::Failed : Code::CannotRun); });
   const auto stop = [&] {
     // Should the stopped thread hold a lock that cleaning needs, the process ends all the same.
-    std::signal(SIGALRM, [](int) { _exit(130); });
-    alarm(3);
+    endSoon(130);
     place.clean();
     _exit(130); // other threads still run: nothing of theirs may be destroyed
   };
@@ -190,7 +189,7 @@ int main(int argc, char **argv) {
   auto interrupts = Interrupts::create(stop, [&] {
     if (!endsAtOnce)
       return;
-    endSoon(Code::Interrupted);
+    endSoon(static_cast<int>(Code::Interrupted));
     fmt::print(stderr, "{}ftrun: interrupted before the first step; nothing was trained\n",
                isatty(STDERR_FILENO) ? "\n" : "");
     _exit(static_cast<int>(Code::Interrupted)); // as above
@@ -210,7 +209,7 @@ int main(int argc, char **argv) {
   console.finish();
   console.drain();
   if (interrupts.ok() && (*interrupts)->requested())
-    endSoon(status.code());
+    endSoon(static_cast<int>(status.code()));
   if (!status.ok())
     complain(options, status.message());
   return static_cast<int>(status.code());

@@ -13,6 +13,7 @@ import json
 import os
 import random
 import struct
+from bisect import bisect_left
 from fractions import Fraction
 
 VALUES = [-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635, -0.18477343022823334,
@@ -62,22 +63,9 @@ def above(x):
     return struct.unpack("<f", struct.pack("<i", bits + (1 if x > 0 else -1)))[0]
 
 
-def tree(x):
-    if x > THRESHOLDS[7]:
-        if x > THRESHOLDS[11]:
-            if x > THRESHOLDS[13]:
-                return 15 if x > THRESHOLDS[14] else 14
-            return 13 if x > THRESHOLDS[12] else 12
-        if x > THRESHOLDS[9]:
-            return 11 if x > THRESHOLDS[10] else 10
-        return 9 if x > THRESHOLDS[8] else 8
-    if x > THRESHOLDS[3]:
-        if x > THRESHOLDS[5]:
-            return 7 if x > THRESHOLDS[6] else 6
-        return 5 if x > THRESHOLDS[4] else 4
-    if x > THRESHOLDS[1]:
-        return 3 if x > THRESHOLDS[2] else 2
-    return 1 if x > THRESHOLDS[0] else 0
+def code_of(x):
+    """The number of thresholds below x; of NaN, which is above none, 0."""
+    return bisect_left(THRESHOLDS, x)
 
 
 def quantize(numbers):
@@ -85,7 +73,7 @@ def quantize(numbers):
     for first in range(0, len(numbers), 64):
         block = numbers[first:first + 64]
         scales.append(max(abs(x) for x in block))
-        codes += [tree(times(x, inverse(scales[-1]))) for x in block]
+        codes += [code_of(times(x, inverse(scales[-1]))) for x in block]
     codes += [0] * (len(codes) % 2)
     return bytes(codes[i] << 4 | codes[i + 1] for i in range(0, len(codes), 2)), scales
 
