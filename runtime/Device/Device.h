@@ -108,9 +108,13 @@ public:
 
   /// What computes each prepared product, in the order of handles: where it differs, results may.
   virtual std::vector<std::string> products() const { return {}; }
-  /// products() of a run that this one continues: prepareGemm takes the same where the library offers it. Called before
-  /// the first is prepared.
+  /// products() of another run, of this plan or of one with products of the same shapes: prepareGemm takes the same
+  /// where the library offers it. Called before the first is prepared.
   virtual void preferProducts(std::vector<std::string>) {}
+  /// In how many ways the library can compute a prepared product, the present one first; 1 where there is no choice.
+  virtual Expected<uint32_t> waysOf(uint32_t) { return 1u; }
+  /// From now on the product is computed in that way; graphs that are captured stay as they are.
+  virtual Status takeWay(uint32_t, uint32_t) { return failed("there is no choice"); }
 };
 
 /// Processors in this process's affinity mask, cut to the cgroup's quota; at least 1.

@@ -14,7 +14,7 @@ using namespace ft::rt;
 Expected<std::unique_ptr<RankProgram>> RankProgram::load(const PlanFile &file, std::unique_ptr<Device> device,
                                                          const RankProgramOptions &options) {
   std::unique_ptr<RankProgram> program(new RankProgram(file.plan, std::move(device)));
-  FT_RETURN_IF_ERROR(program->checkTarget());
+  FT_RETURN_IF_ERROR(checkTarget(file.plan, program->device()));
   program->waits = program->device().hostAccessible() || options.poison || options.profile;
   FT_RETURN_IF_ERROR(program->prepare(file, options));
   if (program->device().supportsCapture() && !options.poison)
@@ -22,11 +22,11 @@ Expected<std::unique_ptr<RankProgram>> RankProgram::load(const PlanFile &file, s
   return program;
 }
 
-Status RankProgram::checkTarget() const {
-  const DeviceInfo &info = driver->info();
-  const plan::Target &target = source.target();
+Status ft::rt::checkTarget(const plan::Plan &plan, Device &device) {
+  const DeviceInfo &info = device.info();
+  const plan::Target &target = plan.target();
   const bool hostPlan = target.driver() == plan::CPU;
-  if (hostPlan != driver->hostAccessible())
+  if (hostPlan != device.hostAccessible())
     return cannotRun(fmt::format("the plan is for target {} (driver {}); this device is {}: compile with --gpu NAME, "
                                  "where ftrun --devices lists the names",
                                  target.name(), hostPlan ? "cpu" : "cuda", info.name));

@@ -17,6 +17,9 @@ struct RankProgramOptions {
   uint64_t ncclBytes = 0;               ///< as RankDevice's
 };
 
+/// CannotRun where the plan is for another kind of device.
+Status checkTarget(const plan::Plan &plan, Device &device);
+
 /// A device with the arenas, kernels, prepared segments, graphs and timers of one plan on it. One thread drives it; it
 /// shares nothing with the programs of other ranks but the plan file, which must outlive it. Moving is not possible:
 /// steps hold addresses inside it.
@@ -87,7 +90,6 @@ public:
 private:
   RankProgram(const plan::Plan &plan, std::unique_ptr<Device> device)
       : source(plan), driver(std::move(device)), queues(plan) {}
-  Status checkTarget() const;
   Status prepare(const PlanFile &file, const RankProgramOptions &options);
   Status capture();
   Status waitFor(uint32_t event);

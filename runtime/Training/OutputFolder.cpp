@@ -6,6 +6,7 @@
 #include "runtime/Support/Json.h"
 #include "runtime/Support/MappedFile.h"
 #include "runtime/Support/Strings.h"
+#include "runtime/Training/Algorithms.h"
 #include "runtime/Training/Leftovers.h"
 
 #include <fmt/format.h>
@@ -281,6 +282,8 @@ Expected<std::string> OutputFolder::failedStepFolder(uint64_t step) const {
 
 std::vector<std::string> OutputFolder::names(const plan::Plan &plan) {
   std::vector<std::string> names = {metricsFile, summaryFile, latestFile};
+  if (plan.target().driver() == plan::CUDA)
+    names.push_back(algorithmsFile);
   for (const plan::ExportFile &file : plan.exports())
     names.push_back(file.file());
   for (const plan::Text &text : plan.texts())

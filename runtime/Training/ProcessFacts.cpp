@@ -51,6 +51,10 @@ std::string dataOf(const PreparedData &data) { return data.file ? toHex(sha256(d
 
 std::string adapterOf(const RunInputs &inputs) { return inputs.adapter ? toHex(inputs.adapter->digest()) : "none"; }
 
+std::string algorithmsDigest(const RunInputs &inputs) {
+  return inputs.algorithms ? toHex(sha256(toJson(*inputs.algorithms))) : "none";
+}
+
 /// Those of a processor, or of the GPU. Their paths may differ from host to host.
 std::string librariesOf(const PeerDevices *gpu) {
   std::vector<std::string> all;
@@ -84,6 +88,8 @@ std::vector<rendezvous::Fact> ft::rt::factsOf(const RunInputs &inputs, const Pee
   facts.add("set of options", optionsOf(inputs.options), Code::BadInput, "give every rank the same");
   facts.add("model", toHex(inputs.model->digest()), Code::BadInput, "give every rank the same files with --model");
   facts.add("adapter", adapterOf(inputs), Code::BadInput, "give every rank the same with --adapter, or none");
+  facts.add("algorithms", algorithmsDigest(inputs), Code::BadInput,
+            "give every rank the same with --algorithms, or none");
   facts.add("packed training data", dataOf(inputs.train), Code::BadInput, "give every rank the same data");
   facts.add("packed held-out data", dataOf(inputs.held), Code::BadInput, "give every rank the same data");
   facts.add("checkpoint to continue from", checkpointOf(inputs), Code::BadInput,

@@ -68,6 +68,8 @@ Status ft::rt::openProgram(Rank &rank) {
                   fmt::format("the plan is for target {}: {}", target.name(), opened.status().message()));
   if (rank.inputs.resume)
     (*opened)->preferProducts(rank.inputs.resume->state().products);
+  else if (rank.inputs.algorithms)
+    (*opened)->preferProducts(rank.inputs.algorithms->products);
   // What is free was seen when the device was opened, for all ranks of the host: nobody reserves before.
   FT_RETURN_IF_ERROR(rank.lockstep.meet());
   Communicator *communicator = rank.communicator          ? rank.communicator.get()

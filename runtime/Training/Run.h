@@ -28,6 +28,8 @@ struct RunOptions {
   std::string dumpGradients;         ///< folder; empty: no dump
   bool initAdaptersNormal = false;   ///< B from N(0, 0.02²), so that no gradient vanishes
   uint64_t verifySteps = 0;          ///< every so many steps one is run twice; 0: none
+  std::string algorithms;            ///< file that --tune, or an earlier run, has written; empty: the library chooses
+  std::string tune;                  ///< file to write: products are measured, and nothing is trained
   bool poison = false, profile = false;
   std::optional<Launch> launch; ///< which of several processes a launcher says that this is; nothing: it runs all ranks
   /// With a launcher: another rank is lost, and this one is in the middle of something long. It is to end the process.
@@ -35,6 +37,10 @@ struct RunOptions {
   /// Told where the run writes as soon as that is decided.
   std::function<void(const std::string &folder)> onFolder;
 };
+
+/// Measures the products of a plan for a GPU on that GPU, as rank 0 of the plan has them, and writes what is the
+/// fastest into RunOptions::tune. Neither weights nor data are needed. Errors as the parts return them.
+Status tunePlan(const RunOptions &options, Console &console);
 
 /// Trains, evaluates, generates and saves as the plan says. Ok after a finished run; Interrupted where `interrupts`
 /// asked for an end and everything is saved; Failed where loss or gradient norm were not finite, with the last good

@@ -135,9 +135,7 @@ Status checkLaunch(const RunInputs &inputs, const Launch &launch) {
 }
 
 Status readPlan(RunInputs &inputs) {
-  FT_ASSIGN_OR_RETURN(PlanFile read, readPlanFile(inputs.options.plan));
-  inputs.file = std::make_unique<PlanFile>(std::move(read));
-  FT_RETURN_IF_ERROR(verifyPlan(inputs.plan()));
+  FT_ASSIGN_OR_RETURN(inputs.file, openPlan(inputs.options.plan));
   inputs.world = plan::Mesh(inputs.plan()).ranks();
   const bool launched = inputs.options.launch.has_value();
   if (!launched && inputs.options.ranks.value_or(inputs.world) != inputs.world)
@@ -244,6 +242,18 @@ Status openData(RunInputs &inputs, Console &console) {
   return {};
 }
 
+Status openAlgorithms(RunInputs &inputs) {
+  const std::string &path = inputs.options.algorithms;
+  if (path.empty())
+    return {};
+  if (!onGpus(inputs))
+    return badInput(fmt::format("--algorithms {}: the plan is for target {}; products on a processor are computed in "
+                                "one way: leave it out",
+                                path, inputs.plan().target().name()));
+  FT_ASSIGN_OR_RETURN(inputs.algorithms, readAlgorithms(path));
+  return {};
+}
+
 /// What the run leaves says which model it started from, and what its samples end with.
 Status completeFiles(RunInputs &inputs, Console &console) {
   const std::optional<uint32_t> end = inputs.codec ? std::optional(inputs.codec->endOfTurn()) : std::nullopt;
@@ -267,9 +277,16 @@ Status completeFiles(RunInputs &inputs, Console &console) {
 }
 } // namespace
 
+Expected<std::unique_ptr<PlanFile>> ft::rt::openPlan(const std::string &path) {
+  FT_ASSIGN_OR_RETURN(PlanFile read, readPlanFile(path));
+  FT_RETURN_IF_ERROR(verifyPlan(read.plan));
+  return std::make_unique<PlanFile>(std::move(read));
+}
+
 Expected<RunInputs> ft::rt::openInputs(const RunOptions &options, Console &console) {
   RunInputs inputs(options);
   FT_RETURN_IF_ERROR(readPlan(inputs));
+  FT_RETURN_IF_ERROR(openAlgorithms(inputs));
   FT_RETURN_IF_ERROR(openModel(inputs, console));
   FT_RETURN_IF_ERROR(openData(inputs, console));
   FT_RETURN_IF_ERROR(completeFiles(inputs, console));

@@ -4,6 +4,7 @@
 #include "runtime/Checkpoint/Checkpoint.h"
 #include "runtime/Plan/PlanFile.h"
 #include "runtime/Text/PreparedData.h"
+#include "runtime/Training/Algorithms.h"
 #include "runtime/Training/Run.h"
 #include "runtime/Weights/Adapter.h"
 #include "runtime/Weights/Model.h"
@@ -12,6 +13,9 @@ namespace ft::rt {
 
 /// The recipe with every default, as ftc stores it in a plan.
 constexpr std::string_view resolvedRecipeFile = "recipe.resolved.textproto";
+
+/// Reads and verifies a plan.
+Expected<std::unique_ptr<PlanFile>> openPlan(const std::string &path);
 
 /// Opened once for all ranks of a process, which then share it: from there on nothing in it changes, and all of it may
 /// be read from several threads.
@@ -34,7 +38,8 @@ struct RunInputs {
   /// What the run continues from; null where it starts anew.
   std::unique_ptr<Checkpoint> resume;
   std::vector<std::string> resumeNotes;
-  std::vector<uint64_t> damaged; ///< steps of checkpoints in the run's folder that look complete and are not
+  std::optional<Algorithms> algorithms; ///< of --algorithms; a checkpoint's products go before
+  std::vector<uint64_t> damaged;        ///< steps of checkpoints in the run's folder that look complete and are not
 
   const plan::Plan &plan() const { return file->plan; }
   bool generates() const { return !prompt.empty(); }

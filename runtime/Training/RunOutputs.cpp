@@ -25,8 +25,9 @@ Status keepApart(const RunInputs &inputs, const std::string &out) {
     return badInput(fmt::format("--out {}: holds what --resume reads, and --overwrite would remove it; name another "
                                 "folder, or leave --overwrite out",
                                 out));
-  for (const auto &[option, source] :
-       {std::pair("--model", inputs.options.model), {"--adapter", inputs.options.adapter}}) {
+  for (const auto &[option, source] : {std::pair("--model", inputs.options.model),
+                                       {"--adapter", inputs.options.adapter},
+                                       {"--algorithms", inputs.options.algorithms}}) {
     bool reads = same(out, source);
     for (const std::string &name : OutputFolder::names(inputs.plan()))
       reads |= same(out + "/" + name, source);
@@ -56,6 +57,7 @@ Status RunOutputs::check(RankProgram &program) {
           ? OutputFolder::checkReopen(path, inputs.plan(), inputs.resume->state().position.step, inputs.damaged)
           : OutputFolder::check(path, inputs.plan(), inputs.options.overwrite));
   journal.line(banner(inputs, program.device().info()));
+  tellAlgorithms(program.device());
   if (const uint64_t more = program.arenas().outsideBytes() - inputs.plan().target().outside_arenas(); more > 0)
     journal.line(
         fmt::format("note: ranks run through NCCL, which takes {} of the GPU outside the arenas that the table "
@@ -96,6 +98,25 @@ Status RunOutputs::takeFolder(const std::string &path) {
   }
   FT_ASSIGN_OR_RETURN(folder, OutputFolder::prepare(path, inputs.plan(), inputs.options.overwrite));
   return journal.keepMetrics(folder->file("metrics.jsonl"));
+}
+
+/// A library of another version may lack some, and chooses itself then.
+void RunOutputs::tellAlgorithms(const Device &device) {
+  if (!inputs.algorithms)
+    return;
+  if (inputs.resume)
+    return journal.line(fmt::format("note: the run that is continued says how products are computed; {} is not used",
+                                    inputs.options.algorithms));
+  const std::vector<std::string> &wanted = inputs.algorithms->products;
+  const std::vector<std::string> products = device.products();
+  const auto found = std::count_if(products.begin(), products.end(), [&](const std::string &product) {
+    return std::find(wanted.begin(), wanted.end(), product) != wanted.end();
+  });
+  journal.line(fmt::format("{} of {} products are computed as {} says{}", found, products.size(),
+                           inputs.options.algorithms,
+                           inputs.algorithms->device == device.info().name
+                               ? ""
+                               : fmt::format(", which was made on {}", shown(inputs.algorithms->device))));
 }
 
 void RunOutputs::tellResume(const std::vector<RunFact> &facts, const std::vector<std::string> &products) {
@@ -147,6 +168,8 @@ Status RunOutputs::finish(RankProgram &program, const BufferReader &read, const 
   FT_RETURN_IF_ERROR(
       writeFileAtomically(folder->file("summary.json"),
                           summaryJson(inputs, program.device().info(), told, interrupts.requested(), memory)));
+  if (inputs.plan().target().driver() == plan::CUDA)
+    FT_RETURN_IF_ERROR(writeFileAtomically(folder->file(algorithmsFile), toJson(algorithmsOf(program.device()))));
   journal.line(closing(inputs, result, memory, folder->files(inputs.plan())));
   if (bad)
     return failed(

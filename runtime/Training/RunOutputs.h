@@ -41,6 +41,8 @@ private:
   Status takeFolder(const std::string &path);
   /// "; --resume auto continues from checkpoint-20", where it does.
   std::string continuation() const;
+  /// Says how many products are computed as --algorithms asks.
+  void tellAlgorithms(const Device &device);
   /// Says what the run continues from, and whether it will be what it would have been without a break.
   void tellResume(const std::vector<RunFact> &facts, const std::vector<std::string> &products);
 

@@ -125,6 +125,8 @@ TEMPLATES = ["{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m['con
              "{% macro f(x=1) %}{% for i in [1] if f() == 1 %}{{ 'a' ~ [{'b': f([f()|length], x=1)}] }}{% endfor %}{% endmacro %}{{ f() }}",
              "{% set ns = namespace(x=1) %}{% for i in range(99999) %}{% for y in [ns.x] %}{% set ns.x = loop.cycle %}{% set ns.y = {'a': loop.changed(ns.y)}.get %}{% endfor %}{% endfor %}",
              "{% if add_generation_prompt and not tools is defined %}{{ messages | tojson(indent=2) }}{% endif %}"]
+ALGORITHMS = [json.dumps({"version": 1, "device": "NVIDIA H200", "libraries": ["cuBLASLt 13.1.0"],
+                          "products": ["gemm 8x8x8: algorithm 66 tile 20"]}), '{"version": 1, "device": null}']
 RECIPES = ['base_model: "tiny-gqa" precision: FP32_TRUE learning_rate: 1e-3 sequence_len: 64 micro_batch_size: 1\n'
            'lora { r: 8 target_modules: "q_proj" lora_dropout: 0.1 }\ndata { train: "synthetic:1" }\0lora.r=4',
            "lr: 1\n# x\nseed : -1", "\0learning_rate=nan"]
@@ -150,7 +152,7 @@ def main(folder):
     with open(os.path.join(MODELS, "tiny-gqa", "config.json"), encoding="utf-8") as file:
         config = file.read()
     configs = [config] + [json.dumps({**json.loads(config), **change}) for change in CONFIGS]
-    for fuzzer, texts in (("ModelConfigFuzz", configs), ("AdapterConfigFuzz", [json.dumps(a) for a in ADAPTERS]),
+    for fuzzer, texts in (("ModelConfigFuzz", configs), ("AlgorithmsFuzz", ALGORITHMS), ("AdapterConfigFuzz", [json.dumps(a) for a in ADAPTERS]),
                           ("JsonFuzz", TEXTS + [config]), ("SafetensorsIndexFuzz", [json.dumps(i) for i in INDICES]),
                           ("GgufFuzz", GGUFS), ("GgufTokenizerFuzz", GGUFS[2:]), ("JsonTokenizerFuzz", TOKENIZERS),
                           ("SentencePieceFuzz", [PIECES]), ("CheckpointStateFuzz", STATES), ("SamplesFuzz", SAMPLES), ("ChatFuzz", chats()), ("PlanFuzz", [bytes(64)]), ("RecipeFuzz", RECIPES),

@@ -64,10 +64,15 @@ void addOptions(CLI::App &app, RunOptions &options, bool &devices) {
                  "training data instead of the recipe's: a file or folder (JSON, JSONL, CSV, TSV, text), tokens or "
                  "synthetic:SEED");
   app.add_option("--out", options.out, "output folder (default: out/<recipe name>)");
+  app.add_option("--tune", options.tune,
+                 "measure how each product is computed fastest on this GPU, and write that into this file; nothing is "
+                 "trained");
+  app.add_option("--algorithms", options.algorithms,
+                 "how products are computed: a file of --tune, or algorithms.json of an earlier run");
   app.add_flag("--overwrite", options.overwrite, "replace what an earlier run left in the output folder");
   // An empty variable of a script is no wish.
   const auto named = [](const std::string &text) { return text.empty() ? "is empty; name a path" : ""; };
-  for (const char *path : {"--model", "--adapter", "--data", "--out"})
+  for (const char *path : {"--model", "--adapter", "--data", "--out", "--tune", "--algorithms"})
     app.get_option(path)->check(named);
   app.add_option(
          "--resume", options.resume,
@@ -142,7 +147,7 @@ static void endSoon(int code) {
 static Status launchAndRun(RunOptions &options, std::atomic<bool> &alone, Interrupts &interrupts, Console &console) {
   FT_ASSIGN_OR_RETURN(options.launch, readLaunch([](const char *name) { return std::getenv(name); }));
   alone = !options.launch;
-  return runPlan(options, interrupts, console);
+  return options.tune.empty() ? runPlan(options, interrupts, console) : tunePlan(options, console);
 }
 
 int main(int argc, char **argv) {

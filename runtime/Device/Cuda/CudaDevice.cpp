@@ -125,8 +125,21 @@ Expected<uint32_t> CudaDevice::prepareGemm(const plan::Gemm &gemm) {
   FT_RETURN_IF_ERROR(cublasStatus);
   if (!gemms) {
     FT_ASSIGN_OR_RETURN(gemms, GemmPlans::create(cublas));
+    gemms->prefer(preferred);
   }
   return gemms->prepare(gemm);
+}
+
+Expected<uint32_t> CudaDevice::waysOf(uint32_t gemm) {
+  if (!gemms)
+    return failed("gemm: none is prepared");
+  return gemms->waysOf(gemm);
+}
+
+Status CudaDevice::takeWay(uint32_t gemm, uint32_t way) {
+  if (!gemms)
+    return failed("gemm: none is prepared");
+  return gemms->takeWay(gemm, way);
 }
 
 Expected<uint32_t> CudaDevice::prepareAttention(const plan::Attention &attention) {

@@ -58,10 +58,9 @@ public:
     return gemms ? gemms->descriptions() : std::vector<std::string>();
   }
   Expected<uint32_t> prepareHostLaunch(uint32_t kernel, uint64_t items, std::span<void *const> args) override;
-  void preferProducts(std::vector<std::string> descriptions) override {
-    if (gemms)
-      gemms->prefer(std::move(descriptions));
-  }
+  void preferProducts(std::vector<std::string> descriptions) override { preferred = std::move(descriptions); }
+  Expected<uint32_t> waysOf(uint32_t gemm) override;
+  Status takeWay(uint32_t gemm, uint32_t way) override;
   Status launch(uint32_t stream, uint32_t kernel, uint64_t items, std::span<void *const> args) override;
   Status hostLaunch(uint32_t stream, uint32_t handle) override;
   Status gemm(uint32_t stream, uint32_t handle, const void *a, const void *b, void *d, void *workspace) override;
@@ -163,6 +162,7 @@ private:
   ByteTranspose transposer; ///< loaded where the plan transposes
   CublasApi cublas;
   CudnnApi cudnn;
+  std::vector<std::string> preferred; ///< products
   std::unique_ptr<GemmPlans> gemms;
   std::unique_ptr<AttentionPlans> attentions;
 };

@@ -2,7 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <array>
+#include <algorithm>
+#include <set>
 
 namespace ft::rt {
 
@@ -24,7 +25,8 @@ struct GemmPlans::Product {
   cublasLtMatmulDesc_t operation = nullptr;
   cublasLtMatrixLayout_t left = nullptr, right = nullptr, result = nullptr;
   cublasLtMatmulAlgo_t algorithm{};
-  uint64_t workspace = 0;
+  uint64_t workspace = 0, reserved = 0; ///< bytes: what the algorithm takes, what the plan has
+  std::vector<Way> ways;
   uint32_t alignA = 16, alignB = 16, alignD = 16;
   float alpha = 1, beta = 0;
   bool scaled = false; ///< a product of codes
@@ -50,6 +52,9 @@ constexpr auto scaleModeA = static_cast<cublasLtMatmulDescAttributes_t>(31);
 constexpr auto scaleModeB = static_cast<cublasLtMatmulDescAttributes_t>(32);
 constexpr int32_t outerVectors = 3;
 constexpr size_t firstWithOuterVectors = 120900;
+
+// Its own choice is the first of few; whoever knows what to take looks at all that it has.
+constexpr int fewWays = 8, allWays = 64;
 
 Status makeLayout(const CublasApi &api, cublasLtMatrixLayout_t &layout, const ColumnMajor &matrix, uint64_t batch,
                   const std::string &what) {
@@ -144,7 +149,9 @@ Status GemmPlans::setScales(const Product &product, const void *ofA, const void 
                      product.text);
 }
 
-Expected<cublasLtMatmulHeuristicResult_t> GemmPlans::choose(const Product &product, uint64_t workspace) const {
+/// At most `most`, in the order of the heuristics; none where the library has none.
+Expected<std::vector<GemmPlans::Way>> GemmPlans::waysWithin(const Product &product, uint64_t workspace,
+                                                            int most) const {
   cublasLtMatmulPreference_t preference = nullptr;
   FT_RETURN_IF_ERROR(checkCublas(api.preferenceCreate(&preference), product.text));
   auto set = [&](cublasLtMatmulPreferenceAttributes_t attribute, const auto &value) {
@@ -164,31 +171,41 @@ Expected<cublasLtMatmulHeuristicResult_t> GemmPlans::choose(const Product &produ
   for (const auto &[attribute, bytes] : alignments)
     if (status.ok())
       status = set(attribute, bytes);
-  std::array<cublasLtMatmulHeuristicResult_t, 8> results{};
+  std::vector<Way> ways(static_cast<size_t>(most));
   int count = 0;
   if (status.ok()) {
     const cublasStatus_t answer =
         api.algoGetHeuristic(library, product.operation, product.left, product.right, product.result, product.result,
-                             preference, static_cast<int>(results.size()), results.data(), &count);
+                             preference, most, ways.data(), &count);
     if (answer != CUBLAS_STATUS_SUCCESS && answer != CUBLAS_STATUS_NOT_SUPPORTED)
       status = checkCublas(answer, product.text);
   }
   api.preferenceDestroy(preference);
   if (!status.ok())
     return status;
-  const cublasLtMatmulHeuristicResult_t *chosen = nullptr;
-  for (int i = 0; i < count; ++i) {
-    if (results[i].state != CUBLAS_STATUS_SUCCESS || results[i].workspaceSize > workspace)
-      continue;
-    if (products.size() < preferred.size() && preferred[products.size()] == descriptionOf(product, results[i].algo))
-      return results[i];
-    chosen = chosen ? chosen : &results[i];
-  }
-  if (!chosen)
+  ways.resize(static_cast<size_t>(count));
+  std::erase_if(ways,
+                [&](const Way &way) { return way.state != CUBLAS_STATUS_SUCCESS || way.workspaceSize > workspace; });
+  return ways;
+}
+
+Expected<GemmPlans::Way> GemmPlans::choose(const Product &product, uint64_t workspace) const {
+  FT_ASSIGN_OR_RETURN(const std::vector<Way> ways,
+                      waysWithin(product, workspace, preferred.empty() ? fewWays : allWays));
+  if (ways.empty())
     return cannotRun(product.text + (product.scaled ? ": cuBLASLt has no algorithm for it in FP8; compile with --set "
                                                       "quantization.products=DEQUANTIZED"
                                                     : ": cuBLASLt has no algorithm"));
-  return *chosen;
+  const size_t place = products.size();
+  const Way *alike = nullptr;
+  for (const Way &way : ways) {
+    const std::string description = descriptionOf(product, way.algo);
+    if (place < preferred.size() && preferred[place] == description)
+      return way;
+    if (!alike && std::find(preferred.begin(), preferred.end(), description) != preferred.end())
+      alike = &way;
+  }
+  return alike ? *alike : ways.front();
 }
 
 /// What is set in an algorithm, by name: its bytes may differ where all of that is equal. A library that does not know
@@ -240,6 +257,7 @@ Expected<uint32_t> GemmPlans::prepare(const plan::Gemm &gemm) {
   }
   product->algorithm = chosen->algo;
   product->workspace = chosen->workspaceSize;
+  product->reserved = reserved;
   products.push_back(std::move(product));
   return handles[key] = static_cast<uint32_t>(products.size() - 1);
 }
@@ -249,6 +267,30 @@ std::vector<std::string> GemmPlans::descriptions() const {
   for (const std::unique_ptr<Product> &product : products)
     all.push_back(descriptionOf(*product, product->algorithm));
   return all;
+}
+
+Expected<uint32_t> GemmPlans::waysOf(uint32_t handle) {
+  if (handle >= products.size())
+    return failed(fmt::format("gemm handle {} is unknown; {} are prepared", handle, products.size()));
+  Product &product = *products[handle];
+  FT_ASSIGN_OR_RETURN(std::vector<Way> all, waysWithin(product, product.reserved, allWays));
+  Way present{};
+  present.algo = product.algorithm, present.workspaceSize = product.workspace;
+  product.ways = {present};
+  std::set<std::string> known = {descriptionOf(product, product.algorithm)};
+  for (const Way &way : all)
+    if (known.insert(descriptionOf(product, way.algo)).second)
+      product.ways.push_back(way);
+  return static_cast<uint32_t>(product.ways.size());
+}
+
+Status GemmPlans::takeWay(uint32_t handle, uint32_t way) {
+  if (handle >= products.size() || way >= products[handle]->ways.size())
+    return failed(fmt::format("way {} of gemm handle {} is unknown", way, handle));
+  Product &product = *products[handle];
+  product.algorithm = product.ways[way].algo;
+  product.workspace = product.ways[way].workspaceSize;
+  return {};
 }
 
 Status GemmPlans::check(uint32_t handle, const void *a, const void *b, const void *d) const {

@@ -30,8 +30,12 @@ public:
 
   /// Each product with the algorithm that it uses, in the order of handles.
   std::vector<std::string> descriptions() const;
-  /// descriptions() of earlier: what they name is preferred for the same products in the same order.
+  /// descriptions() of earlier: what they name is preferred, for the product of the same place among them and else for
+  /// any that is described alike.
   void prefer(std::vector<std::string> earlier) { preferred = std::move(earlier); }
+  /// Device::waysOf and takeWay.
+  Expected<uint32_t> waysOf(uint32_t handle);
+  Status takeWay(uint32_t handle, uint32_t way);
 
   /// d = alpha · op(a) · op(b) + beta · d on `stream`.
   Status run(CUstream stream, uint32_t handle, const void *a, const void *b, void *d, void *workspace) const;
@@ -46,7 +50,9 @@ private:
   Status describeScales(Product &product, const plan::Gemm &gemm) const;
   Status setScales(const Product &product, const void *ofA, const void *ofB) const;
   Status check(uint32_t handle, const void *a, const void *b, const void *d) const;
-  Expected<cublasLtMatmulHeuristicResult_t> choose(const Product &product, uint64_t workspace) const;
+  using Way = cublasLtMatmulHeuristicResult_t;
+  Expected<std::vector<Way>> waysWithin(const Product &product, uint64_t workspace, int most) const;
+  Expected<Way> choose(const Product &product, uint64_t workspace) const;
   std::string descriptionOf(const Product &product, const cublasLtMatmulAlgo_t &algorithm) const;
 
   const CublasApi &api;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 namespace ft::rt {
 namespace {
@@ -220,6 +221,32 @@ TEST_F(GemmGpuTest, Speed) {
            fmt::format("{:.3f} ms, {:.0f} TFLOP/s", milliseconds, 2 * 16384e0 * 4096 * 4096 / milliseconds * 1e-9));
     reuseScratch();
   }
+}
+
+/// Whatever the library offers computes the same product, and what was taken is taken again where it is asked for.
+TEST_F(GemmGpuTest, EveryWay) {
+  Noise noise(7);
+  plan::Gemm gemm = makeGemm(1024, 512, 2048, 2, types[1], 8);
+  auto handle = device().prepareGemm(gemm);
+  require(handle.status());
+  auto ways = device().waysOf(*handle);
+  require(ways.status());
+  ASSERT_GT(*ways, 1u);
+  std::set<std::string> described;
+  for (uint32_t way = 0; way < *ways; ++way) {
+    require(device().takeWay(*handle, way));
+    EXPECT_LE(worstError(gemm, noise), 1.0) << device().products()[*handle];
+    described.insert(device().products()[*handle]);
+  }
+  EXPECT_EQ(described.size(), *ways);
+  EXPECT_FALSE(device().takeWay(*handle, *ways).ok());
+
+  const std::vector<std::string> taken = device().products();
+  auto again = openCudaDevice(0);
+  require(again.status());
+  (*again)->preferProducts(taken);
+  require((*again)->prepareGemm(gemm).status());
+  EXPECT_EQ((*again)->products().front(), taken[*handle]);
 }
 
 } // namespace
