@@ -20,7 +20,7 @@ struct Region {
 /// What of a fill's range lies in bytes [begin, end) of its buffer, made at `base` on.
 Placed placedIn(const Fill &fill, uint64_t begin, uint64_t end, std::byte *base) {
   const uint64_t shift = fill.share.begin - fill.share.at; // may wrap, and does so back
-  return {&fill, base, begin + shift, end + shift};
+  return {&fill, base, begin + shift, end + shift, /*isReadSoon=*/false};
 }
 
 std::vector<Region> regionsOf(std::vector<const Fill *> fills) {
@@ -98,6 +98,7 @@ uint64_t make(const Part &part, std::byte *slot, FirstBad &bad) {
   uint64_t made = 0;
   for (const Fill *fill : part.region->fills) {
     Placed placed = placedIn(*fill, part.begin, part.end, base);
+    placed.isReadSoon = true;
     const auto [first, last] = fill->layout.elementsIn(placed.begin, placed.end);
     made += fillElements(placed, first, last - first, bad);
   }
