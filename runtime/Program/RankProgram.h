@@ -42,7 +42,7 @@ public:
 
   /// For whoever loads weights, where the host cannot write the device's memory: pinned memory, weightStagingBytes of
   /// it, and events of stream 0 beside the plan's, LoadMarks from the first on.
-  static constexpr uint32_t LoadMarks = 24;
+  static constexpr uint32_t LoadMarks = 32;
   uint32_t firstLoadMark() const { return loadMark; }
   std::span<std::byte> loadStaging() const { return loading; }
 

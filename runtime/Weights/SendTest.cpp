@@ -218,8 +218,9 @@ TEST(SlotQueue, MakesAndSendsEachItemOnce) {
     FT_EXPECT_OK(status);
     EXPECT_TRUE(marked.empty());
     EXPECT_LE(most, 3u); // of four, one is free for whoever fills
-    if (threads == 0)
+    if (threads == 0) {
       EXPECT_EQ(most, 3u) << "others stay on their way while one is filled";
+    }
     EXPECT_EQ(sent.size(), 100u);
     EXPECT_EQ(std::set<uint64_t>(sent.begin(), sent.end()).size(), 100u);
   }

@@ -89,7 +89,7 @@ Status SlotQueue::sendAll(uint64_t items, bool alone, const std::function<void(u
 Status SlotQueue::run(uint32_t threads, uint64_t items, const std::function<void(uint64_t, std::byte *)> &fill,
                       const SlotWay &way) {
   next = 0, end = items;
-  const uint64_t most = std::min<uint64_t>({threads, items, slots});
+  const uint64_t most = std::min<uint64_t>({threads, items, slots / 2});
   shareAmong(std::max<uint64_t>(most, 1));
   std::vector<std::thread> started;
   try {
