@@ -42,7 +42,7 @@ uint64_t ft::rt::weightBytes(const plan::Plan &plan) {
 }
 
 uint64_t ft::rt::weightStagingBytes(const plan::Plan &plan) {
-  constexpr uint64_t least = 1 << 20, most = 48 << 20; // 24 slots of 2 MiB, see SlotQueue
+  constexpr uint64_t least = 1 << 20, most = 64 << 20; // 32 slots of 2 MiB, see SlotQueue
   return plan.target().driver() == plan::CPU ? 0 : std::clamp(weightBytes(plan), least, most);
 }
 

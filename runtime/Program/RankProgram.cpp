@@ -1,6 +1,7 @@
 #include "runtime/Program/RankProgram.h"
 
 #include "runtime/Plan/Kinds.h"
+#include "runtime/Plan/Memory.h"
 
 #include <fmt/format.h>
 
@@ -50,7 +51,12 @@ Status RankProgram::prepare(const PlanFile &file, const RankProgramOptions &opti
   for (const plan::Segment &segment : source.segments())
     events += timed ? ExchangeTimer::eventsNeeded(segment) : 0;
   loadMark = events + 1;
-  events += driver->hostAccessible() ? 0 : LoadMarks;
+  if (!driver->hostAccessible()) {
+    const uint64_t bytes = weightStagingBytes(source);
+    FT_ASSIGN_OR_RETURN(void *const memory, driver->reserve(plan::Arena::PINNED, bytes, 4096));
+    loading = {static_cast<std::byte *>(memory), bytes};
+    events += LoadMarks;
+  }
   FT_RETURN_IF_ERROR(driver->createQueues(queues.streams, events));
   std::vector<ImageView> images;
   for (const plan::Image &image : source.images())

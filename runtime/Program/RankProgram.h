@@ -6,6 +6,9 @@
 #include "runtime/Plan/PlanFile.h"
 #include "runtime/Program/SegmentRunner.h"
 
+#include <cstddef>
+#include <span>
+
 namespace ft::rt {
 
 struct RankProgramOptions {
@@ -40,10 +43,11 @@ public:
   StagingArea &staging() { return *stagingArea; }
   bool has(plan::Segment::Kind kind) const;
 
-  /// Events of stream 0 beside the plan's, for whoever loads weights: LoadMarks from the first on, where the host
-  /// cannot write the device's memory.
-  static constexpr uint32_t LoadMarks = 24;
+  /// For whoever loads weights, where the host cannot write the device's memory: pinned memory, weightStagingBytes of
+  /// it, and events of stream 0 beside the plan's, LoadMarks from the first on.
+  static constexpr uint32_t LoadMarks = 32;
   uint32_t firstLoadMark() const { return loadMark; }
+  std::span<std::byte> loadStaging() const { return loading; }
 
   /// The host's turn on the next batch record: waits until the device has no use for the bytes that it held before.
   Status beginRecord();
@@ -105,6 +109,7 @@ private:
   Communicator *communicator = nullptr;
   Progress *progress = nullptr;
   uint32_t loadMark = 0;
+  std::span<std::byte> loading;
   uint64_t stepNow = 0; ///< that is enqueued
   Profile measured;
   double waited = 0;

@@ -82,12 +82,10 @@ Status ft::rt::openProgram(Rank &rank) {
 }
 
 /// Weights are made in pinned memory of the host, as much as is on its way to the device at a time.
-static Status uploadTo(RankProgram &program, LoadTarget &target) {
+static void uploadTo(RankProgram &program, LoadTarget &target) {
   static_assert(RankProgram::LoadMarks >= SlotQueue::MostSlots);
   Device &device = program.device();
-  const uint64_t size = weightStagingBytes(program.plan());
-  FT_ASSIGN_OR_RETURN(void *const staging, device.reserve(plan::Arena::PINNED, size, 4096));
-  target.staging = {static_cast<std::byte *>(staging), size};
+  target.staging = program.loadStaging();
   target.sink = [&, &arenas = program.arenas()](uint32_t buffer, uint64_t offset, std::span<const std::byte> from) {
     return device.upload(0, arenas.bufferAddress(buffer) + offset, from.data(), from.size());
   };
@@ -95,7 +93,6 @@ static Status uploadTo(RankProgram &program, LoadTarget &target) {
   const uint32_t first = program.firstLoadMark();
   target.mark = [&device, first](uint32_t slot) { return device.record(0, first + slot); };
   target.reached = [&device, first](uint32_t slot) { return device.synchronizeEvent(first + slot); };
-  return {};
 }
 
 Status ft::rt::loadWeights(Rank &rank, const TensorSource *before) {
@@ -118,7 +115,7 @@ Status ft::rt::loadWeights(Rank &rank, const TensorSource *before) {
   if (program.device().hostAccessible())
     target.hostBuffer = [&](uint32_t buffer) { return reinterpret_cast<std::byte *>(arenas.bufferAddress(buffer)); };
   else
-    FT_RETURN_IF_ERROR(uploadTo(program, target));
+    uploadTo(program, target);
   FT_RETURN_IF_ERROR(loadModel(rank.plan(), *inputs.model, options, target));
   progress.reset();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -16,10 +16,12 @@ constexpr uint64_t pieceElements = 1 << 18;
 /// Shorter runs are produced densely and then scattered.
 constexpr uint64_t shortRun = 64;
 
-void produceChecked(const Fill &fill, uint64_t first, uint64_t count, std::byte *out, FirstBad &bad) {
+void produceChecked(const Placed &placed, uint64_t first, uint64_t count, std::byte *out, FirstBad &bad) {
+  const Fill &fill = *placed.fill;
   const std::byte *stored = fill.produce.stored(first);
   if (stored) {
-    if (!streamCopy(fill.dtype, stored, count, out) || fill.source.empty())
+    const auto copy = placed.isReadSoon ? cachedCopy : streamCopy;
+    if (!copy(fill.dtype, stored, count, out) || fill.source.empty())
       return;
   } else {
     fill.produce(first, count, out);
@@ -80,7 +82,7 @@ uint64_t fillElements(const Placed &placed, uint64_t first, uint64_t count, Firs
   uint64_t made = 0;
   if (layout.runElements() >= shortRun) {
     forRange(placed, first, count, [&](std::byte *out, uint64_t index, uint64_t n) {
-      produceChecked(*placed.fill, index, n, out, bad);
+      produceChecked(placed, index, n, out, bad);
       made += n * width;
     });
     return made;
@@ -89,7 +91,7 @@ uint64_t fillElements(const Placed &placed, uint64_t first, uint64_t count, Firs
   if (made == 0)
     return 0;
   std::vector<std::byte> dense(count * width);
-  produceChecked(*placed.fill, first, count, dense.data(), bad);
+  produceChecked(placed, first, count, dense.data(), bad);
   forRange(placed, first, count, [&](std::byte *out, uint64_t index, uint64_t n) {
     std::memcpy(out, dense.data() + (index - first) * width, n * width);
   });

@@ -25,6 +25,7 @@ struct Placed {
   const Fill *fill = nullptr;
   std::byte *base = nullptr; ///< the address of byte `begin`
   uint64_t begin = 0, end = 0;
+  bool isReadSoon = false; ///< what is made is to stay in the caches
 };
 
 /// Elements [first, first + count), as far as they lie in the range of `placed`, which divides at whole elements.

@@ -20,7 +20,7 @@ struct Region {
 /// What of a fill's range lies in bytes [begin, end) of its buffer, made at `base` on.
 Placed placedIn(const Fill &fill, uint64_t begin, uint64_t end, std::byte *base) {
   const uint64_t shift = fill.share.begin - fill.share.at; // may wrap, and does so back
-  return {&fill, base, begin + shift, end + shift};
+  return {&fill, base, begin + shift, end + shift, /*isReadSoon=*/false};
 }
 
 std::vector<Region> regionsOf(std::vector<const Fill *> fills) {
@@ -91,13 +91,41 @@ std::vector<Load> loadsOf(const std::vector<Region> &regions, uint64_t slotBytes
   return loads;
 }
 
+/// Zeros in bytes [begin, end) of a part's buffer, made at `base` on, but for the long runs of its fills: of a bordered
+/// weight these are nearly all. What else its fills make is written over the zeros.
+void zeroBetween(const Part &part, std::byte *base) {
+  constexpr uint64_t longRun = 64;
+  std::vector<std::pair<std::byte *, std::byte *>> runs;
+  for (const Fill *fill : part.region->fills) {
+    if (fill->layout.runElements() < longRun)
+      continue;
+    const Placed placed = placedIn(*fill, part.begin, part.end, base);
+    const auto [first, last] = fill->layout.elementsIn(placed.begin, placed.end);
+    fill->layout.forRuns(first, last - first, [&](uint64_t offset, uint64_t, uint64_t n) {
+      const uint64_t begin = std::max(offset, placed.begin),
+                     end = std::min(offset + n * fill->layout.elementBytes(), placed.end);
+      if (begin < end)
+        runs.emplace_back(base + (begin - placed.begin), base + (end - placed.begin));
+    });
+  }
+  std::sort(runs.begin(), runs.end());
+  std::byte *const end = base + (part.end - part.begin);
+  runs.emplace_back(end, end);
+  for (const auto &[runBegin, runEnd] : runs) {
+    if (base < runBegin)
+      std::memset(base, 0, size_t(runBegin - base));
+    base = std::max(base, runEnd);
+  }
+}
+
 uint64_t make(const Part &part, std::byte *slot, FirstBad &bad) {
   std::byte *base = slot + part.at;
   if (!isCovered(*part.region))
-    std::memset(base, 0, part.end - part.begin);
+    zeroBetween(part, base);
   uint64_t made = 0;
   for (const Fill *fill : part.region->fills) {
     Placed placed = placedIn(*fill, part.begin, part.end, base);
+    placed.isReadSoon = true;
     const auto [first, last] = fill->layout.elementsIn(placed.begin, placed.end);
     made += fillElements(placed, first, last - first, bad);
   }

@@ -4,8 +4,11 @@
 #include "runtime/Weights/SlotQueue.h"
 #include "runtime/Weights/WeightsTesting.h"
 
+#include <atomic>
 #include <map>
+#include <mutex>
 #include <set>
+#include <thread>
 
 namespace ft::rt {
 namespace {
@@ -215,11 +218,46 @@ TEST(SlotQueue, MakesAndSendsEachItemOnce) {
     FT_EXPECT_OK(status);
     EXPECT_TRUE(marked.empty());
     EXPECT_LE(most, 3u); // of four, one is free for whoever fills
-    if (threads == 0)
+    if (threads == 0) {
       EXPECT_EQ(most, 3u) << "others stay on their way while one is filled";
+    }
     EXPECT_EQ(sent.size(), 100u);
     EXPECT_EQ(std::set<uint64_t>(sent.begin(), sent.end()).size(), 100u);
   }
+}
+
+TEST(SlotQueue, EachThreadFillsSlotsOfItsOwn) {
+  constexpr uint32_t threads = 3;
+  Bytes memory(8 * mebi);
+  SlotQueue slots(memory);
+  std::mutex mutex;
+  std::map<std::byte *, std::set<std::thread::id>> fillers;
+  FT_EXPECT_OK(slots.run(threads, 200,
+                         [&](uint64_t, std::byte *slot) {
+                           const std::lock_guard lock(mutex);
+                           fillers[slot].insert(std::this_thread::get_id());
+                         },
+                         {[](uint64_t, std::byte *) { return Status(); }, [](uint32_t) { return Status(); },
+                          [](uint32_t) { return Status(); }}));
+  EXPECT_LE(fillers.size(), memory.size() / slots.slotBytes());
+  for (const auto &[slot, who] : fillers)
+    EXPECT_EQ(who.size(), 1u) << "the slot at " << (slot - memory.data()) / mebi << " MiB wanders between cores";
+}
+
+TEST(SlotQueue, MoreThreadsThanSlotsShareTheWork) {
+  Bytes memory(mebi); // four slots
+  SlotQueue slots(memory);
+  std::atomic<uint64_t> made = 0;
+  uint64_t sent = 0;
+  const Status status = slots.run(64, 300, [&](uint64_t, std::byte *) { ++made; },
+                                  {[&](uint64_t, std::byte *) {
+                                     ++sent;
+                                     return Status();
+                                   },
+                                   [](uint32_t) { return Status(); },
+                                   [&](uint32_t) { return sent < 250 ? Status() : failed("the GPU is gone"); }});
+  expectError(status, "the GPU is gone"); // and nobody waits for ever
+  EXPECT_LE(made, 300u);
 }
 
 } // namespace

@@ -17,18 +17,23 @@ SlotQueue::SlotQueue(std::span<std::byte> memory) {
   first = memory.data();
   bytesOfSlot = std::min(UsualSlot, memory.size() / leastSlots / pageBytes * pageBytes);
   slots = uint32_t(std::min<uint64_t>(memory.size() / bytesOfSlot, MostSlots));
-  for (uint32_t slot = slots; slot > 0; --slot)
-    unused.push_back(slot - 1);
+}
+
+void SlotQueue::shareAmong(uint64_t threads) {
+  fillers.clear();
+  fillers.resize(threads);
+  for (uint32_t slot = 0; slot < slots; ++slot)
+    ownerOf(slot).unused.push_back(slot);
 }
 
 /// False where no item is left.
-bool SlotQueue::fillNext(const std::function<void(uint64_t, std::byte *)> &fill) {
+bool SlotQueue::fillNext(Filler &filler, const std::function<void(uint64_t, std::byte *)> &fill) {
   std::unique_lock lock(mutex);
-  wasReached.wait(lock, [&] { return next >= end || !unused.empty(); });
+  filler.wasReached.wait(lock, [&] { return next >= end || !filler.unused.empty(); });
   if (next >= end)
     return false;
-  const Filled mine{next++, unused.back()};
-  unused.pop_back();
+  const Filled mine{next++, filler.unused.back()};
+  filler.unused.pop_back();
   lock.unlock();
   fill(mine.item, at(mine.slot));
   lock.lock();
@@ -55,8 +60,8 @@ Status SlotQueue::takeBack(const SlotWay &way) {
   FT_RETURN_IF_ERROR(way.reached(slot));
   underWay.pop_front();
   const std::lock_guard lock(mutex);
-  unused.push_back(slot);
-  wasReached.notify_one();
+  ownerOf(slot).unused.push_back(slot);
+  ownerOf(slot).wasReached.notify_one();
   return {};
 }
 
@@ -65,7 +70,7 @@ Status SlotQueue::sendAll(uint64_t items, bool alone, const std::function<void(u
                           const SlotWay &way) {
   for (uint64_t sent = 0; sent < items || !underWay.empty();) {
     if (alone && sent < items)
-      fillNext(fill); // a slot is unused: at most half of them are under way
+      fillNext(fillers.front(), fill); // a slot is unused: at most half of them are under way
     const std::optional<Filled> one = takeFilled(/*waits=*/underWay.empty());
     if (!one) {
       FT_RETURN_IF_ERROR(takeBack(way));
@@ -84,23 +89,28 @@ Status SlotQueue::sendAll(uint64_t items, bool alone, const std::function<void(u
 Status SlotQueue::run(uint32_t threads, uint64_t items, const std::function<void(uint64_t, std::byte *)> &fill,
                       const SlotWay &way) {
   next = 0, end = items;
-  std::vector<std::thread> fillers;
+  const uint64_t most = std::min<uint64_t>({threads, items, slots / 2});
+  shareAmong(std::max<uint64_t>(most, 1));
+  std::vector<std::thread> started;
   try {
-    for (uint64_t i = 0; i < std::min<uint64_t>(threads, items); ++i)
-      fillers.emplace_back([&] {
-        while (fillNext(fill))
+    for (uint64_t i = 0; i < most; ++i)
+      started.emplace_back([this, &fill, &filler = fillers[i]] {
+        while (fillNext(filler, fill))
           ;
       });
   } catch (const std::system_error &) { // threads that the machine does not give are done without
   }
-  const Status status = sendAll(items, fillers.empty(), fill, way);
+  if (started.empty())
+    shareAmong(1);
+  const Status status = sendAll(items, started.empty(), fill, way);
   {
     const std::lock_guard lock(mutex);
     end = 0; // also after an error
-    wasReached.notify_all();
+    for (Filler &filler : fillers)
+      filler.wasReached.notify_one();
   }
-  for (std::thread &filler : fillers)
-    filler.join();
+  for (std::thread &thread : started)
+    thread.join();
   return status;
 }
 

@@ -39,13 +39,15 @@ TEST(StreamCopy, CopiesAnyNumberOfElementsToAnyPlace) {
     for (const uint64_t count : {0, 1, 3, 31, 32, 64, 65, 100, 1000})
       for (const uint64_t shift : {0, 1, 8, 24, 62}) {
         const Bytes from = drawn(dtype, count);
-        Bytes to(from.size() + 192, std::byte(0xa5));
-        std::byte *const place = to.data() + 64 + shift;
-        EXPECT_FALSE(streamCopy(dtype, from.data(), count, place)) << dtypeName(dtype) << " × " << count;
-        EXPECT_TRUE(std::equal(from.begin(), from.end(), place));
-        EXPECT_EQ(std::count(to.data(), place, std::byte(0xa5)), place - to.data());
-        EXPECT_EQ(std::count(place + from.size(), to.data() + to.size(), std::byte(0xa5)),
-                  to.data() + to.size() - place - ptrdiff_t(from.size()));
+        for (const auto copy : {streamCopy, cachedCopy}) {
+          Bytes to(from.size() + 192, std::byte(0xa5));
+          std::byte *const place = to.data() + 64 + shift;
+          EXPECT_FALSE(copy(dtype, from.data(), count, place)) << dtypeName(dtype) << " × " << count;
+          EXPECT_TRUE(std::equal(from.begin(), from.end(), place));
+          EXPECT_EQ(std::count(to.data(), place, std::byte(0xa5)), place - to.data());
+          EXPECT_EQ(std::count(place + from.size(), to.data() + to.size(), std::byte(0xa5)),
+                    to.data() + to.size() - place - ptrdiff_t(from.size()));
+        }
       }
 }
 
@@ -56,7 +58,8 @@ TEST(StreamCopy, SeesEachElementThatIsNotFinite) {
       for (const bool isNan : {false, true}) {
         Bytes from = drawn(dtype, count), to(from.size() + 64);
         spoil(dtype, from.data() + at * dtypeBytes(dtype), isNan);
-        EXPECT_TRUE(streamCopy(dtype, from.data(), count, to.data() + at % 8 * 8)) << dtypeName(dtype) << " at " << at;
+        for (const auto copy : {streamCopy, cachedCopy})
+          EXPECT_TRUE(copy(dtype, from.data(), count, to.data() + at % 8 * 8)) << dtypeName(dtype) << " at " << at;
       }
 }
 

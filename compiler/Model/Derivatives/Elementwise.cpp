@@ -1,5 +1,6 @@
 #include "compiler/Model/Derivatives/Again.h"
 #include "compiler/Model/Derivatives/Rules.h"
+#include "compiler/Model/Derivatives/Unwidened.h"
 #include "compiler/Model/GradientBuilder.h"
 
 using namespace mlir;
@@ -22,7 +23,7 @@ struct AddRule : Derivative::ExternalModel<AddRule, AddOp> {
 struct AddBiasRule : Derivative::ExternalModel<AddBiasRule, AddBiasOp> {
   LogicalResult buildDerivative(Operation *operation, GradientBuilder &gradients) const {
     auto op = cast<AddBiasOp>(operation);
-    Value grad = gradients.cotangent(op.getResult());
+    Value grad = unwidened(gradients.cotangent(op.getResult()));
     gradients.addWeight(op.getBias(), [&](RankedTensorType type, Value accumulate) -> Value {
       return BiasGradOp::create(gradients.builder(), gradients.loc(), type, grad, accumulate);
     });

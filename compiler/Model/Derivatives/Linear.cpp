@@ -6,6 +6,7 @@
 // With dropout the adapter reads another tensor, and its dx is a product of its own.
 #include "compiler/Model/Derivatives/Again.h"
 #include "compiler/Model/Derivatives/Rules.h"
+#include "compiler/Model/Derivatives/Unwidened.h"
 #include "compiler/Model/GradientBuilder.h"
 
 using namespace mlir;
@@ -57,7 +58,7 @@ SmallVector<Adapter> differentiatePairs(LinearOp op, GradientBuilder &gradients)
   // Asked before the first dB, which is one more use of s.
   auto owners = llvm::map_to_vector(op.getLowRank(), [&](Value s) { return ownedAdapter(s, op); });
   for (auto [s, b, of, adapter] : llvm::zip(op.getLowRank(), op.getLowRankWeights(), op.getLowRankOf(), owners)) {
-    Value grad = gradients.cotangent(op.getResults()[of]);
+    Value grad = unwidened(gradients.cotangent(op.getResults()[of]));
     if (!grad)
       continue;
     if (gradients.needs(s)) {
@@ -83,7 +84,7 @@ struct LinearRule : Derivative::ExternalModel<LinearRule, LinearOp> {
     SmallVector<Adapter> adapters = differentiatePairs(op, gradients);
     ProductSum sum;
     for (auto [weight, result] : llvm::zip(op.getWeights(), op.getResults()))
-      if (Value grad = gradients.cotangent(result))
+      if (Value grad = unwidened(gradients.cotangent(result)))
         sum.push(grad, weight);
     for (Adapter &adapter : adapters) {
       gradients.markDone(adapter.op);
