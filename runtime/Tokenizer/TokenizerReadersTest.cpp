@@ -306,6 +306,16 @@ TEST_F(TokenizerReaders, JsonWithTokenizerConfig) {
   EXPECT_EQ(tokenizer->prefix().size(), 1u);
 }
 
+TEST_F(TokenizerReaders, ABeginningThatNobodyNamesIsRefused) {
+  write("tokenizer.json", GoodJson);
+  write("tokenizer_config.json", R"({"add_bos_token":true})");
+  EXPECT_EQ(
+      loadTokenizer(folder.string()).status().message(),
+      (folder / "tokenizer_config.json").string() +
+          ": texts begin with a beginning-of-text token (add_bos_token), and no bos_token is named; name it, or set "
+          "add_bos_token to false");
+}
+
 /// As transformers has it: each text's ids are its.
 TEST_F(TokenizerReaders, FilesBesideAJsonChangeItsTokens) {
   auto idsOf = [&](const char *text) {
