@@ -18,8 +18,12 @@ Status unstable(size_t index, bool isLast) {
       isLast ? "leave it untrained (\"train\": false)" : "train the last turn alone (data { targets: LAST })"));
 }
 
+/// Of whole characters: two may share their first bytes.
 size_t commonPrefix(std::string_view a, std::string_view b) {
-  return size_t(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
+  size_t length = size_t(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
+  while (length > 0 && length < a.size() && (uint8_t(a[length]) & 0xC0) == 0x80)
+    --length;
+  return length;
 }
 
 /// The turn's own words stand in `text`: the end of its content (what was thought before it may be gone), or the names
@@ -98,6 +102,25 @@ Expected<std::string> ChatTemplate::render(std::span<const Value> messages, cons
   given.emplace_back("documents", Value::none());
   given.emplace_back("add_generation_prompt", Value(generates));
   return form.render(given, now);
+}
+
+/// Mistral's writes what the system says in front of a question that is last, and so nowhere where an answer follows.
+Status ChatTemplate::checkSystem(const std::string &whole, std::span<const Value> messages, const Value &tools) const {
+  std::vector<Value> others(messages.begin(), messages.end());
+  for (size_t i = 0; i < messages.size(); ++i) {
+    const Value *content = messages[i].find("content"), *role = messages[i].find("role");
+    if (!content || !content->is(Value::Kind::Text) || !role || *role != Value("system") ||
+        jinja::strip(content->text(), true, true).empty())
+      continue;
+    FT_ASSIGN_OR_RETURN(others[i], withContent(messages[i], Value(Mark)));
+    const auto other = render(others, tools, /*generates=*/false);
+    others[i] = messages[i];
+    if (other.ok() && *other == whole)
+      return badInput(fmt::format("message {}: the chat template leaves out what the system says; write it into a "
+                                  "question, or use template chatml",
+                                  i));
+  }
+  return {};
 }
 
 /// Tools answer with data, which templates write as such, or leave out where they know texts alone: then the chat reads
@@ -223,6 +246,7 @@ Expected<ChatText> ChatTemplate::encode(std::span<const Value> messages, const V
   if (!text.ok())
     return explained(text.status(), messages);
   FT_RETURN_IF_ERROR(checkParts(messages, tools));
+  FT_RETURN_IF_ERROR(checkSystem(*text, messages, tools));
   result.text = std::move(*text);
   for (size_t i = 0; i < messages.size(); ++i) {
     if (!targets[i])

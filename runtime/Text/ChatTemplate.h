@@ -35,7 +35,7 @@ public:
   /// apart must be a prefix of the whole. Where a template renders a turn differently when others follow (Qwen3 drops
   /// what was thought), the turn ends with the first end of turn, as it does in generation, and one that follows it
   /// without a user's between begins behind the next opening of a turn of the assistant. BadInput where neither can
-  /// be told, and where content in parts is lost or printed as a list.
+  /// be told, and where content in parts is lost or printed as a list, or a system turn or a tool's data lost.
   Expected<ChatText> encode(std::span<const jinja::Value> messages, const jinja::Value &tools,
                             const std::vector<bool> &targets) const;
 
@@ -45,6 +45,7 @@ private:
   Expected<TextSpan> turn(const std::string &whole, std::span<const jinja::Value> messages, size_t index,
                           const jinja::Value &tools) const;
   Status checkParts(std::span<const jinja::Value> messages, const jinja::Value &tools) const;
+  Status checkSystem(const std::string &whole, std::span<const jinja::Value> messages, const jinja::Value &tools) const;
   Status checkAnswerOfTool(std::span<const jinja::Value> messages, size_t index, const jinja::Value &tools) const;
   Expected<size_t> beginBehindOpening(const std::string &whole, std::span<const jinja::Value> messages, size_t index,
                                       const jinja::Value &tools) const;

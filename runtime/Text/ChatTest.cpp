@@ -268,6 +268,21 @@ TEST(ChatTemplate, DataOfToolsIsNotLostWithoutAWord) {
   EXPECT_NE(trained("llama32", answered(R"({"t":1})"), dated)->find("{\"t\": 1}"), std::string::npos);
 }
 
+TEST(ChatTemplate, ASystemTurnIsNotLostWithoutAWord) {
+  const std::string front = R"([{"role":"system","content":"S"},{"role":"user","content":"A?"})",
+                    answer = R"(,{"role":"assistant","content":"B."}])";
+  EXPECT_EQ(trained("mistral", front + answer, {}, "</s>").status().message(),
+            "message 0: the chat template leaves out what the system says; write it into a question, or use template "
+            "chatml");
+  EXPECT_EQ(*trained("llama2", front + answer), "<s>[INST] <<SYS>>\nS\n<</SYS>>\n\nA? [/INST]⟦ B. </s>⟧");
+  // SmolLM3's takes what is set there out of the words.
+  TextOptions dated;
+  dated.variables = {"strftime_now=2025-01-31"};
+  EXPECT_TRUE(
+      trained("smollm3", R"([{"role":"system","content":"/no_think"},{"role":"user","content":"A?"})" + answer, dated)
+          .ok());
+}
+
 TEST(ChatTargets, WhatCannotBeToldIsRefused) {
   ModelTemplate model;
   // Drops all turns but the last two: what was in front of a turn is not what the whole starts with.
