@@ -5,7 +5,9 @@
                     [--megabytes N] [PART ...]
     reports/text.py --compile DIR [--build build] [--gpu TARGET]
 
-Parts, all by default:
+Parts, all but the first by default:
+  equal        the comparisons of test/goldens with the libraries of Python, in PYTHON, which needs what their scripts name: how many
+               texts and chats came out the same (half an hour, and 140 MB of packages)
   tokenizers   test/goldens/text/speed.py in PYTHON, which needs tokenizers and sentencepiece: each PATH (a folder with
                tokenizer.json, a tokenizer.model* or a tekken*.json) against its library, on one thread and on all cores,
                and some of `ftc`'s own trained forms
@@ -62,6 +64,28 @@ for _ in range(6):
     device.copy_(host, non_blocking=True); torch.cuda.synchronize(); best = min(best, time.perf_counter() - start)
 print(host.numel() / best / 1e9)
 """
+
+
+COMPARED = { # what, and the script with its arguments, in which a program's name is one under test/bin of the build
+    "tokenizers trained here, a form each": ["text/compare.py", "tokenize"],
+    "GGUF vocabularies made here": ["text/gguf_forms.py", "tokenize"],
+    "pairs of a normaliser and a pre-tokenizer": ["text/combinations.py", "tokenize"],
+    "published tokenizers": ["text/real.py", "tokenize"],
+    "chat templates, by name": ["templates/make_goldens.py", "render-chats", "2000"]}
+
+
+def counted(what, text):
+    """A row of what a comparison printed."""
+    lines = [(name, int(equal), int(all_)) for name, equal, all_ in re.findall(r"^(.*): (\d+) of (\d+) (?:chats )?equal", text, re.M)]
+    return dict(what=what, kinds=len({name.removesuffix(" with its template") for name, _, _ in lines}),
+                compared=sum(all_ for _, _, all_ in lines), equal=sum(equal for _, equal, _ in lines))
+
+
+def measure_equal(options, folder):
+    goldens = ROOT / "test/goldens"
+    return [counted(what, subprocess.run([options.python, goldens / script, options.build / "test/bin" / program, *more],
+                                         capture_output=True, text=True).stdout)
+            for what, (script, program, *more) in COMPARED.items()]
 
 
 def measure_tokenizers(options, folder):
@@ -234,6 +258,12 @@ def measure_weights(options, folder):
 def report(results):
     parts = [f"# What comes in: tokenizers, data, weights\n\n`reports/text.py` wrote this on {results['cpu']}, {CORES} cores. \"Others\" is how "
              "many cores other\nprocesses took during the measurement."]
+    if "equal" in results:
+        parts.append("## Equal to the libraries\n\nToken for token to `tokenizers`, `sentencepiece` and `mistral-common`: a corpus and 10,000 generated "
+                     "texts for each kind, of code, joined\nemoji, CJK, Arabic, combining marks, controls, runs of spaces, invalid UTF-8, "
+                     "special tokens. Chats, 2,000 generated ones\nfor each template, are what `transformers` renders, or fail in both.\n\n" + table(
+                         ["what", "kinds", "compared", "equal"],
+                         [[row["what"], row["kinds"], row["compared"], row["equal"]] for row in results["equal"]]))
     if "tokenizers" in results:
         parts.append("## Tokenizers\n\nThe sources of Python's library and this repository's data, in pieces of 2 kB; each program encodes them three "
                      "times, the best\ncounts. The library is `tokenizers`, or `sentencepiece` for a tokenizer.model.\n\n" + table(
@@ -268,7 +298,7 @@ def main():
     parser.add_argument("--gpu", help="also load into this target's memory")
     parser.add_argument("--only-gpu", action="store_true", help="do not load into the processor's")
     parser.add_argument("--megabytes", type=int, default=2000, help="of generated samples")
-    parser.add_argument("part", nargs="*", help="tokenizers, data, weights")
+    parser.add_argument("part", nargs="*", help="equal, tokenizers, data, weights")
     options = parser.parse_args()
     if options.compile:
         options.compile.mkdir(parents=True, exist_ok=True)
@@ -277,8 +307,8 @@ def main():
             compiled(options, f"load-{target}", LOAD_RECIPE, options.compile, "--gpu", target)
         return
     parts = options.part or ["tokenizers", "data", "weights"]
-    if set(parts) - {"tokenizers", "data", "weights"}:
-        parser.error("parts are tokenizers, data and weights")
+    if set(parts) - {"equal", "tokenizers", "data", "weights"}:
+        parser.error("parts are equal, tokenizers, data and weights")
     stored = ROOT / "reports/results/text.json"
     results = json.loads(stored.read_text()) if stored.exists() else {}
     results.update(cpu=cpu_name(), cores=CORES)

@@ -27,13 +27,24 @@ static std::vector<std::string> knownModels(const fs::path &models) {
   return names;
 }
 
+/// The way out where a base_model names weights, or what no folder can be.
+static std::string_view wayOut(std::string_view named) {
+  if (named.find("://") != named.npos)
+    return "; nothing is fetched from an address: a model of the Hub is named as owner/name";
+  for (std::string_view ending : {".gguf", ".GGUF", ".safetensors"})
+    if (named.ends_with(ending))
+      return "; a file of weights is for ftrun --model: name here the folder, or the known model, whose shape it has";
+  return "";
+}
+
 /// The error for a base_model that is nowhere: what was tried and the nearest name.
 static rt::Status unknownModel(const CompileRequest &request, const LoadedRecipe &recipe, const std::string &tried) {
   const std::vector<std::string> names = knownModels(fs::path(request.recipesFolder) / "models");
   return rt::badInput(
-      fmt::format("{}: base_model {} is neither a known model ({}) nor a folder with a config.json ({}){}",
+      fmt::format("{}: base_model {} is neither a known model ({}) nor a folder with a config.json ({}){}{}",
                   recipe.place("base_model"), recipe.fields.base_model(), fmt::join(names, ", "), tried,
-                  rt::suggestion(recipe.fields.base_model(), std::span<const std::string>(names))));
+                  rt::suggestion(recipe.fields.base_model(), std::span<const std::string>(names)),
+                  wayOut(recipe.fields.base_model())));
 }
 
 /// The folder with the base model's config: a known model, a folder beside the recipe, or a model in the Hub's cache,

@@ -189,13 +189,25 @@ Status readMessage(const Json &message, const ChatMessagesForm &form, Sample &sa
   return {};
 }
 
+/// As pandas writes a list into a cell: Python's quotes rather than JSON's.
+bool isPythons(std::string_view text) {
+  const size_t first = text.find_first_of("'\"");
+  return first != text.npos && text[first] == '\'' && first > 0 && text.find_first_not_of(" \t\r\n[{(") == first;
+}
+
 /// None where a table or a data set has an empty text.
 Expected<Json> parsed(std::string_view text, std::string_view name) {
+  constexpr std::string_view pythons =
+      "field \"{}\" is written as Python prints it, with ' around texts; write it as JSON (json.dumps)";
+  if (isPythons(text))
+    return badInput(fmt::format(pythons, name));
   Json json = parsedBounded(text);
   if (json.is_string()) { // data sets of tables keep JSON in a text
     const std::string held = json.get<std::string>();
     if (held.find_first_not_of(" \t\r\n") == held.npos)
       return Json::array();
+    if (isPythons(held))
+      return badInput(fmt::format(pythons, name));
     json = parsedBounded(held);
     if (json.is_discarded())
       return badInput(fmt::format("field \"{}\" is the text \"{}\"; must be a list, or a text that is JSON of one",
@@ -235,6 +247,12 @@ Status readTools(std::string_view tools, std::string_view functions, Sample &cha
     return badInput("has tools and functions; leave one out");
   for (Json &function : older)
     list.push_back({{"type", "function"}, {"function", std::move(function)}});
+  for (size_t i = 0; i < list.size(); ++i)
+    if (!list[i].is_object())
+      return badInput(
+          fmt::format("tool {} is {}; must be an object that describes a function: its name, description and "
+                      "parameters",
+                      i, shown(dumped(list[i]), 60)));
   if (!list.empty()) {
     FT_ASSIGN_OR_RETURN(chat.tools, templateValue(list));
   }

@@ -10,15 +10,20 @@ namespace ft::rt {
 namespace {
 using jinja::Value;
 
-Status unstable(size_t index) {
-  return badInput(fmt::format("message {}: the chat template renders it differently when others follow, so what of the "
-                              "text is this turn cannot be told; train the last turn alone (data {{ targets: LAST }}), "
-                              "or use template chatml",
-                              index));
+Status unstable(size_t index, bool isLast) {
+  return badInput(fmt::format(
+      "message {}: the chat template renders {}, so what of the text is this turn cannot be "
+      "told; {}, or use template chatml",
+      index, isLast ? "the messages before it differently when it follows" : "it differently when others follow",
+      isLast ? "leave it untrained (\"train\": false)" : "train the last turn alone (data { targets: LAST })"));
 }
 
+/// Of whole characters: two may share their first bytes.
 size_t commonPrefix(std::string_view a, std::string_view b) {
-  return size_t(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
+  size_t length = size_t(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
+  while (length > 0 && length < a.size() && (uint8_t(a[length]) & 0xC0) == 0x80)
+    --length;
+  return length;
 }
 
 /// The turn's own words stand in `text`: the end of its content (what was thought before it may be gone), or the names
@@ -99,15 +104,51 @@ Expected<std::string> ChatTemplate::render(std::span<const Value> messages, cons
   return form.render(given, now);
 }
 
+/// Mistral's writes what the system says in front of a question that is last, and so nowhere where an answer follows.
+Status ChatTemplate::checkSystem(const std::string &whole, std::span<const Value> messages, const Value &tools) const {
+  std::vector<Value> others(messages.begin(), messages.end());
+  for (size_t i = 0; i < messages.size(); ++i) {
+    const Value *content = messages[i].find("content"), *role = messages[i].find("role");
+    if (!content || !content->is(Value::Kind::Text) || !role || *role != Value("system") ||
+        jinja::strip(content->text(), true, true).empty())
+      continue;
+    FT_ASSIGN_OR_RETURN(others[i], withContent(messages[i], Value(Mark)));
+    const auto other = render(others, tools, /*generates=*/false);
+    others[i] = messages[i];
+    if (other.ok() && *other == whole)
+      return badInput(fmt::format("message {}: the chat template leaves out what the system says; write it into a "
+                                  "question, or use template chatml",
+                                  i));
+  }
+  return {};
+}
+
+/// Tools answer with data, which templates write as such, or leave out where they know texts alone: then the chat reads
+/// as if nothing were there.
+Status ChatTemplate::checkAnswerOfTool(std::span<const Value> messages, size_t index, const Value &tools) const {
+  std::vector<Value> others(messages.begin(), messages.end());
+  FT_ASSIGN_OR_RETURN(others[index], withContent(messages[index], Value("")));
+  const auto given = render(messages, tools, /*generates=*/false), without = render(others, tools, /*generates=*/false);
+  if (!given.ok() || !without.ok() || *given != *without || messages[index].find("content")->items().empty())
+    return {};
+  return badInput(
+      fmt::format("message {}: its content is data, which the chat template leaves out; give it as a text of "
+                  "JSON",
+                  index));
+}
+
 /// Templates that know texts alone leave parts out without a word, or write them as Python prints a list. What one
-/// makes of a text in its place tells what it does with a text. (Tools answer with data, which templates write as
-/// such.)
+/// makes of a text in its place tells what it does with a text.
 Status ChatTemplate::checkParts(std::span<const Value> messages, const Value &tools) const {
   std::vector<Value> others(messages.begin(), messages.end());
   for (size_t i = 0; i < messages.size(); ++i) {
     const Value *content = messages[i].find("content"), *role = messages[i].find("role");
-    if (!content || !(content->isSequence() || content->is(Value::Kind::Dict)) || (role && *role == Value("tool")))
+    if (!content || !(content->isSequence() || content->is(Value::Kind::Dict)))
       continue;
+    if (role && *role == Value("tool")) {
+      FT_RETURN_IF_ERROR(checkAnswerOfTool(messages, i, tools));
+      continue;
+    }
     size_t texts = 0, wanted = 0;
     FT_ASSIGN_OR_RETURN(Value parts, marked(*content, texts));
     std::string joined;
@@ -131,26 +172,36 @@ Status ChatTemplate::checkParts(std::span<const Value> messages, const Value &to
   return {};
 }
 
-/// Of a chat that begins with the assistant. What generation starts with is found behind another message: many
-/// templates render no empty chat, and some put a system turn in front of the first message.
-Expected<size_t> ChatTemplate::beginOfFirst(const std::string &whole, std::span<const Value> messages,
-                                            const Value &tools) const {
+/// Where the messages before a turn are rendered otherwise without it, or there are none: behind the last place in
+/// front of the turn's words that reads as what generation starts with. Another answer in its place tells where its
+/// words are. A chat that begins with the assistant is asked for behind another message: many templates render no empty
+/// chat, and some put a system turn in front of the first message.
+Expected<size_t> ChatTemplate::beginBehindOpening(const std::string &whole, std::span<const Value> messages,
+                                                  size_t index, const Value &tools) const {
+  const bool isLast = index > 0 && index + 1 == messages.size();
   const Value asked[] = {chatMessage("user", Mark)};
-  FT_ASSIGN_OR_RETURN(const std::string prompt, render(asked, tools, /*generates=*/true));
-  FT_ASSIGN_OR_RETURN(const std::string before, render(asked, tools, /*generates=*/false));
+  const std::span<const Value> front = index > 0 ? messages.first(index) : std::span(asked);
+  FT_ASSIGN_OR_RETURN(const std::string prompt, render(front, tools, /*generates=*/true));
+  FT_ASSIGN_OR_RETURN(const std::string before, render(front, tools, /*generates=*/false));
   std::vector<Value> others(messages.begin(), messages.end());
-  others[0] = chatMessage("assistant", Mark);
+  others[index] = chatMessage("assistant", Mark);
   FT_ASSIGN_OR_RETURN(const std::string other, render(others, tools, /*generates=*/false));
   const std::string_view upToAnswer = std::string_view(whole).substr(0, commonPrefix(whole, other));
-  if (!prompt.starts_with(before))
-    return unstable(0);
+  if (!prompt.starts_with(before) || (index > 0 && (prompt.size() == before.size() || whole == other)))
+    return unstable(index, isLast);
   // The answer may lack the end of it ("<think>").
   for (std::string_view opening = std::string_view(prompt).substr(before.size());; opening.remove_suffix(1)) {
     if (opening.empty())
-      return prompt.size() == before.size() ? Expected<size_t>(upToAnswer.size()) : unstable(0);
+      return index == 0 && prompt.size() == before.size() ? Expected<size_t>(upToAnswer.size())
+                                                          : unstable(index, isLast);
     const size_t at = upToAnswer.rfind(opening);
-    if (at != upToAnswer.npos && (opening.size() + before.size() == prompt.size() || upToAnswer.ends_with(opening)))
-      return at + opening.size();
+    if (at == upToAnswer.npos || (opening.size() + before.size() != prompt.size() && !upToAnswer.ends_with(opening)))
+      continue;
+    const size_t begin = at + opening.size();
+    // An end of turn between the two: the place is an earlier turn's.
+    if (index > 0 && (endOfTurn.empty() || upToAnswer.find(endOfTurn, begin) != upToAnswer.npos))
+      return unstable(index, isLast);
+    return begin;
   }
 }
 
@@ -159,19 +210,19 @@ Expected<size_t> ChatTemplate::beginOfFirst(const std::string &whole, std::span<
 Expected<size_t> ChatTemplate::beginOfTurn(const std::string &whole, std::span<const Value> messages, size_t index,
                                            const Value &tools) const {
   if (index == 0)
-    return beginOfFirst(whole, messages, tools);
+    return beginBehindOpening(whole, messages, index, tools);
   FT_ASSIGN_OR_RETURN(const std::string prompt, render(messages.first(index), tools, /*generates=*/true));
   if (whole.starts_with(prompt))
     return prompt.size();
   FT_ASSIGN_OR_RETURN(const std::string before, render(messages.first(index), tools, /*generates=*/false));
+  if (!whole.starts_with(before))
+    return beginBehindOpening(whole, messages, index, tools);
   // Another answer in its place tells the template's words from the answer's first ones.
   std::vector<Value> others(messages.begin(), messages.end());
   others[index] = chatMessage("assistant", Mark);
   FT_ASSIGN_OR_RETURN(const std::string other, render(others, tools, /*generates=*/false));
   const size_t shared = std::min(commonPrefix(prompt, whole), commonPrefix(prompt, other));
-  if (!whole.starts_with(before) || shared <= before.size())
-    return unstable(index);
-  return shared;
+  return shared > before.size() ? Expected<size_t>(shared) : unstable(index, index + 1 == messages.size());
 }
 
 Expected<TextSpan> ChatTemplate::turn(const std::string &whole, std::span<const Value> messages, size_t index,
@@ -184,7 +235,7 @@ Expected<TextSpan> ChatTemplate::turn(const std::string &whole, std::span<const 
     return TextSpan{begin, upTo.size()};
   const size_t end = endOfTurn.empty() ? std::string::npos : whole.find(endOfTurn, begin);
   if (end == std::string::npos || !holdsTurn(std::string_view(whole).substr(begin, end - begin), messages[index]))
-    return unstable(index);
+    return unstable(index, /*isLast=*/false);
   return TextSpan{begin, end + endOfTurn.size()};
 }
 
@@ -195,13 +246,14 @@ Expected<ChatText> ChatTemplate::encode(std::span<const Value> messages, const V
   if (!text.ok())
     return explained(text.status(), messages);
   FT_RETURN_IF_ERROR(checkParts(messages, tools));
+  FT_RETURN_IF_ERROR(checkSystem(*text, messages, tools));
   result.text = std::move(*text);
   for (size_t i = 0; i < messages.size(); ++i) {
     if (!targets[i])
       continue;
     FT_ASSIGN_OR_RETURN(const TextSpan span, turn(result.text, messages, i, tools));
     if (!result.targets.empty() && span.begin < result.targets.back().end)
-      return unstable(i);
+      return unstable(i, i + 1 == messages.size());
     result.targets.push_back(span);
   }
   return result;

@@ -33,8 +33,9 @@ public:
   /// The whole chat, and where turn i stands in it for each i with targets[i]: from where generation would start, found
   /// by rendering what comes before it, to where the turn ends, found by rendering it as the last. What was rendered
   /// apart must be a prefix of the whole. Where a template renders a turn differently when others follow (Qwen3 drops
-  /// what was thought), the turn ends with the first end of turn, as it does in generation. BadInput where neither can
-  /// be told, and where content in parts is lost or printed as a list.
+  /// what was thought), the turn ends with the first end of turn, as it does in generation, and one that follows it
+  /// without a user's between begins behind the next opening of a turn of the assistant. BadInput where neither can
+  /// be told, and where content in parts is lost or printed as a list, or a system turn or a tool's data lost.
   Expected<ChatText> encode(std::span<const jinja::Value> messages, const jinja::Value &tools,
                             const std::vector<bool> &targets) const;
 
@@ -44,8 +45,10 @@ private:
   Expected<TextSpan> turn(const std::string &whole, std::span<const jinja::Value> messages, size_t index,
                           const jinja::Value &tools) const;
   Status checkParts(std::span<const jinja::Value> messages, const jinja::Value &tools) const;
-  Expected<size_t> beginOfFirst(const std::string &whole, std::span<const jinja::Value> messages,
-                                const jinja::Value &tools) const;
+  Status checkSystem(const std::string &whole, std::span<const jinja::Value> messages, const jinja::Value &tools) const;
+  Status checkAnswerOfTool(std::span<const jinja::Value> messages, size_t index, const jinja::Value &tools) const;
+  Expected<size_t> beginBehindOpening(const std::string &whole, std::span<const jinja::Value> messages, size_t index,
+                                      const jinja::Value &tools) const;
   Expected<size_t> beginOfTurn(const std::string &whole, std::span<const jinja::Value> messages, size_t index,
                                const jinja::Value &tools) const;
 

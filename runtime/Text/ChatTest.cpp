@@ -119,6 +119,12 @@ TEST(ChatMessages, RefusalsNameTheMessage) {
             "message 0: train is \"yes\"; must be true or false");
   EXPECT_EQ(refusal(R"([{"role":"assistant","content":"x","weight":0.5}])"),
             "message 0: weight is 0.5; must be 0 or 1");
+  EXPECT_EQ(refusal("[{'role': 'user', 'content': 'x'}]"),
+            "field \"messages\" is written as Python prints it, with ' around texts; write it as JSON (json.dumps)");
+  EXPECT_EQ(refusal("\"[{'role': 'user'}]\""),
+            "field \"messages\" is written as Python prints it, with ' around texts; write it as JSON (json.dumps)");
+  EXPECT_EQ(refusal(R"([{"role":"user","content":"x"}])", R"(["f"])"),
+            "tool 0 is \"f\"; must be an object that describes a function: its name, description and parameters");
   EXPECT_EQ(refusal(R"([{"role":"user","content":"x"}])", "7"), "field \"tools\" is of type number; must be a list");
   EXPECT_NE(refusal("\"" + std::string(100000, '[') + "\"").find("must be a list, or a text that is JSON of one"),
             std::string::npos);
@@ -230,6 +236,53 @@ TEST(ChatTargets, TurnsThatRenderDifferentlyWhenOthersFollow) {
       "<|im_start|>assistant\n⟦<think>\n\n</think>\n\nB.<|im_end|>\n⟧");
 }
 
+/// Two turns of the assistant in succession: Qwen3 renders the first otherwise where it is the last.
+TEST(ChatTargets, ATurnMayFollowItsLike) {
+  const std::string front = "<|im_start|>user\nA?<|im_end|>\n<|im_start|>assistant\n";
+  const std::string answers = R"([{"role":"user","content":"A?"},{"role":"assistant","content":"B."},
+                                  {"role":"assistant","content":"D."})";
+  EXPECT_EQ(*trained("qwen3", answers + "]"),
+            front + "⟦B.<|im_end|>⟧\n<|im_start|>assistant\n⟦<think>\n\n</think>\n\nD.<|im_end|>\n⟧");
+  EXPECT_EQ(*trained("qwen3", answers + R"(,{"role":"user","content":"E?"},{"role":"assistant","content":"F."}])"),
+            front + "⟦B.<|im_end|>⟧\n<|im_start|>assistant\n⟦D.<|im_end|>⟧\n<|im_start|>user\nE?<|im_end|>\n"
+                    "<|im_start|>assistant\n⟦<think>\n\n</think>\n\nF.<|im_end|>\n⟧");
+  const std::string same = R"([{"role":"user","content":"A?"},{"role":"assistant","content":"B."},
+                               {"role":"assistant","content":"B."},{"role":"assistant","content":""}])";
+  EXPECT_EQ(*trained("qwen3", same), front + "⟦B.<|im_end|>⟧\n<|im_start|>assistant\n⟦B.<|im_end|>⟧\n"
+                                             "<|im_start|>assistant\n⟦<think>\n\n</think>\n\n<|im_end|>\n⟧");
+  // Nothing says where turns end.
+  EXPECT_FALSE(trained("qwen3", answers + "]", {}, "").ok());
+}
+
+TEST(ChatTemplate, DataOfToolsIsNotLostWithoutAWord) {
+  auto answered = [](const std::string &content) {
+    return R"([{"role":"user","content":"A?"},{"role":"tool","content":)" + content +
+           R"(},{"role":"assistant","content":"B."}])";
+  };
+  EXPECT_EQ(trained("qwen3", answered(R"({"t":1})")).status().message(),
+            "message 1: its content is data, which the chat template leaves out; give it as a text of JSON");
+  EXPECT_TRUE(trained("qwen3", answered(R"("{\"t\":1}")")).ok());
+  EXPECT_TRUE(trained("qwen3", answered("{}")).ok());
+  TextOptions dated;
+  dated.variables = {"strftime_now=2025-01-31"};
+  EXPECT_NE(trained("llama32", answered(R"({"t":1})"), dated)->find("{\"t\": 1}"), std::string::npos);
+}
+
+TEST(ChatTemplate, ASystemTurnIsNotLostWithoutAWord) {
+  const std::string front = R"([{"role":"system","content":"S"},{"role":"user","content":"A?"})",
+                    answer = R"(,{"role":"assistant","content":"B."}])";
+  EXPECT_EQ(trained("mistral", front + answer, {}, "</s>").status().message(),
+            "message 0: the chat template leaves out what the system says; write it into a question, or use template "
+            "chatml");
+  EXPECT_EQ(*trained("llama2", front + answer), "<s>[INST] <<SYS>>\nS\n<</SYS>>\n\nA? [/INST]⟦ B. </s>⟧");
+  // SmolLM3's takes what is set there out of the words.
+  TextOptions dated;
+  dated.variables = {"strftime_now=2025-01-31"};
+  EXPECT_TRUE(
+      trained("smollm3", R"([{"role":"system","content":"/no_think"},{"role":"user","content":"A?"})" + answer, dated)
+          .ok());
+}
+
 TEST(ChatTargets, WhatCannotBeToldIsRefused) {
   ModelTemplate model;
   // Drops all turns but the last two: what was in front of a turn is not what the whole starts with.
@@ -244,6 +297,16 @@ TEST(ChatTargets, WhatCannotBeToldIsRefused) {
   EXPECT_EQ(text.status().message(),
             "message 1: the chat template renders it differently when others follow, so what of the text is this turn "
             "cannot be told; train the last turn alone (data { targets: LAST }), or use template chatml");
+  // Numbers the turns from the end: what is in front of the last differs without it.
+  model.text = "{% for m in messages %}{{ loop.revindex }}{{ m.role }}: {{ m.content }}<|im_end|>{% endfor %}"
+               "{% if add_generation_prompt %}0assistant: {% endif %}";
+  auto counted = PromptTemplate::choose({}, model);
+  ASSERT_TRUE(counted.ok());
+  text = counted->chat()->encode(messages, sample.tools, {false, false, false, true});
+  ASSERT_FALSE(text.ok());
+  EXPECT_EQ(text.status().message(),
+            "message 3: the chat template renders the messages before it differently when it follows, so what of the "
+            "text is this turn cannot be told; leave it untrained (\"train\": false), or use template chatml");
   EXPECT_FALSE(trained("llama2", R"([{"role":"assistant","content":"B."}])").ok()); // the template's own refusal
 }
 

@@ -13,6 +13,8 @@ namespace ft::rt {
 namespace {
 /// What the text of a file is, where it is no text in UTF-8.
 std::string foreign(std::string_view text) {
+  if (text.starts_with("PK\x03\x04"))
+    return "is a zip archive; unpack it, or where a spreadsheet wrote it, save it there as CSV";
   if (const std::string kind = foreignKind(std::as_bytes(std::span(text))); !kind.empty())
     return "is " + kind;
   // Every other byte of Latin text in UTF-16 is zero, and no text in UTF-8 has any.

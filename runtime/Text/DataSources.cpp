@@ -1,6 +1,7 @@
 #include "runtime/Text/DataSources.h"
 
 #include "runtime/Support/FileKind.h"
+#include "runtime/Text/FileShape.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -22,15 +23,14 @@ std::vector<std::string> placesOf(const std::string &source, const std::string &
 }
 
 /// What may lie in a folder of data. Parquet and Arrow are among them: they are refused by what is in them.
-bool isData(std::string_view name) {
-  for (std::string_view packed : {".gz", ".zst"})
-    if (name.ends_with(packed)) {
-      name.remove_suffix(packed.size());
-      break;
-    }
+bool isData(std::string_view fileName) {
+  const std::string name = unpackedName(fileName);
+  for (std::string_view card : {"dataset_info.json", "dataset_infos.json", "dataset_dict.json"}) // of a set's own files
+    if (name == card || name.starts_with("readme"))
+      return false;
   for (std::string_view ending : {".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".md", ".parquet", ".arrow"})
     if (name.ends_with(ending))
-      return !name.starts_with('.') && !name.starts_with("README");
+      return !name.starts_with('.');
   return false;
 }
 
@@ -52,8 +52,8 @@ Status addFolder(const fs::path &folder, DataFiles &files) {
     return badInput(fmt::format("{}: cannot be read: {}", folder.string(), error.message()));
   if (found.empty())
     return badInput(fmt::format("{}: is a folder without data; must hold .json, .jsonl, .csv, .tsv, .txt or .md files, "
-                                "perhaps packed (.gz, .zst)",
-                                folder.string()));
+                                "perhaps packed (.gz, .zst){}",
+                                folder.string(), folders ? "; folders in it are not looked into: name them" : ""));
   std::sort(found.begin(), found.end());
   if (others)
     files.notes.push_back(fmt::format("{}: {} of {} entries are left out: their names are not those of data",
@@ -71,6 +71,21 @@ std::vector<std::string> pathsOf(std::span<const SampleSource> sources) {
   for (const SampleSource &source : sources)
     paths.push_back(source.path());
   return paths;
+}
+
+/// The way out where what is named is no path of this machine.
+std::string_view elsewhere(std::string_view source) {
+  if (source.find("://") != source.npos)
+    return "; nothing is fetched: download it, and name the file";
+  if (source.starts_with("~"))
+    return "; what ~ stands for is known to shells alone: name the folder in full";
+  if (source.find_first_of("*?") != source.npos)
+    return "; a name stands for one file, or for a folder of them: name each, or the folder";
+  if (std::count(source.begin(), source.end(), '/') == 1 && source.find('.') == source.npos)
+    return "; a data set of the Hub must be here: hf download --repo-type dataset NAME --local-dir FOLDER, and name "
+           "its "
+           "files";
+  return "";
 }
 
 Sha256Digest joined(const std::vector<std::string> &files, const std::vector<Sha256Digest> &digests,
@@ -104,8 +119,8 @@ Expected<DataFiles> findDataFiles(const std::vector<std::string> &sources, const
     const std::string found = findData(source, baseFolder);
     std::error_code ignored;
     if (found.empty())
-      return badInput(
-          fmt::format("data file \"{}\" not found; tried {}", source, fmt::join(placesOf(source, baseFolder), ", ")));
+      return badInput(fmt::format("data file \"{}\" not found; tried {}{}", source,
+                                  fmt::join(placesOf(source, baseFolder), ", "), elsewhere(source)));
     if (fs::is_directory(found, ignored))
       FT_RETURN_IF_ERROR(addFolder(found, files));
     else

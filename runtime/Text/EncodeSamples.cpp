@@ -13,17 +13,23 @@
 namespace ft::rt {
 
 namespace {
-Status checkDropped(std::span<const SampleSource> sources, const PackingStats &stats, size_t left,
+/// What of the data is refused: samples that cannot be trained, but for those that hold nothing (`empty`).
+Status checkDropped(std::span<const SampleSource> sources, const PackingStats &stats, uint64_t empty, size_t left,
                     uint32_t maxDocumentLen) {
-  if (left > 0 && stats.dropped * 100 <= stats.samples)
+  if (left > 0 && (stats.dropped - empty) * 100 <= stats.samples)
     return {};
   std::string places;
   for (uint64_t i = 0; i < std::min<uint64_t>(stats.dropped, 3); ++i)
     places += (i ? ", " : "; the first at ") + placeName(stats.lines, stats.droppedPlaces[i]);
-  return badInput(fmt::format("{}: {} of {} samples have no target, because their prompt alone fills max_document_len "
-                              "{}, or no turn is trained{}; at most 1 % may, and one must be left: raise "
-                              "max_document_len, or shorten them",
-                              nameOf(sources), stats.dropped, stats.samples, maxDocumentLen, places));
+  uint64_t tooLong = 0;
+  for (const SourceStats &source : stats.sources)
+    tooLong += source.tooLong;
+  return badInput(
+      fmt::format("{}: {} of {} samples have no target: of {} the prompt alone fills max_document_len {}, of "
+                  "{} no turn is trained, {} are empty{}; at most 1 % that are not empty may, and one must "
+                  "be left: raise max_document_len, or take them out",
+                  nameOf(sources), stats.dropped, stats.samples, tooLong, maxDocumentLen,
+                  stats.dropped - tooLong - empty, empty, places));
 }
 
 Status checkIds(const Document &document, const TokenFileIdentity &identity, const TextCodec &codec) {
@@ -43,6 +49,7 @@ struct EncodedSample {
   };
   std::vector<Part> parts; ///< those that are trained
   bool truncated = false;
+  bool empty = false; ///< no text, or no message
   std::string unread; ///< see Sample
 };
 
@@ -74,6 +81,10 @@ private:
                 EncodedSample &out) const {
     FT_ASSIGN_OR_RETURN(Sample sample, source.sample(record));
     out.unread = std::move(sample.unread);
+    out.empty = sample.form == Sample::Form::Document ? sample.output.empty()
+                                                      : sample.form == Sample::Form::Chat && sample.messages.empty();
+    if (out.empty)
+      return {};
     std::vector<Document> documents;
     Status status = codec.encode(sample, identity.shape.maxDocumentLen, scratch, documents);
     for (Document &document : documents) {
@@ -124,6 +135,8 @@ public:
     countDuplicates();
   }
 
+  uint64_t empty() const { return emptySamples; }
+
 private:
   Status add(const SampleBatch::Item &item, const EncodedSample &sample) {
     SourceStats &source = data.stats.sources[item.source];
@@ -145,6 +158,7 @@ private:
     if (!sample.parts.empty())
       return {};
     ++(sample.truncated ? source.tooLong : source.untrained);
+    emptySamples += sample.empty;
     if (data.stats.dropped < data.stats.droppedPlaces.size())
       data.stats.droppedPlaces[data.stats.dropped] = item.record.place;
     ++data.stats.dropped;
@@ -183,7 +197,8 @@ private:
   EncodedData &data;
   WorkProgress *progress;
   std::vector<uint64_t> digests; ///< by document
-  uint32_t current = 0;          ///< the source that is read
+  uint64_t emptySamples = 0;
+  uint32_t current = 0; ///< the source that is read
   uint64_t total = 0, before = 0;
   const char *read = nullptr, *released = nullptr; ///< of its text
 };
@@ -205,7 +220,8 @@ Expected<EncodedData> encodeSamples(std::span<const SampleSource> sources, const
       [&](const Work &work) { return counting.add(work); }));
   counting.finish();
   FT_RETURN_IF_ERROR(data.documents.finish());
-  FT_RETURN_IF_ERROR(checkDropped(sources, data.stats, data.documents.size(), identity.shape.maxDocumentLen));
+  FT_RETURN_IF_ERROR(
+      checkDropped(sources, data.stats, counting.empty(), data.documents.size(), identity.shape.maxDocumentLen));
   return data;
 }
 

@@ -43,11 +43,16 @@ std::string asObjects(std::string_view text) {
       whole ? "one JSON object" : "JSON objects");
 }
 
-std::string_view unpackedName(std::string_view path) {
-  for (std::string_view packed : {".gz", ".zst"})
-    if (path.ends_with(packed))
-      path.remove_suffix(packed.size());
-  return path;
+std::string unpackedName(std::string_view path) {
+  std::string name(path.substr(path.rfind('/') + 1)); // all of it where there is no slash
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? char(c | 0x20) : c; });
+  for (std::string_view packed : {".gz", ".gzip", ".zst", ".zstd"})
+    if (name.ends_with(packed)) {
+      name.resize(name.size() - packed.size());
+      break;
+    }
+  return name;
 }
 
 char separatorOf(std::string_view name, std::string_view text) {

@@ -143,6 +143,15 @@ TEST_F(PreparedDataTest, NamedTokenFileIsComparedAndRefused) {
 TEST_F(PreparedDataTest, MissingFileListsEveryPlace) {
   EXPECT_EQ(refusal("none.json"),
             "data file \"none.json\" not found; tried " + (folder / "none.json").string() + ", none.json");
+  auto behind = [&](const std::string &name) {
+    const std::string text = refusal(name);
+    return text.substr(text.rfind("; ") == text.npos ? text.size() : text.rfind("; "));
+  };
+  EXPECT_EQ(behind("https://example.org/a.json"), "; nothing is fetched: download it, and name the file");
+  EXPECT_EQ(behind("~/a.json"), "; what ~ stands for is known to shells alone: name the folder in full");
+  EXPECT_EQ(behind("*.jsonl"), "; a name stands for one file, or for a folder of them: name each, or the folder");
+  EXPECT_EQ(behind("owner/set"), "; a data set of the Hub must be here: hf download --repo-type dataset NAME "
+                                 "--local-dir FOLDER, and name its files");
   run.clear_data_train();
   EXPECT_EQ(refusal(), "the plan names no data; name a file with --data, or --data synthetic:SEED for measurements");
 }
@@ -168,11 +177,27 @@ TEST_F(PreparedDataTest, SamplesWithoutTargetAreDroppedAndMoreThanOnePercentRefu
   EXPECT_EQ(
       refusal(),
       (folder / "train.jsonl").string() +
-          ": 5 of 100 samples have no target, because their prompt alone fills max_document_len 512, "
-          "or no turn is trained; the first at line 1, line 2, line 3; at most 1 % may, and one must be left: raise "
-          "max_document_len, or shorten them");
+          ": 5 of 100 samples have no target: of 5 the prompt alone fills max_document_len 512, of 0 no turn is "
+          "trained, "
+          "0 are empty; the first at line 1, line 2, line 3; at most 1 % that are not empty may, and one must be left: "
+          "raise max_document_len, or take them out");
   file(0, 1);
   EXPECT_NE(refusal().find("1 of 1 samples have no target"), std::string::npos);
+}
+
+/// As Wikipedia's lines, of which every other is empty.
+TEST_F(PreparedDataTest, EmptyTextsAndChatsAreDroppedAndCounted) {
+  write("train.jsonl", "{\"text\":\"\"}\n{\"text\":\"One.\"}\n{\"text\":\"\"}\n{\"messages\":[]}\n");
+  auto data = prepare();
+  ASSERT_TRUE(data.ok()) << data.status().message();
+  EXPECT_EQ(data->file->stats().dropped, 3u);
+  EXPECT_EQ(data->file->documents(), 1u);
+  write("train.jsonl", "{\"text\":\"\"}\n");
+  EXPECT_NE(
+      refusal().find("1 of 1 samples have no target: of 0 the prompt alone fills max_document_len 512, of 0 no turn "
+                     "is trained, 1 are empty; the first at line 1"),
+      std::string::npos)
+      << refusal();
 }
 
 TEST_F(PreparedDataTest, IdsOutsideTheModelAreRefused) {
@@ -323,13 +348,15 @@ TEST_F(PreparedDataTest, SeveralFilesAndFolders) {
   std::ofstream(folder / "more/b.jsonl") << "{\"instruction\":\"b\",\"output\":\"B\"}\n";
   std::ofstream(folder / "more/a.csv") << "instruction,output\na,A\n";
   std::ofstream(folder / "more/notes.pdf") << "x";
+  std::ofstream(folder / "more/README.md") << "# A set";
+  std::ofstream(folder / "more/dataset_infos.json") << "{}";
   fs::create_directories(folder / "more/older");
   fs::create_directories(folder / "more/.git");
   run.add_data_train("more");
   auto data = prepare();
   ASSERT_TRUE(data.ok()) << data.status().message();
   EXPECT_EQ(data->file->documents(), 42u);
-  EXPECT_NE(data->notes.at(0).find("2 of 4 entries are left out"), std::string::npos) << data->notes.at(0);
+  EXPECT_NE(data->notes.at(0).find("4 of 6 entries are left out"), std::string::npos) << data->notes.at(0);
   EXPECT_TRUE(data->notes.at(1).ends_with("more: a folder in it is left out; name what shall be read"))
       << data->notes.at(1);
   const Sha256Digest before = data->file->identity().data;
@@ -342,7 +369,10 @@ TEST_F(PreparedDataTest, SeveralFilesAndFolders) {
   EXPECT_NE(refusal().find("c.parquet: is Parquet; convert it"), std::string::npos);
   fs::create_directories(folder / "empty");
   run.add_data_train("empty");
+  EXPECT_TRUE(refusal().ends_with("perhaps packed (.gz, .zst)")) << refusal();
   EXPECT_NE(refusal().find("empty: is a folder without data"), std::string::npos);
+  fs::create_directories(folder / "empty/data");
+  EXPECT_TRUE(refusal().ends_with("(.gz, .zst); folders in it are not looked into: name them")) << refusal();
 }
 
 /// Continued pre-training: pieces that fill a row, the end of text behind the last.

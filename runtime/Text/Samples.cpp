@@ -95,7 +95,7 @@ Expected<SampleSource> SampleSource::open(const std::string &path, const ColumnN
   const size_t first = text.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos)
     return badInput(fmt::format("{}: is empty; must hold a JSON array, lines of JSON objects, or a table", path));
-  const std::string_view name = unpackedName(path);
+  const std::string name = unpackedName(path);
   source.separator = separatorOf(name, text);
   source.form = isPlainText(name)    ? Form::Text
                 : source.separator   ? Form::Table
@@ -115,6 +115,9 @@ Status SampleSource::readHeader() {
   table = TableReader(text(), separator);
   if (auto more = table.next(header); !more)
     return badInput(fmt::format("{}:{}: {}", name, table.line(), more.status().message()));
+  if (!header.empty() && header.size() <= 2 && header[0].starts_with("sep="))
+    return badInput(
+        fmt::format("{}:1: \"sep=\" tells a spreadsheet what stands between cells; take this line out", name));
   if (text().find('\n') == std::string_view::npos && text().find('\r') != std::string_view::npos)
     return badInput(fmt::format("{}: its lines end with CR alone; convert it (tr '\\r' '\\n' < in > out)", name));
   return {};

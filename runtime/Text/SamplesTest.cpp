@@ -207,6 +207,24 @@ TEST_F(Samples, TablesOfSpreadsheets) {
   }
 }
 
+TEST_F(Samples, NamesMayBeInCapitals) {
+  auto csv = readSamples(write("A.CSV", "instruction,output\nq,a\n"));
+  ASSERT_TRUE(csv.ok()) << csv.status().message();
+  EXPECT_EQ(csv->samples.at(0).output, "a");
+  auto tsv = readSamples(write("A.Tsv", "prompt\tcompletion\np, q\tr\n"));
+  ASSERT_TRUE(tsv.ok()) << tsv.status().message();
+  EXPECT_EQ(tsv->samples.at(0).instruction, "p, q");
+  EXPECT_EQ(readSamples(write("A.TXT", "{text"))->samples.at(0).form, Sample::Form::Document);
+}
+
+TEST_F(Samples, ASpreadsheetsFirstLineIsNamed) {
+  for (const std::string line : {"sep=;\n", "sep=,\r\n"}) {
+    const std::string path = write("a.csv", line + "instruction;output\nq;a\n");
+    EXPECT_EQ(readSamples(path).status().message(),
+              path + ":1: \"sep=\" tells a spreadsheet what stands between cells; take this line out");
+  }
+}
+
 /// Cut behind a line, or where there is none in front of a character; all of it comes back.
 TEST_F(Samples, ALongTextIsReadInStretches) {
   std::string text;
@@ -232,6 +250,10 @@ TEST_F(Samples, ATableMayHoldChats) {
       readSamples(write("a.csv", "id,messages\n1,\"[{\"\"role\"\": \"\"user\"\", \"\"content\"\": \"\"A?\"\"}]\"\n"));
   ASSERT_TRUE(file.ok()) << file.status().message();
   ASSERT_EQ(file->samples.at(0).messages.size(), 1u);
+  const std::string pandas = write("p.csv", "messages\n\"[{'role': 'user', 'content': 'A?'}]\"\n");
+  EXPECT_EQ(readSamples(pandas).status().message(),
+            pandas + ":2: field \"messages\" is written as Python prints it, with ' around texts; write it as JSON "
+                     "(json.dumps)");
   auto twice = readSamples(write("b.csv", "messages,conversations\n[],[]\n"));
   ASSERT_FALSE(twice.ok());
   EXPECT_NE(twice.status().message().find("is there twice"), std::string::npos) << twice.status().message();
@@ -269,7 +291,8 @@ TEST_F(Samples, OtherFilesAreNamedWithTheWayOut) {
   EXPECT_EQ(refusal(std::string("{\0\"\0", 4)), utf16);
   EXPECT_EQ(refusal(std::string("\0{\0\"", 4)), utf16);
   EXPECT_TRUE(refusal("PAR1....").starts_with(": is Parquet; convert it: "));
-  EXPECT_TRUE(refusal("PK\x03\x04").starts_with(": is a zip archive; unpack it"));
+  EXPECT_EQ(refusal("PK\x03\x04"),
+            ": is a zip archive; unpack it, or where a spreadsheet wrote it, save it there as CSV");
   EXPECT_TRUE(refusal("version https://git-lfs.github.com/spec/v1").starts_with(": is a pointer of Git LFS"));
 }
 

@@ -6,6 +6,9 @@
 #include "runtime/Tokenizer/TokenizerConfig.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
 #include <filesystem>
 #include <fmt/format.h>
 
@@ -49,6 +52,30 @@ Status readMerges(const json &merges, BytePairSpec &spec) {
   return {};
 }
 
+/// The number that `tokenizers` works with: its reader takes the digits as an integer and scales it by a power of ten,
+/// which misses the nearest number by a bit once in seven times, and by that decides between ways of equal sums.
+double asItsLibraryReads(double number) {
+  char text[32];
+  const char *end = std::to_chars(text, text + sizeof text, std::abs(number), std::chars_format::scientific).ptr;
+  uint64_t digits = 0;
+  int exponent = 0, behind = 0;
+  const char *mark = std::find<const char *>(text, end, 'e');
+  for (const char *at = text; at < mark; ++at)
+    if (*at != '.') {
+      digits = digits * 10 + uint64_t(*at - '0');
+      behind += at > text;
+    }
+  std::from_chars(mark + (mark[1] == '+' ? 2 : 1), end, exponent);
+  exponent -= behind;
+  constexpr int largest = 308;
+  auto power = [](int of) { return std::strtod(fmt::format("1e{}", of).c_str(), nullptr); };
+  double result = double(digits);
+  for (; exponent < -largest; exponent += largest)
+    result /= power(largest);
+  result = exponent < 0 ? result / power(-exponent) : result * power(exponent);
+  return std::signbit(number) ? -result : result;
+}
+
 Status readUnigram(const json &model, TokenizerSpec &spec) {
   FT_RETURN_IF_ERROR(checkMembers(model, {"type", "unk_id", "vocab", "byte_fallback"}));
   UnigramSpec unigram;
@@ -60,7 +87,8 @@ Status readUnigram(const json &model, TokenizerSpec &spec) {
       return badInput(
           fmt::format("model.vocab[{}] is {}; must be a token and its score", spec.tokens.size(), shownJson(entry)));
     spec.tokens.push_back(entry[0].get<std::string>());
-    unigram.scores.push_back(entry[1].get<double>());
+    unigram.scores.push_back(entry[1].is_number_float() ? asItsLibraryReads(entry[1].get<double>())
+                                                        : entry[1].get<double>());
   }
   if (!unknown.is_number_unsigned() || unknown.get<uint64_t>() >= spec.tokens.size())
     return badInput(
@@ -188,11 +216,32 @@ Status readPostProcessor(const json &processor, TokenizerSpec &spec) {
   return {};
 }
 
+bool mayMakeSeveralOfOne(const NormalizerStep &step) {
+  if (const auto *replace = std::get_if<ReplaceStep>(&step))
+    return replace->by.size() > 1 && std::count_if(replace->by.begin(), replace->by.end(),
+                                                   [](char byte) { return (uint8_t(byte) & 0xC0) != 0x80; }) > 1;
+  return std::holds_alternative<NormalForm>(step) || std::holds_alternative<LowercaseStep>(step) ||
+         std::holds_alternative<PrependStep>(step) || std::holds_alternative<PrecompiledStep>(step);
+}
+
+/// "first" asks which pieces start where the text does. To `tokenizers` all do that one character of it became.
+Status checkFirst(const TokenizerSpec &spec) {
+  const bool grows = std::any_of(spec.normalizer.begin(), spec.normalizer.end(), mayMakeSeveralOfOne);
+  for (size_t i = 1; grows && i < spec.preTokenizer.size(); ++i)
+    if (const auto *space = std::get_if<MetaspaceStep>(&spec.preTokenizer[i]);
+        space && space->prepend == MetaspaceStep::Prepend::First)
+      return badInput("pre_tokenizer Metaspace: \"prepend_scheme\" is \"first\" behind another pre-tokenizer and a "
+                      "normaliser that may make several characters of one, which is not supported; give the "
+                      "model's tokenizer.model where it has one");
+  return {};
+}
+
 Status readTokenizer(const json &file, TokenizerSpec &spec) {
   FT_RETURN_IF_ERROR(checkMembers(file, {"version", "truncation", "padding", "added_tokens", "normalizer",
                                          "pre_tokenizer", "post_processor", "decoder", "model"}));
   FT_ASSIGN_OR_RETURN(spec.normalizer, readNormalizer(member(file, "normalizer")));
   FT_ASSIGN_OR_RETURN(spec.preTokenizer, readPreTokenizer(member(file, "pre_tokenizer")));
+  FT_RETURN_IF_ERROR(checkFirst(spec));
   FT_ASSIGN_OR_RETURN(spec.decoder, readDecoder(member(file, "decoder")));
   const json &model = member(file, "model"), &added = member(file, "added_tokens");
   // Ids are dense but for a few that were left free; a small file must not make the vocabulary large.

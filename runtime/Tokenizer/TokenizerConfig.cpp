@@ -87,7 +87,9 @@ Status readTokenizerConfig(const std::string &folder, std::optional<bool> addBos
   if (member(config, "add_bos_token").is_boolean())
     addBos = member(config, "add_bos_token").get<bool>();
   if (addBos && *addBos && !spec.bos)
-    return badInput(fmt::format("{}: texts shall start with a beginning-of-text token, but none is named", path));
+    return badInput(fmt::format("{}: texts begin with a beginning-of-text token (add_bos_token), and no bos_token is "
+                                "named; name it, or set add_bos_token to false",
+                                path));
   if (addBos)
     setBeginsWithBos(spec, *addBos);
   if (member(config, "add_eos_token") == json(true) && spec.eos &&

@@ -306,6 +306,16 @@ TEST_F(TokenizerReaders, JsonWithTokenizerConfig) {
   EXPECT_EQ(tokenizer->prefix().size(), 1u);
 }
 
+TEST_F(TokenizerReaders, ABeginningThatNobodyNamesIsRefused) {
+  write("tokenizer.json", GoodJson);
+  write("tokenizer_config.json", R"({"add_bos_token":true})");
+  EXPECT_EQ(
+      loadTokenizer(folder.string()).status().message(),
+      (folder / "tokenizer_config.json").string() +
+          ": texts begin with a beginning-of-text token (add_bos_token), and no bos_token is named; name it, or set "
+          "add_bos_token to false");
+}
+
 /// As transformers has it: each text's ids are its.
 TEST_F(TokenizerReaders, FilesBesideAJsonChangeItsTokens) {
   auto idsOf = [&](const char *text) {
@@ -415,6 +425,24 @@ TEST_F(TokenizerReaders, BrokenUnigramModelsAreNamed) {
           "\"alpha\" is 0.1, which is not supported there");
 }
 
+/// What `tokenizers` 0.23 makes of "ab": the nearest numbers would decide otherwise in the first two, and its first and
+/// third scores are read a bit off.
+TEST_F(TokenizerReaders, ScoresAreReadAsTokenizersReadsThem) {
+  auto idsOf = [&](const std::string &whole, const std::string &b, const std::string &a) {
+    write("tokenizer.json", R"({"added_tokens":[],"model":{"type":"Unigram","unk_id":0,"vocab":[["<unk>",-50],["ab",)" +
+                                whole + R"(],["a",)" + a + R"(],["b",)" + b + "]]}}");
+    std::vector<uint32_t> ids;
+    auto tokenizer = loadTokenizer(folder.string());
+    EXPECT_TRUE(tokenizer.ok() && tokenizer->encode("ab", ids).ok());
+    return ids;
+  };
+  const std::vector<uint32_t> one = {1}, two = {2, 3};
+  EXPECT_EQ(idsOf("-1.5042079513954076", "-0.033968649365112014", "-1.4702393020302957"), two);
+  EXPECT_EQ(idsOf("-3.6212518255110004", "-1.201110696384441", "-2.4201411291265593"), one);
+  EXPECT_EQ(idsOf("-1e-320", "-1.5e10", "0"), one); // of any magnitude
+  EXPECT_EQ(idsOf("-1.5e10", "-1e-320", "-0.0"), two);
+}
+
 TEST_F(TokenizerReaders, WhatIsNotUnderstoodIsNamed) {
   const std::string path = (folder / "tokenizer.json").string();
   auto refuses = [&](const std::string &from, const std::string &to, const std::string &expected) {
@@ -446,6 +474,15 @@ TEST_F(TokenizerReaders, WhatIsNotUnderstoodIsNamed) {
           R"({"type":"Split","pattern":{"String":"x"},"behavior":"Glued","invert":false})",
           "pre_tokenizer Split: \"behavior\" is \"Glued\"; must be one of Removed, Isolated, MergedWithPrevious, "
           "MergedWithNext, Contiguous");
+  write("tokenizer.json",
+        replaced(replaced(GoodJson, "\"normalizer\":null", R"("normalizer":{"type":"NFKC"})"),
+                 R"({"type":"ByteLevel","add_prefix_space":false,"use_regex":true})",
+                 R"({"type":"Sequence","pretokenizers":[{"type":"WhitespaceSplit"},)"
+                 R"({"type":"Metaspace","replacement":"\u2581","prepend_scheme":"first","split":true}]})"));
+  EXPECT_EQ(refusal(folder),
+            path + ": pre_tokenizer Metaspace: \"prepend_scheme\" is \"first\" behind another pre-tokenizer and a "
+                   "normaliser that may make several characters of one, which is not supported; give the model's "
+                   "tokenizer.model where it has one");
   refuses("\"id\":3", "\"id\":1032", "token \"<e>\" has id 1032; must be an integer below 1032");
   refuses("\"id\":3", "\"id\":2", "added token \"<e>\" has id 2, which is \"ab\" in the vocabulary");
   write("tokenizer.json", replaced(replaced(GoodJson, "\"normalizer\":null",

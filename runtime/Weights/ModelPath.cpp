@@ -41,6 +41,9 @@ std::string mistaken(const fs::path &named) {
   if (fs::is_directory(named, ignored)) {
     if (isNamed(named / "adapter_config.json") && !isNamed(named / "config.json") && !hasSafetensors(named))
       return "holds an adapter, not a model; name it with --adapter, and with --model what it was trained on";
+    if (name.starts_with("models--") && fs::is_directory(named / "snapshots", ignored))
+      return "is where the Hub's cache keeps all revisions of a model; name the model as owner/name, or one of the "
+             "folders under snapshots";
     return "";
   }
   if (name == "adapter_model.safetensors")
@@ -80,8 +83,9 @@ Expected<ModelPath> ModelPath::find(const std::string &named) {
     found.hub = parseHubName(named);
     if (!found.hub)
       return badInput(fmt::format("model {}: no such file or folder; give a Hugging Face model folder, a .safetensors "
-                                  "file, a .gguf file, a model of the Hub as owner/name, or seeded:SEED",
-                                  named));
+                                  "file, a .gguf file, a model of the Hub as owner/name, or seeded:SEED{}",
+                                  named,
+                                  named.find("://") == named.npos ? "" : "; nothing is fetched from an address"));
     auto snapshot = findSnapshot(*found.hub);
     if (!snapshot.ok())
       return badInput(

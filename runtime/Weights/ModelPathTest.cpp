@@ -55,6 +55,10 @@ TEST(ModelPath, SaysWhatIsNamedInAModelsPlace) {
   for (const std::string &part : {config, index})
     expectError(ModelPath::find(part).status(), "is one file of a model; name the folder that holds it");
   EXPECT_TRUE(ModelPath::find(scratch.path()).ok()); // a model, and an adapter beside it
+  fs::create_directories(scratch.path("models--a--b/snapshots"));
+  expectError(ModelPath::find(scratch.path("models--a--b")).status(),
+              "is where the Hub's cache keeps all revisions of a model; name the model as owner/name");
+  expectError(ModelPath::find("https://example.org/a/b").status(), "seeded:SEED; nothing is fetched from an address");
 }
 
 TEST(ModelPath, FindsAModelOfTheHub) {

@@ -29,6 +29,8 @@ class Compile(WorkshopTest):
             (dict(optimizer_state_dtype="INT8", optim="SGD"), ["optimizer_state_dtype is INT8", "optim ADAMW"]),
             (dict(base_model=f'"{5000 * "a"}"'), ["base_model aaa", "neither a known model"]),
             (dict(base_model='"tiny-gqq"'), ["tiny-gqq", 'did you mean "tiny-gqa"?']),
+            (dict(base_model='"a/m.gguf"'), ["a file of weights is for ftrun --model"]),
+            (dict(base_model='"https://example.org/a/b"'), ["nothing is fetched from an address"]),
             (dict(target='"cpuu"'), ["cpuu"]),
             (dict(lora='{ r: 4 use_dora: true }'), ["use_dora"]),
             (dict(save_steps=0), ["save_steps is 0", "[1, 1000000000]"]),

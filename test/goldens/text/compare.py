@@ -49,6 +49,12 @@ def folder_of(path, scratch):
     return folder
 
 
+def all_texts(count, seed=77):
+    """The corpus, and `count` generated texts."""
+    return [t.encode() for t in forms.TEXTS + forms.PERIODIC] + forms.BYTES + [line.encode() for line in forms.corpus()] + \
+        list(forms.random_texts(count, seed))
+
+
 def main():
     arguments = sys.argv[1:]
     count = 10000
@@ -57,12 +63,13 @@ def main():
         count = int(arguments[at + 1])
         del arguments[at:at + 2]
     tokenize, *models = arguments
-    texts = [t.encode() for t in forms.TEXTS + forms.PERIODIC] + forms.BYTES + [l.encode() for l in forms.corpus()] + list(forms.random_texts(count, 77))
+    texts = all_texts(count)
     ok = True
     with tempfile.TemporaryDirectory() as scratch:
         if not models:
             forms.write(scratch, full=True)
             models = [os.path.join(scratch, name) for name in sorted(os.listdir(scratch))]
+            models += [os.path.join(forms.HERE, name) for name in ("gpt2", "digits", "llama3")]
         for model in models:
             folder = folder_of(model, scratch)
             ok &= compare(tokenize, folder, texts)
