@@ -11,7 +11,7 @@ namespace ft::rt {
 
 /// A device for tests of stamps that only tells the time: an event's number is when it happened, in the order of
 /// stamps.
-class Clockwork final : public Device {
+class Clockwork : public Device {
 public:
   std::vector<std::pair<uint32_t, uint32_t>> stamps; ///< stream, event
   std::map<uint32_t, double> at;

@@ -6,6 +6,10 @@
 #include "runtime/Plan/PlanFile.h"
 #include "runtime/Program/SegmentRunner.h"
 
+#include <array>
+#include <optional>
+#include <utility>
+
 namespace ft::rt {
 
 struct RankProgramOptions {
@@ -61,6 +65,7 @@ public:
   static constexpr uint32_t marks = 3;
   Status mark(uint64_t step) {
     stepNow = step + 1;
+    ofStep = std::exchange(ran, {});
     if (progress)
       progress->beginStep(stepNow);
     return driver->stamp(0, queues.marks[step % marks]);
@@ -77,6 +82,12 @@ public:
   double waitedMs() const { return waited; }
   /// A number of f64 [1] in a slot; 0 where the plan has no such output.
   double number(plan::Output::Kind kind, uint32_t slot) const;
+
+  /// Whether something runs on the host, or travels there, that hostTimes() tells of: not poisoned.
+  bool timesHost() const { return hostTimed; }
+  /// Of the step that was marked last, whose outputs have been waited for: of a segment that it ran more than once, the
+  /// last run stands for all. Nothing where another step has begun.
+  Expected<std::optional<HostTimes>> hostTimes() const;
 
   const Profile &profile() const { return measured; }
   /// Whether devices exchange, and say what that takes: asynchronous ones, not poisoned.
@@ -106,8 +117,10 @@ private:
   uint64_t stepNow = 0; ///< that is enqueued
   Profile measured;
   double waited = 0;
-  bool waits = false, timed = false;
+  bool waits = false, timed = false, hostTimed = false;
   bool begun = false; ///< an update that is not finished
+  /// How often segments have run since the last mark, and between that and the one before; by kind.
+  std::array<uint32_t, Progress::kinds> ran = {}, ofStep = {};
 };
 
 } // namespace ft::rt

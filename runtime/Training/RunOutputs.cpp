@@ -28,7 +28,7 @@ Status keepApart(const RunInputs &inputs, const std::string &out) {
   for (const auto &[option, source] :
        {std::pair("--model", inputs.options.model), {"--adapter", inputs.options.adapter}}) {
     bool reads = same(out, source);
-    for (const std::string &name : OutputFolder::names(inputs.plan()))
+    for (const std::string &name : OutputFolder::replaced(out, inputs.plan()))
       reads |= same(out + "/" + name, source);
     for (const uint64_t step : completeCheckpoints(out))
       reads |= same(out + "/" + checkpointName(step), source);
