@@ -162,7 +162,9 @@ Expected<Progress::Times> RankProgram::exchangeTimes(plan::Segment::Kind kind) c
   return Progress::Times();
 }
 
-Expected<std::optional<HostTimes>> RankProgram::hostTimes() const {
+Expected<std::optional<HostTimes>> RankProgram::hostTimes(uint64_t step) const {
+  if (!hostTimed || stepNow != step + 1)
+    return std::optional<HostTimes>();
   for (size_t kind = 0; kind < ran.size(); ++kind)
     if (ran[kind] > 0 && kind != plan::Segment::FINISH) // of the step itself, and told by none
       return std::optional<HostTimes>();
@@ -172,7 +174,7 @@ Expected<std::optional<HostTimes>> RankProgram::hostTimes() const {
       FT_ASSIGN_OR_RETURN(const HostTimes last, segment.hostTimes());
       times.add(last, runs);
     }
-  return hostTimed ? std::optional(times) : std::nullopt;
+  return std::optional(times);
 }
 
 Expected<uint32_t> RankProgram::endOutputs() {

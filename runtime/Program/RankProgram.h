@@ -85,9 +85,9 @@ public:
 
   /// Whether something runs on the host, or travels there, that hostTimes() tells of: not poisoned.
   bool timesHost() const { return hostTimed; }
-  /// Of the step that was marked last, whose outputs have been waited for: of a segment that it ran more than once, the
-  /// last run stands for all. Nothing where another step has begun.
-  Expected<std::optional<HostTimes>> hostTimes() const;
+  /// Of a step whose outputs have been waited for: of a segment that it ran more than once, the last run stands for
+  /// all. Nothing where another step has begun, whose stamps have taken their place.
+  Expected<std::optional<HostTimes>> hostTimes(uint64_t step) const;
 
   const Profile &profile() const { return measured; }
   /// Whether devices exchange, and say what that takes: asynchronous ones, not poisoned.

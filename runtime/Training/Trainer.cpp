@@ -240,7 +240,7 @@ Status Trainer::finishStep(const Pending &finished) {
     result.tokens += metrics.tokens;
     result.targetTokens += metrics.targetTokens;
   }
-  FT_ASSIGN_OR_RETURN(const std::optional<HostTimes> onHost, program.hostTimes());
+  FT_ASSIGN_OR_RETURN(const std::optional<HostTimes> onHost, program.hostTimes(metrics.step));
   if (onHost) {
     metrics.offload = toMetrics(*onHost);
     result.offloading = metrics;
