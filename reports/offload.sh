@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# The optimizer on the host of the GPU of this machine: bits with and without, the rate of updates, and time by step beside
-# what ftc predicts.
-# offload.sh plans BIN_DIR OUT_DIR [tiny] [large] [thirteen] [f32]   compiles the plans, on any machine
+# The optimizer on the host of the GPU of this machine: bits with and without, and by step what the host did, what travelled
+# and what the device waited for, beside what ftc predicts.
+# offload.sh plans BIN_DIR OUT_DIR [tiny] [large] [thirteen] [f32] [rates]   compiles the plans, on any machine
 # offload.sh run BIN_DIR OUT_DIR [NAME…]   runs them, or those of these names in this order, where "bits" stands for the tiny
-# plans; OUT_DIR/table is what reports/offload.md has. BIN_DIR holds ftc or ftrun. Nothing else should use the processors.
+# plans and "torch" for what PyTorch makes of the same processors and link (reports/offload_rates.py); OUT_DIR/table is what
+# reports/offload.md has. BIN_DIR holds ftc or ftrun. Nothing else should use the processors.
 set -eu
 what=$1 bin=$2 out=$3
 shift 3
@@ -103,8 +104,20 @@ f32Plans() {
   compile 7b.f32rows "$recipe" "${host[@]}" "${f32[@]}" --set gradient_checkpointing=AUTO --set micro_batch_size=AUTO --set global_batch_size=32
 }
 
+# What updates and transfers do at their fastest: in f32 as PyTorch's AdamW, with a copy in bf16, with remainders, and values
+# that travel while the host does nothing; 3B as DeepSpeed has it, all on the host.
+ratesPlans() {
+  local recipe=recipes/bench_full_1b.textproto mixed=(--set precision=BF16_MIXED)
+  compile 1b.fp32 "$recipe" "${all[@]}" --set precision=FP32_TRUE --set optimizer_state_dtype=F32 --set micro_batch_size=1 --gradients leave
+  compile 1b.f32 "$recipe" "${all[@]}" "${mixed[@]}" --set optimizer_state_dtype=F32 --gradients leave
+  compile 1b.rem "$recipe" "${all[@]}" "${mixed[@]}" --set master_dtype=BF16_REMAINDER --gradients leave
+  compile 1b.park "$recipe" --set activation_offload=TRUE
+  compile 3b.all "$recipe" "${all[@]}" "${mixed[@]}" --set base_model=open-llama-3b --set optimizer_state_dtype=F32 --set max_grad_norm=1 \
+    --set gradient_checkpointing=FULL
+}
+
 if [ "$what" = plans ]; then
-  [ $# = 0 ] && set -- tiny large thirteen f32
+  [ $# = 0 ] && set -- tiny large thirteen f32 rates
   for group; do
     "${group}Plans"
   done
@@ -129,17 +142,23 @@ compareBits() {
 }
 
 # Ends before the model is written: what is measured is steps.
+available() { awk '/MemAvailable/ { print $2 / 1048576 }' /proc/meminfo; }
+
 measure() { # name
+  local before lowest run second
+  before=$(available) lowest=$before
   "$bin/ftrun" "$out/$1.bin" --model seeded:1 --overwrite --out "$out/run" > "$out/$1.log" 2>&1 &
-  local run=$! second
+  run=$!
   for ((second = 0; second < ${FTC_SECONDS:-100}; ++second)); do
     sleep 1
+    lowest=$(available | awk -v b="$lowest" '{ print $1 < b ? $1 : b }')
     kill -0 $run 2> /dev/null || break
     [ "$(grep -c step_ms "$out/run/metrics.jsonl" 2> /dev/null)" -ge 10 ] 2> /dev/null && break
   done
   kill -9 $run 2> /dev/null || true
   wait $run 2> /dev/null || true
-  python3 "$here/reports/offload.py" "$1" "$out/$1.compile" "$out/run/metrics.jsonl" "$out/$1.log" | tee -a "$out/table"
+  python3 "$here/reports/offload.py" "$1" "$out/$1.compile" "$out/run/metrics.jsonl" "$out/$1.log" \
+    "$(awk -v a="$before" -v b="$lowest" 'BEGIN { print a - b }')" | tee -a "$out/table"
   rm -rf "$out/run"
 }
 
@@ -149,7 +168,11 @@ if [ $# = 0 ]; then
   done
   set -- bits "$@"
 fi
-printf '%-12s %14s %14s %12s %12s %12s %10s\n' plan 'predicted ms' 'measured ms' 'tokens/s' 'host ms' 'exposed ms' 'host GiB' | tee "$out/table"
+python3 "$here/reports/offload.py" | tee "$out/table"
 for name; do
-  if [ "$name" = bits ]; then compareBits; else measure "$name"; fi
+  case $name in
+  bits) compareBits ;;
+  torch) python3 "$here/reports/offload_rates.py" | tee "$out/torch" ;;
+  *) measure "$name" ;;
+  esac
 done

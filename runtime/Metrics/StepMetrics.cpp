@@ -59,14 +59,22 @@ std::string ft::rt::toJson(const StepMetrics &m) {
   return fmt::format(
       "{{\"step\":{},\"loss\":{},\"grad_norm\":{},\"learning_rate\":{},\"tokens_per_second\":{},"
       "\"padded_tokens_per_second\":{},\"target_tokens_per_second\":{},\"step_ms\":{},\"host_ms\":{},\"tokens\":{},"
-      "\"target_tokens\":{},\"memory_bytes\":{}{}{}{}}}",
+      "\"target_tokens\":{},\"memory_bytes\":{}{}{}{}{}}}",
       m.step, jsonNumber(m.loss), jsonNumber(m.gradNorm), jsonNumber(m.learningRate), jsonNumber(m.tokensPerSecond()),
       jsonNumber(m.paddedTokensPerSecond()), jsonNumber(m.targetTokensPerSecond()), jsonNumber(m.stepMs),
       jsonNumber(m.hostMs), m.tokens, m.targetTokens, m.memoryBytes,
       m.lossScale > 0 ? fmt::format(",\"loss_scale\":{},\"skipped_steps\":{}", jsonNumber(m.lossScale), m.skippedSteps)
                       : "",
       m.ofTargets > 0 ? fmt::format(",\"micro_batches_of_targets\":{}", m.ofTargets) : "",
+      m.offload ? fmt::format(",\"offload\":{}", toJson(*m.offload)) : "",
       m.saveMs > 0 ? fmt::format(",\"save_ms\":{}", m.saveMs) : "");
+}
+
+std::string ft::rt::toJson(const OffloadMetrics &m) {
+  return fmt::format("{{\"host_updates_ms\":{},\"to_host_ms\":{},\"to_host_bytes\":{},\"to_device_ms\":{},"
+                     "\"to_device_bytes\":{},\"exposed_ms\":{}}}",
+                     jsonNumber(m.updatesMs), jsonNumber(m.toHostMs), m.toHostBytes, jsonNumber(m.toDeviceMs),
+                     m.toDeviceBytes, jsonNumber(m.exposedMs));
 }
 
 std::string ft::rt::toJson(const EvaluationMetrics &m) {

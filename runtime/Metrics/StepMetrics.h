@@ -2,10 +2,19 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
 namespace ft::rt {
+
+/// What a step had the host do beside its device.
+struct OffloadMetrics {
+  double updatesMs = 0;                        ///< kernels on the host's processors
+  double toHostMs = 0, toDeviceMs = 0;         ///< copies between the two
+  uint64_t toHostBytes = 0, toDeviceBytes = 0; ///< that these moved
+  double exposedMs = 0;                        ///< in which the device waited for one of these
+};
 
 struct StepMetrics {
   uint64_t step = 0, totalSteps = 0;
@@ -18,8 +27,9 @@ struct StepMetrics {
   uint64_t paddedTokens = 0;             ///< rows × sequence_len
   double stepMs = 0;
   double hostMs = 0; ///< in which the host did not wait for the device; near stepMs, the device may wait for the host
-  uint64_t ofTargets = 0;   ///< micro-batches that were computed for their targets alone
-  uint64_t memoryBytes = 0; ///< held now by this process on the device
+  uint64_t ofTargets = 0;                ///< micro-batches that were computed for their targets alone
+  uint64_t memoryBytes = 0;              ///< held now by this process on the device
+  std::optional<OffloadMetrics> offload; ///< where it was measured
   double saveMs = 0; ///< in which training stood still behind the step so that it can be saved; 0: it is not saved
 
   double tokensPerSecond() const { return perSecond(tokens); }
@@ -55,6 +65,7 @@ std::string clockTime(double seconds);
 
 /// One JSON object without a newline. Numbers that are not finite become strings: JSON has none.
 std::string toJson(const StepMetrics &metrics);
+std::string toJson(const OffloadMetrics &metrics);
 std::string toJson(const EvaluationMetrics &metrics);
 
 } // namespace ft::rt

@@ -49,7 +49,8 @@ Status RankProgram::prepare(const PlanFile &file, const RankProgramOptions &opti
   const uint32_t stamps = options.profile ? StepTimer::eventsNeeded(source) : 0;
   uint32_t events = queues.events + stamps, nextEvent = events + 1;
   for (const plan::Segment &segment : source.segments())
-    events += timed ? ExchangeTimer::eventsNeeded(segment) : 0;
+    events += (timed ? ExchangeTimer::eventsNeeded(segment) : 0) +
+              (options.poison ? 0 : HostTimer::eventsNeeded(source, segment));
   loadMark = events + 1;
   if (!driver->hostAccessible()) {
     const uint64_t bytes = weightStagingBytes(source);
@@ -71,7 +72,11 @@ Status RankProgram::prepare(const PlanFile &file, const RankProgramOptions &opti
       runner.enableProfile(source, queues.events + 1, measured);
     if (timed)
       runner.enableExchangeTimes(nextEvent);
-    nextEvent += ExchangeTimer::eventsNeeded(source.segments(i));
+    nextEvent += timed ? ExchangeTimer::eventsNeeded(source.segments(i)) : 0;
+    if (const uint32_t needed = HostTimer::eventsNeeded(source, source.segments(i)); needed > 0 && !options.poison) {
+      runner.enableHostTimes(source, std::exchange(nextEvent, nextEvent + needed));
+      hostTimed = true;
+    }
     segments.push_back(std::move(runner));
   }
   if (progress && communicator)
@@ -146,6 +151,7 @@ Status RankProgram::runKind(plan::Segment::Kind kind) {
     if (segment.kind() == kind) {
       if (progress)
         progress->enter(kind);
+      ++ran[static_cast<size_t>(kind) % ran.size()];
       Status status = runSegment(segment);
       if (progress)
         progress->leave();
@@ -160,6 +166,21 @@ Expected<Progress::Times> RankProgram::exchangeTimes(plan::Segment::Kind kind) c
     if (segment.kind() == kind)
       return segment.exchangeTimes();
   return Progress::Times();
+}
+
+Expected<std::optional<HostTimes>> RankProgram::hostTimes(uint64_t step) const {
+  if (!hostTimed || stepNow != step + 1)
+    return std::optional<HostTimes>();
+  for (size_t kind = 0; kind < ran.size(); ++kind)
+    if (ran[kind] > 0 && kind != plan::Segment::FINISH) // of the step itself, and told by none
+      return std::optional<HostTimes>();
+  HostTimes times;
+  for (const SegmentRunner &segment : segments)
+    if (const uint32_t runs = ofStep[static_cast<size_t>(segment.kind()) % ofStep.size()]) {
+      FT_ASSIGN_OR_RETURN(const HostTimes last, segment.hostTimes());
+      times.add(last, runs);
+    }
+  return std::optional(times);
 }
 
 Expected<uint32_t> RankProgram::endOutputs() {

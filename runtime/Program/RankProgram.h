@@ -6,8 +6,11 @@
 #include "runtime/Plan/PlanFile.h"
 #include "runtime/Program/SegmentRunner.h"
 
+#include <array>
 #include <cstddef>
+#include <optional>
 #include <span>
+#include <utility>
 
 namespace ft::rt {
 
@@ -68,6 +71,7 @@ public:
   static constexpr uint32_t marks = 3;
   Status mark(uint64_t step) {
     stepNow = step + 1;
+    ofStep = std::exchange(ran, {});
     if (progress)
       progress->beginStep(stepNow);
     return driver->stamp(0, queues.marks[step % marks]);
@@ -84,6 +88,12 @@ public:
   double waitedMs() const { return waited; }
   /// A number of f64 [1] in a slot; 0 where the plan has no such output.
   double number(plan::Output::Kind kind, uint32_t slot) const;
+
+  /// Whether something runs on the host, or travels there, that hostTimes() tells of: not poisoned.
+  bool timesHost() const { return hostTimed; }
+  /// Of a step whose outputs have been waited for: of a segment that it ran more than once, the last run stands for
+  /// all. Nothing where another step has begun, whose stamps have taken their place.
+  Expected<std::optional<HostTimes>> hostTimes(uint64_t step) const;
 
   const Profile &profile() const { return measured; }
   /// Whether devices exchange, and say what that takes: asynchronous ones, not poisoned.
@@ -113,8 +123,10 @@ private:
   uint64_t stepNow = 0; ///< that is enqueued
   Profile measured;
   double waited = 0;
-  bool waits = false, timed = false;
+  bool waits = false, timed = false, hostTimed = false;
   bool begun = false; ///< an update that is not finished
+  /// How often segments have run since the last mark, and between that and the one before; by kind.
+  std::array<uint32_t, Progress::kinds> ran = {}, ofStep = {};
 };
 
 } // namespace ft::rt

@@ -128,6 +128,75 @@ TEST(RankProgram, FinishesAnUpdateBesideTheNextStepOrBeforeWhatReads) {
   EXPECT_NE(gradient(), 0) << "it was finished";
 }
 
+namespace {
+/// The tiny plan, whose first micro-batch copies a number of four bytes to the host.
+plan::Plan withATransfer() {
+  plan::Plan plan = TinyPlan::make(1);
+  plan::Operand number;
+  for (int i = 0; i < plan.buffers_size(); ++i)
+    if (plan.buffers(i).name() == "vocab")
+      number.set_buffer(uint32_t(i));
+  number.set_rows(1), number.set_row_bytes(4), number.set_pitch(4), number.set_read(1);
+  plan::Operand there = number;
+  there.set_buffer(uint32_t(plan.buffers_size())), there.set_read(0), there.set_write(1);
+  plan::Buffer &away = *plan.add_buffers();
+  away.set_name("away"), away.set_arena(uint32_t(plan.arenas_size())), away.set_class_(plan::Buffer::ACTIVATION);
+  away.set_size(4);
+  plan::Arena &arena = *plan.add_arenas();
+  arena.set_name("host_transfers"), arena.set_space(plan::Arena::PINNED), arena.set_transient(true);
+  arena.set_size(64), arena.set_alignment(64);
+  for (plan::Segment &segment : *plan.mutable_segments())
+    if (segment.kind() == plan::Segment::ACCUMULATE_FIRST) {
+      plan::Step &step = *segment.add_steps();
+      step.set_name("away");
+      *step.mutable_copy()->mutable_src() = number, *step.mutable_copy()->mutable_dst() = there;
+    }
+  return plan;
+}
+} // namespace
+
+TEST(RankProgram, TellsTheHostsTimesOfAStepUntilAnotherBegins) {
+  auto file = TinyPlan::write(withATransfer(), testing::TempDir() + "rank-program-test.bin");
+  ASSERT_TRUE(file);
+  auto loaded = RankProgram::load(*file, std::move(*openCpuDevice(1)), {});
+  ASSERT_TRUE(loaded.ok()) << loaded.status().message();
+  RankProgram &program = **loaded;
+  ASSERT_TRUE(program.timesHost());
+  auto run = [&](plan::Segment::Kind kind) {
+    if (kind != plan::Segment::UPDATE)
+      submit(program);
+    EXPECT_TRUE(program.run(kind).ok());
+  };
+  auto bytesOf = [&](uint64_t step) -> uint64_t { // 0: nothing is told
+    const auto times = program.hostTimes(step);
+    EXPECT_TRUE(times.ok());
+    return times.ok() && *times ? (*times)->toHostBytes : 0;
+  };
+  ASSERT_TRUE(program.mark(0).ok());
+  run(plan::Segment::ACCUMULATE_FIRST), run(plan::Segment::UPDATE);
+  EXPECT_EQ(bytesOf(1), 0u) << "is not marked";
+  ASSERT_TRUE(program.mark(1).ok());
+  EXPECT_EQ(bytesOf(1), 4u);
+  run(plan::Segment::ACCUMULATE_FIRST);
+  EXPECT_EQ(bytesOf(1), 0u) << "its stamps are the next step's";
+  run(plan::Segment::ACCUMULATE_FIRST), run(plan::Segment::UPDATE);
+  ASSERT_TRUE(program.mark(2).ok());
+  EXPECT_EQ(bytesOf(1), 0u);
+  EXPECT_EQ(bytesOf(2), 8u) << "of two runs";
+  ASSERT_TRUE(program.mark(3).ok());
+  EXPECT_EQ(bytesOf(3), 0u) << "ran nothing";
+}
+
+TEST(RankProgram, TellsNothingOfAHostWhereNothingIs) {
+  auto file = TinyPlan::write(TinyPlan::make(1), testing::TempDir() + "rank-program-test.bin");
+  auto program = RankProgram::load(*file, std::move(*openCpuDevice(1)), {});
+  ASSERT_TRUE(program.ok());
+  EXPECT_FALSE((*program)->timesHost());
+  EXPECT_TRUE((*program)->mark(1).ok());
+  const auto times = (*program)->hostTimes(1);
+  EXPECT_TRUE(times.ok() && !*times);
+}
+
 TEST(RankProgram, RefusesWhatDoesNotFitNamingTheArenas) {
   plan::Plan plan = TinyPlan::make(1);
   arenaNamed(plan, "activations")->set_size(uint64_t(1) << 45);

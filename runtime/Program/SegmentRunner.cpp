@@ -61,6 +61,10 @@ void SegmentRunner::enableProfile(const plan::Plan &source, uint32_t firstEvent,
 
 void SegmentRunner::enableExchangeTimes(uint32_t firstEvent) { exchanges.emplace(*segment, bodySteps(), firstEvent); }
 
+void SegmentRunner::enableHostTimes(const plan::Plan &source, uint32_t firstEvent) {
+  onHost.emplace(source, bodySteps(), firstEvent);
+}
+
 Status SegmentRunner::warmUpAndCapture() {
   FT_RETURN_IF_ERROR(checkExchangeStreams(*segment));
   // Both runs are without the host's part, so its events are not waited for either.
@@ -112,14 +116,20 @@ Status SegmentRunner::runStep(size_t index) {
     return runPoisoned(index);
   if (exchanges)
     FT_RETURN_IF_ERROR(exchanges->beginWait(index, *device));
+  if (onHost)
+    FT_RETURN_IF_ERROR(onHost->beginWait(index, *device));
   FT_RETURN_IF_ERROR(waitForEvents(step.source()));
   if (exchanges)
     FT_RETURN_IF_ERROR(exchanges->endWait(index, *device));
+  if (onHost)
+    FT_RETURN_IF_ERROR(onHost->endWait(index, *device));
   if (timer)
     FT_RETURN_IF_ERROR(timer->begin(index, *device));
   FT_RETURN_IF_ERROR(step.enqueue(*device));
   if (exchanges)
     FT_RETURN_IF_ERROR(exchanges->endWork(index, *device));
+  if (onHost)
+    FT_RETURN_IF_ERROR(onHost->endWork(index, *device));
   // Before the step's own event: what joins its stream to stream 0 is last on it, or a capture could not end.
   if (timer)
     FT_RETURN_IF_ERROR(timer->end(index, *device));

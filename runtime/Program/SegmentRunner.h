@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/Program/ExchangeTimer.h"
+#include "runtime/Program/HostTimer.h"
 #include "runtime/Program/Poison.h"
 #include "runtime/Program/StepTimer.h"
 #include "runtime/Program/Steps.h"
@@ -30,6 +31,10 @@ public:
   void enableExchangeTimes(uint32_t firstEvent);
   /// Of the last run, with which the device is done.
   Expected<Progress::Times> exchangeTimes() const { return exchanges->read(*device); }
+  /// Measures every run from now on for hostTimes().
+  void enableHostTimes(const plan::Plan &plan, uint32_t firstEvent);
+  /// Of the last run, with which the device is done; nothing where none is measured.
+  Expected<HostTimes> hostTimes() const { return onHost ? onHost->read(*device) : HostTimes(); }
   /// Runs the steps once, then records them as a graph that later runs replay. The device must support capture.
   Status warmUpAndCapture();
   bool wantsCapture() const { return segment->capture(); }
@@ -60,6 +65,7 @@ private:
   std::optional<uint32_t> graph;
   std::optional<StepTimer> timer;
   std::optional<ExchangeTimer> exchanges;
+  std::optional<HostTimer> onHost;
 };
 
 } // namespace ft::rt

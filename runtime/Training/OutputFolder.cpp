@@ -8,6 +8,7 @@
 #include "runtime/Support/Strings.h"
 #include "runtime/Training/Algorithms.h"
 #include "runtime/Training/Leftovers.h"
+#include "runtime/Training/RunInputs.h"
 
 #include <fmt/format.h>
 
@@ -51,12 +52,36 @@ bool hasTrainedNothing(const fs::path &folder) {
   return interrupted && *interrupted == true && steps && *steps == 0;
 }
 
-/// A result that lies in the folder; empty where none does. A run that has not finished has left none.
+/// Results of a run of whichever kind: an adapter and a model that lie beside each other would be read together.
+constexpr std::string_view results[] = {"adapter_config.json", "adapter_model.safetensors", "config.json",
+                                        "model.safetensors"};
+
+/// "rank-3.log": of a run of more ranks than this one, perhaps.
+bool isRankLog(std::string_view name) {
+  constexpr std::string_view before = "rank-", behind = ".log";
+  if (!name.starts_with(before) || !name.ends_with(behind) || name.size() <= before.size() + behind.size())
+    return false;
+  name.remove_prefix(before.size()), name.remove_suffix(behind.size());
+  return name.find_first_not_of("0123456789") == name.npos;
+}
+
+/// Whether a run of ftrun has written its results there: the recipe of one, or its summary. Metrics alone, which other
+/// programs write alike, do not tell.
+bool hasOwnResults(const fs::path &folder) {
+  std::error_code ignored;
+  if (fs::exists(folder / resolvedRecipeFile, ignored))
+    return true;
+  const auto summary = readJsonObject((folder / summaryFile).string());
+  return summary.ok() && findMember(*summary, "plan_sha256");
+}
+
+/// Weights that lie in the folder and would be replaced; empty where none are. A run that has not finished has left
+/// none.
 std::string resultIn(const fs::path &folder, const plan::Plan &plan) {
   std::error_code ignored;
-  for (const plan::ExportFile &file : plan.exports())
-    if (fs::exists(folder / file.file(), ignored))
-      return file.file();
+  for (const std::string &name : OutputFolder::replaced(folder.string(), plan))
+    if (name.ends_with(".safetensors") && fs::exists(folder / name, ignored))
+      return name;
   return "";
 }
 
@@ -82,16 +107,17 @@ void removeCheckpoints(Files &files, const std::string &folder, bool all) {
     (void)removeFolder(files, folder + "/" + name);
 }
 
-/// Whoever dies between any two of these leaves a folder that is still known as a run's: metrics.jsonl goes last, and
-/// ahead of it the summary, of which a run that has trained nothing is known.
+/// Whoever dies between any two of these leaves a folder that is still known as a run's: metrics.jsonl goes last, ahead
+/// of it the summary, of which a run that has trained nothing is known, and ahead of that the recipe.
 void removeOwnFiles(Files &files, const std::string &folder, const plan::Plan &plan) {
   removeCheckpoints(files, folder, /*all=*/true);
   for (const std::string &name : files.list(folder))
     if (isFailedStep(name))
       removeFailedStep(files, folder + "/" + name, plan);
-  for (const std::string &name : OutputFolder::names(plan))
-    if (name != summaryFile && name != metricsFile)
+  for (const std::string &name : OutputFolder::replaced(folder, plan))
+    if (name != summaryFile && name != metricsFile && name != resolvedRecipeFile)
       (void)files.remove(folder + "/" + name);
+  (void)files.remove(folder + "/" + std::string(resolvedRecipeFile));
   (void)files.remove(folder + "/" + summaryFile);
   (void)files.remove(folder + "/" + metricsFile);
 }
@@ -153,7 +179,7 @@ fs::path nearestFolder(const std::string &path) {
 Status checkRoom(const std::string &path, const fs::path &there, const plan::Plan &plan) {
   std::error_code error;
   uint64_t replaced = 0;
-  for (const std::string &name : OutputFolder::names(plan))
+  for (const std::string &name : OutputFolder::replaced(path, plan))
     if (const uintmax_t size = fs::file_size(fs::path(path) / name, error); !error)
       replaced += size;
   return checkResultRoom(path, there.string(), replaced, plan);
@@ -292,6 +318,19 @@ std::vector<std::string> OutputFolder::names(const plan::Plan &plan) {
     names.push_back(fmt::format("rank-{}.log", rank));
   std::sort(names.begin(), names.end());
   return names;
+}
+
+std::vector<std::string> OutputFolder::replaced(const std::string &path, const plan::Plan &plan) {
+  std::vector<std::string> all = names(plan);
+  if (!hasOwnResults(path))
+    return all;
+  all.insert(all.end(), std::begin(results), std::end(results));
+  for (const std::string &name : systemFiles().list(path))
+    if (isRankLog(name))
+      all.push_back(name);
+  std::sort(all.begin(), all.end());
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+  return all;
 }
 
 std::vector<std::string> OutputFolder::files(const plan::Plan &plan) const {

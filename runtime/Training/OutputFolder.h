@@ -35,9 +35,9 @@ public:
   /// refused with BadInput unless `overwrite`, and a checkpoint, a link to nothing and a folder that another run writes
   /// always; CannotRun where there is no room for the results.
   static Status check(const std::string &path, const plan::Plan &plan, bool overwrite);
-  /// Creates the folder, or takes one that check() allows, from which it removes what a run of this plan writes and
-  /// nothing else, and keeps room there for the results. Where it refuses all is left as it is. A process that dies in
-  /// it leaves a folder that the next call takes. `files` is what removes.
+  /// Creates the folder, or takes one that check() allows, from which it removes what replaced() names, failed
+  /// steps and checkpoints, and nothing else, and keeps room there for the results. Where it refuses all is left as it
+  /// is. A process that dies in it leaves a folder that the next call takes. `files` is what removes.
   static Expected<OutputFolder> prepare(const std::string &path, const plan::Plan &plan, bool overwrite,
                                         Files &files = systemFiles());
 
@@ -52,6 +52,9 @@ public:
 
   /// What a run of the plan writes at the top of its folder, sorted.
   static std::vector<std::string> names(const plan::Plan &plan);
+  /// What prepare() removes from the folder at the top: these, and where a run has left its results there, those of a
+  /// run of any kind, so that no adapter lies beside a model that it is not of. Sorted.
+  static std::vector<std::string> replaced(const std::string &path, const plan::Plan &plan);
   /// The paths of those that are there, and of those of a failed step.
   std::vector<std::string> files(const plan::Plan &plan) const;
 

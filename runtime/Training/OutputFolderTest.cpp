@@ -153,6 +153,60 @@ TEST_F(OutputFolderTest, OverwriteRemovesOwnFilesOnly) {
     EXPECT_FALSE(fs::exists(path + "/" + name)) << name;
 }
 
+TEST_F(OutputFolderTest, OverwriteRemovesWhatARunOfAnotherKindLeft) {
+  const std::vector<std::string> full = {"config.json", "model.safetensors", "rank-1.log", "recipe.resolved.textproto"};
+  const std::vector<std::string> others = {"thesis.tex", "rank-x.log", "model-00001-of-00002.safetensors"};
+  auto fill = [&](const std::string &summary) {
+    fs::remove_all(path);
+    for (const auto *names : {&full, &others})
+      for (const std::string &name : *names)
+        touch(name);
+    touch("metrics.jsonl", "{\"step\":1}\n");
+    if (!summary.empty())
+      touch("summary.json", summary);
+  };
+  auto expectReplaced = [&] {
+    for (const std::string &name : full)
+      EXPECT_FALSE(fs::exists(path + "/" + name)) << name;
+    for (const std::string &name : others)
+      EXPECT_TRUE(fs::exists(path + "/" + name)) << name;
+  };
+  fill(R"({"plan_sha256":"1"})");
+  EXPECT_EQ(refusal(true), "");
+  expectReplaced();
+  fill(R"({"plan_sha256":"1"})");
+  fs::remove(path + "/recipe.resolved.textproto");
+  EXPECT_EQ(refusal(true), "");
+  expectReplaced();
+  fill(""); // one that died ahead of its summary
+  EXPECT_NE(refusal().find("holds model.safetensors, and no finished run"), std::string::npos);
+  EXPECT_EQ(refusal(true), "");
+  expectReplaced();
+
+  for (int removals = 0, died = 1; died; ++removals) {
+    fill(R"({"plan_sha256":"1"})");
+    MortalFiles files(removals);
+    died = 0;
+    try {
+      EXPECT_TRUE(OutputFolder::prepare(path, plan, /*overwrite=*/true, files).ok());
+    } catch (MortalFiles::Death) {
+      died = 1;
+    }
+    EXPECT_EQ(refusal(true), "") << "behind removal " << removals;
+    expectReplaced();
+  }
+}
+
+TEST_F(OutputFolderTest, OverwriteKeepsModelsThatNoRunOfOursMade) {
+  for (const char *name : {"config.json", "model.safetensors", "rank-1.log"})
+    touch(name);
+  touch("metrics.jsonl", "{\"step\":1}\n"); // as others write them
+  touch("summary.json", "{}");
+  EXPECT_EQ(refusal(true), "");
+  for (const char *name : {"config.json", "model.safetensors", "rank-1.log"})
+    EXPECT_TRUE(fs::exists(path + "/" + name)) << name;
+}
+
 TEST_F(OutputFolderTest, CheckpointsOfOthersStay) {
   touch("checkpoint-500/trainer_state.json");
   for (bool overwrite : {false, true})

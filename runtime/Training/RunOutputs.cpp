@@ -29,7 +29,7 @@ Status keepApart(const RunInputs &inputs, const std::string &out) {
                                        {"--adapter", inputs.options.adapter},
                                        {"--algorithms", inputs.options.algorithms}}) {
     bool reads = same(out, source);
-    for (const std::string &name : OutputFolder::names(inputs.plan()))
+    for (const std::string &name : OutputFolder::replaced(out, inputs.plan()))
       reads |= same(out + "/" + name, source);
     for (const uint64_t step : completeCheckpoints(out))
       reads |= same(out + "/" + checkpointName(step), source);

@@ -1,6 +1,7 @@
 #include "runtime/Training/RunReport.h"
 
 #include "runtime/Plan/Memory.h"
+#include "runtime/Plan/Timeline.h"
 #include "runtime/Support/Strings.h"
 #include "runtime/Text/DataReport.h"
 #include "runtime/Text/TargetReport.h"
@@ -78,6 +79,29 @@ nlohmann::ordered_json ranksJson(const std::vector<RankTimes> &ranks, const std:
     all.push_back(std::move(one));
   }
   return all;
+}
+
+/// What a step that is measured took of its host, beside what the plan predicts of one.
+nlohmann::ordered_json offloadJson(const StepMetrics &step, const plan::Plan &plan) {
+  nlohmann::ordered_json json = {{"step", step.step}, {"step_ms", step.stepMs}};
+  json.update(nlohmann::ordered_json::parse(toJson(*step.offload)));
+  const Timeline predicted = timelineOf(plan);
+  json["predicted_host_updates_ms"] = predicted.hostUs / 1e3;
+  json["predicted_exposed_ms"] = (predicted.hostExposedUs + predicted.parkedExposedUs) / 1e3;
+  return json;
+}
+
+std::string offloadLine(const StepMetrics &step, const plan::Plan &plan) {
+  const OffloadMetrics &m = *step.offload;
+  const Timeline predicted = timelineOf(plan);
+  const auto moved = [](uint64_t bytes, double ms) {
+    return fmt::format("{:.1f} ms ({:.1f} GB/s)", ms, ms > 0 ? static_cast<double>(bytes) / ms * 1e-6 : 0);
+  };
+  return fmt::format("the host in step {}: updates {:.1f} ms, copies to it {}, from it {}; of {:.1f} ms the device "
+                     "waited {:.1f} for that; predicted: updates {:.1f} ms, waits {:.1f} ms\n",
+                     step.step, m.updatesMs, moved(m.toHostBytes, m.toHostMs), moved(m.toDeviceBytes, m.toDeviceMs),
+                     step.stepMs, m.exposedMs, predicted.hostUs / 1e3,
+                     (predicted.hostExposedUs + predicted.parkedExposedUs) / 1e3);
 }
 
 nlohmann::json evaluationJson(const std::optional<EvaluationMetrics> &m) {
@@ -167,6 +191,8 @@ std::string ft::rt::closing(const RunInputs &inputs, const RunResult &result, co
   if (after)
     text += fmt::format("eval_loss {:.4f}, perplexity {:.2f}{}\n", after->loss, after->perplexity(),
                         before ? fmt::format(" (before: {:.4f}, {:.2f})", before->loss, before->perplexity()) : "");
+  if (t.offloading)
+    text += offloadLine(*t.offloading, inputs.plan());
   if (!result.ranks.empty())
     text += formatTimes(result.ranks, inputs.hosts) + "\n";
   text += formatMemoryOutcome(memory);
@@ -214,6 +240,8 @@ std::string ft::rt::summaryJson(const RunInputs &inputs, const DeviceInfo &devic
     json["answer_after"] = result.after.answer;
   }
   json["memory"] = memoryJson(memory);
+  if (t.offloading)
+    json["offload"] = offloadJson(*t.offloading, inputs.plan());
   if (!result.ranks.empty())
     json["ranks"] = ranksJson(result.ranks, inputs.hosts);
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";

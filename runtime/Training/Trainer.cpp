@@ -52,6 +52,10 @@ Expected<std::optional<EvaluationMetrics>> ft::rt::evaluate(RankProgram &program
   return std::optional<EvaluationMetrics>(metrics);
 }
 
+static OffloadMetrics toMetrics(const HostTimes &times) {
+  return {times.updates, times.toHost, times.toDevice, times.toHostBytes, times.toDeviceBytes, times.exposed};
+}
+
 static double meanOf(double sum, uint64_t steps) { return steps ? sum / static_cast<double>(steps) : 0; }
 
 TrainingResult ft::rt::resultAt(const RunPosition &position) {
@@ -121,7 +125,7 @@ Expected<TrainingResult> Trainer::run() {
     pending = enqueued;
     if (verifies(step))
       FT_RETURN_IF_ERROR(endVerified());
-    else if (immediate || savesAfter(step))
+    else if (immediate || savesAfter(step) || timesHost(step))
       FT_RETURN_IF_ERROR(finishPending());
     FT_ASSIGN_OR_RETURN(ended, endsAfter(step));
     if (evaluatesAfter(step) && !ended) {
@@ -235,6 +239,11 @@ Status Trainer::finishStep(const Pending &finished) {
     lossSum += metrics.loss;
     result.tokens += metrics.tokens;
     result.targetTokens += metrics.targetTokens;
+  }
+  FT_ASSIGN_OR_RETURN(const std::optional<HostTimes> onHost, program.hostTimes(metrics.step));
+  if (onHost) {
+    metrics.offload = toMetrics(*onHost);
+    result.offloading = metrics;
   }
   if (savesAfter(metrics.step) && !result.bad) {
     FT_ASSIGN_OR_RETURN(metrics.saveMs, capture());

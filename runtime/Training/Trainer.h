@@ -8,6 +8,8 @@
 #include "runtime/Training/StepSaving.h"
 #include "runtime/Training/StepVerifier.h"
 
+#include <bit>
+
 namespace ft::rt {
 
 /// Where a loss or a gradient norm was not finite first. The device refuses every update from that step on.
@@ -21,7 +23,8 @@ struct TrainingResult {
   double meanLoss = 0; ///< over the finished steps
   double seconds = 0;  ///< of training alone
   uint64_t tokens = 0, targetTokens = 0;
-  bool interrupted = false; ///< before its last step
+  bool interrupted = false;              ///< before its last step
+  std::optional<StepMetrics> offloading; ///< the last step whose work on the host was measured
   std::optional<BadStep> bad;
 };
 
@@ -80,6 +83,12 @@ private:
   bool isLastAnyway(uint64_t step) const;
   bool readsStateAfter(uint64_t step) const;
   bool savesAfter(uint64_t step) const { return options.saving && options.saving->dueAfter(step, isLast(step)); }
+  /// Whether the step is waited for so that its work on the host can be told. The next one starts later for it, so
+  /// these become rare; the first has no update to finish.
+  bool timesHost(uint64_t step) const {
+    const uint64_t ran = step - options.from.step;
+    return program.timesHost() && ran > 1 && std::has_single_bit(ran);
+  }
   bool verifies(uint64_t step) const { return options.verifier && options.verifier->verifies(step); }
   /// Whether the records are needed for something else between this step and the next.
   bool leavesRecords(uint64_t step) const {

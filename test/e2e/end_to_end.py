@@ -258,6 +258,25 @@ class Run(WorkshopTest):
         self.train(plan, "out")
         self.assertEqual((out / "thesis.txt").read_text(), "mine")
 
+    def test_overwriting_leaves_one_result(self):
+        # An adapter beside another run's model would be loaded with it.
+        adapter = {"adapter_config.json", "adapter_model.safetensors"}
+        whole = {"config.json", "model.safetensors"}
+        lora, full = self.compile("lora", lora=LORA), self.compile("full")
+        for plan, there, gone in ((lora, adapter, whole), (full, whole, adapter), (lora, adapter, whole)):
+            self.train(plan, "out", "--overwrite")
+            names = {path.name for path in (self.folder / "out").iterdir()}
+            self.assertLessEqual(there, names)
+            self.assertFalse(gone & names)
+        refused = call(*self.command(full, "out", "--overwrite", "--adapter", self.folder / "out" / "adapter_model.safetensors"))
+        self.assertEqual(refused.code, 1, refused.text)
+        self.assertLessEqual(adapter, {path.name for path in (self.folder / "out").iterdir()})
+        self.train(full, "model")
+        kept = self.bytes("model", "model.safetensors")
+        self.refused(call(*self.command(lora, "model", "--overwrite", model=self.folder / "model" / "model.safetensors")), 1,
+                     "holds what --model reads")
+        self.assertEqual(self.bytes("model", "model.safetensors"), kept)
+
     def test_a_prompt_that_cannot_be_answered_is_refused_before_the_start(self):
         self.train(self.compile(), "model")  # a folder of weights, which a tokenizer of another model joins
         shutil.copy("test/goldens/text/digits/tokenizer.json", self.folder / "model")

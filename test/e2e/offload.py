@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
 """An optimizer on the host: the same bits as on the device, whatever share of it is there."""
+import json
+import pathlib
 import unittest
 
 from harness import FTC, call
@@ -43,6 +45,35 @@ class Offload(OffloadTest):
         explained = call(FTC, "explain", self.folder / "host.bin").out
         self.assertRegex(explained, r"host_moments +HOST")
         self.assertRegex(explained, r"host_masters +PINNED")
+
+    def measured(self, base_model, **fields):
+        """What each step says of its host, the first aside: that finishes no update."""
+        self.left("host", **dict(FORMS["full, one micro-batch"], base_model=f'"{base_model}"', **fields))
+        lines = [json.loads(line) for line in self.bytes("host", "metrics.jsonl").splitlines()]
+        self.assertTrue(all("offload" in line for line in lines), "the CPU is waited for in each step")
+        self.assertEqual(lines[0]["offload"]["host_updates_ms"], 0)
+        return [line["offload"] for line in lines[1:]]
+
+    def test_what_the_host_does_is_measured(self):
+        # On the CPU all of it is exposed, and a host that has a hundred times as much to do takes longer for it.
+        config = json.loads(pathlib.Path("recipes/models/tiny-gqa/config.json").read_text())
+        large = self.folder / "large"
+        large.mkdir()
+        (large / "config.json").write_text(json.dumps(dict(config, vocab_size=30000)))
+        few, many = (self.measured(model, offload_optimizer=offload(1)) for model in ("tiny-gqa", large))
+        for step in few + many:
+            self.assertGreater(min(step["host_updates_ms"], step["to_host_bytes"], step["to_device_bytes"]), 0)
+            whole = step["host_updates_ms"] + step["to_host_ms"] + step["to_device_ms"]
+            self.assertGreaterEqual(step["exposed_ms"], 0.999 * whole)
+        quickest = lambda steps: min(step["exposed_ms"] for step in steps)
+        self.assertGreater(quickest(many), 5 * quickest(few))
+        summary = self.summary("host")["offload"]
+        self.assertEqual({name: summary[name] for name in many[-1]}, many[-1])
+        self.assertGreater(summary["predicted_host_updates_ms"], 0)
+        said = self.train(self.folder / "host.bin", "host", "--overwrite").out
+        self.assertRegex(said, r"the host in step 3: updates [\d.]+ ms, copies to it [\d.]+ ms \([\d.]+ GB/s\), from it .* predicted: updates")
+        self.left("device", **FORMS["full"])
+        self.assertNotIn("offload", self.summary("device"))
 
     def test_plans_for_a_gpu(self):
         # Adapters lie in borders there as on the CPU, or apart; their masters are on the host in part or all.

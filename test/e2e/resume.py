@@ -14,7 +14,7 @@ from harness import FTC, LORA, WorkshopTest, call, tensors
 DROPOUT = '{ r: 3 lora_alpha: 8 lora_dropout: 0.2 target_modules: "all-linear" }'
 # What may differ between two runs of the same steps.
 TIMES = ("step_ms", "host_ms", "save_ms", "tokens_per_second", "padded_tokens_per_second", "target_tokens_per_second",
-         "memory_bytes", "eval_seconds")
+         "memory_bytes", "eval_seconds", "offload")
 # Of 256 rows 30 are in a step: the first epoch ends inside step 9.
 RUN = dict(save_steps=3, max_steps=10, micro_batch_size=15, gradient_accumulation_steps=2, lr_scheduler_type="COSINE",
            warmup_steps=2)
