@@ -1,5 +1,6 @@
 #include "runtime/Device/Cpu/Gemm.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 using namespace ft;
@@ -121,10 +122,15 @@ Expected<std::unique_ptr<PreparedGemm>> GemmCache::make(const plan::Gemm &gemm) 
     FT_ASSIGN_OR_RETURN(context, DnnlContext::create(libraries.dnnl));
   }
   if (codes)
-    return makeCodeGemm(gemm, *context, team, bf16Products);
+    return makeCodeGemm(gemm, *context, team, bf16Products == Bf16Products::Fast);
   const bool allF32 = gemm.a_type() == plan::F32 && gemm.b_type() == plan::F32 && gemm.d_type() == plan::F32;
-  const bool native =
-      bf16Products && gemm.a_type() == plan::BF16 && gemm.b_type() == plan::BF16 && isF32OrBf16(gemm.d_type());
+  const bool native = bf16Products != Bf16Products::None && gemm.a_type() == plan::BF16 &&
+                      gemm.b_type() == plan::BF16 && isF32OrBf16(gemm.d_type());
+  // Panels are packed for many rows and columns.
+  constexpr uint64_t wideLeast = 32;
+  if (native && bf16Products == Bf16Products::Slow && std::min(gemm.m(), gemm.n()) >= wideLeast)
+    if (auto wide = makeWideGemm(gemm, team); wide.ok())
+      return wide;
   // With few columns the team's inner kernel is mostly empty; oneDNN's first form is better where it reads A by rows.
   const bool thin = gemm.n() < 48 && !gemm.trans_a();
   if ((allF32 || native) && !thin)

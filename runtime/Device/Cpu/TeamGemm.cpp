@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <immintrin.h>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -22,9 +23,15 @@ constexpr int64_t tileRows = 8, tileColumns = 48;
 // Below this many rows of D a transposed panel is not used often enough: read from memory, or (of a batch: small) from
 // the cache.
 constexpr int64_t panelMinRows = 256, batchPanelMinRows = 64;
-constexpr int64_t panelBytes = 256 << 10; // a quarter of a core's level-2 cache
+// A quarter of a core's level-2 cache; what that is where the machine does not say.
+constexpr int64_t usualPanelBytes = 256 << 10;
 // A block without panels has at least so many rows: each call of the library packs all of B anew.
 constexpr int64_t blockMinRows = 256, blocksEach = 2;
+
+int64_t panelBytes() {
+  const long cache = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  return cache > 0 ? cache / 4 : usualPanelBytes;
+}
 
 int64_t bytes(plan::DType type) { return type == plan::BF16 ? 2 : 4; }
 
@@ -119,7 +126,7 @@ void TeamGemm::choosePanels() {
     return;
   if (!batched && n < 2 * tileColumns * int64_t(team.threads()))
     return;
-  const int64_t columns = std::max<int64_t>(1, panelBytes / columnBytes / tileColumns) * tileColumns;
+  const int64_t columns = std::max<int64_t>(1, panelBytes() / columnBytes / tileColumns) * tileColumns;
   if (columns * columnBytes <= partWorkspace)
     panelColumns = std::min(columns, n);
 }
