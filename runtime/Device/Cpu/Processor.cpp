@@ -44,7 +44,9 @@ Bf16Products ft::rt::bf16ProductsOf(const std::string &level) {
     return Bf16Products::None;
   __get_cpuid_count(7, 0, &a, &b, &c, &d);
   const bool fp16 = d & (1u << 23), tiles = d & (1u << 22);
-  return __builtin_cpu_is("intel") && fp16 && !tiles ? Bf16Products::Slow : Bf16Products::Fast;
+  if (tiles)
+    return Bf16Products::Tiles;
+  return __builtin_cpu_is("intel") && fp16 ? Bf16Products::Slow : Bf16Products::Fast;
 }
 
 uint32_t ft::rt::usableProcessors() {

@@ -21,6 +21,7 @@ enum class Bf16Products {
   None,
   Slow, ///< at half the rate of f32
   Fast, ///< at its rate or above
+  Tiles ///< AMX: at several times its rate, where products are large
 };
 
 /// At this level. Slow are Intel's processors that have tiles (AMX, known by their AVX512_FP16) where the machine hides

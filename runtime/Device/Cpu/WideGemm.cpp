@@ -22,7 +22,8 @@ using wide::tileRows;
 /// Rows of A that are packed at a time: 440 KB, of 1 or 2 MB.
 constexpr int64_t packedRows = 12 * tileRows;
 /// Below this a block's B is packed for too few rows.
-constexpr int64_t leastBlockRows = 24 * tileRows, blocksEach = 2;
+constexpr int64_t leastBlockRows = 12 * tileRows, blocksEach = 2;
+constexpr int64_t leastWork = 1 << 20; // operations that are worth another member
 
 int64_t ceilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -38,6 +39,11 @@ private:
   struct Block {
     int64_t item, row, rows, column, columns;
   };
+  /// The columns that a member has packed, in this call.
+  struct alignas(64) Member {
+    const uint16_t *b;
+    int64_t column;
+  };
   struct Call {
     const uint16_t *a, *b;
     char *d;
@@ -52,7 +58,7 @@ private:
   }
   bool fits(int64_t columns) const { return 4 * (aFloats() + bFloats(columns) + sumFloats(columns)) <= partWorkspace; }
   void chooseBlocks();
-  void runBlock(const Block &block, const Call &call, float *workspace) const;
+  void runBlock(const Block &block, const Call &call, Member &member, float *workspace) const;
   void multiplyRows(const Block &block, int64_t row, int64_t rows, int64_t from, int64_t depth, const Call &call,
                     const float *b, float *workspace) const;
 
@@ -61,16 +67,19 @@ private:
   int64_t partWorkspace = 0;             ///< bytes of each member
   int64_t mostRows = 0, mostColumns = 0; ///< of a block
   std::vector<Block> blocks;             ///< those of a member beside each other
+  std::vector<Member> members;
 };
 
-/// Members share columns before rows where there are enough of both: a block of few rows packs B for little, one of few
-/// columns A.
+/// Rows are cut before columns where there are many of both: a block of few rows packs B for little, one of few columns
+/// A. What is small stays in one piece.
 void WideGemm::chooseBlocks() {
-  const int64_t threads = team.threads(), items = std::max<int64_t>(1, gemm.batch()), m = gemm.m(), n = gemm.n();
+  const int64_t items = std::max<int64_t>(1, gemm.batch()), m = gemm.m(), n = gemm.n();
+  // Of several parts of k, B is packed for each block anew.
+  const int64_t wanted = (int64_t(gemm.k()) > mostDepth ? 1 : blocksEach) * team.threads();
   int64_t across = 1, down = 1;
-  while (across * down * items < blocksEach * threads) {
+  while (across * down * items < wanted && 2 * m * n * int64_t(gemm.k()) / (across * down) > leastWork) {
     const int64_t rows = m / down, columns = n / across;
-    if (rows >= 2 * leastBlockRows / 3 * 2 && rows >= columns)
+    if (rows >= 2 * leastBlockRows && rows >= columns)
       ++down;
     else if (columns >= 4 * tileColumns)
       ++across;
@@ -85,10 +94,14 @@ void WideGemm::chooseBlocks() {
   while (across * tileColumns < n && !fits(ceilDivide(ceilDivide(n, tileColumns), across) * tileColumns))
     ++across;
   mostColumns = std::min(n, ceilDivide(ceilDivide(n, tileColumns), across) * tileColumns);
-  for (int64_t item = 0; item < items; ++item)
+  // Items of one B lie beside each other, so that a member packs its columns once.
+  const int64_t outer = gemm.stride_b() ? items : 1, inner = items / outer;
+  for (int64_t group = 0; group < outer; ++group)
     for (int64_t column = 0; column < n; column += mostColumns)
-      for (int64_t row = 0; row < m; row += mostRows)
-        blocks.push_back({item, row, std::min(mostRows, m - row), column, std::min(mostColumns, n - column)});
+      for (int64_t item = group * inner; item < (group + 1) * inner; ++item)
+        for (int64_t row = 0; row < m; row += mostRows)
+          blocks.push_back({item, row, std::min(mostRows, m - row), column, std::min(mostColumns, n - column)});
+  members.resize(team.threads());
 }
 
 Status WideGemm::prepare() {
@@ -123,18 +136,21 @@ void WideGemm::multiplyRows(const Block &block, int64_t row, int64_t rows, int64
     }
 }
 
-void WideGemm::runBlock(const Block &block, const Call &call, float *workspace) const {
+void WideGemm::runBlock(const Block &block, const Call &call, Member &member, float *workspace) const {
   const wide::Operand b{call.b, int64_t(gemm.ldb()), gemm.trans_b()};
   float *panel = workspace + aFloats();
   for (int64_t from = 0; from < int64_t(gemm.k()); from += mostDepth) {
     const int64_t depth = std::min<int64_t>(mostDepth, gemm.k() - from);
-    wide::packColumns(b, block.column, block.columns, from, depth, panel);
+    if (depth < int64_t(gemm.k()) || member.b != call.b || member.column != block.column)
+      wide::packColumns(b, block.column, block.columns, from, depth, panel);
+    member = {call.b, block.column};
     for (int64_t row = 0; row < block.rows; row += packedRows)
       multiplyRows(block, row, std::min(packedRows, block.rows - row), from, depth, call, panel, workspace);
   }
 }
 
 Status WideGemm::run(const void *a, const void *b, void *d, void *workspace) {
+  std::fill(members.begin(), members.end(), Member{nullptr, 0});
   team.runAs(static_cast<int64_t>(blocks.size()), [&](uint32_t self, int64_t begin, int64_t end) {
     auto *own = reinterpret_cast<float *>(static_cast<char *>(workspace) + self * partWorkspace);
     for (int64_t i = begin; i < end; ++i) {
@@ -144,7 +160,7 @@ Status WideGemm::run(const void *a, const void *b, void *d, void *workspace) {
                {static_cast<const uint16_t *>(a) + item * gemm.stride_a(),
                 static_cast<const uint16_t *>(b) + item * gemm.stride_b(),
                 static_cast<char *>(d) + item * gemm.stride_d() * (gemm.d_type() == plan::BF16 ? 2 : 4)},
-               own);
+               members[self], own);
     }
   });
   return {};
