@@ -7,7 +7,8 @@
 Parts, all by default: compile (time and peak memory of ftc on the four LoRA benchmarks), train (SmolLM2-135M LoRA at
 4 x 256 tokens, FP32_TRUE and BF16_TRUE; with --peer the same by transformers and PEFT right after, on the same cores:
 `PYTHON SCRIPT f32|bf16 ROWS TOKENS HF_DIR` shall print "tok/s X ... rss GB Y"), rates (GEMMs against oneDNN's own
-sgemm, row kernels against a measured copy), busy (the step beside processes that compute at nice 10, all on the same
+sgemm, row kernels against a measured copy), parts (where a step's time goes in each precision, beside its products at
+the fastest rate that one of them reaches), busy (the step beside processes that compute at nice 10, all on the same
 --cores cores; not among the default). What other processes take meanwhile is written beside each number: above
 0.1 cores it is no measurement of this program.
 """
@@ -154,6 +155,70 @@ def measure_rates(options, folder):
     return dict(row, steps=options.steps, copy_gb_per_s=round(copy_rate(), 1), gemms=gemms, kernels=kernels)
 
 
+ROW = re.compile(r"^(\S.*?)\s+(\d+)\s+([\d.]+)\s+[\d.]+\s+[\d.]+\s+[\d.]+\s+[\d.]+$", re.M)
+SHAPE = re.compile(r"gemm/(?:(\d+) of )?(\d+)x(\d+)x(\d+)")
+
+
+def step_parts(text, steps):
+    """Milliseconds and GFLOP of a step by kind, from what --profile printed of so many steps."""
+    parts = {name: dict(ms=0.0, gflop=0.0) for name in ("linears and head", "attention's products", "adapters' products",
+                                                        "row kernels, copies")}
+    fastest = 0.0
+    for name, calls, ms in ROW.findall(text):
+        shape = SHAPE.fullmatch(name)
+        if not shape and not name.startswith(("launch/", "memset/", "copy/")):
+            continue
+        flop = 0.0
+        kind = "row kernels, copies"
+        if shape:
+            batch, *sizes = (int(size or 1) for size in shape.groups())
+            flop = 2e-9 * int(calls) * batch * sizes[0] * sizes[1] * sizes[2]
+            kind = "attention's products" if batch > 1 else "linears and head" if min(sizes) >= 256 else "adapters' products"
+        parts[kind]["ms"] += float(ms) / steps
+        parts[kind]["gflop"] += flop / steps
+        if kind == "linears and head":
+            fastest = max(fastest, flop / float(ms) * 1e3)
+    return dict(parts=parts, fastest_gflop_per_s=fastest)
+
+
+def measure_parts(options, folder):
+    recipe, plan = folder / "recipe.textproto", folder / "plan.bin"
+    rows = {}
+    for precision in options.precision:
+        recipe.write_text(RECIPE.format(precision=precision))
+        timed([options.bin / "ftc", "compile", recipe, "-o", plan])
+        text, row = timed([options.bin / "ftrun", plan, "--model", options.model, "--stop-after", options.steps, "--out",
+                           folder / "out-parts", "--overwrite", "--profile"])
+        rows[precision] = dict(step_parts(text, options.steps), cpu=cpu_name(), other_cores=row["other_cores"])
+    return rows
+
+
+TRIED = """In f32 the floor above is the processor's own rate, and nothing exact makes the products fewer: rows without a target, tiles
+above the diagonal, the first layer's dX and all gradients of frozen weights are left out already. Measured, one thread, and not
+taken for f32: the library's "brg" form, also with weights in its own blocked layout (between 8 % slower and 2 % faster than its sgemm),
+our own panels and tile (5 to 20 % slower); products of three bf16 parts of each number, six for one, by AMX (at 790 GFLOP/s a core no
+more than 132 of f32, where sgemm has 160). Strassen's seven products were only estimated: what they save at these sizes goes into
+sums that leave the caches. Taken: panels of a quarter of the level-2 cache, 4 % on what lies transposed. Taken for bf16: f32 panels
+where vectors multiply bf16 at half the rate (84 against 165 GFLOP/s a core); beside AMX the same for attention's products (64 x 256 x 64
+went at 38 GFLOP/s on two cores), and "brg" for linears where "gemm" copies more than it multiplies."""
+
+
+def parts_section(measured):
+    text = "## Where a step goes\n\nMilliseconds of a step, and what its products alone would take at the fastest rate among the linears."
+    for precision, row in measured.items():
+        total = {key: sum(part[key] for part in row["parts"].values()) for key in ("ms", "gflop")}
+        floor = total["gflop"] / row["fastest_gflop_per_s"] * 1e3
+        text += f"\n\n{precision}, on {row['cpu']} (others: {row['other_cores']}):\n\n" + table(
+            ["part", "ms", "GFLOP", "GFLOP/s"],
+            [[name, f"{part['ms']:.0f}", f"{part['gflop']:.1f}",
+              f"{part['gflop'] / part['ms'] * 1e3:.0f}" if part["gflop"] else ""]
+             for name, part in row["parts"].items()] +
+            [["together", f"{total['ms']:.0f}", f"{total['gflop']:.1f}", ""],
+             [f"products at {row['fastest_gflop_per_s']:.0f} GFLOP/s, nothing else", f"{floor:.0f}", f"{total['gflop']:.1f}", ""]])
+        text += (f"\n\n{4 * 256 / total['ms'] * 1e3:.0f} tokens/s of {4 * 256 / floor * 1e3:.0f} that this floor allows.")
+    return text + "\n\n" + TRIED
+
+
 class Busy:
     """So many processes that compute at nice 10 while this is open."""
 
@@ -225,6 +290,8 @@ def report(results):
                            row["other_cores"]]
                           for precision, pairs in results["train"].items() for pair in pairs
                           for who, row in pair.items()]) + "".join(map(ratios, results["train"].items())))
+    if "parts" in results:
+        parts.append(parts_section(results["parts"]))
     if "busy" in results:
         busy = results["busy"]
         parts.append(f"## Beside processes that compute at nice 10, all on {busy['cores']} cores\n\nMedian seconds of a step of "
@@ -261,14 +328,14 @@ def main():
     parser.add_argument("--pairs", type=int, default=3, help="of ftrun and the peer, in turns")
     parser.add_argument("--precision", nargs="+", choices=("FP32_TRUE", "BF16_TRUE"), default=["FP32_TRUE", "BF16_TRUE"])
     parser.add_argument("--cores", type=int, default=2, help="of the part busy")
-    parser.add_argument("part", nargs="*", help="compile, train, rates, busy")
+    parser.add_argument("part", nargs="*", help="compile, train, rates, parts, busy")
     options = parser.parse_args()
     parts = options.part or ["compile", "train", "rates"]
-    if set(parts) - {"compile", "train", "rates", "busy"} or bool(options.peer) != bool(options.hf):
-        parser.error("parts are compile, train, rates and busy; --peer and --hf go together")
+    if set(parts) - {"compile", "train", "rates", "parts", "busy"} or bool(options.peer) != bool(options.hf):
+        parser.error("parts are compile, train, rates, parts and busy; --peer and --hf go together")
     stored = ROOT / "reports/results/cpu.json"
     results = json.loads(stored.read_text()) if stored.exists() else {}
-    if set(parts) != {"busy"}: # which says for itself what it ran on
+    if set(parts) - {"busy", "parts"}: # which say for themselves what they ran on
         results.update(cpu=cpu_name(), cores=CORES)
     with tempfile.TemporaryDirectory() as folder:
         for part in parts:

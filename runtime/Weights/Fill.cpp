@@ -39,7 +39,7 @@ Status runFills(const std::vector<Fill> &fills, const LoadTarget &target, uint32
     return failed(fmt::format(
         "{} tensors lie in buffers that the host cannot write, and there is no way to upload them", others.size()));
   FirstBad bad(fills);
-  fillAll(direct, target, threadCount(threads), bad);
+  fillAll(direct, target, threadCount(threads), bad, AfterReading::Release);
   FT_RETURN_IF_ERROR(bad.status());
   FT_RETURN_IF_ERROR(sendFills(others, target, threadCount(threads), bad));
   return bad.status();

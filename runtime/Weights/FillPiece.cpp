@@ -98,15 +98,21 @@ uint64_t fillElements(const Placed &placed, uint64_t first, uint64_t count, Firs
   return made;
 }
 
-void fillAll(const std::vector<Placed> &all, const LoadTarget &target, uint32_t threads, FirstBad &bad) {
+void fillAll(const std::vector<Placed> &all, const LoadTarget &target, uint32_t threads, FirstBad &bad,
+             AfterReading after) {
   const std::vector<Piece> pieces = piecesOf(all);
   std::vector<ReadAhead::Parts> reads;
   for (const Piece &piece : pieces)
     reads.push_back({piece.placed->fill->produce.fileBytes(piece.first, piece.count)});
   ReadAhead ahead(std::move(reads));
   parallelFor(threads, pieces.size(), [&](uint64_t i) {
-    const ReadAhead::Reading reading = ahead.begin(i);
-    const uint64_t made = fillElements(*pieces[i].placed, pieces[i].first, pieces[i].count, bad);
+    uint64_t made = 0;
+    {
+      const ReadAhead::Reading reading = ahead.begin(i);
+      made = fillElements(*pieces[i].placed, pieces[i].first, pieces[i].count, bad);
+    }
+    if (after == AfterReading::Release)
+      ahead.release(i);
     if (target.made)
       target.made(made);
   });

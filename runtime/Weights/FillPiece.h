@@ -32,7 +32,12 @@ struct Placed {
 /// Returns how many bytes that were.
 uint64_t fillElements(const Placed &placed, uint64_t first, uint64_t count, FirstBad &bad);
 
+/// Whether pages of files keep counting as the process's memory once they have been read. Letting them go costs a tenth
+/// of what copying does: for arenas in the host's memory, which the whole process has to fit beside.
+enum class AfterReading { Keep, Release };
+
 /// All of them, in pieces on `threads` threads; pieces are made in the order in which files hold them.
-void fillAll(const std::vector<Placed> &all, const LoadTarget &target, uint32_t threads, FirstBad &bad);
+void fillAll(const std::vector<Placed> &all, const LoadTarget &target, uint32_t threads, FirstBad &bad,
+             AfterReading after = AfterReading::Keep);
 
 } // namespace ft::rt

@@ -64,6 +64,16 @@ ReadAhead::Reading::~Reading() {
     of.asksForAll = true;
 }
 
+void ReadAhead::release(uint64_t index) const {
+  const auto page = uintptr_t(::sysconf(_SC_PAGESIZE));
+  for (const std::span<const std::byte> part : items[index]) {
+    const uintptr_t begin = (uintptr_t(part.data()) + page - 1) / page * page;
+    const uintptr_t end = (uintptr_t(part.data()) + part.size()) / page * page;
+    if (begin < end) // a mapping that nobody writes: the content stays, in the file
+      ::madvise(reinterpret_cast<void *>(begin), end - begin, MADV_DONTNEED);
+  }
+}
+
 ReadAhead::Reading ReadAhead::begin(uint64_t index) {
   const uint64_t until = ends[index] + window;
   for (uint64_t known = asked; known < items.size() && (known <= index || ends[known - 1] < until);) {

@@ -39,6 +39,8 @@ public:
   };
   /// Item `index` begins.
   [[nodiscard]] Reading begin(uint64_t index);
+  /// Item `index` has been read: its whole pages stop counting as the process's memory, until they are read again.
+  void release(uint64_t index) const;
 
 private:
   /// How far ahead: enough for the fastest disks, and little beside what is loaded.

@@ -39,7 +39,7 @@ void transposeBytes(const std::byte *from, uint64_t pitch, uint64_t rows, std::b
 
 class CpuDevice final : public Device {
 public:
-  CpuDevice(DeviceInfo deviceInfo, CpuLibraries cpuLibraries, uint32_t threads, bool bf16Products)
+  CpuDevice(DeviceInfo deviceInfo, CpuLibraries cpuLibraries, uint32_t threads, Bf16Products bf16Products)
       : information(std::move(deviceInfo)), libraries(std::move(cpuLibraries)), team(libraries.openMp, threads),
         gemms(libraries, team, bf16Products) {}
 
@@ -262,7 +262,7 @@ Expected<std::unique_ptr<Device>> ft::rt::openCpuDevice(uint32_t threads) {
   const uint32_t count = threads ? threads : usableProcessors();
   FT_RETURN_IF_ERROR(checkThreads(count));
   info.name += fmt::format(", {} thread{}", count, count == 1 ? "" : "s");
-  auto device = std::make_unique<CpuDevice>(std::move(info), std::move(libraries), count, hasBf16Products(level));
+  auto device = std::make_unique<CpuDevice>(std::move(info), std::move(libraries), count, bf16ProductsOf(level));
   FT_RETURN_IF_ERROR(device->checkTeam());
   return std::unique_ptr<Device>(std::move(device));
 }

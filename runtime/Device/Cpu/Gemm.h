@@ -1,6 +1,7 @@
 // GEMMs of the cpu driver, prepared once by shape.
 #pragma once
 
+#include "runtime/Device/Cpu/Processor.h"
 #include "runtime/Device/Cpu/Team.h"
 #include "runtime/Device/Device.h"
 #include "runtime/Plan/plan.pb.h"
@@ -57,9 +58,9 @@ Expected<std::unique_ptr<PreparedGemm>> makeDnnlGemm(const plan::Gemm &gemm, con
 std::unique_ptr<PreparedGemm> makeDnnlSgemm(const plan::Gemm &gemm, const DnnlContext &context);
 
 /// The types of makeDnnlGemm, divided over the team: a block of D for each member, multiplied by oneDNN on one thread.
-/// Fails with CannotRun where oneDNN has no such form.
+/// `tiles` says that the processor multiplies bf16 in tiles (AMX). Fails with CannotRun where oneDNN has no such form.
 Expected<std::unique_ptr<PreparedGemm>> makeTeamGemm(const plan::Gemm &gemm, const DnnlContext &context,
-                                                     const Team &team);
+                                                     const Team &team, bool tiles);
 
 /// Any mixture of f32, bf16 and f16 as f32 products: panels of A and B are widened into the workspace, summed in f32
 /// and rounded once. For processors without bf16 products, and for f16. Fails with CannotRun where the workspace holds
@@ -67,16 +68,20 @@ Expected<std::unique_ptr<PreparedGemm>> makeTeamGemm(const plan::Gemm &gemm, con
 Expected<std::unique_ptr<PreparedGemm>> makePanelGemm(const plan::Gemm &gemm, const DnnlContext &context,
                                                       const Team &team);
 
+/// bf16 to bf16 or f32, as f32 products of our own panels with AVX-512, divided over the team; sums are f32, rounded
+/// once. Fails with CannotRun where the workspace holds no panel.
+Expected<std::unique_ptr<PreparedGemm>> makeWideGemm(const plan::Gemm &gemm, const Team &team);
+
 /// Products of F8E4M3 with scales, divided over the team: codes are widened into panels of the workspace, in bf16
 /// (which holds them exactly) where `bf16` says that the processor multiplies that, else in f32; sums are f32, scaled
 /// and rounded once. Fails with CannotRun where the workspace holds no panel.
 Expected<std::unique_ptr<PreparedGemm>> makeCodeGemm(const plan::Gemm &gemm, const DnnlContext &context,
                                                      const Team &team, bool bf16);
 
-/// Chooses among the five and shares what is equal.
+/// Chooses among the six and shares what is equal.
 class GemmCache {
 public:
-  GemmCache(const CpuLibraries &libraries, const Team &team, bool bf16Products)
+  GemmCache(const CpuLibraries &libraries, const Team &team, Bf16Products bf16Products)
       : libraries(libraries), team(team), bf16Products(bf16Products) {}
 
   Expected<uint32_t> prepare(const plan::Gemm &gemm);
@@ -90,7 +95,7 @@ private:
 
   const CpuLibraries &libraries;
   const Team &team;
-  const bool bf16Products;
+  const Bf16Products bf16Products;
   std::unique_ptr<DnnlContext> context; // before gemms: they are destroyed first
   std::vector<std::unique_ptr<PreparedGemm>> gemms;
   std::map<std::string, uint32_t> handles;

@@ -38,9 +38,15 @@ Expected<std::string> ft::rt::processorLevel() {
   return level;
 }
 
-bool ft::rt::hasBf16Products(const std::string &level) {
+Bf16Products ft::rt::bf16ProductsOf(const std::string &level) {
   unsigned a = 0, b = 0, c = 0, d = 0;
-  return level == "x86-64-v4" && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & (1u << 5));
+  if (level != "x86-64-v4" || !__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a & (1u << 5)))
+    return Bf16Products::None;
+  __get_cpuid_count(7, 0, &a, &b, &c, &d);
+  const bool fp16 = d & (1u << 23), tiles = d & (1u << 22);
+  if (tiles)
+    return Bf16Products::Tiles;
+  return __builtin_cpu_is("intel") && fp16 ? Bf16Products::Slow : Bf16Products::Fast;
 }
 
 uint32_t ft::rt::usableProcessors() {
