@@ -1,5 +1,7 @@
 #include "runtime/Checkpoint/CheckpointWriter.h"
 
+#include <algorithm>
+#include <iterator>
 #include <system_error>
 
 using namespace ft;
@@ -11,7 +13,10 @@ CheckpointWriter::~CheckpointWriter() {
 }
 
 void CheckpointWriter::writeNow(const Order &order) {
-  Outcome made{order.state.position.step, writeCheckpoint(order.plan, order.read, order.state, folder, files), {}};
+  CheckpointState state = order.state;
+  if (order.lateFacts)
+    std::ranges::move(order.lateFacts(), std::back_inserter(state.facts));
+  Outcome made{state.position.step, writeCheckpoint(order.plan, order.read, state, folder, files), {}};
   if (made.written.ok() && order.limit > 0)
     made.removed = removeOldCheckpoints(folder, order.limit, order.keep, files);
   outcome = std::move(made);

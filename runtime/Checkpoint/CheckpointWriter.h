@@ -4,6 +4,7 @@
 #include "runtime/Checkpoint/CheckpointFolder.h"
 
 #include <atomic>
+#include <functional>
 #include <optional>
 #include <thread>
 
@@ -31,6 +32,7 @@ public:
     CheckpointState state;
     uint64_t limit = 0;
     std::optional<uint64_t> keep = {};
+    std::function<std::vector<RunFact>()> lateFacts = {}; ///< go behind those of `state`; may be empty
   };
   /// Starts one; none may be on its way. A machine without a thread for it writes before it returns.
   void start(Order order);

@@ -16,6 +16,7 @@ namespace ft::rt {
 /// What a user is told about a device and its libraries: `ftrun --devices`, the banner, summary.json.
 struct DeviceInfo {
   std::string name;                   ///< "NVIDIA H200", processor model on the CPU
+  std::string place;                  ///< which of those that the driver shows: "CUDA device 1"; empty on the CPU
   std::string arch;                   ///< "sm_90", "x86-64-v4"
   std::vector<std::string> targets;   ///< target names that this device can run
   uint64_t totalBytes = 0;            ///< memory that the driver reports

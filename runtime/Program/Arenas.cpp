@@ -31,6 +31,11 @@ static uint64_t availableBytes(const plan::Plan &plan, const Fit &fit, const Dev
   return contextAlone ? device.totalBytes : device.freeBytes;
 }
 
+/// "CUDA device 1, NVIDIA H200,".
+static std::string named(const DeviceInfo &device) {
+  return device.place.empty() ? device.name : fmt::format("{}, {},", device.place, device.name);
+}
+
 Expected<Arenas> Arenas::reserve(const plan::Plan &plan, Device &device, uint32_t rank, uint32_t ranksOnHost,
                                  uint64_t ncclBytes) {
   Arenas arenas(plan, device);
@@ -44,11 +49,12 @@ Expected<Arenas> Arenas::reserve(const plan::Plan &plan, Device &device, uint32_
   arenas.deviceTotal = fit.arenas, arenas.outsideTotal = fit.outside;
   if (fit.needs() > free)
     return cannotRun(
-        fmt::format("{} needs {} ({}; {} outside the arenas{}), {} has {} free: end other programs or compile "
+        fmt::format("{} needs {} ({}; {} outside the arenas{}), {} has {} free of {}: end other programs{}, or compile "
                     "with a smaller micro_batch_size or sequence_len",
                     plan.name(), formatBytes(fit.needs()), describeArenas(plan), formatBytes(fit.outside),
-                    uncounted ? fmt::format(", {} of them NCCL's", formatBytes(uncounted)) : "", device.info().name,
-                    formatBytes(free)));
+                    uncounted ? fmt::format(", {} of them NCCL's", formatBytes(uncounted)) : "", named(device.info()),
+                    formatBytes(free), formatBytes(device.info().totalBytes),
+                    plan.target().driver() == plan::CUDA ? " on it (nvidia-smi lists them)" : ""));
   for (const plan::Arena &arena : plan.arenas()) {
     auto base = device.reserve(arena.space(), std::max<uint64_t>(1, arena.size()), arena.alignment());
     if (!base.ok())

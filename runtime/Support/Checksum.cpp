@@ -20,4 +20,6 @@ void Checksum::update(std::span<const std::byte> bytes) {
 
 uint64_t Checksum::value() const { return XXH3_64bits_digest(&state->xxh3); }
 
+uint64_t checksumOf(std::span<const std::byte> bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
+
 } // namespace ft::rt

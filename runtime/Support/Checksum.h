@@ -24,4 +24,7 @@ private:
   std::unique_ptr<State> state;
 };
 
+/// The same of bytes that lie together.
+uint64_t checksumOf(std::span<const std::byte> bytes);
+
 } // namespace ft::rt

@@ -9,7 +9,8 @@ using namespace ft::rt;
 
 Checkpoints::Checkpoints(RankProgram &program, SavingRank rank, Journal &journal, std::string folderPath,
                          OfTheRun ofTheRun, Files &files)
-    : StepSaving(program, rank), journal(journal), folder(std::move(folderPath)), writer(files, folder) {
+    : StepSaving(program, rank), journal(journal), folder(std::move(folderPath)),
+      lateFacts(std::move(ofTheRun.lateFacts)), writer(files, folder) {
   next.seed = ofTheRun.seed;
   next.facts = std::move(ofTheRun.facts);
   next.products = std::move(ofTheRun.products);
@@ -42,7 +43,7 @@ Status Checkpoints::write(const RunPosition &position) {
   std::optional<uint64_t> keep;
   if (run.load_best_model_at_end() && next.best)
     keep = next.best->step;
-  CheckpointWriter::Order order{plan, {}, next, run.save_total_limit(), keep};
+  CheckpointWriter::Order order{plan, {}, next, run.save_total_limit(), keep, lateFacts};
   if (shared && !self.here)
     return collectAndWrite(std::move(order));
   if (shared)

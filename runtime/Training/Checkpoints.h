@@ -5,6 +5,7 @@
 #include "runtime/Training/Journal.h"
 #include "runtime/Training/StepSaving.h"
 
+#include <functional>
 #include <set>
 
 namespace ft::rt {
@@ -19,6 +20,8 @@ public:
     uint64_t seed = 0;
     std::vector<RunFact> facts;
     std::vector<std::string> products;
+    /// What takes long to find out: asked for by the thread that writes.
+    std::function<std::vector<RunFact>()> lateFacts;
   };
   /// All but `ofTheRun` must outlive it, `program` with its arenas most of all.
   Checkpoints(RankProgram &program, SavingRank rank, Journal &journal, std::string folder, OfTheRun ofTheRun,
@@ -48,6 +51,7 @@ private:
 
   Journal &journal;
   const std::string folder;
+  const std::function<std::vector<RunFact>()> lateFacts;
   CheckpointState next;
   std::set<uint64_t> lost; ///< could not be written
   uint64_t newestStep = 0, failureCount = 0;

@@ -2,6 +2,7 @@
 
 #include "runtime/Plan/Kinds.h"
 #include "runtime/Training/Rank.h"
+#include "runtime/Training/Resume.h"
 #include "runtime/Training/RunReport.h"
 
 #include <fmt/format.h>
@@ -97,6 +98,7 @@ Status runAll(Rank &rank) {
     FT_RETURN_IF_ERROR(rank.outputs->check(*rank.program));
   const TensorSource *adapter = rank.inputs.adapter ? &*rank.inputs.adapter : nullptr;
   FT_RETURN_IF_ERROR(loadWeights(rank, rank.inputs.resume ? rank.inputs.resume.get() : adapter));
+  FT_RETURN_IF_ERROR(checkBaseWeights(rank.inputs));
   FT_RETURN_IF_ERROR(openFeeds(rank));
   FT_RETURN_IF_ERROR(lockstep.meet());
   if (rank.outputs) // last of what may be refused, behind every rank's device and weights

@@ -1,6 +1,7 @@
 #include "runtime/Training/Resume.h"
 
 #include "runtime/Support/FileKind.h"
+#include "runtime/Support/Strings.h"
 #include "runtime/Training/RunFacts.h"
 
 #include <fmt/format.h>
@@ -82,4 +83,17 @@ Status ft::rt::findCheckpoint(RunInputs &inputs) {
   if (!inputs.resume)
     return badInput(fmt::format("--resume {}: holds no complete checkpoint", options.resume));
   return {};
+}
+
+Status ft::rt::checkBaseWeights(const RunInputs &inputs) {
+  if (!inputs.resume || !namesWeights(inputs.resume->state().facts)) // then it was made by another version
+    return {};
+  const std::vector<FactDifference> found = differences(inputs.resume->state().facts, weightsFacts(inputs));
+  if (found.empty())
+    return {};
+  return badInput(fmt::format("{}: the weights in {} are not those that it was trained on: XXH3 over them is {} there "
+                              "and {} now, behind the same headers; give the files as they were (copy or download them "
+                              "again), or start anew with another --out",
+                              inputs.resume->path(), inputs.model->path(), shown(found.front().then),
+                              found.front().now));
 }

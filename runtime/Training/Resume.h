@@ -11,4 +11,8 @@ namespace ft::rt {
 /// `inputs.resumeNotes`.
 Status findCheckpoint(RunInputs &inputs);
 
+/// BadInput where a weight that stays as it is, is not what it was for the run that made the checkpoint, in any bit.
+/// Reads all of them once more: to be asked when they have just been loaded, by any ranks of a process.
+Status checkBaseWeights(const RunInputs &inputs);
+
 } // namespace ft::rt

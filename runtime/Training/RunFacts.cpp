@@ -15,6 +15,8 @@ using namespace ft;
 using namespace ft::rt;
 
 namespace {
+constexpr std::string_view weightsFact = "base_weights";
+
 std::string hex(std::string_view bytes) {
   return toHex({reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size()});
 }
@@ -107,6 +109,17 @@ std::vector<RunFact> ft::rt::deviceFacts(const RunInputs &inputs, Device &device
   if (device.hostAccessible()) // products are divided over threads
     facts.push_back({"threads", std::to_string(inputs.options.threads ? inputs.options.threads : usableProcessors())});
   return facts;
+}
+
+bool ft::rt::namesWeights(const std::vector<RunFact> &facts) {
+  return std::any_of(facts.begin(), facts.end(), [](const RunFact &fact) { return fact.name == weightsFact; });
+}
+
+std::vector<RunFact> ft::rt::weightsFacts(const RunInputs &inputs) {
+  if (!inputs.weights)
+    return {};
+  return {
+      {std::string(weightsFact), fmt::format("{:016x}", inputs.weights->of(*inputs.model, inputs.options.threads))}};
 }
 
 std::vector<FactDifference> ft::rt::differences(const std::vector<RunFact> &then, const std::vector<RunFact> &now) {

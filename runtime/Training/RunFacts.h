@@ -12,6 +12,13 @@ std::vector<RunFact> inputFacts(const RunInputs &inputs);
 /// Of processor and libraries.
 std::vector<RunFact> deviceFacts(const RunInputs &inputs, Device &device);
 
+/// "base_weights", of all bytes of the weights that stay as they are; nothing where none do. Reads them where nobody
+/// has.
+std::vector<RunFact> weightsFacts(const RunInputs &inputs);
+
+/// Whether a run's facts, as a checkpoint keeps them, say which weights those were.
+bool namesWeights(const std::vector<RunFact> &facts);
+
 struct FactDifference {
   std::string name, then, now;
   /// The run cannot be another's: what it trains is not what the checkpoint holds.

@@ -161,6 +161,11 @@ bool trainsAdapters(const plan::Plan &plan) {
                      [](const plan::Tensor &tensor) { return tensor.role() == plan::Tensor::ADAPTER; });
 }
 
+bool keepsWeights(const plan::Plan &plan) {
+  return std::any_of(plan.tensors().begin(), plan.tensors().end(),
+                     [](const plan::Tensor &tensor) { return tensor.role() == plan::Tensor::FROZEN; });
+}
+
 /// A whole model leaves with its tokenizer; an adapter finds it with its base.
 Status keepTokenizer(RunInputs &inputs, Console &console) {
   if (trainsAdapters(inputs.plan()))
@@ -181,6 +186,8 @@ Status openModel(RunInputs &inputs, Console &console) {
                     "or seeded:SEED for random weights");
   FT_ASSIGN_OR_RETURN(inputs.model, ModelSource::open(inputs.options.model));
   FT_RETURN_IF_ERROR(inputs.model->check(inputs.plan()));
+  if (keepsWeights(inputs.plan()) && !inputs.model->isSeeded())
+    inputs.weights = std::make_unique<WeightsChecksum>();
   if (!inputs.options.adapter.empty()) {
     FT_ASSIGN_OR_RETURN(inputs.adapter, AdapterSource::open(inputs.options.adapter, inputs.plan()));
   }

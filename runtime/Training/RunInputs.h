@@ -8,6 +8,7 @@
 #include "runtime/Training/Run.h"
 #include "runtime/Weights/Adapter.h"
 #include "runtime/Weights/Model.h"
+#include "runtime/Weights/WeightsChecksum.h"
 
 namespace ft::rt {
 
@@ -25,6 +26,9 @@ struct RunInputs {
   const RunOptions &options;
   std::unique_ptr<PlanFile> file; ///< its run section already holds what --set and --max-steps say
   std::optional<ModelSource> model;
+  /// Of the model's weights, where some of them stay as they are; null where there is nothing to compare: a seed, or a
+  /// run whose weights are all in its checkpoints.
+  std::unique_ptr<WeightsChecksum> weights;
   std::optional<AdapterSource> adapter;
   std::optional<TextCodec> codec;
   std::vector<uint32_t> prompt;   ///< of the answer to generate; empty where none is

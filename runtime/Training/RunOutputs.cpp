@@ -83,8 +83,11 @@ Status RunOutputs::open(RankProgram &program, SavingRank rank) {
   if (!saves)
     return {};
   saved.emplace(program, rank, journal, path,
-                Checkpoints::OfTheRun{inputs.plan().run().seed(), std::move(facts), std::move(products)},
+                Checkpoints::OfTheRun{inputs.plan().run().seed(), std::move(facts), std::move(products),
+                                      [this] { return weightsFacts(inputs); }},
                 systemFiles());
+  if (inputs.weights)
+    inputs.weights->begin(*inputs.model);
   if (inputs.resume)
     saved->continueFrom(inputs.resume->state(), inputs.continuesInPlace());
   return {};
@@ -125,6 +128,9 @@ void RunOutputs::tellResume(const std::vector<RunFact> &facts, const std::vector
   if (!inputs.resume)
     return;
   const CheckpointState &state = inputs.resume->state();
+  if (inputs.weights && !namesWeights(state.facts))
+    journal.line("note: the checkpoint does not say which weights its base had: of them size, header and both ends of "
+                 "each tensor are compared, not every byte");
   std::string why = describeChanges(*inputs.resume, inputs.plan(), facts);
   if (why.empty())
     why = productDifference(state.products, products);

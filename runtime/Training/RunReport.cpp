@@ -216,6 +216,8 @@ std::string ft::rt::summaryJson(const RunInputs &inputs, const DeviceInfo &devic
   json["deterministic"] = inputs.plan().deterministic();
   json["seed"] = inputs.plan().run().seed();
   json["model"] = inputs.options.model;
+  if (const auto sum = inputs.weights ? inputs.weights->known() : std::nullopt)
+    json["base_weights_xxh3"] = fmt::format("{:016x}", *sum);
   json["steps"] = t.steps;
   json["max_steps"] = inputs.steps;
   json["interrupted"] = interrupted;

@@ -317,4 +317,12 @@ Sha256Digest ModelSource::digest() const {
   return hash.finish();
 }
 
+std::vector<std::span<const std::byte>> ModelSource::bytesOfTensors() const {
+  std::vector<std::span<const std::byte>> all;
+  if (!isSeeded())
+    for (const auto &[name, entry] : tensors())
+      all.push_back(entry.view->bytes);
+  return all;
+}
+
 } // namespace ft::rt

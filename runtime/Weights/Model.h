@@ -54,6 +54,8 @@ public:
   /// SHA-256 over, per file in name order: size, header, and the first and last 64 bytes of every tensor. Takes
   /// milliseconds; tells checkpoints of one architecture apart unless they were made to collide.
   Sha256Digest digest() const;
+  /// What each tensor has in the files, in the order of their names; nothing of a seed.
+  std::vector<std::span<const std::byte>> bytesOfTensors() const;
 
 private:
   static Expected<ModelSource> openFiles(ModelPath path);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A run that dies at random moments, again and again, and is continued each time, ends as the run that never died.
 
-  deaths.py [TEST ...]        one rank, two as threads, two as processes; SIGKILL, SIGTERM, SIGINT
+  deaths.py [TEST ...]        one rank, two as threads, two as processes, three other kinds of run; SIGKILL, SIGTERM, SIGINT
   deaths.py compile           compiles the plans alone, into FTC_PLANS (harness.py)
 
 FTC_DEATHS says how often each way of dying is tried (default: 12; `FTC_DEATHS=1000 test/e2e/deaths.py Deaths.test_sigkill`
@@ -29,14 +29,16 @@ STEPS = 100000
 class Deaths(ResumeTest):
     """One rank."""
     parallelism = None
+    deaths = DEATHS
+    form = dict(lora=LORA) # of the recipe
 
     def setUp(self):
         super().setUp()
         self.random = random.Random(f"{SEED} {self.id()}")
         # Steps of a few milliseconds, each of them saved, and every seventh followed by an evaluation.
-        self.plan = self.compile(lora=LORA, save_steps=1, save_total_limit=2, eval_steps=7, max_steps=STEPS,
-                                 gradient_accumulation_steps=1, parallelism=self.parallelism,
-                                 data='{ train: "synthetic:7" eval: "synthetic:8" }')
+        self.plan = self.compile(**{**dict(save_steps=1, save_total_limit=2, eval_steps=7, max_steps=STEPS,
+                                           gradient_accumulation_steps=1, parallelism=self.parallelism,
+                                           data='{ train: "synthetic:7" eval: "synthetic:8" }'), **self.form})
 
     def newest(self):
         """The newest complete checkpoint, read as the format says."""
@@ -77,8 +79,8 @@ class Deaths(ResumeTest):
 
     def endure(self, number):
         start, newest, death = self.start_time(), 0, 0
-        while death < DEATHS or newest == 0: # on a busy machine none may be behind a step yet
-            self.assertLess(death, DEATHS + 50, "no death was behind a step")
+        while death < self.deaths or newest == 0: # on a busy machine none may be behind a step yet
+            self.assertLess(death, self.deaths + 50, "no death was behind a step")
             death += 1
             # Most moments are among the steps, some before the first.
             codes, said = self.die(number, self.random.uniform(0.3, 1) * start + self.random.uniform(0, 0.4))
@@ -130,6 +132,26 @@ class DeathsOfProcesses(DeathsOfShares):
             self.assertEqual(set(world.wait(240).values()), {0}, world.messages())
 
 
+class DeathsOnTheHost(Deaths):
+    """An optimizer whose states lie on the host in part; each step is evaluated, and the best one stays."""
+    deaths = (DEATHS + 3) // 4
+    form = dict(offload_optimizer="{ device: CPU fraction: 0.5 }", precision="BF16_MIXED", eval_steps=1,
+                load_best_model_at_end="true")
+
+
+class DeathsOverFewBits(Deaths):
+    """Adapters in halves, whose scale of losses is a state, over a base in NF4; a signal leaves a checkpoint."""
+    deaths = (DEATHS + 3) // 4
+    form = dict(lora=LORA, quantization="{ type: NF4 }", precision="FP16_MIXED", save_on_signal="true")
+
+
+class DeathsOfTheBest(Deaths):
+    """Two ranks with shares of weights and of moments in 8 bits; the best of them stays, and is what is left."""
+    deaths = (DEATHS + 3) // 4
+    form = dict(base_model='"tiny-blocks"', parallelism="{ strategy: FSDP dp_shard_size: 2 }", precision="BF16_MIXED",
+                optimizer_state_dtype="INT8", eval_steps=1, load_best_model_at_end="true", save_on_signal="true")
+
+
 if __name__ == "__main__":
-    compile_only(Deaths, DeathsOfShares)
+    compile_only(Deaths, DeathsOfShares, DeathsOnTheHost, DeathsOverFewBits, DeathsOfTheBest)
     unittest.main(verbosity=2)

@@ -182,6 +182,21 @@ class Said(WorkshopTest):
                          "CUDA_VISIBLE_DEVICES", "docs/several-nodes.md")
         self.assertFalse((self.folder / "out").exists())
 
+    @unittest.skipUnless(os.path.exists(FAKE), "no fake driver was built")
+    def test_a_card_that_others_fill_is_named_with_its_numbers(self):
+        plan = self.compile("plan", "--gpu", "h200", precision="BF16_MIXED", target=None)
+        for taken, code, parts in (
+                # Not as much as the driver's context and the plan's arenas: said before anything is reserved.
+                (2**34 - 2**28, 2, ["plan needs ", "; 660.00 MiB outside the arenas)", "CUDA device 1, Fake GPU, has "
+                                    "256.00 MiB free of 16.00 GiB: end other programs on it (nvidia-smi lists them), or "
+                                    "compile with a smaller micro_batch_size or sequence_len"]),
+                (0, 1, ["kernel ", " has no entry "])): # what the fake driver lacks next
+            result = call(FTRUN, plan, "--model", "seeded:1", "--gpu", "1", "--out", self.folder / "out",
+                          environment=dict(LD_LIBRARY_PATH=FAKE, FTC_FAKE_GPUS="2", FTC_FAKE_GPU_TAKEN=str(taken),
+                                           FTC_CUBLAS_DIR="/none"))
+            self.refused(result, code, *parts)
+        self.assertFalse((self.folder / "out").exists())
+
     def test_one_reduction_of_the_adapters_a_step(self):
         for steps in (1, 3):
             plan = self.compile(lora=LORA, parallelism=over(2), gradient_accumulation_steps=steps)

@@ -5,11 +5,13 @@ import json
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import time
 import unittest
 
 from harness import FTC, LORA, WorkshopTest, call, tensors
+from launch import World
 
 DROPOUT = '{ r: 3 lora_alpha: 8 lora_dropout: 0.2 target_modules: "all-linear" }'
 # What may differ between two runs of the same steps.
@@ -275,6 +277,91 @@ class Said(ResumeTest):
         self.assertRegex(text, r"checkpoint +what is being saved +\d+")
         self.assertIn("pinned host memory for checkpoints: ",
                       call(FTC, "check", self.folder / "plan.textproto", "--gpu", "h200").out)
+
+
+class Base(ResumeTest):
+    """Adapters continue over the weights that they were trained over."""
+
+    def change(self, name, bit):
+        """One bit in the middle of a tensor of the folder `base`; again: as it was."""
+        file = self.folder / "base" / "model.safetensors"
+        data = bytearray(file.read_bytes())
+        size = struct.unpack_from("<Q", data)[0]
+        begin, end = json.loads(data[8 : 8 + size])[name]["data_offsets"]
+        data[8 + size + (begin + end) // 8 * 4] ^= bit
+        file.write_bytes(data)
+
+    def test_a_bit_of_the_base_that_changed_is_seen(self):
+        base = self.folder / "base"
+        self.train(self.compile("maker"), "base", "--stop-after", "1")
+        plans = [self.compile("one", lora=LORA, **RUN),
+                 self.compile("quantised", lora=LORA, **RUN, quantization="{ type: NF4 }"),
+                 self.compile("ranks", lora=LORA, **RUN, parallelism="{ strategy: FSDP dp_shard_size: 2 shard_frozen: TRUE }")]
+        sums = set()
+        for plan in plans:
+            with self.subTest(plan.stem):
+                self.forget("whole", "parts")
+                self.train(plan, "whole", model=base)
+                self.train(plan, "parts", "--stop-after", "4", model=base)
+                before = sorted(path.name for path in (self.folder / "parts").iterdir())
+                self.change("model.layers.1.mlp.up_proj.weight", 1)
+                for out, resume in (("parts", "auto"), ("other", self.folder / "parts" / "checkpoint-3")):
+                    self.refused(call(*self.command(plan, out, "--resume", resume, model=base)), 1,
+                                 "base are not those that it was trained on: XXH3 over them is ", " there and ",
+                                 "start anew with another --out")
+                self.assertEqual(sorted(path.name for path in (self.folder / "parts").iterdir()), before)
+                self.assertFalse((self.folder / "other").exists())
+                self.change("model.layers.1.mlp.up_proj.weight", 1)
+                said = self.train(plan, "parts", "--resume", "auto", model=base)
+                self.assertIn("checkpoint-4 behind step 4 of 10: continues bit for bit", said.out)
+                self.assertNotIn("both ends of each tensor", said.out)
+                self.assertSameRun("parts", "whole")
+                sums |= {self.summary(out)["base_weights_xxh3"] for out in ("whole", "parts")}
+        self.assertEqual(len(sums), 1, "the same whatever ranks load, and in whatever form")
+
+    def test_each_process_compares_what_it_sees(self):
+        base = self.folder / "base"
+        self.train(self.compile("maker"), "base", "--stop-after", "1")
+        plan = self.compile("two", lora=LORA, **RUN, parallelism="{ dp_replicate_size: 2 }")
+
+        def run(out, codes, *options):
+            with World(self.folder, plan, ranks=2, out=out, options=options, model=base) as world:
+                self.assertEqual(set(world.wait(240).values()) - {3}, codes, world.messages())
+                return world[0].out.read_text() + world.messages()
+        run("whole", {0})
+        run("parts", {0}, "--stop-after", "4")
+        self.change("model.layers.0.mlp.down_proj.weight", 128)
+        self.assertIn("base are not those that it was trained on: XXH3 over them is ", run("parts", {1}, "--resume", "auto"))
+        self.change("model.layers.0.mlp.down_proj.weight", 128)
+        self.assertIn("continues bit for bit", run("parts", {0}, "--resume", "auto"))
+        self.assertSameRun("parts", "whole")
+        self.assertEqual(*(self.summary(out)["base_weights_xxh3"] for out in ("whole", "parts")))
+
+    def test_a_base_that_nothing_is_read_from_may_change(self):
+        """All weights of a full run are in its checkpoints."""
+        base = self.folder / "base"
+        self.train(self.compile("maker"), "base", "--stop-after", "1")
+        plan = self.compile("full", **RUN)
+        self.train(plan, "whole", model=base)
+        self.train(plan, "parts", "--stop-after", "4", model=base)
+        self.change("model.layers.1.mlp.up_proj.weight", 1)
+        self.assertIn("continues bit for bit", self.train(plan, "parts", "--resume", "auto", model=base).out)
+        self.assertSameRun("parts", "whole")
+        self.assertNotIn("base_weights_xxh3", self.summary("whole"))
+
+    def test_a_checkpoint_that_does_not_say_is_compared_as_far_as_it_does(self):
+        base = self.folder / "base"
+        self.train(self.compile("maker"), "base", "--stop-after", "1")
+        plan = self.compile(lora=LORA, **RUN)
+        self.train(plan, "out", "--stop-after", "4", model=base)
+        folder = self.folder / "out" / "checkpoint-4"
+        state = json.loads((folder / "state.json").read_text())
+        del state["facts"]["base_weights"]
+        text = json.dumps(state)
+        (folder / "state.json").write_text(text)
+        (folder / "complete").write_text(hashlib.sha256(text.encode()).hexdigest() + "\n")
+        self.assertIn("note: the checkpoint does not say which weights its base had",
+                      self.train(plan, "out", "--resume", "auto", model=base).out)
 
 
 class Damage(ResumeTest):

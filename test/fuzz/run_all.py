@@ -41,6 +41,19 @@ def wanted(name, default):
     return int(os.environ.get(name, default))
 
 
+def waited(child, seconds):
+    """Exit code, None where it has not ended after `seconds`, and the processor seconds that it took."""
+    end = None if seconds is None else time.monotonic() + seconds
+    while True:
+        pid, status, usage = os.wait4(child.pid, 0 if end is None else os.WNOHANG)
+        if pid:
+            child.returncode = os.waitstatus_to_exitcode(status)
+            return child.returncode, usage.ru_utime + usage.ru_stime
+        if time.monotonic() >= end:
+            return None, 0.0
+        time.sleep(0.05)
+
+
 class Search:
     def __init__(self, seconds, jobs, out, parts):
         self.begin, self.jobs, self.out, self.parts = time.monotonic(), jobs, out, parts
@@ -80,7 +93,7 @@ class Search:
                 entry[key] = entry.get(key, 0) + value
 
     def run(self, command, seconds, **environment):
-        """Exit code (None where it took too long) and what it said, in a log of its own."""
+        """Exit code (None where it took too long), what it said, in a log of its own, and the processor seconds that it took."""
         with self.lock:
             self.number += 1
             log = self.logs / f"{self.number}.log"
@@ -88,16 +101,14 @@ class Search:
             child = subprocess.Popen(self.prefix + [str(word) for word in command], stdout=out, stderr=subprocess.STDOUT,
                                      stdin=subprocess.DEVNULL, env=self.environment | environment, cwd=HERE / "deaths",
                                      start_new_session=True)
-            try:
-                code = child.wait(timeout=max(1, seconds))
-            except subprocess.TimeoutExpired:
-                code = None
+            code, used = waited(child, max(1, seconds))
             try:
                 os.killpg(child.pid, signal.SIGKILL) # and what it has left behind
             except ProcessLookupError:
                 pass
-            child.wait()
-        return code, log
+            if code is None:
+                used = waited(child, None)[1]
+        return code, log, used
 
     def keep(self, log, name):
         """A log of something that was found; those of the rest go."""
@@ -106,14 +117,12 @@ class Search:
 
     # A fuzzer goes on behind what it finds.
     def fuzz(self, name, seconds):
-        before = time.monotonic()
-        code, log = self.run([HERE / "fuzz" / name, self.corpus / name, f"-max_total_time={int(seconds)}", "-timeout=10",
-                              "-rss_limit_mb=2048", "-reload=10", "-print_final_stats=1",
-                              f"-artifact_prefix={self.found}/{name}-"], seconds + 40)
+        code, log, taken = self.run([HERE / "fuzz" / name, self.corpus / name, f"-max_total_time={int(seconds)}",
+                                    "-timeout=10", "-rss_limit_mb=2048", "-reload=10", "-print_final_stats=1",
+                                    f"-artifact_prefix={self.found}/{name}-"], seconds + 40)
         text = log.read_text(errors="replace")
         runs = re.search(r"number_of_executed_units: (\d+)", text)
         began = "INITED" in text
-        taken = time.monotonic() - before
         self.record(name, runs=int(runs[1]) if runs else 0, seconds=taken, finds=int(code != 0 and began))
         if code != 0 and began:
             self.keep(log, f"{name}-{self.number}.log")
@@ -148,7 +157,7 @@ class Search:
     def mutants(self, plan, first, count):
         what, before = f"mutants of {plan.stem}", time.monotonic()
         folder = pathlib.Path(tempfile.mkdtemp(dir=self.work))
-        code, log = self.run([HERE / "bin/RunMutants", plan, count, SEED + first, folder], self.left())
+        code, log, _ = self.run([HERE / "bin/RunMutants", plan, count, SEED + first, folder], self.left())
         text = log.read_text(errors="replace")
         if code is None:
             log.unlink()
@@ -169,7 +178,7 @@ class Search:
 
     def unittest(self, what, program, test, first, count, **environment):
         before = time.monotonic()
-        code, log = self.run([sys.executable, "-B", program, test], self.left(), **environment)
+        code, log, _ = self.run([sys.executable, "-B", program, test], self.left(), **environment)
         if code is not None:
             self.record(what, count=count, seconds=time.monotonic() - before, finds=int(code != 0))
             with self.lock:
@@ -255,9 +264,9 @@ class Search:
             return
         for self.prefix in ([], ["setarch", "-R"]):
             results = [self.run([fuzzers[0], "-runs=1"], 20) for _ in range(10)]
-            if all(code == 0 for code, _ in results):
+            if all(code == 0 for code, _, _ in results):
                 break
-        for _, log in results:
+        for _, log, _ in results:
             log.unlink(missing_ok=True)
 
     def table(self):

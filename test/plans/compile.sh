@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Compiles into FOLDER the plans that mutants are made of: full, adapters with dropout, ranks that hold the same and that
-# hold shares, an optimizer on the host, a base in NF4, checkpoints.
+# hold shares, an optimizer on the host, bases in NF4 and FP8, halves, activations on the host, checkpoints.
 # Usage: test/plans/compile.sh FOLDER
 set -euo pipefail
 
@@ -27,3 +27,6 @@ plan host offload_optimizer.device=CPU offload_optimizer.fraction=0.5 precision=
 plan shares parallelism.dp_shard_size=2 parallelism.strategy=FSDP
 plan quantized quantization.type=NF4 lora.r=2
 plan checkpoints save_steps=1 lora.r=2
+plan halves precision=FP16_MIXED save_steps=1 offload_optimizer.device=CPU offload_optimizer.fraction=0.5
+plan few quantization.type=FP8 lora.r=2 precision=FP16_MIXED parallelism.dp_replicate_size=2 save_steps=1
+plan parked activation_offload=TRUE precision=BF16_MIXED optimizer_state_dtype=INT8 base_model=tiny-blocks save_on_signal=true

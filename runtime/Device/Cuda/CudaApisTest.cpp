@@ -29,7 +29,11 @@ TEST(CudaApisTest, MapsDriverResults) {
   ASSERT_TRUE(driver.ok()) << driver.status().message();
   EXPECT_EQ(driver->version, 13000);
   EXPECT_TRUE(driver->check(CUDA_SUCCESS, "x").ok());
-  EXPECT_EQ(driver->check(CUDA_ERROR_OUT_OF_MEMORY, "x").code(), Code::CannotRun);
+  const Status full = driver->check(CUDA_ERROR_OUT_OF_MEMORY, "launching k");
+  EXPECT_EQ(full.code(), Code::CannotRun);
+  EXPECT_EQ(full.message(),
+            "launching k: an error of the fake driver (FAKE); the GPU has 17179869184 bytes free of 17179869184: end "
+            "other programs on it (nvidia-smi lists them), or compile for a smaller footprint");
   EXPECT_EQ(driver->check(CUDA_ERROR_NO_BINARY_FOR_GPU, "x").code(), Code::CannotRun);
   const Status fault = driver->check(CUDA_ERROR_ILLEGAL_ADDRESS, "launching k");
   EXPECT_EQ(fault.code(), Code::Failed);

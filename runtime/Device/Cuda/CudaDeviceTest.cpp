@@ -75,8 +75,8 @@ TEST_F(CudaDeviceTest, KnowsWhichDevicesThereAre) {
 
 TEST_F(CudaDeviceTest, NamesBothSizesWhereAnArenaDoesNotFit) {
   expectStatus(device->reserve(plan::Arena::DEVICE, uint64_t(1) << 40, 256).status(), Code::CannotRun,
-               "an arena of 1099511627776 bytes does not fit: Fake GPU has 17179869184 bytes free of 17179869184; see "
-               "what else runs there, or compile for a smaller footprint");
+               "an arena of 1099511627776 bytes does not fit: CUDA device 0, Fake GPU, has 17179869184 bytes free of "
+               "17179869184; see what else runs there (nvidia-smi lists it), or compile for a smaller footprint");
   EXPECT_EQ(device->reserve(plan::Arena::PINNED, uint64_t(1) << 40, 256).status().code(), Code::CannotRun);
   expectStatus(device->reserve(plan::Arena::DEVICE, 100, 24).status(), Code::BadInput,
                "an arena's alignment is 24; must be a power of two");

@@ -37,9 +37,9 @@ Expected<void *> CudaDevice::reserve(plan::Arena::Space space, uint64_t size, ui
     size_t available = 0, all = 0;
     driver.memGetInfo(&available, &all);
     return cannotRun(onDevice
-                         ? fmt::format("an arena of {} bytes does not fit: {} has {} bytes free of {}; see what else "
-                                       "runs there, or compile for a smaller footprint",
-                                       size, description.name, available, all)
+                         ? fmt::format("an arena of {} bytes does not fit: {}, {}, has {} bytes free of {}; see what "
+                                       "else runs there (nvidia-smi lists it), or compile for a smaller footprint",
+                                       size, description.place, description.name, available, all)
                          : fmt::format("{} bytes of host memory cannot be page-locked (the system's free memory and "
                                        "limits decide); compile for a smaller footprint",
                                        size));

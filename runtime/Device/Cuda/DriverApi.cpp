@@ -30,6 +30,11 @@ Status DriverApi::check(CUresult result, const std::string &what) const {
   getErrorName(result, &name);
   getErrorString(result, &text);
   std::string message = fmt::format("{}: {} ({})", what, text ? text : "unknown error", name ? name : "?");
+  size_t available = 0, total = 0;
+  if (result == CUDA_ERROR_OUT_OF_MEMORY && memGetInfo(&available, &total) == CUDA_SUCCESS) // else there is no context
+    message += fmt::format("; the GPU has {} bytes free of {}: end other programs on it (nvidia-smi lists them), or "
+                           "compile for a smaller footprint",
+                           available, total);
   switch (result) {
   case CUDA_ERROR_OUT_OF_MEMORY:
   case CUDA_ERROR_NO_DEVICE:

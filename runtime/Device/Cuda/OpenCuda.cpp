@@ -85,6 +85,7 @@ Expected<DeviceInfo> describeCudaDevice(const DriverApi &driver, int ordinal) {
       driver.check(driver.deviceGetAttribute(&minor, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, device), what));
   DeviceInfo info;
   info.name = name;
+  info.place = fmt::format("CUDA device {}", ordinal);
   info.arch = fmt::format("sm_{}{}", major, minor);
   info.targets = matchingTargets(major, minor, total);
   info.totalBytes = total;

@@ -16,6 +16,12 @@ namespace {
 
 constexpr size_t TotalBytes = size_t(1) << 34;
 
+/// What other programs leave.
+size_t freeBytes() {
+  const char *taken = std::getenv("FTC_FAKE_GPU_TAKEN");
+  return TotalBytes - (taken ? std::strtoull(taken, nullptr, 10) : 0);
+}
+
 std::byte *at(CUdeviceptr address) { return reinterpret_cast<std::byte *>(address); }
 
 template <typename T> T argument(void **arguments, int i) {
@@ -117,12 +123,12 @@ CUresult cuCtxSetCurrent(CUcontext) { return CUDA_SUCCESS; }
 CUresult cuCtxEnablePeerAccess(CUcontext, unsigned int) { return CUDA_SUCCESS; }
 CUresult cuDeviceCanAccessPeer(int *can, CUdevice, CUdevice) { return *can = 1, CUDA_SUCCESS; }
 CUresult cuMemGetInfo_v2(size_t *available, size_t *total) {
-  *available = *total = TotalBytes;
+  *available = freeBytes(), *total = TotalBytes;
   return CUDA_SUCCESS;
 }
 
 CUresult cuMemHostAlloc(void **memory, size_t bytes, unsigned) {
-  if (bytes > TotalBytes)
+  if (bytes > freeBytes())
     return CUDA_ERROR_OUT_OF_MEMORY;
   *memory = std::aligned_alloc(512, (bytes + 511) / 512 * 512);
   std::memset(*memory, 0xA5, bytes); // as uninitialised as real memory
