@@ -68,6 +68,53 @@ static std::vector<Choices> rowsToTry(const Recipe &r, const Choices &choices) {
   return all;
 }
 
+bool ft::surelyTooMuch(const Inputs &inputs, const Choices &choices, uint64_t needs) {
+  constexpr int64_t leastLayers = 16; // of which twenty can be that wrong
+  constexpr double sure = 0.95;
+  const bool counts = choices.hostFraction == 0 || choices.hostFraction == 1;
+  const uint64_t has = memoryOf(inputs);
+  return has && counts && inputs.model.layers >= leastLayers && sure * double(needs) > double(has);
+}
+
+bool ft::isHopeless(const Inputs &inputs, const Choices &choices, MeasuredCosts &measured) {
+  if (!surelyTooMuch(inputs, choices, UINT64_MAX))
+    return false;
+  const rt::Expected<LayerCosts> costs = measured.of(choices, {choices.recompute});
+  return costs.ok() && surelyTooMuch(inputs, choices, costs->needs(choices.recompute));
+}
+
+/// Of each way to park, what backward makes again the most of.
+static std::vector<RecomputePolicy> leastPolicies(const Inputs &inputs, const RecomputePolicy &policy) {
+  std::vector<RecomputePolicy> all = policiesToTry(inputs, policy);
+  if (opensPolicy(inputs.recipe.fields))
+    llvm::erase_if(all, [](const RecomputePolicy &of) { return of.early != Recompute::Blocks || of.earlyLayers; });
+  return all;
+}
+
+std::vector<Choices> ft::leastOf(const Inputs &inputs, const Choices &choices) {
+  const Choices split = splitsToTry(inputs, choices).back(), place = transposesToTry(inputs, split).back();
+  std::vector<Choices> rows = rowsToTry(inputs.recipe.fields, place), all;
+  if (place.gradientsLeave && place.hostFraction > 0 && rows.size() > 1)
+    rows = {rows.front(), rows.back()}; // of one micro-batch gradients need not stay
+  else
+    rows.resize(1);
+  for (const Choices &of : rows)
+    for (const RecomputePolicy &policy : leastPolicies(inputs, of.recompute)) {
+      all.push_back(of);
+      all.back().recompute = policy;
+    }
+  return all;
+}
+
+/// Whether no candidate with these rows fits, with all that there is on the host.
+static bool neverFits(const Inputs &inputs, Choices rows, MeasuredCosts &measured) {
+  rows.hostFraction = rows.hostFraction > 0 ? 1 : 0;
+  return llvm::all_of(leastPolicies(inputs, rows.recompute), [&](const RecomputePolicy &policy) {
+    rows.recompute = policy;
+    return isHopeless(inputs, rows, measured);
+  });
+}
+
 rt::Expected<std::vector<Candidate>> ft::candidatesOf(const Inputs &inputs, const Choices &choices,
                                                       MeasuredCosts &measured) {
   const Recipe &r = inputs.recipe.fields;
@@ -79,7 +126,12 @@ rt::Expected<std::vector<Candidate>> ft::candidatesOf(const Inputs &inputs, cons
       places.push_back(transposes);
   for (const Choices &place : places)
     for (const Choices &rows : rowsToTry(r, place)) {
-      const std::vector<RecomputePolicy> policies = policiesToTry(inputs, rows.recompute);
+      std::vector<RecomputePolicy> policies = policiesToTry(inputs, rows.recompute);
+      if (policies.size() + (rows.hostFraction > 0) > 1 && neverFits(inputs, rows, measured)) {
+        if (rows.hostFraction > 0 && !all.empty())
+          continue;
+        policies.resize(1); // what others are beside
+      }
       const rt::Expected<LayerCosts> costs = measured.of(rows, policies);
       if (!costs.ok()) {
         refusal = costs.status(); // rows that are too many leave fewer

@@ -24,9 +24,21 @@ bool opensPark(const Inputs &inputs);
 /// All that `choices` may become where the recipe says AUTO, by predicted time and counted memory (LayerCosts): a list
 /// that depends on no amount of memory, so that with less of it never a faster one is the first that fits. `choices`
 /// says what else is settled, determinism among it. Where the host may hold values, candidates whose transfers are
-/// hidden stand behind their like that keeps them: they take the same time. Refuses what planning refuses of each.
+/// hidden stand behind their like that keeps them: they take the same time. Of rows with which nothing fits, by far,
+/// only the fastest is there, or none where the host holds states. Refuses what planning refuses of each.
 rt::Expected<std::vector<Candidate>> candidatesOf(const Inputs &inputs, const Choices &choices,
                                                   MeasuredCosts &measured);
+
+/// Of what `choices` may become where the recipe says AUTO, those of which one needs the least memory of the device: as
+/// much split, made again or parked as may be, of the fewest rows, or of all where gradients leave in one micro-batch.
+/// What is parked may be no candidate, since computation waits for it.
+std::vector<Choices> leastOf(const Inputs &inputs, const Choices &choices);
+
+/// Whether so many bytes are too many even if they are counted too high: a plan has been within a layer of them. What
+/// lies on the host in whole buckets is counted in other shares than it has.
+bool surelyTooMuch(const Inputs &inputs, const Choices &choices, uint64_t needs);
+/// Whether planning can be spared, since the plan would not fit: by two plans of shallow models.
+bool isHopeless(const Inputs &inputs, const Choices &choices, MeasuredCosts &measured);
 
 /// "layers 0 to 7 as FULL, the others as SELECTIVE".
 std::string policyText(const RecomputePolicy &policy, int64_t layers);

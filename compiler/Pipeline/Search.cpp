@@ -42,24 +42,6 @@ static std::vector<Choices> alternativesOf(const Inputs &inputs, const Choices &
   return all;
 }
 
-/// Whether so many bytes are too many even if they are counted too high: a plan has been within a layer of them. What
-/// lies on the host in whole buckets is counted in other shares than it has.
-static bool surelyTooMuch(const Inputs &inputs, const Choices &choices, uint64_t needs) {
-  constexpr int64_t leastLayers = 16; // of which twenty can be that wrong
-  constexpr double sure = 0.95;
-  const bool counts = choices.hostFraction == 0 || choices.hostFraction == 1;
-  const uint64_t has = memoryOf(inputs);
-  return has && counts && inputs.model.layers >= leastLayers && sure * double(needs) > double(has);
-}
-
-/// Whether planning can be spared, since the plan would not fit: by two plans of shallow models.
-static bool isHopeless(const Inputs &inputs, const Choices &choices, MeasuredCosts &measured) {
-  if (!surelyTooMuch(inputs, choices, UINT64_MAX))
-    return false;
-  const rt::Expected<LayerCosts> costs = measured.of(choices, {choices.recompute});
-  return costs.ok() && surelyTooMuch(inputs, choices, costs->needs(choices.recompute));
-}
-
 namespace {
 /// What a search is for.
 struct Asked {
@@ -78,6 +60,28 @@ struct Asked {
   }
 };
 } // namespace
+
+/// Whether nothing fits that `choices` may become, with any engine.
+static bool isHopelessWhateverIsOpen(const Asked &asked, const Choices &choices) {
+  return llvm::all_of(enginesToTry(asked.inputs, choices), [&](const Choices &engine) {
+    return llvm::all_of(leastOf(asked.inputs, engine),
+                        [&](const Choices &least) { return isHopeless(asked.inputs, least, asked.measured); });
+  });
+}
+
+/// Of what may be taken, by count.
+static Choices countedLeast(const Asked &asked, const Choices &engine) {
+  const std::vector<Choices> all = leastOf(asked.inputs, engine);
+  const Choices *least = &all.front();
+  uint64_t needs = UINT64_MAX;
+  for (const Choices &next : all) {
+    const rt::Expected<LayerCosts> costs = asked.measured.of(next, {next.recompute});
+    const bool maybe = costs.ok() && (!opensPark(asked.inputs) || costs->isHidden(next.recompute));
+    if (maybe && costs->needs(next.recompute) < needs)
+      least = &next, needs = costs->needs(next.recompute);
+  }
+  return *least;
+}
 
 static rt::Status nothingFits() { return rt::cannotRun("no plan of these choices fits"); }
 
@@ -146,8 +150,13 @@ static rt::Expected<std::optional<Compilation>> fastestOf(const Asked &asked, ll
 }
 
 /// By predicted time. Of the second engine candidates are left out that would be faster than all of the first, which
-/// more memory would have given.
+/// more memory would have given. Where not even the least fits, that is what is planned, and no other is counted.
 static rt::Expected<Compilation> planFastest(const Asked &asked, const Choices &choices) {
+  if (isHopelessWhateverIsOpen(asked, choices)) {
+    if (asked.fittingOnly)
+      return nothingFits();
+    return asked.plan(countedLeast(asked, enginesToTry(asked.inputs, choices).back()));
+  }
   double slowest = 0;
   std::optional<Candidate> fastest, last;
   for (const Choices &engine : enginesToTry(asked.inputs, choices)) {
@@ -172,6 +181,22 @@ static rt::Expected<Compilation> planShare(const Asked &asked, Choices choices, 
   return isOpen(asked.inputs) ? planFastest(asked, choices) : planInTurn(asked, choices);
 }
 
+/// Whether a plan of what `choices` may become fits the device: the one that needs least, but where that may not be
+/// taken.
+static rt::Expected<bool> anyFits(const Asked &asked, Choices choices, double hostFraction) {
+  if (opensPark(asked.inputs)) {
+    FT_ASSIGN_OR_RETURN(const Compilation some, planShare(asked.onTheWay(), choices, hostFraction));
+    return rt::fitOf(some.plan).fitsDevice();
+  }
+  choices.hostFraction = hostFraction;
+  for (const Choices &least : leastOf(asked.inputs, enginesToTry(asked.inputs, choices).back())) {
+    FT_ASSIGN_OR_RETURN(const Compilation some, estimate(asked.inputs, least));
+    if (rt::fitOf(some.plan).fitsDevice())
+      return true;
+  }
+  return false;
+}
+
 /// The least share that fits, within a sixteenth, where a plan takes what memory there is, so that what it leaves over
 /// says nothing of another share. All must fit.
 static rt::Expected<Compilation> bisectShare(const Asked &asked, const Choices &choices) {
@@ -179,10 +204,13 @@ static rt::Expected<Compilation> bisectShare(const Asked &asked, const Choices &
   double tooLittle = 0, enough = 1;
   for (int i = 0; i < halvings; ++i) {
     const double middle = (tooLittle + enough) / 2;
-    FT_ASSIGN_OR_RETURN(const Compilation some, planShare(asked.onTheWay(), choices, middle));
-    (rt::fitOf(some.plan).fitsDevice() ? enough : tooLittle) = middle;
+    FT_ASSIGN_OR_RETURN(const bool fits, anyFits(asked, choices, middle));
+    (fits ? enough : tooLittle) = middle;
   }
-  return planShare(asked, choices, enough);
+  FT_ASSIGN_OR_RETURN(Compilation least, planShare(asked, choices, enough));
+  if (enough < 1 && !rt::fitOf(least.plan).fitsDevice()) // counted to be too much, and by less than counts are wrong
+    return planShare(asked, choices, 1);
+  return least;
 }
 
 /// The least share of optimizer states on the host that fits: what is over divided by what all of it would save, and
@@ -212,9 +240,10 @@ static rt::Expected<Compilation> planLeastShare(Asked asked, const Choices &choi
 /// Whether it is no use to put all states of the optimizer on the host.
 static bool isHopelessOnHost(const Asked &asked, Choices choices) {
   choices.hostFraction = 1;
-  return !isOpen(asked.inputs) && llvm::all_of(alternativesOf(asked.inputs, choices), [&](const Choices &next) {
-    return isHopeless(asked.inputs, next, asked.measured);
-  });
+  if (isOpen(asked.inputs))
+    return isHopelessWhateverIsOpen(asked, choices);
+  return llvm::all_of(alternativesOf(asked.inputs, choices),
+                      [&](const Choices &next) { return isHopeless(asked.inputs, next, asked.measured); });
 }
 
 /// Of the least share that fits and larger ones, whose memory may spare recomputation, the one that is predicted to be

@@ -183,6 +183,34 @@ TEST_F(SearchTest, WhatIsTakenIsTheFastestOfAllPlans) {
   }
 }
 
+// What no memory is enough for is told by that alone: no candidate needs less, and it is what a refusal shows.
+TEST_F(SearchTest, WhereNotEvenTheLeastFitsThatIsShown) {
+  const std::vector<std::vector<std::string>> forms{
+      {"gradient_checkpointing=AUTO"},
+      {"micro_batch_size=AUTO", "global_batch_size=4"},
+      {"micro_batch_size=AUTO", "global_batch_size=4", "gradient_checkpointing=AUTO", "activation_offload=AUTO"},
+  };
+  for (const std::vector<std::string> &form : forms) {
+    Inputs inputs = load(form);
+    MeasuredCosts measured(inputs);
+    rt::Expected<std::vector<Candidate>> candidates = candidatesOf(inputs, choose(inputs), measured);
+    ASSERT_TRUE(candidates.ok()) << candidates.status().message();
+    uint64_t least = UINT64_MAX;
+    for (const Candidate &candidate : *candidates)
+      least = std::min(least, candidate.needs);
+    inputs.target.set_memory_bytes(least / 2);
+    const rt::Expected<Compilation> refused = planFrom(inputs, choose(inputs));
+    ASSERT_TRUE(refused.ok()) << refused.status().message();
+    EXPECT_FALSE(rt::fitOf(refused->plan).fits());
+    EXPECT_NEAR(double(needs(*refused)) / double(least), 1, 2e-3) << form[0];
+    EXPECT_EQ(planFitting(inputs, choose(inputs)).status().code(), rt::cannotRun("").code());
+    inputs.target.set_memory_bytes(least + least / 100);
+    rt::Expected<Compilation> fitting = planFrom(inputs, choose(inputs));
+    ASSERT_TRUE(fitting.ok()) << fitting.status().message();
+    EXPECT_TRUE(rt::fitOf(fitting->plan).fits()) << form[0];
+  }
+}
+
 TEST_F(SearchTest, WhatTheHostHoldsIsMissingOnTheDevice) {
   for (const char *mode : {"FULL", "SELECTIVE", "NONE"}) {
     const std::string policy = std::string("gradient_checkpointing=") + mode;
