@@ -107,7 +107,7 @@ class Hosts(Mixtures):
         run(first, "r", "--stop-after", stop)
         self.train(second, f"r-{number}", *normal[1:], "--resume", "auto", model=model)
         self.same(f"stopped behind step {stop}", self.left(f"r-{number}"), whole)
-        if draw.host.random() < 0.4 and draw.ranks < 4 and not draw.evaluates:
+        if draw.host.random() < 0.4 and draw.ranks * draw.micro_batches < 4 and not draw.evaluates:
             run(host, "p", "--poison")
             self.same("poisoned", self.left(f"p-{number}"), whole)
         if draw.host.random() < 0.3:
