@@ -200,7 +200,8 @@ our own panels and tile (5 to 20 % slower); products of three bf16 parts of each
 more than 132 of f32, where sgemm has 160). Strassen's seven products were only estimated: what they save at these sizes goes into
 sums that leave the caches. Taken: panels of a quarter of the level-2 cache, 4 % on what lies transposed. Taken for bf16: f32 panels
 where vectors multiply bf16 at half the rate (84 against 165 GFLOP/s a core); beside AMX the same for attention's products (64 x 256 x 64
-went at 38 GFLOP/s on two cores), and "brg" for linears where "gemm" copies more than it multiplies."""
+went at 38 GFLOP/s on two cores). Not taken yet beside AMX: "brg" for linears, 580 to 980 GFLOP/s a core where k is short or B lies
+transposed, because nobody has shown that a value keeps its bits at every pitch there."""
 
 
 def parts_section(measured):

@@ -136,7 +136,7 @@ Expected<std::unique_ptr<PreparedGemm>> GemmCache::make(const plan::Gemm &gemm) 
   // With few columns the team's inner kernel is mostly empty; oneDNN's first form is better where it reads A by rows.
   const bool thin = gemm.n() < 48 && !gemm.trans_a();
   if ((allF32 || native) && !thin)
-    if (auto divided = makeTeamGemm(gemm, *context, team, bf16Products == Bf16Products::Tiles); divided.ok())
+    if (auto divided = makeTeamGemm(gemm, *context, team); divided.ok())
       return divided;
   // Of one column, or of few rows, the form that oneDNN takes depends on the pitch. A value has the same bits wherever
   // it lies: panels are dense.

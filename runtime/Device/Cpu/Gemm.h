@@ -58,9 +58,9 @@ Expected<std::unique_ptr<PreparedGemm>> makeDnnlGemm(const plan::Gemm &gemm, con
 std::unique_ptr<PreparedGemm> makeDnnlSgemm(const plan::Gemm &gemm, const DnnlContext &context);
 
 /// The types of makeDnnlGemm, divided over the team: a block of D for each member, multiplied by oneDNN on one thread.
-/// `tiles` says that the processor multiplies bf16 in tiles (AMX). Fails with CannotRun where oneDNN has no such form.
+/// Fails with CannotRun where oneDNN has no such form.
 Expected<std::unique_ptr<PreparedGemm>> makeTeamGemm(const plan::Gemm &gemm, const DnnlContext &context,
-                                                     const Team &team, bool tiles);
+                                                     const Team &team);
 
 /// Any mixture of f32, bf16 and f16 as f32 products: panels of A and B are widened into the workspace, summed in f32
 /// and rounded once. For processors without bf16 products, and for f16. Fails with CannotRun where the workspace holds

@@ -28,9 +28,6 @@ constexpr int64_t usualPanelBytes = 256 << 10;
 // A block without panels has at least so many rows: each call of the library packs all of B anew.
 constexpr int64_t blockMinRows = 256, blocksEach = 2;
 
-// With tiles (AMX): from this k on "gemm" is faster where B lies row by row.
-constexpr uint64_t longDepth = 2048;
-
 int64_t panelBytes() {
   const long cache = sysconf(_SC_LEVEL2_CACHE_SIZE);
   return cache > 0 ? cache / 4 : usualPanelBytes;
@@ -84,7 +81,7 @@ void transposePanel(const float *source, int64_t pitch, int64_t rows, int64_t co
 
 class TeamGemm final : public PreparedGemm {
 public:
-  TeamGemm(const plan::Gemm &gemm, const Team &team, bool tiles) : gemm(gemm), team(team), tiles(tiles) {}
+  TeamGemm(const plan::Gemm &gemm, const Team &team) : gemm(gemm), team(team) {}
 
   Status prepare(const DnnlContext &context);
   Status run(const void *a, const void *b, void *d, void *workspace) override;
@@ -114,7 +111,6 @@ private:
 
   const plan::Gemm gemm;
   const Team &team;
-  const bool tiles;
   int64_t gridRows = 1, gridColumns = 1;
   int64_t panelColumns = 0;  ///< 0: B is read where it lies
   int64_t partWorkspace = 0; ///< bytes of each member
@@ -162,13 +158,7 @@ Expected<std::unique_ptr<PreparedGemm>> TeamGemm::productOf(Shape shape, const D
     block.set_trans_b(false), block.set_ldb(shape.columns);
   block.mutable_workspace()->Clear();
   block.mutable_workspace()->set_row_bytes(partWorkspace);
-  if (isF32())
-    return makeDnnlSgemm(block, context);
-  // With tiles the library's "gemm" spends more on copying B than on multiplying, unless k is long.
-  if (tiles && !gemm.trans_a() && (gemm.trans_b() || gemm.k() < longDepth))
-    if (auto made = makeDnnlGemm(block, context, "brg"); made.ok())
-      return made;
-  return makeDnnlGemm(block, context, "gemm");
+  return isF32() ? makeDnnlSgemm(block, context) : makeDnnlGemm(block, context, "gemm");
 }
 
 /// Rows count through the batch: those of item 0, then those of item 1 …
@@ -234,8 +224,8 @@ Status TeamGemm::run(const void *a, const void *b, void *d, void *workspace) {
 } // namespace
 
 Expected<std::unique_ptr<PreparedGemm>> ft::rt::makeTeamGemm(const plan::Gemm &gemm, const DnnlContext &context,
-                                                             const Team &team, bool tiles) {
-  auto made = std::make_unique<TeamGemm>(gemm, team, tiles);
+                                                             const Team &team) {
+  auto made = std::make_unique<TeamGemm>(gemm, team);
   FT_RETURN_IF_ERROR(made->prepare(context));
   return std::unique_ptr<PreparedGemm>(std::move(made));
 }
