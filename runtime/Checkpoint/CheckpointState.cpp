@@ -149,6 +149,8 @@ std::string ft::rt::toJson(const CheckpointState &state) {
   json["best"] = nullptr;
   if (state.best)
     json["best"] = {{"step", state.best->step}, {"eval_loss", state.best->loss}};
+  if (state.best && !state.best->path.empty())
+    json["best"]["path"] = state.best->path;
   json["facts"] = nlohmann::ordered_json::object();
   for (const RunFact &fact : state.facts)
     json["facts"][fact.name] = fact.value;
@@ -185,6 +187,8 @@ Expected<CheckpointState> ft::rt::parseCheckpointState(std::string_view text, co
     Reader best(root.child("best", Json::value_t::object), place + ": best");
     best.read("step", state.best->step);
     best.read("eval_loss", state.best->loss);
+    if (best.has("path"))
+      best.read("path", state.best->path);
     FT_RETURN_IF_ERROR(best.status);
   }
   FT_RETURN_IF_ERROR(readLists(root, place, state));

@@ -30,6 +30,7 @@ struct RunPosition {
 struct BestStep {
   uint64_t step = 0;
   double loss = 0;
+  std::string path = {}; ///< of its checkpoint, where that is another run's; empty: it lies in the run's own folder
 };
 
 struct CheckpointState {

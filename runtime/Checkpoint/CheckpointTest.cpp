@@ -61,7 +61,7 @@ TEST_F(CheckpointTest, TheStateComesBackBitForBit) {
   state.position = {3, 24, true, 0.1 + 0.2, 1e-300, 1u << 31, 5};
   state.before = EvaluationMetrics{0, 1.0 / 3, 99, 0.5};
   state.answerBefore = "a \"word\"\n";
-  state.best = BestStep{2, 2.0 / 3};
+  state.best = BestStep{2, 2.0 / 3, "/elsewhere/checkpoint-2"};
   state.products = {"oneDNN x"};
   state.files = {{"a.safetensors", 12, 0xfedcba9876543210u}};
   const auto read = parseCheckpointState(toJson(state), "state.json");

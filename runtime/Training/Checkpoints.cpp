@@ -21,20 +21,23 @@ void Checkpoints::setBefore(const std::optional<EvaluationMetrics> &evaluation, 
   next.answerBefore = answer;
 }
 
-void Checkpoints::continueFrom(const CheckpointState &state, bool inPlace) {
-  if (inPlace)
+void Checkpoints::continueFrom(const CheckpointState &state, const std::string &elsewhere) {
+  if (elsewhere.empty())
     startedStep = newestStep = state.position.step;
+  resumedStep = state.position.step, resumedPath = elsewhere;
   next.before = state.before;
   next.answerBefore = state.answerBefore;
-  if (inPlace)
-    next.best = state.best;
+  next.best = state.best;
 }
 
 void Checkpoints::evaluated(const EvaluationMetrics &metrics, bool captured) {
-  if (!captured && newestStep != metrics.step)
+  const bool resumed = metrics.step == resumedStep;
+  if (!captured && newestStep != metrics.step && !resumed)
     return;
+  if (next.best && lost.contains(next.best->step) && (!missed || next.best->loss < missed->loss))
+    missed = next.best;
   if (!next.best || lost.contains(next.best->step) || metrics.loss < next.best->loss)
-    next.best = BestStep{metrics.step, metrics.loss};
+    next.best = BestStep{metrics.step, metrics.loss, resumed ? resumedPath : ""};
 }
 
 Status Checkpoints::write(const RunPosition &position) {
@@ -71,6 +74,14 @@ Status Checkpoints::collectAndWrite(CheckpointWriter::Order order) {
 
 std::optional<BestStep> Checkpoints::best() const {
   return next.best && !lost.contains(next.best->step) ? next.best : std::nullopt;
+}
+
+std::optional<BestStep> Checkpoints::lostBest() const {
+  std::optional<BestStep> least = missed;
+  if (next.best && lost.contains(next.best->step) && (!least || next.best->loss < least->loss))
+    least = next.best;
+  const std::optional<BestStep> kept = best();
+  return least && kept && kept->loss <= least->loss ? std::nullopt : least;
 }
 
 void Checkpoints::tell(const std::optional<CheckpointWriter::Outcome> &outcome) {

@@ -29,8 +29,9 @@ public:
 
   /// What was seen before the first step; told again by a run that continues.
   void setBefore(const std::optional<EvaluationMetrics> &evaluation, const std::string &answer);
-  /// Takes over what the checkpoint that the run continues from knows; `inPlace`: that lies in this folder.
-  void continueFrom(const CheckpointState &state, bool inPlace);
+  /// Takes over what the checkpoint that the run continues from knows. `elsewhere`: where that lies, if not in this
+  /// folder, and else empty.
+  void continueFrom(const CheckpointState &state, const std::string &elsewhere);
 
   /// Counts where the step is captured, or the newest checkpoint is of it.
   void evaluated(const EvaluationMetrics &metrics, bool captured) override;
@@ -42,6 +43,8 @@ public:
   uint64_t newest() const { return newestStep; }
   /// The best of those that are complete. Behind finish().
   std::optional<BestStep> best() const;
+  /// The best that could not be written, where no later one was better than that. Behind finish().
+  std::optional<BestStep> lostBest() const;
   uint64_t failures() const { return failureCount; }
 
 private:
@@ -53,7 +56,10 @@ private:
   const std::string folder;
   const std::function<std::vector<RunFact>()> lateFacts;
   CheckpointState next;
-  std::set<uint64_t> lost; ///< could not be written
+  uint64_t resumedStep = 0;
+  std::string resumedPath;        ///< where it lies elsewhere
+  std::set<uint64_t> lost;        ///< could not be written
+  std::optional<BestStep> missed; ///< the best of them
   uint64_t newestStep = 0, failureCount = 0;
   CheckpointWriter writer; // stops first
 };

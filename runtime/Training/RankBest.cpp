@@ -1,5 +1,6 @@
 // load_best_model_at_end: all ranks take the weights of one checkpoint, or none does.
 #include "runtime/Training/Rank.h"
+#include "runtime/Training/Resume.h"
 
 #include "runtime/Support/Sha256.h"
 
@@ -16,10 +17,15 @@ namespace {
 uint64_t betterStep(Rank &rank, const ModelView &last) {
   Checkpoints &checkpoints = *rank.outputs->checkpoints();
   checkpoints.finish();
+  if (const std::optional<BestStep> lost = checkpoints.lostBest();
+      lost && last.evaluation && lost->loss < last.evaluation->loss)
+    rank.journal.line(fmt::format("note: the best step was {}, with eval_loss {:.4f}, and its checkpoint could not be "
+                                  "written: the run leaves the best of the others",
+                                  lost->step, lost->loss));
   const std::optional<BestStep> best = checkpoints.best();
   if (!best || !last.evaluation || best->loss >= last.evaluation->loss)
     return 0;
-  const auto there = Checkpoint::open(rank.inputs.outputFolder() + "/" + checkpointName(best->step), rank.plan());
+  const auto there = Checkpoint::open(checkpointPath(rank.inputs, best->step), rank.plan());
   if (there.ok())
     return best->step;
   rank.journal.line(fmt::format("note: the best step was {}, and its checkpoint is lost: {}; the run leaves the last",
@@ -42,7 +48,7 @@ Status ft::rt::loadBest(Rank &rank, RunResult &result) {
   FT_ASSIGN_OR_RETURN(const uint64_t step, rank.lockstep.number(mine));
   if (step == 0)
     return {};
-  const std::string path = rank.inputs.outputFolder() + "/" + checkpointName(step);
+  const std::string path = checkpointPath(rank.inputs, step);
   const auto found = Checkpoint::open(path, rank.plan());
   const uint64_t digest = found.ok() ? stateNumber(**found) : 0;
   FT_ASSIGN_OR_RETURN(const uint64_t written, rank.lockstep.number(digest));

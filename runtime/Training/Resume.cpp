@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
 using namespace ft;
 using namespace ft::rt;
@@ -83,6 +84,21 @@ Status ft::rt::findCheckpoint(RunInputs &inputs) {
   if (!inputs.resume)
     return badInput(fmt::format("--resume {}: holds no complete checkpoint", options.resume));
   return {};
+}
+
+std::string ft::rt::checkpointPath(const RunInputs &inputs, uint64_t step) {
+  const std::string own = inputs.outputFolder() + "/" + checkpointName(step);
+  if (!inputs.resume)
+    return own;
+  const CheckpointState &state = inputs.resume->state();
+  if (state.best && state.best->step == step && !state.best->path.empty())
+    return state.best->path;
+  if (inputs.continuesInPlace() || step > state.position.step)
+    return own;
+  std::string resumed = std::filesystem::absolute(inputs.resume->path()).lexically_normal().string();
+  while (resumed.ends_with('/'))
+    resumed.pop_back();
+  return step == state.position.step ? resumed : folderOf(resumed) + "/" + checkpointName(step);
 }
 
 Status ft::rt::checkBaseWeights(const RunInputs &inputs) {

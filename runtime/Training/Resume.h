@@ -11,6 +11,10 @@ namespace ft::rt {
 /// `inputs.resumeNotes`.
 Status findCheckpoint(RunInputs &inputs);
 
+/// Where the checkpoint of a step is that the run has made, or the run that it continues: that may have been in another
+/// folder.
+std::string checkpointPath(const RunInputs &inputs, uint64_t step);
+
 /// BadInput where a weight that stays as it is, is not what it was for the run that made the checkpoint, in any bit.
 /// Reads all of them once more: to be asked when they have just been loaded, by any ranks of a process.
 Status checkBaseWeights(const RunInputs &inputs);

@@ -2,6 +2,7 @@
 
 #include "runtime/Support/AtomicFile.h"
 #include "runtime/Support/Strings.h"
+#include "runtime/Training/Resume.h"
 #include "runtime/Training/RunFacts.h"
 
 #include <fmt/format.h>
@@ -82,6 +83,8 @@ Status RunOutputs::open(RankProgram &program, SavingRank rank) {
   tellResume(facts, products);
   if (!saves)
     return {};
+  const std::vector<FactDifference> changes =
+      inputs.resume ? differences(inputs.resume->state().facts, facts) : std::vector<FactDifference>();
   saved.emplace(program, rank, journal, path,
                 Checkpoints::OfTheRun{inputs.plan().run().seed(), std::move(facts), std::move(products),
                                       [this] { return weightsFacts(inputs); }},
@@ -89,7 +92,7 @@ Status RunOutputs::open(RankProgram &program, SavingRank rank) {
   if (inputs.weights)
     inputs.weights->begin(*inputs.model);
   if (inputs.resume)
-    saved->continueFrom(inputs.resume->state(), inputs.continuesInPlace());
+    continueSaving(changes);
   return {};
 }
 
@@ -120,6 +123,22 @@ void RunOutputs::tellAlgorithms(const Device &device) {
                            inputs.algorithms->device == device.info().name
                                ? ""
                                : fmt::format(", which was made on {}", shown(inputs.algorithms->device))));
+}
+
+void RunOutputs::continueSaving(const std::vector<FactDifference> &changes) {
+  CheckpointState state = inputs.resume->state();
+  if (state.best && std::any_of(changes.begin(), changes.end(),
+                                [](const FactDifference &change) { return change.name == "eval_data"; })) {
+    if (inputs.plan().run().load_best_model_at_end())
+      journal.line(fmt::format("note: step {} was the best so far, on other held-out data: it is not compared with the "
+                               "steps that follow",
+                               state.best->step));
+    state.best.reset();
+  }
+  const bool inPlace = inputs.continuesInPlace();
+  if (state.best && !inPlace)
+    state.best->path = checkpointPath(inputs, state.best->step);
+  saved->continueFrom(state, inPlace ? "" : checkpointPath(inputs, state.position.step));
 }
 
 void RunOutputs::tellResume(const std::vector<RunFact> &facts, const std::vector<std::string> &products) {

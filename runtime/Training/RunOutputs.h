@@ -4,6 +4,7 @@
 #include "runtime/Training/Checkpoints.h"
 #include "runtime/Training/Journal.h"
 #include "runtime/Training/OutputFolder.h"
+#include "runtime/Training/RunFacts.h"
 #include "runtime/Training/RunReport.h"
 #include "runtime/Weights/Export.h"
 
@@ -43,6 +44,8 @@ private:
   std::string continuation() const;
   /// Says how many products are computed as --algorithms asks.
   void tellAlgorithms(const Device &device);
+  /// Checkpoints go on from the one that the run continues from.
+  void continueSaving(const std::vector<FactDifference> &changes);
   /// Says what the run continues from, and whether it will be what it would have been without a break.
   void tellResume(const std::vector<RunFact> &facts, const std::vector<std::string> &products);
 

@@ -279,6 +279,42 @@ class Said(ResumeTest):
                       call(FTC, "check", self.folder / "plan.textproto", "--gpu", "h200").out)
 
 
+class Best(ResumeTest):
+    """load_best_model_at_end of a run in several folders is that of one."""
+    FORM = dict(lora=LORA, max_steps=10, save_steps=2, eval_steps=2, save_total_limit=2, load_best_model_at_end="true", learning_rate=0.5,
+                data='{ train: "synthetic:7" eval: "synthetic:8" }')
+
+    def test_the_best_step_may_lie_in_another_folder(self):
+        for parallelism in (None, "{ dp_replicate_size: 2 }"):
+            with self.subTest(parallelism):
+                self.forget("whole", "out", "next", "last")
+                plan = self.compile(**self.FORM, parallelism=parallelism)
+                self.train(plan, "whole")
+                self.assertEqual(self.summary("whole")["best_step"], 2, "of the numbers that this test stands on")
+                self.train(plan, "out", "--stop-after", "6")
+                self.train(plan, "next", "--resume", self.folder / "out" / "checkpoint-6", "--stop-after", "8")
+                self.train(plan, "next", "--resume", "auto", "--stop-after", "9")
+                said = self.train(plan, "last", "--resume", f"{self.folder / 'next' / 'checkpoint-9'}/")
+                self.assertIn(f"from {self.folder / 'out' / 'checkpoint-2'}", said.out)
+                self.assertEqual(self.result("last"), self.result("whole"))
+                self.assertEqual(self.summary("last")["best_step"], 2)
+                # The same where the best is what is resumed, under a name of its user's; and where it is not there any more.
+                kept = self.folder / "kept"
+                (self.folder / "out" / "checkpoint-2").rename(kept)
+                self.assertIn(f"from {kept}", self.train(plan, "last", "--overwrite", "--resume", kept).out)
+                self.assertEqual(self.result("last"), self.result("whole"))
+                self.forget("kept")
+                self.assertIn("note: the best step was 2, and its checkpoint is lost: ",
+                              self.train(plan, "next", "--resume", "auto").out)
+
+    def test_other_held_out_data_begin_anew(self):
+        plan = self.compile(**self.FORM)
+        self.train(plan, "out", "--stop-after", "6")
+        other = self.compile("other", **{**self.FORM, "data": '{ train: "synthetic:7" eval: "synthetic:9" }'})
+        self.assertIn("note: step 2 was the best so far, on other held-out data", self.train(other, "out", "--resume", "auto").out)
+        self.assertNotEqual(self.summary("out").get("best_step"), 2)
+
+
 class Base(ResumeTest):
     """Adapters continue over the weights that they were trained over."""
 
