@@ -186,8 +186,8 @@ One H200, three seeds, the same batches for each form; beside bf16:
 So FP8 costs this model +0.67 % after 200 steps, of which weights are 0.15, activations about 0.4 and the backward pass 0.1: the gate is
 missed here by little (0.6) and by much (0.2 beside products of numbers: +0.53 %). No product is to blame: each is 0 to 0.16 %, and with
 inputs of `o_proj` and `down_proj` in bf16, which gives up a sixth of what FP8 products win at 7B, +0.52 % are left. What remains is three bits of mantissa: a
-scale moves no number of a row by more than that as long as the row spans less than 2^14, so finer scales, smoothing of channels and
-rotations find nothing to win, and rounding from f32 rather than bf16 changes 0.1 of 2.6 %.
+scale moves no number of a row by more than that as long as the row spans less than 2^14, so finer scales win little
+(0.13 %), smoothing of channels and rotations have nothing to win, and rounding from f32 rather than bf16 changes 0.1 of 2.6 %.
 
 **Before training the loss says little.** Each rounding moves it to either side by up to 1 %, as one direction of the weights does, and on all
 targets alike, so that errors over targets do not show it. On the 20,755: weights alone -0.42 %, with activations +0.70 %, with a scale for
