@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Makes the demo's data out of WordNet 3.0 (Debian package wordnet-base): make_wordnet_data.py [--wordnet DIR] [--out DIR]
+"""Makes the demo's data out of WordNet 3.0 (Debian package wordnet-base): make_wordnet_data.py [--wordnet DIR] [--out DIR] [--more FILE]
 
 Words: written in lower case, 4 to 14 letters, whose first sense occurs 2 to 200 times in WordNet's tagged texts (cntlist.rev);
 each with the part of speech that occurs most. Of these the 2,000 whose SHA-256 is smallest, in that order, so that the
-choice depends on nothing but the word. Every twentieth is held out. Needs nothing but Python 3.
+choice depends on nothing but the word. Every twentieth is held out. FILE gets the 4,000 words behind them. Needs nothing but
+Python 3.
 """
 import argparse
 import hashlib
@@ -51,6 +52,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--wordnet", default="/usr/share/wordnet")
     parser.add_argument("--out", default=os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "recipes", "data"))
+    parser.add_argument("--more")
     options = parser.parse_args()
 
     best = {}
@@ -69,12 +71,15 @@ def main():
         gloss = definition(data[part], offsets[part][word], word)
         if 15 <= len(gloss) <= 160 and '"' not in gloss:
             samples.append({"instruction": "Define the word.", "input": f"{word} ({spoken[part]})", "output": gloss})
-        if len(samples) == 2000:
+        if len(samples) == (6000 if options.more else 2000):
             break
 
-    for name, chosen in (("wordnet_train.jsonl", [s for i, s in enumerate(samples) if i % 20 != 19]),
-                         ("wordnet_eval.jsonl", samples[19::20])):
-        with open(os.path.join(options.out, name), "w", encoding="utf-8") as out:
+    files = {os.path.join(options.out, "wordnet_train.jsonl"): [s for i, s in enumerate(samples[:2000]) if i % 20 != 19],
+             os.path.join(options.out, "wordnet_eval.jsonl"): samples[19:2000:20]}
+    if options.more:
+        files[options.more] = samples[2000:]
+    for name, chosen in files.items():
+        with open(name, "w", encoding="utf-8") as out:
             for sample in chosen:
                 out.write(json.dumps(sample, ensure_ascii=False) + "\n")
 
