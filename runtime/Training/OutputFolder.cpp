@@ -1,12 +1,12 @@
 #include "runtime/Training/OutputFolder.h"
 
+#include "runtime/Checkpoint/Algorithms.h"
 #include "runtime/Checkpoint/CheckpointFolder.h"
 #include "runtime/Plan/Mesh.h"
 #include "runtime/Support/Files.h"
 #include "runtime/Support/Json.h"
 #include "runtime/Support/MappedFile.h"
 #include "runtime/Support/Strings.h"
-#include "runtime/Training/Algorithms.h"
 #include "runtime/Training/Leftovers.h"
 #include "runtime/Training/RunInputs.h"
 

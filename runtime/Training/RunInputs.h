@@ -1,10 +1,10 @@
 // What a run reads.
 #pragma once
 
+#include "runtime/Checkpoint/Algorithms.h"
 #include "runtime/Checkpoint/Checkpoint.h"
 #include "runtime/Plan/PlanFile.h"
 #include "runtime/Text/PreparedData.h"
-#include "runtime/Training/Algorithms.h"
 #include "runtime/Training/Run.h"
 #include "runtime/Weights/Adapter.h"
 #include "runtime/Weights/Model.h"

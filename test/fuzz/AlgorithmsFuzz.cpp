@@ -1,5 +1,5 @@
 // algorithms.json: what is accepted comes back as the same text.
-#include "runtime/Training/Algorithms.h"
+#include "runtime/Checkpoint/Algorithms.h"
 
 using namespace ft::rt;
 

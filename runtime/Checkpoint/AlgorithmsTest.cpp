@@ -1,5 +1,5 @@
 // algorithms.json: what is written is read, and what is not right is named.
-#include "runtime/Training/Algorithms.h"
+#include "runtime/Checkpoint/Algorithms.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "runtime/Training/Algorithms.h"
+#include "runtime/Checkpoint/Algorithms.h"
 
 #include "runtime/Support/Json.h"
 
