@@ -42,11 +42,14 @@ Expected<Algorithms> algorithmsFrom(const Json &root, const std::string &place) 
 }
 } // namespace
 
+std::vector<std::string> ft::rt::withoutPaths(std::vector<std::string> libraries) {
+  for (std::string &library : libraries)
+    library = library.substr(0, library.find(" ("));
+  return libraries;
+}
+
 Algorithms ft::rt::algorithmsOf(const Device &device) {
-  Algorithms algorithms{device.info().name, {}, device.products()};
-  for (const std::string &library : device.info().libraries)
-    algorithms.libraries.push_back(library.substr(0, library.find(" ("))); // without its path
-  return algorithms;
+  return {device.info().name, withoutPaths(device.info().libraries), device.products()};
 }
 
 std::string ft::rt::toJson(const Algorithms &algorithms) {

@@ -17,6 +17,9 @@ struct Algorithms {
   std::vector<std::string> products;  ///< as Device::products(): of other plans, what is described alike counts
 };
 
+/// "cuBLASLt 13.1.0" of "cuBLASLt 13.1.0 (path)" and so on, as DeviceInfo has them: paths differ from host to host.
+std::vector<std::string> withoutPaths(std::vector<std::string> libraries);
+
 Algorithms algorithmsOf(const Device &device);
 std::string toJson(const Algorithms &algorithms);
 /// Fails with BadInput naming `place` and the member.

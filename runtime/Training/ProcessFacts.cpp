@@ -63,10 +63,7 @@ std::string librariesOf(const PeerDevices *gpu) {
   else
     for (const DeviceInfo &device : listCpuDevices().devices)
       all.insert(all.end(), device.libraries.begin(), device.libraries.end());
-  std::string text;
-  for (const std::string &library : all)
-    text += (text.empty() ? "" : ", ") + library.substr(0, library.find(" ("));
-  return text.empty() ? "none" : text;
+  return all.empty() ? "none" : fmt::format("{}", fmt::join(withoutPaths(all), ", "));
 }
 
 /// Every rank opens the checkpoint for itself, and all must find the same one.

@@ -67,9 +67,6 @@ std::string dataDigest(const PreparedData &data) {
   checksum.update(data.file->bytes());
   return fmt::format("{:016x} ({} rows)", checksum.value(), data.file->rows());
 }
-
-/// "oneDNN 3.1.0 (path)" without the path.
-std::string libraryName(const std::string &library) { return library.substr(0, library.find(" (")); }
 } // namespace
 
 std::vector<RunFact> ft::rt::inputFacts(const RunInputs &inputs) {
@@ -99,12 +96,9 @@ std::vector<RunFact> ft::rt::inputFacts(const RunInputs &inputs) {
 
 std::vector<RunFact> ft::rt::deviceFacts(const RunInputs &inputs, Device &device) {
   const DeviceInfo &info = device.info();
-  std::string libraries;
-  for (const std::string &library : info.libraries)
-    libraries += (libraries.empty() ? "" : ", ") + libraryName(library);
   std::vector<RunFact> facts = {{"target", inputs.plan().target().name()},
                                 {"processor", fmt::format("{} ({})", info.name, info.arch)},
-                                {"libraries", libraries},
+                                {"libraries", fmt::format("{}", fmt::join(withoutPaths(info.libraries), ", "))},
                                 {"ftrun", FTC_VERSION}};
   if (device.hostAccessible()) // products are divided over threads
     facts.push_back({"threads", std::to_string(inputs.options.threads ? inputs.options.threads : usableProcessors())});
